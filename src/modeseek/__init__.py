@@ -1,0 +1,91 @@
+"""modeseek: mode seeking with diffusion priors."""
+
+from modeseek.bandwidth import Adaptive, Fixed, Geometric, prior_scale
+from modeseek.certify import Certificate, certify
+from modeseek.codec import Identity, Range
+from modeseek.distill import Step, distill, surrogate
+from modeseek.generators.points import Points
+from modeseek.guidance import Auto, Guided
+from modeseek.likelihood import log_likelihood
+from modeseek.meanshift import MeanShift, mean_shift, shift
+from modeseek.methods.kernel_score import kernel_score
+from modeseek.methods.msd import MSD
+from modeseek.methods.sdi import SDI
+from modeseek.methods.sds import SDS
+from modeseek.modes import Modes, find_modes
+from modeseek.prediction import Prediction
+from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scene
+from modeseek.priors.empirical import Empirical
+from modeseek.priors.mixture import GaussianMixture
+from modeseek.priors.network import Network
+from modeseek.product import Product
+from modeseek.rng import Rng, Streams
+from modeseek.sample import ddim, ddpm, dpmpp_2m, heun, invert
+from modeseek.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
+from modeseek.times import Annealed, Uniform
+from modeseek.view import Rendering, View
+from modeseek.weight import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.wrapper import Counting
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MSD",
+    "SDI",
+    "SDS",
+    "VE",
+    "VP",
+    "Adaptive",
+    "Annealed",
+    "Auto",
+    "BasePrior",
+    "Certificate",
+    "Conditions",
+    "Cosine",
+    "Counting",
+    "Direction",
+    "Discrete",
+    "Empirical",
+    "Fixed",
+    "Flow",
+    "GaussianMixture",
+    "Geometric",
+    "Guided",
+    "Identity",
+    "MeanShift",
+    "Method",
+    "Modes",
+    "Network",
+    "Points",
+    "Prediction",
+    "Prior",
+    "Product",
+    "Range",
+    "Rendering",
+    "Rng",
+    "Scaled",
+    "Scene",
+    "Schedule",
+    "Step",
+    "Streams",
+    "Uniform",
+    "View",
+    "alpha_sigma_squared",
+    "certify",
+    "ddim",
+    "ddpm",
+    "distill",
+    "dpmpp_2m",
+    "find_modes",
+    "heun",
+    "invert",
+    "kernel_score",
+    "log_likelihood",
+    "mean_shift",
+    "prior_scale",
+    "shift",
+    "sigma_over_alpha",
+    "sigma_squared",
+    "surrogate",
+    "uniform",
+]

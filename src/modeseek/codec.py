@@ -1,0 +1,49 @@
+"""Between what a generator renders and what a prior sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Codec(Protocol):
+    """A pair of differentiable maps between image and z."""
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Image to z."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Z to image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The prior sees what the generator renders (points)."""
+
+    def encode(self, image: Tensor) -> Tensor:
+        return image
+
+    def decode(self, z: Tensor) -> Tensor:
+        return z
+
+
+@dataclass(frozen=True)
+class Range:
+    """Pixels in [0, 1] to z in [low, high] (pixel-space models use -1, 1)."""
+
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"Range needs low < high: got low={self.low}, high={self.high}; swap them")
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * image
+
+    def decode(self, z: Tensor) -> Tensor:
+        return (z - self.low) / (self.high - self.low)

@@ -1,0 +1,32 @@
+"""Free points: the simplest generator."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from modeseek.rng import Rng
+from modeseek.view import View
+
+
+class Points(nn.Module):
+    """Points (or whole images) that are their own parameters. The cloud is one item, however many rows it has.
+
+    Args:
+        z: (n, *d), the starts; copied.
+    """
+
+    def __init__(self, z: Float[Tensor, "n *d"]) -> None:
+        super().__init__()
+        if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
+            raise ValueError(f"Points are finite and floating point (n, *d): got {tuple(z.shape)} {z.dtype}; fix them")
+        self.z = nn.Parameter(z.detach().clone())
+
+    def view(self, n: int, rng: Rng) -> View:
+        """The one view there is; n must be 1."""
+        if n != 1:
+            raise ValueError(f"a point cloud is one item: got batch={n}; use batch=1")
+        return View(items=(0,))
+
+    def forward(self, view: View) -> Float[Tensor, "n *d"]:
+        return self.z

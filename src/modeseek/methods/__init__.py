@@ -1,0 +1,1 @@
+"""Score-distillation methods: one paper, one file."""

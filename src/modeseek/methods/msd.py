@@ -1,0 +1,161 @@
+"""Mean-shift distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from modeseek.bandwidth import Adaptive, Bandwidth, prior_scale
+from modeseek.methods.kernel_score import kernel_score
+from modeseek.prediction import Prediction, expand_like
+from modeseek.prior import Conditions, Direction, Prior, Scene, repeat
+from modeseek.product import Product
+from modeseek.rng import Rng, randn
+from modeseek.sample import heun
+from modeseek.schedule import Cosine, Scaled
+
+Estimator = Literal["denoiser", "product", "kernel-score"]
+Noise = Literal["independent", "antithetic", "common"]
+
+
+@dataclass(frozen=True)
+class MSDState:
+    """What changes along a run.
+
+    Attributes:
+        bandwidth: state of the bandwidth schedule; None until the first step.
+        h: last bandwidth of each row, or None.
+        relative_shift: last `|shift| / (h sqrt(d))` of each row, or None.
+        noise: the run's noise where it is common to all steps, or None.
+    """
+
+    bandwidth: Any = None
+    h: Tensor | None = None
+    relative_shift: Tensor | None = None
+    noise: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class MSD:
+    """Mean-shift distillation (Thamizharasan et al. 2025, arXiv 2502.15989): `grad = z - target`.
+
+    The target is `D(z; h) = E[y]`, `y ~ p(y) N(y; z, h^2 I)`, so SGD with learning rate 1 on free points is the
+    mean-shift iteration, and fixed points are the modes of p * N(0, h^2 I). Guidance: pass a `Guided` prior.
+
+    Estimators and their cost in calls of the given prior a row and step:
+        denoiser: `D(z; h)` itself, by Tweedie (ours). 1 call, no variance; exact for exact priors.
+        product: the mean of `samples` drawn from the product prior by `sampler` in `steps` steps (ours). Walked in
+            units of h from pure noise, where the product's noised law is known exactly. `samples` times 2 steps - 1
+            (Heun), or `steps` (ddim, dpmpp_2m).
+        kernel-score: the paper's sampler, see `kernel_score`; `samples` times `steps` calls. Biased.
+
+    Attributes:
+        bandwidth: Fixed, Geometric, Adaptive, or a like object; units of z.
+        estimator: see above.
+        steps: of the sampler.
+        samples: averaged per row.
+        jitter: share of h in [0, 1], or a function of progress: the target is taken at `z + jitter h n`. 0 is MSD; 1
+            is SDS with weight sigma / alpha.
+        noise: independent draws; antithetic pairs (`samples` even); or one draw kept for the whole run (common).
+        sampler: of the product; any of `ddim`, `heun`, `dpmpp_2m`.
+        interval: times of the prior's schedule within which the paper's kernel acts (kernel-score).
+        noise_scale: of the paper's starting noise (kernel-score).
+        tol: relative shift at which a row at the last bandwidth is done.
+    """
+
+    bandwidth: Bandwidth
+    estimator: Estimator = "denoiser"
+    steps: int = 16
+    samples: int = 1
+    jitter: float | Callable[[float], float] = 0.0
+    noise: Noise = "independent"
+    sampler: Callable[..., Tensor] = heun
+    interval: tuple[float, float] = (0.0, 1.0)
+    noise_scale: float = 1.0
+    tol: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ("denoiser", "product", "kernel-score"):
+            raise ValueError(
+                f"estimator is 'denoiser', 'product' or 'kernel-score': got {self.estimator!r}; choose one"
+            )
+        if self.noise not in ("independent", "antithetic", "common"):
+            raise ValueError(f"noise is 'independent', 'antithetic' or 'common': got {self.noise!r}; choose one")
+        if self.steps < 1 or self.samples < 1:
+            raise ValueError(f"MSD needs steps >= 1 and samples >= 1: got {self.steps} and {self.samples}; raise them")
+        if self.noise == "antithetic" and self.samples % 2:
+            raise ValueError(f"antithetic noise comes in pairs: got samples={self.samples}; make it even")
+        if not callable(self.jitter) and not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter is a share of the bandwidth in [0, 1]: got {self.jitter}; 0 is none")
+
+    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> MSDState:
+        return MSDState()
+
+    def step(
+        self,
+        z: Float[Tensor, "b *d"],
+        prior: Prior,
+        state: MSDState,
+        *,
+        conditions: Conditions | None = None,
+        progress: float,
+        rng: Rng,
+        scene: Scene | None = None,
+    ) -> tuple[Direction, MSDState]:
+        """The direction `z - target` and the next state."""
+        z = z.detach()
+        inner = state.bandwidth
+        if state.relative_shift is None:
+            scale = None
+            if isinstance(self.bandwidth, Adaptive) and self.bandwidth.start is None:
+                scale = prior_scale(prior, z, rng, None if conditions is None else repeat(conditions, 1))
+            inner = self.bandwidth.init(len(z), scale)
+        settled = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
+        h, inner = self.bandwidth.next(progress, settled, inner)
+        share = self.jitter(progress) if callable(self.jitter) else self.jitter
+        point, eps = z, None
+        if share > 0:
+            eps = randn(tuple(z.shape), rng, z)
+            point = z + share * expand_like(h, z) * eps
+        target, prediction, noise = self._target(point, prior, h, conditions, rng, state.noise)
+        relative = (target - z).flatten(1).norm(dim=1) / (h * z[0].numel() ** 0.5)
+        logs = {"bandwidth": h, "relative_shift": relative}
+        return Direction(z - target, eps=eps, prediction=prediction, logs=logs), MSDState(inner, h, relative, noise)
+
+    def done(self, state: MSDState) -> Bool[Tensor, "b"]:
+        """The termination verdict: rows at the last bandwidth whose relative shift is within `tol`."""
+        if state.h is None or state.relative_shift is None:
+            raise ValueError("MSD.done needs the state after a step: got the initial one; take a step first")
+        return (state.h <= self.bandwidth.end * (1 + 1e-6)) & (state.relative_shift <= self.tol)
+
+    def _target(
+        self, z: Tensor, prior: Prior, h: Tensor, cond: Conditions | None, rng: Rng, noise: Tensor | None
+    ) -> tuple[Tensor, Prediction | None, Tensor | None]:
+        if self.estimator == "denoiser":
+            p = prior.at(z, torch.ones_like(h), h, cond)
+            return z - expand_like(h, z) * p.eps, p, None
+        noise = self._noise(z, rng) if noise is None else noise
+        if noise.shape != (len(z) * self.samples, *z.shape[1:]):
+            raise ValueError(
+                f"common noise needs one batch shape for the whole run: got {tuple(z.shape)}; keep it fixed"
+            )
+        center, width = z.repeat_interleave(self.samples, 0), h.repeat_interleave(self.samples)
+        told = None if cond is None else repeat(cond, self.samples)
+        if self.estimator == "product":
+            product = Product(prior, center, width, Scaled(Cosine(), width))
+            y = self.sampler(product, product.noised(noise), product.grid(self.steps), told)
+        else:
+            y = kernel_score(prior, center, width, noise, self.steps, told, self.interval, self.noise_scale)
+        mean = y.reshape(len(z), self.samples, *z.shape[1:]).mean(1)
+        return mean, None, noise if self.noise == "common" else None
+
+    def _noise(self, z: Tensor, rng: Rng) -> Tensor:
+        if self.noise == "antithetic":
+            half = randn((len(z) * self.samples // 2, *z.shape[1:]), rng, z)
+            return torch.stack([half, -half], 1).flatten(0, 1)
+        return randn((len(z) * self.samples, *z.shape[1:]), rng, z)

@@ -1,0 +1,108 @@
+"""What a prior says of a noised point: posterior mean and noise, and everything derived from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def expand_like(level: Float[Tensor, "b"], z: Float[Tensor, "b *d"]) -> Tensor:
+    """Reshapes one number per row so that it multiplies the rows of z."""
+    return level.reshape(-1, *(1,) * (z.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Posterior mean `z` and posterior noise `eps` given `z_t = alpha z + sigma eps`.
+
+    Both are kept: z cannot be had from eps at alpha = 0, nor eps from z accurately at small sigma.
+
+    Attributes:
+        z_t: the noised point, (b, *d).
+        alpha: signal scale, (b,).
+        sigma: noise scale, (b,).
+        z: E[z | z_t], (b, *d).
+        eps: E[eps | z_t], (b, *d).
+        clamped: True where the level lay outside what the network was trained on, (b,).
+    """
+
+    z_t: Float[Tensor, "b *d"]
+    alpha: Float[Tensor, "b"]
+    sigma: Float[Tensor, "b"]
+    z: Float[Tensor, "b *d"]
+    eps: Float[Tensor, "b *d"]
+    clamped: Bool[Tensor, "b"]
+
+    @property
+    def score(self) -> Tensor:
+        """`grad log p_t(z_t) = -eps / sigma`; infinite or NaN at sigma = 0, where a score need not exist."""
+        return -self.eps / expand_like(self.sigma, self.z_t)
+
+    @property
+    def v(self) -> Tensor:
+        """`alpha eps - sigma z` (Salimans and Ho 2022, arXiv 2202.00512)."""
+        return expand_like(self.alpha, self.z_t) * self.eps - expand_like(self.sigma, self.z_t) * self.z
+
+    @property
+    def flow(self) -> Tensor:
+        """`eps - z`, the velocity of a rectified flow."""
+        return self.eps - self.z
+
+    @classmethod
+    def of(
+        cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, eps: Tensor, clamped: Tensor | None = None
+    ) -> Self:
+        """From both halves."""
+        if clamped is None:
+            clamped = torch.zeros_like(alpha, dtype=torch.bool)
+        return cls(z_t, alpha, sigma, z, eps, clamped)
+
+    @classmethod
+    def from_z(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, clamped: Tensor | None = None) -> Self:
+        """`eps = (z_t - alpha z) / sigma`; 0, its limit for a smooth density, at sigma = 0."""
+        a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
+        eps = torch.where(s > 0, (z_t - a * z) / s.where(s > 0, torch.ones_like(s)), torch.zeros_like(z))
+        return cls.of(z_t, alpha, sigma, z, eps, clamped)
+
+    @classmethod
+    def from_eps(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, eps: Tensor, clamped: Tensor | None = None) -> Self:
+        """`z = (z_t - sigma eps) / alpha`.
+
+        Raises:
+            ValueError: where alpha = 0: the noise does not determine the signal there.
+        """
+        if (alpha == 0).any():
+            raise ValueError("an eps prediction has no z at alpha = 0: got such a level; start below pure noise")
+        a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
+        return cls.of(z_t, alpha, sigma, (z_t - s * eps) / a, eps, clamped)
+
+    @classmethod
+    def from_v(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, v: Tensor, clamped: Tensor | None = None) -> Self:
+        """`z = (alpha z_t - sigma v) / n`, `eps = (sigma z_t + alpha v) / n`, `n = alpha^2 + sigma^2`."""
+        a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
+        n = a * a + s * s
+        return cls.of(z_t, alpha, sigma, (a * z_t - s * v) / n, (s * z_t + a * v) / n, clamped)
+
+    @classmethod
+    def from_flow(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, flow: Tensor, clamped: Tensor | None = None) -> Self:
+        """`z = (z_t - sigma u) / n`, `eps = (z_t + alpha u) / n`, `u = eps - z`, `n = alpha + sigma`."""
+        a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
+        n = a + s
+        return cls.of(z_t, alpha, sigma, (z_t - s * flow) / n, (z_t + a * flow) / n, clamped)
+
+    def tilt(self, drift: Float[Tensor, "b *d"]) -> Self:
+        """Adds `drift` to the score: `eps - sigma drift`, `z + sigma^2 drift / alpha`.
+
+        Raises:
+            ValueError: where alpha = 0, unless the drift is 0 there.
+        """
+        a, s = expand_like(self.alpha, self.z_t), expand_like(self.sigma, self.z_t)
+        silent = a == 0
+        if (silent & (drift != 0)).any():
+            raise ValueError("a drift has no effect on z at alpha = 0: got such a level; start below pure noise")
+        z = self.z + torch.where(silent, torch.zeros_like(drift), s * s * drift / a.where(~silent, torch.ones_like(a)))
+        return type(self)(self.z_t, self.alpha, self.sigma, z, self.eps - s * drift, self.clamped)

@@ -1,0 +1,215 @@
+"""The prior: a density seen through noise, and the small records that travel between priors and methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.codec import Codec
+from modeseek.prediction import Prediction, expand_like
+from modeseek.rng import Rng, randn
+from modeseek.schedule import Schedule
+from modeseek.tree import Cond, map_tensors
+from modeseek.view import Rendering, View
+
+
+class Prior(Protocol):
+    """A density p(z) known through its denoiser at every noise level."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Its native walk from noise to data."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item, without the batch axis."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of what it draws; inputs of other dtypes are answered in theirs."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        ...
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        """The prediction at any noise level and scaling; only the log-SNR matters. One prior call a row."""
+        ...
+
+    def __call__(self, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
+        """`at` on the prior's own schedule."""
+        ...
+
+    def grid(self, n: int) -> Float[Tensor, "m"]:
+        """n + 1 descending times from 1 to 0, both ends."""
+        ...
+
+    def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
+        """z_t at times[0]."""
+        ...
+
+
+class BasePrior:
+    """What every prior has once it has `at`, `schedule`, `shape`, `dtype` and `device`: inherit to write a new one."""
+
+    def __call__(self: Prior, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
+        """`at` on the prior's own schedule."""
+        return self.at(z_t, *self.schedule(t), cond)
+
+    def grid(self: Prior, n: int) -> Float[Tensor, "m"]:
+        """n + 1 descending times from 1 to 0, both ends, uniform in the schedule's own time."""
+        if n < 1:
+            raise ValueError(f"a grid needs at least one step: got n={n}; pass n >= 1")
+        return torch.linspace(1, 0, n + 1, dtype=self.dtype, device=self.device)
+
+    def start(self: Prior, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
+        """z_t at times[0]: plain noise of the right scale, (n, *shape); exact where alpha is 0 there."""
+        one = torch.ones(n, dtype=self.dtype, device=self.device)
+        z_t = randn((n, *self.shape), rng, one)
+        return expand_like(self.schedule(one)[1], z_t) * z_t
+
+
+@runtime_checkable
+class Exact(Protocol):
+    """A prior that also knows its density at every noise level and can be sampled without a sampler."""
+
+    def evaluate(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> tuple[Prediction, Float[Tensor, "b"]]:
+        """The prediction and `log p(z_t)` at that level, for the price of one."""
+        ...
+
+    def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n *d"]:
+        """n independent samples of p(z)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a guided prior or a method with branches is told, per item.
+
+    Attributes:
+        positive: the condition sought.
+        null: the empty condition, baseline of guidance.
+        negative: a condition to move away from; where given it replaces `null` as the baseline.
+        opposed: Perp-Neg's pairs of condition and weight.
+    """
+
+    positive: Cond
+    null: Cond | None = None
+    negative: Cond | None = None
+    opposed: tuple[tuple[Cond, Float[Tensor, "b"]], ...] | None = None
+
+    @property
+    def baseline(self) -> Cond:
+        """`negative` where given, else `null`.
+
+        Raises:
+            ValueError: neither was given.
+        """
+        baseline = self.null if self.negative is None else self.negative
+        if baseline is None:
+            raise ValueError("guidance needs a baseline: got Conditions without null or negative; pass null=...")
+        return baseline
+
+
+def positive(cond: Cond) -> Cond:
+    """What a bare prior makes of a `Conditions`: its positive."""
+    return cond.positive if isinstance(cond, Conditions) else cond
+
+
+def repeat(cond: Cond, n: int) -> Cond:
+    """Every row n times in a row; a leading axis of 1 stays as it is. Takes a `Conditions` too."""
+    if isinstance(cond, Conditions):
+        opposed = cond.opposed
+        if opposed is not None:
+            opposed = tuple((repeat(c, n), repeat(w, n)) for c, w in opposed)
+        return Conditions(repeat(cond.positive, n), repeat(cond.null, n), repeat(cond.negative, n), opposed)
+    return map_tensors(lambda x: x if len(x) == 1 else x.repeat_interleave(n, 0), cond)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What some methods need beside z: pixels, camera, codec, particle.
+
+    Attributes:
+        view: what was rendered.
+        rendering: what came out.
+        image: the rendered pixels, with their graph.
+        codec: between image and z.
+        item: global item numbers, (b,).
+        particle: which particle each item belongs to, or None.
+    """
+
+    view: View
+    rendering: Rendering
+    image: Tensor
+    codec: Codec
+    item: Tensor
+    particle: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A method's answer: descend along `grad`.
+
+    Attributes:
+        grad: dL/dz per sample, detached, (b, *d).
+        grad_image: dL/dimage per sample, or None.
+        t: times visited, or None where the method thinks in bandwidths.
+        eps: the noise drawn, or None.
+        prediction: the last prediction used, or None.
+        logs: named numbers per sample worth a curve (bandwidth, relative_shift ...), each (b,).
+    """
+
+    grad: Float[Tensor, "b *d"]
+    grad_image: Tensor | None = None
+    t: Tensor | None = None
+    eps: Tensor | None = None
+    prediction: Prediction | None = None
+    logs: dict[str, Tensor] = field(default_factory=dict)
+
+    def scaled(self, factor: float) -> Self:
+        """The same direction, longer or shorter."""
+        image = None if self.grad_image is None else factor * self.grad_image
+        return replace(self, grad=factor * self.grad, grad_image=image)
+
+
+class Method(Protocol):
+    """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state."""
+
+    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
+        """The state before the first step."""
+        ...
+
+    def step(
+        self,
+        z: Float[Tensor, "b *d"],
+        prior: Prior,
+        state: Any,
+        *,
+        conditions: Conditions | None = None,
+        progress: float,
+        rng: Rng,
+        scene: Scene | None = None,
+    ) -> tuple[Direction, Any]:
+        """The direction at z and the next state; progress in [0, 1] is where the run stands."""
+        ...

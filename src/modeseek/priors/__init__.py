@@ -1,0 +1,1 @@
+"""Priors: exact mixtures, empirical data sets, small learned networks."""

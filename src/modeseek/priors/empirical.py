@@ -1,0 +1,173 @@
+"""The ideal denoiser of a data set: Gaussian kernel density estimation, and nothing else."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.prediction import Prediction
+from modeseek.prior import BasePrior, positive
+from modeseek.priors.mixture import checked_labels
+from modeseek.rng import Rng, rand
+from modeseek.schedule import VP, Schedule
+from modeseek.tree import Cond, expand
+
+_NOISE_ALLOWED = 5e-4  # in a logit, before the distances are computed again exactly
+_NEGLIGIBLE = 20.0  # logits this far below the best contribute exp(-20)
+_PAIR_NUMBERS = 2**24  # how many float64 numbers an exact re-evaluation may hold
+
+
+class Empirical(BasePrior):
+    """`p(z) = mean_i delta(z - z_i)`: its denoiser is the kernel mean of the data with bandwidth `h = sigma / alpha`.
+
+    `D(z; h) = sum_i softmax_i(-|z - z_i|^2 / (2 h^2)) z_i`, so `D - z` is the classical Gaussian mean-shift vector.
+    Computed in chunks of data with an online softmax: memory O(batch x chunk), two matrix products a chunk. Squared
+    distances come from a matrix product of centred data; where its round-off could move a logit, the points that
+    matter are re-evaluated by subtraction in float64, so float32 answers agree with float64 at every bandwidth.
+
+    Args:
+        data: (n, *d), finite.
+        schedule: its native walk.
+        labels: (n,) non-negative integers: then cond is labels (b,), -1 for the whole set.
+        chunk: data rows at a time.
+
+    Raises:
+        ValueError: empty, non-finite or non-floating data, labels that do not match.
+    """
+
+    def __init__(
+        self,
+        data: Tensor,
+        schedule: Schedule | None = None,
+        labels: Tensor | None = None,
+        chunk: int = 8192,
+    ) -> None:
+        _validate(data, labels)
+        self.schedule: Schedule = VP() if schedule is None else schedule
+        self.shape, self.dtype, self.device = tuple(data.shape[1:]), data.dtype, data.device
+        self.labels, self._chunk = None, chunk
+        flat = data.flatten(1)
+        self._center = flat.mean(0, dtype=torch.float64).to(flat)
+        self._slices = {-1: slice(0, len(flat))}
+        if labels is not None:
+            self.labels, order = labels.to(data.device).sort(stable=True)
+            flat = flat[order]
+            known, counts = self.labels.unique_consecutive(return_counts=True)
+            ends = counts.cumsum(0).tolist()
+            starts = [0, *ends[:-1]]
+            self._slices |= {int(c): slice(a, b) for c, a, b in zip(known, starts, ends, strict=True)}
+        self._data = flat - self._center  # (n, d), classes contiguous
+        self._squares = torch.cat([part.double().square().sum(1) for part in self._data.split(chunk)])
+        self._radius = self._squares.max().sqrt().item()
+
+    @property
+    def data(self) -> Float[Tensor, "n *d"]:
+        """The data, grouped by class."""
+        return (self._data + self._center).reshape(-1, *self.shape)
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        return self.evaluate(z_t, alpha, sigma, cond)[0]
+
+    def evaluate(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> tuple[Prediction, Float[Tensor, "b"]]:
+        """The prediction and `log p(z_t)` at that level; one prior call a row.
+
+        At sigma = 0 the posterior is the nearest datum and the log density is infinite or undefined.
+        """
+        flat = z_t.flatten(1).to(self._data)
+        a, s = alpha.to(flat), sigma.to(flat)
+        z, log_mass = torch.empty_like(flat), torch.empty(len(flat), dtype=torch.float64, device=flat.device)
+        for label, rows in self._groups(cond, len(flat)):
+            part = self._slices[label]
+            z[rows], log_mass[rows] = self._posterior(flat[rows], a[rows], s[rows], part)
+            log_mass[rows] -= math.log(part.stop - part.start)
+        log_p = log_mass - flat.shape[1] * (0.5 * math.log(2 * math.pi) + s.double().log())
+        prediction = Prediction.from_z(z_t, alpha, sigma, z.to(z_t).reshape(z_t.shape))
+        return prediction, log_p.to(z_t)
+
+    def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n *d"]:
+        """n draws with replacement from the data (of the class asked for)."""
+        out, u = torch.empty(n, dtype=torch.long, device=self.device), rand((n,), rng, self._center)
+        for label, rows in self._groups(cond, n):
+            part = self._slices[label]
+            out[rows] = part.start + (u[rows] * (part.stop - part.start)).long().clamp(max=part.stop - part.start - 1)
+        return (self._data[out] + self._center).reshape(n, *self.shape)
+
+    def _groups(self, cond: Cond, n: int) -> list[tuple[int, Tensor]]:
+        labels = positive(cond)
+        every = torch.arange(n, device=self.device)
+        if labels is None:
+            return [(-1, every)]
+        if self.labels is None:
+            raise ValueError(
+                "this data set has no classes: got a cond; pass labels=(n,) when building it, or cond=None"
+            )
+        wanted = checked_labels(expand(labels.to(self.device), n), self.labels)
+        return [(int(label), (wanted == label).nonzero()[:, 0]) for label in wanted.unique()]
+
+    def _posterior(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+        """Posterior mean and `log sum_i exp(-|z_t - alpha z_i|^2 / (2 sigma^2))`, online over chunks of data."""
+        tiny = torch.finfo(torch.float32).tiny
+        a = alpha.double()[:, None]
+        exact = z_t.double() - a * self._center.double()  # (b, d): the noised point, centred as the data are
+        y, y_squares = exact.to(z_t), exact.square().sum(1, keepdim=True)
+        scale = 0.5 / sigma.double().square().clamp(min=tiny)[:, None]
+        noise = 4 * torch.finfo(z_t.dtype).eps * scale * (y_squares.sqrt() + a * self._radius).square()
+        rough = (noise > _NOISE_ALLOWED)[:, 0].nonzero()[:, 0]
+        best = torch.full_like(a, -math.inf)
+        mass, total = torch.zeros_like(a), torch.zeros_like(z_t)
+        for i in range(part.start, part.stop, self._chunk):
+            data = self._data[i : min(i + self._chunk, part.stop)]
+            squares = self._squares[i : i + len(data)]
+            logits = (y @ data.T).double().mul_(2 * a).sub_(a * a * squares).sub_(y_squares).mul_(scale)
+            if len(rough):
+                self._refine(logits, rough, exact, a, data, scale, noise)
+            new = torch.maximum(best, logits.amax(1, keepdim=True))
+            weights = (logits - new).exp_()
+            keep = (best - new).exp()
+            mass = mass * keep + weights.sum(1, keepdim=True)
+            total = torch.addmm(total * keep.to(total), weights.to(total), data)
+            best = new
+        return total / mass.to(total) + self._center, (best + mass.log())[:, 0]
+
+    def _refine(
+        self, logits: Tensor, rough: Tensor, y: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
+    ) -> None:
+        """Replaces, in place, the logits of the points that can matter by exact ones; the others become -inf."""
+        coarse = logits[rough]
+        near = coarse >= coarse.amax(1, keepdim=True) - _NEGLIGIBLE - 2 * noise[rough]
+        row, column = near.nonzero(as_tuple=True)
+        exact = torch.full_like(coarse, -math.inf)
+        for i in range(0, len(row), max(1, _PAIR_NUMBERS // y.shape[1])):
+            part = slice(i, i + max(1, _PAIR_NUMBERS // y.shape[1]))
+            r, c = rough[row[part]], column[part]
+            distance = (y[r] - a[r] * data[c].double()).square().sum(1)
+            exact[row[part], c] = -distance * scale[r, 0]
+        logits[rough] = exact
+
+
+def _validate(data: Tensor, labels: Tensor | None) -> None:
+    if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
+        raise ValueError(
+            f"data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; reshape or convert"
+        )
+    if not data.isfinite().all():
+        raise ValueError("data must be finite: got NaN or infinity; drop those rows")
+    if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
+        raise ValueError(
+            f"labels are non-negative integers, one per datum ({len(data)},): got {tuple(labels.shape)} {labels.dtype}"
+        )

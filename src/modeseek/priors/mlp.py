@@ -1,0 +1,65 @@
+"""The network inside a small learned prior."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that fixes an MLP's shape.
+
+    Attributes:
+        dim: numbers in one item.
+        n_classes: classes it can be conditioned on; 0 for none.
+        width: of the hidden layers.
+        depth: hidden layers.
+        n_frequencies: Fourier features of the log noise level.
+    """
+
+    dim: int
+    n_classes: int = 0
+    width: int = 96
+    depth: int = 4
+    n_frequencies: int = 8
+
+    def __post_init__(self) -> None:
+        if min(self.dim, self.width, self.depth, self.n_frequencies) < 1 or self.n_classes < 0:
+            raise ValueError(f"an architecture needs positive sizes: got {self}; raise the ones below 1")
+
+
+class MLP(nn.Module):
+    """Residual perceptron on (noised point, log noise level, class); weights drawn from `rng` alone."""
+
+    def __init__(self, architecture: Architecture, rng: torch.Generator) -> None:
+        super().__init__()
+        a = architecture
+        self.register_buffer("frequencies", 0.25 * math.pi * 2.0 ** torch.linspace(-1, 3, a.n_frequencies))
+        self.inlet = nn.Linear(a.dim, a.width)
+        self.level = nn.Linear(2 * a.n_frequencies + 1, a.width)
+        self.classes = nn.Embedding(a.n_classes + 1, a.width)  # 0 is null
+        self.norms = nn.ModuleList(nn.LayerNorm(a.width) for _ in range(a.depth))
+        self.expansions = nn.ModuleList(nn.Linear(2 * a.width, a.width) for _ in range(a.depth))
+        self.contractions = nn.ModuleList(nn.Linear(a.width, a.width) for _ in range(a.depth))
+        self.outlet = nn.Linear(a.width, a.dim)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=rng)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.classes.weight, std=0.5, generator=rng)
+        nn.init.zeros_(self.outlet.weight)
+
+    def forward(self, x: Float[Tensor, "b d"], log_level: Float[Tensor, "b"], label: Int[Tensor, "b"]) -> Tensor:
+        """The raw output, (b, d); label -1 is null."""
+        phase = log_level[:, None] * self.get_buffer("frequencies")
+        features = torch.cat([log_level[:, None] / 4, phase.sin(), phase.cos()], 1)
+        context = nn.functional.silu(self.level(features) + self.classes(label + 1))
+        h = self.inlet(x)
+        for norm, expansion, contraction in zip(self.norms, self.expansions, self.contractions, strict=True):
+            h = h + contraction(nn.functional.silu(expansion(torch.cat([norm(h), context], 1))))
+        return self.outlet(h)

@@ -1,0 +1,216 @@
+"""A small learned prior: an EDM-preconditioned MLP, class-conditional, trained in about a minute on two cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.prediction import Prediction
+from modeseek.prior import BasePrior, positive
+from modeseek.priors.mlp import MLP, Architecture
+from modeseek.priors.training import TrainStep, fit
+from modeseek.schedule import VE, VP, Cosine, Flow, Schedule
+from modeseek.tree import Cond, expand
+
+_FORMAT = "modeseek-network-1"
+_SCHEDULES = {kind.__name__: kind for kind in (VP, Cosine, VE, Flow)}
+
+
+@dataclass(frozen=True)
+class Preconditioning:
+    """How raw data and the unit-scale network fit together.
+
+    Attributes:
+        center: data mean, one number.
+        scale: data standard deviation about it.
+        sigma_min: least noise trained on, units of z.
+        sigma_max: most noise trained on, units of z.
+    """
+
+    center: float
+    scale: float
+    sigma_min: float
+    sigma_max: float
+
+
+class Network(BasePrior):
+    """`D(x; s) = c_skip x + c_out F(c_in x, log s)` in VE coordinates (Karras et al. 2022, arXiv 2206.00364).
+
+    Answers at every level: z_t is rescaled to its own level of equal log-SNR. Beyond what it was trained on it is
+    flagged `clamped`: below, the score of the least level is kept; above, the point is pulled in to the greatest.
+    cond is labels (b,), -1 (or None) for none. One prior call a row.
+    """
+
+    def __init__(
+        self,
+        mlp: MLP,
+        architecture: Architecture,
+        preconditioning: Preconditioning,
+        shape: tuple[int, ...],
+        schedule: Schedule,
+    ) -> None:
+        self.mlp, self.architecture, self.preconditioning = (
+            mlp.eval().requires_grad_(False),
+            architecture,
+            preconditioning,
+        )
+        self.shape, self.schedule = shape, schedule
+        weight = mlp.inlet.weight
+        self.dtype, self.device = weight.dtype, weight.device
+
+    @classmethod
+    def train(
+        cls,
+        data: Tensor,
+        labels: Tensor | None = None,
+        schedule: Schedule | None = None,
+        steps: int = 3000,
+        *,
+        rng: torch.Generator,
+        **options: Any,
+    ) -> Self:
+        """Trains on data (n, *d) and optional labels (n,); `options` are those of `training`.
+
+        Raises:
+            ValueError: empty, non-finite or non-floating data, labels that do not match.
+        """
+        if steps < 1:
+            raise ValueError(f"training needs at least one step: got steps={steps}; raise it")
+        return list(cls.training(data, labels, schedule, steps, rng=rng, **options))[-1][1]
+
+    @classmethod
+    def training(
+        cls,
+        data: Tensor,
+        labels: Tensor | None = None,
+        schedule: Schedule | None = None,
+        steps: int = 3000,
+        *,
+        rng: torch.Generator,
+        width: int = 96,
+        depth: int = 4,
+        batch: int = 1024,
+        lr: float = 3e-3,
+        every: int = 100,
+    ) -> Iterator[tuple[TrainStep, Self]]:
+        """`train` as a generator: every `every` steps, the mean loss so far and the averaged network."""
+        n_classes = 0 if labels is None else int(labels.max()) + 1
+        architecture = Architecture(data[0].numel(), n_classes, width, depth)
+        flat = data.detach().flatten(1).float()
+        center = flat.mean().item()
+        scale = (flat - center).square().mean().sqrt().item()
+        fixed = Preconditioning(center, scale, 2e-3 * scale, 20 * scale)
+        walk = VE(fixed.sigma_min, fixed.sigma_max) if schedule is None else schedule
+        inner = fit((flat - center) / scale, labels, architecture, steps, batch=batch, lr=lr, every=every, rng=rng)
+        for step, mlp in inner:
+            yield step, cls(mlp, architecture, fixed, tuple(data.shape[1:]), walk)
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        p, n = self.preconditioning, len(z_t)
+        flat, a, s = z_t.flatten(1).to(self.dtype), alpha.to(self.dtype), sigma.to(self.dtype)
+        noise = s / a  # in VE coordinates; infinite at alpha = 0
+        above, below = noise > p.sigma_max, noise < p.sigma_min
+        level = noise.clamp(p.sigma_min, p.sigma_max)
+        ones = torch.ones_like(a)
+        stretch = torch.where(above, p.sigma_max / torch.where(above, s, ones), 1 / torch.where(above, ones, a))
+        x = (flat - a[:, None] * p.center) * (stretch / p.scale)[:, None]  # unit-scale VE coordinates
+        unit = level / p.scale
+        norm = torch.sqrt(1 + unit * unit)
+        raw = self.mlp(x / norm[:, None], unit.log(), self._labels(cond, n))
+        unit_eps = x * (unit / norm**2)[:, None] - raw / norm[:, None]
+        fade = torch.where(below, noise / p.sigma_min, ones)
+        eps = unit_eps * fade[:, None]
+        reach = torch.where(above, level, noise)  # the noise that is stripped
+        z = p.center + p.scale * (x - (reach / p.scale)[:, None] * eps)
+        eps = torch.where(above[:, None], (flat - a[:, None] * z) / s.where(above, ones)[:, None], eps)
+        shaped = (y.to(z_t).reshape(z_t.shape) for y in (z, eps))
+        return Prediction.of(z_t, alpha, sigma, *shaped, clamped=above | below)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a folder with `network.safetensors` and `network.json`; never half of it.
+
+        Raises:
+            FileExistsError: the folder exists and is not empty.
+        """
+        from safetensors.torch import save_file
+
+        target = Path(path)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise FileExistsError(
+                f"a network is saved to a new folder: got {target}, which exists; choose another name"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+            folder = Path(scratch) / "network"
+            folder.mkdir()
+            save_file(self.mlp.state_dict(), folder / "network.safetensors")
+            (folder / "network.json").write_text(json.dumps(self._describe(), indent=2) + "\n")
+            folder.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: a file is missing, damaged or of another format.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(path)
+        try:
+            told = json.loads((folder / "network.json").read_text())
+            weights = load_file(folder / "network.safetensors", device=str(device))
+            if told["format"] != _FORMAT:
+                raise ValueError(f"format {told['format']!r} is not {_FORMAT!r}")
+            architecture = Architecture(**told["architecture"])
+            mlp = MLP(architecture, torch.Generator()).to(device)
+            mlp.load_state_dict(weights)
+            kind, fields = told["schedule"]["type"], told["schedule"]["fields"]
+            fixed = Preconditioning(**told["preconditioning"])
+            return cls(mlp, architecture, fixed, tuple(told["shape"]), _SCHEDULES[kind](**fields))
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{folder} is no readable network: {reason}; save it again with Network.save") from error
+
+    def _describe(self) -> dict[str, Any]:
+        kind = type(self.schedule).__name__
+        if kind not in _SCHEDULES:
+            raise TypeError(
+                f"a network is saved with one of {sorted(_SCHEDULES)}: got schedule {kind}; retrain with one"
+            )
+        fields = asdict(self.schedule)  # pyright: ignore[reportArgumentType]
+        return {
+            "format": _FORMAT,
+            "architecture": asdict(self.architecture),
+            "preconditioning": asdict(self.preconditioning),
+            "shape": list(self.shape),
+            "schedule": {"type": kind, "fields": fields},
+        }
+
+    def _labels(self, cond: Cond, n: int) -> Tensor:
+        labels = positive(cond)
+        if labels is None:
+            return torch.full((n,), -1, device=self.device)
+        labels = expand(labels, n).to(self.device)
+        wrong = labels[(labels < -1) | (labels >= self.architecture.n_classes)]
+        if len(wrong):
+            raise ValueError(
+                f"unknown label {int(wrong[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
+            )
+        return labels

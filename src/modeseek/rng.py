@@ -1,0 +1,78 @@
+"""Randomness: a torch.Generator, or one stream per item that no batch size or process count can change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Streams:
+    """One random stream per item, fixed by (seed, step, item) alone.
+
+    A draw of n rows gives each item n / len(items) consecutive rows from its own stream, so that what is drawn does
+    not depend on batch size, order or the number of processes. A whole point cloud is one item.
+
+    Attributes:
+        seed: of the run.
+        step: of the run.
+        items: global item numbers, one per item of the batch.
+    """
+
+    seed: int
+    step: int = 0
+    items: tuple[int, ...] = (0,)
+    _generators: dict[tuple[int, torch.device], torch.Generator] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise ValueError("Streams needs at least one item: got none; pass items=(0,)")
+
+    def at(self, step: int, items: tuple[int, ...] | None = None) -> Streams:
+        """Fresh streams of another step (and other items)."""
+        return Streams(self.seed, step, self.items if items is None else items)
+
+    def generator(self, slot: int, device: torch.device) -> torch.Generator:
+        """The stream of the slot-th item; successive draws continue it."""
+        key = (slot, device)
+        if key not in self._generators:
+            digest = hashlib.blake2b(repr((self.seed, self.step, self.items[slot])).encode(), digest_size=8).digest()
+            seed = int.from_bytes(digest, "little") >> 1
+            self._generators[key] = torch.Generator(device).manual_seed(seed)
+        return self._generators[key]
+
+
+Rng = torch.Generator | Streams
+
+
+def randn(shape: tuple[int, ...], rng: Rng, like: Tensor) -> Tensor:
+    """Standard normal numbers of the given shape, with the dtype and device of `like`."""
+    return _draw(lambda s, g: torch.randn(s, generator=g, dtype=like.dtype, device=g.device), shape, rng, like.device)
+
+
+def rand(shape: tuple[int, ...], rng: Rng, like: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1) of the given shape, with the dtype and device of `like`."""
+    return _draw(lambda s, g: torch.rand(s, generator=g, dtype=like.dtype, device=g.device), shape, rng, like.device)
+
+
+def _draw(
+    draw: Callable[[tuple[int, ...], torch.Generator], Tensor],
+    shape: tuple[int, ...],
+    rng: Rng,
+    device: torch.device,
+) -> Tensor:
+    if isinstance(rng, torch.Generator):
+        return draw(shape, rng).to(device)
+    n = len(rng.items)
+    if shape[0] % n:
+        raise ValueError(
+            f"{shape[0]} rows cannot be shared by {n} items: got Streams with items={rng.items}; match them"
+        )
+    block = (shape[0] // n, *shape[1:])
+    return torch.cat([draw(block, rng.generator(slot, device)) for slot in range(n)])

@@ -1,0 +1,50 @@
+"""Pytrees of tensors: a condition is a tensor, or tuples, lists and dicts of them, with a leading axis b."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Cond = Any
+"""Any pytree of tensors with leading axis b (or 1, which broadcasts); None is no condition."""
+
+
+def map_tensors(f: Callable[..., Tensor], *trees: Cond) -> Cond:
+    """Applies f to the tensors that stand at the same place of every tree."""
+    first = trees[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return f(*trees)
+    if isinstance(first, dict):
+        return {key: map_tensors(f, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, (tuple, list)):
+        return type(first)(map_tensors(f, *parts) for parts in zip(*trees, strict=True))
+    raise TypeError(f"a condition is made of tensors, tuples, lists and dicts: got {type(first).__name__}; convert it")
+
+
+def expand(tree: Cond, n: int) -> Cond:
+    """Broadcasts leading axes of 1 to n; ValueError where a leading axis is neither."""
+
+    def grow(x: Tensor) -> Tensor:
+        if x.ndim == 0 or x.shape[0] not in (1, n):
+            raise ValueError(
+                f"a condition needs a leading axis of 1 or the batch size {n}: got shape {tuple(x.shape)}; "
+                "repeat or slice it"
+            )
+        return x.expand(n, *x.shape[1:])
+
+    return map_tensors(grow, tree)
+
+
+def select(tree: Cond, rows: Tensor) -> Cond:
+    """The given rows of every tensor; a leading axis of 1 stays as it is."""
+    return map_tensors(lambda x: x if x.shape[0] == 1 else x[rows], tree)
+
+
+def join(trees: list[Cond]) -> Cond:
+    """Concatenates conditions along the leading axis, for one batched call."""
+    return map_tensors(lambda *parts: torch.cat(parts), *trees)

@@ -1,0 +1,30 @@
+"""Loss weights w(t), as functions of (alpha, sigma)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Weight = Callable[[Tensor, Tensor], Tensor]
+
+
+def sigma_squared(alpha: Tensor, sigma: Tensor) -> Tensor:
+    """`sigma^2`: DreamFusion's, 1 - alpha-bar for variance-preserving schedules."""
+    return sigma**2
+
+
+def uniform(alpha: Tensor, sigma: Tensor) -> Tensor:
+    """1 at every level."""
+    return torch.ones_like(sigma)
+
+
+def alpha_sigma_squared(alpha: Tensor, sigma: Tensor) -> Tensor:
+    """`alpha sigma^2`: Fantasia3D's."""
+    return alpha * sigma**2
+
+
+def sigma_over_alpha(alpha: Tensor, sigma: Tensor) -> Tensor:
+    """`sigma / alpha`: makes the SDS direction `z - D(z + h n; h)`: a reconstruction loss, jittered mean shift."""
+    return sigma / alpha
