@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from modeseek.rng import Rng, randn
 from modeseek.tree import Cond
 
 
+@runtime_checkable
 class Bandwidth(Protocol):
     """A frozen schedule of kernel widths; all that changes lives in its state."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float
@@ -55,21 +54,23 @@ class Prediction:
     @classmethod
     def of(
         cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, eps: Tensor, clamped: Tensor | None = None
-    ) -> Self:
+    ) -> Prediction:
         """From both halves."""
         if clamped is None:
             clamped = torch.zeros_like(alpha, dtype=torch.bool)
         return cls(z_t, alpha, sigma, z, eps, clamped)
 
     @classmethod
-    def from_z(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, clamped: Tensor | None = None) -> Self:
+    def from_z(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, clamped: Tensor | None = None) -> Prediction:
         """`eps = (z_t - alpha z) / sigma`; 0, its limit for a smooth density, at sigma = 0."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         eps = torch.where(s > 0, (z_t - a * z) / s.where(s > 0, torch.ones_like(s)), torch.zeros_like(z))
         return cls.of(z_t, alpha, sigma, z, eps, clamped)
 
     @classmethod
-    def from_eps(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, eps: Tensor, clamped: Tensor | None = None) -> Self:
+    def from_eps(
+        cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, eps: Tensor, clamped: Tensor | None = None
+    ) -> Prediction:
         """`z = (z_t - sigma eps) / alpha`.
 
         Raises:
@@ -81,20 +82,22 @@ class Prediction:
         return cls.of(z_t, alpha, sigma, (z_t - s * eps) / a, eps, clamped)
 
     @classmethod
-    def from_v(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, v: Tensor, clamped: Tensor | None = None) -> Self:
+    def from_v(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, v: Tensor, clamped: Tensor | None = None) -> Prediction:
         """`z = (alpha z_t - sigma v) / n`, `eps = (sigma z_t + alpha v) / n`, `n = alpha^2 + sigma^2`."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         n = a * a + s * s
         return cls.of(z_t, alpha, sigma, (a * z_t - s * v) / n, (s * z_t + a * v) / n, clamped)
 
     @classmethod
-    def from_flow(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, flow: Tensor, clamped: Tensor | None = None) -> Self:
+    def from_flow(
+        cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, flow: Tensor, clamped: Tensor | None = None
+    ) -> Prediction:
         """`z = (z_t - sigma u) / n`, `eps = (z_t + alpha u) / n`, `u = eps - z`, `n = alpha + sigma`."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         n = a + s
         return cls.of(z_t, alpha, sigma, (z_t - s * flow) / n, (z_t + a * flow) / n, clamped)
 
-    def tilt(self, drift: Float[Tensor, "b *d"]) -> Self:
+    def tilt(self, drift: Float[Tensor, "b *d"]) -> Prediction:
         """Adds `drift` to the score: `eps - sigma drift`, `z + sigma^2 drift / alpha`.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from modeseek.tree import Cond, map_tensors
 from modeseek.view import Rendering, View
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A density p(z) known through its denoiser at every noise level."""
 
@@ -187,12 +188,13 @@ class Direction:
     prediction: Prediction | None = None
     logs: dict[str, Tensor] = field(default_factory=dict)
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> Direction:
         """The same direction, longer or shorter."""
         image = None if self.grad_image is None else factor * self.grad_image
         return replace(self, grad=factor * self.grad, grad_image=image)
 
 
+@runtime_checkable
 class Method(Protocol):
     """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A monotone walk along the log-SNR axis."""
 
@@ -77,7 +78,7 @@ class VP:
             raise ValueError(f"VP spacing must be 'scaled-linear' or 'linear': got {self.spacing!r}; choose one")
 
     @classmethod
-    def linear(cls, beta_min: float = 0.1, beta_max: float = 20.0) -> Self:
+    def linear(cls, beta_min: float = 0.1, beta_max: float = 20.0) -> VP:
         """DDPM's schedule: beta linear in t."""
         return cls(beta_min, beta_max, "linear")
 
@@ -204,7 +205,7 @@ class Discrete:
             )
 
     @classmethod
-    def from_alphas_cumprod(cls, alphas_cumprod: Float[Tensor, "n"]) -> Self:
+    def from_alphas_cumprod(cls, alphas_cumprod: Float[Tensor, "n"]) -> Discrete:
         """From `alpha^2` at each training step, as diffusers' schedulers keep it."""
         squares = alphas_cumprod.detach().double()
         return cls(tuple((squares.log() - torch.log1p(-squares)).tolist()))

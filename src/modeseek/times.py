@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor
 from modeseek.rng import Rng, rand
 
 
+@runtime_checkable
 class Times(Protocol):
     """Any callable that picks a time per item."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +11,7 @@ from modeseek.rng import Rng
 from modeseek.view import View
 
 
+@runtime_checkable
 class Generator(Protocol):
     """An nn.Module whose parameters become an image."""
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -77,7 +77,7 @@ class Network(BasePrior):
         *,
         rng: torch.Generator,
         **options: Any,
-    ) -> Self:
+    ) -> Network:
         """Trains on data (n, *d) and optional labels (n,); `options` are those of `training`.
 
         Raises:
@@ -101,7 +101,7 @@ class Network(BasePrior):
         batch: int = 1024,
         lr: float = 3e-3,
         every: int = 100,
-    ) -> Iterator[tuple[TrainStep, Self]]:
+    ) -> Iterator[tuple[TrainStep, Network]]:
         """`train` as a generator: every `every` steps, the mean loss so far and the averaged network."""
         n_classes = 0 if labels is None else int(labels.max()) + 1
         architecture = Architecture(data[0].numel(), n_classes, width, depth)
@@ -163,7 +163,7 @@ class Network(BasePrior):
             folder.replace(target)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Self:
+    def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Network:
         """Reads what `save` wrote.
 
         Raises:

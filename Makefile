@@ -1,0 +1,85 @@
+# Needs Python >= 3.11 with venv and pip, and make. Everything else goes into .venv.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+DEMO := runs/demo
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types pytest mutate bench wheel clean distclean
+
+help: ## Show this help
+	@echo "modeseek: mode seeking with diffusion priors"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables: PYTHON=python3.13 (the Python that makes .venv), PYTEST_ARGS='-k schedule' (passed to pytest)."
+	@echo "On Linux pip takes the CUDA build of torch by default; for the much smaller CPU build:"
+	@echo "  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make install"
+
+# Two stamps: running modeseek needs the core packages only; developing it needs the dev extra too.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "modeseek needs Python >= 3.11, this one is " + sys.version.split()[0] + ": pass another one, for example make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import pip, sys; sys.exit(int(pip.__version__.split(".")[0]) < 23)' || $(PIP) install --upgrade pip
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing modeseek and torch into $(VENV): about a minute, longer where the downloads are slow"
+	$(PIP) install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.core
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## Make .venv and install modeseek with its development tools
+
+demo: $(VENV)/.core ## Seek modes on the fractal (ideal and learned prior) and on handwritten digits; figures in runs/
+	$(BIN)/modeseek toy --problem fractal --prior ideal --out $(DEMO)-fractal-ideal
+	$(BIN)/modeseek toy --problem fractal --prior learned --out $(DEMO)-fractal-learned
+	$(BIN)/modeseek toy --problem digits --prior learned --out $(DEMO)-digits
+	@echo
+	@echo "Open in a browser:"
+	@for run in fractal-ideal fractal-learned digits; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
+
+test: lint types pytest ## Run the linters, the type checker and the test suite
+
+lint: $(VENV)/.installed ## Check style and formatting with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed ## Let ruff mend and format what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed ## Check types with basedpyright
+	$(BIN)/basedpyright
+
+# One thread per worker: two workers that each spread over all cores slow each other down.
+pytest: $(VENV)/.installed ## Run the test suite alone
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
+	$(BIN)/python tests/mutation.py
+
+bench: $(VENV)/.installed ## Run every benchmark; results in benchmarks/results/
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+wheel: $(BIN)/pip ## Build the wheel, list what is in it, install it in a clean environment and import it
+	rm -rf build/wheel dist/modeseek-*.whl
+	$(PIP) wheel -q --no-deps -w dist .
+	$(BIN)/python -m zipfile -l dist/modeseek-*.whl
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install -q -c constraints.txt dist/modeseek-*.whl
+	cd build/wheel && bin/python -c 'import modeseek; print("imported", modeseek.__file__)'
+	build/wheel/bin/modeseek --help > /dev/null
+
+clean: ## Remove caches and built files; keep .venv and runs/
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv too
+	rm -rf $(VENV)
