@@ -99,7 +99,7 @@ class Adaptive:
     end: float
     start: float | None = None
     shrink: float = 0.8
-    settle: float = 0.3
+    settle: float = 0.2
     hold: float = 0.15
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from modeseek.rng import Rng, rand, randn
 from modeseek.schedule import VP, Schedule
 from modeseek.tree import Cond, expand
 
-_CHUNK = 2**22
+_CHUNK = 2**18
 
 
 class GaussianMixture(BasePrior):
@@ -22,7 +22,7 @@ class GaussianMixture(BasePrior):
 
     Seen through noise each component stays Gaussian, `N(alpha mu_k, alpha^2 Sigma_k + sigma^2 I)`, so posterior
     means, noises and densities are exact at every level (log-sum-exp throughout, defined at alpha = 0 and sigma = 0).
-    Works in the wider of its own dtype and that of z_t; answers in z_t's.
+    Works in float64 and answers in the dtype of z_t.
 
     Args:
         weights: (k,), non-negative, summing to 1.
@@ -49,8 +49,10 @@ class GaussianMixture(BasePrior):
         self.labels = None if labels is None else labels.to(means.device)
         self.shape = (means.shape[1],)
         self.dtype, self.device = means.dtype, means.device
-        values, axes = torch.linalg.eigh(self.covs.double())
-        self._values, self._axes = values.to(means), axes.to(means)  # (k, d), (k, d, d): columns are axes
+        self._means = self.means.double()
+        self._values, axes = torch.linalg.eigh(self.covs.double())  # (k, d), (k, d, d): columns are axes
+        self._turned = torch.einsum("ki,kij->kj", self._means, axes)
+        self._axes = axes.transpose(0, 1).flatten(1)  # (d, k * d)
 
     def at(
         self,
@@ -69,8 +71,7 @@ class GaussianMixture(BasePrior):
         cond: Cond = None,
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
         """The prediction and `log p(z_t)` at that level; one prior call a row."""
-        dtype = torch.promote_types(z_t.dtype, self.dtype)
-        inputs = (z_t.to(dtype), alpha.to(dtype), sigma.to(dtype), self._log_weights(cond, len(z_t), dtype))
+        inputs = (z_t.double(), alpha.double(), sigma.double(), self._log_weights(cond, len(z_t)))
         rows = max(1, _CHUNK // self.means.numel())
         parts = [self._evaluate(*(x[i : i + rows] for x in inputs)) for i in range(0, len(z_t), rows)]
         z, eps, log_p = (torch.cat(column).to(z_t) for column in zip(*parts, strict=True))
@@ -86,27 +87,31 @@ class GaussianMixture(BasePrior):
 
     def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n d"]:
         """n independent samples of p(z | cond)."""
-        cumulative = self._log_weights(cond, n, self.dtype).softmax(-1).cumsum(-1)
-        u = rand((n, 1), rng, self.means)
+        cumulative = self._log_weights(cond, n).softmax(-1).cumsum(-1)
+        u = rand((n, 1), rng, self._means)
         k = torch.searchsorted(cumulative, u)[:, 0].clamp(max=len(self.means) - 1)
-        noise = self._values[k].sqrt() * randn((n, *self.shape), rng, self.means)
-        return self.means[k] + torch.einsum("bij,bj->bi", self._axes[k], noise)
+        noise = self._values[k].sqrt() * randn((n, *self.shape), rng, self._means)
+        axes = self._axes.unflatten(1, self.means.shape)[:, k]  # (d, b, d)
+        return (self._means[k] + torch.einsum("ibj,bj->bi", axes, noise)).to(self.means)
 
     def _evaluate(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, log_w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        means, values, axes = (x.to(z_t) for x in (self.means, self._values, self._axes))
-        a, s = alpha[:, None, None], sigma[:, None, None]
-        variance = a * a * values + s * s  # (b, k, d)
-        y = torch.einsum("kij,bki->bkj", axes, z_t[:, None] - a * means)  # (b, k, d) in each component's own axes
-        log_joint = log_w - 0.5 * (y * y / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
+        b, (k, d) = len(z_t), self.means.shape
+        values, axes, means = self._values, self._axes, self._means  # (k, d), (d, k * d), (k, d)
+        shared = bool(((alpha == alpha[0]) & (sigma == sigma[0])).all())  # one level: k variances, not b times k
+        a, s = (x[:1, None, None] if shared else x[:, None, None] for x in (alpha, sigma))
+        variance = a * a * values + s * s  # (b or 1, k, d)
+        y = (z_t @ axes).reshape(b, k, d) - a * self._turned  # each component's own axes
+        pull = y / variance
+        log_joint = log_w - 0.5 * ((y * pull).sum(-1) + variance.log().sum(-1) + d * math.log(2 * math.pi))
         log_p = log_joint.logsumexp(-1)
-        share = (log_joint - log_p[:, None]).exp()[..., None]  # (b, k, 1)
-        pull = torch.einsum("kij,bkj->bki", axes, values * y / variance)
-        z = (share * (means + a * pull)).sum(1)
-        eps = torch.einsum("kij,bkj->bi", axes, share * s * y / variance)
+        share = (log_joint - log_p[:, None]).exp()  # (b, k)
+        pull = pull * share[..., None]
+        z = share @ means + alpha[:, None] * ((values * pull).reshape(b, k * d) @ axes.T)
+        eps = sigma[:, None] * (pull.reshape(b, k * d) @ axes.T)
         return z, eps, log_p
 
-    def _log_weights(self, cond: Cond, n: int, dtype: torch.dtype) -> Tensor:
-        log_w = self.weights.to(dtype).log().expand(n, -1)
+    def _log_weights(self, cond: Cond, n: int) -> Tensor:
+        log_w = self.weights.double().log().expand(n, -1)
         labels = positive(cond)
         if labels is None:
             return log_w
