@@ -85,10 +85,8 @@ def distill(
     codec = Identity() if codec is None else codec
     for index in range(start, steps):
         progress = index / max(1, steps - 1)
-        draw = rng.at(index) if isinstance(rng, Streams) else rng
-        view = generator.view(batch, draw)
-        if isinstance(rng, Streams):
-            draw = rng.at(index, view.items)
+        view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
+        draw = rng.at(index, view.items) if isinstance(rng, Streams) else rng
         image = generator(view)
         rendering = Rendering(view, image)
         z = codec.encode(image)

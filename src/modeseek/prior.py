@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -187,11 +187,6 @@ class Direction:
     eps: Tensor | None = None
     prediction: Prediction | None = None
     logs: dict[str, Tensor] = field(default_factory=dict)
-
-    def scaled(self, factor: float) -> Direction:
-        """The same direction, longer or shorter."""
-        image = None if self.grad_image is None else factor * self.grad_image
-        return replace(self, grad=factor * self.grad, grad_image=image)
 
 
 @runtime_checkable

@@ -21,11 +21,13 @@ class Streams:
         seed: of the run.
         step: of the run.
         items: global item numbers, one per item of the batch.
+        use: what the draws are for; streams of different use are independent.
     """
 
     seed: int
     step: int = 0
     items: tuple[int, ...] = (0,)
+    use: str = ""
     _generators: dict[tuple[int, torch.device], torch.Generator] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -34,15 +36,17 @@ class Streams:
         if not self.items:
             raise ValueError("Streams needs at least one item: got none; pass items=(0,)")
 
-    def at(self, step: int, items: tuple[int, ...] | None = None) -> Streams:
-        """Fresh streams of another step (and other items)."""
-        return Streams(self.seed, step, self.items if items is None else items)
+    def at(self, step: int, items: tuple[int, ...] | None = None, use: str = "") -> Streams:
+        """Fresh streams of another step (other items, another use)."""
+        return Streams(self.seed, step, self.items if items is None else items, use)
 
     def generator(self, slot: int, device: torch.device) -> torch.Generator:
         """The stream of the slot-th item; successive draws continue it."""
         key = (slot, device)
         if key not in self._generators:
-            digest = hashlib.blake2b(repr((self.seed, self.step, self.items[slot])).encode(), digest_size=8).digest()
+            digest = hashlib.blake2b(
+                repr((self.seed, self.step, self.items[slot], self.use)).encode(), digest_size=8
+            ).digest()
             seed = int.from_bytes(digest, "little") >> 1
             self._generators[key] = torch.Generator(device).manual_seed(seed)
         return self._generators[key]
