@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.prediction import expand_like
-from modeseek.prior import Prior
+from modeseek.prior import Prior, take
 from modeseek.rng import Rng, randn
 from modeseek.tree import Cond
 
@@ -130,15 +130,16 @@ def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = N
     """The prior's standard deviation, from its denoiser at its noisiest level: 16 prior calls.
 
     At noise H far above the data, `D(x; H) = mean + s^2 / (s^2 + H^2) (x - mean)`, exactly for isotropic Gaussians;
-    the slope between opposite points gives s.
+    the slope between opposite points gives s. cond is that of the rows of z.
     """
     one = z.new_ones(16)
     alpha, sigma = prior.schedule(one)
     if (alpha == 0).any():
         alpha, sigma = prior.schedule(0.99 * one)
     noise = randn((8, *z.shape[1:]), rng, z)
+    rows = torch.arange(16, device=z.device) % 8 % len(z)
     both = torch.cat([noise, -noise])
-    p = prior.at(expand_like(sigma, both) * both, alpha, sigma, cond)
+    p = prior.at(expand_like(sigma, both) * both, alpha, sigma, take(cond, rows))
     answer = (p.z[:8] - p.z[8:]) / 2
     h = (sigma / alpha)[0].item()
     slope = ((answer * noise).sum() / (h * noise.square().sum())).item()

@@ -12,9 +12,9 @@ from torch import Tensor
 from modeseek.anderson import Memory
 from modeseek.neighbours import Neighbours
 from modeseek.prediction import expand_like
-from modeseek.prior import Exact, Prior
+from modeseek.prior import Exact, Prior, take
 from modeseek.priors.empirical import Empirical
-from modeseek.tree import Cond, select
+from modeseek.tree import Cond
 
 
 def shift(
@@ -155,7 +155,7 @@ def _field(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, truncate: b
     prior = source
 
     def field(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        return _step(prior, x, h[rows], cond if cond is None else select(cond, rows))
+        return _step(prior, x, h[rows], take(cond, rows))
 
     return field
 

@@ -12,7 +12,7 @@ from modeseek.meanshift import MeanShift, mean_shift
 from modeseek.prior import Exact, Prior
 from modeseek.rng import Rng, rand
 from modeseek.sample import heun
-from modeseek.tree import Cond, expand
+from modeseek.tree import Cond
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def find_modes(
     if n_starts < 1:
         raise ValueError(f"find_modes needs at least one start: got n_starts={n_starts}; raise it")
     z = _starts(prior_or_samples, n_starts, rng, cond) if starts is None else starts
-    wide = cond if cond is None else expand(cond, len(z))
-    ended = mean_shift(prior_or_samples, z, bandwidth, tol=tol, max_steps=max_steps, cond=wide)
+    ended = mean_shift(prior_or_samples, z, bandwidth, tol=tol, max_steps=max_steps, cond=cond)
     if not ended.converged.any():
         raise ValueError(f"no start of {len(z)} reached a mode in {max_steps} steps: raise max_steps, tol or bandwidth")
     return merged(ended, merge * float(bandwidth))
@@ -102,7 +101,6 @@ def _starts(source: Prior | Tensor, n: int, rng: Rng, cond: Cond) -> Tensor:
         if n >= len(source):
             return source
         return source[rand((len(source),), rng, source.flatten(1)[:, 0]).argsort()[:n]]
-    wide = cond if cond is None else expand(cond, n)
     if isinstance(source, Exact):
-        return source.sample(n, rng, wide)
-    return heun(source, source.start(n, rng), source.grid(32), wide)
+        return source.sample(n, rng, cond)
+    return heun(source, source.start(n, rng), source.grid(32), cond)

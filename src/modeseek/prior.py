@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.codec import Codec
 from modeseek.prediction import Prediction, expand_like
 from modeseek.rng import Rng, randn
 from modeseek.schedule import Schedule
-from modeseek.tree import Cond, map_tensors
+from modeseek.tree import Cond, select
 from modeseek.view import Rendering, View
 
 
@@ -137,14 +137,14 @@ def positive(cond: Cond) -> Cond:
     return cond.positive if isinstance(cond, Conditions) else cond
 
 
-def repeat(cond: Cond, n: int) -> Cond:
-    """Every row n times in a row; a leading axis of 1 stays as it is. Takes a `Conditions` too."""
-    if isinstance(cond, Conditions):
-        opposed = cond.opposed
-        if opposed is not None:
-            opposed = tuple((repeat(c, n), repeat(w, n)) for c, w in opposed)
-        return Conditions(repeat(cond.positive, n), repeat(cond.null, n), repeat(cond.negative, n), opposed)
-    return map_tensors(lambda x: x if len(x) == 1 else x.repeat_interleave(n, 0), cond)
+def take(cond: Cond, rows: Int[Tensor, "r"]) -> Cond:
+    """The given rows of a condition or of every part of a `Conditions`; a leading axis of 1 stays as it is."""
+    if not isinstance(cond, Conditions):
+        return select(cond, rows)
+    opposed = cond.opposed
+    if opposed is not None:
+        opposed = tuple((select(c, rows), select(w, rows)) for c, w in opposed)
+    return Conditions(select(cond.positive, rows), select(cond.null, rows), select(cond.negative, rows), opposed)
 
 
 @dataclass(frozen=True)

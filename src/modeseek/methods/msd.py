@@ -13,7 +13,7 @@ from torch import Tensor
 from modeseek.bandwidth import Adaptive, Bandwidth, prior_scale
 from modeseek.methods.kernel_score import kernel_score
 from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene, repeat
+from modeseek.prior import Conditions, Direction, Prior, Scene, take
 from modeseek.product import Product
 from modeseek.rng import Rng, randn
 from modeseek.sample import heun
@@ -113,7 +113,7 @@ class MSD:
         if state.relative_shift is None:
             scale = None
             if isinstance(self.bandwidth, Adaptive) and self.bandwidth.start is None:
-                scale = prior_scale(prior, z, rng, None if conditions is None else repeat(conditions, 1))
+                scale = prior_scale(prior, z, rng, conditions)
             inner = self.bandwidth.init(len(z), scale)
         settled = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
         h, inner = self.bandwidth.next(progress, settled, inner)
@@ -144,8 +144,8 @@ class MSD:
             raise ValueError(
                 f"common noise needs one batch shape for the whole run: got {tuple(z.shape)}; keep it fixed"
             )
-        center, width = z.repeat_interleave(self.samples, 0), h.repeat_interleave(self.samples)
-        told = None if cond is None else repeat(cond, self.samples)
+        rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
+        center, width, told = z[rows], h[rows], take(cond, rows)
         if self.estimator == "product":
             product = Product(prior, center, width, Scaled(Cosine(), width))
             y = self.sampler(product, product.noised(noise), product.grid(self.steps), told)
