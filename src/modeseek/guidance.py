@@ -97,7 +97,7 @@ class Guided(Wrapper):
         )
         plain = _rows(both, torch.arange(n, device=z_t.device))
         base = _rows(both, n + guided.cumsum(0).clamp(min=1) - 1)
-        mixed = blend(base, plain, torch.where(guided, self.scale, 1.0).to(alpha))
+        mixed = blend(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
         if self.rescale > 0 and z_t[0].numel() > 1:
             mixed = _rescaled(mixed, plain, self.rescale)
         keep = expand_like(guided, z_t)
@@ -143,7 +143,7 @@ class Auto(Wrapper):
         guided = inside(self.interval, self.prior.schedule, alpha, sigma)
         if self.scale == 1 or not guided.any():
             return good
-        scale = torch.where(guided, self.scale, 1.0).to(alpha)
+        scale = torch.where(guided, alpha.new_tensor(self.scale), 1.0)
         return blend(self.weak.at(z_t, alpha, sigma, positive(cond)), good, scale)
 
 

@@ -46,9 +46,11 @@ def log_likelihood(
         (b,) log density, in nats. Costs 4n prior calls and as many times `d` or `probes` Jacobian products.
 
     Raises:
-        ValueError: more than 16 dimensions without rng.
+        ValueError: more than 16 dimensions without rng, or no probes.
     """
     d = z[0].numel()
+    if probes < 1:
+        raise ValueError(f"log_likelihood needs at least one probe: got probes={probes}; raise it")
     if d > _EXACT_UP_TO and rng is None:
         raise ValueError(
             f"log_likelihood above {_EXACT_UP_TO} dimensions draws probes: got d={d} and no rng; pass rng=..."

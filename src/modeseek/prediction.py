@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 
-def expand_like(level: Float[Tensor, "b"], z: Float[Tensor, "b *d"]) -> Tensor:
+def expand_like(level: Shaped[Tensor, "b"], z: Float[Tensor, "b *d"]) -> Tensor:
     """Reshapes one number per row so that it multiplies the rows of z."""
     return level.reshape(-1, *(1,) * (z.ndim - 1))
 

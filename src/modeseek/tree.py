@@ -22,7 +22,8 @@ def map_tensors(f: Callable[..., Tensor], *trees: Cond) -> Cond:
     if isinstance(first, dict):
         return {key: map_tensors(f, *(tree[key] for tree in trees)) for key in first}
     if isinstance(first, (tuple, list)):
-        return type(first)(map_tensors(f, *parts) for parts in zip(*trees, strict=True))
+        parts = [map_tensors(f, *part) for part in zip(*trees, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     raise TypeError(f"a condition is made of tensors, tuples, lists and dicts: got {type(first).__name__}; convert it")
 
 

@@ -45,7 +45,7 @@ class Empirical(BasePrior):
         labels: Tensor | None = None,
         chunk: int = 8192,
     ) -> None:
-        _validate(data, labels)
+        _validate(data, labels, chunk)
         self.schedule: Schedule = VP() if schedule is None else schedule
         self.shape, self.dtype, self.device = tuple(data.shape[1:]), data.dtype, data.device
         self.labels, self._chunk = None, chunk
@@ -59,14 +59,15 @@ class Empirical(BasePrior):
             ends = counts.cumsum(0).tolist()
             starts = [0, *ends[:-1]]
             self._slices |= {int(c): slice(a, b) for c, a, b in zip(known, starts, ends, strict=True)}
-        self._data = flat - self._center  # (n, d), classes contiguous
+        self._raw = flat  # (n, d), classes contiguous
+        self._data = flat - self._center
         self._squares = torch.cat([part.double().square().sum(1) for part in self._data.split(chunk)])
         self._radius = self._squares.max().sqrt().item()
 
     @property
     def data(self) -> Float[Tensor, "n *d"]:
         """The data, grouped by class."""
-        return (self._data + self._center).reshape(-1, *self.shape)
+        return self._raw.reshape(-1, *self.shape)
 
     def at(
         self,
@@ -105,7 +106,7 @@ class Empirical(BasePrior):
         for label, rows in self._groups(cond, n):
             part = self._slices[label]
             out[rows] = part.start + (u[rows] * (part.stop - part.start)).long().clamp(max=part.stop - part.start - 1)
-        return (self._data[out] + self._center).reshape(n, *self.shape)
+        return self._raw[out].reshape(n, *self.shape)
 
     def _groups(self, cond: Cond, n: int) -> list[tuple[int, Tensor]]:
         labels = positive(cond)
@@ -135,7 +136,7 @@ class Empirical(BasePrior):
             squares = self._squares[i : i + len(data)]
             logits = (y @ data.T).double().mul_(2 * a).sub_(a * a * squares).sub_(y_squares).mul_(scale)
             if len(rough):
-                self._refine(logits, rough, exact, a, data, scale, noise)
+                self._refine(logits, rough, z_t, a, self._raw[i : i + len(data)], scale, noise)
             new = torch.maximum(best, logits.amax(1, keepdim=True))
             weights = (logits - new).exp_()
             keep = (best - new).exp()
@@ -145,22 +146,25 @@ class Empirical(BasePrior):
         return total / mass.to(total) + self._center, (best + mass.log())[:, 0]
 
     def _refine(
-        self, logits: Tensor, rough: Tensor, y: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
+        self, logits: Tensor, rough: Tensor, z_t: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
     ) -> None:
         """Replaces, in place, the logits of the points that can matter by exact ones; the others become -inf."""
         coarse = logits[rough]
         near = coarse >= coarse.amax(1, keepdim=True) - _NEGLIGIBLE - 2 * noise[rough]
         row, column = near.nonzero(as_tuple=True)
         exact = torch.full_like(coarse, -math.inf)
-        for i in range(0, len(row), max(1, _PAIR_NUMBERS // y.shape[1])):
-            part = slice(i, i + max(1, _PAIR_NUMBERS // y.shape[1]))
+        pairs = max(1, _PAIR_NUMBERS // z_t.shape[1])
+        for i in range(0, len(row), pairs):
+            part = slice(i, i + pairs)
             r, c = rough[row[part]], column[part]
-            distance = (y[r] - a[r] * data[c].double()).square().sum(1)
+            distance = (z_t[r].double() - a[r] * data[c].double()).square().sum(1)
             exact[row[part], c] = -distance * scale[r, 0]
         logits[rough] = exact
 
 
-def _validate(data: Tensor, labels: Tensor | None) -> None:
+def _validate(data: Tensor, labels: Tensor | None, chunk: int) -> None:
+    if chunk < 1:
+        raise ValueError(f"chunk is a number of data rows, at least 1: got {chunk}; the default is 8192")
     if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
         raise ValueError(
             f"data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; reshape or convert"

@@ -73,7 +73,7 @@ class GaussianMixture(BasePrior):
         """The prediction and `log p(z_t)` at that level; one prior call a row."""
         inputs = (z_t.double(), alpha.double(), sigma.double(), self._log_weights(cond, len(z_t)))
         rows = max(1, _CHUNK // self.means.numel())
-        parts = [self._evaluate(*(x[i : i + rows] for x in inputs)) for i in range(0, len(z_t), rows)]
+        parts = [self._evaluate(*(x[i : i + rows] for x in inputs)) for i in range(0, max(1, len(z_t)), rows)]
         z, eps, log_p = (torch.cat(column).to(z_t) for column in zip(*parts, strict=True))
         return Prediction.of(z_t, alpha, sigma, z, eps), log_p
 
@@ -97,7 +97,7 @@ class GaussianMixture(BasePrior):
     def _evaluate(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, log_w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         b, (k, d) = len(z_t), self.means.shape
         values, axes, means = self._values, self._axes, self._means  # (k, d), (d, k * d), (k, d)
-        shared = bool(((alpha == alpha[0]) & (sigma == sigma[0])).all())  # one level: k variances, not b times k
+        shared = bool(((alpha == alpha[:1]) & (sigma == sigma[:1])).all())  # one level: k variances, not b times k
         a, s = (x[:1, None, None] if shared else x[:, None, None] for x in (alpha, sigma))
         variance = a * a * values + s * s  # (b or 1, k, d)
         y = (z_t @ axes).reshape(b, k, d) - a * self._turned  # each component's own axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -83,8 +84,6 @@ class Network(BasePrior):
         Raises:
             ValueError: empty, non-finite or non-floating data, labels that do not match.
         """
-        if steps < 1:
-            raise ValueError(f"training needs at least one step: got steps={steps}; raise it")
         return list(cls.training(data, labels, schedule, steps, rng=rng, **options))[-1][1]
 
     @classmethod
@@ -103,6 +102,7 @@ class Network(BasePrior):
         every: int = 100,
     ) -> Iterator[tuple[TrainStep, Network]]:
         """`train` as a generator: every `every` steps, the mean loss so far and the averaged network."""
+        _validate(data, labels, steps, batch, every)
         n_classes = 0 if labels is None else int(labels.max()) + 1
         architecture = Architecture(data[0].numel(), n_classes, width, depth)
         flat = data.detach().flatten(1).float()
@@ -124,7 +124,8 @@ class Network(BasePrior):
         p, n = self.preconditioning, len(z_t)
         flat, a, s = z_t.flatten(1).to(self.dtype), alpha.to(self.dtype), sigma.to(self.dtype)
         noise = s / a  # in VE coordinates; infinite at alpha = 0
-        above, below = noise > p.sigma_max, noise < p.sigma_min
+        slack = 1 + 16 * torch.finfo(self.dtype).eps
+        above, below = noise > p.sigma_max * slack, noise < p.sigma_min / slack
         level = noise.clamp(p.sigma_min, p.sigma_max)
         ones = torch.ones_like(a)
         stretch = torch.where(above, p.sigma_max / torch.where(above, s, ones), 1 / torch.where(above, ones, a))
@@ -183,6 +184,8 @@ class Network(BasePrior):
             mlp.load_state_dict(weights)
             kind, fields = told["schedule"]["type"], told["schedule"]["fields"]
             fixed = Preconditioning(**told["preconditioning"])
+            if math.prod(told["shape"]) != architecture.dim:
+                raise ValueError(f"shape {told['shape']} does not hold {architecture.dim} numbers")
             return cls(mlp, architecture, fixed, tuple(told["shape"]), _SCHEDULES[kind](**fields))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -214,3 +217,20 @@ class Network(BasePrior):
                 f"unknown label {int(wrong[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
             )
         return labels
+
+
+def _validate(data: Tensor, labels: Tensor | None, steps: int, batch: int, every: int) -> None:
+    if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
+        raise ValueError(
+            f"training data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; convert"
+        )
+    if not data.isfinite().all():
+        raise ValueError("training data must be finite: got NaN or infinity; drop those rows")
+    if (data == data.flatten()[0]).all():
+        raise ValueError("training data must vary: got one number everywhere; there is nothing to learn")
+    if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
+        raise ValueError(
+            f"labels are non-negative integers, one per datum ({len(data)},): got {tuple(labels.shape)} {labels.dtype}"
+        )
+    if min(steps, batch, every) < 1:
+        raise ValueError(f"training needs steps, batch and every >= 1: got {steps}, {batch} and {every}; raise them")

@@ -47,14 +47,7 @@ def fit(
 
     Yields:
         Every `every` steps and at the end, the step and a copy of the exponentially averaged network.
-
-    Raises:
-        ValueError: empty or non-finite data, labels that do not match.
     """
-    if data.ndim != 2 or len(data) == 0 or not data.isfinite().all():
-        raise ValueError(f"training data are finite and not empty: got {tuple(data.shape)} or NaN; clean the data")
-    if labels is not None and labels.shape != data.shape[:1]:
-        raise ValueError(f"labels must be one per datum ({len(data)},): got {tuple(labels.shape)}; match them")
     mlp = MLP(architecture, rng)
     average = copy.deepcopy(mlp)
     optimizer = torch.optim.Adam(mlp.parameters(), lr=lr, betas=(0.9, 0.99))
