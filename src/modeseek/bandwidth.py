@@ -14,6 +14,8 @@ from modeseek.prior import Prior, take
 from modeseek.rng import Rng, randn
 from modeseek.tree import Cond
 
+_PAIRS = 8  # opposite points a row that measure the prior's scale
+
 
 @runtime_checkable
 class Bandwidth(Protocol):
@@ -24,8 +26,8 @@ class Bandwidth(Protocol):
         """The last bandwidth."""
         ...
 
-    def init(self, n: int, scale: float | None = None) -> Any:
-        """The state for n rows; `scale` is the prior's standard deviation where it was measured."""
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> Any:
+        """The state for n rows; `scale` is the prior's standard deviation, per row, where it was measured."""
         ...
 
     def next(self, progress: float, relative_shift: Float[Tensor, "b"], state: Any) -> tuple[Float[Tensor, "b"], Any]:
@@ -46,7 +48,7 @@ class Fixed:
     def end(self) -> float:
         return self.h
 
-    def init(self, n: int, scale: float | None = None) -> None:
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> None:
         return None
 
     def next(self, progress: float, relative_shift: Float[Tensor, "b"], state: None) -> tuple[Tensor, None]:
@@ -68,7 +70,7 @@ class Geometric:
         _positive(start=self.start, end=self.end)
         _share(self.hold)
 
-    def init(self, n: int, scale: float | None = None) -> None:
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> None:
         return None
 
     def at(self, progress: float) -> float:
@@ -110,41 +112,41 @@ class Adaptive:
             raise ValueError(f"Adaptive shrink lies in (0, 1): got {self.shrink}; 0.8 narrows by a fifth")
         _share(self.hold)
 
-    def init(self, n: int, scale: float | None = None) -> tuple[float, Tensor | None]:
-        """State: the first bandwidth and each row's current one. Without start or scale, two decades above `end`."""
-        first = self.start if self.start is not None else scale if scale is not None else 100 * self.end
-        return max(first, self.end), None
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> tuple[Tensor, Tensor]:
+        """State: each row's first and current bandwidth. Without start or scale, two decades above `end`."""
+        if self.start is not None or scale is None:
+            scale = torch.full((n,), 100 * self.end if self.start is None else self.start, dtype=torch.float64)
+        first = scale.clamp(min=self.end)
+        return first, first
 
     def next(
-        self, progress: float, relative_shift: Float[Tensor, "b"], state: tuple[float, Tensor | None]
-    ) -> tuple[Tensor, tuple[float, Tensor | None]]:
-        first, h = state
-        if h is None:
-            h = torch.full_like(relative_shift, first)
+        self, progress: float, relative_shift: Float[Tensor, "b"], state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        first, h = (x.to(relative_shift) for x in state)
         h = torch.where(relative_shift < self.settle, self.shrink * h, h)
-        h = h.clamp(min=self.end, max=Geometric(first, self.end, self.hold).at(progress))
+        latest = first * (self.end / first) ** min(1.0, progress / (1 - self.hold))
+        h = torch.minimum(h, latest).clamp(min=self.end)
         return h, (first, h)
 
 
-def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = None) -> float:
-    """The prior's standard deviation, from its denoiser at its noisiest level: 16 prior calls.
+def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = None) -> Float[Tensor, "b"]:
+    """The prior's standard deviation under each row's condition, from its denoiser at its noisiest level.
 
     At noise H far above the data, `D(x; H) = mean + s^2 / (s^2 + H^2) (x - mean)`, exactly for isotropic Gaussians;
-    the slope between opposite points gives s. cond is that of the rows of z.
+    the slope between opposite points gives s. Eight pairs, so 16 prior calls a row.
     """
-    one = z.new_ones(16)
-    alpha, sigma = prior.schedule(one)
+    n = len(z)
+    rows = torch.arange(n, device=z.device).repeat_interleave(_PAIRS)
+    alpha, sigma = prior.schedule(z.new_ones(2 * n * _PAIRS))
     if (alpha == 0).any():
-        alpha, sigma = prior.schedule(0.99 * one)
-    noise = randn((8, *z.shape[1:]), rng, z)
-    rows = torch.arange(16, device=z.device) % 8 % len(z)
+        alpha, sigma = prior.schedule(z.new_full((2 * n * _PAIRS,), 0.99))
+    noise = randn((n * _PAIRS, *z.shape[1:]), rng, z)
     both = torch.cat([noise, -noise])
-    p = prior.at(expand_like(sigma, both) * both, alpha, sigma, take(cond, rows))
-    answer = (p.z[:8] - p.z[8:]) / 2
-    h = (sigma / alpha)[0].item()
-    slope = ((answer * noise).sum() / (h * noise.square().sum())).item()
-    slope = min(max(slope, 1e-12), 1 - 1e-6)
-    return h * (slope / (1 - slope)) ** 0.5
+    answer = prior.at(expand_like(sigma, both) * both, alpha, sigma, take(cond, torch.cat([rows, rows]))).z
+    gain = ((answer[: len(noise)] - answer[len(noise) :]) / 2 * noise).reshape(n, -1).sum(1)
+    h = (sigma / alpha)[:n]
+    slope = (gain / (h * noise.square().reshape(n, -1).sum(1))).clamp(1e-12, 1 - 1e-6)
+    return h * (slope / (1 - slope)).sqrt()
 
 
 def _positive(**values: float) -> None:

@@ -93,7 +93,7 @@ def merged(ended: MeanShift, radius: float) -> Modes:
     label = torch.where(label >= 0, rename[label.clamp(min=0)], label)
     chosen = torch.tensor(founders, device=label.device)[by_weight]
     log_p = None if ended.log_prob is None else ended.log_prob[chosen]
-    return Modes(ended.z[chosen], (count[by_weight] / count.sum()).to(ended.z), label, log_p)
+    return Modes(ended.z[chosen], count[by_weight].to(ended.z) / count.sum(), label, log_p)
 
 
 def _starts(source: Prior | Tensor, n: int, rng: Rng, cond: Cond) -> Tensor:

@@ -1,0 +1,155 @@
+"""How the kernel narrows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles_shift import F64
+
+import modeseek as ms
+
+INF = torch.full((3,), torch.inf, dtype=F64)
+
+
+def test_fixed_is_fixed():
+    schedule = ms.Fixed(0.7)
+    assert schedule.end == 0.7
+    state = schedule.init(3, tensor(5.0, 5.0, 5.0))
+    for progress in (0.0, 0.5, 1.0):
+        h, state = schedule.next(progress, INF, state)
+        assert h.tolist() == [0.7] * 3 and h.dtype == F64
+
+
+def test_geometric_runs_from_start_to_end_and_holds():
+    schedule = ms.Geometric(8.0, 0.5, hold=0.2)
+
+    def at(progress: float) -> float:
+        return float(schedule.next(progress, INF, schedule.init(3))[0][0])
+
+    assert at(0.0) == 8.0 and schedule.end == 0.5
+    assert at(0.4) == pytest.approx((8.0 * 0.5) ** 0.5)  # half of the way that is not held
+    assert at(0.2) / at(0.0) == pytest.approx(at(0.6) / at(0.4))  # equal ratios
+    assert at(0.79) > 0.5
+    for progress in (0.8, 0.9, 1.0):
+        assert at(progress) == pytest.approx(0.5, rel=1e-14)
+
+
+def test_geometric_holds_15_percent_by_default_and_none_if_asked():
+    assert ms.Geometric(8.0, 0.5).at(0.85) == pytest.approx(0.5)
+    assert ms.Geometric(8.0, 0.5).at(0.84) > 0.51
+    assert ms.Geometric(8.0, 0.5, hold=0.0).at(0.99) > 0.51
+    assert ms.Geometric(8.0, 0.5, hold=0.0).at(1.0) == pytest.approx(0.5)
+
+
+def test_adaptive_narrows_settled_rows_only():
+    schedule = ms.Adaptive(0.1, start=2.0, shrink=0.5, settle=0.3)
+    h, state = schedule.next(0.0, INF, schedule.init(3))
+    assert h.tolist() == [2.0] * 3
+    h, state = schedule.next(0.0, tensor(0.29, 0.31, 5.0), state)
+    assert h.tolist() == [1.0, 2.0, 2.0]
+    h, state = schedule.next(0.0, tensor(0.0, 0.29, 5.0), state)
+    assert h.tolist() == [0.5, 1.0, 2.0]
+    for _ in range(20):
+        h, state = schedule.next(0.0, tensor(0.0, 0.5, 0.5), state)
+    assert h.tolist() == [0.1, 1.0, 2.0]
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 2), min_size=3, max_size=3), min_size=2, max_size=40),
+    st.floats(0.1, 0.9),
+    st.floats(0, 0.9),
+)
+def test_adaptive_never_rises_and_reaches_the_end_in_time(shifts, shrink, hold):
+    schedule = ms.Adaptive(0.05, start=3.0, shrink=shrink, settle=0.5, hold=hold)
+    state, before = schedule.init(3), torch.full((3,), 3.0, dtype=F64)
+    for i, shift in enumerate(shifts):
+        progress = i / (len(shifts) - 1)
+        h, state = schedule.next(progress, torch.tensor(shift, dtype=F64), state)
+        assert (h <= before * (1 + 1e-12)).all()
+        assert (h >= 0.05).all()
+        deadline = ms.Geometric(3.0, 0.05, hold).at(progress)
+        assert (h >= torch.minimum(before * shrink, tensor(deadline)) * (1 - 1e-12)).all()  # one narrowing a step
+        assert (h <= deadline * (1 + 1e-12)).all()
+        if progress >= 1 - hold:
+            assert torch.allclose(h, torch.full_like(h, 0.05), rtol=1e-12)
+        before = h
+
+
+def test_adaptive_starts_where_it_is_told_else_at_the_measured_scale():
+    def first(schedule: ms.Adaptive, scale: float | None) -> float:
+        return float(
+            schedule.next(0.0, INF, schedule.init(3, None if scale is None else torch.full((3,), scale, dtype=F64)))[0][
+                0
+            ]
+        )
+
+    assert first(ms.Adaptive(0.1, start=2.0), 7.0) == 2.0
+    assert first(ms.Adaptive(0.1), 7.0) == 7.0
+    assert first(ms.Adaptive(0.1), 0.01) == 0.1  # never below the end
+    assert first(ms.Adaptive(0.1), None) == pytest.approx(10.0)
+
+
+def test_a_state_is_not_shared_between_runs():
+    schedule = ms.Adaptive(0.1, start=2.0, shrink=0.5)
+    state = schedule.init(3)
+    _, later = schedule.next(0.0, torch.zeros(3, dtype=F64), state)
+    _, later = schedule.next(0.0, torch.zeros(3, dtype=F64), later)
+    again, _ = schedule.next(0.0, INF, state)
+    assert again.tolist() == [2.0] * 3
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("std", [0.05, 1.0, 20.0])
+def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, schedule):
+    prior = prior_of(gaussian([3.0, -1.0], [[std**2, 0.0], [0.0, std**2]]), schedule)
+    scale = ms.prior_scale(prior, torch.zeros(4, 2, dtype=F64), generator())
+    # exact in exact arithmetic; a slope s^2 / (s^2 + H^2) below 1e-12 cannot be told from none
+    assert torch.allclose(scale, tensor(std).expand(4), rtol=1e-3)
+
+
+def test_the_prior_scale_of_any_gaussian_is_its_mean_spread_within_ten_percent():
+    d, g = 64, generator(3)
+    factor = torch.randn(d, d, dtype=F64, generator=g) / 8
+    cov = factor @ factor.T + 0.2 * torch.eye(d, dtype=F64)
+    prior = ms.GaussianMixture(tensor(1.0), torch.ones(1, d, dtype=F64), cov[None], ms.VE())
+    for seed in range(5):
+        scale = ms.prior_scale(prior, torch.zeros(1, d, dtype=F64), generator(seed))
+        assert float(scale) == pytest.approx(float(cov.diagonal().mean().sqrt()), rel=0.1)
+
+
+def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_conditions():
+    wide = ms.GaussianMixture(
+        tensor(0.5, 0.5),
+        torch.zeros(2, 2, dtype=F64),
+        torch.stack([torch.eye(2, dtype=F64), 9 * torch.eye(2, dtype=F64)]),
+        labels=torch.tensor([0, 1]),
+    )
+    prior = ms.Counting(wide)
+    for label, std in ((0, 1.0), (1, 3.0)):
+        prior.calls = 0
+        scale = ms.prior_scale(prior, torch.zeros(5, 2, dtype=F64), generator(), torch.tensor([label]))
+        assert torch.allclose(scale, tensor(std).expand(5), rtol=1e-6) and prior.calls == 16 * 5
+
+
+BAD = {
+    "fixed": (lambda: ms.Fixed(0.0), "h must be positive"),
+    "nan": (lambda: ms.Fixed(float("nan")), "h must be positive"),
+    "start": (lambda: ms.Geometric(-1.0, 0.5), "start must be positive"),
+    "end": (lambda: ms.Geometric(1.0, float("inf")), "end must be positive"),
+    "hold": (lambda: ms.Geometric(1.0, 0.5, hold=1.0), "hold is a share"),
+    "adaptive end": (lambda: ms.Adaptive(0.0), "end must be positive"),
+    "adaptive start": (lambda: ms.Adaptive(0.1, start=-1.0), "start must be positive"),
+    "settle": (lambda: ms.Adaptive(0.1, settle=0.0), "settle must be positive"),
+    "shrink": (lambda: ms.Adaptive(0.1, shrink=1.0), r"shrink lies in \(0, 1\)"),
+    "adaptive hold": (lambda: ms.Adaptive(0.1, hold=-0.1), "hold is a share"),
+}
+
+
+@pytest.mark.parametrize(("build", "message"), BAD.values(), ids=BAD)
+def test_bad_bandwidths_are_one_clear_line(build, message):
+    with pytest.raises(ValueError, match=message) as error:
+        build()
+    assert "\n" not in str(error.value) and "got" in str(error.value)
