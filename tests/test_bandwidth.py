@@ -79,17 +79,21 @@ def test_adaptive_never_rises_and_reaches_the_end_in_time(shifts, shrink, hold):
 
 
 def test_adaptive_starts_where_it_is_told_else_at_the_measured_scale():
-    def first(schedule: ms.Adaptive, scale: float | None) -> float:
-        return float(
-            schedule.next(0.0, INF, schedule.init(3, None if scale is None else torch.full((3,), scale, dtype=F64)))[0][
-                0
-            ]
-        )
+    def first(schedule: ms.Adaptive, scale: torch.Tensor | None) -> list[float]:
+        return schedule.next(0.0, INF, schedule.init(3, scale))[0].tolist()
 
-    assert first(ms.Adaptive(0.1, start=2.0), 7.0) == 2.0
-    assert first(ms.Adaptive(0.1), 7.0) == 7.0
-    assert first(ms.Adaptive(0.1), 0.01) == 0.1  # never below the end
-    assert first(ms.Adaptive(0.1), None) == pytest.approx(10.0)
+    measured = tensor(7.0, 3.0, 0.01)
+    assert first(ms.Adaptive(0.1, start=2.0), measured) == [2.0] * 3
+    assert first(ms.Adaptive(0.1), measured) == [7.0, 3.0, 0.1]  # never below the end
+    assert first(ms.Adaptive(0.1), None) == pytest.approx([10.0] * 3)
+
+
+def test_every_row_has_the_deadline_of_its_own_start():
+    schedule = ms.Adaptive(0.1, hold=0.5)
+    h, state = schedule.next(0.25, INF, schedule.init(3, tensor(10.0, 0.4, 0.1)))
+    assert h.tolist() == pytest.approx([1.0, 0.2, 0.1])  # half of the way, geometrically
+    h, _ = schedule.next(0.5, INF, state)
+    assert h.tolist() == pytest.approx([0.1] * 3)
 
 
 def test_a_state_is_not_shared_between_runs():
@@ -107,7 +111,7 @@ def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, sche
     prior = prior_of(gaussian([3.0, -1.0], [[std**2, 0.0], [0.0, std**2]]), schedule)
     scale = ms.prior_scale(prior, torch.zeros(4, 2, dtype=F64), generator())
     # exact in exact arithmetic; a slope s^2 / (s^2 + H^2) below 1e-12 cannot be told from none
-    assert torch.allclose(scale, tensor(std).expand(4), rtol=1e-3)
+    assert scale.shape == (4,) and scale.tolist() == pytest.approx([std] * 4, rel=1e-3)
 
 
 def test_the_prior_scale_of_any_gaussian_is_its_mean_spread_within_ten_percent():
@@ -115,23 +119,25 @@ def test_the_prior_scale_of_any_gaussian_is_its_mean_spread_within_ten_percent()
     factor = torch.randn(d, d, dtype=F64, generator=g) / 8
     cov = factor @ factor.T + 0.2 * torch.eye(d, dtype=F64)
     prior = ms.GaussianMixture(tensor(1.0), torch.ones(1, d, dtype=F64), cov[None], ms.VE())
-    for seed in range(5):
-        scale = ms.prior_scale(prior, torch.zeros(1, d, dtype=F64), generator(seed))
-        assert float(scale) == pytest.approx(float(cov.diagonal().mean().sqrt()), rel=0.1)
+    scale = ms.prior_scale(prior, torch.zeros(10, d, dtype=F64), generator())
+    assert scale.tolist() == pytest.approx([float(cov.diagonal().mean().sqrt())] * 10, rel=0.1)
 
 
-def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_conditions():
+def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_each_rows_condition():
     wide = ms.GaussianMixture(
         tensor(0.5, 0.5),
         torch.zeros(2, 2, dtype=F64),
         torch.stack([torch.eye(2, dtype=F64), 9 * torch.eye(2, dtype=F64)]),
         labels=torch.tensor([0, 1]),
     )
-    prior = ms.Counting(wide)
-    for label, std in ((0, 1.0), (1, 3.0)):
+    prior, z = ms.Counting(wide), torch.zeros(3, 2, dtype=F64)
+    for labels, expected in (([1, 0, 1], [3.0, 1.0, 3.0]), ([1], [3.0] * 3)):
         prior.calls = 0
-        scale = ms.prior_scale(prior, torch.zeros(5, 2, dtype=F64), generator(), torch.tensor([label]))
-        assert torch.allclose(scale, tensor(std).expand(5), rtol=1e-6) and prior.calls == 16 * 5
+        scale = ms.prior_scale(prior, z, generator(), torch.tensor(labels))
+        assert scale.tolist() == pytest.approx(expected, rel=1e-6) and prior.calls == 48
+    told = ms.Conditions(torch.tensor([0, 1, 1]), null=torch.tensor([-1]))
+    scale = ms.prior_scale(ms.Guided(wide, 1.0), z, generator(), told)
+    assert scale.tolist() == pytest.approx([1.0, 3.0, 3.0], rel=1e-6)
 
 
 BAD = {

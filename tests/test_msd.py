@@ -9,11 +9,14 @@ import torch
 from cases_shift import SCHEDULES, draws, gaussian, generator, only, prior_of, tensor, three
 from oracles_shift import (
     F64,
+    Mixture,
     gradient,
     kernel_sums,
+    level,
     log_density,
     modes,
     noise_average,
+    noised,
     posterior,
     posterior_by_quadrature,
 )
@@ -135,14 +138,27 @@ def test_samples_keep_to_their_row_its_bandwidth_and_its_condition():
     method = ms.MSD(
         ms.Adaptive(0.2, start=1.6, shrink=0.5, settle=0.3), "product", steps=2, samples=6, noise="antithetic"
     )
-    told = ms.Conditions(torch.tensor([0, 1, 1, 0]))
+    told = ms.Conditions(torch.tensor([0, 1, 1, 1]))
     _, state = step(method, prior=prior, conditions=told)
     state = ms.methods.msd.MSDState(state.bandwidth, state.h, tensor(0.1, 1.0, 0.1, 1.0))
     direction, state = step(method, prior=prior, conditions=told, state=state)
     assert state.h.tolist() == [0.8, 1.6, 0.8, 1.6]
-    for i, (part, h) in enumerate(((two, 0.8), (other, 1.6), (other, 0.8), (two, 1.6))):
+    for i, (part, h) in enumerate(((two, 0.8), (other, 1.6), (other, 0.8), (other, 1.6))):
         expected = posterior(part, Z[i : i + 1], h)[0][0]
         assert torch.allclose((Z - direction.grad)[i], expected, rtol=0, atol=1e-10)
+
+
+def test_a_product_starts_from_its_own_noised_law():
+    # under a flat prior q is N(c, h^2), seen through noise N(alpha c, alpha^2 h^2 + sigma^2)
+    flat = gaussian([0.0, 0.0], [[1e12, 0.0], [0.0, 1e12]])
+    h, noise = tensor(0.3, 1.0, 2.0, 4.0), torch.randn(8, 2, dtype=F64, generator=generator())
+    for name, schedule in {"VE": ms.VE(0.01, 1.5), "VP": ms.VP()}.items():
+        alpha, sigma = (1.0, 1.5) if name == "VE" else level("VP", 1.0)
+        law = noised(Mixture(tensor(*[0.25] * 4), Z, h[:, None, None] ** 2 * torch.eye(2, dtype=F64)), alpha, sigma)
+        started = ms.Product(prior_of(flat, schedule), Z, h).noised(noise)
+        for i in range(8):
+            std = law.covs[i // 2, 0, 0].sqrt()
+            assert torch.allclose(started[i], law.means[i // 2] + std * noise[i], rtol=1e-9)
 
 
 @pytest.mark.parametrize("estimator", ["product", "kernel-score"])

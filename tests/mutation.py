@@ -1,0 +1,381 @@
+"""Plants one-line faults in a copy of the library and reports whether the tests notice each: `make mutate`.
+
+A fault is a piece of a source file, found there exactly once, and what stands in its place; the test files that should
+kill it run until the first failure. Each killer is then run without any fault: one that fails all the same is named,
+its faults are tried again without it, and the exit code is 1, as for a surviving fault.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2
+SECONDS = 300  # for the tests of one fault
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One line gone wrong.
+
+    Attributes:
+        name: what is wrong.
+        path: in src/modeseek.
+        old: text found exactly once.
+        new: what replaces it.
+        tests: names of the test files, without `test_` and `.py`, most likely killer first.
+    """
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: str
+
+
+FAULTS = [
+    Fault("alpha-bar for alpha", "schedule.py", "torch.exp(-integral / 2), ", "torch.exp(-integral), ", "schedule"),
+    Fault(
+        "log-SNR flipped",
+        "schedule.py",
+        "return 2 * (alpha.log() - sigma.log())",
+        "return 2 * (sigma.log() - alpha.log())",
+        "schedule guidance",
+    ),
+    Fault(
+        "square forgotten in VE's inverse",
+        "schedule.py",
+        "torch.exp(-log_snr / (2 * self.rho))",
+        "torch.exp(-log_snr / self.rho)",
+        "schedule",
+    ),
+    Fault("zero-SNR end counted once", "schedule.py", "start + 2 * torch.log1p", "start + torch.log1p", "schedule"),
+    Fault("sign of v", "prediction.py", "(s * z_t + a * v) / n", "(s * z_t - a * v) / n", "prediction"),
+    Fault("sigma for alpha", "prediction.py", "(z_t - s * eps) / a, eps", "(z_t - a * eps) / a, eps", "prediction"),
+    Fault("drift pushes away", "prediction.py", "self.eps - s * drift", "self.eps + s * drift", "prediction sample"),
+    Fault(
+        "sigma for sigma squared in a mixture",
+        "priors/mixture.py",
+        "variance = a * a * values + s * s",
+        "variance = a * a * values + s",
+        "mixture",
+    ),
+    Fault(
+        "half forgotten in a kernel", "priors/empirical.py", "scale = 0.5 / sigma", "scale = 1.0 / sigma", "empirical"
+    ),
+    Fault(
+        "online softmax forgets to rescale",
+        "priors/empirical.py",
+        "mass = mass * keep",
+        "mass = mass * 1.0",
+        "empirical",
+    ),
+    Fault(
+        "the condition in place of the null one",
+        "guidance.py",
+        "select(expand(cond.baseline, n), rows)",
+        "select(expand(cond.positive, n), rows)",
+        "guidance sds",
+    ),
+    Fault(
+        "guidance scale off by one",
+        "guidance.py",
+        "base.eps + s * (towards.eps - base.eps)",
+        "towards.eps + s * (towards.eps - base.eps)",
+        "guidance sds",
+    ),
+    Fault("alpha for sigma in a product", "product.py", "merged = (s * s * c", "merged = (a * a * c", "product msd"),
+    Fault("merged noise not rooted", "product.py", "sigma * h / v.sqrt(), cond", "sigma * h / v, cond", "product msd"),
+    Fault(
+        "a product started from plain noise",
+        "product.py",
+        "spread = expand_like((sigma**2 + (alpha * h) ** 2).sqrt(), c)",
+        "spread = expand_like(sigma + 0 * h, c)",
+        "msd",
+    ),
+    Fault("half dropped in Heun", "sample.py", "expand_like(by_eps / 2, z_t)", "expand_like(by_eps, z_t)", "sample"),
+    Fault(
+        "inversion asks where it goes", "sample.py", "predict(prior, z, end, ", "predict(prior, z, start, ", "sample"
+    ),
+    Fault(
+        "multistep ratio upside down",
+        "sample.py",
+        "width / (2 * past_width)",
+        "past_width / (2 * width)",
+        "sample_multistep",
+    ),
+    Fault(
+        "fresh noise of the wrong share",
+        "sample.py",
+        "eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))",
+        "eta * end[1] * torch.sqrt(snr_ratio(start, end))",
+        "sample",
+    ),
+    Fault(
+        "volume shrinks as it should grow",
+        "likelihood.py",
+        "log_p = log_p + width / 6",
+        "log_p = log_p - width / 6",
+        "likelihood",
+    ),
+    Fault(
+        "sign of the mean shift",
+        "meanshift.py",
+        "return -expand_like(h, z) *",
+        "return expand_like(h, z) *",
+        "meanshift",
+    ),
+    Fault("safeguard removed", "meanshift.py", "taken = safe | ~bold", "taken = safe | bold | ~bold", "meanshift"),
+    Fault(
+        "safeguard asks for no gain",
+        "meanshift.py",
+        "gain = 0.5 * z[0].numel()",
+        "gain = -0.5 * z[0].numel()",
+        "meanshift",
+    ),
+    Fault(
+        "the dimension left out of the tolerance",
+        "meanshift.py",
+        "unit = h * z[0].numel() ** 0.5",
+        "unit = h * z[0].numel()",
+        "meanshift",
+    ),
+    Fault(
+        "half of Anderson's step",
+        "anderson.py",
+        "((steps + changes).mT @ gamma)",
+        "(steps.mT @ gamma)",
+        "meanshift",
+    ),
+    Fault("kernel cut off too early", "neighbours.py", "_REACH = 6.0", "_REACH = 1.5", "neighbours meanshift"),
+    Fault(
+        "nobody is far from everyone", "neighbours.py", "far = (mass < 1)", "far = (mass < 0)", "neighbours meanshift"
+    ),
+    Fault(
+        "modes founded by their worst ends",
+        "modes.py",
+        "-torch.inf).argsort(descending=True)",
+        "torch.inf).argsort()",
+        "modes",
+    ),
+    Fault("labels not renamed", "modes.py", "rename[label.clamp(min=0)]", "label.clamp(min=0)", "modes"),
+    Fault("guided points called modes", "certify.py", " & (not _is_guided(prior))", "", "certify"),
+    Fault("power iteration not shifted back", "certify.py", "iterations)[1] - bound", "iterations)[1]", "certify"),
+    Fault(
+        "hold ignored",
+        "bandwidth.py",
+        "self.start) ** min(1.0, progress / (1 - self.hold))",
+        "self.start) ** min(1.0, progress)",
+        "bandwidth",
+    ),
+    Fault(
+        "a row may miss the end",
+        "bandwidth.py",
+        "h = torch.minimum(h, latest).clamp",
+        "h = h.clamp",
+        "bandwidth",
+    ),
+    Fault(
+        "unsettled rows narrow",
+        "bandwidth.py",
+        "torch.where(relative_shift < self.settle,",
+        "torch.where(relative_shift > self.settle,",
+        "bandwidth",
+    ),
+    Fault("variance for scale", "bandwidth.py", "(slope / (1 - slope)).sqrt()", "(slope / (1 - slope))", "bandwidth"),
+    Fault("times run backwards", "times.py", "self.start + (self.end", "self.end - (self.end", "times"),
+    Fault("sigma for sigma squared", "weight.py", "return sigma**2", "return sigma", "weight sds"),
+    Fault("sign of the noise baseline", "methods/sds.py", "(prediction.eps - eps)", "(prediction.eps + eps)", "sds"),
+    Fault(
+        "inverted to one time, asked at another",
+        "methods/sdi.py",
+        "forward.at(z_t, *prior.schedule(t), ",
+        "forward.at(z_t, *prior.schedule(0.9 * t), ",
+        "sdi",
+    ),
+    Fault(
+        "guidance scales exchanged",
+        "methods/sdi.py",
+        "Guided(prior, self.scale), Guided(prior, self.inversion_scale)",
+        "Guided(prior, self.inversion_scale), Guided(prior, self.scale)",
+        "sdi",
+    ),
+    Fault(
+        "guided priors let in",
+        "methods/sdi.py",
+        "isinstance(prior, (Guided, Auto))",
+        "isinstance(prior, Guided)",
+        "sdi",
+    ),
+    Fault("jitter not in bandwidths", "methods/msd.py", "share * expand_like(h, z) * eps", "share * eps", "msd"),
+    Fault(
+        "shift from the jittered point", "methods/msd.py", "Direction(z - target,", "Direction(point - target,", "msd"
+    ),
+    Fault("pairs that are no pairs", "methods/msd.py", "[half, -half]", "[half, half]", "msd"),
+    Fault(
+        "noise drawn anew though common",
+        "methods/msd.py",
+        "noise = self._noise(z, rng) if noise is None else noise",
+        "noise = self._noise(z, rng)",
+        "msd",
+    ),
+    Fault("done at any bandwidth", "methods/msd.py", "(state.h <= self.bandwidth.end * (1 + 1e-6)) & ", "", "msd"),
+    Fault(
+        "samples of a row told another's condition",
+        "methods/msd.py",
+        "z[rows], h[rows], take(cond, rows)",
+        "z[rows], h[rows], take(cond, rows.flip(0))",
+        "msd",
+    ),
+    Fault(
+        "contraction of the wrong length",
+        "methods/kernel_score.py",
+        "torch.exp(-(a * a - b * b) / (2",
+        "torch.exp(-(a - b) ** 2 / (2",
+        "kernel_score",
+    ),
+    Fault(
+        "sum over items",
+        "distill.py",
+        "[direction.grad / len(view.items),",
+        "[direction.grad,",
+        "distill",
+    ),
+    Fault(
+        "mean within an item",
+        "distill.py",
+        "[direction.grad / len(view.items),",
+        "[direction.grad / len(z),",
+        "distill",
+    ),
+    Fault("gradients pile up", "distill.py", "optimizer.zero_grad(set_to_none=True)", "pass", "distill"),
+    Fault("every step draws alike", "distill.py", "rng.at(index, view.items)", "rng.at(0, view.items)", "distill"),
+    Fault(
+        "streams keyed by place in the batch",
+        "rng.py",
+        "self.items[slot]",
+        "slot",
+        "rng sds",
+    ),
+    Fault(
+        "views and directions draw the same numbers",
+        "distill.py",
+        'rng.at(index, use="view")',
+        "rng.at(index)",
+        "distill",
+    ),
+    Fault("points not copied", "generators/points.py", "z.detach().clone()", "z.detach()", "points"),
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the tests took a fault."""
+
+    fault: Fault
+    verdict: str
+    by: str
+    seconds: float
+
+
+def files(tests: str) -> list[str]:
+    """Paths of test files."""
+    return [f"tests/test_{name}.py" for name in tests.split()]
+
+
+def pytest(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs pytest in a copy of the repository, on that copy's sources."""
+    environment = os.environ | {"PYTHONPATH": str(home / "src"), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=SECONDS)
+
+
+def failures(output: str) -> list[str]:
+    """Ids of the tests that pytest's summary calls failed."""
+    return re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, flags=re.MULTILINE)
+
+
+def copy(origin: Path, home: Path) -> None:
+    """A copy of what the tests need."""
+    home.mkdir()
+    for name in ("src", "tests"):
+        shutil.copytree(origin / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(origin / "pyproject.toml", home)
+
+
+def check(fault: Fault, origin: Path, home: Path, known: list[str]) -> Outcome:
+    """Plants one fault in a fresh copy and runs its tests."""
+    copy(origin, home)
+    source = home / "src" / "modeseek" / fault.path
+    text = source.read_text()
+    if text.count(fault.old) != 1:
+        shutil.rmtree(home)
+        return Outcome(fault, "MISFIT", f"{fault.old!r} stands there {text.count(fault.old)} times, not once", 0.0)
+    source.write_text(text.replace(fault.old, fault.new))
+    start = time.monotonic()
+    try:
+        done = pytest(home, "-x", *(f"--deselect={name}" for name in known), *files(fault.tests))
+    except subprocess.TimeoutExpired:
+        return Outcome(fault, "killed", f"still running after {SECONDS} s", time.monotonic() - start)
+    finally:
+        shutil.rmtree(home)
+    seconds = time.monotonic() - start
+    if done.returncode == 0:
+        return Outcome(fault, "SURVIVED", "", seconds)
+    if done.returncode == 1:
+        return Outcome(fault, "killed", failures(done.stdout)[0], seconds)
+    return Outcome(fault, "BROKEN", (done.stdout + done.stderr).strip().splitlines()[-1], seconds)
+
+
+def sober(origin: Path, home: Path, tests: list[str]) -> list[str]:
+    """Which of these tests fail without any fault."""
+    copy(origin, home)
+    environment = os.environ | {"PYTHONPATH": str(home / "src")}
+    command = [sys.executable, "-c", "import modeseek; print(modeseek.__file__)"]
+    found = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=True).stdout
+    if not found.startswith(str(home)):
+        raise RuntimeError(f"the copy in {home} is not what Python imports: {found.strip()}")
+    done = pytest(home, *tests)
+    shutil.rmtree(home)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests do not run without a fault:\n{done.stdout}{done.stderr}")
+    return failures(done.stdout)
+
+
+def main(wanted: list[str]) -> int:
+    """All faults, or those whose name holds one of the given words."""
+    faults = [f for f in FAULTS if not wanted or any(word in f.name for word in wanted)]
+    start, final, known, left = time.monotonic(), {}, [], faults
+    with tempfile.TemporaryDirectory(prefix="modeseek-mutation-") as folder, ThreadPoolExecutor(WORKERS) as pool:
+        place = Path(folder).resolve()
+        copy(ROOT, place / "origin")
+        while left:
+            jobs = [pool.submit(check, f, place / "origin", place / f"fault-{i}", known) for i, f in enumerate(left)]
+            outcomes = []
+            for job in jobs:
+                outcomes.append(job.result())
+                o = outcomes[-1]
+                print(f"{o.verdict:8} {o.seconds:5.0f} s  {o.fault.path:24} {o.fault.name:44} {o.by}", flush=True)
+            final |= {o.fault: o for o in outcomes}
+            killers = sorted({o.by for o in outcomes if o.by.startswith("tests/")})
+            vain = sober(place / "origin", place / "sober", killers) if killers else []
+            for name in vain:
+                print(f"fails without any fault, left out from now on: {name}", flush=True)
+            known += vain
+            left = [o.fault for o in outcomes if o.by in vain]
+    killed = sum(o.verdict == "killed" for o in final.values())
+    print(f"{killed} of {len(final)} faults killed in {time.monotonic() - start:.0f} s")
+    return 0 if killed == len(final) and not known else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,31 @@
+"""Loss weights against their formulas in alpha-bar."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from oracles_shift import F64, level
+
+import modeseek as ms
+
+FORMULAS = {
+    ms.sigma_squared: lambda abar: 1 - abar,
+    ms.uniform: lambda abar: 1.0,
+    ms.alpha_sigma_squared: lambda abar: abar**0.5 * (1 - abar),
+    ms.sigma_over_alpha: lambda abar: ((1 - abar) / abar) ** 0.5,
+}
+
+
+@pytest.mark.parametrize("weight", FORMULAS, ids=lambda w: w.__name__)
+@pytest.mark.parametrize("schedule", ["VP", "Cosine"])
+def test_weights_are_what_the_papers_write_in_alpha_bar(weight, schedule):
+    levels = [level(schedule, t) for t in (0.02, 0.3, 0.7, 0.98)]
+    alpha, sigma = (torch.tensor(column, dtype=F64) for column in zip(*levels, strict=True))
+    expected = torch.tensor([FORMULAS[weight](a**2) for a, _ in levels], dtype=F64)
+    assert torch.allclose(weight(alpha, sigma), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("weight", [ms.sigma_squared, ms.uniform, ms.alpha_sigma_squared], ids=lambda w: w.__name__)
+def test_pure_noise_divides_by_nothing(weight):
+    silent = weight(torch.zeros(2), torch.ones(2))
+    assert silent.isfinite().all() and silent.shape == (2,)
