@@ -32,8 +32,8 @@ def precision_recall(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"], 
     a, b = real.flatten(1), found.flatten(1)
     if min(len(a), len(b)) <= k:
         raise ValueError(f"precision_recall needs more than k={k} points a side: got {len(a)} and {len(b)}; lower k")
-    radius_a, radius_b = (torch.cdist(x, x).kthvalue(k + 1, 1).values for x in (a, b))
-    across = torch.cdist(b, a)  # (m, n)
+    radius_a, radius_b = (_distances(x, x).kthvalue(k + 1, 1).values for x in (a, b))
+    across = _distances(b, a)  # (m, n)
     precision = (across <= radius_a).any(1).double().mean().item()
     recall = (across <= radius_b[:, None]).any(0).double().mean().item()
     return precision, recall
@@ -56,13 +56,18 @@ def mmd(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"]) -> float:
 
 def mode_distance(z: Float[Tensor, "b *d"], modes: Float[Tensor, "m *d"]) -> Float[Tensor, "b"]:
     """Distance of each point to its nearest mode."""
-    return torch.cdist(z.flatten(1), modes.flatten(1).to(z)).amin(1)
+    return _distances(z.flatten(1), modes.flatten(1).to(z)).amin(1)
 
 
 def mode_coverage(z: Float[Tensor, "b *d"], modes: Modes, radius: float) -> float:
     """Share of the basins' mass whose mode has a point within `radius`."""
-    near = torch.cdist(modes.z.flatten(1), z.flatten(1).to(modes.z)).amin(1) <= radius
+    near = mode_distance(modes.z, z) <= radius
     return modes.weight[near].sum().item()
+
+
+def _distances(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """By subtraction: the matrix product's round-off, 1e-8 of the coordinates in float64, would hide what is closer."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,12 @@ class Digits:
     @cached_property
     def bandwidth(self) -> float:
         """The kernel width under which the training part best explains itself, each image by the others."""
-        squares = torch.cdist(self.train.flatten(1).double(), self.train.flatten(1).double()).square()
-        other = self.train_labels[:, None] != self.train_labels
-        squares[other | torch.eye(len(squares), dtype=torch.bool)] = math.inf
         widths = torch.logspace(-1, 1, 81, dtype=torch.float64)
-        scores = torch.stack([(-squares / (2 * h * h)).logsumexp(1).mean() - 64 * h.log() for h in widths])
+        scores = -64 * len(self.train) * widths.log()
+        for label in self.train_labels.unique():
+            mine = self.train[self.train_labels == label].flatten(1).double()
+            squares = torch.cdist(mine, mine).square().fill_diagonal_(math.inf)
+            scores += torch.stack([(-squares / (2 * h * h)).logsumexp(1).sum() for h in widths])
         return widths[int(scores.argmax())].item()
 
     def log_likelihood(self, z: Float[Tensor, "b 1 8 8"], label: int) -> Float[Tensor, "b"]:

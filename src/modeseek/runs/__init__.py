@@ -1,0 +1,1 @@
+"""Experiments as Python generators, and the files they leave: the only room that writes files."""

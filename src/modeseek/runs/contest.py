@@ -1,0 +1,280 @@
+"""A contest: methods that start from the same points and may ask the prior equally often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from modeseek.bandwidth import Adaptive
+from modeseek.distill import distill
+from modeseek.generators.points import Points
+from modeseek.guidance import Guided
+from modeseek.meanshift import mean_shift
+from modeseek.methods.msd import MSD
+from modeseek.methods.sdi import SDI
+from modeseek.modes import Modes, merged
+from modeseek.prior import Conditions, Exact, Method, Prior
+from modeseek.rng import Streams
+from modeseek.runs.progress import Progress
+from modeseek.sample import ddim
+from modeseek.tree import Cond
+from modeseek.wrapper import Counting
+
+_SCALE_CALLS = 16  # a point: what an Adaptive bandwidth pays to measure the prior's scale
+_KEPT = 160  # frames of a trajectory
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all contestants are given alike.
+
+    Attributes:
+        prior: bare; only it is asked.
+        starts: (n, *d).
+        budget: prior calls a point.
+        bandwidth: the last one of those who narrow a kernel.
+        seed: of every draw.
+        conditions: per start, or None.
+        scale: of guidance; 1 is none.
+    """
+
+    prior: Prior
+    starts: Float[Tensor, "n *d"]
+    budget: int
+    bandwidth: float
+    seed: int = 0
+    conditions: Conditions | None = None
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A method and the optimizer that follows its direction; `guided` if it wants a guided prior."""
+
+    method: Method
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    guided: bool = True
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """DDIM samples from noise, `steps` or what the budget allows."""
+
+    steps: int = 128
+
+
+@dataclass(frozen=True)
+class Climb:
+    """Mean shift from `n_starts` samples of the prior until they arrive, merged into distinct modes."""
+
+    n_starts: int = 2000
+    tol: float = 1e-6
+    max_steps: int = 2000
+
+
+Play = Descent | Sampling | Climb
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A name, and how it plays.
+
+    Attributes:
+        name: for the command line and tables.
+        title: for figures.
+        make: from the task to how it plays.
+        note: what it is, one sentence.
+        source: citation keys.
+    """
+
+    name: str
+    title: str
+    make: Callable[[Task], Play]
+    note: str
+    source: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Points on their way: step `index` of `steps` was taken."""
+
+    index: int
+    steps: int
+    z: Float[Tensor, "n *d"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a contestant ended.
+
+    Attributes:
+        contestant: who.
+        z: end points, (n, *d); modes are repeated by the mass of their basins.
+        trajectory: (m, n, *d), from the start to the end, evenly thinned.
+        calls: prior calls a point.
+        steps: of the optimizer or sampler.
+        seconds: of one core, training and figures excluded.
+        done: share of the points that the method itself declares finished, where it has a verdict.
+        modes: the distinct modes, where they were sought.
+    """
+
+    contestant: Contestant
+    z: Float[Tensor, "n *d"]
+    trajectory: Float[Tensor, "m n *d"]
+    calls: float
+    steps: int
+    seconds: float
+    done: float | None = None
+    modes: Modes | None = None
+
+
+def step_calls(play: Descent, task: Task) -> int:
+    """Prior calls a point and step of the method, guidance included."""
+    method = play.method
+    branches = 2 if task.conditions is not None and task.scale != 1 else 1
+    if isinstance(method, SDI):
+        backwards = 2 if task.conditions is not None and method.inversion_scale != 1 else 1
+        return method.inversion_steps * backwards + branches
+    if isinstance(method, MSD) and method.estimator != "denoiser":
+        walk = 2 * method.steps - 1 if method.estimator == "product" else method.steps
+        return method.samples * walk * branches
+    return branches
+
+
+def first_calls(play: Descent, task: Task) -> int:
+    """Prior calls a point that the method spends once, before its first step."""
+    method = play.method
+    if not isinstance(method, MSD) or not isinstance(method.bandwidth, Adaptive) or method.bandwidth.start is not None:
+        return 0
+    return _SCALE_CALLS * (2 if task.conditions is not None and task.scale != 1 else 1)
+
+
+def run(contestant: Contestant, task: Task) -> Generator[Frame, None, Outcome]:
+    """Plays one contestant, a frame a step.
+
+    Raises:
+        ValueError: a budget below one step, or modes sought under guidance, where no density is climbed.
+    """
+    play = contestant.make(task)
+    if isinstance(play, Descent):
+        return (yield from _descend(contestant, play, task))
+    if isinstance(play, Sampling):
+        return (yield from _sample(contestant, play, task))
+    return (yield from _climb(contestant, play, task))
+
+
+def check(contestant: Contestant, task: Task) -> None:
+    """What `run` would refuse, before any work is done."""
+    play = contestant.make(task)
+    if isinstance(play, Climb) and task.conditions is not None and task.scale != 1:
+        raise ValueError(
+            f"{contestant.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 "
+            f"or leave {contestant.name} out of the methods"
+        )
+    least = 2
+    if isinstance(play, Descent):
+        least = first_calls(play, task) + 2 * step_calls(play, task)
+    if task.budget < least:
+        raise ValueError(
+            f"a budget of {task.budget} prior calls a point is too small: two steps of {contestant.name} take {least}; "
+            f"pass at least {least}"
+        )
+
+
+def _descend(contestant: Contestant, play: Descent, task: Task) -> Generator[Frame, None, Outcome]:
+    check(contestant, task)
+    began = time.thread_time()
+    counting = Counting(task.prior)
+    prior = Guided(counting, task.scale) if play.guided and task.conditions is not None else counting
+    generator = Points(task.starts)
+    method, n = play.method, len(task.starts)
+    steps = (task.budget - first_calls(play, task)) // step_calls(play, task)
+    kept, state = [task.starts], None
+    walk = distill(
+        generator,
+        prior,
+        method,
+        play.optimizer(generator.parameters()),
+        steps=steps,
+        conditions=task.conditions,
+        rng=Streams(task.seed),
+    )
+    for step in walk:
+        z, state = generator.z.detach().clone(), step.state
+        if _worth_keeping(step.index + 1, steps):
+            kept.append(z)
+        yield Frame(step.index + 1, steps, z)
+    done = method.done(state).double().mean().item() if isinstance(method, MSD) and state is not None else None
+    seconds = time.thread_time() - began
+    return Outcome(contestant, kept[-1], torch.stack(kept), counting.calls / n, steps, seconds, done)
+
+
+def _sample(contestant: Contestant, play: Sampling, task: Task) -> Generator[Frame, None, Outcome]:
+    check(contestant, task)
+    began = time.thread_time()
+    counting = Counting(task.prior)
+    prior = counting if task.conditions is None else Guided(counting, task.scale)
+    branches = 2 if task.conditions is not None and task.scale != 1 else 1
+    n, steps = len(task.starts), min(play.steps, task.budget // branches)
+    z, times = prior.start(n, Streams(task.seed)).to(task.starts), prior.grid(steps)
+    kept = [z]
+    for index in range(steps):
+        z = ddim(prior, z, times[index : index + 2], task.conditions)
+        if _worth_keeping(index + 1, steps):
+            kept.append(z)
+        yield Frame(index + 1, steps, z)
+    return Outcome(contestant, z, torch.stack(kept), counting.calls / n, steps, time.thread_time() - began)
+
+
+def _climb(contestant: Contestant, play: Climb, task: Task) -> Generator[Frame, None, Outcome]:
+    check(contestant, task)
+    began = time.thread_time()
+    counting, rng = Counting(task.prior), Streams(task.seed)
+    cond: Cond = None
+    if task.conditions is not None:
+        cond = task.conditions.positive
+        cond = cond.repeat(-(-play.n_starts // len(cond)))[: play.n_starts]
+    if isinstance(task.prior, Exact):
+        starts = task.prior.sample(play.n_starts, rng, cond).to(task.starts)
+    else:
+        starts = counting.start(play.n_starts, rng).to(task.starts)
+        starts = ddim(counting, starts, counting.grid(32), cond)
+    yield Frame(1, 2, starts)
+    ended = mean_shift(task.prior, starts, task.bandwidth, tol=play.tol, max_steps=play.max_steps, cond=cond)
+    modes = merged(ended, 0.1 * task.bandwidth)
+    z = modes.z[apportion(modes.weight, len(task.starts))]
+    yield Frame(2, 2, z)
+    calls = (counting.calls + int(ended.steps.sum())) / play.n_starts
+    done = ended.converged.double().mean().item()
+    seconds = time.thread_time() - began
+    return Outcome(contestant, z, z[None], calls, int(ended.steps.max()), seconds, done, modes)
+
+
+def told(
+    playing: Generator[tuple[str, Frame], None, dict[str, Outcome]],
+) -> Generator[Progress, None, dict[str, Outcome]]:
+    """Where each contestant stands, while they play."""
+    while True:
+        try:
+            name, frame = next(playing)
+        except StopIteration as end:
+            return end.value
+        yield Progress(name, frame.index, frame.steps)
+
+
+def apportion(weight: Float[Tensor, "m"], n: int) -> Tensor:
+    """Indices (n,) in which each appears in proportion to its weight, by largest remainders."""
+    ideal = n * weight / weight.sum()
+    count = ideal.floor().long()
+    missing = n - int(count.sum())
+    count[(ideal - count).argsort(descending=True, stable=True)[:missing]] += 1
+    return torch.arange(len(weight)).repeat_interleave(count)
+
+
+def _worth_keeping(index: int, steps: int) -> bool:
+    return index == steps or (index * _KEPT) // steps > ((index - 1) * _KEPT) // steps

@@ -1,0 +1,210 @@
+"""The 2-D experiment: every contestant on a distribution whose density, samples and modes are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek import metrics
+from modeseek.modes import Modes
+from modeseek.prior import Conditions, Prior
+from modeseek.problems.plane import Plane
+from modeseek.rng import Streams
+from modeseek.runs.contest import Climb, Contestant, Descent, Outcome, Task, check, run, told
+from modeseek.runs.direction import measure_direction
+from modeseek.runs.progress import Progress
+from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.together import interleave, single_threaded
+from modeseek.tree import Cond
+
+_REAL = 2000  # true samples that recall and MMD compare with
+_PROBES = (200, 12)  # points and repeats that a direction is measured on
+_TRUTH = Contestant("truth", "true modes", lambda task: Climb(tol=1e-9), "the modes of the exact p_h")
+
+COLUMNS = (
+    Column(
+        "nll", "NLL", "Mean negative log-likelihood of the end points under the true density, in nats.", ".3f", "low"
+    ),
+    Column(
+        "precision",
+        "Precision",
+        "Share of the end points within the true samples' manifold (balls to the 5th neighbour).",
+        ".3f",
+        "high",
+    ),
+    Column(
+        "recall",
+        "Recall",
+        "Share of the true samples within the end points' manifold. Seeking modes gives it up by design.",
+        ".3f",
+        "high",
+    ),
+    Column("mmd", "MMD", "Maximum mean discrepancy to the true samples.", ".3f", "low"),
+    Column(
+        "distance",
+        "Mode distance / h",
+        "Median distance of the end points to the nearest true mode of p_h, in units of the last bandwidth h.",
+        ".2g",
+        "low",
+    ),
+    Column(
+        "coverage",
+        "Mass found",
+        "Share of the basins' mass whose mode of p_h has an end point within h/2.",
+        ".3f",
+        "high",
+    ),
+    Column("done", "Done", "Share of the points that the method itself declares finished (its relative shift).", ".2f"),
+    Column("bias", "Step bias", "Squared bias of one step against the exact direction, relative.", ".2g"),
+    Column("variance", "Step variance", "Variance of one step, relative to the exact direction's square.", ".2g"),
+    Column("nmse", "Step NMSE", "Normalised mean squared error of one step: bias and variance together.", ".2g", "low"),
+    Column("calls", "Calls", "Prior calls a point.", ".0f"),
+    Column("seconds", "Seconds", "Time of one core.", ".1f"),
+)
+
+
+@dataclass(frozen=True)
+class PlanePlan:
+    """All that fixes a run on a plane.
+
+    Attributes:
+        problem: with the truth.
+        contestants: who plays.
+        side: starts on a grid of side^2.
+        budget: prior calls a point.
+        seed: of all draws.
+        label: class sought, or None for the whole distribution.
+        scale: of guidance; 1 is none.
+    """
+
+    problem: Plane
+    contestants: tuple[Contestant, ...]
+    side: int = 20
+    budget: int = 800
+    seed: int = 0
+    label: int | None = None
+    scale: float = 1.0
+
+    @property
+    def cond(self) -> Cond:
+        """The label as a condition with a leading axis of 1, or None."""
+        return None if self.label is None else torch.tensor([self.label])
+
+    def task(self, prior: Prior) -> Task:
+        """What the contestants are given."""
+        starts = self.problem.grid(self.side)
+        conditions = None
+        if self.label is not None:
+            rows = torch.full((len(starts),), self.label)
+            conditions = Conditions(rows, null=torch.full_like(rows, -1))
+        return Task(prior, starts, self.budget, self.problem.bandwidth, self.seed, conditions, self.scale)
+
+    def check(self) -> None:
+        """What the run would refuse, before any work is done; ValueError."""
+        known = self.problem.prior.labels
+        if self.label is not None:
+            if known is None:
+                raise ValueError(f"{self.problem.name} has no classes: got label {self.label}; leave the label out")
+            if self.label not in known:
+                raise ValueError(
+                    f"unknown label {self.label}: {self.problem.name} has 0 to {int(known.max())}; choose one"
+                )
+        elif self.scale != 1:
+            raise ValueError(
+                f"guidance needs a class to be guided to: got scale {self.scale:g} without a label; add one"
+            )
+        if self.side < 3:
+            raise ValueError(f"precision and recall need more than 5 points: got side {self.side}; pass at least 3")
+        task = self.task(self.problem.prior)
+        for contestant in self.contestants:
+            check(contestant, task)
+
+
+@dataclass(frozen=True)
+class PlaneResult:
+    """What a run found.
+
+    Attributes:
+        plan: what was run.
+        outcomes: in the order of the contestants.
+        truth: the modes of the exact p_h.
+        samples: true samples, (n, 2).
+        table: all numbers.
+        middle: the bandwidth at which directions were measured and landscapes are drawn.
+    """
+
+    plan: PlanePlan
+    outcomes: tuple[Outcome, ...]
+    truth: Modes
+    samples: Float[Tensor, "n 2"]
+    table: Table
+    middle: float
+
+
+def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, PlaneResult]:
+    """Plays all contestants on `prior` and judges them by the problem's own, exact one."""
+    plan.check()
+    task, exact = plan.task(prior), plan.problem.prior
+    # Other draws than the contestants': a method is not judged by modes found from its own starts.
+    truth_task = replace(task, prior=exact, seed=plan.seed + 1, scale=1.0)
+    jobs = {_TRUTH.title: run(_TRUTH, truth_task)} | {c.name: run(c, task) for c in plan.contestants}
+    for name in jobs:
+        yield Progress(name, 0, 1)
+    with single_threaded():
+        playing = interleave(jobs)
+        outcomes = yield from told(playing)
+        truth = outcomes[_TRUTH.title].modes
+        if truth is None:
+            raise RuntimeError("the search for the true modes returned none")
+        n = _REAL
+        rng = Streams(plan.seed, step=1)
+        samples = exact.sample(n, rng, None if plan.cond is None else plan.cond.expand(n))
+        middle = math.sqrt(plan.problem.bandwidth * 1.0)
+        rows = []
+        for index, contestant in enumerate(plan.contestants):
+            yield Progress("judging", index, len(plan.contestants))
+            rows.append(_judge(plan, task, outcomes[contestant.name], truth, samples, middle))
+        yield Progress("judging", len(rows), len(rows))
+    table = Table(COLUMNS, tuple(rows))
+    return PlaneResult(plan, tuple(outcomes[c.name] for c in plan.contestants), truth, samples, table, middle)
+
+
+def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples: Tensor, middle: float) -> Row:
+    z, h = outcome.z, plan.problem.bandwidth
+    wide = None if plan.cond is None else plan.cond.expand(len(z))
+    precision, recall = metrics.precision_recall(samples, z)
+    values = {
+        "nll": metrics.nll(plan.problem.prior, z, cond=wide).mean().item(),
+        "precision": precision,
+        "recall": recall,
+        "mmd": metrics.mmd(samples, z),
+        "distance": metrics.mode_distance(z, truth.z).median().item() / h,
+        "coverage": metrics.mode_coverage(z, truth, h / 2),
+        "calls": outcome.calls,
+        "seconds": outcome.seconds,
+    }
+    if outcome.done is not None:
+        values["done"] = outcome.done
+    play = outcome.contestant.make(task)
+    if isinstance(play, Descent) and plan.scale == 1:
+        n, repeats = _PROBES
+        cond = None if plan.cond is None else plan.cond.expand(n)
+        z = samples[:n] + middle * torch.randn(n, 2, generator=torch.Generator().manual_seed(plan.seed), dtype=z.dtype)
+        error = measure_direction(
+            play.method,
+            task.prior,
+            plan.problem.prior,
+            z,
+            middle,
+            repeats,
+            cond=cond,
+            rng=Streams(plan.seed, step=2),
+        )
+        if error is not None:
+            values |= {"bias": error.bias, "variance": error.variance, "nmse": error.nmse}
+    return Row(outcome.contestant.name, values, reference=not isinstance(play, Descent))
