@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:
     """A layer whose weights are not drawn yet: torch would draw them from the global generator."""
-    return skip_init(nn.Linear, n_in, n_out)
+    return nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class MLP(nn.Module):
         self.register_buffer("frequencies", 0.25 * math.pi * 2.0 ** torch.linspace(-1, 3, a.n_frequencies))
         self.inlet = _linear(a.dim, a.width)
         self.level = _linear(2 * a.n_frequencies + 1, a.width)
-        self.classes = skip_init(nn.Embedding, a.n_classes + 1, a.width)  # 0 is null
+        self.classes = nn.Embedding(a.n_classes + 1, a.width, device="meta").to_empty(device="cpu")  # 0 is null
         self.norms = nn.ModuleList(nn.LayerNorm(a.width) for _ in range(a.depth))
         self.expansions = nn.ModuleList(_linear(2 * a.width, a.width) for _ in range(a.depth))
         self.contractions = nn.ModuleList(_linear(a.width, a.width) for _ in range(a.depth))
