@@ -262,3 +262,11 @@ def test_as_a_program_it_ends_with_code_2_and_one_line() -> None:
         "modeseek: error: unknown problem 'fractl': did you mean fractal? "
         "known are fractal, spiral, pinwheel, ring, grid, digits"
     ]
+
+
+@pytest.mark.parametrize("problem", ["ring", "digits"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_a_bandwidth_that_is_none(problem: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["toy", "--problem", problem, "--bandwidth", value, "--out", str(tmp_path / "run")]
+    assert "a bandwidth is positive" in refused(argv, capsys)
+    assert not list(tmp_path.iterdir())

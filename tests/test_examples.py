@@ -43,3 +43,10 @@ def test_msd_ends_in_certified_modes(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_loop_of_ones_own_reaches_the_ring(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed("own_loop", capsys)
     assert float(re.search(r"nearest mean: (\S+)", out)[1]) <= 0.2
+
+
+def test_the_readme_loop_ends_in_modes() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.S)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["method"].done(names["state"]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -170,6 +171,8 @@ def run(contestant: Contestant, task: Task) -> Generator[Frame, None, Outcome]:
 
 def check(contestant: Contestant, task: Task) -> None:
     """What `run` would refuse, before any work is done."""
+    if not 0 < task.bandwidth < math.inf:
+        raise ValueError(f"a bandwidth is positive and finite: got {task.bandwidth}; leave it out for the default")
     play = contestant.make(task)
     if isinstance(play, Climb) and task.conditions is not None and task.scale != 1:
         raise ValueError(

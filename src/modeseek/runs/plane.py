@@ -80,6 +80,7 @@ class PlanePlan:
         seed: of all draws.
         label: class sought, or None for the whole distribution.
         scale: of guidance; 1 is none.
+        end: the last bandwidth h; None is the problem's own.
     """
 
     problem: Plane
@@ -89,6 +90,12 @@ class PlanePlan:
     seed: int = 0
     label: int | None = None
     scale: float = 1.0
+    end: float | None = None
+
+    @property
+    def bandwidth(self) -> float:
+        """The last bandwidth h, at which modes are judged."""
+        return self.problem.bandwidth if self.end is None else self.end
 
     @property
     def cond(self) -> Cond:
@@ -102,7 +109,7 @@ class PlanePlan:
         if self.label is not None:
             rows = torch.full((len(starts),), self.label)
             conditions = Conditions(rows, null=torch.full_like(rows, -1))
-        return Task(prior, starts, self.budget, self.problem.bandwidth, self.seed, conditions, self.scale)
+        return Task(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale)
 
     def check(self) -> None:
         """What the run would refuse, before any work is done; ValueError."""
@@ -164,7 +171,7 @@ def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, Plane
         n = _REAL
         rng = Streams(plan.seed, step=1)
         samples = exact.sample(n, rng, None if plan.cond is None else plan.cond.expand(n))
-        middle = math.sqrt(plan.problem.bandwidth * 1.0)
+        middle = math.sqrt(plan.bandwidth * 1.0)
         rows = []
         for index, contestant in enumerate(plan.contestants):
             yield Progress("judging", index, len(plan.contestants))
@@ -175,7 +182,7 @@ def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, Plane
 
 
 def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples: Tensor, middle: float) -> Row:
-    z, h = outcome.z, plan.problem.bandwidth
+    z, h = outcome.z, plan.bandwidth
     wide = None if plan.cond is None else plan.cond.expand(len(z))
     precision, recall = metrics.precision_recall(samples, z)
     values = {

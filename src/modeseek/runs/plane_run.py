@@ -50,7 +50,7 @@ def run_plane(
             prior = network
         result = yield from play_plane(plan, prior)
         findings = find(result)
-        record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.problem.bandwidth:.4g}"})
+        record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.bandwidth:.4g}"})
         with single_threaded():
             yield from _write(result, folder.work, record, findings)
     if folder.final is None:
@@ -133,7 +133,7 @@ def _write(
         )
         yield Progress("drawing", 3, total)
     facts = {
-        "bandwidth": plan.problem.bandwidth,
+        "bandwidth": plan.bandwidth,
         "direction_bandwidth": result.middle,
         "true_modes": len(result.truth.z),
         "findings": list(findings),
