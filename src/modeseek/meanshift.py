@@ -71,7 +71,8 @@ def mean_shift(
     Accelerated, each start extrapolates its last steps (Anderson 1965; Walker and Ni 2011). An extrapolated point is
     kept only if it is safe: log p_h rose by at least `|shift|^2 / (2 h^2)`, which is what a plain step guarantees
     (it is an EM step: Carreira-Perpinan, arXiv 1503.00687), or, where the prior has no density, the relative shift
-    did not grow. Otherwise the plain step is taken.
+    did not grow. A refused point is followed by a step along the shift, plain at first and longer as long as that is
+    safe.
 
     Args:
         prior_or_samples: a prior, or raw samples (n, *d).
@@ -98,6 +99,7 @@ def mean_shift(
     steps = torch.ones(len(z), dtype=torch.long, device=z.device)
     memory = Memory(z.flatten(1)) if accelerate else None
     cautious = torch.zeros_like(steps, dtype=torch.bool)
+    stride = torch.ones_like(relative)
     for _ in range(max_steps - 1):
         rows = (relative > tol).nonzero()[:, 0]
         if len(rows) == 0:
@@ -106,8 +108,11 @@ def mean_shift(
         bold = torch.zeros_like(rows, dtype=torch.bool)
         if memory is not None:
             ahead, bold = memory.propose(rows, here.flatten(1), vector[rows].flatten(1))
-            bold = bold & ~cautious[rows]
-            there = torch.where(expand_like(bold, there), ahead.reshape(there.shape), there)
+            careful = cautious[rows]
+            stretched = here + expand_like(stride[rows], here) * vector[rows]
+            there = torch.where(expand_like(careful, there), stretched, there)
+            there = torch.where(expand_like(bold & ~careful, there), ahead.reshape(there.shape), there)
+            bold = torch.where(careful, stride[rows] > 1, bold)
         new_vector, new_log_p = field(there, rows)
         new_relative = new_vector.flatten(1).norm(dim=1) / unit[rows]
         if log_p is None or new_log_p is None:
@@ -122,6 +127,11 @@ def mean_shift(
         z[kept], vector[kept], relative[kept] = there[taken], new_vector[taken], new_relative[taken]
         if log_p is not None and new_log_p is not None:
             log_p[kept] = new_log_p[taken]
+        if memory is not None:
+            # a refused extrapolation is followed by a stretched step; stretched steps grow while they are safe
+            strode = cautious[rows]
+            grown = torch.where(taken, 2 * stride[rows], (stride[rows] / 4).clamp(min=1.0))
+            stride[rows] = torch.where(strode, grown, stride[rows])
         cautious[rows] = ~taken
         if memory is not None:
             memory.forget(rows[~taken])

@@ -17,7 +17,7 @@ from modeseek.tree import Cond, expand
 
 _NOISE_ALLOWED = 5e-4  # in a logit, before the distances are computed again exactly
 _NEGLIGIBLE = 20.0  # logits this far below the best contribute exp(-20)
-_PAIR_NUMBERS = 2**24  # how many float64 numbers an exact re-evaluation may hold
+_NUMBERS = 2**22  # float64 copies of data hold so many at a time
 
 
 class Empirical(BasePrior):
@@ -50,7 +50,12 @@ class Empirical(BasePrior):
         self.shape, self.dtype, self.device = tuple(data.shape[1:]), data.dtype, data.device
         self.labels, self._chunk = None, chunk
         flat = data.flatten(1)
-        self._center = flat.mean(0, dtype=torch.float64).to(flat)
+        rows = _rows(flat)
+        double = torch.empty(rows, flat.shape[1], dtype=torch.float64, device=flat.device)  # one buffer for all
+        total = torch.zeros_like(double[0])
+        for part in flat.split(rows):
+            total += double[: len(part)].copy_(part).sum(0)
+        self._center = (total / len(flat)).to(flat)
         self._slices = {-1: slice(0, len(flat))}
         if labels is not None:
             self.labels, order = labels.to(data.device).sort(stable=True)
@@ -61,7 +66,9 @@ class Empirical(BasePrior):
             self._slices |= {int(c): slice(a, b) for c, a, b in zip(known, starts, ends, strict=True)}
         self._raw = flat  # (n, d), classes contiguous
         self._data = flat - self._center
-        self._squares = torch.cat([part.double().square().sum(1) for part in self._data.split(chunk)])
+        self._squares = torch.empty(len(flat), dtype=torch.float64, device=flat.device)
+        for part, squares in zip(self._data.split(rows), self._squares.split(rows), strict=True):
+            torch.sum(double[: len(part)].copy_(part).square_(), 1, out=squares)
         self._radius = self._squares.max().sqrt().item()
 
     @property
@@ -127,39 +134,46 @@ class Empirical(BasePrior):
         exact = z_t.double() - a * self._center.double()  # (b, d): the noised point, centred as the data are
         y, y_squares = exact.to(z_t), exact.square().sum(1, keepdim=True)
         scale = 0.5 / sigma.double().square().clamp(min=tiny)[:, None]
-        noise = 4 * torch.finfo(z_t.dtype).eps * scale * (y_squares.sqrt() + a * self._radius).square()
+        # round-off of a logit: of the matrix product, of y and of the centred data; y_squares and squares are exact
+        reach = a * self._radius
+        noise = 8 * torch.finfo(z_t.dtype).eps * scale * reach * (y_squares.sqrt() + reach)
         rough = (noise > _NOISE_ALLOWED)[:, 0].nonzero()[:, 0]
+        by_product, by_square, offset = 2 * a * scale, a * a * scale, y_squares * scale
         best = torch.full_like(a, -math.inf)
         mass, total = torch.zeros_like(a), torch.zeros_like(z_t)
         for i in range(part.start, part.stop, self._chunk):
             data = self._data[i : min(i + self._chunk, part.stop)]
-            squares = self._squares[i : i + len(data)]
-            logits = (y @ data.T).double().mul_(2 * a).sub_(a * a * squares).sub_(y_squares).mul_(scale)
+            logits = (y @ data.T).double().mul_(by_product)
+            logits.addcmul_(by_square, self._squares[i : i + len(data)], value=-1)
             if len(rough):
-                self._refine(logits, rough, z_t, a, self._raw[i : i + len(data)], scale, noise)
+                coarse = logits[rough] - offset[rough]
+                raw = self._raw[i : i + len(data)]
+                rest = (best[rough], z_t[rough], a[rough], raw, scale[rough], noise[rough])
+                logits[rough] = self._refined(coarse, *rest)
             new = torch.maximum(best, logits.amax(1, keepdim=True))
-            weights = (logits - new).exp_()
+            weights = (logits - new).to(z_t).exp()
             keep = (best - new).exp()
-            mass = mass * keep + weights.sum(1, keepdim=True)
-            total = torch.addmm(total * keep.to(total), weights.to(total), data)
+            mass = mass * keep + weights.sum(1, keepdim=True, dtype=torch.float64)
+            total = torch.addmm(total * keep.to(total), weights, data)
             best = new
+        best = best - offset.index_fill(0, rough, 0.0)
         return total / mass.to(total) + self._center, (best + mass.log())[:, 0]
 
-    def _refine(
-        self, logits: Tensor, rough: Tensor, z_t: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
-    ) -> None:
-        """Replaces, in place, the logits of the points that can matter by exact ones; the others become -inf."""
-        coarse = logits[rough]
-        near = coarse >= coarse.amax(1, keepdim=True) - _NEGLIGIBLE - 2 * noise[rough]
-        row, column = near.nonzero(as_tuple=True)
+    def _refined(
+        self, coarse: Tensor, best: Tensor, z_t: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
+    ) -> Tensor:
+        """The logits of the points that can matter, exact; the others become -inf."""
+        least = torch.maximum(best, coarse.amax(1, keepdim=True) - noise) - _NEGLIGIBLE - noise
         exact = torch.full_like(coarse, -math.inf)
-        pairs = max(1, _PAIR_NUMBERS // z_t.shape[1])
-        for i in range(0, len(row), pairs):
-            part = slice(i, i + pairs)
-            r, c = rough[row[part]], column[part]
-            distance = (z_t[r].double() - a[r] * data[c].double()).square().sum(1)
-            exact[row[part], c] = -distance * scale[r, 0]
-        logits[rough] = exact
+        for i, near in enumerate(coarse >= least):
+            for column in near.nonzero()[:, 0].split(_rows(data)):
+                distance = data[column].double().mul_(a[i]).sub_(z_t[i]).square_().sum(1)
+                exact[i, column] = -distance * scale[i]
+        return exact
+
+
+def _rows(data: Tensor) -> int:
+    return max(1, _NUMBERS // max(1, data[0].numel()))
 
 
 def _validate(data: Tensor, labels: Tensor | None, chunk: int) -> None:
@@ -169,7 +183,7 @@ def _validate(data: Tensor, labels: Tensor | None, chunk: int) -> None:
         raise ValueError(
             f"data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; reshape or convert"
         )
-    if not data.isfinite().all():
+    if not all(bool(part.isfinite().all()) for part in data.split(_rows(data))):
         raise ValueError("data must be finite: got NaN or infinity; drop those rows")
     if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
         raise ValueError(
