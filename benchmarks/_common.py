@@ -1,0 +1,143 @@
+"""What every benchmark shares: the machine it ran on, alternating timings, and where results go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def arguments(question: str, threads: int | None = None) -> argparse.Namespace:
+    """--quick, --seed and --threads; sets torch's threads. A quick run is a smoke test and is saved apart."""
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds, saved to results/quick/")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=threads, help="torch threads (default: torch's own)")
+    args = parser.parse_args()
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    args.question = question
+    args.began = time.perf_counter()
+    args.load_before = os.getloadavg()
+    return args
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, system and versions."""
+    info = Path("/proc/cpuinfo")
+    names = []
+    if info.exists():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def commit() -> dict[str, Any]:
+    """The commit measured, and whether the package's sources differed from it."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    return {"commit": git("rev-parse", "HEAD"), "sources_changed": bool(git("status", "--porcelain", "--", "src"))}
+
+
+def target(args: argparse.Namespace, suffix: str) -> Path:
+    """Where a result of this script goes: results/NAME.json, or results/quick/NAME.json."""
+    folder = RESULTS / "quick" if args.quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / (Path(sys.argv[0]).stem + suffix)
+
+
+def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> None:
+    """Writes the JSON: question, where, when, targets with what was reached, and the figures."""
+    record = {
+        "question": args.question,
+        "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "seed": args.seed,
+        **commit(),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "load_average": {"before": args.load_before, "after": os.getloadavg()},
+        "seconds": round(time.perf_counter() - args.began, 1),
+        "targets": targets,
+        "results": results,
+    }
+    path = target(args, ".json")
+    path.write_text(json.dumps(rounded(record), indent=1) + "\n")
+    print(f"wrote {path}")
+    for name, told in targets.items():
+        print(f"{'met   ' if told['met'] else 'MISSED'} {name}: target {told['target']}, reached {told['reached']}")
+
+
+def goal(target: str, reached: Any, met: bool) -> dict[str, Any]:
+    """One line of `targets`."""
+    return {"target": target, "reached": rounded(reached), "met": bool(met)}
+
+
+def rounded(value: Any, digits: int = 5) -> Any:
+    """Floats to so many significant digits, all the way down."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, Mapping):
+        return {str(key): rounded(inner, digits) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(inner, digits) for inner in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of each task in each round, by the clock and of processor time (which other jobs disturb far less)."""
+
+    wall: dict[str, list[float]]
+    cpu: dict[str, list[float]]
+
+
+def alternate(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> Timings:
+    """Times the tasks one after the other in every round, so that a passing load falls on all alike."""
+    for _ in range(warm):
+        for task in tasks.values():
+            task()
+    timings = Timings({name: [] for name in tasks}, {name: [] for name in tasks})
+    for index in range(rounds):
+        order = list(tasks) if index % 2 == 0 else list(tasks)[::-1]
+        for name in order:
+            began, used = time.perf_counter(), time.process_time()
+            tasks[name]()
+            timings.cpu[name].append(time.process_time() - used)
+            timings.wall[name].append(time.perf_counter() - began)
+    return timings
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Best, quartiles and count."""
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
+    return {"best": min(values), "q1": low, "median": middle, "q3": high, "n": len(values)}
+
+
+def ratio(seconds: Mapping[str, Sequence[float]], of: str, over: str) -> dict[str, float]:
+    """Quartiles of the round-by-round ratio of two tasks."""
+    return spread([a / b for a, b in zip(seconds[of], seconds[over], strict=True)])

@@ -1,0 +1,164 @@
+"""How much does one step of a method cost over the bare prior call?
+
+Batch 4 x 3 x 64 x 64. A small convolutional network (a few hundred MFLOP an image, far less than any real prior)
+stands for a prior of realistic cost; a prior that answers nearly for nothing shows the absolute overhead. One thread;
+judged by processor time, which other jobs on the machine disturb least; wall time is beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from _common import alternate, arguments, goal, ratio, save, spread
+from torch import Tensor, nn
+
+import modeseek as ms
+from modeseek.prediction import expand_like
+
+SHAPE = (3, 64, 64)
+BATCH = 4
+
+
+class Convolutions(nn.Module):
+    """Down, middle, up with skips: the shape of a U-Net, at three resolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inlet = nn.Conv2d(4, width, 3, padding=1)
+        self.high = nn.Conv2d(width, width, 3, padding=1)
+        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.middle = nn.ModuleList(nn.Conv2d(2 * width, 2 * width, 3, padding=1) for _ in range(3))
+        self.up = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.norm = nn.GroupNorm(8, width)
+        self.outlet = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        h = nn.functional.silu(self.inlet(torch.cat([x, expand_like(level, x).expand(-1, 1, *x.shape[2:])], 1)))
+        high = nn.functional.silu(self.high(h))
+        h = self.down(high)
+        for convolution in self.middle:
+            h = h + nn.functional.silu(convolution(h))
+        h = nn.functional.interpolate(self.up(h), scale_factor=2) + high
+        return self.outlet(nn.functional.silu(self.norm(h)))
+
+
+class Conv(ms.BasePrior):
+    """An eps-predicting network as a prior."""
+
+    schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
+
+    def __init__(self, width: int, seed: int) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.net = Convolutions(width).eval().requires_grad_(False)
+
+    def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: object = None) -> ms.Prediction:
+        scale = torch.hypot(alpha, sigma)
+        eps = self.net(z_t / expand_like(scale, z_t), (sigma / alpha).log())
+        return ms.Prediction.from_eps(z_t, alpha, sigma, eps)
+
+
+class Free(ms.BasePrior):
+    """Standard normal data: one multiplication."""
+
+    schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
+
+    def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: object = None) -> ms.Prediction:
+        norm = alpha * alpha + sigma * sigma
+        return ms.Prediction.of(
+            z_t, alpha, sigma, expand_like(alpha / norm, z_t) * z_t, expand_like(sigma / norm, z_t) * z_t
+        )
+
+
+class Pixels(nn.Module):
+    """Images that are their own parameters."""
+
+    def __init__(self, z: Tensor) -> None:
+        super().__init__()
+        self.z = nn.Parameter(z.clone())
+
+    def view(self, n: int, rng: object) -> ms.View:
+        return ms.View(tuple(range(n)))
+
+    def forward(self, view: ms.View) -> Tensor:
+        return self.z
+
+
+def main() -> None:
+    args = arguments("How much does one step of a method cost over the bare prior call?", threads=1)
+    rounds = {"conv": 5, "free": 20} if args.quick else {"conv": 120, "free": 1000}
+    rng = torch.Generator().manual_seed(args.seed)
+    z = 0.5 * torch.randn(BATCH, *SHAPE, generator=rng)
+    results = {}
+    for name, prior in (("conv", Conv(24, args.seed)), ("free", Free())):
+        tasks = steps(prior, z, rng)
+        timings = alternate(tasks, rounds[name], warm=3)
+        bare = spread(timings.cpu["bare call"])
+        results[name] = {
+            task: {
+                "cpu_microseconds": _micro(spread(times)),
+                "wall_microseconds": _micro(spread(timings.wall[task])),
+                "over_bare_call": ratio(timings.cpu, task, "bare call"),
+                "over_bare_call_by_wall_time": ratio(timings.wall, task, "bare call"),
+                "ratio_of_best": spread(times)["best"] / bare["best"],
+                "extra_cpu_microseconds": 1e6 * (spread(times)["median"] - bare["median"]),
+            }
+            for task, times in timings.cpu.items()
+        }
+        for task, told in results[name].items():
+            print(
+                f"{name:5} {task:13} {told['cpu_microseconds']['median']:10.0f} us of processor time, ratio "
+                f"{told['over_bare_call']['median']:.4f}, of best {told['ratio_of_best']:.4f}, "
+                f"wall {told['over_bare_call_by_wall_time']['median']:.4f}"
+            )
+    results["conv"]["mflop_an_image"] = mflop(Conv(24, args.seed).net)
+    targets = {
+        f"{task} over the bare call of a convolutional prior": goal(
+            "<= 1.05",
+            f"{results['conv'][task]['over_bare_call']['median']:.3f} "
+            f"({results['free'][task]['extra_cpu_microseconds']:.0f} us over a nearly free prior)",
+            results["conv"][task]["over_bare_call"]["median"] <= 1.05,
+        )
+        for task in ("MSD", "SDS", "distill MSD", "distill SDS")
+    }
+    save(args, results, targets)
+
+
+def _micro(seconds: dict[str, float]) -> dict[str, float]:
+    return {key: value if key == "n" else 1e6 * value for key, value in seconds.items()}
+
+
+def steps(prior: ms.Prior, z: Tensor, rng: torch.Generator) -> dict[str, Callable[[], object]]:
+    """The bare call and each way of taking one step around it."""
+    one = torch.ones(BATCH)
+    alpha, sigma = prior.schedule(0.5 * one)
+    msd, sds = ms.MSD(ms.Fixed(0.5)), ms.SDS()
+    _, state = msd.step(z, prior, msd.init(z, prior), progress=0.5, rng=rng)
+    runs = {name: endless(prior, method, z, rng) for name, method in (("distill MSD", msd), ("distill SDS", sds))}
+    return {
+        "bare call": lambda: prior.at(z, alpha, sigma),
+        "MSD": lambda: msd.step(z, prior, state, progress=0.5, rng=rng),
+        "SDS": lambda: sds.step(z, prior, None, progress=0.5, rng=rng),
+        **{name: (lambda run=run: next(run)) for name, run in runs.items()},
+    }
+
+
+def endless(prior: ms.Prior, method: ms.Method, z: Tensor, rng: torch.Generator) -> Iterator[ms.Step]:
+    """A run of `distill` on free pixels with Adam, long enough for any number of rounds."""
+    pixels = Pixels(z)
+    optimizer = torch.optim.Adam(pixels.parameters(), lr=1e-4)
+    return ms.distill(pixels, prior, method, optimizer, steps=10**6, batch=BATCH, rng=rng)
+
+
+def mflop(net: nn.Module) -> float:
+    """Multiply-adds of one image, times two."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, *SHAPE), torch.zeros(1))
+    return counter.get_total_flops() / 1e6
+
+
+if __name__ == "__main__":
+    main()
