@@ -168,7 +168,7 @@ FAULTS = [
         "modes",
     ),
     Fault("labels not renamed", "modes.py", "rename[label.clamp(min=0)]", "label.clamp(min=0)", "modes"),
-    Fault("guided points called modes", "certify.py", " & (not _is_guided(prior))", "", "certify"),
+    Fault("guided points called modes", "certify.py", " & (guide_in(prior) is None)", "", "certify"),
     Fault("power iteration not shifted back", "certify.py", "iterations)[1] - bound", "iterations)[1]", "certify"),
     Fault(
         "hold ignored",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import modeseek as ms
+from modeseek.guidance import guide_in
 from modeseek.prediction import Prediction
 from modeseek.wrapper import Wrapper
 
@@ -215,3 +216,15 @@ def test_bad_rescale_raises_one_line(rescale: float) -> None:
     with pytest.raises(ValueError, match="rescale") as caught:
         ms.Guided(mixture("plane"), rescale=rescale)
     one_line(caught.value)
+
+
+def test_guidance_is_seen_through_every_wrapper() -> None:
+    bare, center = mixture("plane"), points(1, 2)
+    guided = (ms.Guided(bare, 2.0), ms.Auto(bare, bare))
+    for prior in (*guided, *map(ms.Counting, guided), *(ms.Product(p, center, 0.5) for p in guided)):
+        assert isinstance(guide_in(prior), ms.Guided | ms.Auto)
+        with pytest.raises(TypeError, match="guides by itself") as caught:
+            ms.SDI().init(center, prior)
+        one_line(caught.value)
+    for prior in (bare, ms.Counting(bare), ms.Product(ms.Counting(bare), center, 0.5)):
+        assert guide_in(prior) is None

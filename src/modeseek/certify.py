@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from modeseek.guidance import Auto, Guided
+from modeseek.guidance import guide_in
 from modeseek.meanshift import checked_bandwidth
 from modeseek.prediction import expand_like
 from modeseek.prior import Prior
 from modeseek.rng import Rng, randn
 from modeseek.tree import Cond
-from modeseek.wrapper import Wrapper
 
 _DENSE_UP_TO = 64  # dimensions whose Jacobian is formed whole
 
@@ -108,7 +107,7 @@ def certify(
         products = 5 * iterations
     arrived = relative <= tol
     stable = arrived & (radius < 1)
-    return Certificate(relative, top, radius, stable & (top < 1) & (not _is_guided(prior)), stable, products)
+    return Certificate(relative, top, radius, stable & (top < 1) & (guide_in(prior) is None), stable, products)
 
 
 def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
@@ -121,9 +120,3 @@ def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> 
         logs.append(w.flatten(1).norm(dim=1).log())
         v = w
     return torch.stack(logs[iterations // 2 :]).mean(0).exp(), quotient
-
-
-def _is_guided(prior: Prior) -> bool:
-    if isinstance(prior, (Guided, Auto)):
-        return True
-    return isinstance(prior, Wrapper) and _is_guided(prior.prior)

@@ -147,6 +147,14 @@ class Auto(Wrapper):
         return blend(self.weak.at(z_t, alpha, sigma, positive(cond)), good, scale)
 
 
+def guide_in(prior: Prior) -> Guided | Auto | None:
+    """The prior that guides, be it this one or one that it wraps (as `prior`, like every wrapper here); None if none."""
+    if isinstance(prior, Guided | Auto):
+        return prior
+    inner = getattr(prior, "prior", None)
+    return None if inner is None else guide_in(inner)
+
+
 def _validate(interval: tuple[float, float]) -> None:
     if not 0 <= interval[0] < interval[1] <= 1:
         raise ValueError(f"a guidance interval needs 0 <= low < high <= 1: got {interval}; (0, 1) is all the way")

@@ -8,13 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import Auto, Guided
+from modeseek.guidance import Guided, guide_in
 from modeseek.prediction import expand_like
 from modeseek.prior import Conditions, Direction, Prior, Scene
 from modeseek.rng import Rng, randn
 from modeseek.sample import levels, snr_ratio
 from modeseek.times import Annealed, Times
-from modeseek.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,8 @@ class SDI:
 
 def bare(prior: Prior, method: str) -> None:
     """Refuses a guided prior: the method needs raw branches and has its own scale."""
-    if isinstance(prior, (Guided, Auto)):
+    guide = guide_in(prior)
+    if guide is not None:
         raise TypeError(
-            f"{method} guides by itself: got a {type(prior).__name__} prior; pass the bare one and scale=..."
+            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare one and scale=..."
         )
-    if isinstance(prior, Wrapper):
-        bare(prior.prior, method)

@@ -54,7 +54,8 @@ def train(data: Tensor, labels: Tensor | None, recipe: Recipe, seed: int) -> Gen
         every=max(1, total // 50),
     )
     with single_threaded():
-        for step, network in training:  # noqa: B007
+        for step, made in training:
+            network = made
             yield Progress("training the prior", step.index, total, f"loss {step.loss:.3f}")
     if network is None:
         raise ValueError(f"training needs at least one step: got {total}; raise it")
