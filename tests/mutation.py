@@ -211,10 +211,10 @@ FAULTS = [
     ),
     Fault(
         "guided priors let in",
-        "methods/sdi.py",
-        "isinstance(prior, (Guided, Auto))",
+        "guidance.py",
+        "isinstance(prior, Guided | Auto)",
         "isinstance(prior, Guided)",
-        "sdi",
+        "sdi guidance",
     ),
     Fault("jitter not in bandwidths", "methods/msd.py", "share * expand_like(h, z) * eps", "share * eps", "msd"),
     Fault(

@@ -148,7 +148,7 @@ class Auto(Wrapper):
 
 
 def guide_in(prior: Prior) -> Guided | Auto | None:
-    """The prior that guides, be it this one or one that it wraps (as `prior`, like every wrapper here); None if none."""
+    """The prior that guides: this one, or one that it wraps (as `prior`, like every wrapper here); or None."""
     if isinstance(prior, Guided | Auto):
         return prior
     inner = getattr(prior, "prior", None)
