@@ -12,9 +12,9 @@ from PIL import Image
 
 from modeseek.cite import SOURCES, bibtex, cited
 from modeseek.cli.methods import DIGITS, PLANE
-from modeseek.runs.record import Record
-from modeseek.runs.report import Figure, write_report
-from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.report.table import Column, Row, Table
+from modeseek.runs.report.toy_page import Figure, write_report
+from modeseek.runs.toy.record import Record
 
 COLUMNS = (
     Column("nll", "NLL", "Low is good <&>.", ".2f", "low"),

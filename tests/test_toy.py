@@ -19,11 +19,11 @@ import modeseek as ms
 from modeseek.cli import main
 from modeseek.cli.methods import DIGITS, PLANE
 from modeseek.problems import plane
-from modeseek.runs.contest import Descent, Outcome, Task, apportion, run, step_calls
-from modeseek.runs.direction import at_bandwidth, measure_direction
 from modeseek.runs.folder import new_folder
-from modeseek.runs.landscape import landscape, minima
 from modeseek.runs.together import interleave, single_threaded
+from modeseek.runs.toy.contest import Descent, Outcome, Task, apportion, run, step_calls
+from modeseek.runs.toy.direction import at_bandwidth, measure_direction
+from modeseek.runs.toy.landscape import landscape, minima
 
 FILES = {"panels.png", "landscape.png", "points.gif", "results.json", "results.csv", "report.html"}
 

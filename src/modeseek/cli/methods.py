@@ -11,7 +11,7 @@ from modeseek.bandwidth import Adaptive, Geometric
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
-from modeseek.runs.contest import Climb, Contestant, Descent, Sampling, Task
+from modeseek.runs.toy.contest import Climb, Contestant, Descent, Sampling, Task
 from modeseek.times import Annealed, Uniform
 from modeseek.weight import sigma_over_alpha
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from typing import TypeVar
 
 from modeseek.runs.progress import Progress
-from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.report.table import Column, Row, Table
 
 Answer = TypeVar("Answer")
 

@@ -18,15 +18,15 @@ from modeseek.prior import Prior
 from modeseek.priors.training import FINEST
 from modeseek.problems.digits import Digits
 from modeseek.problems.plane import Plane
-from modeseek.runs import learn
-from modeseek.runs.digits import DigitsPlan
-from modeseek.runs.digits_run import run_digits
-from modeseek.runs.finish import Finished
-from modeseek.runs.learn import Recipe
-from modeseek.runs.plane import PlanePlan
-from modeseek.runs.plane_run import run_plane
 from modeseek.runs.progress import Progress
-from modeseek.runs.record import Record
+from modeseek.runs.toy import learn
+from modeseek.runs.toy.digits import DigitsPlan
+from modeseek.runs.toy.digits_run import run_digits
+from modeseek.runs.toy.finish import Finished
+from modeseek.runs.toy.learn import Recipe
+from modeseek.runs.toy.plane import PlanePlan
+from modeseek.runs.toy.plane_run import run_plane
+from modeseek.runs.toy.record import Record
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 

@@ -15,11 +15,11 @@ from modeseek.modes import Modes
 from modeseek.prior import Conditions, Prior
 from modeseek.problems.plane import Plane
 from modeseek.rng import Streams
-from modeseek.runs.contest import Climb, Contestant, Descent, Outcome, Task, check, run, told
-from modeseek.runs.direction import measure_direction
 from modeseek.runs.progress import Progress
-from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.report.table import Column, Row, Table
 from modeseek.runs.together import interleave, single_threaded
+from modeseek.runs.toy.contest import Climb, Contestant, Descent, Outcome, Task, check, run, told
+from modeseek.runs.toy.direction import measure_direction
 from modeseek.tree import Cond
 
 _REAL = 2000  # true samples that recall and MMD compare with

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.runs.digits import DigitsResult
-from modeseek.runs.figures.animation import save_gif
-from modeseek.runs.figures.style import drawing
+from modeseek.runs.toy.digits import DigitsResult
+from modeseek.runs.toy.figures.animation import save_gif
+from modeseek.runs.toy.figures.style import drawing
 
 _SIDE = 10  # images a row
 _GAP = 1  # pixels between images

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from modeseek.runs.figures.style import drawing
-from modeseek.runs.landscape import Landscape, minima
+from modeseek.runs.toy.figures.style import drawing
+from modeseek.runs.toy.landscape import Landscape, minima
 
 _DEPTH = 7.0  # nats above the lowest point that are told apart
 

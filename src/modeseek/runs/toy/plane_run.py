@@ -11,19 +11,19 @@ from torch import Tensor
 
 from modeseek.prior import Prior
 from modeseek.rng import Streams, rand
-from modeseek.runs.figures.animation import draw_animation
-from modeseek.runs.figures.landscapes import draw_landscapes
-from modeseek.runs.figures.panels import draw_panels
-from modeseek.runs.figures.style import log_density
-from modeseek.runs.finish import Finished
 from modeseek.runs.folder import new_folder
-from modeseek.runs.landscape import landscape
-from modeseek.runs.learn import Recipe, train
-from modeseek.runs.plane import PlanePlan, PlaneResult, play_plane
 from modeseek.runs.progress import Progress
-from modeseek.runs.record import Record, write_numbers
-from modeseek.runs.report import Figure, write_report
+from modeseek.runs.report.toy_page import Figure, write_report
 from modeseek.runs.together import single_threaded
+from modeseek.runs.toy.figures.animation import draw_animation
+from modeseek.runs.toy.figures.landscapes import draw_landscapes
+from modeseek.runs.toy.figures.panels import draw_panels
+from modeseek.runs.toy.figures.style import log_density
+from modeseek.runs.toy.finish import Finished
+from modeseek.runs.toy.landscape import landscape
+from modeseek.runs.toy.learn import Recipe, train
+from modeseek.runs.toy.plane import PlanePlan, PlaneResult, play_plane
+from modeseek.runs.toy.record import Record, write_numbers
 
 _TRAINING = 20_000  # true samples that a network is trained on
 _PIXELS = 320  # a side of the density behind the points

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.runs.contest import Outcome
-from modeseek.runs.figures.style import POINT, TRACE, draw_density, drawing
-from modeseek.runs.plane import PlaneResult
+from modeseek.runs.toy.contest import Outcome
+from modeseek.runs.toy.figures.style import POINT, TRACE, draw_density, drawing
+from modeseek.runs.toy.plane import PlaneResult
 
 _TRACES = 24  # trajectories drawn in a panel
 

@@ -9,10 +9,10 @@ from html import escape
 from pathlib import Path
 
 from modeseek.cite import bibtex, cited
-from modeseek.runs.contest import Contestant
-from modeseek.runs.record import Record, machine, versions
-from modeseek.runs.style import CSS
-from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.report.style import CSS
+from modeseek.runs.report.table import Column, Row, Table
+from modeseek.runs.toy.contest import Contestant
+from modeseek.runs.toy.record import Record, machine, versions
 
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 

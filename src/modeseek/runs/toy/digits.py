@@ -12,10 +12,10 @@ from torch import Tensor
 from modeseek.prior import Conditions, Prior
 from modeseek.problems.digits import Digits
 from modeseek.rng import Streams, randn
-from modeseek.runs.contest import Contestant, Descent, Outcome, Task, check, run, told
 from modeseek.runs.progress import Progress
-from modeseek.runs.table import Column, Row, Table
+from modeseek.runs.report.table import Column, Row, Table
 from modeseek.runs.together import interleave, single_threaded
+from modeseek.runs.toy.contest import Contestant, Descent, Outcome, Task, check, run, told
 
 _COUNT = 100
 COLUMNS = (

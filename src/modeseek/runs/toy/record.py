@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modeseek.runs.table import Table
+from modeseek.runs.report.table import Table
 from modeseek.runs.together import cores
 
 _PACKAGES = ("modeseek", "torch", "numpy", "scikit-learn", "matplotlib")

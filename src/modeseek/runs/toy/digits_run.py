@@ -6,14 +6,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 from modeseek.prior import Prior
-from modeseek.runs.digits import DigitsPlan, DigitsResult, play_digits
-from modeseek.runs.figures.sheets import draw_moving_sheets, draw_sheets
-from modeseek.runs.finish import Finished
 from modeseek.runs.folder import new_folder
-from modeseek.runs.learn import Recipe, train
 from modeseek.runs.progress import Progress
-from modeseek.runs.record import Record, write_numbers
-from modeseek.runs.report import Figure, write_report
+from modeseek.runs.report.toy_page import Figure, write_report
+from modeseek.runs.toy.digits import DigitsPlan, DigitsResult, play_digits
+from modeseek.runs.toy.figures.sheets import draw_moving_sheets, draw_sheets
+from modeseek.runs.toy.finish import Finished
+from modeseek.runs.toy.learn import Recipe, train
+from modeseek.runs.toy.record import Record, write_numbers
 
 _MOVING = ("sds", "sdi", "msd")
 

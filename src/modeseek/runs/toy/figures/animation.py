@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.runs.contest import Outcome
-from modeseek.runs.figures.style import draw_density, drawing
-from modeseek.runs.plane import PlaneResult
+from modeseek.runs.toy.contest import Outcome
+from modeseek.runs.toy.figures.style import draw_density, drawing
+from modeseek.runs.toy.plane import PlaneResult
 
 _FRAMES = 72
 _SMOOTH = 2  # drawn this much larger, then shrunk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeseek.runs.table import Table
+from modeseek.runs.report.table import Table
 
 
 @dataclass(frozen=True)

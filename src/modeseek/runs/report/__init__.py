@@ -1,0 +1,1 @@
+"""Pages: one self-contained HTML file a run, and what they are made of."""

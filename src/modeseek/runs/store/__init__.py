@@ -1,0 +1,1 @@
+"""The run folder: what is written, when, and how it survives."""
