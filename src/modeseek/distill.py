@@ -26,6 +26,7 @@ class Step:
     Attributes:
         index: of the step, from 0.
         z: what the prior saw before the move, detached.
+        image: what the generator rendered before the move, detached; z itself where no codec stands between.
         direction: the method's answer.
         losses: value of each regularizer, by name.
         state: the method's state after the step, for resuming.
@@ -33,6 +34,7 @@ class Step:
 
     index: int
     z: Tensor
+    image: Tensor
     direction: Direction
     losses: dict[str, float]
     state: Any
@@ -104,11 +106,13 @@ def distill(
         if direction.grad_image is not None:
             roots.append(image)
             grads.append(direction.grad_image / len(view.items))
+        before = z.detach().clone()
+        seen = before if image is z else image.detach().clone()
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(roots, grads)
         optimizer.step()
         losses = {name: value.item() for name, value in penalties.items()}
-        yield Step(index, z.detach().clone(), direction, losses, state)
+        yield Step(index, before, seen, direction, losses, state)
 
 
 def surrogate(

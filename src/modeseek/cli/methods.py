@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from modeseek.bandwidth import Adaptive, Geometric
+from modeseek.jitter import Fading
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
@@ -31,11 +32,6 @@ def sgd(lr: float) -> Optimize:
 def nesterov(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Gradient descent of rate 1 with Nesterov's momentum: mean shift, faster along flat ridges."""
     return torch.optim.SGD(parameters, lr=1.0, momentum=0.9, nesterov=True)
-
-
-def fading(progress: float) -> float:
-    """Jitter from a whole bandwidth to none at 60 % of the run: explore, then refine."""
-    return max(0.0, 1 - progress / 0.6)
 
 
 def _adaptive(task: Task, settle: float, hold: float) -> Adaptive:
@@ -95,7 +91,7 @@ PLANE = {
         Contestant(
             "msd-jitter",
             "MSD, fading jitter",
-            lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=fading), nesterov),
+            lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), nesterov),
             "The same with noise that fades out by 60 % of the run: explores like SDS, refines like MSD.",
             ("msd", "meanshift"),
         ),
@@ -165,7 +161,7 @@ DIGITS = {
         Contestant(
             "msd-jitter",
             "MSD, fading jitter",
-            lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), jitter=fading), adam(0.05)),
+            lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), jitter=Fading()), adam(0.05)),
             "The same with noise that fades out by 60 % of the run; Adam 0.05.",
             ("msd", "annealed-meanshift"),
         ),
