@@ -57,7 +57,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_help_names_every_problem_and_method(capsys: pytest.CaptureFixture[str]) -> None:
     from modeseek.cli.methods import DIGITS, PLANE
-    from modeseek.cli.problems import PROBLEMS
+    from modeseek.runs.config.problems import PROBLEMS
 
     words = shown(["toy", "--help"], capsys).replace("│", " ").split()
     told = {word.strip(",;.:()") for word in words}

@@ -1,0 +1,166 @@
+"""What a run can optimise, and where it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from modeseek.codec import Codec, Identity
+from modeseek.generators.image import Image
+from modeseek.generators.points import Points
+from modeseek.rng import Streams, randn
+from modeseek.runs.cluster import read_points
+from modeseek.runs.config.prior import Loaded
+
+_MOST = 50_000_000  # numbers in a start
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generator, ready to be optimised.
+
+    Attributes:
+        module: the generator.
+        codec: between what it renders and z.
+        batch: items a step.
+        pixels: whether it renders pixels in [0, 1], which guards can judge.
+    """
+
+    module: nn.Module
+    codec: Codec
+    batch: int
+    pixels: bool
+
+
+@runtime_checkable
+class GeneratorSource(Protocol):
+    """A frozen description of a generator."""
+
+    def make(self, loaded: Loaded, seed: int) -> Made:
+        """Builds it for a prior, its random numbers fixed by the seed."""
+        ...
+
+
+@runtime_checkable
+class Start(Protocol):
+    """Where points start."""
+
+    def z(self, loaded: Loaded, seed: int) -> Tensor:
+        """(n, *d), in the prior's space."""
+        ...
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Normal random numbers.
+
+    Attributes:
+        n: how many points or images.
+        spread: their standard deviation, units of z.
+    """
+
+    n: int = 100
+    spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.spread < float("inf"):
+            raise ValueError(f"noise needs n >= 1 and a finite spread >= 0: got {self.n} and {self.spread}; fix them")
+
+    def z(self, loaded: Loaded, seed: int) -> Tensor:
+        shape = loaded.prior.shape
+        _check_size(self.n, shape)
+        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
+        return self.spread * randn((self.n, *shape), Streams(seed, use="start"), like)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """side^2 points of the plane, dense over the square worth drawing.
+
+    Attributes:
+        side: points along one side.
+    """
+
+    side: int = 20
+
+    def __post_init__(self) -> None:
+        if self.side < 1:
+            raise ValueError(f"a grid needs side >= 1: got {self.side}; raise it")
+
+    def z(self, loaded: Loaded, seed: int) -> Tensor:
+        if loaded.prior.shape != (2,) or loaded.extent is None:
+            raise ValueError(f"a grid lies in the plane: got a prior of shape {loaded.prior.shape}; start from noise")
+        _check_size(self.side**2, (2,))
+        prior = loaded.prior
+        ticks = torch.linspace(-loaded.extent, loaded.extent, self.side, dtype=prior.dtype, device=prior.device)
+        return torch.cartesian_prod(ticks, ticks)
+
+
+@dataclass(frozen=True)
+class File:
+    """Points from a file.
+
+    Attributes:
+        path: .npy or .csv, one point a row.
+    """
+
+    path: Path
+
+    def z(self, loaded: Loaded, seed: int) -> Tensor:
+        points = read_points(self.path)
+        shape = loaded.prior.shape
+        if points[0].numel() != torch.Size(shape).numel():
+            raise ValueError(f"{self.path.name} has points of {points.shape[1]} numbers: the prior's shape is {shape}")
+        return points.reshape(-1, *shape).to(dtype=loaded.prior.dtype, device=loaded.prior.device)
+
+
+@dataclass(frozen=True)
+class FreePoints:
+    """Points, or whole images, moved directly in the prior's own space. With SGD of rate 1, MSD is mean shift.
+
+    Attributes:
+        start: noise, grid or file.
+    """
+
+    start: Start = Noise()
+
+    def make(self, loaded: Loaded, seed: int) -> Made:
+        return Made(Points(self.start.z(loaded, seed)), Identity(), 1, pixels=False)
+
+
+@dataclass(frozen=True)
+class FreePixels:
+    """Pictures whose pixels are optimised directly, in [0, 1]: one item each.
+
+    Attributes:
+        n: pictures.
+        gray: mean of the start.
+        spread: standard deviation of the start about it.
+    """
+
+    n: int = 16
+    gray: float = 0.5
+    spread: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
+            raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0: got {self}; fix them")
+
+    def make(self, loaded: Loaded, seed: int) -> Made:
+        shape = loaded.prior.shape
+        if len(shape) != 3:
+            raise ValueError(f"pixels need a prior of images: this one's shape is {shape}; use generator: points")
+        _check_size(self.n, shape)
+        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
+        noise = randn((self.n, *shape), Streams(seed, use="start"), like)
+        return Made(Image((self.gray + self.spread * noise).clamp(0, 1)), loaded.codec, self.n, pixels=True)
+
+
+def _check_size(n: int, shape: tuple[int, ...]) -> None:
+    total = n * torch.Size(shape).numel()
+    if total > _MOST:
+        raise ValueError(f"a start holds at most {_MOST:,} numbers: got {total:,}; ask for fewer items")

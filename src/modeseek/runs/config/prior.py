@@ -1,0 +1,170 @@
+"""What a run can take as its prior: each knows how to load it, and what tells it from any other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from modeseek.codec import Codec, Identity, Range
+from modeseek.prior import Prior
+from modeseek.priors.empirical import Empirical
+from modeseek.priors.network import Network
+from modeseek.problems.digits import Digits
+from modeseek.problems.plane import Plane
+from modeseek.runs.cluster import read_points
+from modeseek.runs.config.problems import PROBLEMS
+from modeseek.schedule import VE, Schedule
+
+ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A prior, ready to be asked.
+
+    Attributes:
+        prior: bare.
+        sha256: of all numbers that it answers from; a resumed run must find the same.
+        codec: between pixels and z, for generators that render pixels and for pictures.
+        bandwidth: the finest kernel worth a run, or None where nobody knows.
+        extent: half the side of the square worth drawing, for points of the plane.
+        labels: the classes it knows, or None.
+    """
+
+    prior: Prior
+    sha256: str
+    codec: Codec = Identity()
+    bandwidth: float | None = None
+    extent: float | None = None
+    labels: tuple[int, ...] | None = None
+
+
+@runtime_checkable
+class PriorSource(Protocol):
+    """A frozen description of a prior."""
+
+    def load(self, device: str) -> Loaded:
+        """Reads or builds it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Short, for folders and headings."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The exact prior of a problem with known truth.
+
+    Attributes:
+        name: fractal, spiral, pinwheel, ring, grid (points of the plane) or digits (8x8 images).
+    """
+
+    name: ProblemName = "ring"
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    def load(self, device: str) -> Loaded:
+        """Builds it; exact priors live on the CPU."""
+        if torch.device(device).type != "cpu":
+            raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
+        problem = PROBLEMS[self.name]()
+        if isinstance(problem, Plane):
+            exact = problem.prior
+            known = None if exact.labels is None else tuple(exact.labels.unique().tolist())
+            return Loaded(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, known)
+        return Loaded(problem.prior, problem_digest(problem), Range(-1.0, 1.0), 0.3, None, tuple(range(10)))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that `Network.save` or `modeseek toy --save-network` wrote.
+
+    Attributes:
+        path: its folder.
+        low: what black is in z, for pictures.
+        high: what white is in z.
+    """
+
+    path: Path
+    low: float = -1.0
+    high: float = 1.0
+
+    @property
+    def title(self) -> str:
+        return self.path.name
+
+    def load(self, device: str) -> Loaded:
+        """Reads it.
+
+        Raises:
+            ValueError: the folder holds no whole network.
+        """
+        network = Network.load(self.path, device)
+        scale = network.preconditioning.scale
+        n = network.architecture.n_classes
+        sha256 = files_digest([self.path / "network.json", self.path / "network.safetensors"])
+        codec = Range(self.low, self.high) if len(network.shape) == 3 else Identity()
+        return Loaded(network, sha256, codec, 0.02 * scale, 3 * scale, tuple(range(n)) if n else None)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The ideal denoiser of your own points.
+
+    Attributes:
+        path: a .npy file (n, d) or a .csv file, one point a row.
+        schedule: noise levels that methods with times walk.
+    """
+
+    path: Path
+    schedule: Schedule = VE(0.01, 50.0)
+
+    @property
+    def title(self) -> str:
+        return self.path.stem
+
+    def load(self, device: str) -> Loaded:
+        """Reads them.
+
+        Raises:
+            ValueError: no such points.
+            OSError: the file cannot be read.
+        """
+        points = read_points(self.path).to(device)
+        extent = 1.1 * points.abs().max().item()
+        return Loaded(Empirical(points, self.schedule), files_digest([self.path]), extent=extent)
+
+
+def problem_digest(problem: Plane | Digits) -> str:
+    """SHA-256 of what a problem's exact prior answers from."""
+    if isinstance(problem, Plane):
+        return digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
+    return digest(problem.train, problem.train_labels)
+
+
+def digest(*tensors: Tensor) -> str:
+    """SHA-256 of numbers and shapes."""
+    total = hashlib.sha256()
+    for tensor in tensors:
+        total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def files_digest(paths: list[Path]) -> str:
+    """SHA-256 of names and contents, in order."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.name.encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

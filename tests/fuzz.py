@@ -1,0 +1,288 @@
+"""What the tests of configurations and run folders share: random ones, and damage.
+
+`MODESEEK_SOAK=1` runs the long form of every fuzz test: 2,000 examples instead of 200.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+import modeseek as ms
+from modeseek.jitter import Fading
+from modeseek.runs.config.config import Config, Guard, Saving
+from modeseek.runs.config.generator import File, FreePixels, FreePoints, Grid, Noise
+from modeseek.runs.config.optimizer import SGD, Adam
+from modeseek.runs.config.prior import Problem, Samples, Trained
+from modeseek.weight import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+
+EXAMPLES = 2000 if os.environ.get("MODESEEK_SOAK") == "1" else 200
+SECONDS = 20.0  # the longest that any one example may take
+
+soak = settings(max_examples=EXAMPLES)
+
+
+class Hang(BaseException):
+    """Something took longer than it may."""
+
+
+@contextmanager
+def within(seconds: float = SECONDS) -> Iterator[None]:
+    """Ends the block with `Hang` when it takes longer."""
+
+    def ring(*_: Any) -> None:
+        raise Hang(f"longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def refused(function: Callable[[], Any]) -> str | None:
+    """The one line with which it refuses; None where it works. Anything but ValueError and OSError fails the test."""
+    with within():
+        try:
+            function()
+        except (ValueError, OSError) as error:
+            text = str(error)
+            assert text and len(text.splitlines()) == 1 and len(text) < 2000, repr(text)
+            return text
+    return None
+
+
+# Configurations.
+
+shares = st.floats(0, 1)
+_positive = st.floats(1e-9, 1e9)
+_finite = st.floats(allow_nan=False, allow_infinity=False)
+_paths = st.text(st.characters(exclude_characters="\0"), max_size=20).map(Path)
+_names = st.text(max_size=20).filter(str.isprintable)
+_below_one = st.floats(0, 1, exclude_max=True)
+
+
+def _ordered(low: float, high: float) -> st.SearchStrategy[list[float]]:
+    return st.lists(st.floats(low, high), min_size=2, max_size=2, unique=True).map(sorted)
+
+
+schedules = st.one_of(
+    st.builds(
+        lambda ends, spacing: ms.VP(*ends, spacing), _ordered(1e-3, 100), st.sampled_from(["linear", "scaled-linear"])
+    ),
+    st.builds(ms.Cosine, shift=_finite),
+    st.builds(lambda ends, rho: ms.VE(*ends, rho), _ordered(1e-4, 1e4), _positive),
+    st.builds(ms.Flow, shift=_positive),
+)
+bandwidths = st.one_of(
+    st.builds(ms.Fixed, h=_positive),
+    st.builds(ms.Geometric, start=_positive, end=_positive, hold=_below_one),
+    st.builds(
+        ms.Adaptive,
+        end=_positive,
+        start=st.none() | _positive,
+        shrink=st.floats(0, 1, exclude_min=True, exclude_max=True),
+        settle=_positive,
+        hold=_below_one,
+    ),
+)
+times = st.one_of(
+    st.lists(shares, min_size=2, max_size=2).map(sorted).map(lambda ends: ms.Uniform(*ends)),
+    st.builds(ms.Annealed, start=shares, end=shares, power=_positive),
+)
+methods = st.one_of(
+    st.builds(
+        ms.MSD,
+        bandwidth=bandwidths,
+        estimator=st.sampled_from(["denoiser", "product", "kernel-score"]),
+        steps=st.integers(1, 2**62),
+        samples=st.integers(1, 1000).map(lambda n: 2 * n),
+        jitter=shares | st.builds(Fading, start=shares, until=st.floats(0, 1, exclude_min=True)),
+        noise=st.sampled_from(["independent", "antithetic", "common"]),
+        sampler=st.sampled_from([ms.ddim, ms.heun, ms.dpmpp_2m]),
+        interval=st.tuples(shares, shares),
+        noise_scale=st.floats(allow_nan=False),
+        tol=st.floats(allow_nan=False),
+    ),
+    st.builds(
+        ms.SDS,
+        times=times,
+        weight=st.sampled_from([sigma_squared, uniform, alpha_sigma_squared, sigma_over_alpha]),
+    ),
+    st.builds(
+        ms.SDI,
+        times=times,
+        scale=_finite,
+        inversion_scale=_finite,
+        inversion_steps=st.integers(1, 10**6),
+        inversion_eta=shares,
+    ),
+)
+priors = st.one_of(
+    st.builds(Problem, name=st.sampled_from(["fractal", "spiral", "pinwheel", "ring", "grid", "digits"])),
+    st.builds(Trained, path=_paths, low=_finite, high=_finite),
+    st.builds(Samples, path=_paths, schedule=schedules),
+)
+generators = st.one_of(
+    st.builds(
+        FreePoints,
+        start=st.one_of(
+            st.builds(Noise, n=st.integers(1, 10**9), spread=st.floats(0, 1e9)),
+            st.builds(Grid, side=st.integers(1, 10**6)),
+            st.builds(File, path=_paths),
+        ),
+    ),
+    st.builds(FreePixels, n=st.integers(1, 10**6), gray=shares, spread=st.floats(0, 10)),
+)
+_inside = st.floats(0, 1, exclude_min=True, exclude_max=True)
+optimizers = st.one_of(
+    st.builds(Adam, lr=_positive, betas=st.tuples(_below_one, _below_one), eps=_inside, weight_decay=_below_one),
+    st.builds(SGD, lr=_positive, momentum=_inside, nesterov=st.booleans()),
+)
+configs = st.builds(
+    Config,
+    prior=priors,
+    method=methods,
+    generator=generators,
+    optimizer=optimizers,
+    name=_names,
+    steps=st.integers(1, 10**9),
+    seed=st.integers(0, 2**63 - 1),
+    label=st.none() | st.integers(-(2**40), 2**40),
+    scale=_finite,
+    device=st.sampled_from(["cpu", "cuda", "cuda:1", "mps"]),
+    saving=st.builds(Saving, seconds=st.floats(0), steps=st.none() | st.integers(1, 10**9), keep=st.integers(2, 10**9)),
+    guard=st.builds(
+        Guard,
+        active=st.booleans(),
+        patience=st.integers(1, 10**9),
+        grace=shares,
+        constant=shares,
+        saturated=shares,
+    ),
+    on_failure=st.sampled_from(["stop", "rollback"]),
+    previews=st.integers(0, 1000),
+    trackers=st.lists(st.sampled_from(["tensorboard", "wandb", "trackio"]), max_size=3).map(tuple),
+)
+
+# Plain data, and text that is nearly YAML.
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**80), 2**80),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.sampled_from(["msd", "ring", "0.1", "1e-3", "yes", "null", "2020-01-01", "1:30", "0x1F", "~", "=", "<<", "- a"]),
+)
+plains = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.integers() | st.booleans(), inner)
+    ),
+    max_leaves=12,
+)
+_words = st.sampled_from(
+    ["msd", "sds", "sdi", "fixed", "ring", "noise", "adam", "heun", "uniform", "vp", "h", "lr", ""]
+)
+odd = plains | _words | st.dictionaries(_words, plains | _words, max_size=2) | st.sampled_from([-1, 0, 1e999, "1e3"])
+_SETTINGS = ["prior", "method", "generator", "optimizer", "name", "steps", "seed", "label", "scale", "device", "verb"]
+_SETTINGS += ["saving", "guard", "on_failure", "previews", "trackers"]
+settings_like = st.dictionaries(st.sampled_from(_SETTINGS) | st.text(max_size=5), plains, max_size=6)
+_MARKS = ["&a ", "*a", "!!python/object:os.system ", "[", "{", "]", "}", ": ", "? ", "- ", "\n", "\t", "\0", "'", '"']
+_MARKS += ["---\n", "...\n", "|\n", ">\n", "#", "<<: ", "%YAML 1.1\n", "\ufeff", "\x85", "1:1:1", "0x", "0b_", "\ud800"]
+shards = st.sampled_from(_MARKS) | st.text(max_size=6)
+
+
+def bent(plain: Any) -> st.SearchStrategy[Any]:
+    """The same data with one value at any depth replaced, left out or given another name."""
+
+    def places(part: Any) -> list[tuple[Any, ...]]:
+        pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        return [place for key, value in pairs for place in ((key,), *((key, *rest) for rest in places(value)))]
+
+    def bend(part: Any, place: tuple[Any, ...], how: str, value: Any) -> Any:
+        items = dict(part.items() if isinstance(part, dict) else enumerate(part))
+        key = place[0]
+        if len(place) > 1:
+            items[key] = bend(items[key], place[1:], how, value)
+        elif how == "rename":
+            items[value if isinstance(value, str | int) else "x"] = items.pop(key)
+        elif how == "drop":
+            del items[key]
+        else:
+            items[key] = value
+        return items if isinstance(part, dict) else list(items.values())
+
+    there = places(plain)
+    hows = st.sampled_from(["value", "value", "value", "rename", "drop"])
+    return st.tuples(st.sampled_from(there), hows, odd).map(lambda change: bend(plain, *change))
+
+
+def broken(text: str) -> st.SearchStrategy[str]:
+    """The text with a few pieces cut out, put in or doubled."""
+    place = st.integers(0, len(text))
+    shard = st.one_of(st.just(None), scalars.map(str), _words, shards)
+    edits = st.lists(st.tuples(place, place, shard), min_size=1, max_size=2)
+
+    def apply(edits: list[tuple[int, int, str | None]]) -> str:
+        result = text
+        for a, b, shard in edits:
+            start, end = min(a, b), min(max(a, b), min(a, b) + 20)
+            middle = result[start:end] * 2 if shard is None else shard
+            result = result[:start] + middle + result[end:]
+        return result
+
+    return edits.map(apply)
+
+
+# Damage to files.
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """A way to damage bytes: cut, flipped, overwritten, doubled, or something else altogether."""
+    kind = draw(st.sampled_from(["cut", "flip", "put", "drop", "other", "nothing"]))
+    where, bit, junk = draw(shares), draw(st.integers(0, 7)), draw(st.binary(max_size=12) | _json_junk)
+
+    def apply(data: bytes) -> bytes:
+        at = int(where * max(0, len(data) - 1))
+        if kind == "cut":
+            return data[:at]
+        if kind == "flip" and data:
+            return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+        if kind == "put":
+            return data[:at] + junk + data[at:]
+        if kind == "drop":
+            return data[:at] + data[at + 1 + bit :]
+        return junk if kind == "other" else b""
+
+    return apply
+
+
+_json_junk = st.sampled_from(
+    [
+        b"null",
+        b"[]",
+        b"{}",
+        b"NaN",
+        b"1e999",
+        b"[" * 5000,
+        b'{"a":' * 3000,
+        b"9" * 5000,
+        b"-1",
+        b'"\\ud800"',
+        b"\xff\xfe",
+        b"\n\n",
+        b"true",
+    ]
+)
