@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.modes import Modes
-from modeseek.runs.folder import free_name
+from modeseek.runs.store.disk import free_name
 
 
 def read_points(path: Path) -> Float[Tensor, "n d"]:
