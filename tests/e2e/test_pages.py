@@ -1,0 +1,211 @@
+"""Every page, opened in a real browser: it renders, complains of nothing, asks nobody, and its slider moves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+from run_folders import fabricate, scatter
+
+from modeseek.cli.methods import PLANE
+from modeseek.runs.report.compare_page import write_comparison
+from modeseek.runs.report.run_page import write_run_page
+from modeseek.runs.report.table import Column, Row, Table
+from modeseek.runs.report.toy_page import Figure, write_report
+from modeseek.runs.store.run import Run
+from modeseek.runs.toy.record import Record
+
+SCHEMES = ("light", "dark")
+HOSTILE = "</style><script>window.hurt = 1</script><img src='https://example.com/x.png' onerror='window.hurt = 1'>"
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with everything: pictures, film, every curve."""
+    return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring-20260101T000000Z-ab12")
+
+
+@contextmanager
+def opened(
+    browser: Browser, path: Path, scheme: str = "light", width: int = 1280, script: bool = True
+) -> Iterator[Page]:
+    """The page in a fresh context; at the end it must have complained of nothing and asked nobody."""
+    context = browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": width, "height": 900},
+        java_script_enabled=script,
+    )
+    page, complaints, asked = context.new_page(), [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(path.as_uri(), wait_until="load")
+        yield page
+        page.wait_for_timeout(50)
+        assert complaints == []
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    finally:
+        context.close()
+
+
+def check_rendered(page: Page, pictures: int, curves: int) -> None:
+    """Pictures have pixels, curves have length, and nothing reaches beyond the window."""
+    told = page.evaluate(
+        """() => ({
+            widths: [...document.images].map(image => image.complete ? image.naturalWidth : 0),
+            shown: [...document.images].filter(image => image.checkVisibility()).length,
+            lengths: [...document.querySelectorAll('.curve path.line')].map(path => path.getTotalLength()),
+            strokes: [...document.querySelectorAll('.curve path.line')].map(path => getComputedStyle(path).stroke),
+            inside: [...document.querySelectorAll('.curve svg')].every(svg => svg.getBoundingClientRect().width > 150),
+            wide: document.documentElement.scrollWidth - window.innerWidth,
+        })"""
+    )
+    assert len(told["widths"]) == told["shown"] == pictures and all(width > 0 for width in told["widths"])
+    assert len(told["lengths"]) >= curves and all(length > 50 for length in told["lengths"])
+    assert "none" not in told["strokes"] and told["inside"]
+    assert told["wide"] <= 0
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_run_renders(browser: Browser, run: Run, scheme: str, width: int) -> None:
+    with opened(browser, write_run_page(run), scheme, width) as page:
+        assert page.title() == "MSD on ring · modeseek"
+        check_rendered(page, pictures=2 + 8 + 1, curves=5)
+        for summary in page.locator("summary").all():
+            summary.click()  # what was folded fits too
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_light_and_dark_differ_and_both_can_be_read(browser: Browser, run: Run) -> None:
+    seen = []
+    for scheme in SCHEMES:
+        with opened(browser, write_run_page(run), scheme) as page:
+            for chosen in ("h1", "section p.watch", "section .small", ".state", ".curve text", ".curve path.line", "a"):
+                ratio = page.evaluate(_CONTRAST, chosen)
+                assert ratio >= (3 if "line" in chosen else 4.5), (scheme, chosen, ratio)  # WCAG 2.1 AA
+            seen.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert seen[0] != seen[1]
+
+
+_CONTRAST = """(chosen) => {
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)
+            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const node = document.querySelector(chosen), style = getComputedStyle(node);
+    const ink = node.matches('text') ? style.fill : node.matches('path') ? style.stroke : style.color;
+    let ground = node;
+    while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+    const [a, b] = [light(ink), light(getComputedStyle(ground).backgroundColor)].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+}"""
+
+
+def test_the_slider_moves_by_keyboard_and_by_mouse(browser: Browser, run: Run) -> None:
+    with opened(browser, write_run_page(run)) as page:
+        slider, after = page.locator(".versus input"), page.locator(".versus figure + figure img")
+        clip = "image => getComputedStyle(image).clipPath"
+        assert slider.is_visible() and after.evaluate(clip) == "inset(0px 0px 0px 50%)"
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        assert after.evaluate(clip) == "inset(0px 0px 0px 51%)"
+        page.keyboard.press("Home")
+        assert after.evaluate(clip) == "inset(0px 0px 0px 0%)"
+        assert slider.get_attribute("aria-valuetext") == "0 % before, 100 % after"
+        box = after.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+        share = float(slider.input_value())
+        assert share == pytest.approx(75, abs=2)  # the line stands where the picture was clicked
+        both = page.locator(".versus img").all()
+        assert both[0].bounding_box() == both[1].bounding_box()
+
+
+def test_without_javascript_both_pictures_stand_side_by_side(browser: Browser, run: Run) -> None:
+    with opened(browser, write_run_page(run), script=False) as page:
+        before, after = (picture.bounding_box() for picture in page.locator(".versus img").all())
+        assert before is not None and after is not None and not page.locator(".versus input").is_visible()
+        apart = after["x"] >= before["x"] + before["width"] or after["y"] >= before["y"] + before["height"]
+        assert apart and min(before["width"], after["width"]) > 200
+
+
+def test_an_empty_run_renders(browser: Browser, tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=0, pictures=0, status={"state": "created"})
+    with opened(browser, write_run_page(run)) as page:
+        check_rendered(page, pictures=0, curves=0)
+        assert "No step was made yet" in page.inner_text("main")
+
+
+def test_nothing_in_a_folder_can_act(browser: Browser, tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", name=HOSTILE, done=2, status={"state": "failed", "reason": HOSTILE})
+    row = {"step": 0, "direction_norm": 1.0, f"loss_{HOSTILE}": 1.0}
+    (run.path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"step": 1}) + "\n")
+    (run.path / "log.txt").write_text(HOSTILE + "\n")
+    for path in (write_run_page(run), write_comparison([run, run], tmp_path / "compare.html")):
+        with opened(browser, path, width=400) as page:
+            assert page.evaluate("window.hurt") is None and HOSTILE in page.inner_text("main")
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_even_markup_that_slipped_in_could_load_and_run_nothing(browser: Browser, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "slipped.html"
+    text = write_run_page(run).read_text(encoding="utf-8")
+    path.write_text(text.replace("<main>", f"<main>{HOSTILE.removeprefix('</style>')}"), encoding="utf-8")
+    sent: list[str] = []
+    page = browser.new_page()
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=200, content_type="image/gif", body=PIXEL)
+
+    try:
+        page.route(re.compile("^https:"), answer)
+        page.goto(path.as_uri(), wait_until="load")
+        page.wait_for_timeout(100)
+        assert page.locator("main > img").count() == 1  # it is there, and may not load
+        assert page.evaluate("window.hurt") is None and sent == []
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_comparison_renders(browser: Browser, run: Run, tmp_path: Path, scheme: str, width: int) -> None:
+    others = [
+        fabricate(tmp_path / "sds-ring", method="sds", seed=3, pictures=2, film=False),
+        fabricate(tmp_path / "sdi-ring", method="sdi", done=50, pictures=0),
+    ]
+    with opened(browser, write_comparison([run, *others], tmp_path / "compare.html"), scheme, width) as page:
+        assert page.title() == "3 runs compared · modeseek"
+        check_rendered(page, pictures=2, curves=4)
+        colours = page.evaluate(
+            "[...document.querySelectorAll('.key path')].map(path => getComputedStyle(path).stroke)"
+        )
+        assert len(colours) == len(set(colours)) == 3
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_toy_report_renders(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+    scatter(0.5).save(tmp_path / "dots.png")
+    columns = (Column("nll", "NLL", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
+    table = Table(columns, tuple(Row(name, {"nll": 0.5, "calls": 800.0}) for name in ("ddim", "sds", "msd")))
+    record = Record("Modes of the ring", "modeseek toy --problem ring " + "--long " * 30, {"seed": 3, "out": "a" * 90})
+    contestants = [PLANE[name] for name in ("ddim", "sds", "msd")]
+    figures = [Figure(tmp_path / "dots.png", "Dots", "On their way.")]
+    write_report(tmp_path / "report.html", record, ["What one sees."], table, contestants, figures, ["mmd"])
+    with opened(browser, tmp_path / "report.html", scheme, width) as page:
+        assert page.title() == "Modes of the ring · modeseek"
+        check_rendered(page, pictures=1, curves=0)
+        assert page.locator("td.best").count() == 3

@@ -1,0 +1,109 @@
+"""Run folders as a run leaves them, made without running: for tests of what reads them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from modeseek.runs.config.config import read_config
+from modeseek.runs.store.run import Run
+from modeseek.runs.store.status import Status
+
+MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
+ENVIRONMENT = {
+    "versions": {"python": "3.11.7", "modeseek": "0.1.0", "torch": "2.13.0"},
+    "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2},
+    "device": {"device": "cpu", "threads": 1},
+    "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "changed": False},
+    "prior": {"title": "ring", "sha256": "ab" * 32},
+}
+
+
+def fabricate(
+    path: Path,
+    *,
+    method: Any = MSD,
+    steps: int = 400,
+    done: int | None = None,
+    pictures: int = 12,
+    film: bool = True,
+    environment: dict[str, Any] | None = None,
+    status: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Run:
+    """A run of which `done` of `steps` steps were made, with metrics that its method would have logged."""
+    done = steps if done is None else done
+    plain = {"prior": {"problem": {"name": "ring"}}, "method": method, "steps": steps, "seed": 0, **settings}
+    config = read_config(plain)
+    told: dict[str, Any] = {
+        "state": "finished" if done == steps else "stopped",
+        "reason": "" if done == steps else f"asked to stop after step {done}",
+        "step": done,
+        "steps": steps,
+        "checkpoint": done or None,
+        "seconds": 0.01 * done,
+        "calls": 256 * done,
+        "peak_memory_mb": 512.0,
+        "sessions": 1,
+    }
+    run = Run.create(
+        {"verb": "run", **config.plain()},
+        words=["fabricated"],
+        command=["modeseek", "run", "--name", "a b"],
+        environment=ENVIRONMENT if environment is None else environment,
+        status=Status(**(told | (status or {}))),
+        out=path,
+    )
+    rows = [_row(index, config.method_name) for index in range(done)]
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (run.path / "log.txt").write_text("".join(f"line {i}\n" for i in range(30)), encoding="utf-8")
+    shown = [round(i * done / max(1, pictures - 1)) for i in range(pictures)]
+    for step in shown:
+        scatter(step / max(1, steps)).save(run.path / "previews" / f"step-{step:08d}.png")
+    if film and len(shown) > 1:
+        first, *others = [scatter(step / steps).convert("P") for step in shown]
+        first.save(run.path / "media" / "optimisation.gif", save_all=True, append_images=others, duration=100, loop=0)
+    return run
+
+
+def scatter(share: float, side: int = 320) -> Image.Image:
+    """Points on their way from a grid to eight places on a ring."""
+    image = Image.new("RGB", (side, side), (247, 248, 250))
+    pen = ImageDraw.Draw(image)
+    for i in range(12):
+        for j in range(12):
+            x, y = (i - 5.5) / 6, (j - 5.5) / 6
+            angle = round(math.atan2(y, x) / (math.pi / 4)) * math.pi / 4
+            keep = (1 - share) ** 3
+            u = keep * x + (1 - keep) * 0.7 * math.cos(angle)
+            v = keep * y + (1 - keep) * 0.7 * math.sin(angle)
+            place = (side / 2 * (1 + u), side / 2 * (1 - v))
+            pen.ellipse((place[0] - 3, place[1] - 3, place[0] + 3, place[1] + 3), fill=(214, 69, 20))
+    return image
+
+
+def _row(index: int, method: str) -> dict[str, Any]:
+    wobble = math.sin(12.9898 * index) * 43758.5453
+    noise = wobble - math.floor(wobble)  # in [0, 1), the same every time
+    row: dict[str, Any] = {
+        "step": index,
+        "seconds": 0.01 * (index + 1),
+        "calls": 256 * (index + 1),
+        "direction_norm": 0.4 + math.exp(-index / 60) + 0.2 * noise,
+        "lr": 0.01,
+        "memory_mb": 500 + 0.02 * index,
+    }
+    if method == "msd":
+        h = max(0.1, 1.5 * math.exp(-index / 80))
+        row |= {
+            "bandwidth": h,
+            "relative_shift": 0.5 * math.exp(-index / 25),
+            "direction_norm": h * math.exp(-index / 25),
+        }
+    else:
+        row["t"] = 0.02 + 0.96 * noise
+    return row
