@@ -4,8 +4,10 @@ from modeseek.bandwidth import Adaptive, Fixed, Geometric, prior_scale
 from modeseek.certify import Certificate, certify
 from modeseek.codec import Identity, Range
 from modeseek.distill import Step, distill, surrogate
+from modeseek.generators.image import Image
 from modeseek.generators.points import Points
 from modeseek.guidance import Auto, Guided
+from modeseek.jitter import Fading
 from modeseek.likelihood import log_likelihood
 from modeseek.meanshift import MeanShift, mean_shift, shift
 from modeseek.methods.kernel_score import kernel_score
@@ -20,6 +22,9 @@ from modeseek.priors.mixture import GaussianMixture
 from modeseek.priors.network import Network
 from modeseek.product import Product
 from modeseek.rng import Rng, Streams
+from modeseek.runs.config.config import Config
+from modeseek.runs.start import resume, run
+from modeseek.runs.store.run import Run
 from modeseek.sample import ddim, ddpm, dpmpp_2m, heun, invert
 from modeseek.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
 from modeseek.times import Annealed, Uniform
@@ -41,17 +46,20 @@ __all__ = [
     "BasePrior",
     "Certificate",
     "Conditions",
+    "Config",
     "Cosine",
     "Counting",
     "Direction",
     "Discrete",
     "Empirical",
+    "Fading",
     "Fixed",
     "Flow",
     "GaussianMixture",
     "Geometric",
     "Guided",
     "Identity",
+    "Image",
     "MeanShift",
     "Method",
     "Modes",
@@ -63,6 +71,7 @@ __all__ = [
     "Range",
     "Rendering",
     "Rng",
+    "Run",
     "Scaled",
     "Scene",
     "Schedule",
@@ -83,6 +92,8 @@ __all__ = [
     "log_likelihood",
     "mean_shift",
     "prior_scale",
+    "resume",
+    "run",
     "shift",
     "sigma_over_alpha",
     "sigma_squared",

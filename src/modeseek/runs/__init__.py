@@ -1,1 +1,31 @@
-"""Experiments as Python generators, and the files they leave: the only room that writes files."""
+"""Runs and the files they leave: the only room that writes files.
+
+From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, steps=...))`; the pieces are here:
+
+    from modeseek import runs
+    ms.run(ms.Config(runs.Problem("ring"), ms.MSD(ms.Adaptive(0.1)), runs.FreePoints(runs.Grid(20)), runs.SGD()))
+"""
+
+from modeseek.runs.config.config import Config, Guard, Saving
+from modeseek.runs.config.generator import File, FreePixels, FreePoints, Grid, Noise
+from modeseek.runs.config.optimizer import SGD, Adam
+from modeseek.runs.config.prior import Problem, Samples, Trained
+from modeseek.runs.stop import Failed, Stopped
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Config",
+    "Failed",
+    "File",
+    "FreePixels",
+    "FreePoints",
+    "Grid",
+    "Guard",
+    "Noise",
+    "Problem",
+    "Samples",
+    "Saving",
+    "Stopped",
+    "Trained",
+]

@@ -1,0 +1,135 @@
+"""What does a kept run cost over the bare loop, and how soon does a resumed one optimise?
+
+Free pixels of 4 x 3 x 64 x 64 with Adam under MSD, one thread; the prior is a data set of images, so that a step takes
+some ten milliseconds, still far less than any diffusion pipeline. The bare loop (`distill`) and the kept run, with
+metrics, pictures, checkpoint at its end and report, alternate in one process. The share of checkpoints is that of a run
+of some minutes at the default interval (30 s), and of one without any interval, where each is followed by fifty times
+its own cost. `modeseek resume` is timed from the end of its imports to its first step, in fresh processes.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import alternate, arguments, goal, ratio, save, spread
+
+import modeseek as ms
+from modeseek import runs
+from modeseek.runs import optimise as module
+from modeseek.runs.config.prior import Loaded
+from modeseek.runs.job import build
+from modeseek.runs.optimise import optimise
+from modeseek.runs.start import begin
+
+SHAPE, BATCH = (3, 64, 64), 4
+RESUME = """
+import sys, time
+from modeseek.cli import main
+from modeseek.runs import optimise
+began, real = time.perf_counter(), optimise.distill
+def distill(*args, **options):
+    for step in real(*args, **options):
+        print("SECONDS", time.perf_counter() - began)
+        raise KeyboardInterrupt
+optimise.distill = distill
+main(["resume", sys.argv[1], "--steps", "40"])
+"""
+
+
+def config(steps: int, saving: runs.Saving) -> ms.Config:
+    """The run that is measured."""
+    method, generator = ms.MSD(ms.Geometric(20.0, 1.0)), runs.FreePixels(BATCH)
+    return ms.Config(runs.Problem("digits"), method, generator, runs.Adam(), steps=steps, saving=saving)
+
+
+def keep(given: ms.Config, loaded: Loaded, folder: Path) -> tuple[float, list[float]]:
+    """Runs it; seconds in all, and of each checkpoint."""
+    spent: list[float] = []
+    real = module.save
+
+    def timed(*args: Any) -> Path:
+        began = time.perf_counter()
+        path = real(*args)
+        spent.append(time.perf_counter() - began)
+        return path
+
+    run, _ = begin(replace(given, generator=runs.FreePoints(runs.Noise(1))), ["benchmark"], folder)
+    job = build(given, loaded)
+    module.save = timed
+    try:
+        began = time.perf_counter()
+        for _ in optimise(run, job, given.steps):
+            pass
+        return time.perf_counter() - began, spent
+    finally:
+        module.save = real
+
+
+def main() -> None:
+    """Measures, prints, saves."""
+    args = arguments((__doc__ or "").split("\n")[0], threads=1)
+    rng = torch.Generator().manual_seed(args.seed)
+    images = 2 * torch.rand(200 if args.quick else 3000, *SHAPE, generator=rng) - 1
+    loaded = Loaded(ms.Empirical(images), "0", ms.Range(), 1.0)
+    with tempfile.TemporaryDirectory() as scratch:
+        place, count = Path(scratch), iter(range(10**6))
+        short = config(20 if args.quick else 150, runs.Saving())
+
+        def bare() -> None:
+            job = build(short, loaded)
+            walk = ms.distill(
+                job.generator,
+                job.prior,
+                job.method,
+                job.optimizer,
+                steps=short.steps,
+                batch=job.batch,
+                codec=job.codec,
+                rng=ms.Streams(0),
+            )
+            for _ in walk:
+                pass
+
+        tasks = {"bare": bare, "kept": lambda: keep(short, loaded, place / str(next(count)))}
+        timings = alternate(tasks, 2 if args.quick else 7)
+        shares = {}
+        for name, saving in (("default", runs.Saving()), ("no interval", runs.Saving(seconds=0.0))):
+            steps = 40 if args.quick else 6000 if name == "default" else 1500
+            long = config(steps, saving)
+            seconds, spent = keep(long, loaded, place / name)
+            shares[name] = {
+                "seconds": seconds,
+                "checkpoints": len(spent),
+                "seconds_each": statistics.median(spent),
+                "share": sum(spent) / seconds,
+            }
+            print(name, shares[name])
+        ms.run(ms.Config(runs.Problem("ring"), ms.MSD(ms.Fixed(0.1)), steps=20), place / "resumed")
+        latency = []
+        for _ in range(2 if args.quick else 7):
+            argv = [sys.executable, "-c", RESUME, str(place / "resumed")]
+            done = subprocess.run(argv, capture_output=True, text=True)
+            latency.append(float(done.stdout.split("SECONDS")[1].split()[0]))
+    over = {"wall": ratio(timings.wall, "kept", "bare"), "cpu": ratio(timings.cpu, "kept", "bare")}
+    step = {name: 1e3 * statistics.median(timings.wall[name]) / short.steps for name in tasks}
+    worst = max(told["share"] for told in shares.values())
+    targets = {
+        "share of the run spent on checkpoints": goal("<= 0.02", worst, worst <= 0.02),
+        "resume: seconds from its imports to its first step": goal(
+            "<= 3", statistics.median(latency), statistics.median(latency) <= 3
+        ),
+    }
+    results = {"kept_over_bare": over, "milliseconds_a_step": step, "checkpoints": shares, "resume": spread(latency)}
+    save(args, results, targets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Looks at what a generator renders and says when a run went wrong, before hours are lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modeseek.runs.config.config import Guard
+from modeseek.runs.stop import Failed
+
+_ADVICE = {
+    "vanished": "lower the learning rate, raise the density's start or weaken the sparsity penalty",
+    "constant": "lower the learning rate, start nearer to a picture or visit higher noise levels first",
+    "saturated": "lower the guidance scale or the learning rate",
+}
+_EDGE = 0.5 / 255
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a guard remembers from step to step.
+
+    Attributes:
+        lived: whether any render was healthy so far.
+        kind: what looks wrong now, or empty.
+        streak: steps in a row that it did.
+    """
+
+    lived: bool = False
+    kind: str = ""
+    streak: int = 0
+
+    def look(self, image: Tensor, guard: Guard, index: int, steps: int) -> Watch:
+        """The watch after this render, (b, *d) pixels in [0, 1].
+
+        Raises:
+            Failed: it has looked wrong for `guard.patience` steps in a row.
+        """
+        kind, item, measure = judge(image, guard)
+        if not kind:
+            return Watch(lived=True)
+        if not self.lived and kind != "saturated" and index < guard.grace * steps:
+            return self
+        streak = self.streak + 1 if kind == self.kind else 1
+        if streak >= guard.patience:
+            raise Failed(
+                f"the render {'is ' if kind != 'vanished' else ''}{kind} at step {index}, item {item} ({measure}), for "
+                f"{streak} steps in a row; {_ADVICE[kind]}"
+            )
+        return Watch(self.lived, kind, streak)
+
+
+def judge(image: Tensor, guard: Guard) -> tuple[str, int, str]:
+    """What is wrong with the worst item: vanished (black), constant or saturated; its number and the measure.
+
+    Empty where nothing is wrong.
+    """
+    flat = image.flatten(1)
+    low, high = flat.amin(1), flat.amax(1)
+    span = (high - low).tolist()
+    full = ((flat <= _EDGE) | (flat >= 1 - _EDGE)).to(torch.float32).mean(1).tolist()
+    for item, (width, top, share) in enumerate(zip(span, high.tolist(), full, strict=True)):
+        if width <= guard.constant:
+            black = top <= guard.constant
+            measure = f"the largest pixel is {top:.3g}" if black else f"all pixels lie within {width:.2g}"
+            return "vanished" if black else "constant", item, measure
+        if share >= guard.saturated:
+            return "saturated", item, f"{100 * share:.1f} % of the pixels are at or beyond 0 and 1"
+    return "", 0, ""

@@ -1,0 +1,134 @@
+"""From a configuration to the things it names: built once, checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modeseek.codec import Codec
+from modeseek.distill import Regularizer
+from modeseek.generators import Generator
+from modeseek.guidance import Guided
+from modeseek.prior import Conditions, Method, Prior
+from modeseek.rng import Streams
+from modeseek.runs.config.config import Config
+from modeseek.runs.config.prior import Loaded
+from modeseek.runs.preview import Painter
+from modeseek.runs.trackers import check_trackers
+from modeseek.wrapper import Counting
+
+
+@dataclass
+class Job:
+    """What a run works with.
+
+    Attributes:
+        config: that it was built from.
+        loaded: the prior, and what tells it from another.
+        counting: the prior, counting its calls.
+        prior: what the method asks: `counting`, guided where the configuration says so.
+        method: how answers become a direction.
+        generator: what is optimised.
+        optimizer: over its parameters.
+        codec: from what it renders to z.
+        batch: items a step.
+        pixels: whether it renders pixels in [0, 1].
+        conditions: what the prior is told.
+        regularizers: added to the loss.
+    """
+
+    config: Config
+    loaded: Loaded
+    counting: Counting
+    prior: Prior
+    method: Method
+    generator: Generator
+    optimizer: torch.optim.Optimizer
+    codec: Codec
+    batch: int
+    pixels: bool
+    conditions: Conditions | None
+    regularizers: Sequence[Regularizer] = ()
+
+    def again(self) -> Job:
+        """Another one as it was at the start, with the same prior."""
+        return build(self.config, self.loaded)
+
+    def render(self) -> Tensor:
+        """What the generator shows now, (n, *shape): pixels in [0, 1] where the prior knows pictures, else z."""
+        with torch.no_grad():
+            view = self.generator.view(self.batch, Streams(self.config.seed, use="preview"))
+            return self.shown(self.generator(view))
+
+    def shown(self, image: Tensor) -> Tensor:
+        """A render as pictures are drawn of it."""
+        return image if self.pixels else self.loaded.codec.decode(image)
+
+    def painter(self) -> Painter:
+        """Draws its renders."""
+        cond = None if self.conditions is None else self.conditions.positive
+        return Painter(self.loaded.prior.shape, self.loaded.prior, cond, self.loaded.extent)
+
+
+def build(config: Config, loaded: Loaded | None = None) -> Job:
+    """Loads the prior, makes the generator and the optimizer, and checks that they fit.
+
+    Args:
+        config: what to build.
+        loaded: the prior, where it is loaded already.
+
+    Raises:
+        ValueError: something does not fit; one line.
+        OSError: a file that cannot be read.
+    """
+    check_trackers(config.trackers)
+    if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"there is no CUDA device here: got device {config.device!r}; use cpu")
+    loaded = config.prior.load(config.device) if loaded is None else loaded
+    conditions = _conditions(config, loaded)
+    made = config.generator.make(loaded, config.seed)
+    counting = Counting(loaded.prior)
+    prior: Prior = counting
+    if config.scale != 1:
+        if conditions is None:
+            raise ValueError(f"guidance needs a class to be guided to: got scale {config.scale:g}; add label")
+        if hasattr(config.method, "scale"):
+            name = config.method_name
+            raise ValueError(
+                f"{name} guides by itself: got scale {config.scale:g}; leave it at 1 and set method.{name}.scale"
+            )
+        prior = Guided(counting, config.scale)
+    module = made.module
+    if not isinstance(module, Generator):
+        raise TypeError(f"a generator has view and renders it: got {type(module).__name__}; give it both")
+    optimizer = config.optimizer.make(made.module.parameters())
+    return Job(
+        config,
+        loaded,
+        counting,
+        prior,
+        config.method,
+        module,
+        optimizer,
+        made.codec,
+        made.batch,
+        made.pixels,
+        conditions,
+    )
+
+
+def _conditions(config: Config, loaded: Loaded) -> Conditions | None:
+    if config.label is None:
+        return None
+    if loaded.labels is None:
+        raise ValueError(f"{config.prior.title} has no classes: got label {config.label}; leave the label out")
+    if config.label not in loaded.labels:
+        raise ValueError(
+            f"unknown label {config.label}: {config.prior.title} has {loaded.labels[0]} to {loaded.labels[-1]}; choose "
+            "one"
+        )
+    device = loaded.prior.device
+    return Conditions(torch.tensor([config.label], device=device), null=torch.tensor([-1], device=device))

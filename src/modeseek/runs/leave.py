@@ -1,0 +1,35 @@
+"""What a finished run leaves for other programs: pictures, a GIF, points and weights."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import safetensors.torch
+from torch import nn
+
+from modeseek.runs.job import Job
+from modeseek.runs.preview import moving
+from modeseek.runs.record import Recorder
+from modeseek.runs.store.disk import write_whole
+from modeseek.runs.store.run import Run
+
+
+def leave(run: Run, job: Job, recorder: Recorder) -> None:
+    """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF)."""
+    exports, media = run.path / "exports", run.path / "media"
+    if isinstance(job.generator, nn.Module):
+        weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
+        write_whole(exports / "generator.safetensors", safetensors.torch.save(weights))
+    shown = job.render()
+    out = io.BytesIO()
+    np.save(out, shown.detach().cpu().numpy(), allow_pickle=False)
+    write_whole(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
+    pictures = sorted((run.path / "previews").glob("step-*.png"))
+    if not pictures:
+        return
+    write_whole(media / "before.png", pictures[0].read_bytes())
+    write_whole(media / "after.png", pictures[-1].read_bytes())
+    if len(pictures) > 1:
+        write_whole(media / "optimisation.gif", moving([picture.read_bytes() for picture in pictures]))
+    recorder.note(f"exports and {len(pictures)} pictures written")

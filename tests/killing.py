@@ -1,0 +1,211 @@
+"""Kills runs and resumes them: `python killing.py writes|moments|signals SEED COUNT FOLDER`; tells what it saw as JSON.
+
+"writes": the process dies at its n-th write (a file, a line, a sync, a rename), half of it done, for n over the whole
+run in COUNT even strides. "moments": SIGKILL at COUNT random moments of runs and of their resumptions. Afterwards every
+run is resumed to its end and compared, bit for bit, with one that was left alone. "signals": as "moments", but with
+Ctrl-C and SIGTERM, which must end with the code that says resumable. Each victim is a fork, so that what
+is killed is the run and not the import of torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from modeseek.cli import main as command
+from modeseek.runs.store import checkpoint, disk, run
+
+CONFIG = """
+verb: run
+prior: {problem: {name: ring}}
+method: {msd: {bandwidth: {adaptive: {end: 0.1}}, jitter: {fading: {}}}}
+generator: {points: {start: {noise: {n: 9}}}}
+optimizer: {adam: {lr: 0.05}}
+previews: 2
+"""
+
+
+def victim(argv: list[str], out: Path, at: int = 0, tell: Path | None = None) -> int:
+    """Starts the command in a child that dies at its at-th write (0: never); returns the child's number."""
+    child = os.fork()
+    if child:
+        return child
+    quiet = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    code = 70
+    try:
+        arm(at, tell)
+        command(argv)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 71
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def arm(at: int, tell: Path | None) -> None:
+    """Counts writes and dies at one of them."""
+    real: dict[str, Any] = {name: getattr(disk, name) for name in ("write_synced", "_append", "_sync", "_rename")}
+    count = 0
+
+    def due() -> bool:
+        nonlocal count
+        count += 1
+        if tell is not None:
+            tell.write_text(str(count))
+        return count == at
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+
+    def write_synced(path: Path, data: bytes) -> None:
+        if due():
+            path.write_bytes(data[: len(data) // 2])
+            die()
+        real["write_synced"](path, data)
+
+    def append(handle: int, data: bytes) -> None:
+        if due():
+            os.write(handle, data[: len(data) // 2])
+            die()
+        real["_append"](handle, data)
+
+    def sync(handle: int) -> None:
+        if due():
+            die()
+        real["_sync"](handle)
+
+    def rename(source: Path, target: Path) -> None:
+        if due():
+            die()
+        real["_rename"](source, target)
+
+    for module in (disk, checkpoint, run):
+        module.write_synced = write_synced  # pyright: ignore[reportAttributeAccessIssue]
+    disk._append, disk._sync, disk._rename = append, sync, rename
+
+
+def ended(child: int) -> int:
+    """The exit code, or minus the signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def stopped(code: int, number: signal.Signals, folder: Path) -> bool:
+    """Whether the process was ended by that signal in the way it should be; False where it had finished before."""
+    if number == signal.SIGKILL:
+        return code == -signal.SIGKILL
+    if code == 75:
+        status = run.Run(folder).status
+        assert status.state == "stopped" and status.checkpoint == status.step, status
+        assert status.reason.startswith(number.name), status
+        return True
+    if code == 0 or (folder / "status.json").exists() and run.Run(folder).status.state == "finished":
+        return False
+    begun = (folder / "metrics.jsonl").exists()
+    assert code in (130, -signal.SIGTERM) and (not begun or run.Run(folder).status.state != "running"), code
+    return True
+
+
+def corrupt(folder: Path) -> list[str]:
+    """Checkpoints under their final name that are not whole."""
+    wrong = []
+    for path in checkpoint.stored(folder / "checkpoints"):
+        try:
+            checkpoint.read(path)
+        except ValueError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def trace(folder: Path) -> dict[str, str]:
+    """Digests of all that must not depend on kills."""
+    rows = [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.Run(folder).metrics]
+    found = {"rows": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "n": str(len(rows))}
+    for path in sorted([*(folder / "exports").iterdir(), *(folder / "previews").iterdir()]):
+        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    last = checkpoint.read(checkpoint.stored(folder / "checkpoints")[-1])
+    for name, tensor in sorted(last.tensors.items()):
+        found[name] = hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+    found["report"] = str((folder / "report.html").stat().st_size > 0)
+    return found | {"state": run.Run(folder).status.state, "calls": str(run.Run(folder).status.calls)}
+
+
+def going_on(begin: list[str], folder: Path) -> list[str]:
+    """What a person would type next."""
+    return ["resume", str(folder)] if (folder / "status.json").exists() else begin
+
+
+def main() -> None:
+    """See the module."""
+    kind, seed, count, place = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    place.mkdir(parents=True, exist_ok=True)
+    config, out = place / "config.yaml", place / "output.txt"
+    config.write_text(CONFIG)
+    steps = ["--steps", "12", "--set", "saving.steps=3"] if kind == "writes" else ["--steps", "600"]
+    if kind != "writes":
+        steps += ["--set", "saving.steps=20"]
+
+    def begin(folder: Path) -> list[str]:
+        return ["run", str(config), *steps, "--out", str(folder)]
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        command([*begin(place / "warm"), "--set", "steps=2"])  # imports what a run needs, before the forks
+    whole, tell = place / "whole", place / "writes.txt"
+    began = time.perf_counter()
+    assert ended(victim(begin(whole), out, tell=tell)) == 0, out.read_text()
+    seconds = time.perf_counter() - began
+    wanted, writes = trace(whole), int(tell.read_text())
+    told: dict[str, Any] = {"writes": writes, "kills": 0, "corrupt": [], "different": [], "failed": []}
+
+    def finish(folder: Path) -> None:
+        code = ended(victim(going_on(begin(folder), folder), out))
+        if code:
+            told["failed"].append(f"{folder.name}: code {code}")
+        else:
+            found = trace(folder)
+            told["different"] += [f"{folder.name}: {k}" for k in wanted if wanted[k] != found.get(k)]
+
+    if kind == "writes":
+        for at in range(1 + seed % max(1, writes // count), writes + 1, max(1, writes // count)):
+            folder = place / f"at-{at}"
+            if ended(victim(begin(folder), out, at)) == -signal.SIGKILL:
+                told["kills"] += 1
+            told["corrupt"] += corrupt(folder)
+            finish(folder)
+    else:
+        rng, number, folder = random.Random(seed), 0, place / "moment-0"
+        while told["kills"] < count:
+            child = victim(going_on(begin(folder), folder), out)
+            time.sleep(rng.uniform(0, seconds / 3))
+            number_of = signal.SIGKILL if kind == "moments" else rng.choice([signal.SIGINT, signal.SIGTERM])
+            os.kill(child, number_of)
+            if stopped(ended(child), number_of, folder):
+                told["kills"] += 1
+                told["corrupt"] += corrupt(folder)
+            else:
+                finish(folder)
+                number += 1
+                folder = place / f"moment-{number}"
+        finish(folder)
+        told["runs"] = number + 1
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
