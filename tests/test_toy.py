@@ -19,13 +19,15 @@ import modeseek as ms
 from modeseek.cli import main
 from modeseek.cli.methods import DIGITS, PLANE
 from modeseek.problems import plane
-from modeseek.runs.folder import new_folder
 from modeseek.runs.together import interleave, single_threaded
 from modeseek.runs.toy.contest import Descent, Outcome, Task, apportion, run, step_calls
 from modeseek.runs.toy.direction import at_bandwidth, measure_direction
 from modeseek.runs.toy.landscape import landscape, minima
 
-FILES = {"panels.png", "landscape.png", "points.gif", "results.json", "results.csv", "report.html"}
+FILES = {
+    "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
+    "checkpoints", "previews", "media", "exports",
+}  # fmt: skip
 
 
 def finish(job: Generator) -> Outcome:
@@ -55,12 +57,17 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_all_its_files_and_nothing_else(ring: Path) -> None:
-    assert {path.name for path in ring.iterdir()} == FILES
+    assert {path.name for path in ring.iterdir() if path.name != ".lock"} == FILES
+    assert {path.name for path in (ring / "media").iterdir()} == {"panels.png", "landscape.png", "points.gif"}
+    assert {path.name for path in (ring / "exports").iterdir()} == {"results.json", "results.csv"}
+    status = ms.Run.load(ring).status
+    assert status.state == "finished" and status.seconds > 0
+    assert [row["method"] for row in map(json.loads, (ring / "metrics.jsonl").read_text().splitlines())] == list(PLANE)
     assert [path.name for path in ring.parent.iterdir()] == ["ring"]
 
 
 def test_the_results_hold_every_method_and_measure(ring: Path) -> None:
-    told = json.loads((ring / "results.json").read_text())
+    told = json.loads((ring / "exports" / "results.json").read_text())
     assert list(told["methods"]) == list(PLANE)
     assert told["settings"]["seed"] == 0 and told["settings"]["budget"] == 60
     assert told["command"] == f"modeseek toy --problem ring --side 6 --budget 60 --out {ring}"
@@ -80,8 +87,8 @@ def test_the_results_hold_every_method_and_measure(ring: Path) -> None:
 
 
 def test_the_csv_says_what_the_json_says(ring: Path) -> None:
-    told = json.loads((ring / "results.json").read_text())["methods"]
-    with (ring / "results.csv").open() as file:
+    told = json.loads((ring / "exports" / "results.json").read_text())["methods"]
+    with (ring / "exports" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == list(told)
     for row in rows:
@@ -91,15 +98,15 @@ def test_the_csv_says_what_the_json_says(ring: Path) -> None:
 
 def test_the_pictures_can_be_opened(ring: Path) -> None:
     for name in ("panels.png", "landscape.png"):
-        with Image.open(ring / name) as image:
+        with Image.open(ring / "media" / name) as image:
             assert min(image.size) >= 500
             assert len(image.convert("RGB").quantize(64).getcolors()) >= 32
-    with Image.open(ring / "points.gif") as image:
+    with Image.open(ring / "media" / "points.gif") as image:
         assert image.n_frames >= 8
         first = np.asarray(image.convert("RGB"), dtype=float)
         image.seek(image.n_frames - 1)
         assert np.abs(np.asarray(image.convert("RGB"), dtype=float) - first).mean() > 0.5  # the points moved
-    assert (ring / "points.gif").stat().st_size <= 3_000_000
+    assert (ring / "media" / "points.gif").stat().st_size <= 3_000_000
 
 
 def test_a_folder_that_exists_is_kept_and_the_new_name_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +120,9 @@ def test_a_folder_that_exists_is_kept_and_the_new_name_said(tmp_path: Path, caps
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     assert {path.name for path in tmp_path.iterdir()} == {"run", "run-2", "run-3"}
     assert "is in run-2" in numbers[0] and "is in run-3" in numbers[1]
-    methods = [json.loads((tmp_path / name / "results.json").read_text())["methods"] for name in ("run-2", "run-3")]
+    methods = [
+        json.loads((tmp_path / name / "exports" / "results.json").read_text())["methods"] for name in ("run-2", "run-3")
+    ]
     for values in methods:
         values["msd"].pop("seconds")
     assert methods[0] == methods[1]  # the same seed, the same numbers, whatever the threads did
@@ -123,7 +132,7 @@ def test_a_class_is_sought_with_guidance(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["toy", "--problem", "ring", "--label", "2", "--scale", "2", "--side", "4", "--budget", "140"]
     main([*command, "--methods", "msd", "sdi", "--out", str(out)])
-    told = json.loads((out / "results.json").read_text())
+    told = json.loads((out / "exports" / "results.json").read_text())
     assert told["methods"]["msd"]["calls"] <= 140
     assert told["facts"]["true_modes"] == 1
 
@@ -134,7 +143,7 @@ def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None
     net = tmp_path / "net"
     main([*command, "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
     main([*command, "--network", str(net), "--out", str(tmp_path / "b")])
-    told = [json.loads((tmp_path / x / "results.json").read_text())["methods"]["msd"] for x in "ab"]
+    told = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"]["msd"] for x in "ab"]
     assert told[0]["nll"] == pytest.approx(told[1]["nll"], rel=1e-6)
     assert told[0]["nmse"] > 1e-4  # judged by the truth, not by the network itself
 
@@ -142,10 +151,9 @@ def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None
 def test_digits_end_to_end(tmp_path: Path) -> None:
     out = tmp_path / "digits"
     main(["toy", "--problem", "digits", "--label", "3", "--budget", "40", "--out", str(out)])
-    assert {path.name for path in out.iterdir()} == {
-        "sheets.png", "images.gif", "results.json", "results.csv", "report.html"
-    }  # fmt: skip
-    told = json.loads((out / "results.json").read_text())["methods"]
+    assert {path.name for path in out.iterdir() if path.name != ".lock"} == FILES
+    assert {path.name for path in (out / "media").iterdir()} == {"sheets.png", "images.gif"}
+    told = json.loads((out / "exports" / "results.json").read_text())["methods"]
     assert list(told) == [*DIGITS, "training images"]
     assert all(values["calls"] <= 40 for name, values in told.items() if name != "training images")
     assert told["msd"]["accuracy"] >= 0.9
@@ -211,25 +219,37 @@ def test_landscapes_are_those_of_the_formulas() -> None:
     assert (field.ticks[column].item(), field.ticks[row].item()) == pytest.approx((0.2, -0.4), abs=1e-9)
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "er" / "run"
-    with pytest.raises(RuntimeError), new_folder(target) as folder:
-        (folder.work / "half").write_text("x")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-    with new_folder(target) as folder:
-        (folder.work / "whole").write_text("x")
-        assert not target.exists()
-    assert folder.final == target and (target / "whole").read_text() == "x"
-    assert [path.name for path in target.parent.iterdir()] == ["run"]
+def test_a_contest_that_fails_says_so_and_keeps_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("modeseek.runs.toy.plane_run.draw_landscapes", broken)
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit) as caught:
+        main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(out)])
+    assert caught.value.code == 2
+    status = ms.Run.load(out).status
+    assert status.state == "failed" and "No space left" in status.reason
+    assert (out / "media" / "panels.png").exists() and "failed" in ms.Run.load(out).log[-1]
+    assert not ms.Run.load(out).running
 
 
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     target = tmp_path / "run"
     target.mkdir()
-    with new_folder(target) as folder:
-        (folder.work / "a").touch()
-    assert folder.final == target and (target / "a").exists()
+    main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(target)])
+    assert [path.name for path in tmp_path.iterdir()] == ["run"] and (target / "report.html").exists()
+
+
+def test_the_same_contest_again_from_its_own_configuration(ring: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(small)])
+    main(["run", str(small / "config.yaml"), "--out", str(tmp_path / "again")])
+    told = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"] for x in ("small", "again")]
+    for values in told:
+        values["msd"].pop("seconds")
+    assert told[0] == told[1]
+    assert ms.Run.load(ring).settings["budget"] == 60 and ms.Run.load(ring).settings["verb"] == "toy"
 
 
 def test_interleave_returns_what_each_job_returns() -> None:

@@ -6,19 +6,24 @@ import shlex
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from modeseek.cli.methods import DIGITS, PLANE
 from modeseek.cli.names import look_up, look_up_all
-from modeseek.cli.problems import PROBLEMS
 from modeseek.cli.show import follow, show
 from modeseek.prior import Prior
 from modeseek.priors.training import FINEST
 from modeseek.problems.digits import Digits
 from modeseek.problems.plane import Plane
+from modeseek.runs.config.names import KINDS
+from modeseek.runs.config.prior import Trained, problem_digest
+from modeseek.runs.config.problems import PROBLEMS
 from modeseek.runs.progress import Progress
+from modeseek.runs.store.environment import environment
+from modeseek.runs.store.run import Run
+from modeseek.runs.store.status import Status
 from modeseek.runs.toy import learn
 from modeseek.runs.toy.digits import DigitsPlan
 from modeseek.runs.toy.digits_run import run_digits
@@ -57,7 +62,7 @@ class ToyCommand:
     methods: tuple[Name, ...] = ()
     """Who plays: ddim sds sds-annealed sdi msd msd-jitter msd-product msd-kernel-score find-modes; all by default."""
     out: Path | None = None
-    """Folder to make, by default runs/toy-PROBLEM-PRIOR. One that exists is kept: the new one gets a number."""
+    """Folder to make, by default runs/toy-PROBLEM-PRIOR-TIME-ID. One that exists is kept: the new one gets a number."""
     budget: int | None = None
     """Prior calls a point that each method may spend: 800 on the plane, 200 on digits."""
     side: int = 20
@@ -82,19 +87,24 @@ class ToyCommand:
         """Runs it, prints the table and where the files are."""
         problem = look_up("problem", self.problem, PROBLEMS)()
         self._check()
-        out = Path("runs") / f"toy-{self.problem}-{self.prior}" if self.out is None else self.out
         if isinstance(problem, Digits):
             contestants = look_up_all("method", self.methods, DIGITS)
             end = {} if self.bandwidth is None else {"bandwidth": self.bandwidth}
             plan = DigitsPlan(problem, contestants, self._budget(200), self.seed, self.label, self.scale, **end)
-            job = run_digits(plan, self._prior(problem, learn.DIGITS), self._record(argv, 200), out, self.save_network)
+            prior, record = self._prior(problem, learn.DIGITS), self._record(argv, 200)
+            plan.check()
+            run = self._begin(argv, problem, 200)
+            job = run_digits(plan, prior, record, run, self.save_network)
         else:
             contestants = look_up_all("method", self._plane_names(), PLANE)
             end = self.bandwidth
             if end is None and self.prior == "learned":
                 end = max(problem.bandwidth, FINEST)  # planes have unit variance
             plan = PlanePlan(problem, contestants, self.side, self._budget(800), self.seed, self.label, self.scale, end)
-            job = run_plane(plan, self._prior(problem, learn.PLANE), self._record(argv, 800), out, self.save_network)
+            prior, record = self._prior(problem, learn.PLANE), self._record(argv, 800)
+            plan.check()
+            run = self._begin(argv, problem, 800)
+            job = run_plane(plan, prior, record, run, self.save_network)
         self._finish(job, {c.name: c.title for c in contestants})
 
     def _finish(self, job: Generator[Progress, None, Finished], titles: dict[str, str]) -> None:
@@ -102,9 +112,25 @@ class ToyCommand:
         show(done.table, titles, f"{self.problem}, {self.prior} prior")
         for line in done.findings:
             print(line)
-        if done.folder != done.wanted:
-            print(f"{done.wanted} exists and was kept; this run is in {done.folder.name}.")
+        if self.out is not None and done.folder != self.out:
+            print(f"{self.out} exists and was kept; this run is in {done.folder.name}.")
         print(f"Report: {done.folder / 'report.html'}")
+
+    def _begin(self, argv: Sequence[str], problem: Plane | Digits, budget: int) -> Run:
+        told: dict[str, Any] = {"title": f"{self.problem}, {self.prior}", "sha256": None}
+        if self.prior == "ideal":
+            told["sha256"] = problem_digest(problem)
+        elif self.network is not None:
+            told["sha256"] = Trained(self.network).load("cpu").sha256
+        settings = KINDS.fields_of(replace(self, out=None, budget=self._budget(budget)), "config")
+        return Run.create(
+            {"verb": "toy", **settings},
+            words=["toy", self.problem, self.prior],
+            command=argv,
+            environment=environment("cpu", told),
+            status=Status("created"),
+            out=self.out,
+        )
 
     def _check(self) -> None:
         learned = self.prior == "learned"

@@ -6,12 +6,12 @@ from collections.abc import Generator
 from pathlib import Path
 
 from modeseek.prior import Prior
-from modeseek.runs.folder import new_folder
 from modeseek.runs.progress import Progress
 from modeseek.runs.report.toy_page import Figure, write_report
+from modeseek.runs.store.run import Run
 from modeseek.runs.toy.digits import DigitsPlan, DigitsResult, play_digits
 from modeseek.runs.toy.figures.sheets import draw_moving_sheets, draw_sheets
-from modeseek.runs.toy.finish import Finished
+from modeseek.runs.toy.finish import Finished, working, write_rows
 from modeseek.runs.toy.learn import Recipe, train
 from modeseek.runs.toy.record import Record, write_numbers
 
@@ -19,27 +19,28 @@ _MOVING = ("sds", "sdi", "msd")
 
 
 def run_digits(
-    plan: DigitsPlan, prior: Prior | Recipe, record: Record, out: Path, save: Path | None = None
+    plan: DigitsPlan, prior: Prior | Recipe, record: Record, run: Run, save: Path | None = None
 ) -> Generator[Progress, None, Finished]:
-    """Trains the prior if it is a recipe, plays, draws and writes; nothing is left of a run that fails.
+    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+
+    A network trained here is kept in `exports/network`, and in `save` too.
 
     Raises:
         ValueError: a plan that cannot be run.
         OSError: a folder that cannot be written to.
     """
     plan.check()
-    with new_folder(out) as folder:
+    with working(run):
         if isinstance(prior, Recipe):
             network = yield from train(plan.problem.train, plan.problem.train_labels, prior, plan.seed)
-            if save is not None:
-                network.save(save)
+            for place in (run.path / "exports" / "network", save):
+                if place is not None:
+                    network.save(place)
             prior = network
         result = yield from play_digits(plan, prior)
         findings = find(result)
-        yield from _write(result, folder.work, record, findings)
-    if folder.final is None:
-        raise RuntimeError("the run's folder was not given its name")
-    return Finished(folder.final, folder.wanted, result.table, findings)
+        yield from _write(result, run, record, findings)
+    return Finished(run.path, result.table, findings)
 
 
 def find(result: DigitsResult) -> tuple[str, ...]:
@@ -67,11 +68,11 @@ def find(result: DigitsResult) -> tuple[str, ...]:
 
 
 def _write(
-    result: DigitsResult, folder: Path, record: Record, findings: tuple[str, ...]
+    result: DigitsResult, run: Run, record: Record, findings: tuple[str, ...]
 ) -> Generator[Progress, None, None]:
     pictures = [
         Figure(
-            folder / "sheets.png",
+            run.path / "media" / "sheets.png",
             "Where the images end",
             "One sheet of 100 end points a method, beside 100 held-out images with the same labels. All methods start "
             "from the same noise, but for DDIM, which starts from noise at its own first level.",
@@ -82,11 +83,16 @@ def _write(
     draw_sheets(result, pictures[0].path)
     yield Progress("drawing", 1, 2)
     if moving:
-        draw_moving_sheets(result, moving, folder / "images.gif")
+        draw_moving_sheets(result, moving, run.path / "media" / "images.gif")
         titles = ", ".join(o.contestant.title for o in result.outcomes if o.contestant.name in moving)
-        pictures.append(Figure(folder / "images.gif", "On the way", f"From noise to the end, left to right: {titles}."))
-    write_numbers(folder, record, result.table, {"bandwidth": result.plan.bandwidth, "findings": list(findings)})
+        pictures.append(
+            Figure(run.path / "media" / "images.gif", "On the way", f"From noise to the end, left to right: {titles}.")
+        )
+    write_rows(run, result.table)
+    write_numbers(
+        run.path / "exports", record, result.table, {"bandwidth": result.plan.bandwidth, "findings": list(findings)}
+    )
     sources = ["digits"] + (["guidance"] if result.plan.scale != 1 else [])
     contestants = [o.contestant for o in result.outcomes]
-    write_report(folder / "report.html", record, findings, result.table, contestants, pictures, sources)
+    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
     yield Progress("drawing", 2, 2)

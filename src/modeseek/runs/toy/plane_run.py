@@ -11,15 +11,15 @@ from torch import Tensor
 
 from modeseek.prior import Prior
 from modeseek.rng import Streams, rand
-from modeseek.runs.folder import new_folder
 from modeseek.runs.progress import Progress
 from modeseek.runs.report.toy_page import Figure, write_report
+from modeseek.runs.store.run import Run
 from modeseek.runs.together import single_threaded
 from modeseek.runs.toy.figures.animation import draw_animation
 from modeseek.runs.toy.figures.landscapes import draw_landscapes
 from modeseek.runs.toy.figures.panels import draw_panels
 from modeseek.runs.toy.figures.style import log_density
-from modeseek.runs.toy.finish import Finished
+from modeseek.runs.toy.finish import Finished, working, write_rows
 from modeseek.runs.toy.landscape import landscape
 from modeseek.runs.toy.learn import Recipe, train
 from modeseek.runs.toy.plane import PlanePlan, PlaneResult, play_plane
@@ -32,30 +32,31 @@ _MOVING = ("sds", "sdi", "msd")
 
 
 def run_plane(
-    plan: PlanePlan, prior: Prior | Recipe, record: Record, out: Path, save: Path | None = None
+    plan: PlanePlan, prior: Prior | Recipe, record: Record, run: Run, save: Path | None = None
 ) -> Generator[Progress, None, Finished]:
-    """Trains the prior if it is a recipe, plays, draws and writes; nothing is left of a run that fails.
+    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+
+    A network trained here is kept in `exports/network`, and in `save` too.
 
     Raises:
         ValueError: a plan that cannot be run.
         OSError: a folder that cannot be written to.
     """
     plan.check()
-    with new_folder(out) as folder:
+    with working(run):
         if isinstance(prior, Recipe):
             data, labels = training_data(plan)
             network = yield from train(data, labels, prior, plan.seed)
-            if save is not None:
-                network.save(save)
+            for place in (run.path / "exports" / "network", save):
+                if place is not None:
+                    network.save(place)
             prior = network
         result = yield from play_plane(plan, prior)
         findings = find(result)
         record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.bandwidth:.4g}"})
         with single_threaded():
-            yield from _write(result, folder.work, record, findings)
-    if folder.final is None:
-        raise RuntimeError("the run's folder was not given its name")
-    return Finished(folder.final, folder.wanted, result.table, findings)
+            yield from _write(result, run, record, findings)
+    return Finished(run.path, result.table, findings)
 
 
 def training_data(plan: PlanePlan) -> tuple[Tensor, Tensor | None]:
@@ -95,19 +96,17 @@ def find(result: PlaneResult) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _write(
-    result: PlaneResult, folder: Path, record: Record, findings: tuple[str, ...]
-) -> Generator[Progress, None, None]:
+def _write(result: PlaneResult, run: Run, record: Record, findings: tuple[str, ...]) -> Generator[Progress, None, None]:
     plan = result.plan
     pictures = [
         Figure(
-            folder / "panels.png",
+            run.path / "media" / "panels.png",
             "Where the points end",
             "End points (dots) and some of the ways there (lines) over the true log density. All methods start from "
             "the same grid, but for DDIM, which starts from noise, and find_modes, which starts from samples.",
         ),
         Figure(
-            folder / "landscape.png",
+            run.path / "media" / "landscape.png",
             "What is descended",
             f"At one bandwidth, H = {result.middle:.3g}: SDS averages the log density over noise, so narrow branches "
             "drown in their surroundings and its minima move; MSD descends the log density of p_H itself.",
@@ -123,10 +122,10 @@ def _write(
     draw_landscapes(objectives, pictures[1].path)
     yield Progress("drawing", 2, total)
     if moving:
-        draw_animation(result, field, moving, folder / "points.gif")
+        draw_animation(result, field, moving, run.path / "media" / "points.gif")
         pictures.append(
             Figure(
-                folder / "points.gif",
+                run.path / "media" / "points.gif",
                 "On the way",
                 "The same runs in motion, aligned by the share of prior calls spent.",
             )
@@ -138,8 +137,9 @@ def _write(
         "true_modes": len(result.truth.z),
         "findings": list(findings),
     }
-    write_numbers(folder, record, result.table, facts)
+    write_rows(run, result.table)
+    write_numbers(run.path / "exports", record, result.table, facts)
     contestants = [o.contestant for o in result.outcomes]
     sources = ["precision-recall", "mmd", "autoguidance"] + (["guidance"] if plan.scale != 1 else [])
-    write_report(folder / "report.html", record, findings, result.table, contestants, pictures, sources)
+    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
     yield Progress("drawing", total, total)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from modeseek.runs.report.table import Table
-from modeseek.runs.together import cores
-
-_PACKAGES = ("modeseek", "torch", "numpy", "scikit-learn", "matplotlib")
+from modeseek.runs.store.environment import machine, versions
 
 
 @dataclass(frozen=True)
@@ -29,16 +25,6 @@ class Record:
     title: str
     command: str
     settings: dict[str, Any]
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of what the numbers depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
-
-
-def machine() -> dict[str, Any]:
-    """Architecture, operating system and cores; no name of a host or person."""
-    return {"system": platform.system(), "architecture": platform.machine(), "cores": cores()}
 
 
 def write_numbers(folder: Path, record: Record, table: Table, facts: dict[str, Any]) -> None:
