@@ -8,20 +8,47 @@ from typing import Annotated
 
 import tyro
 
+from modeseek.cli.compare_runs import CompareRunsCommand
+from modeseek.cli.doctor import DoctorCommand
+from modeseek.cli.inspect import InspectCommand
+from modeseek.cli.listing import ListCommand
 from modeseek.cli.modes import ModesCommand
+from modeseek.cli.names import look_up
+from modeseek.cli.resume import ResumeCommand
+from modeseek.cli.run import RunCommand
 from modeseek.cli.toy import ToyCommand
+from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
 
 _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and their relatives.
 
-modeseek toy                              the fractal, with its ideal denoiser: figures and a table
-modeseek toy --problem digits --label 3   modes of handwritten threes under a prior trained here
+modeseek toy                              methods against each other on the fractal: figures and a table
+modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
+modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
 modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
 
-modeseek COMMAND --help explains each; modeseek --version tells the version."""
+modeseek COMMAND --help explains each; modeseek --version tells the version; modeseek --tyro-print-completion bash
+(or zsh) prints completions for your shell. Exit codes: 0 done, 2 a mistake in what was asked, 1 a run that
+went wrong, 75 stopped and resumable."""
 
+_VERBS = {
+    "toy": ToyCommand,
+    "run": RunCommand,
+    "resume": ResumeCommand,
+    "list": ListCommand,
+    "inspect": InspectCommand,
+    "compare-runs": CompareRunsCommand,
+    "modes": ModesCommand,
+    "doctor": DoctorCommand,
+}
 Command = (
     Annotated[ToyCommand, tyro.conf.subcommand("toy", description=ToyCommand.__doc__)]
+    | Annotated[RunCommand, tyro.conf.subcommand("run", description=RunCommand.__doc__)]
+    | Annotated[ResumeCommand, tyro.conf.subcommand("resume", description=ResumeCommand.__doc__)]
+    | Annotated[ListCommand, tyro.conf.subcommand("list", description=ListCommand.__doc__)]
+    | Annotated[InspectCommand, tyro.conf.subcommand("inspect", description=InspectCommand.__doc__)]
+    | Annotated[CompareRunsCommand, tyro.conf.subcommand("compare-runs", description=CompareRunsCommand.__doc__)]
     | Annotated[ModesCommand, tyro.conf.subcommand("modes", description=ModesCommand.__doc__)]
+    | Annotated[DoctorCommand, tyro.conf.subcommand("doctor", description=DoctorCommand.__doc__)]
 )
 
 
@@ -34,20 +61,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"modeseek {__version__}")
         return
     try:
+        if args and not args[0].startswith("-"):
+            look_up("command", args[0], _VERBS)
         command = tyro.cli(
             Command,
             prog="modeseek",
             description=_ABOUT,
             args=args or ["--help"],
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         command.run(["modeseek", *args])
     except KeyboardInterrupt:
-        print("modeseek: stopped; nothing was written", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, TypeError, FloatingPointError, OSError) as error:
-        print(f"modeseek: error: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        _end("stopped", 130)
+    except Stopped as stopped:
+        _end(f"stopped: {one_line(stopped)}", RESUMABLE)
+    except Failed as failed:
+        _end(f"the run failed: {one_line(failed)}", FAILED)
+    except (ValueError, TypeError, FloatingPointError, MemoryError, OSError) as error:
+        _end(f"error: {one_line(error)}", 2)
+
+
+def _end(line: str, code: int) -> None:
+    print(f"modeseek: {line}", file=sys.stderr)
+    sys.exit(code)
 
 
 def one_line(error: Exception) -> str:

@@ -1,0 +1,42 @@
+"""`modeseek compare-runs`: several runs on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from modeseek.cli.show import show
+from modeseek.runs.report.compare_page import comparison_table, write_comparison
+from modeseek.runs.store.disk import free_name
+from modeseek.runs.store.run import Run
+
+
+@dataclass(frozen=True)
+class CompareRunsCommand:
+    """Put runs side by side: last pictures, numbers, the settings in which they differ, curves over prior calls.
+
+    Examples:
+      modeseek compare-runs runs/msd-ring-* runs/sds-ring-*
+    """
+
+    run_folders: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Folders of runs, or their names in runs/."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="HTML")] = None
+    """The page to write, by default runs/compare-TIME.html. One that exists is kept: the new one gets a number."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Writes the page and prints the table."""
+        if len(self.run_folders) < 2:
+            raise ValueError(f"a comparison needs at least two runs: got {len(self.run_folders)}; name another")
+        runs = [Run.load(folder) for folder in self.run_folders]
+        out = Path("runs") / f"compare-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.html" if self.out is None else self.out
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        table = comparison_table(runs)
+        page = write_comparison(runs, free_name(out))
+        show(table, {}, f"{len(runs)} runs")
+        print(f"Page: {page}")

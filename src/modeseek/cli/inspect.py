@@ -1,0 +1,73 @@
+"""`modeseek inspect`: one run, every checkpoint verified."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from modeseek.runs.report.reading import state_of
+from modeseek.runs.store.checkpoint import read
+from modeseek.runs.store.run import Run
+
+
+@dataclass(frozen=True)
+class InspectCommand:
+    """Show how a run stands, and verify the SHA-256 of everything in its checkpoints. Changes nothing.
+
+    Ends with code 1 if something is damaged.
+
+    Examples:
+      modeseek inspect runs/msd-ring-20260101T000000Z-ab12
+    """
+
+    run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
+    """A run's folder, or its name in runs/."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Prints it."""
+        run = Run.load(self.run_folder)
+        status, damaged = run.status, 0
+        print(f"{run.path}\n{run.command}\n")
+        print(f"state       {state_of(run, status)}" + (f": {status.reason}" if status.reason else ""))
+        print(f"steps       {status.step} of {status.steps}")
+        print(f"spent       {status.calls} calls, {status.seconds:.1f} s, {status.peak_memory_mb:.0f} MB at the peak")
+        print(f"begun       {status.started}, {status.sessions} sessions, {status.rollbacks} rollbacks")
+        for path in run.checkpoints:
+            try:
+                checkpoint = read(path)
+                size = sum(file.stat().st_size for file in path.iterdir())
+                print(f"checkpoint  {checkpoint.path.name}: whole, {_size(size)}")
+            except ValueError as error:
+                damaged += 1
+                print(f"checkpoint  {error}")
+        if not run.checkpoints:
+            print("checkpoint  none")
+        metrics = run.metrics
+        if metrics:
+            told = ", ".join(f"{k} {v:.4g}" for k, v in metrics[-1].items() if isinstance(v, int | float))
+            print(f"last step   {told}")
+        for name in ("config.yaml", "env.json"):
+            try:
+                _ = run.settings if name == "config.yaml" else run.environment
+            except (ValueError, OSError) as error:
+                damaged += 1
+                print(f"{name:<12}{' '.join(str(error).split())}")
+        files = [path for path in run.path.rglob("*") if path.is_file()]
+        print(f"files       {len(files)}, {_size(sum(path.stat().st_size for path in files))}; report: {_report(run)}")
+        if damaged:
+            print(f"modeseek: {damaged} damaged", file=sys.stderr)
+            sys.exit(1)
+
+
+def _report(run: Run) -> Path | str:
+    path = run.path / "report.html"
+    return path if path.is_file() else "none yet"
+
+
+def _size(n: int) -> str:
+    return f"{n / 2**20:.1f} MB" if n >= 2**20 else f"{n / 2**10:.1f} kB"
