@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip
 BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types pytest mutate bench wheel clean distclean
+.PHONY: help install demo test lint format types pytest soak mutate bench wheel clean distclean
 
 help: ## Show this help
 	@echo "modeseek: mode seeking with diffusion priors"
@@ -61,6 +61,10 @@ types: $(VENV)/.installed ## Check types with basedpyright
 # One thread per worker: two workers that each spread over all cores slow each other down.
 pytest: $(VENV)/.installed ## Run the test suite alone
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# MODESEEK_SOAK=1 turns the short forms of these tests into the long ones.
+soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 2,000 damaged files
+	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s tests/test_killed.py $(FUZZ)
 
 mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
 	$(BIN)/python tests/mutation.py

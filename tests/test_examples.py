@@ -45,8 +45,21 @@ def test_a_loop_of_ones_own_reaches_the_ring(capsys: pytest.CaptureFixture[str])
     assert float(re.search(r"nearest mean: (\S+)", out)[1]) <= 0.2
 
 
+def readme(word: str) -> str:
+    """The one block of Python in the README that holds the word."""
+    blocks = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.S)
+    (code,) = [block for block in blocks if word in block]
+    return code
+
+
 def test_the_readme_loop_ends_in_modes() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.S)
     names: dict[str, object] = {}
-    exec(code, names)
+    exec(readme("ms.surrogate"), names)
     assert names["method"].done(names["state"]).all()
+
+
+def test_the_readme_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(readme("ms.run("), names)
+    assert names["run"].status.state == "finished" and names["run"].path.is_relative_to("runs")
