@@ -99,10 +99,10 @@ def main() -> None:
                 pass
 
         tasks = {"bare": bare, "kept": lambda: keep(short, loaded, place / str(next(count)))}
-        timings = alternate(tasks, 2 if args.quick else 7)
+        timings = alternate(tasks, 2 if args.quick else 5)
         shares = {}
         for name, saving in (("default", runs.Saving()), ("no interval", runs.Saving(seconds=0.0))):
-            steps = 40 if args.quick else 6000 if name == "default" else 1500
+            steps = 40 if args.quick else 2400 if name == "default" else 600
             long = config(steps, saving)
             seconds, spent = keep(long, loaded, place / name)
             shares[name] = {

@@ -296,7 +296,7 @@ FAULTS = [
         "scratch = path\n    try:",
         "disk",
     ),
-    Fault("a torn line is kept", "runs/store/disk.py", 'text[: text.rfind(b"\\n") + 1]', "text", "disk optimise"),
+    Fault("a torn line is kept", "runs/store/disk.py", '.split("\\n")[:-1]', '.split("\\n")', "lines"),
     Fault(
         "a taken folder is overwritten",
         "runs/store/run.py",

@@ -113,11 +113,10 @@ def test_steps_are_ordered_as_numbers(folder: Path) -> None:
 
 def test_other_things_in_the_folder_are_none_of_ours(folder: Path) -> None:
     save(folder, 1, state(1))
-    others = ["step-1", "step-0000000x", "notes", "step-00000001-copy", "step-00000009", "step-\u0661" + "0" * 7]
-    for name in others[:4]:
+    others = ["step-1", "step-0000000x", "notes", "step-00000001-copy", "step-\u0661" + "0" * 7, "step-00000009"]
+    for name in others[:5]:
         (folder / name).mkdir()
-    for name in others[4:]:
-        (folder / name).write_bytes(b"a file")
+    (folder / others[5]).write_bytes(b"a file")
     save(folder, 2, state(2))
     save(folder, 3, state(3))
     assert names(folder) == ["step-00000002", "step-00000003"] and set(others) <= set(os.listdir(folder))

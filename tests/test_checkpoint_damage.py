@@ -53,6 +53,8 @@ def test_every_truncation_is_noticed(folder: Path, name: str) -> None:
     for length in range(len(data)):
         (path / name).write_bytes(data[:length])
         assert outcome(path, state(5)) == "named"
+        told = "no readable JSON" if name == "manifest.json" else f"{name} has {length} bytes, not {len(data)}"
+        assert told in newest(folder)[1][0]
     for extra in (b"\0", b" ", data):
         (path / name).write_bytes(data + extra)
         assert outcome(path, state(5)) == ("harmless" if name == "manifest.json" and extra == b" " else "named")

@@ -180,6 +180,8 @@ def test_nothing_of_the_users_own_can_be_written_down(case: str) -> None:
 def test_a_named_thing_in_the_place_of_another_kind_is_not_written(unchecked: None) -> None:
     with pytest.raises(TypeError, match=r"config\.optimizer cannot be written down: got SDS"):
         own(optimizer=ms.SDS()).yaml()
+    with pytest.raises(TypeError, match=r"config\.method\.msd\.tol cannot be written down: got <function heun"):
+        own(method=ms.MSD(ms.Fixed(0.1), tol=ms.heun)).yaml()
 
 
 def test_numbers_of_numpy_are_written_as_numbers(unchecked: None) -> None:

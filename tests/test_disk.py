@@ -71,6 +71,7 @@ def test_a_file_is_written_synced_renamed_and_its_folder_synced(
         ]
         seen.clear()
         fill(tmp_path / "folder", {"x": b"3"})
+        assert snapshot(tmp_path) == {"a.json": "text ü".encode(), "folder": None, "folder/x": b"3"}
         assert seen[1:] == [
             *("sync .folder.part", "rename folder .folder.before", "rename .folder.part folder"),
             f"sync {tmp_path.name}",

@@ -240,6 +240,7 @@ def edit(folder: Path, **changes: object) -> None:
     (folder / "network.json").write_text(json.dumps(told | changes))
 
 
+FIXED = {"center": 0.0, "scale": 1.0, "sigma_min": 0.002, "sigma_max": 20.0}
 DAMAGE = {
     "no folder": lambda f: f.rename(f.with_name("elsewhere")),
     "no weights": lambda f: (f / "network.safetensors").unlink(),
@@ -261,6 +262,14 @@ DAMAGE = {
     "bad shape": lambda f: edit(f, shape=7),
     "shape of another size": lambda f: edit(f, shape=[1, 2, 3]),
     "no scale": lambda f: edit(f, preconditioning={"center": 0.0}),
+    "a word for a center": lambda f: edit(f, preconditioning=FIXED | {"center": "x"}),
+    "no number for a scale": lambda f: edit(f, preconditioning=FIXED | {"scale": None}),
+    "NaN for a scale": lambda f: edit(f, preconditioning=FIXED | {"scale": float("nan")}),
+    "a negative scale": lambda f: edit(f, preconditioning=FIXED | {"scale": -1.0}),
+    "negative sides": lambda f: edit(f, shape=[-2, -2]),
+    "a depth that would fill the memory": lambda f: edit(
+        f, architecture={"dim": 4, "n_classes": 3, "width": 8, "depth": 10**9}
+    ),
 }
 
 

@@ -217,6 +217,18 @@ def test_rolling_back_before_any_checkpoint_starts_over(tmp_path: Path) -> None:
     assert run.status.calls == 16 * 23
 
 
+def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path: Path) -> None:
+    run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    job.prior = Broken(job.prior, 13, 13)
+    for progress in optimise(run, job, 23):
+        if progress.done == 12:
+            for path in run.checkpoints:
+                (path / "state.json").write_text("{}")
+    assert [row["lr"] for row in run.metrics] == [0.005] * 23 and run.status.calls == 16 * 23
+    fresh, broken = (ms.run(config("sds"), tmp_path / "fresh").metrics[0], run.metrics[0])
+    assert broken["step"] == 0 and broken["direction_norm"] != fresh["direction_norm"]
+
+
 def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     ends = []
     for pieces in (False, True):
@@ -236,13 +248,12 @@ def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_parameters_that_overflow_are_never_kept(tmp_path: Path) -> None:
-    wild = ms.Config(RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGD(1e200), steps=20, saving=runs.Saving(steps=1))
-    with pytest.raises(runs.Failed, match="not finite"):
+    wild = ms.Config(RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGD(1.7e308), steps=20, saving=runs.Saving(steps=1))
+    wild = replace(wild, generator=runs.FreePoints(runs.Noise(9, spread=5.0)))  # shifts above 1: infinite at once
+    with pytest.raises(runs.Failed, match="z is not finite after step 0; lower the learning rate"):
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
-    assert run.status.state == "failed"
-    for path in run.checkpoints:
-        assert read(path).tensors["state.generator.z"].isfinite().all()
+    assert run.status.state == "failed" and run.checkpoints == []
 
 
 GUARD = runs.Guard(patience=3, grace=0.0)
@@ -292,6 +303,17 @@ def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
     assert run.status.state == "failed"
     calm = replace(wild, guard=runs.Guard(active=False), steps=run.status.step + 2)
     assert ms.run(calm, tmp_path / "calm").status.state == "finished"
+
+
+def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
+    wild = replace(config("pixels", 60), optimizer=runs.SGD(300.0), saving=runs.Saving(steps=1))
+    with pytest.raises(runs.Failed, match="saturated at step") as caught:
+        ms.run(wild, tmp_path / "run")
+    run = ms.Run.load(tmp_path / "run")
+    last = int(run.checkpoints[-1].name.removeprefix("step-"))
+    step = int(str(caught.value).split("at step ")[1].split(",")[0])
+    assert last == step - 4  # after the last healthy step: five in a row looked wrong, this one included
+    assert read(run.checkpoints[-1]).plain["dict"][3][1]["fields"]["streak"] == 0
 
 
 def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

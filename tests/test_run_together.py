@@ -141,8 +141,14 @@ def test_a_killed_process_holds_nothing_and_its_leftovers_go(here: Path) -> None
     assert not run.running
 
 
-def test_the_lock_is_given_back_after_an_error(here: Path) -> None:
-    run = make("mine")
+def test_the_lock_is_given_back_after_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, real, locks = make("mine"), Run._lock, []
+
+    def kept(self: Run) -> object:
+        locks.append(real(self))  # else one that is forgotten is given back when it is collected
+        return locks[-1]
+
+    monkeypatch.setattr(Run, "_lock", kept)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), run.locked():
             raise KeyboardInterrupt

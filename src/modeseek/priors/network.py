@@ -180,10 +180,18 @@ class Network(BasePrior):
             if told["format"] != _FORMAT:
                 raise ValueError(f"format {told['format']!r} is not {_FORMAT!r}")
             architecture = Architecture(**told["architecture"])
+            if architecture != _architecture_of(weights):  # compared before anything of that size is made
+                raise ValueError(f"its weights are of {_architecture_of(weights)}, not of {architecture}")
             mlp = MLP(architecture, torch.Generator()).to(device)
             mlp.load_state_dict(weights)
             kind, fields = told["schedule"]["type"], told["schedule"]["fields"]
             fixed = Preconditioning(**told["preconditioning"])
+            if not all(_is_positive(told["preconditioning"][name]) for name in ("scale", "sigma_min", "sigma_max")):
+                raise ValueError(f"its preconditioning is {told['preconditioning']}")
+            if not (isinstance(fixed.center, int | float) and math.isfinite(fixed.center)):
+                raise ValueError(f"its center is {fixed.center!r}")
+            if not all(isinstance(side, int) and side > 0 for side in told["shape"]):
+                raise ValueError(f"its shape is {told['shape']!r}")
             if math.prod(told["shape"]) != architecture.dim:
                 raise ValueError(f"shape {told['shape']} does not hold {architecture.dim} numbers")
             return cls(mlp, architecture, fixed, tuple(told["shape"]), _SCHEDULES[kind](**fields))
@@ -217,6 +225,16 @@ class Network(BasePrior):
                 f"unknown label {int(wrong[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
             )
         return labels
+
+
+def _architecture_of(weights: dict[str, Tensor]) -> Architecture:
+    width, dim = weights["inlet.weight"].shape
+    depth = sum(name.startswith("norms.") and name.endswith(".weight") for name in weights)
+    return Architecture(dim, len(weights["classes.weight"]) - 1, width, depth, weights["frequencies"].numel())
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _validate(data: Tensor, labels: Tensor | None, steps: int, batch: int, every: int) -> None:

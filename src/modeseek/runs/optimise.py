@@ -183,7 +183,7 @@ def _restore(run: Run, job: Job, recorder: Recorder) -> _Place:
 
 def _roll_back(run: Run, job: Job, recorder: Recorder) -> _Place:
     """The last checkpoint, or the start, with half the learning rate and other random draws, kept as such."""
-    if not stored(run.path / "checkpoints"):
+    if newest(run.path / "checkpoints")[0] is None:
         fresh = job.again()
         job.generator, job.optimizer, job.counting.calls = fresh.generator, fresh.optimizer, 0
     place = _restore(run, job, recorder)

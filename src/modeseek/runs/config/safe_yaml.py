@@ -76,7 +76,7 @@ def _forbidden(events: Any) -> str | None:
 
     depth = 0
     for event in events:
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        if getattr(event, "anchor", None) is not None:
             return f"line {event.start_mark.line + 1} has an anchor or alias; write the value out"
         tag = getattr(event, "tag", None)
         if tag is not None and not isinstance(event, yaml.events.DocumentStartEvent) and tag != "!":

@@ -132,8 +132,7 @@ def kept_lines(path: Path) -> list[str]:
     """The whole lines of a file; a torn last one is left out."""
     if not path.exists():
         return []
-    text = path.read_bytes()
-    return text[: text.rfind(b"\n") + 1].decode(errors="replace").split("\n")[:-1]
+    return path.read_bytes().decode(errors="replace").split("\n")[:-1]
 
 
 def cut(path: Path, keep: int) -> None:
