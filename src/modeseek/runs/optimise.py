@@ -18,7 +18,6 @@ from modeseek.runs.job import Job
 from modeseek.runs.leave import leave
 from modeseek.runs.progress import Progress
 from modeseek.runs.record import Recorder, recording
-from modeseek.runs.report.run_page import write_run_page
 from modeseek.runs.stop import Failed, Stopped, Wish, on_request
 from modeseek.runs.store.checkpoint import newest, save, stored
 from modeseek.runs.store.environment import peak_device_memory_mb, peak_memory_mb
@@ -197,6 +196,8 @@ def _roll_back(run: Run, job: Job, recorder: Recorder) -> _Place:
 
 
 def _end(run: Run, place: _Place, job: Job, recorder: Recorder, state: Any, reason: str) -> None:
+    from modeseek.runs.report.run_page import write_run_page  # not needed until now, and not light
+
     recorder.note(f"{state} at step {place.step}" + (f": {reason}" if reason else ""))
     recorder.sync()
     replace(_status(run, place, job), state=state, reason=reason).write(run.path)

@@ -11,7 +11,6 @@ from modeseek.runs.config.config import Config
 from modeseek.runs.job import Job, build
 from modeseek.runs.optimise import optimise
 from modeseek.runs.progress import Progress
-from modeseek.runs.report.run_page import write_run_page
 from modeseek.runs.store.environment import describe_device, environment, versions
 from modeseek.runs.store.run import Run
 from modeseek.runs.store.status import Status
@@ -79,6 +78,8 @@ def resuming(
     total = (status.steps or config.steps) if steps is None else steps
     if status.state == "finished" and total == status.step:
         if not (run.path / "report.html").exists():  # killed between its last two writes
+            from modeseek.runs.report.run_page import write_run_page
+
             write_run_page(run)
         return
     if total < max(1, status.checkpoint or 0):

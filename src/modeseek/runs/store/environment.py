@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ EXTRAS = ("diffusers", "transformers", "accelerate", "peft", "viser", "ray", "te
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Of Python and of those packages that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for name in packages:
         try:
