@@ -20,6 +20,7 @@ from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scen
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.mixture import GaussianMixture
 from modeseek.priors.network import Network
+from modeseek.priors.pipeline import Pipeline
 from modeseek.product import Product
 from modeseek.rng import Rng, Streams
 from modeseek.runs.config.config import Config
@@ -64,6 +65,7 @@ __all__ = [
     "Method",
     "Modes",
     "Network",
+    "Pipeline",
     "Points",
     "Prediction",
     "Prior",

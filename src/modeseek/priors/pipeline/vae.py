@@ -1,0 +1,58 @@
+"""The autoencoder of a latent pipeline as a codec: differentiable, in float32 where half precision overflows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from modeseek.rng import Rng, randn
+
+
+@dataclass(frozen=True)
+class VAE:
+    """Pixels in [0, 1] to scaled latents and back: `z = (encode(2 image - 1) - shift) scale`.
+
+    Encoding and decoding are one call of the autoencoder each, none of the prior.
+
+    Attributes:
+        network: diffusers' AutoencoderKL, frozen.
+        scale: standard deviation's inverse of raw latents (`scaling_factor`).
+        shift: their mean (`shift_factor`).
+        posterior: mode, or one sample drawn from `rng`.
+        rng: of the samples.
+        thrifty: recompute the encoder's activations in the backward pass, which takes a fraction of the memory.
+    """
+
+    network: Any
+    scale: float
+    shift: float = 0.0
+    posterior: Literal["mode", "sample"] = "mode"
+    rng: Rng | None = None
+    thrifty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.posterior not in ("mode", "sample"):
+            raise ValueError(f"posterior is 'mode' or 'sample': got {self.posterior!r}; choose one")
+        if self.posterior == "sample" and self.rng is None:
+            raise ValueError("a sampled posterior needs rng: got none; pass a torch.Generator or Streams")
+
+    def encode(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) in [0, 1] to (b, c, h / f, w / f), in the image's dtype."""
+        pixels = 2 * image.to(self.network.dtype) - 1
+        moments = checkpoint(self._moments, pixels, use_reentrant=False) if self.thrifty else self._moments(pixels)
+        mean, log_var = moments.chunk(2, 1)
+        if self.posterior == "sample" and self.rng is not None:
+            spread = (0.5 * log_var.clamp(-30, 20)).exp()
+            mean = mean + spread * randn(tuple(mean.shape), self.rng, mean)
+        return ((mean - self.shift) * self.scale).to(image.dtype)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents to pixels; [0, 1] but for the decoder's own overshoot."""
+        raw = z.to(self.network.dtype) / self.scale + self.shift
+        return ((self.network.decode(raw, return_dict=False)[0] + 1) / 2).to(z.dtype)
+
+    def _moments(self, pixels: Tensor) -> Tensor:
+        return self.network.encode(pixels, return_dict=False)[0].parameters
