@@ -4,7 +4,8 @@ from modeseek.bandwidth import Adaptive, Fixed, Geometric, prior_scale
 from modeseek.certify import Certificate, certify
 from modeseek.codec import Identity, Range
 from modeseek.distill import Step, distill, surrogate
-from modeseek.generators.image import Image
+from modeseek.generators.field import Field
+from modeseek.generators.image import Image, Latent
 from modeseek.generators.points import Points
 from modeseek.guidance import Auto, Guided
 from modeseek.jitter import Fading
@@ -54,6 +55,7 @@ __all__ = [
     "Discrete",
     "Empirical",
     "Fading",
+    "Field",
     "Fixed",
     "Flow",
     "GaussianMixture",
@@ -61,6 +63,7 @@ __all__ = [
     "Guided",
     "Identity",
     "Image",
+    "Latent",
     "MeanShift",
     "Method",
     "Modes",

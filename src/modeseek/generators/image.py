@@ -1,6 +1,8 @@
-"""Free pixels: every picture its own parameters."""
+"""Free pixels: every picture its own parameters, on one grid or on a pyramid of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,25 +14,66 @@ from modeseek.view import View
 class Image(nn.Module):
     """n pictures whose pixels are optimised directly, each one item.
 
-    Pixels are in [0, 1] where they start; nothing clips them, so that a gradient always reaches them.
+    With `levels` L > 1 a picture is the sum of L grids, each half as fine as the one before and enlarged bilinearly:
+    optimizers with a step per parameter (Adam) then move broad structure as fast as detail. Pixels are in [0, 1] where
+    they start; nothing clips them, so that a gradient always reaches them.
 
     Args:
-        pixels: (n, c, h, w), the starts; copied.
+        pixels: (n, c, h, w), the starts; copied, onto the finest grid.
+        levels: grids of the pyramid; 1 is plain pixels.
     """
 
-    def __init__(self, pixels: Float[Tensor, "n c h w"]) -> None:
+    def __init__(self, pixels: Float[Tensor, "n c h w"], levels: int = 1) -> None:
         super().__init__()
         if pixels.ndim != 4 or 0 in pixels.shape or not pixels.is_floating_point() or not pixels.isfinite().all():
             raise ValueError(
                 f"pixels are finite and floating point (n, c, h, w): got {tuple(pixels.shape)} {pixels.dtype}; fix them"
             )
+        if levels < 1 or min(pixels.shape[2:]) < 2 ** (levels - 1):
+            raise ValueError(
+                f"a pyramid has at least one level, and no more than its sides can be halved: got {levels} for "
+                f"{tuple(pixels.shape[2:])}; lower it"
+            )
         self.pixels = nn.Parameter(pixels.detach().clone())
+        n, c, h, w = pixels.shape
+        self.coarser = nn.ParameterList(
+            nn.Parameter(pixels.new_zeros(n, c, -(-h // 2**k), -(-w // 2**k))) for k in range(1, levels)
+        )
 
     def view(self, n: int, rng: Rng) -> View:
         """All pictures; n must be their number."""
-        if n != len(self.pixels):
-            raise ValueError(f"{len(self.pixels)} pictures are {len(self.pixels)} items: got batch={n}; match them")
-        return View(items=tuple(range(n)))
+        return View(items=all_items(self.pixels, n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
-        return self.pixels
+        image = self.pixels
+        for grid in self.coarser:
+            image = image + nn.functional.interpolate(grid, image.shape[2:], mode="bilinear", align_corners=False)
+        return image
+
+
+class Latent(nn.Module):
+    """n latents optimised directly in the prior's own space, each one item; no decoder stands in the way.
+
+    Args:
+        z: (n, *d), the starts; copied.
+    """
+
+    def __init__(self, z: Float[Tensor, "n *d"]) -> None:
+        super().__init__()
+        if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
+            raise ValueError(f"latents are finite and floating point (n, *d): got {tuple(z.shape)} {z.dtype}; fix them")
+        self.z = nn.Parameter(z.detach().clone())
+
+    def view(self, n: int, rng: Rng) -> View:
+        """All latents; n must be their number."""
+        return View(items=all_items(self.z, n))
+
+    def forward(self, view: View) -> Float[Tensor, "n *d"]:
+        return self.z
+
+
+def all_items(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
+    """Numbers of all items; ValueError where n is not how many there are."""
+    if n != len(rows):
+        raise ValueError(f"{len(rows)} pictures are {len(rows)} items: got batch={n}; match them")
+    return tuple(range(n))
