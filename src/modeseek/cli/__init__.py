@@ -10,6 +10,7 @@ import tyro
 
 from modeseek.cli.compare_runs import CompareRunsCommand
 from modeseek.cli.doctor import DoctorCommand
+from modeseek.cli.image import ImageCommand
 from modeseek.cli.inspect import InspectCommand
 from modeseek.cli.listing import ListCommand
 from modeseek.cli.modes import ModesCommand
@@ -23,6 +24,7 @@ _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), s
 
 modeseek toy                              methods against each other on the fractal: figures and a table
 modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
+modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
 modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
 modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
 
@@ -33,6 +35,7 @@ went wrong, 75 stopped and resumable."""
 _VERBS = {
     "toy": ToyCommand,
     "run": RunCommand,
+    "image": ImageCommand,
     "resume": ResumeCommand,
     "list": ListCommand,
     "inspect": InspectCommand,
@@ -43,6 +46,7 @@ _VERBS = {
 Command = (
     Annotated[ToyCommand, tyro.conf.subcommand("toy", description=ToyCommand.__doc__)]
     | Annotated[RunCommand, tyro.conf.subcommand("run", description=RunCommand.__doc__)]
+    | Annotated[ImageCommand, tyro.conf.subcommand("image", description=ImageCommand.__doc__)]
     | Annotated[ResumeCommand, tyro.conf.subcommand("resume", description=ResumeCommand.__doc__)]
     | Annotated[ListCommand, tyro.conf.subcommand("list", description=ListCommand.__doc__)]
     | Annotated[InspectCommand, tyro.conf.subcommand("inspect", description=InspectCommand.__doc__)]

@@ -14,7 +14,7 @@ from modeseek.cli.names import look_up
 from modeseek.cli.toy import ToyCommand
 from modeseek.runs.config.config import Config, read_config, read_text
 from modeseek.runs.config.names import GENERATORS, KINDS, METHODS, OPTIMIZERS
-from modeseek.runs.config.prior import PriorSource
+from modeseek.runs.config.prior import FINEST_LATENT, FromPipeline, PriorSource
 from modeseek.runs.config.problems import PROBLEMS
 from modeseek.runs.config.put import put
 from modeseek.runs.optimise import optimise
@@ -45,11 +45,12 @@ class RunCommand:
     config: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[CONFIG]")]] = None
     """A YAML file, or the folder of a run whose config.yaml shall be run again; the options below change it."""
     prior: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH")] = None
-    """fractal, spiral, pinwheel, ring, grid, digits; a saved network's folder; or points (.npy, .csv). Else ring."""
+    """fractal, spiral, pinwheel, ring, grid, digits; the folder of a saved network or of a diffusers pipeline; or
+    points (.npy, .csv). Else ring."""
     method: Name = None
     """msd, sds or sdi; `modeseek list methods` tells what they are, `modeseek list methods msd` their settings."""
     generator: Name = None
-    """What is optimised: points (or images, in the prior's own space) or pixels; `modeseek list generators`."""
+    """What is optimised: points, latent, pixels or field; `modeseek list generators`."""
     optimizer: Name = None
     """adam or sgd. By default sgd with rate 1 for msd on free points (that is mean shift), else adam."""
     steps: int | None = None
@@ -75,11 +76,15 @@ class RunCommand:
     """Print the whole configuration and do nothing."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, and says where the report is."""
+        """Runs what the file and the options say."""
         plain = {} if self.config is None else read_text(self.config)
         if isinstance(plain, dict) and plain.get("verb") == "toy":
             self._again(plain, argv)
             return
+        self.start(plain, argv)
+
+    def start(self, plain: Any, argv: Sequence[str]) -> None:
+        """Runs a configuration, changed by the options, and says where the report is."""
         config = self.configured(plain)
         if self.dry_run:
             print(config.yaml(), end="")
@@ -123,6 +128,8 @@ def _prior(text: str) -> dict[str, Any]:
     path = Path(text)
     if text in PROBLEMS:
         return {"problem": {"name": text}}
+    if (path / "model_index.json").is_file():
+        return {"pipeline": {"path": text}}
     if path.is_dir():
         return {"trained": {"path": text}}
     if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
@@ -140,7 +147,7 @@ def _completed(plain: dict[str, Any]) -> dict[str, Any]:
         return plain
     if "bandwidth" not in (settings or {}):
         source: PriorSource = KINDS.read(PriorSource, plain["prior"], "config.prior")
-        end = source.load("cpu").bandwidth
+        end = FINEST_LATENT if isinstance(source, FromPipeline) else source.load("cpu").bandwidth
         if end is None:
             raise ValueError(
                 f"msd needs the last bandwidth of its kernel for {source.title}: got none; add --set "

@@ -23,8 +23,8 @@ class Field(nn.Module):
 
     Kinds: random Fourier features and ReLU (Tancik et al. 2020, arXiv 2006.10739); sines (SIREN, Sitzmann et al. 2020,
     arXiv 2006.09661); a multi-resolution hash grid (Mueller et al. 2022, arXiv 2201.05989). All n networks are
-    evaluated together by batched matrix products. The last layer is a sigmoid, so that no pixel leaves (0, 1). Adam with rate
-    0.01 suits fourier and hash, 0.0003 siren.
+    evaluated together by batched matrix products. The last layer is a sigmoid, so that no pixel leaves (0, 1). Adam
+    with rate 0.01 suits fourier and hash, 0.0003 siren.
 
     Args:
         n: pictures.
@@ -59,16 +59,14 @@ class Field(nn.Module):
         like = torch.empty(0) if like is None else like
         self.size, self.kind, self.n, self.frequency = size, kind, n, frequency
         if kind == "fourier":
-            self.register_buffer("waves", frequency * randn((n * width // 2, 2), rng, like).reshape(n, -1, 2))
+            self.register_buffer("waves", frequency * randn((n * (width // 2), 2), rng, like).reshape(n, -1, 2))
             inputs = 2 * (width // 2)
         elif kind == "hash":
             finest = max(size)
             count = max(2, min(16, round(math.log2(finest / 4)) * 2 + 1)) if finest > 4 else 2
             growth = (max(finest, 8) / 4) ** (1 / (count - 1))
-            self.grids = tuple(int(4 * growth**k) for k in range(count))
-            self.tables = nn.Parameter(
-                1e-2 * (2 * rand((n * count * 2**12, 2), rng, like) - 1).reshape(n, count, -1, 2)
-            )
+            self.grids = tuple(round(4 * growth**k) for k in range(count))
+            self.tables = nn.Parameter(1e-2 * _even((n * count * _ROWS, 2), rng, like).reshape(n, count, -1, 2))
             inputs = 2 * count
         else:
             inputs = 2
@@ -88,7 +86,7 @@ class Field(nn.Module):
 
     def render(self, height: int, width: int) -> Float[Tensor, "n c h w"]:
         """The pictures at any resolution: pixel centres of a height x width raster."""
-        like, sides = self.weights[0], (height, width)
+        like = self.weights[0]
         ys, xs = (
             (2 * torch.arange(side, dtype=like.dtype, device=like.device) + 1) / side - 1 for side in (height, width)
         )

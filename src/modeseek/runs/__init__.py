@@ -7,9 +7,9 @@ From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, step
 """
 
 from modeseek.runs.config.config import Config, Guard, Saving
-from modeseek.runs.config.generator import File, FreePixels, FreePoints, Grid, Noise
+from modeseek.runs.config.generator import File, FreeField, FreeLatents, FreePixels, FreePoints, Grid, Noise
 from modeseek.runs.config.optimizer import SGD, Adam
-from modeseek.runs.config.prior import Problem, Samples, Trained
+from modeseek.runs.config.prior import FromPipeline, Problem, Samples, Trained
 from modeseek.runs.stop import Failed, Stopped
 
 __all__ = [
@@ -18,8 +18,11 @@ __all__ = [
     "Config",
     "Failed",
     "File",
+    "FreeField",
+    "FreeLatents",
     "FreePixels",
     "FreePoints",
+    "FromPipeline",
     "Grid",
     "Guard",
     "Noise",

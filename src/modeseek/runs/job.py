@@ -13,6 +13,7 @@ from modeseek.distill import Regularizer
 from modeseek.generators import Generator
 from modeseek.guidance import Guided
 from modeseek.prior import Conditions, Method, Prior
+from modeseek.priors.pipeline import Pipeline
 from modeseek.rng import Streams
 from modeseek.runs.config.config import Config
 from modeseek.runs.config.prior import Loaded
@@ -88,13 +89,13 @@ def build(config: Config, loaded: Loaded | None = None) -> Job:
     if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"there is no CUDA device here: got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded
-    conditions = _conditions(config, loaded)
     made = config.generator.make(loaded, config.seed)
+    conditions = _conditions(config, loaded, made.batch)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
         if conditions is None:
-            raise ValueError(f"guidance needs a class to be guided to: got scale {config.scale:g}; add label")
+            raise ValueError(f"guidance needs something to seek: got scale {config.scale:g}; add label or prompts")
         if hasattr(config.method, "scale"):
             name = config.method_name
             raise ValueError(
@@ -120,7 +121,12 @@ def build(config: Config, loaded: Loaded | None = None) -> Job:
     )
 
 
-def _conditions(config: Config, loaded: Loaded) -> Conditions | None:
+def _conditions(config: Config, loaded: Loaded, n: int) -> Conditions | None:
+    if config.prompts:
+        if not isinstance(loaded.prior, Pipeline):
+            raise ValueError(f"{config.prior.title} knows no words: got prompts; use a pipeline, or label")
+        texts = [config.prompts[item % len(config.prompts)] for item in range(max(n, 1))]
+        return loaded.prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
     if config.label is None:
         return None
     if loaded.labels is None:

@@ -9,7 +9,7 @@ import safetensors.torch
 from torch import nn
 
 from modeseek.runs.job import Job
-from modeseek.runs.preview import moving
+from modeseek.runs.preview import moving, picture
 from modeseek.runs.record import Recorder
 from modeseek.runs.store.disk import write_whole
 from modeseek.runs.store.run import Run
@@ -25,6 +25,9 @@ def leave(run: Run, job: Job, recorder: Recorder) -> None:
     out = io.BytesIO()
     np.save(out, shown.detach().cpu().numpy(), allow_pickle=False)
     write_whole(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
+    if shown.ndim == 4 and shown.shape[1] in (1, 3):
+        for index, one in enumerate(shown):
+            write_whole(exports / f"image-{index:03d}.png", picture(one))
     pictures = sorted((run.path / "previews").glob("step-*.png"))
     if not pictures:
         return

@@ -96,6 +96,16 @@ def _density(prior: Exact, cond: Any, extent: float) -> np.ndarray:
     return (ink + share * (paper - ink)).round().byte().numpy()
 
 
+def picture(image: Tensor) -> bytes:
+    """A PNG of one picture (c, h, w), c 1 or 3, clipped to [0, 1], pixel by pixel."""
+    from PIL import Image
+
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    out = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(out, "PNG")
+    return out.getvalue()
+
+
 def moving(pictures: list[bytes], milliseconds: int = 120) -> bytes:
     """A GIF of PNGs of one size, which holds its last picture for a while."""
     from PIL import Image

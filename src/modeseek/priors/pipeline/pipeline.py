@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -185,16 +186,35 @@ def _from_pretrained(folder: Path, name: str, dtype: torch.dtype, parts: dict[st
     import diffusers
     from safetensors import SafetensorError
 
-    kind = getattr(diffusers, name)
     try:
-        pipe = kind.from_pretrained(
-            folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
-        )
+        with _quietly():
+            pipe = getattr(diffusers, name).from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:240]
         raise ValueError(f"{folder} cannot be loaded as a {name}: {reason}; save it again with safetensors") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@contextmanager
+def _quietly() -> Generator[None]:
+    """No progress bars of the libraries below, nor what they say of processors that are not used: callers tell."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    switches = [logs for logs in (of_diffusers, of_transformers) if logs.is_progress_bar_enabled()]
+    for logs in switches:
+        logs.disable_progress_bar()
+    loudness = of_transformers.get_verbosity()
+    of_transformers.set_verbosity_error()
+    try:
+        yield
+    finally:
+        of_transformers.set_verbosity(loudness)
+        for logs in switches:
+            logs.enable_progress_bar()
 
 
 def _levels(pipe: Any) -> Discrete:

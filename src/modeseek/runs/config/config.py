@@ -74,6 +74,8 @@ class Config:
         steps: of the run.
         seed: of every random draw.
         label: class to seek, where the prior has classes.
+        prompts: what to seek, where the prior knows words; item i seeks prompt i, over and over.
+        negative: words to move away from when guided.
         scale: classifier-free guidance; 1 is none. Methods with a scale of their own take theirs.
         device: cpu, cuda, cuda:1, mps.
         saving: when checkpoints are written.
@@ -91,6 +93,8 @@ class Config:
     steps: int = 400
     seed: int = 0
     label: int | None = None
+    prompts: tuple[str, ...] = ()
+    negative: str = ""
     scale: float = 1.0
     device: str = "cpu"
     saving: Saving = field(default_factory=Saving)
@@ -127,6 +131,8 @@ class Config:
     def title(self) -> str:
         """For headings."""
         label = "" if self.label is None else f", class {self.label}"
+        if self.prompts:
+            label = f", {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         guided = "" if self.scale == 1 else f", guidance {self.scale:g}"
         return f"{self.method_name.upper()} on {self.name or self.prior.title}{label}{guided}"
 

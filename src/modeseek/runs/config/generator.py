@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from modeseek.codec import Codec, Identity
-from modeseek.generators.image import Image
+from modeseek.generators.field import Field, Kind
+from modeseek.generators.image import Image, Latent
 from modeseek.generators.points import Points
+from modeseek.priors.pipeline.vae import VAE
 from modeseek.rng import Streams, randn
 from modeseek.runs.cluster import read_points
 from modeseek.runs.config.prior import Loaded
@@ -140,24 +142,82 @@ class FreePixels:
         n: pictures.
         gray: mean of the start.
         spread: standard deviation of the start about it.
+        levels: grids of a pyramid whose sum is the picture; 1 is plain pixels.
     """
 
     n: int = 16
     gray: float = 0.5
     spread: float = 0.1
+    levels: int = 1
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
             raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0: got {self}; fix them")
 
     def make(self, loaded: Loaded, seed: int) -> Made:
-        shape = loaded.prior.shape
-        if len(shape) != 3:
-            raise ValueError(f"pixels need a prior of images: this one's shape is {shape}; use generator: points")
+        shape = _picture(loaded)
         _check_size(self.n, shape)
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         noise = randn((self.n, *shape), Streams(seed, use="start"), like)
-        return Made(Image((self.gray + self.spread * noise).clamp(0, 1)), loaded.codec, self.n, pixels=True)
+        start = (self.gray + self.spread * noise).clamp(0, 1)
+        return Made(Image(start, self.levels), loaded.codec, self.n, pixels=True)
+
+
+@dataclass(frozen=True)
+class FreeLatents:
+    """Latents optimised directly in the prior's own space: one item each, decoded for pictures only.
+
+    Attributes:
+        n: how many.
+        spread: standard deviation of the start, units of z.
+    """
+
+    n: int = 1
+    spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        Noise(self.n, self.spread)
+
+    def make(self, loaded: Loaded, seed: int) -> Made:
+        return Made(Latent(Noise(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
+
+
+@dataclass(frozen=True)
+class FreeField:
+    """Coordinate networks: each picture is a function of its coordinates, which resists noise that pixels follow.
+
+    Attributes:
+        n: pictures.
+        kind: fourier (random features), siren (sines) or hash (multi-resolution grids).
+        width: of the hidden layers.
+        depth: hidden layers.
+        frequency: of the features, cycles over the picture.
+    """
+
+    n: int = 1
+    kind: Kind = "fourier"
+    width: int = 128
+    depth: int = 3
+    frequency: float = 4.8
+
+    def make(self, loaded: Loaded, seed: int) -> Made:
+        channels, height, width = _picture(loaded)
+        _check_size(self.n, (channels, height, width))
+        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
+        rng = Streams(seed, use="start")
+        field = Field(self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, like)
+        return Made(field, loaded.codec, self.n, pixels=True)
+
+
+def _picture(loaded: Loaded) -> tuple[int, ...]:
+    """Shape of one picture in pixels: that of z, or of what the codec decodes it to."""
+    shape = loaded.prior.shape
+    if len(shape) != 3:
+        raise ValueError(f"pixels need a prior of images: this one's shape is {shape}; use generator: points")
+    if not isinstance(loaded.codec, VAE):
+        return shape
+    factor = 2 ** (len(loaded.codec.network.config.block_out_channels) - 1)
+    return (loaded.codec.network.config.in_channels, factor * shape[1], factor * shape[2])
 
 
 def _check_size(n: int, shape: tuple[int, ...]) -> None:

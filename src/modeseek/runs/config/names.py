@@ -13,18 +13,28 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.prior import Method
-from modeseek.runs.config.generator import File, FreePixels, FreePoints, GeneratorSource, Grid, Noise, Start
+from modeseek.runs.config.generator import (
+    File,
+    FreeField,
+    FreeLatents,
+    FreePixels,
+    FreePoints,
+    GeneratorSource,
+    Grid,
+    Noise,
+    Start,
+)
 from modeseek.runs.config.optimizer import SGD, Adam, OptimizerSource
 from modeseek.runs.config.plain import Kinds
-from modeseek.runs.config.prior import PriorSource, Problem, Samples, Trained
+from modeseek.runs.config.prior import FromPipeline, PriorSource, Problem, Samples, Trained
 from modeseek.sample import ddim, dpmpp_2m, heun
 from modeseek.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.times import Annealed, Times, Uniform
 from modeseek.weight import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
 
 METHODS = {"msd": MSD, "sds": SDS, "sdi": SDI}
-PRIORS = {"problem": Problem, "trained": Trained, "samples": Samples}
-GENERATORS = {"points": FreePoints, "pixels": FreePixels}
+PRIORS = {"problem": Problem, "trained": Trained, "samples": Samples, "pipeline": FromPipeline}
+GENERATORS = {"points": FreePoints, "latent": FreeLatents, "pixels": FreePixels, "field": FreeField}
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {

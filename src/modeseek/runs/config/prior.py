@@ -14,12 +14,14 @@ from modeseek.codec import Codec, Identity, Range
 from modeseek.prior import Prior
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
+from modeseek.priors.pipeline import Pipeline
 from modeseek.problems.digits import Digits
 from modeseek.problems.plane import Plane
 from modeseek.runs.cluster import read_points
 from modeseek.runs.config.problems import PROBLEMS
 from modeseek.schedule import VE, Schedule
 
+FINEST_LATENT = 0.2  # units of z: about the noise of a latent model's cleanest tenth of levels
 ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
 
 
@@ -144,6 +146,42 @@ class Samples:
         return Loaded(Empirical(points, self.schedule), files_digest([self.path]), extent=extent)
 
 
+@dataclass(frozen=True)
+class FromPipeline:
+    """A text-to-image pipeline of diffusers.
+
+    Attributes:
+        path: a folder that save_pretrained wrote, or owner/name on the hub.
+        size: pixels a side, or [height, width]; null is what the model was trained on.
+        dtype: of the network; null is bfloat16 on CUDA, else float32.
+        guidance: for models with embedded guidance (Flux).
+        cache: keep encoded texts in the user's cache folder.
+    """
+
+    path: str
+    size: tuple[int, int] | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    guidance: float = 3.5
+    cache: bool = True
+
+    @property
+    def title(self) -> str:
+        return Path(self.path).name
+
+    def load(self, device: str) -> Loaded:
+        """Loads it; the SHA-256 is of the network's numbers.
+
+        Raises:
+            ValueError: no such pipeline.
+        """
+        dtype = None if self.dtype is None else getattr(torch, self.dtype)
+        prior = Pipeline.load(
+            self.path, device=device, dtype=dtype, size=self.size, guidance=self.guidance, cache=self.cache
+        )
+        weights = (tensor for _, tensor in sorted(prior.network.state_dict().items()))
+        return Loaded(prior, digest(*weights), prior.codec, FINEST_LATENT)
+
+
 def problem_digest(problem: Plane | Digits) -> str:
     """SHA-256 of what a problem's exact prior answers from."""
     if isinstance(problem, Plane):
@@ -156,7 +194,7 @@ def digest(*tensors: Tensor) -> str:
     total = hashlib.sha256()
     for tensor in tensors:
         total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
