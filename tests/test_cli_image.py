@@ -60,6 +60,8 @@ def test_every_generator_under_every_method(generator: str, method: str, sd: Pat
             seen = np.asarray(picture, dtype=float) / 255
         assert np.abs(seen - kept[index].clip(0, 1).transpose(1, 2, 0)).max() <= 0.5 / 255 + 1e-6
     assert (run.path / "report.html").stat().st_size > 10_000
+    guided = "" if method == "sdi" else ", guidance 7.5"
+    assert run.config.title == f"{method.upper()}: 'a red cone' and 1 more, under sd{guided}"
 
 
 def test_prompts_matter_and_items_are_their_own(sd: Path, tmp_path: Path) -> None:
@@ -124,6 +126,26 @@ def test_what_cannot_be_is_refused(
         patch.setattr("modeseek.priors.pipeline.pipeline.Pipeline._told", None, raising=True)
         assert words in refused(argv, capsys)
     assert not (tmp_path / "run").exists()
+
+
+def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
+    argv = ["sample", "a red cone", "a cube", "--prior", str(sd), "--size", "16", "16", "--steps", "5", "--scale", "3"]
+    main([*argv, "--copies", "2", "--out", str(tmp_path / "a")])
+    prior = ms.Pipeline.load(sd, size=16, cache=None)
+    told = prior.conditions(["a red cone", "a cube", "a red cone", "a cube"])
+    z = prior.start(4, ms.Streams(0, items=(0, 1, 2, 3), use="start"))
+    with torch.no_grad():
+        want = prior.codec.decode(ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(5), told))
+    run = ms.Run.load(tmp_path / "a")
+    assert {path.name for path in (run.path / "exports").iterdir()} == {f"image-00{i}.png" for i in range(4)}
+    for index in range(4):
+        with Image.open(run.path / "exports" / f"image-00{index}.png") as image:
+            seen = np.asarray(image, dtype=float) / 255
+        assert np.abs(seen - want[index].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 1.01 * 0.5 / 255
+    assert run.status.state == "finished" and "40 prior calls" in (run.path / "report.html").read_text()
+    main(["run", str(run.path), "--out", str(tmp_path / "again")])
+    same = [(tmp_path / name / "exports" / "image-003.png").read_bytes() for name in ("a", "again")]
+    assert same[0] == same[1]
 
 
 def test_words_need_a_prior_that_knows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from modeseek.cli.modes import ModesCommand
 from modeseek.cli.names import look_up
 from modeseek.cli.resume import ResumeCommand
 from modeseek.cli.run import RunCommand
+from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
 
@@ -36,6 +37,7 @@ _VERBS = {
     "toy": ToyCommand,
     "run": RunCommand,
     "image": ImageCommand,
+    "sample": SampleCommand,
     "resume": ResumeCommand,
     "list": ListCommand,
     "inspect": InspectCommand,
@@ -47,6 +49,7 @@ Command = (
     Annotated[ToyCommand, tyro.conf.subcommand("toy", description=ToyCommand.__doc__)]
     | Annotated[RunCommand, tyro.conf.subcommand("run", description=RunCommand.__doc__)]
     | Annotated[ImageCommand, tyro.conf.subcommand("image", description=ImageCommand.__doc__)]
+    | Annotated[SampleCommand, tyro.conf.subcommand("sample", description=SampleCommand.__doc__)]
     | Annotated[ResumeCommand, tyro.conf.subcommand("resume", description=ResumeCommand.__doc__)]
     | Annotated[ListCommand, tyro.conf.subcommand("list", description=ListCommand.__doc__)]
     | Annotated[InspectCommand, tyro.conf.subcommand("inspect", description=InspectCommand.__doc__)]

@@ -11,6 +11,7 @@ import tyro
 
 from modeseek.cli.follow import follow_run
 from modeseek.cli.names import look_up
+from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.runs.config.config import Config, read_config, read_text
 from modeseek.runs.config.names import GENERATORS, KINDS, METHODS, OPTIMIZERS
@@ -20,6 +21,7 @@ from modeseek.runs.config.put import put
 from modeseek.runs.optimise import optimise
 from modeseek.runs.start import begin
 
+_WHOLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
 
@@ -78,7 +80,7 @@ class RunCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Runs what the file and the options say."""
         plain = {} if self.config is None else read_text(self.config)
-        if isinstance(plain, dict) and plain.get("verb") == "toy":
+        if isinstance(plain, dict) and plain.get("verb") in _WHOLE:
             self._again(plain, argv)
             return
         self.start(plain, argv)
@@ -115,12 +117,15 @@ class RunCommand:
         return read_config(_completed(plain), "config" if self.config is None else self.config.name)
 
     def _again(self, plain: dict[str, Any], argv: Sequence[str]) -> None:
-        """A contest's config.yaml runs the contest."""
+        """The config.yaml of another verb runs that verb."""
         given = {k: v for k, v in vars(self).items() if v not in (None, (), False) and k not in ("config", "out")}
         if given:
-            raise ValueError(f"this file is a toy contest: got --{next(iter(given))}; edit the file instead")
+            raise ValueError(
+                f"this file is for modeseek {plain['verb']}: got --{next(iter(given))}; edit the file instead"
+            )
+        command = _WHOLE[plain["verb"]]
         plain = {key: value for key, value in plain.items() if key != "verb"} | {"out": self.out and str(self.out)}
-        KINDS.read(ToyCommand, plain, str(self.config)).run(argv)
+        KINDS.read(command, plain, str(self.config)).run(argv)
 
 
 def _prior(text: str) -> dict[str, Any]:

@@ -130,10 +130,11 @@ class Config:
     @property
     def title(self) -> str:
         """For headings."""
-        label = "" if self.label is None else f", class {self.label}"
-        if self.prompts:
-            label = f", {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         guided = "" if self.scale == 1 else f", guidance {self.scale:g}"
+        if self.prompts:
+            more = f" and {len(self.prompts) - 1} more" if self.prompts[1:] else ""
+            return f"{self.method_name.upper()}: {self.prompts[0]!r}{more}, under {self.prior.title}{guided}"
+        label = "" if self.label is None else f", class {self.label}"
         return f"{self.method_name.upper()} on {self.name or self.prior.title}{label}{guided}"
 
     def plain(self) -> dict[str, Any]:

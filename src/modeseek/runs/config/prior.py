@@ -174,12 +174,20 @@ class FromPipeline:
         Raises:
             ValueError: no such pipeline.
         """
+        prior = self.pipeline(device)
+        return Loaded(prior, digest_of(prior), prior.codec, FINEST_LATENT)
+
+    def pipeline(self, device: str) -> Pipeline:
+        """The prior alone."""
         dtype = None if self.dtype is None else getattr(torch, self.dtype)
-        prior = Pipeline.load(
+        return Pipeline.load(
             self.path, device=device, dtype=dtype, size=self.size, guidance=self.guidance, cache=self.cache
         )
-        weights = (tensor for _, tensor in sorted(prior.network.state_dict().items()))
-        return Loaded(prior, digest(*weights), prior.codec, FINEST_LATENT)
+
+
+def digest_of(prior: Pipeline) -> str:
+    """SHA-256 of the network's numbers."""
+    return digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
 
 
 def problem_digest(problem: Plane | Digits) -> str:

@@ -11,9 +11,10 @@ from modeseek.runs.report.toy_page import Figure, write_report
 from modeseek.runs.store.run import Run
 from modeseek.runs.toy.digits import DigitsPlan, DigitsResult, play_digits
 from modeseek.runs.toy.figures.sheets import draw_moving_sheets, draw_sheets
-from modeseek.runs.toy.finish import Finished, working, write_rows
+from modeseek.runs.toy.finish import Finished, write_rows
 from modeseek.runs.toy.learn import Recipe, train
 from modeseek.runs.toy.record import Record, write_numbers
+from modeseek.runs.working import working
 
 _MOVING = ("sds", "sdi", "msd")
 

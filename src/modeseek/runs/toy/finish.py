@@ -1,22 +1,14 @@
-"""How a contest begins and ends: its folder is locked, and says how it stands whatever happens."""
+"""What a contest leaves."""
 
 from __future__ import annotations
 
 import json
-import signal
-import threading
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from modeseek.runs.report.table import Table
-from modeseek.runs.store.disk import Lines, write_whole
-from modeseek.runs.store.environment import peak_memory_mb
+from modeseek.runs.store.disk import write_whole
 from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import State, now
 
 
 @dataclass(frozen=True)
@@ -34,53 +26,7 @@ class Finished:
     findings: tuple[str, ...]
 
 
-@contextmanager
-def working(run: Run) -> Generator[None]:
-    """Locks the run, keeps its status and log true, and lets SIGTERM end it as Ctrl-C does.
-
-    A contest is not resumed: it takes minutes. What it wrote before it ended stays.
-    """
-    began = time.perf_counter()
-    with run.locked(), _terminable():
-        log = Lines(run.path / "log.txt")
-
-        def tell(state: State, reason: str = "") -> None:
-            log.add(f"{now()} {state}" + (f": {reason}" if reason else ""))
-            memory, seconds = peak_memory_mb(), time.perf_counter() - began
-            told = replace(run.status, state=state, reason=reason, seconds=seconds, peak_memory_mb=memory)
-            replace(told, sessions=1, updated=now()).write(run.path)
-
-        try:
-            tell("running")
-            yield
-            tell("finished")
-        except (KeyboardInterrupt, GeneratorExit):
-            tell("stopped", "interrupted; start it again")
-            raise
-        except Exception as error:
-            tell("failed", " ".join(str(error).split())[:500])
-            raise
-        finally:
-            log.close()
-
-
 def write_rows(run: Run, table: Table) -> None:
     """One line a contestant in `metrics.jsonl`."""
     lines = [json.dumps({"method": row.name} | row.values) for row in table.rows]
     write_whole(run.path / "metrics.jsonl", "\n".join(lines) + "\n")
-
-
-@contextmanager
-def _terminable() -> Generator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

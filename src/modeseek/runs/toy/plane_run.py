@@ -19,11 +19,12 @@ from modeseek.runs.toy.figures.animation import draw_animation
 from modeseek.runs.toy.figures.landscapes import draw_landscapes
 from modeseek.runs.toy.figures.panels import draw_panels
 from modeseek.runs.toy.figures.style import log_density
-from modeseek.runs.toy.finish import Finished, working, write_rows
+from modeseek.runs.toy.finish import Finished, write_rows
 from modeseek.runs.toy.landscape import landscape
 from modeseek.runs.toy.learn import Recipe, train
 from modeseek.runs.toy.plane import PlanePlan, PlaneResult, play_plane
 from modeseek.runs.toy.record import Record, write_numbers
+from modeseek.runs.working import working
 
 _TRAINING = 20_000  # true samples that a network is trained on
 _PIXELS = 320  # a side of the density behind the points

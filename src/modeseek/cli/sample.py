@@ -1,0 +1,78 @@
+"""`modeseek sample`: plain samples of a pipeline, to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from modeseek.cli.show import follow
+from modeseek.runs.config.names import KINDS
+from modeseek.runs.config.prior import FromPipeline, digest_of
+from modeseek.runs.sampling import Drawing, draw
+from modeseek.runs.store.environment import environment
+from modeseek.runs.store.run import Run
+from modeseek.runs.store.status import Status
+from modeseek.sample import ddim, heun
+
+
+@dataclass(frozen=True)
+class SampleCommand:
+    """Draw pictures from a text-to-image pipeline in the plain way, to compare optimised ones with.
+
+    Examples:
+      modeseek sample "a red cone on a blue cube" --prior pipelines/mine --copies 4
+    """
+
+    prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
+    """What the pictures shall show."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
+    sampler: Literal["ddim", "heun"] = "ddim"
+    """ddim asks once a step, heun twice."""
+    steps: int = 50
+    """Of the sampler."""
+    scale: float = 7.5
+    """Classifier-free guidance: 1 is none."""
+    negative: str = ""
+    """Words to move away from."""
+    copies: int = 1
+    """Pictures of each prompt."""
+    seed: int = 0
+    """Of the starting noise."""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels; what the model was trained on by default."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
+    """cpu, cuda, cuda:1 or mps."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder to make, by default runs/sample-WORDS-TIME-ID."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Samples, and says where the pictures are."""
+        if not self.prompts or not all(prompt.strip() for prompt in self.prompts):
+            raise ValueError(f'a picture needs words: got {list(self.prompts)}; write modeseek sample "a red cone"')
+        if self.copies < 1 or self.steps < 1:
+            raise ValueError(f"copies and steps are at least 1: got {self.copies} and {self.steps}; raise them")
+        source = FromPipeline(self.prior, self.size)
+        prior = source.pipeline(self.device)
+        n = self.copies * len(self.prompts)
+        texts = [self.prompts[item % len(self.prompts)] for item in range(n)]
+        conditions = prior.conditions(texts, [self.negative] * n if self.negative else None)
+        title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
+        walk = {"ddim": ddim, "heun": heun}[self.sampler]
+        drawing = Drawing(prior, conditions, n, self.scale, self.steps, walk, self.seed, title)
+        run = Run.create(
+            {"verb": "sample", **KINDS.fields_of(replace(self, out=None), "config")},
+            words=["sample", self.prompts[0]],
+            command=argv,
+            environment=environment(self.device, {"title": source.title, "sha256": digest_of(prior)}),
+            status=Status("created"),
+            out=self.out,
+        )
+        calls = follow(draw(run, drawing))
+        if self.out is not None and run.path != self.out:
+            print(f"{self.out} exists and was kept; this run is in {run.path.name}.")
+        print(f"{n} pictures, {calls} prior calls: {run.path / 'exports'}\nReport: {run.path / 'report.html'}")

@@ -1,0 +1,79 @@
+"""Plain samples of a pipeline, kept as a run: what the optimised pictures are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modeseek.guidance import Guided
+from modeseek.prior import Conditions, Prior
+from modeseek.priors.pipeline import Pipeline
+from modeseek.rng import Streams
+from modeseek.runs.preview import Painter, picture
+from modeseek.runs.progress import Progress
+from modeseek.runs.report.parts import code, data_uri, page, safe, section, sources
+from modeseek.runs.store.disk import write_whole
+from modeseek.runs.store.run import Run
+from modeseek.runs.working import working
+from modeseek.wrapper import Counting
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn.
+
+    Attributes:
+        prior: the pipeline.
+        conditions: one row an item.
+        n: items.
+        scale: of guidance.
+        steps: of the sampler.
+        sampler: ddim or heun, called once a step.
+        seed: item i draws from its own stream, whatever the others are.
+        title: of the page.
+    """
+
+    prior: Pipeline
+    conditions: Conditions
+    n: int
+    scale: float
+    steps: int
+    sampler: Callable[..., Tensor]
+    seed: int
+    title: str
+
+
+def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
+    """Samples, and writes `exports/image-*.png`, `media/sheet.png` and the report; returns the prior calls spent."""
+    with working(run), torch.no_grad():
+        counting = Counting(drawing.prior)
+        prior: Prior = counting if drawing.scale == 1 else Guided(counting, drawing.scale)
+        z = counting.start(drawing.n, Streams(drawing.seed, items=tuple(range(drawing.n)), use="start"))
+        times = drawing.prior.grid(drawing.steps)
+        for step in range(drawing.steps):
+            z = drawing.sampler(prior, z, times[step : step + 2], drawing.conditions)
+            yield Progress("sampling", step + 1, drawing.steps)
+        shown = drawing.prior.codec.decode(z)
+        for index, image in enumerate(shown):
+            write_whole(run.path / "exports" / f"image-{index:03d}.png", picture(image))
+        sheet = Painter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown)
+        write_whole(run.path / "media" / "sheet.png", sheet)
+        _report(run, drawing, sheet, counting.calls)
+    return counting.calls
+
+
+def _report(run: Run, drawing: Drawing, sheet: bytes, calls: int) -> None:
+    told = f"{drawing.n} samples, {drawing.steps} steps, guidance {drawing.scale:g}, {calls} prior calls in all."
+    figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='samples'></figure>"
+    body = [
+        f"<header><p class='kicker'>modeseek</p><h1>{safe(drawing.title)}</h1>",
+        f"<p class='lead'>{safe(told)}</p></header>",
+        section("Samples", figure),
+        section("Configuration", code((run.path / "config.yaml").read_text(encoding="utf-8"))),
+        section("Run it again", code(run.command)),
+        sources(["ddim", *(["guidance"] if drawing.scale != 1 else [])]),
+    ]
+    write_whole(run.path / "report.html", page(drawing.title, body))
