@@ -23,7 +23,7 @@ from modeseek.runs.config.generator import File, FreePixels, FreePoints, Generat
 from modeseek.runs.config.names import KINDS
 from modeseek.runs.config.optimizer import SGD, Adam, OptimizerSource
 from modeseek.runs.config.plain import Kinds
-from modeseek.runs.config.prior import PriorSource, Problem, Samples, Trained
+from modeseek.runs.config.prior import FromPipeline, PriorSource, Problem, Samples, Trained
 from modeseek.runs.config.safe_yaml import read_yaml, write_yaml
 
 
@@ -49,7 +49,7 @@ def test_a_file_is_read_back_equal(tmp_path: Path) -> None:
 def test_all_names_of_all_kinds_are_read_back() -> None:
     some = {ms.Fixed: ms.Fixed(0.5), ms.Geometric: ms.Geometric(2.0, 0.5), ms.Adaptive: ms.Adaptive(0.1)}
     some |= {ms.MSD: ms.MSD(ms.Fixed(0.5)), Trained: Trained(Path("a")), Samples: Samples(Path("b.npy"))}
-    some |= {File: File(Path("c.csv"))}
+    some |= {File: File(Path("c.csv")), FromPipeline: FromPipeline("d")}
     seen = 0
     for kind, (_, names) in KINDS.tables.items():
         for name, thing in names.items():
