@@ -35,8 +35,8 @@ def on_levels(
     cleanest, noisiest = levels.levels[0], levels.levels[-1]
     slack = 1e-6  # of rounding, in a log-SNR
     below, above = asked > cleanest + slack, asked < noisiest - slack
-    own_alpha, own_sigma = levels(levels.t_of(asked.clamp(noisiest, cleanest)))
     time = levels.t_of(asked.clamp(noisiest, cleanest))
+    own_alpha, own_sigma = levels(time)
     noisy = s > a  # divide by the larger of the two: exact at alpha = 0 and at sigma = 0
     one = torch.ones_like(a)
     scale = torch.where(noisy, own_sigma / s.where(noisy, one), own_alpha / a.where(~noisy, one))

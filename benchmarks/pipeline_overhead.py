@@ -1,0 +1,142 @@
+"""What does a direction cost under a pipeline, over the bare batched network call and the encoder?
+
+One SDS and one one-call MSD direction with guidance from pixels, encoder forward and backward included, against the
+same encoder and one batched call of the network, alternating in one process; random weights from configuration. Tiny:
+the smallest Stable Diffusion. SD 1.5-shaped: its configuration (860 M numbers), at 128 pixels on the CPU and 512 in
+float16 with CUDA, then with peak memory. Texts are encoded before: encoding one again would be an error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import alternate, arguments, goal, ratio, save, spread
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import tiny  # noqa: E402 - small pipelines made from configuration
+
+import modeseek as ms  # noqa: E402
+from modeseek.tree import join  # noqa: E402
+
+SCALE, TEXT = 7.5, "a red cone on a blue cube"
+
+
+def full_size(folder: Path, side: int, device: str) -> ms.Pipeline:
+    """Stable Diffusion 1.5's shapes around the tiny tokenizer and text encoder's layout."""
+    import diffusers
+
+    pipe = tiny.stable_diffusion(folder / "made")
+    pipe.text_encoder = tiny.clip(width=768)
+    with torch.device(device):
+        network = diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        autoencoder = diffusers.AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=512,
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        )  # fmt: skip
+    dtype = torch.float16 if device != "cpu" else torch.float32
+    pipe.unet, pipe.vae = network.to(dtype), autoencoder
+    return _wrapped(pipe, side, device)
+
+
+def _wrapped(pipe: Any, side: int, device: str) -> ms.Pipeline:
+    """A pipeline in memory as `Pipeline.load` would give it, its texts known."""
+    from modeseek.priors.pipeline.family import BY_CLASS
+    from modeseek.priors.pipeline.pipeline import _shape
+    from modeseek.priors.pipeline.text import Texts
+
+    family = BY_CLASS["StableDiffusionPipeline"]
+    words = pipe.text_encoder
+
+    def encode(texts: Any) -> Any:
+        pipe.text_encoder = words
+        with torch.no_grad():
+            told = family.encode(pipe, texts)
+        pipe.text_encoder = None
+        return told
+
+    prior = ms.Pipeline(pipe, family, _shape(pipe, family, side), Texts(encode, "benchmark", None))
+    prior.conditions([TEXT])
+
+    def never(texts: Any) -> Any:
+        raise AssertionError(f"texts were encoded again: {texts}")
+
+    prior._texts._encode = never
+    return prior
+
+
+def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
+    """The bare work, and the directions that contain it."""
+    rng = torch.Generator(prior.device).manual_seed(0)
+    image = torch.rand(1, 3, side, side, device=prior.device, requires_grad=True)
+    told = prior.conditions([TEXT])
+    both = join([told.null, told.positive])
+    network, guided = prior.network, ms.Guided(prior, SCALE)
+    sds, msd = ms.SDS(), ms.MSD(ms.Fixed(1.0))
+    state = {"msd": msd.init(torch.zeros(1, *prior.shape, device=prior.device), guided)}
+
+    def bare() -> None:
+        z = prior.codec.encode(image)
+        with torch.no_grad():
+            double = z.detach().repeat(2, 1, 1, 1).to(network.dtype)
+            steps = torch.tensor([500.0, 500.0], device=z.device)
+            network(double, steps, encoder_hidden_states=both["text"], return_dict=False)
+        image.grad = None
+        z.backward(gradient=torch.ones_like(z))
+
+    def direction(method: Any, name: str) -> Callable[[], None]:
+        def step() -> None:
+            z = prior.codec.encode(image)
+            found, state[name] = method.step(
+                z.detach(), guided, state.get(name), conditions=prior.conditions([TEXT]), progress=0.5, rng=rng
+            )
+            image.grad = None
+            z.backward(gradient=found.grad)
+
+        return step
+
+    return {"bare": bare, "sds": direction(sds, "sds"), "msd": direction(msd, "msd")}
+
+
+def main() -> None:
+    """Measures, prints, saves."""
+    args = arguments("What does a direction cost under a pipeline, over the bare call and the encoder?")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    results: dict[str, Any] = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
+    reached: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        torch.manual_seed(args.seed)
+        side = {"tiny": 64, "sd-1.5-shaped": 512 if device == "cuda" else 128}
+        makers: dict[str, Callable[[], ms.Pipeline]] = {
+            "tiny": lambda: _wrapped(tiny.stable_diffusion(Path(scratch) / "tiny").to(device), 64, device)
+        }
+        if not args.quick:
+            makers["sd-1.5-shaped"] = lambda: full_size(Path(scratch) / "full", side["sd-1.5-shaped"], device)
+        for name, make in makers.items():
+            prior = make()
+            rounds = {"tiny": 5 if args.quick else 60, "sd-1.5-shaped": 9}[name]
+            timings = alternate(tasks(prior, side[name]), rounds)
+            over = {task: ratio(timings.wall, task, "bare") for task in ("sds", "msd")}
+            results[name] = {
+                "pixels": side[name],
+                "numbers": sum(p.numel() for p in prior.network.parameters()),
+                "seconds": {task: spread(times) for task, times in timings.wall.items()},
+                "over_bare": over,
+                "over_bare_cpu": {task: ratio(timings.cpu, task, "bare") for task in ("sds", "msd")},
+            }
+            if device == "cuda":
+                results[name]["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
+            reached |= {f"{name} {task}": told["median"] for task, told in over.items()}
+            print(name, json.dumps({k: round(v["median"], 4) for k, v in over.items()}))
+            del prior
+    targets = {f"{name}, over bare": goal("<= 1.05", value, value <= 1.05) for name, value in reached.items()}
+    save(args, results, targets)
+
+
+if __name__ == "__main__":
+    main()
