@@ -63,8 +63,9 @@ pytest: $(VENV)/.installed ## Run the test suite alone
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # MODESEEK_SOAK=1 turns the short forms of these tests into the long ones.
+SOAKED := $(addprefix tests/test_,killed.py checkpoint.py checkpoint_damage.py config.py packing.py run_damage.py safe_yaml.py)
 soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 2,000 damaged files
-	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s tests/test_killed.py $(FUZZ)
+	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s $(SOAKED)
 
 mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
 	$(BIN)/python tests/mutation.py

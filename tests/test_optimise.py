@@ -393,3 +393,26 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
     with pytest.raises(ValueError, match=r"the tracker wandb is not installed: .* pip install 'modeseek\[wandb\]'"):
         ms.run(replace(config("sds"), trackers=("wandb",)), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wish is read once a step: stopping without the checkpoint that stopping promises would lose steps."""
+    import os
+    import signal
+
+    from modeseek.runs import optimise as module
+
+    real = module._due
+
+    def due(*given: Any) -> bool:  # the last look before the decision
+        if given[1].step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*given)
+
+    monkeypatch.setattr(module, "_due", due)
+    run, job = begin(replace(config("sds"), saving=runs.Saving()), ["test"], tmp_path / "run")
+    with pytest.raises(runs.Stopped, match="SIGTERM after step 8 of 23"):
+        finish(run, job, 23)
+    assert run.status.state == "stopped" and run.status.checkpoint == run.status.step == 8

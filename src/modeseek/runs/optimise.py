@@ -134,13 +134,14 @@ def _walk(
         if job.pixels and config.guard.active:
             place.watch = place.watch.look(step.image, config.guard, step.index, steps)
         place.step, place.method = step.index + 1, step.state
-        if wish.signal or place.step == steps or _due(config, place, saved_at, cost):
+        asked = wish.signal  # read once: one that comes while this step is kept is granted after the next
+        if asked or place.step == steps or _due(config, place, saved_at, cost):
             began_saving = time.perf_counter()
             _save(run, job, place, recorder)
             saved_at = time.perf_counter()
             cost = saved_at - began_saving
-        if wish.signal and place.step < steps:
-            raise Stopped(f"{wish.signal} after step {place.step} of {steps}; go on with: modeseek resume {run.path}")
+        if asked and place.step < steps:
+            raise Stopped(f"{asked} after step {place.step} of {steps}; go on with: modeseek resume {run.path}")
         yield Progress("optimising", place.step, steps, _note(step))
     recorder.picture(place.step, painter.draw(job.render()))
 
