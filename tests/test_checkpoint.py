@@ -18,7 +18,8 @@ from faults import Disk, Killed, keep_some, same, small_disk, snapshot, state
 from fuzz import refused
 from torch import nn
 
-from modeseek.runs.store.checkpoint import newest, read, save, stored, tidy
+from modeseek.runs.store.checkpoint import newest, read, save, stored
+from modeseek.runs.store.disk import sweep
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_a_save_that_fails_leaves_the_earlier_ones(
         left = [name for name in os.listdir(folder) if not name.startswith("step-")]
         unsure = step == 2 and at == calls - 1  # whether the new one's name is on the disk
         assert left == ([".step-00000002.before"] if unsure else [])
-        tidy(folder)
+        sweep(folder)
         assert sorted(os.listdir(folder)) == names(folder)
         save(folder, 4, state(4))
         assert newest(folder)[0].step == 4
@@ -183,7 +184,7 @@ def test_a_save_that_is_killed_leaves_the_earlier_ones(
             save(folder, step, state(9) | {"step": step})
         found, wrong = newest(folder)
         assert found is not None and wrong == [], "even before anything is tidied up"
-        tidy(folder)
+        sweep(folder)
         assert all(name.startswith("step-") for name in os.listdir(folder)), "no leftovers"
         whole = [read(path) for path in stored(folder)]
         assert len(whole) >= 2 and whole[-1].step >= 2
@@ -198,7 +199,7 @@ def test_leftovers_are_swept(two: Path) -> None:
     shutil.copytree(two / "step-00000001", two / ".step-00000000.trash")
     shutil.copytree(two / "step-00000002", two / ".step-00000002.before")
     assert newest(two)[0].step == 2 and names(two) == ["step-00000001", "step-00000002"]
-    tidy(two)
+    sweep(two)
     assert sorted(os.listdir(two)) == names(two) == ["step-00000001", "step-00000002"]
 
 

@@ -47,7 +47,7 @@ class Pipeline(BasePrior):
         self.pipe, self.family, self.shape, self._texts, self.guidance = pipe, family, shape, texts, guidance
         self.network = getattr(pipe, family.network).eval().requires_grad_(False)
         self.dtype, self.device = torch.float32, next(self.network.parameters()).device
-        self.schedule = _flow(pipe, shape) if family.kind == "flow" else _levels(pipe)
+        self.schedule, self._kind = (_flow(pipe, shape), "flow") if family.kind == "flow" else _levels(pipe)
         self.codec: Codec = Range(-1.0, 1.0)
         if family.latent:
             vae = pipe.vae.eval().requires_grad_(False)
@@ -117,8 +117,7 @@ class Pipeline(BasePrior):
 
         if isinstance(self.schedule, Flow):
             return on_flow(ask, z_t, alpha, sigma)
-        kind = _KINDS[self.pipe.scheduler.config.prediction_type]
-        return on_levels(ask, kind, self.schedule, z_t, alpha, sigma)
+        return on_levels(ask, self._kind, self.schedule, z_t, alpha, sigma)
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Conditions of texts, (len(texts), ...); no prior call. Known texts cost nothing, see `Texts`."""
@@ -217,15 +216,15 @@ def _quietly() -> Generator[None]:
             logs.enable_progress_bar()
 
 
-def _levels(pipe: Any) -> Discrete:
-    """The levels of the scheduler, whichever it is; -inf where it ends at zero signal."""
+def _levels(pipe: Any) -> tuple[Discrete, Kind]:
+    """The levels of the scheduler, whichever it is, -inf where it ends at zero signal; and what is predicted there."""
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     kind = pipe.scheduler.config.get("prediction_type", "epsilon")
     if kind not in _KINDS:
         raise ValueError(f"the scheduler predicts {kind!r}: known are {', '.join(_KINDS)}; mend scheduler_config.json")
     scheduler: Any = DDIMScheduler.from_config(pipe.scheduler.config)
-    return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod)
+    return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod), _KINDS[kind]
 
 
 def _flow(pipe: Any, shape: tuple[int, ...]) -> Flow:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modeseek.runs.store.disk import remove_folder, sweep, whole_folder, write_synced
+from modeseek.runs.store.disk import remove_folder, whole_folder, write_synced
 from modeseek.runs.store.packing import pack, unpack
 
 _FORMAT = "modeseek-checkpoint-1"
@@ -133,11 +133,6 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         except ValueError as error:
             wrong.append(str(error))
     return None, wrong
-
-
-def tidy(folder: Path) -> None:
-    """Removes what a killed process left half done."""
-    sweep(folder)
 
 
 def _step(path: Path) -> int:

@@ -12,7 +12,7 @@ from modeseek.runs.store.run import Run
 from modeseek.runs.toy.digits import DigitsPlan, DigitsResult, play_digits
 from modeseek.runs.toy.figures.sheets import draw_moving_sheets, draw_sheets
 from modeseek.runs.toy.finish import Finished, write_rows
-from modeseek.runs.toy.learn import Recipe, train
+from modeseek.runs.toy.learn import Recipe, keep, train
 from modeseek.runs.toy.record import Record, write_numbers
 from modeseek.runs.working import working
 
@@ -34,10 +34,7 @@ def run_digits(
     with working(run):
         if isinstance(prior, Recipe):
             network = yield from train(plan.problem.train, plan.problem.train_labels, prior, plan.seed)
-            for place in (run.path / "exports" / "network", save):
-                if place is not None:
-                    network.save(place)
-            prior = network
+            prior = keep(network, run, save)
         result = yield from play_digits(plan, prior)
         findings = find(result)
         yield from _write(result, run, record, findings)

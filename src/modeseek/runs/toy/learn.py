@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modeseek.priors.network import Network
 from modeseek.runs.progress import Progress
+from modeseek.runs.store.run import Run
 from modeseek.runs.together import single_threaded
 
 
@@ -59,6 +60,14 @@ def train(data: Tensor, labels: Tensor | None, recipe: Recipe, seed: int) -> Gen
             yield Progress("training the prior", step.index, total, f"loss {step.loss:.3f}")
     if network is None:
         raise ValueError(f"training needs at least one step: got {total}; raise it")
+    return network
+
+
+def keep(network: Network, run: Run, save: Path | None) -> Network:
+    """Writes a network trained here to `exports/network` of its run, and to `save` too; returns it."""
+    for place in (run.path / "exports" / "network", save):
+        if place is not None:
+            network.save(place)
     return network
 
 

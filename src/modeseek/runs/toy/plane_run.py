@@ -21,7 +21,7 @@ from modeseek.runs.toy.figures.panels import draw_panels
 from modeseek.runs.toy.figures.style import log_density
 from modeseek.runs.toy.finish import Finished, write_rows
 from modeseek.runs.toy.landscape import landscape
-from modeseek.runs.toy.learn import Recipe, train
+from modeseek.runs.toy.learn import Recipe, keep, train
 from modeseek.runs.toy.plane import PlanePlan, PlaneResult, play_plane
 from modeseek.runs.toy.record import Record, write_numbers
 from modeseek.runs.working import working
@@ -48,10 +48,7 @@ def run_plane(
         if isinstance(prior, Recipe):
             data, labels = training_data(plan)
             network = yield from train(data, labels, prior, plan.seed)
-            for place in (run.path / "exports" / "network", save):
-                if place is not None:
-                    network.save(place)
-            prior = network
+            prior = keep(network, run, save)
         result = yield from play_plane(plan, prior)
         findings = find(result)
         record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.bandwidth:.4g}"})
