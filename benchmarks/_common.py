@@ -127,6 +127,8 @@ def alternate(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int 
         for name in order:
             began, used = time.perf_counter(), time.process_time()
             tasks[name]()
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             timings.cpu[name].append(time.process_time() - used)
             timings.wall[name].append(time.perf_counter() - began)
     return timings

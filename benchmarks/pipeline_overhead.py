@@ -9,7 +9,6 @@ float16 with CUDA, then with peak memory. Texts are encoded before: encoding one
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,57 +16,12 @@ from typing import Any
 
 import torch
 from _common import alternate, arguments, goal, ratio, save, spread
+from _pipelines import SHAPES, TEXT, shaped, smallest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import tiny  # noqa: E402 - small pipelines made from configuration
+import modeseek as ms
+from modeseek.tree import join
 
-import modeseek as ms  # noqa: E402
-from modeseek.tree import join  # noqa: E402
-
-SCALE, TEXT = 7.5, "a red cone on a blue cube"
-
-
-def full_size(folder: Path, side: int, device: str) -> ms.Pipeline:
-    """Stable Diffusion 1.5's shapes around the tiny tokenizer and text encoder's layout."""
-    import diffusers
-
-    pipe = tiny.stable_diffusion(folder / "made")
-    pipe.text_encoder = tiny.clip(width=768)
-    with torch.device(device):
-        network = diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-        autoencoder = diffusers.AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=512,
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        )  # fmt: skip
-    dtype = torch.float16 if device != "cpu" else torch.float32
-    pipe.unet, pipe.vae = network.to(dtype), autoencoder
-    return _wrapped(pipe, side, device)
-
-
-def _wrapped(pipe: Any, side: int, device: str) -> ms.Pipeline:
-    """A pipeline in memory as `Pipeline.load` would give it, its texts known."""
-    from modeseek.priors.pipeline.family import BY_CLASS
-    from modeseek.priors.pipeline.pipeline import _shape
-    from modeseek.priors.pipeline.text import Texts
-
-    family = BY_CLASS["StableDiffusionPipeline"]
-    words = pipe.text_encoder
-
-    def encode(texts: Any) -> Any:
-        pipe.text_encoder = words
-        with torch.no_grad():
-            told = family.encode(pipe, texts)
-        pipe.text_encoder = None
-        return told
-
-    prior = ms.Pipeline(pipe, family, _shape(pipe, family, side), Texts(encode, "benchmark", None))
-    prior.conditions([TEXT])
-
-    def never(texts: Any) -> Any:
-        raise AssertionError(f"texts were encoded again: {texts}")
-
-    prior._texts._encode = never
-    return prior
+SCALE = 7.5
 
 
 def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
@@ -112,11 +66,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         torch.manual_seed(args.seed)
         side = {"tiny": 64, "sd-1.5-shaped": 512 if device == "cuda" else 128}
-        makers: dict[str, Callable[[], ms.Pipeline]] = {
-            "tiny": lambda: _wrapped(tiny.stable_diffusion(Path(scratch) / "tiny").to(device), 64, device)
-        }
+        makers: dict[str, Callable[[], ms.Pipeline]] = {"tiny": lambda: smallest(Path(scratch) / "tiny", 64, device)}
         if not args.quick:
-            makers["sd-1.5-shaped"] = lambda: full_size(Path(scratch) / "full", side["sd-1.5-shaped"], device)
+            makers["sd-1.5-shaped"] = lambda: shaped(
+                SHAPES["sd-1.5"], Path(scratch) / "full", side["sd-1.5-shaped"], device
+            )
         for name, make in makers.items():
             prior = make()
             rounds = {"tiny": 5 if args.quick else 60, "sd-1.5-shaped": 9}[name]

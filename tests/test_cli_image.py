@@ -158,3 +158,37 @@ def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     told = shown(["image", "--help"], capsys)
     for words in ("modeseek image", "--generator", "101", "--negative", "--copies"):
         assert words in told
+
+
+def test_an_mp4_holds_the_pictures_of_the_run(sd: Path, tmp_path: Path) -> None:
+    import av
+
+    run = image(sd, tmp_path / "run", "--mp4")
+    with av.open(run.path / "media" / "optimisation.mp4") as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert film.streams.video[0].codec_context.name == "h264"
+    pictures = sorted((run.path / "previews").glob("step-*.png"))
+    assert len(frames) == len(pictures) + 12, "the last one is held"
+    for frame, path in zip(frames, pictures, strict=False):
+        with Image.open(path) as picture:
+            want = np.asarray(picture.convert("RGB"), dtype=float)
+        height, width = frame.shape[:2]
+        assert abs(height - want.shape[0]) <= 1 and abs(width - want.shape[1]) <= 1
+        assert np.abs(frame - want[:height, :width]).mean() < 12, "but for what the codec loses"
+
+
+def test_a_lora_of_the_command_line_is_kept(sd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from safetensors.torch import save_file
+
+    layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
+    down, up = torch.randn(2, 2, 16, generator=torch.Generator().manual_seed(0))
+    told = {f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up.T.contiguous()}
+    save_file(told, tmp_path / "style.safetensors")
+    plain = image(sd, tmp_path / "plain", "--generator", "latent")
+    run = image(sd, tmp_path / "styled", "--generator", "latent", "--lora", f"{tmp_path}/style.safetensors=0.5")
+    assert run.config.prior.loras == (ms.LoRA(f"{tmp_path}/style.safetensors", 0.5),)
+    a, b = (np.load(each.path / "exports" / "images.npy") for each in (plain, run))
+    assert np.abs(a - b).max() > 1e-3
+    capsys.readouterr()
+    said = refused(["image", "a cone", "--prior", str(sd), "--lora", "style.safetensors=much"], capsys)
+    assert "FILE=SCALE" in said

@@ -21,7 +21,7 @@ from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scen
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.mixture import GaussianMixture
 from modeseek.priors.network import Network
-from modeseek.priors.pipeline import Pipeline
+from modeseek.priors.pipeline import Economy, LoRA, Pipeline
 from modeseek.product import Product
 from modeseek.rng import Rng, Streams
 from modeseek.runs.config.config import Config
@@ -31,6 +31,7 @@ from modeseek.sample import ddim, ddpm, dpmpp_2m, heun, invert
 from modeseek.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
 from modeseek.times import Annealed, Uniform
 from modeseek.view import Rendering, View
+from modeseek.view_prompts import ViewConditions, ViewPrompts
 from modeseek.weight import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
 from modeseek.wrapper import Counting
 
@@ -53,6 +54,7 @@ __all__ = [
     "Counting",
     "Direction",
     "Discrete",
+    "Economy",
     "Empirical",
     "Fading",
     "Field",
@@ -64,6 +66,7 @@ __all__ = [
     "Identity",
     "Image",
     "Latent",
+    "LoRA",
     "MeanShift",
     "Method",
     "Modes",
@@ -84,6 +87,8 @@ __all__ = [
     "Streams",
     "Uniform",
     "View",
+    "ViewConditions",
+    "ViewPrompts",
     "alpha_sigma_squared",
     "certify",
     "ddim",

@@ -1,4 +1,4 @@
-"""`modeseek doctor`: what this machine has, and whether a run works on it."""
+"""`modeseek doctor`: what this machine has, whether a run works on it, and what a pipeline needs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+import tyro
 
 from modeseek.bandwidth import Fixed
+from modeseek.cli.needs import tell
 from modeseek.methods.msd import MSD
 from modeseek.runs.config.config import Config, Saving
 from modeseek.runs.config.generator import FreePoints, Noise
 from modeseek.runs.config.optimizer import SGD
-from modeseek.runs.config.prior import Problem
+from modeseek.runs.config.prior import FromPipeline, Problem
 from modeseek.runs.start import resume, run
 from modeseek.runs.store.environment import PACKAGES, machine, versions
 
@@ -38,11 +41,28 @@ _EXTRA = {"viser": "viewer", "ray": "distributed"}
 class DoctorCommand:
     """Show versions, devices, memory and what is installed, then try a run of twenty steps and a resume.
 
-    Ends with code 1 if something does not work, and says what to do.
+    With --prior, tell what that pipeline needs instead, from its files alone; with --measure load it and time one
+    direction. Ends with code 1 if something does not work, and says what to do.
     """
+
+    prior: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = None
+    """A diffusers pipeline to tell the needs of."""
+    size: tuple[int, int] | None = None
+    """Its height and width in pixels; what the model was trained on by default."""
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """Of its network; bfloat16 on CUDA, else float32 by default."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
+    """Where it shall work: cpu, cuda, cuda:1 or mps."""
+    measure: bool = False
+    """Load it, and time one direction from pixels."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the findings."""
+        if self.prior is not None:
+            source = FromPipeline(self.prior, self.size, self.dtype)
+            for line in tell(source, self.device, _free(self.device), self.measure):
+                print(line)
+            return
         here = machine()
         print("versions   " + ", ".join(f"{name} {number}" for name, number in versions(PACKAGES).items()))
         print(f"machine    {here['system']} {here['architecture']}, {here['cores']} cores, {_memory()}")
@@ -80,6 +100,17 @@ def _memory() -> str:
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return "memory unknown"
     return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB of memory"
+
+
+def _free(device: str) -> float:
+    """Bytes that are free where the network would lie."""
+    if torch.device(device).type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(f"there is no CUDA device here: got device {device!r}; use cpu")
+        return float(torch.cuda.mem_get_info(device)[0])
+    if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return float("inf")  # not told on this system: no advice follows
+    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _trial() -> str:

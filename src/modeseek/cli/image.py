@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -51,6 +51,10 @@ class ImageCommand:
     """cpu, cuda, cuda:1 or mps."""
     on_failure: Literal["stop", "rollback"] = "stop"
     """When something goes wrong: stop, or go back once to the last checkpoint with half the learning rate."""
+    lora: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=SCALE]")] = ()
+    """Low-rank changes of the pipeline (LoRA, DreamBooth LoRA) in safetensors; scale 1 is all of it."""
+    mp4: bool = False
+    """Leave the optimisation as a film too; needs pip install 'modeseek[video]'."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE")] = ()
     """Any other settings by their place, as --dry-run prints them."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -65,8 +69,13 @@ class ImageCommand:
         if self.copies < 1:
             raise ValueError(f"copies are at least 1: got {self.copies}")
         own = self.method == "sdi"  # guides by itself
+        pipeline = {
+            "path": self.prior,
+            "size": None if self.size is None else list(self.size),
+            "loras": [_lora(text) for text in self.lora],
+        }
         plain = {
-            "prior": {"pipeline": {"path": self.prior, "size": None if self.size is None else list(self.size)}},
+            "prior": {"pipeline": pipeline},
             "method": {"sdi": {"scale": self.scale}} if own else self.method,
             "generator": {self.generator: {"n": self.copies * len(self.prompts)}},
             "optimizer": {"adam": {"lr": 0.01 if self.generator == "field" else 0.03}},
@@ -78,5 +87,17 @@ class ImageCommand:
             "seed": self.seed,
             "device": self.device,
             "on_failure": self.on_failure,
+            "mp4": self.mp4,
         }
         RunCommand(set=self.set, out=self.out, dry_run=self.dry_run).start(plain, argv)
+
+
+def _lora(text: str) -> dict[str, Any]:
+    """FILE or FILE=SCALE."""
+    path, equals, scale = text.rpartition("=")
+    if not equals or "/" in scale:
+        return {"path": text}
+    try:
+        return {"path": path, "scale": float(scale)}
+    except ValueError as error:
+        raise ValueError(f"a LoRA is FILE or FILE=SCALE: got {text!r}; write style.safetensors=0.8") from error

@@ -17,6 +17,7 @@ from modeseek.priors.pipeline import Pipeline
 from modeseek.rng import Streams
 from modeseek.runs.config.config import Config
 from modeseek.runs.config.prior import Loaded
+from modeseek.runs.film import check_film
 from modeseek.runs.preview import Painter
 from modeseek.runs.trackers import check_trackers
 from modeseek.wrapper import Counting
@@ -86,6 +87,8 @@ def build(config: Config, loaded: Loaded | None = None) -> Job:
         OSError: a file that cannot be read.
     """
     check_trackers(config.trackers)
+    if config.mp4:
+        check_film()
     if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"there is no CUDA device here: got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded

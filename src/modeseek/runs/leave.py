@@ -1,4 +1,4 @@
-"""What a finished run leaves for other programs: pictures, a GIF, points and weights."""
+"""What a finished run leaves for other programs: pictures, films, points and weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import safetensors.torch
 from torch import nn
 
+from modeseek.runs.film import mp4
 from modeseek.runs.job import Job
 from modeseek.runs.preview import moving, picture
 from modeseek.runs.record import Recorder
@@ -16,7 +17,7 @@ from modeseek.runs.store.run import Run
 
 
 def leave(run: Run, job: Job, recorder: Recorder) -> None:
-    """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF)."""
+    """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF, MP4)."""
     exports, media = run.path / "exports", run.path / "media"
     if isinstance(job.generator, nn.Module):
         weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
@@ -34,5 +35,8 @@ def leave(run: Run, job: Job, recorder: Recorder) -> None:
     write_whole(media / "before.png", pictures[0].read_bytes())
     write_whole(media / "after.png", pictures[-1].read_bytes())
     if len(pictures) > 1:
-        write_whole(media / "optimisation.gif", moving([picture.read_bytes() for picture in pictures]))
+        shots = [picture.read_bytes() for picture in pictures]
+        write_whole(media / "optimisation.gif", moving(shots))
+        if job.config.mp4:
+            write_whole(media / "optimisation.mp4", mp4(shots))
     recorder.note(f"exports and {len(pictures)} pictures written")

@@ -27,6 +27,7 @@ class Family:
         encode: (pipeline with its text encoders, texts) -> conditions of the texts and of none.
         ask: (pipeline, z, time in [0, 1], cond, guidance) -> the network's answer, its extra channels included.
         multiple: z's sides must be divisible by it.
+        side: of z, where the network's configuration names none.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +37,7 @@ class Family:
     encode: Callable[[Any, Sequence[str]], Encoded]
     ask: Callable[[Any, Tensor, Tensor, Cond, float], Tensor]
     multiple: int = 1
+    side: int = 64
 
 
 def _step(pipe: Any, time: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ FAMILIES = (
     Family(("StableDiffusionXLPipeline",), "unet", "levels", True, _encode_sdxl, _ask_sdxl),
     Family(("IFPipeline",), "unet", "levels", False, _encode_if, _ask_sd),
     Family(("StableDiffusion3Pipeline",), "transformer", "flow", True, _encode_sd3, _ask_sd3, multiple=2),
-    Family(("FluxPipeline",), "transformer", "flow", True, _encode_flux, _ask_flux, multiple=2),
+    Family(("FluxPipeline",), "transformer", "flow", True, _encode_flux, _ask_flux, multiple=2, side=128),
     Family(("PixArtAlphaPipeline", "PixArtSigmaPipeline"), "transformer", "levels", True, _encode_pixart, _ask_pixart),
 )
 BY_CLASS = {name: family for family in FAMILIES for name in family.classes}

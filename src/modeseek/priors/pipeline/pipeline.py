@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,17 @@ from torch import Tensor
 from modeseek.codec import Codec, Range
 from modeseek.prediction import Prediction
 from modeseek.prior import BasePrior, Conditions, positive
-from modeseek.priors.pipeline.family import BY_CLASS, Encoded, Family
+from modeseek.priors.pipeline.economy import Economy, economise
+from modeseek.priors.pipeline.family import Encoded, Family
+from modeseek.priors.pipeline.folder import UNUSED, WORDS, family_of, find, model_index, open_pipeline
 from modeseek.priors.pipeline.level import Kind, on_flow, on_levels
-from modeseek.priors.pipeline.text import Texts, cache_folder, identity
+from modeseek.priors.pipeline.lora import LoRA, into_network, into_words, words_identity
+from modeseek.priors.pipeline.text import Texts, cache_folder, folder_identity
 from modeseek.priors.pipeline.vae import VAE
 from modeseek.schedule import Discrete, Flow
 from modeseek.tree import Cond, expand, map_tensors
 
-_WORDS = ("text_encoder", "text_encoder_2", "text_encoder_3")
-_UNUSED = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
+_PLAIN = Economy()
 _KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}
 
 
@@ -43,15 +43,29 @@ class Pipeline(BasePrior):
         guidance: what models with embedded guidance (Flux) are told; others ignore it.
     """
 
-    def __init__(self, pipe: Any, family: Family, shape: tuple[int, ...], texts: Texts, guidance: float = 3.5) -> None:
+    def __init__(
+        self,
+        pipe: Any,
+        family: Family,
+        shape: tuple[int, ...],
+        texts: Texts,
+        guidance: float = 3.5,
+        economy: Economy = _PLAIN,
+        device: torch.device | None = None,
+    ) -> None:
         self.pipe, self.family, self.shape, self._texts, self.guidance = pipe, family, shape, texts, guidance
         self.network = getattr(pipe, family.network).eval().requires_grad_(False)
-        self.dtype, self.device = torch.float32, next(self.network.parameters()).device
-        self.schedule, self._kind = (_flow(pipe, shape), "flow") if family.kind == "flow" else _levels(pipe)
+        self.dtype, self.economy = torch.float32, economy
+        self._inner = self.network.dtype  # asked once: diffusers' property walks all weights
+        self.device = next(self.network.parameters()).device if device is None else device
+        flows = family.kind == "flow"
+        self.schedule: Discrete | Flow = _flow(pipe, shape) if flows else _levels(pipe)
+        self._kind: Kind = "flow" if flows else _kind(pipe)
         self.codec: Codec = Range(-1.0, 1.0)
         if family.latent:
             vae = pipe.vae.eval().requires_grad_(False)
-            self.codec = VAE(vae, vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0)
+            shift = getattr(vae.config, "shift_factor", None) or 0.0
+            self.codec = VAE(vae, vae.config.scaling_factor, shift, thrifty=economy.recompute)
 
     @classmethod
     def load(
@@ -62,43 +76,53 @@ class Pipeline(BasePrior):
         dtype: torch.dtype | None = None,
         size: int | tuple[int, int] | None = None,
         guidance: float = 3.5,
+        loras: Sequence[LoRA] = (),
+        economy: Economy = _PLAIN,
         cache: str | os.PathLike[str] | None | bool = True,
     ) -> Pipeline:
         """Loads the network and the autoencoder; text encoders wait until a text is new.
 
         Args:
-            path: a folder that `save_pretrained` wrote, or a repository's name on the hub.
+            path: a folder that `save_pretrained` wrote, or a repository's name on the hub. What DreamBooth trained
+                wholly is such a folder; what it trained as a LoRA goes to `loras`.
             device: where the network and the autoencoder go.
             dtype: of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.
             size: pixels (height, width), or of a square; default what the model was trained on.
             guidance: for models with embedded guidance.
+            loras: low-rank changes, merged into the network and the text encoders in this order.
+            economy: how memory and time are saved; changes no direction beyond rounding.
             cache: folder for encoded texts; True is the user's cache folder, None or False keeps them in memory.
 
         Raises:
-            ValueError: no pipeline, one of an unknown class, pickled weights only, or a size that does not fit.
+            ValueError: no pipeline, one of an unknown class, pickled weights only, a size, a LoRA or an economy that
+                does not fit.
         """
-        folder = _folder(path)
-        family, name = _family(folder)
-        kind = torch.device(device).type
-        dtype = (torch.bfloat16 if kind == "cuda" else torch.float32) if dtype is None else dtype
-        left_out = {part: None for part in (*_WORDS, *_UNUSED) if part in _index(folder)}
-        pipe = _from_pretrained(folder, name, dtype, left_out).to(device)
+        folder = find(path)
+        family, name = family_of(folder)
+        where = torch.device(device)
+        dtype = (torch.bfloat16 if where.type == "cuda" else torch.float32) if dtype is None else dtype
+        parts = set(model_index(folder))
+        pipe = open_pipeline(folder, name, dtype, {part: None for part in (*WORDS, *UNUSED) if part in parts})
+        network = getattr(pipe, family.network)
+        for lora in loras:
+            into_network(pipe, network, lora)
         if family.latent and dtype == torch.float16:
             pipe.vae.to(torch.float32)
-        shape = _shape(pipe, family, size)
-        if cache is True:
-            place: Path | None = cache_folder()
-        else:
-            place = None if cache is None or cache is False else Path(cache)
+        shape = shape_of(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
+        economise(network, pipe.vae if family.latent else None, where, economy)
+        place = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
 
         def encode(texts: Sequence[str]) -> Encoded:
-            parts = {part: None for part in (family.network, "vae", *_UNUSED) if part in _index(folder)}
-            words = _from_pretrained(folder, name, dtype, parts | {family.network: None}).to(device)
+            without = {part: None for part in (family.network, "vae", *UNUSED) if part in parts}
+            words = open_pipeline(folder, name, dtype, without)
+            for lora in loras:
+                into_words(words, lora)
             with torch.no_grad():
-                return family.encode(words, texts)
+                return family.encode(words.to(where), texts)
 
-        return cls(pipe, family, shape, Texts(encode, f"{name}:{dtype}:{identity(folder)}", place), guidance)
+        identity = words_identity(f"{name}:{dtype}:{folder_identity(folder)}", loras)
+        return cls(pipe, family, shape, Texts(encode, identity, place), guidance, economy, where)
 
     def at(
         self,
@@ -107,10 +131,15 @@ class Pipeline(BasePrior):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
+        if z_t.requires_grad and self.economy.offload != "none":
+            raise ValueError(
+                f"an offloaded network cannot be differentiated: got offload {self.economy.offload!r}; use none for "
+                "Jacobian products and certificates"
+            )
         told = self._told(positive(cond), len(z_t))
 
         def ask(z: Tensor, time: Tensor) -> Tensor:
-            own = z.to(self.network.dtype)
+            own = z.to(self._inner)
             with torch.set_grad_enabled(z.requires_grad):
                 answer = self.family.ask(self.pipe, own, time.float(), told, self.guidance)
             return answer[:, : self.shape[0]].to(z)
@@ -137,94 +166,23 @@ class Pipeline(BasePrior):
         return expand(self._moved(self._texts.null()) if cond is None else cond, n)
 
     def _moved(self, cond: Cond) -> Cond:
-        dtype = self.network.dtype
-        return map_tensors(lambda x: x.to(self.device, dtype if x.is_floating_point() else None), cond)
+        return map_tensors(lambda x: x.to(self.device, self._inner if x.is_floating_point() else None), cond)
 
 
-def _folder(path: str | os.PathLike[str]) -> Path:
-    """The folder itself, or where the hub's copy was put."""
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    if os.fspath(path).count("/") != 1 or folder.is_absolute():
-        raise ValueError(
-            f"there is no pipeline {path}: name a folder that save_pretrained wrote, or owner/name on the hub"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        kept = ["*.json", "*.safetensors", "*.txt", "*.model"]
-        return Path(snapshot_download(os.fspath(path), allow_patterns=kept))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} is neither a folder here nor reachable on the hub: {reason}") from error
-
-
-def _index(folder: Path) -> dict[str, Any]:
-    try:
-        told = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError("it holds no table")
-        return told
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
-        raise ValueError(f"{folder} is no diffusers pipeline: model_index.json: {reason}; save one there") from error
-
-
-def _family(folder: Path) -> tuple[Family, str]:
-    name = _index(folder).get("_class_name")
-    if name not in BY_CLASS:
-        raise ValueError(
-            f"{folder} is a {name}, which is not known here: known are {', '.join(BY_CLASS)}; use one of them"
-        )
-    return BY_CLASS[name], name
-
-
-def _from_pretrained(folder: Path, name: str, dtype: torch.dtype, parts: dict[str, Any]) -> Any:
-    import diffusers
-    from safetensors import SafetensorError
-
-    try:
-        with _quietly():
-            pipe = getattr(diffusers, name).from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
-            )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:240]
-        raise ValueError(f"{folder} cannot be loaded as a {name}: {reason}; save it again with safetensors") from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-@contextmanager
-def _quietly() -> Generator[None]:
-    """No progress bars of the libraries below, nor what they say of processors that are not used: callers tell."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
-
-    switches = [logs for logs in (of_diffusers, of_transformers) if logs.is_progress_bar_enabled()]
-    for logs in switches:
-        logs.disable_progress_bar()
-    loudness = of_transformers.get_verbosity()
-    of_transformers.set_verbosity_error()
-    try:
-        yield
-    finally:
-        of_transformers.set_verbosity(loudness)
-        for logs in switches:
-            logs.enable_progress_bar()
-
-
-def _levels(pipe: Any) -> tuple[Discrete, Kind]:
-    """The levels of the scheduler, whichever it is, -inf where it ends at zero signal; and what is predicted there."""
+def _levels(pipe: Any) -> Discrete:
+    """The levels of the scheduler, whichever it is; -inf where it ends at zero signal."""
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
+    scheduler: Any = DDIMScheduler.from_config(pipe.scheduler.config)
+    return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod)
+
+
+def _kind(pipe: Any) -> Kind:
+    """What the network predicts at those levels."""
     kind = pipe.scheduler.config.get("prediction_type", "epsilon")
     if kind not in _KINDS:
         raise ValueError(f"the scheduler predicts {kind!r}: known are {', '.join(_KINDS)}; mend scheduler_config.json")
-    scheduler: Any = DDIMScheduler.from_config(pipe.scheduler.config)
-    return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod), _KINDS[kind]
+    return _KINDS[kind]
 
 
 def _flow(pipe: Any, shape: tuple[int, ...]) -> Flow:
@@ -238,16 +196,22 @@ def _flow(pipe: Any, shape: tuple[int, ...]) -> Flow:
     return Flow(math.exp(low + (high - low) * (tokens - few) / (many - few)))
 
 
-def _shape(pipe: Any, family: Family, size: int | tuple[int, int] | None) -> tuple[int, ...]:
-    config = getattr(pipe, family.network).config
-    factor = 2 ** (len(pipe.vae.config.block_out_channels) - 1) if family.latent else 1
+def shape_of(
+    family: Family, network: Mapping[str, Any], vae: Mapping[str, Any] | None, size: int | tuple[int, int] | None
+) -> tuple[int, ...]:
+    """The shape of z, from the configurations of the network and of the autoencoder.
+
+    Raises:
+        ValueError: sides that do not fit; one line.
+    """
+    factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
     if size is None:
-        own = config.get("sample_size") or getattr(pipe, "default_sample_size", 64)
+        own = network.get("sample_size") or family.side
         height, width = (factor * side for side in ((own, own) if isinstance(own, int) else own))
     else:
         height, width = (size, size) if isinstance(size, int) else size
     step = factor * family.multiple
     if height < step or width < step or height % step or width % step:
         raise ValueError(f"this pipeline's sides are multiples of {step} pixels: got {height} x {width}; choose others")
-    channels = pipe.vae.config.latent_channels if family.latent else config["in_channels"]
+    channels = network["in_channels"] if vae is None else vae["latent_channels"]
     return (channels, height // factor, width // factor)

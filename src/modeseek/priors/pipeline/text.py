@@ -87,7 +87,7 @@ class Texts:
         return self._folder / "texts" / name[:2] / f"{name}.safetensors"
 
 
-def identity(folder: Path) -> str:
+def folder_identity(folder: Path) -> str:
     """Tells one set of text encoders and tokenizers from another: names, sizes and both ends of every file."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("text_encoder*/*")) + sorted(folder.glob("tokenizer*/*")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -41,7 +42,7 @@ class VAE:
 
     def encode(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] to (b, c, h / f, w / f), in the image's dtype."""
-        pixels = 2 * image.to(self.network.dtype) - 1
+        pixels = 2 * image.to(self._dtype) - 1
         moments = checkpoint(self._moments, pixels, use_reentrant=False) if self.thrifty else self._moments(pixels)
         mean, log_var = moments.chunk(2, 1)
         if self.posterior == "sample" and self.rng is not None:
@@ -51,8 +52,12 @@ class VAE:
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents to pixels; [0, 1] but for the decoder's own overshoot."""
-        raw = z.to(self.network.dtype) / self.scale + self.shift
+        raw = z.to(self._dtype) / self.scale + self.shift
         return ((self.network.decode(raw, return_dict=False)[0] + 1) / 2).to(z.dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.network.parameters()).dtype  # diffusers' own property walks all weights
 
     def _moments(self, pixels: Tensor) -> Tensor:
         return self.network.encode(pixels, return_dict=False)[0].parameters

@@ -82,6 +82,7 @@ class Config:
         guard: what counts as a run that went wrong.
         on_failure: stop, or roll back once to the last checkpoint with half the learning rate and other random draws.
         previews: pictures kept along the way.
+        mp4: leave a film of them beside the GIF; needs the extra video.
         trackers: where else the metrics go: tensorboard, wandb, trackio.
     """
 
@@ -101,6 +102,7 @@ class Config:
     guard: Guard = field(default_factory=Guard)
     on_failure: Literal["stop", "rollback"] = "stop"
     previews: int = 24
+    mp4: bool = False
     trackers: tuple[Tracker, ...] = ()
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from modeseek.codec import Codec, Identity, Range
 from modeseek.prior import Prior
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
-from modeseek.priors.pipeline import Pipeline
+from modeseek.priors.pipeline import Economy, LoRA, Pipeline
 from modeseek.problems.digits import Digits
 from modeseek.problems.plane import Plane
 from modeseek.runs.cluster import read_points
@@ -155,6 +155,8 @@ class FromPipeline:
         size: pixels a side, or [height, width]; null is what the model was trained on.
         dtype: of the network; null is bfloat16 on CUDA, else float32.
         guidance: for models with embedded guidance (Flux).
+        loras: low-rank changes, path and scale each, merged in this order.
+        economy: offload (none, blocks, leaves), channels_last, compile, slices, tiles, recompute.
         cache: keep encoded texts in the user's cache folder.
     """
 
@@ -162,6 +164,8 @@ class FromPipeline:
     size: tuple[int, int] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     guidance: float = 3.5
+    loras: tuple[LoRA, ...] = ()
+    economy: Economy = Economy()
     cache: bool = True
 
     @property
@@ -181,7 +185,14 @@ class FromPipeline:
         """The prior alone."""
         dtype = None if self.dtype is None else getattr(torch, self.dtype)
         return Pipeline.load(
-            self.path, device=device, dtype=dtype, size=self.size, guidance=self.guidance, cache=self.cache
+            self.path,
+            device=device,
+            dtype=dtype,
+            size=self.size,
+            guidance=self.guidance,
+            loras=self.loras,
+            economy=self.economy,
+            cache=self.cache,
         )
 
 

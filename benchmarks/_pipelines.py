@@ -1,0 +1,115 @@
+"""Pipelines of full-size shapes with random weights, as `Pipeline.load` would give them, their texts encoded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import tiny  # noqa: E402 - small pipelines made from configuration
+
+import modeseek as ms  # noqa: E402
+from modeseek.priors.pipeline.family import BY_CLASS  # noqa: E402
+from modeseek.priors.pipeline.pipeline import shape_of  # noqa: E402
+from modeseek.priors.pipeline.text import Texts  # noqa: E402
+
+TEXT = "a red cone on a blue cube"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Configurations of a network and of its autoencoder.
+
+    Attributes:
+        kind: diffusers' pipeline.
+        width: of text embeddings.
+        unet: of the network.
+        vae: channels of the autoencoder.
+    """
+
+    kind: str
+    width: int
+    unet: dict[str, Any]
+    vae: tuple[int, ...] = (128, 256, 512, 512)
+
+
+_BLOCKS = {
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+}
+SHAPES = {
+    "sd-1.5": Shape("StableDiffusionPipeline", 768, {"sample_size": 64, "attention_head_dim": 8}),
+    "sdxl": Shape(
+        "StableDiffusionXLPipeline",
+        2048,
+        _BLOCKS
+        | {
+            "sample_size": 128,
+            "block_out_channels": (320, 640, 1280),
+            "attention_head_dim": (5, 10, 20),
+            "transformer_layers_per_block": (1, 2, 10),
+            "projection_class_embeddings_input_dim": 1280 + 6 * 256,
+        },
+    ),
+    "sd-1.5, a fifth as wide": Shape(
+        "StableDiffusionPipeline",
+        768,
+        {"sample_size": 64, "block_out_channels": (64, 128, 256, 256), "attention_head_dim": 8},
+        (32, 64, 128, 128),
+    ),
+}
+
+
+def smallest(folder: Path, side: int, device: str) -> ms.Pipeline:
+    """The smallest Stable Diffusion."""
+    return _wrapped(tiny.stable_diffusion(folder / "made").to(device), "StableDiffusionPipeline", side, device)
+
+
+def shaped(shape: Shape, folder: Path, side: int, device: str, economy: ms.Economy | None = None) -> ms.Pipeline:
+    """A pipeline of that shape; float16 (the autoencoder too) with CUDA, else float32."""
+    import diffusers
+
+    large = shape.kind == "StableDiffusionXLPipeline"
+    pipe = (tiny.sdxl if large else tiny.stable_diffusion)(folder / "made")
+    with torch.device(device):
+        network = diffusers.UNet2DConditionModel(cross_attention_dim=shape.width, **shape.unet)
+        autoencoder = diffusers.AutoencoderKL(
+            block_out_channels=shape.vae, layers_per_block=2, latent_channels=4, sample_size=512,
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        )  # fmt: skip
+    dtype = torch.float16 if device != "cpu" else torch.float32
+    pipe.unet, pipe.vae = network.to(dtype), autoencoder.to(dtype)
+    return _wrapped(pipe, shape.kind, side, device, shape.width, economy)
+
+
+def _wrapped(
+    pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.Economy | None = None
+) -> ms.Pipeline:
+    """The pipeline as a prior; a text that were encoded again would be an error."""
+    family = BY_CLASS[kind]
+    generator = torch.Generator().manual_seed(0)
+
+    def encode(texts: Sequence[str]) -> Any:
+        told: dict[str, Any] = {"text": torch.randn(len(texts), 77, width, generator=generator)}
+        if kind == "StableDiffusionXLPipeline":
+            told["pooled"] = torch.randn(len(texts), 1280, generator=generator)
+        return told, {name: 0 * part[:1] for name, part in told.items()}
+
+    shape = shape_of(family, dict(pipe.unet.config), dict(pipe.vae.config), side)
+    told = {} if economy is None else {"economy": economy}
+    prior = ms.Pipeline(pipe, family, shape, Texts(encode, "benchmark", None), device=torch.device(device), **told)
+    prior.conditions([TEXT])
+
+    def never(texts: Sequence[str]) -> Any:
+        raise AssertionError(f"texts were encoded again: {texts}")
+
+    prior._texts._encode = never
+    return prior

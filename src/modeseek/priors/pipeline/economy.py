@@ -1,0 +1,77 @@
+"""How a pipeline saves memory and time: diffusers' and torch's own switches, with one meaning for every family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+
+@dataclass(frozen=True)
+class Economy:
+    """What is switched on; none of it changes a direction beyond rounding.
+
+    Attributes:
+        offload: where the network's numbers wait. none: on the device. blocks: in main memory, one block at a time on
+            the device; leaves: one layer at a time, the least memory and the slowest. The autoencoder stays on the
+            device, since gradients flow back through it.
+        channels_last: convolutions' layout, faster on tensor cores and on many CPUs.
+        compile: torch.compile the network; the first call takes minutes, later ones less.
+        slices: attention one slice after the other (U-Nets); fused attention is faster and needs it rarely.
+        tiles: the autoencoder works on overlapping tiles: large pictures, a little blending at the seams.
+        recompute: the encoder keeps no activations for the backward pass, and computes them again.
+    """
+
+    offload: Literal["none", "blocks", "leaves"] = "none"
+    channels_last: bool = False
+    compile: bool = False
+    slices: bool = False
+    tiles: bool = False
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.offload not in ("none", "blocks", "leaves"):
+            raise ValueError(f"offload is none, blocks or leaves: got {self.offload!r}; choose one")
+        if self.compile and self.offload != "none":
+            raise ValueError(f"a compiled network cannot be offloaded: got compile and {self.offload!r}; choose one")
+
+
+def economise(network: Any, vae: Any | None, device: torch.device, economy: Economy) -> None:
+    """Puts both on the device as the economy says, in place.
+
+    Raises:
+        ValueError: a switch that this architecture has not; one line.
+    """
+    kind = type(network).__name__
+    if vae is not None:
+        vae.to(device)
+        if economy.channels_last:
+            vae.to(memory_format=torch.channels_last)
+        if economy.tiles:
+            vae.enable_tiling()
+    elif economy.tiles or economy.recompute:
+        raise ValueError("tiles and recompute are for the autoencoder: this pipeline works on pixels; leave them off")
+    if economy.slices:
+        if not hasattr(network, "set_attention_slice"):
+            raise ValueError(f"a {kind} has no sliced attention: got slices; leave it off")
+        network.set_attention_slice("auto")
+    if economy.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if economy.offload == "none":
+        network.to(device)
+    else:
+        _offload(network, device, economy.offload)
+    if economy.compile:
+        network.compile()
+
+
+def _offload(network: Any, device: torch.device, offload: Literal["blocks", "leaves"]) -> None:
+    told: dict[str, Any] = {"offload_type": "leaf_level"}
+    if offload == "blocks":
+        told = {"offload_type": "block_level", "num_blocks_per_group": 1}
+    try:
+        network.enable_group_offload(onload_device=device, offload_device=torch.device("cpu"), **told)
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(f"this network cannot be offloaded: {reason}; set offload to none") from error
