@@ -371,6 +371,36 @@ FAULTS = [
         "config.prompts[0]",
         "cli_image",
     ),
+    Fault(
+        "a LoRA's scale is forgotten",
+        "priors/pipeline/lora.py",
+        "network.fuse_lora(lora_scale=lora.scale",
+        "network.fuse_lora(lora_scale=1.0",
+        "pipeline_options",
+    ),
+    Fault(
+        "texts are known without their LoRA",
+        "priors/pipeline/lora.py",
+        'return "|".join(told)',
+        "return told[0]",
+        "pipeline_options",
+    ),
+    Fault(
+        "an offloaded network is differentiated",
+        "priors/pipeline/pipeline.py",
+        'if z_t.requires_grad and self.economy.offload != "none":',
+        "if False:",
+        "pipeline_options",
+    ),
+    Fault(
+        "a turned camera sees the front",
+        "view_prompts.py",
+        "(azimuth + 180) % 360 - 180",
+        "azimuth",
+        "view_prompts",
+    ),
+    Fault("all cameras hear the first prompt", "view_prompts.py", "4 * which + side", "side", "view_prompts"),
+    Fault("weights are counted in bytes of float32", "priors/pipeline/needs.py", "wide.itemsize", "4", "needs"),
     Fault("minus zero and infinity", "runs/store/packing.py", 'return float(plain["float"])', "return 0.0", "packing"),
 ]
 
