@@ -28,7 +28,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "nothing": ("~", "config is no configuration", "one a line, such as method: msd"),
     "a word": ("msd", "config is no configuration", "settings are wanted"),
     "a list": ("[1, 2]", "config is no configuration"),
-    "another verb": ("verb: toy", "config is for the verb 'toy', not run", "use modeseek"),
+    "another verb": ("verb: toy", "config is for the verb 'toy', not run", "repeat the command"),
     "a verb that is none": ("verb: [1]", "config is for the verb", "not run"),
     "unknown setting": ("stepz: 3", "config has no setting 'stepz'", "did you mean steps?", "known are prior, method"),
     "odd key": ("1: 3", "config has no setting 1", "known are"),

@@ -290,3 +290,16 @@ def test_mistakes_are_named(folder: Callable[[str], Path]) -> None:
         Pipeline.load("/nowhere/at/all")
     with pytest.raises(TypeError, match="encode takes a list of texts"):
         load(folder("sd")).encode(TEXT)
+
+
+@pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "pixart"])
+def test_a_tokenizer_without_its_files_is_no_tokenizer(name: str, tmp_path: Path) -> None:
+    """transformers makes an empty one, under which all prompts are the same."""
+    path = tiny.make(name, tmp_path)
+    last = sorted(folder for folder in path.glob("tokenizer*"))[-1]
+    for file in last.iterdir():
+        if not file.name.endswith("config.json"):
+            file.unlink()
+    with pytest.raises(ValueError, match=f"{last.name}|cannot be loaded") as caught:
+        load(path).encode(["a red cone", "a cube"])
+    assert "\n" not in str(caught.value)

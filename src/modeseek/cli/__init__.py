@@ -15,6 +15,8 @@ from modeseek.cli.inspect import InspectCommand
 from modeseek.cli.listing import ListCommand
 from modeseek.cli.modes import ModesCommand
 from modeseek.cli.names import look_up
+from modeseek.cli.paper import EXPERIMENTS, PaperCommand
+from modeseek.cli.prior import PriorCommand
 from modeseek.cli.resume import ResumeCommand
 from modeseek.cli.run import RunCommand
 from modeseek.cli.sample import SampleCommand
@@ -26,6 +28,7 @@ _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), s
 modeseek toy                              methods against each other on the fractal: figures and a table
 modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
 modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
+modeseek paper text-to-image --prior ...  the paper's comparison of methods, in numbers and pictures
 modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
 modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
 
@@ -43,6 +46,8 @@ _VERBS = {
     "inspect": InspectCommand,
     "compare-runs": CompareRunsCommand,
     "modes": ModesCommand,
+    "paper": PaperCommand,
+    "prior": PriorCommand,
     "doctor": DoctorCommand,
 }
 Command = (
@@ -55,6 +60,8 @@ Command = (
     | Annotated[InspectCommand, tyro.conf.subcommand("inspect", description=InspectCommand.__doc__)]
     | Annotated[CompareRunsCommand, tyro.conf.subcommand("compare-runs", description=CompareRunsCommand.__doc__)]
     | Annotated[ModesCommand, tyro.conf.subcommand("modes", description=ModesCommand.__doc__)]
+    | Annotated[PaperCommand, tyro.conf.subcommand("paper", description=PaperCommand.__doc__)]
+    | Annotated[PriorCommand, tyro.conf.subcommand("prior", description=PriorCommand.__doc__)]
     | Annotated[DoctorCommand, tyro.conf.subcommand("doctor", description=DoctorCommand.__doc__)]
 )
 
@@ -70,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if args and not args[0].startswith("-"):
             look_up("command", args[0], _VERBS)
+            if args[0] == "paper" and args[1:] and not args[1].startswith("-"):
+                look_up("experiment", args[1], EXPERIMENTS)
         command = tyro.cli(
             Command,
             prog="modeseek",

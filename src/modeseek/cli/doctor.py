@@ -28,13 +28,15 @@ from modeseek.runs.store.environment import PACKAGES, machine, versions
 
 _FOR = {
     "diffusers": "priors from diffusers pipelines",
+    "torchmetrics": "FID of `modeseek paper`",
+    "av": "films as MP4",
     "viser": "the live viewer",
     "ray": "sweeps over machines",
     "tensorboard": "the tracker of that name",
     "wandb": "the tracker of that name",
     "trackio": "the tracker of that name",
 }
-_EXTRA = {"viser": "viewer", "ray": "distributed"}
+_EXTRA = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from typing import TypeVar
 
 from modeseek.runs.progress import Progress
@@ -12,7 +13,10 @@ Answer = TypeVar("Answer")
 
 
 def follow(job: Generator[Progress, None, Answer]) -> Answer:
-    """Runs the job to its end with a bar a stage, seconds left beside it; returns what the job returns."""
+    """Runs the job to its end with a bar a stage, seconds left beside it; returns what the job returns.
+
+    Whatever ends it early, Ctrl-C between two of its steps too, the job is closed and leaves its folder in order.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -26,7 +30,7 @@ def follow(job: Generator[Progress, None, Answer]) -> Answer:
         console=Console(stderr=True),
     )
     tasks = {}
-    with bars:
+    with bars, closing(job):
         while True:
             try:
                 now = next(job)

@@ -48,15 +48,17 @@ class Drawing:
 
 def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
     """Samples, and writes `exports/image-*.png`, `media/sheet.png` and the report; returns the prior calls spent."""
-    with working(run), torch.no_grad():
+    with working(run):
         counting = Counting(drawing.prior)
         prior: Prior = counting if drawing.scale == 1 else Guided(counting, drawing.scale)
         z = counting.start(drawing.n, Streams(drawing.seed, items=tuple(range(drawing.n)), use="start"))
         times = drawing.prior.grid(drawing.steps)
         for step in range(drawing.steps):
-            z = drawing.sampler(prior, z, times[step : step + 2], drawing.conditions)
+            with torch.no_grad():  # never across a yield: whoever goes on in between wants gradients
+                z = drawing.sampler(prior, z, times[step : step + 2], drawing.conditions)
             yield Progress("sampling", step + 1, drawing.steps)
-        shown = drawing.prior.codec.decode(z)
+        with torch.no_grad():
+            shown = drawing.prior.codec.decode(z)
         for index, image in enumerate(shown):
             write_whole(run.path / "exports" / f"image-{index:03d}.png", picture(image))
         sheet = Painter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown)

@@ -94,6 +94,18 @@ def open_pipeline(folder: Path, name: str, dtype: torch.dtype, parts: dict[str, 
     return pipe
 
 
+def check_tokenizers(pipe: Any, folder: Path) -> None:
+    """transformers builds an empty tokenizer where its files are missing, to which all texts are one.
+
+    Raises:
+        ValueError: one knows no words.
+    """
+    for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
+        tokenizer = getattr(pipe, name, None)
+        if tokenizer is not None and set(tokenizer("red sun").input_ids) == set(tokenizer("big top").input_ids):
+            raise ValueError(f"{folder / name} knows no words: its files are missing; save the pipeline again")
+
+
 @contextmanager
 def quietly() -> Generator[None]:
     """No progress bars of the libraries below, nor what they say of processors that are not used: callers tell."""

@@ -17,7 +17,7 @@ from modeseek.prediction import Prediction
 from modeseek.prior import BasePrior, Conditions, positive
 from modeseek.priors.pipeline.economy import Economy, economise
 from modeseek.priors.pipeline.family import Encoded, Family
-from modeseek.priors.pipeline.folder import UNUSED, WORDS, family_of, find, model_index, open_pipeline
+from modeseek.priors.pipeline.folder import UNUSED, WORDS, check_tokenizers, family_of, find, model_index, open_pipeline
 from modeseek.priors.pipeline.level import Kind, on_flow, on_levels
 from modeseek.priors.pipeline.lora import LoRA, into_network, into_words, words_identity
 from modeseek.priors.pipeline.text import Texts, cache_folder, folder_identity
@@ -116,6 +116,7 @@ class Pipeline(BasePrior):
         def encode(texts: Sequence[str]) -> Encoded:
             without = {part: None for part in (family.network, "vae", *UNUSED) if part in parts}
             words = open_pipeline(folder, name, dtype, without)
+            check_tokenizers(words, folder)
             for lora in loras:
                 into_words(words, lora)
             with torch.no_grad():

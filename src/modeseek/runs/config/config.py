@@ -158,7 +158,7 @@ def read_config(plain: Any, place: str = "config") -> Config:
         verb = plain["verb"]
         if verb != "run":
             raise ValueError(
-                f"{place} is for the verb {str(verb)[:40]!r}, not run; use modeseek run on the command line"
+                f"{place} is for the verb {str(verb)[:40]!r}, not run; repeat the command that its command.txt holds"
             )
         plain = {key: value for key, value in plain.items() if key != "verb"}
     if not isinstance(plain, dict):

@@ -13,7 +13,19 @@ import torch
 from modeseek.runs.together import cores
 
 PACKAGES = ("modeseek", "torch", "numpy", "safetensors", "scikit-learn", "matplotlib", "pillow")
-EXTRAS = ("diffusers", "transformers", "accelerate", "peft", "viser", "ray", "tensorboard", "wandb", "trackio")
+EXTRAS = (
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "peft",
+    "torchmetrics",
+    "av",
+    "viser",
+    "ray",
+    "tensorboard",
+    "wandb",
+    "trackio",
+)
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

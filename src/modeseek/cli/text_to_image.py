@@ -1,0 +1,185 @@
+"""`modeseek paper text-to-image`: pictures by optimisation against plain samples, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from modeseek.cli.names import look_up, look_up_all
+from modeseek.cli.show import follow, show
+from modeseek.evaluation.clip import Clip
+from modeseek.evaluation.features import Features
+from modeseek.runs.config.prior import FromPipeline
+from modeseek.runs.paper.experiment import run_text_to_image
+from modeseek.runs.paper.folder import open_folder, way_on
+from modeseek.runs.paper.measure import Judges
+from modeseek.runs.paper.plan import TextToImage
+from modeseek.runs.paper.players import DEFAULT, PLAYERS
+from modeseek.runs.stop import Stopped
+
+_SCALE = 7.5
+
+
+@dataclass(frozen=True)
+class TextToImageCommand:
+    """Compare SDS, SDI and MSD with plain DDIM samples, prompt by prompt: the paper's text-to-image experiment.
+
+    Each method optimises a coordinate network for every prompt and seed. Measured are FID and KID to further DDIM
+    samples, CLIP similarity, colours and costs.
+
+    A folder is made with pictures, a contact sheet, results.json, results.csv and report.html. Ctrl-C is no loss: the
+    same command with the same --out goes on, and --features, --clip and --methods may differ then.
+
+    Examples:
+      modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --out runs/paper
+
+      modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --features models/dinov2-base
+      --clip models/clip-vit-base-patch32 --seeds 10 --device cuda
+
+      modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --methods ddim msd msd-kernel
+      --budget 3200 --scale sds=101 msd=7.5
+    """
+
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
+    prompts: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """One prompt a line; empty lines and those that begin with # are skipped."""
+    methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = DEFAULT
+    """Who plays: ddim sds sdi msd msd-jitter msd-product msd-kernel."""
+    seeds: int = 3
+    """Pictures of each prompt and method."""
+    steps: int = 400
+    """Of the optimizer."""
+    budget: int | None = None
+    """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most."""
+    scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
+    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; 7.5 by default."""
+    lr: float = 0.01
+    """Learning rate of Adam."""
+    generator: Literal["field", "pixels", "latent"] = "field"
+    """What is optimised: a coordinate network (as in the paper), free pixels, or the pipeline's own latents."""
+    reference: int | None = None
+    """DDIM samples that FID and KID compare with, of seeds of their own; four times what is compared by default. They
+    are drawn only where there are --features."""
+    sample_steps: int = 50
+    """Of DDIM."""
+    features: Path | None = None
+    """A local image model of transformers (DINOv2, CLIP ...) as the feature network of FID and KID."""
+    clip: Path | None = None
+    """A local CLIPModel of transformers with its tokenizer, for the CLIP similarity."""
+    batch: int = 10
+    """Pictures made together: more are faster and take more memory."""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels; what the model was trained on by default."""
+    seed: int = 0
+    """Of every random draw."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
+    """cpu, cuda, cuda:1 or mps."""
+    out: Path | None = None
+    """Folder to make or to go on with, by default runs/paper-text-to-image-TIME-ID."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Runs it, prints the table and where the files are."""
+        plan = self.plan()
+        for player in plan.players:  # what cannot be is said before anything is loaded
+            plan.steps_of(player)
+            if player.method is not None:
+                plan.config(plan.batches(player)[0])
+        judges = Judges(
+            None if self.features is None else Features.load(self.features),
+            None if self.clip is None else Clip.load(self.clip),
+        )
+        loaded = plan.source.load(self.device)
+        prior = {"title": plan.source.title, "sha256": loaded.sha256}
+        run = open_folder(self._settings(plan), prior, argv, self.out)
+        print(f"Experiment: {run.path}")
+        with closing(run_text_to_image(plan, run, loaded, judges)) as job:
+            try:
+                done = follow(job)
+            except KeyboardInterrupt as error:  # it came while the bars were drawn
+                raise Stopped(way_on(run, "interrupted")) from error
+        show(done.table, {player.name: player.title for player in plan.players}, f"Text to image, {plan.source.title}")
+        for line in (*done.findings, *done.lacking):
+            print(line)
+        print(f"Report: {done.folder / 'report.html'}")
+
+    def plan(self) -> TextToImage:
+        """What the options say.
+
+        Raises:
+            ValueError: something in them cannot be.
+            OSError: the prompts cannot be read.
+        """
+        prompts = read_prompts(self.prompts)
+        players = look_up_all("method", self.methods or DEFAULT, PLAYERS)
+        return TextToImage(
+            FromPipeline(self.prior, self.size),
+            prompts,
+            players,
+            self._scales(),
+            self.seeds,
+            self.steps,
+            self.lr,
+            self.generator,
+            4 * self.seeds * len(prompts) if self.reference is None else self.reference,
+            self.sample_steps,
+            self.budget,
+            self.batch,
+            self.seed,
+            self.device,
+        )
+
+    def _scales(self) -> dict[str, float]:
+        """Of every method there is: the reference is DDIM's even where it does not play."""
+        scales = dict.fromkeys(PLAYERS, _SCALE)
+        for told in sorted(self.scale, key=lambda text: "=" in text):  # what is for all comes first
+            name, _, number = told.rpartition("=")
+            try:
+                value = float(number)
+            except ValueError as error:
+                raise ValueError(f"a scale is 7.5 or NAME=7.5: got {told!r}; write a number") from error
+            scales |= dict.fromkeys(PLAYERS, value) if not name else {_known(name): value}
+        return scales
+
+    def _settings(self, plan: TextToImage) -> dict[str, Any]:
+        names = ("seeds", "steps", "budget", "lr", "generator", "reference", "sample_steps", "batch", "seed", "device")
+        return {
+            "prior": self.prior,
+            "size": None if self.size is None else list(self.size),
+            "prompts": list(plan.prompts),
+            **{name: getattr(plan, name) for name in names},
+            "scale": dict(plan.scales),
+            "methods": [player.name for player in plan.players],
+            "features": None if self.features is None else str(self.features),
+            "clip": None if self.clip is None else str(self.clip),
+        }
+
+
+def read_prompts(path: Path) -> tuple[str, ...]:
+    """One a line; empty lines and those that begin with # are skipped.
+
+    Raises:
+        ValueError: no such file, no text, or no prompt in it.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file of prompts {path}; write one prompt a line and name it with --prompts")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text: byte {error.start} is not UTF-8; name a text file") from error
+    prompts = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    if not prompts:
+        raise ValueError(
+            f"{path} holds no prompt: empty lines and those that begin with # are skipped; write one a line"
+        )
+    return prompts
+
+
+def _known(name: str) -> str:
+    return look_up("method", name, PLAYERS).name

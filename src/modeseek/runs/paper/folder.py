@@ -1,0 +1,122 @@
+"""The experiment's own folder: begun once, found again by the same settings, true about how it stands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modeseek.runs.config.safe_yaml import write_yaml
+from modeseek.runs.stop import Stopped
+from modeseek.runs.store.disk import Lines, write_whole
+from modeseek.runs.store.environment import environment
+from modeseek.runs.store.run import Run
+from modeseek.runs.store.status import State, Status, now
+
+VERB = "paper text-to-image"
+_FREE = ("methods", "features", "clip")  # what a second call may change: pictures that are done stay true
+
+
+def open_folder(
+    settings: Mapping[str, Any],
+    prior: Mapping[str, Any],
+    command: Sequence[str],
+    out: str | os.PathLike[str] | None,
+) -> Run:
+    """The folder of an experiment: a new one, or the one that the same settings began.
+
+    Args:
+        settings: all of them, as plain data.
+        prior: title and SHA-256 of the pipeline.
+        command: as typed.
+        out: the folder wanted; None makes one in `runs/`.
+
+    Raises:
+        ValueError: the folder holds something else, or was begun with other settings or another pipeline.
+        OSError: it cannot be written to.
+    """
+    told = {"verb": VERB, **settings}
+    path = None if out is None else Path(out)
+    if path is None or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return Run.create(
+            told,
+            words=["paper", "text-to-image"],
+            command=command,
+            environment=environment(str(settings["device"]), dict(prior)),
+            status=Status("created"),
+            out=path,
+        )
+    if not (path / "status.json").is_file():
+        raise ValueError(f"{path} holds something else: it has no status.json; choose another --out")
+    run = Run(path)
+    before = run.settings
+    if before.get("verb") != VERB:
+        raise ValueError(f"{path} belongs to modeseek {before.get('verb')}, not to {VERB}; choose another --out")
+    for name, value in told.items():
+        if name not in _FREE and before.get(name) != value:
+            raise ValueError(
+                f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; give the same settings "
+                "to go on with it, or choose another --out"
+            )
+    if run.environment.get("prior", {}).get("sha256") != prior["sha256"]:
+        raise ValueError(
+            f"the pipeline is no longer the one that {path} was begun with (its SHA-256 differs); put the old one back "
+            "or choose another --out"
+        )
+    with run.locked():
+        write_whole(path / "config.yaml", write_yaml(dict(told)))
+        write_whole(path / "command.txt", shlex.join(command) + "\n")
+    return run
+
+
+@contextmanager
+def standing(run: Run) -> Generator[Lines]:
+    """Locks the folder and keeps its status true; gives its log.
+
+    Raises:
+        Stopped: Ctrl-C, or a job that was asked to stop; it says how to go on.
+        ValueError: another process works on it.
+    """
+    began, before = time.perf_counter(), run.status.seconds
+    with run.locked():
+        log = Lines(run.path / "log.txt")
+
+        def tell(state: State, reason: str = "", sessions: int = 0) -> None:
+            log.add(f"{now()} {state}" + (f": {reason}" if reason else ""))
+            status, seconds = run.status, before + time.perf_counter() - began
+            told = replace(status, state=state, reason=reason, seconds=seconds, updated=now())
+            replace(told, sessions=status.sessions + sessions).write(run.path)
+
+        try:
+            tell("running", sessions=1)
+            yield log
+            tell("finished")
+        except (KeyboardInterrupt, Stopped) as error:
+            reason = (
+                "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split(";")[0].split())
+            )
+            tell("stopped", reason)
+            raise Stopped(way_on(run, reason)) from error
+        except GeneratorExit:
+            tell("stopped", "left by who watched it")
+            raise
+        except Exception as error:
+            tell("failed", " ".join(str(error).split())[:500])
+            raise
+        finally:
+            log.close()
+
+
+def way_on(run: Run, reason: str) -> str:
+    """What to tell who stopped it."""
+    return f"{reason}; what is done is kept, go on with the same command and --out {run.path}"
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
