@@ -111,5 +111,5 @@ def _wrapped(
     def never(texts: Sequence[str]) -> Any:
         raise AssertionError(f"texts were encoded again: {texts}")
 
-    prior._texts._encode = never
+    prior.texts._encode = never
     return prior

@@ -215,12 +215,12 @@ def test_texts_are_encoded_once_and_kept(
     fresh = first.conditions([TEXT, "a blue cube"], ["ugly"])
     assert first.pipe.text_encoder is None  # not held beside the network
     second = load(path, cache=tmp_path)
-    monkeypatch.setattr(second._texts, "_encode", lambda texts: pytest.fail(f"encoded again: {texts}"))
+    monkeypatch.setattr(second.texts, "_encode", lambda texts: pytest.fail(f"encoded again: {texts}"))
     kept = second.conditions([TEXT, "a blue cube"], ["ugly"])
     for a, b in ((fresh.positive, kept.positive), (fresh.null, kept.null), (fresh.negative, kept.negative)):
         assert torch.equal(a["text"], b["text"])
     other = load(folder("sd-v"), cache=tmp_path)  # other weights: another key
-    assert not other._texts._find(f"text:{TEXT}")
+    assert not other.texts._find(f"text:{TEXT}")
     for file in tmp_path.rglob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:20])
     again = load(path, cache=tmp_path).conditions([TEXT])  # damaged: encoded again

@@ -14,15 +14,13 @@ from modeseek.cli.names import look_up, look_up_all
 from modeseek.cli.show import follow, show
 from modeseek.evaluation.clip import Clip
 from modeseek.evaluation.features import Features
-from modeseek.runs.config.prior import FromPipeline
+from modeseek.runs.config.prior import BUNDLED, FromPipeline, usual_scale
 from modeseek.runs.paper.experiment import run_text_to_image
 from modeseek.runs.paper.folder import open_folder, way_on
 from modeseek.runs.paper.measure import Judges
 from modeseek.runs.paper.plan import TextToImage
 from modeseek.runs.paper.players import DEFAULT, PLAYERS
 from modeseek.runs.stop import Stopped
-
-_SCALE = 7.5
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,11 @@ class TextToImageCommand:
       --budget 3200 --scale sds=101 msd=7.5
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
     prompts: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """One prompt a line; empty lines and those that begin with # are skipped."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
+    with modeseek."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = DEFAULT
     """Who plays: ddim sds sdi msd msd-jitter msd-product msd-kernel."""
     seeds: int = 3
@@ -58,7 +57,8 @@ class TextToImageCommand:
     budget: int | None = None
     """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; 7.5 by default."""
+    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; by default 3 under the
+    bundled prior, else 7.5."""
     lr: float = 0.01
     """Learning rate of Adam."""
     generator: Literal["field", "pixels", "latent"] = "field"
@@ -136,7 +136,7 @@ class TextToImageCommand:
 
     def _scales(self) -> dict[str, float]:
         """Of every method there is: the reference is DDIM's even where it does not play."""
-        scales = dict.fromkeys(PLAYERS, _SCALE)
+        scales = dict.fromkeys(PLAYERS, usual_scale(self.prior))
         for told in sorted(self.scale, key=lambda text: "=" in text):  # what is for all comes first
             name, _, number = told.rpartition("=")
             try:

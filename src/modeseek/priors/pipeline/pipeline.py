@@ -53,7 +53,7 @@ class Pipeline(BasePrior):
         economy: Economy = _PLAIN,
         device: torch.device | None = None,
     ) -> None:
-        self.pipe, self.family, self.shape, self._texts, self.guidance = pipe, family, shape, texts, guidance
+        self.pipe, self.family, self.shape, self.texts, self.guidance = pipe, family, shape, texts, guidance
         self.network = getattr(pipe, family.network).eval().requires_grad_(False)
         self.dtype, self.economy = torch.float32, economy
         self._inner = self.network.dtype  # asked once: diffusers' property walks all weights
@@ -83,8 +83,9 @@ class Pipeline(BasePrior):
         """Loads the network and the autoencoder; text encoders wait until a text is new.
 
         Args:
-            path: a folder that `save_pretrained` wrote, or a repository's name on the hub. What DreamBooth trained
-                wholly is such a folder; what it trained as a LoRA goes to `loras`.
+            path: a folder that `save_pretrained` wrote, a repository's name on the hub, or "bundled" for what ships
+                with modeseek. What DreamBooth trained wholly is such a folder; what it trained as a LoRA goes to
+                `loras`.
             device: where the network and the autoencoder go.
             dtype: of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.
@@ -153,18 +154,18 @@ class Pipeline(BasePrior):
         """Conditions of texts, (len(texts), ...); no prior call. Known texts cost nothing, see `Texts`."""
         if isinstance(texts, str):
             raise TypeError(f"encode takes a list of texts: got one string {texts[:40]!r}; write [text]")
-        return self._moved(self._texts(list(texts)))
+        return self._moved(self.texts(list(texts)))
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
         """What guided priors are told: the texts, no text, and what to move away from."""
         return Conditions(
             self.encode(texts),
-            null=self._moved(self._texts.null()),
+            null=self._moved(self.texts.null()),
             negative=None if negative is None else self.encode(negative),
         )
 
     def _told(self, cond: Cond, n: int) -> Cond:
-        return expand(self._moved(self._texts.null()) if cond is None else cond, n)
+        return expand(self._moved(self.texts.null()) if cond is None else cond, n)
 
     def _moved(self, cond: Cond) -> Cond:
         return map_tensors(lambda x: x.to(self.device, self._inner if x.is_floating_point() else None), cond)
