@@ -28,14 +28,7 @@ TEXT, STEPS, SCALE = "a red cone", 8, 3.0
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Folders of saved pipelines, made once."""
-    place, made = tmp_path_factory.mktemp("pipelines"), {}
-
-    def get(name: str) -> Path:
-        if name not in made:
-            made[name] = tiny.make(name, place / name)
-        return made[name]
-
-    return get
+    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 def load(path: Path, **options: Any) -> Pipeline:

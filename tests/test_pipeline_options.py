@@ -30,14 +30,7 @@ TEXT_LAYER = "text_model.encoder.layers.1.self_attn.q_proj"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    place, made = tmp_path_factory.mktemp("pipelines"), {}
-
-    def get(name: str) -> Path:
-        if name not in made:
-            made[name] = tiny.make(name, place / name)
-        return made[name]
-
-    return get
+    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 def load(path: Path, **options: Any) -> Pipeline:

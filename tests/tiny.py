@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,15 @@ def make(name: str, folder: Path) -> Path:
     place = folder / name
     pipe.save_pretrained(place, safe_serialization=True)
     return place
+
+
+def kept(place: Path) -> Callable[[str], Path]:
+    """From a family's name to its folder, made when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            made[name] = make(name, place / name)
+        return made[name]
+
+    return get
