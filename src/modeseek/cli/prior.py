@@ -1,0 +1,83 @@
+"""`modeseek prior`: making the small text-to-image prior that modeseek ships with; users never need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from modeseek.cli.prior_eval import EvalCommand
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a small text-to-image model on rendered, captioned scenes, in Stable Diffusion's own format.
+
+    The folder gets checkpoints, metrics.jsonl, grids of samples, and pipeline/, which diffusers and --prior load, new
+    every ten minutes. Ctrl-C finishes the step at hand, saves and ends with code 75; the same command goes on, on this
+    device or another, and a larger --budget trains a finished model further.
+
+    Examples:
+      modeseek prior train scenes --out runs/scenes --budget 2h
+
+      modeseek prior train scenes --out runs/scenes --budget 6h --device cuda --batch 256
+
+      modeseek prior train judge --out runs/judge --budget 15m
+    """
+
+    what: tyro.conf.Positional[Annotated[Literal["scenes", "judge"], tyro.conf.arg(metavar="scenes|judge")]]
+    """scenes: the text-to-image model; judge: the small network that says what its pictures show, in one sitting. Both
+    learn from scenes that are rendered as training goes on, nothing is downloaded."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    """Folder to make, or to go on with."""
+    budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
+    """Of training, all sittings together: 2h, 90m, 1h30m. By default 2h, and 15m for the judge."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
+    """cpu, cuda, cuda:1 or mps."""
+    seed: int | None = None
+    """Of weights and draws; 0 by default. A training that was begun keeps its own."""
+    batch: int | None = None
+    """Pictures a step of the denoiser in this sitting; 32 by default, which suits a CPU. The judge's: 64."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Trains, and says where the model is."""
+        (self._judge if self.what == "judge" else self._scenes)()
+
+    def _judge(self) -> None:
+        from modeseek.cli.show import follow
+        from modeseek.runs.scenes.judging import Lesson, train_judge
+        from modeseek.runs.scenes.recipe import seconds_of
+
+        lesson = Lesson() if self.batch is None else Lesson(batch=self.batch)
+        budget = seconds_of(self.budget or "15m")
+        judge = follow(train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson))
+        told = ", ".join(f"{name} {share:.1%}" for name, share in judge.accuracy.items())
+        print(f"On held-out renders: {told}\nJudge: {self.out}")
+
+    def _scenes(self) -> None:
+        from modeseek.cli.show import follow
+        from modeseek.runs.scenes.recipe import seconds_of
+        from modeseek.runs.scenes.train import train
+
+        budget = seconds_of(self.budget or "2h")
+        job = train(self.out, budget=budget, device=self.device, seed=self.seed, batch=self.batch)
+        print(f"Training: {self.out}")
+        follow(job)
+        print(f"Model: {self.out / 'pipeline'}")
+
+
+@dataclass(frozen=True)
+class PriorCommand:
+    """Make the small text-to-image prior that modeseek ships with, and examine it. Nobody needs to: it is there."""
+
+    what: (
+        Annotated[TrainCommand, tyro.conf.subcommand("train", description=TrainCommand.__doc__, prefix_name=False)]
+        | Annotated[EvalCommand, tyro.conf.subcommand("eval", description=EvalCommand.__doc__, prefix_name=False)]
+    )
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Does it."""
+        self.what.run(argv)

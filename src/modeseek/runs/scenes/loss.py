@@ -1,0 +1,51 @@
+"""What the two networks are trained to make small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def noised(
+    z: Float[Tensor, "b *d"], eps: Float[Tensor, "b *d"], alpha_squared: Float[Tensor, "b"]
+) -> tuple[Float[Tensor, "b *d"], Float[Tensor, "b *d"]]:
+    """`z_t = alpha z + sigma eps` and `v = alpha eps - sigma z` (Salimans and Ho 2022, arXiv:2202.00512)."""
+    shape = (-1, *(1,) * (z.ndim - 1))
+    alpha, sigma = alpha_squared.sqrt().view(shape), (1 - alpha_squared).sqrt().view(shape)
+    return alpha * z + sigma * eps, alpha * eps - sigma * z
+
+
+def velocity_loss(
+    unet: Any,
+    words: Float[Tensor, "b n w"],
+    z: Float[Tensor, "b *d"],
+    eps: Float[Tensor, "b *d"],
+    index: Int[Tensor, "b"],
+    levels: Float[Tensor, "t"],
+) -> Float[Tensor, "b"]:
+    """Mean square of `v - v_hat(z_t, t, words)`, an item each; index: of the noise level; levels: alpha^2 of each."""
+    z_t, v = noised(z, eps, levels[index])
+    answer = unet(z_t, index, encoder_hidden_states=words, return_dict=False)[0]
+    return (answer.float() - v).square().flatten(1).mean(1)
+
+
+def reconstruction_loss(
+    answer: Float[Tensor, "b c h w"], image: Float[Tensor, "b c h w"], edge: float
+) -> Float[Tensor, ""]:
+    """`mean |d| + mean d^2 + edge (mean |dx d| + mean |dy d|)`, d = answer - image, pixels in [-1, 1]."""
+    error = answer.float() - image
+    slopes = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return error.abs().mean() + error.square().mean() + edge * slopes
+
+
+def divergence(mean: Float[Tensor, "b *d"], log_var: Float[Tensor, "b *d"]) -> Float[Tensor, ""]:
+    """KL of N(mean, exp(log_var)) from N(0, 1), nats a number."""
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean()
+
+
+def psnr(answer: Tensor, image: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pixels in [0, 1]: `-10 log10 mean (answer - image)^2`."""
+    return -10 * torch.log10((answer.clamp(0, 1) - image).square().mean()).item()
