@@ -14,12 +14,16 @@ from modeseek.cli.names import look_up, look_up_all
 from modeseek.cli.show import follow, show
 from modeseek.evaluation.clip import Clip
 from modeseek.evaluation.features import Features
+from modeseek.evaluation.judge import Judge
+from modeseek.problems.scenes import parse
 from modeseek.runs.config.prior import BUNDLED, FromPipeline, usual_scale
 from modeseek.runs.paper.experiment import run_text_to_image
 from modeseek.runs.paper.folder import open_folder, way_on
 from modeseek.runs.paper.measure import Judges
 from modeseek.runs.paper.plan import TextToImage
 from modeseek.runs.paper.players import DEFAULT, PLAYERS
+from modeseek.runs.paper.truth import are_captions
+from modeseek.runs.scenes.examine import held_out_captions
 from modeseek.runs.stop import Stopped
 
 
@@ -34,6 +38,8 @@ class TextToImageCommand:
     same command with the same --out goes on, and --features, --clip and --methods may differ then.
 
     Examples:
+      modeseek paper text-to-image --out runs/paper
+
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --out runs/paper
 
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --features models/dinov2-base
@@ -43,8 +49,11 @@ class TextToImageCommand:
       --budget 3200 --scale sds=101 msd=7.5
     """
 
-    prompts: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """One prompt a line; empty lines and those that begin with # are skipped."""
+    prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """One prompt a line; empty lines and those that begin with # are skipped. By default, under the bundled prior,
+    captions of combinations that it was never taught."""
+    captions: int = 8
+    """How many such captions."""
     prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
     """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
     with modeseek."""
@@ -72,6 +81,9 @@ class TextToImageCommand:
     """A local image model of transformers (DINOv2, CLIP ...) as the feature network of FID and KID."""
     clip: Path | None = None
     """A local CLIPModel of transformers with its tokenizer, for the CLIP similarity."""
+    judge: Path | None = None
+    """Where all prompts are captions of rendered scenes: a folder that modeseek prior train judge wrote, to tell which
+    attributes are right. By default, under the bundled prior, the one that comes with modeseek."""
     batch: int = 10
     """Pictures made together: more are faster and take more memory."""
     size: tuple[int, int] | None = None
@@ -93,6 +105,7 @@ class TextToImageCommand:
         judges = Judges(
             None if self.features is None else Features.load(self.features),
             None if self.clip is None else Clip.load(self.clip),
+            self._judge(plan.prompts),
         )
         loaded = plan.source.load(self.device)
         prior = {"title": plan.source.title, "sha256": loaded.sha256}
@@ -115,7 +128,7 @@ class TextToImageCommand:
             ValueError: something in them cannot be.
             OSError: the prompts cannot be read.
         """
-        prompts = read_prompts(self.prompts)
+        prompts = self._prompts()
         players = look_up_all("method", self.methods or DEFAULT, PLAYERS)
         return TextToImage(
             FromPipeline(self.prior, self.size),
@@ -133,6 +146,20 @@ class TextToImageCommand:
             self.seed,
             self.device,
         )
+
+    def _prompts(self) -> tuple[str, ...]:
+        if self.prompts is not None:
+            return read_prompts(self.prompts)
+        if self.prior != BUNDLED:
+            raise ValueError("the experiment needs prompts: got none; write one a line, and name the file by --prompts")
+        return held_out_captions(self.captions, self.seed)
+
+    def _judge(self, prompts: tuple[str, ...]) -> Judge | None:
+        if self.judge is not None:
+            for prompt in prompts:
+                parse(prompt)  # ValueError, with the grammar
+            return Judge.load(self.judge)
+        return Judge.packaged() if self.prior == BUNDLED and are_captions(prompts) else None
 
     def _scales(self) -> dict[str, float]:
         """Of every method there is: the reference is DDIM's even where it does not play."""
@@ -157,6 +184,7 @@ class TextToImageCommand:
             "methods": [player.name for player in plan.players],
             "features": None if self.features is None else str(self.features),
             "clip": None if self.clip is None else str(self.clip),
+            "judge": None if self.judge is None else str(self.judge),
         }
 
 

@@ -84,7 +84,7 @@ def run_text_to_image(
             raise Failed(f"no method finished: {failures[0]}")
         real = yield from _all(plan, reference, place, log)
         _count(run, folder, [*wanted.values(), reference], total)
-        for judge in (judges.features, judges.clip):
+        for judge in (judges.features, judges.clip, judges.scenes):
             if judge is not None:
                 judge.to(torch.device(plan.device))
         table, remarks = yield from measure(plan, done, real, judges)
@@ -102,7 +102,7 @@ def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
         f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with rate {plan.lr:g}."
     ]
     columns = {column.key: column for column in table.columns}
-    for key in ("kid", "clip"):
+    for key in ("right", "truth", "kid", "clip"):
         column = columns[key]
         rows = [row for row in table.rows if key in row.values and not row.reference]
         if len(rows) < 2:

@@ -19,7 +19,7 @@ from modeseek.runs.store.run import Run
 from modeseek.runs.store.status import State, Status, now
 
 VERB = "paper text-to-image"
-_FREE = ("methods", "features", "clip")  # what a second call may change: pictures that are done stay true
+_FREE = ("methods", "features", "clip", "judge")  # what a second call may change: pictures that are done stay true
 
 
 def open_folder(

@@ -12,7 +12,9 @@ from modeseek.evaluation.clip import Clip
 from modeseek.evaluation.distance import fid, kid
 from modeseek.evaluation.features import Features
 from modeseek.evaluation.interval import Estimate, average
+from modeseek.evaluation.judge import Judge
 from modeseek.evaluation.pixels import clipped, saturation, sharpness
+from modeseek.runs.paper import truth
 from modeseek.runs.paper.pictures import in_turn
 from modeseek.runs.paper.plan import TextToImage
 from modeseek.runs.paper.play import Kept
@@ -20,6 +22,7 @@ from modeseek.runs.progress import Progress
 from modeseek.runs.report.table import Column, Row, Table
 
 COLUMNS = (
+    *truth.COLUMNS,
     Column("fid", "FID", "Frechet distance of features to the DDIM reference. Biased upwards for few pictures.", ".3g",
            "low"),
     Column("kid", "KID", "Unbiased squared MMD of features to the DDIM reference, by a cubic kernel.", ".3g", "low"),
@@ -40,10 +43,12 @@ class Judges:
     Attributes:
         features: of FID and KID, or None.
         clip: of the similarity, or None.
+        scenes: of rendered scenes, where all prompts are captions of such; or None.
     """
 
     features: Features | None = None
     clip: Clip | None = None
+    scenes: Judge | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,14 @@ def measure(
         done += sum(len(job.pictures) for job in reference)
         yield Progress("measuring", done, total)
     rows, count = [], 0
+    renders = None if judges.scenes is None else truth.rendered(judges.scenes, plan.prompts, plan.seed)
     for name, kept in jobs.items():
         seen = look(plan, kept, judges)
         count = len(seen.prompts)
-        rows.append(Row(name, _values(plan, seen, kept, real), reference=name == "ddim"))
+        told = _values(plan, seen, kept, real)
+        if judges.scenes is not None and renders is not None:
+            told |= _flat(truth.judged(judges.scenes, plan.prompts, kept, renders, plan.seed))
+        rows.append(Row(name, told, reference=name == "ddim"))
         done += count
         yield Progress("measuring", done, total)
     return Measured(COLUMNS, tuple(rows)), tuple(_remarks(plan, judges, real, count))
@@ -149,6 +158,11 @@ def _values(plan: TextToImage, seen: Seen, jobs: Sequence[Kept], real: Tensor | 
         told["relative_shift"] = Estimate(sum(shifts) / len(shifts))
     told["calls"] = Estimate(sum(job.calls for job in jobs) / len(seen.prompts))
     told["seconds"] = Estimate(sum(job.seconds for job in jobs) / len(seen.prompts))
+    return _flat(told)
+
+
+def _flat(told: Mapping[str, Estimate]) -> dict[str, float]:
+    """Values and the edges of their intervals, as a row holds them."""
     values: dict[str, float] = {}
     for name, estimate in told.items():
         values[name] = estimate.value
@@ -159,18 +173,18 @@ def _values(plan: TextToImage, seen: Seen, jobs: Sequence[Kept], real: Tensor | 
 
 def _remarks(plan: TextToImage, judges: Judges, real: Tensor | None, n: int) -> list[str]:
     told = []
-    if judges.features is None:
+    if judges.features is None and judges.scenes is None:
         told.append(
             "FID and KID are missing: no feature network was given; call again with the same --out and --features "
             "FOLDER, a local image model of transformers such as DINOv2 (pictures that are done are kept)."
         )
-    elif real is None:
+    elif judges.features is not None and real is None:
         told.append(
             "FID and KID are missing: there is no reference to compare with; give --reference N and another --out."
         )
     elif n < 2:
         told.append(f"FID and KID are missing: they need two pictures a method and there is {n}; add seeds or prompts.")
-    else:
+    elif real is not None:
         width, least = real.shape[1], min(n, len(real))
         if least <= width:
             told.append(
@@ -178,7 +192,7 @@ def _remarks(plan: TextToImage, judges: Judges, real: Tensor | None, n: int) -> 
                 f"covariance from {least} pictures has rank {least - 1} at most, so FID is mostly bias here; compare "
                 "it with DDIM's own row only, and trust KID, which has none."
             )
-    if judges.clip is None:
+    if judges.clip is None and judges.scenes is None:
         told.append(
             "CLIP similarity is missing: no CLIP model was given; call again with the same --out and --clip FOLDER, a "
             "local CLIPModel of transformers with its tokenizer (pictures that are done are kept)."
