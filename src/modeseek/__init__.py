@@ -18,7 +18,6 @@ from modeseek.methods.sds import SDS
 from modeseek.modes import Modes, find_modes
 from modeseek.prediction import Prediction
 from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scene
-from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.mixture import GaussianMixture
 from modeseek.priors.network import Network
@@ -48,7 +47,6 @@ __all__ = [
     "Annealed",
     "Auto",
     "BasePrior",
-    "Bundled",
     "Certificate",
     "Conditions",
     "Config",

@@ -41,6 +41,8 @@ class TrainCommand:
     """Of weights and draws; 0 by default. A training that was begun keeps its own."""
     batch: int | None = None
     """Pictures a step of the denoiser in this sitting; 32 by default, which suits a CPU. The judge's: 64."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """A judge whose weights to begin with, instead of random ones; for a judge only."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Trains, and says where the model is."""
@@ -48,12 +50,15 @@ class TrainCommand:
 
     def _judge(self) -> None:
         from modeseek.cli.show import follow
+        from modeseek.evaluation.judge import Judge
         from modeseek.runs.scenes.judging import Lesson, train_judge
         from modeseek.runs.scenes.recipe import seconds_of
 
         lesson = Lesson() if self.batch is None else Lesson(batch=self.batch)
         budget = seconds_of(self.budget or "15m")
-        judge = follow(train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson))
+        start = None if self.start is None else Judge.load(self.start)
+        job = train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson, start=start)
+        judge = follow(job)
         told = ", ".join(f"{name} {share:.1%}" for name, share in judge.accuracy.items())
         print(f"On held-out renders: {told}\nJudge: {self.out}")
 
@@ -62,6 +67,8 @@ class TrainCommand:
         from modeseek.runs.scenes.recipe import seconds_of
         from modeseek.runs.scenes.train import train
 
+        if self.start is not None:
+            raise ValueError("--start is for a judge: training scenes goes on in its own --out; leave --start out")
         budget = seconds_of(self.budget or "2h")
         job = train(self.out, budget=budget, device=self.device, seed=self.seed, batch=self.batch)
         print(f"Training: {self.out}")

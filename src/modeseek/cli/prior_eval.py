@@ -20,11 +20,11 @@ class EvalCommand:
     Examples:
       modeseek prior eval runs/scenes
 
-      modeseek prior eval bundled --captions 100
+      modeseek prior eval runs/scenes/pipeline --captions 100
     """
 
     prior: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FOLDER")]]
-    """A Stable Diffusion pipeline, a training of modeseek prior train scenes, or bundled."""
+    """A Stable Diffusion pipeline, or a training of modeseek prior train scenes."""
     judge: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """A judge that modeseek prior train judge made; the packaged one by default."""
     captions: int = 300

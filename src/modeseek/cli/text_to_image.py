@@ -16,15 +16,16 @@ from modeseek.evaluation.clip import Clip
 from modeseek.evaluation.features import Features
 from modeseek.evaluation.judge import Judge
 from modeseek.problems.scenes import parse
-from modeseek.runs.config.prior import BUNDLED, FromPipeline, usual_scale
+from modeseek.runs.config.prior import FromPipeline
 from modeseek.runs.paper.experiment import run_text_to_image
 from modeseek.runs.paper.folder import open_folder, way_on
 from modeseek.runs.paper.measure import Judges
 from modeseek.runs.paper.plan import TextToImage
 from modeseek.runs.paper.players import DEFAULT, PLAYERS
 from modeseek.runs.paper.truth import are_captions
-from modeseek.runs.scenes.examine import held_out_captions
 from modeseek.runs.stop import Stopped
+
+_SCALE = 7.5
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,6 @@ class TextToImageCommand:
     same command with the same --out goes on, and --features, --clip and --methods may differ then.
 
     Examples:
-      modeseek paper text-to-image --out runs/paper
-
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --out runs/paper
 
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --features models/dinov2-base
@@ -49,14 +48,10 @@ class TextToImageCommand:
       --budget 3200 --scale sds=101 msd=7.5
     """
 
-    prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """One prompt a line; empty lines and those that begin with # are skipped. By default, under the bundled prior,
-    captions of combinations that it was never taught."""
-    captions: int = 8
-    """How many such captions."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
-    with modeseek."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
+    prompts: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """One prompt a line; empty lines and those that begin with # are skipped."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = DEFAULT
     """Who plays: ddim sds sdi msd msd-jitter msd-product msd-kernel."""
     seeds: int = 3
@@ -66,8 +61,7 @@ class TextToImageCommand:
     budget: int | None = None
     """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; by default 3 under the
-    bundled prior, else 7.5."""
+    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; 7.5 by default."""
     lr: float = 0.01
     """Learning rate of Adam."""
     generator: Literal["field", "pixels", "latent"] = "field"
@@ -82,8 +76,8 @@ class TextToImageCommand:
     clip: Path | None = None
     """A local CLIPModel of transformers with its tokenizer, for the CLIP similarity."""
     judge: Path | None = None
-    """Where all prompts are captions of rendered scenes: a folder that modeseek prior train judge wrote, to tell which
-    attributes are right. By default, under the bundled prior, the one that comes with modeseek."""
+    """Where the prompts are captions of rendered scenes: a folder that modeseek prior train judge wrote, to tell which
+    attributes are right; by default the judge that comes with modeseek. It is left out for any other prompts."""
     batch: int = 10
     """Pictures made together: more are faster and take more memory."""
     size: tuple[int, int] | None = None
@@ -128,7 +122,7 @@ class TextToImageCommand:
             ValueError: something in them cannot be.
             OSError: the prompts cannot be read.
         """
-        prompts = self._prompts()
+        prompts = read_prompts(self.prompts)
         players = look_up_all("method", self.methods or DEFAULT, PLAYERS)
         return TextToImage(
             FromPipeline(self.prior, self.size),
@@ -147,23 +141,16 @@ class TextToImageCommand:
             self.device,
         )
 
-    def _prompts(self) -> tuple[str, ...]:
-        if self.prompts is not None:
-            return read_prompts(self.prompts)
-        if self.prior != BUNDLED:
-            raise ValueError("the experiment needs prompts: got none; write one a line, and name the file by --prompts")
-        return held_out_captions(self.captions, self.seed)
-
     def _judge(self, prompts: tuple[str, ...]) -> Judge | None:
         if self.judge is not None:
             for prompt in prompts:
                 parse(prompt)  # ValueError, with the grammar
             return Judge.load(self.judge)
-        return Judge.packaged() if self.prior == BUNDLED and are_captions(prompts) else None
+        return Judge.packaged() if are_captions(prompts) else None
 
     def _scales(self) -> dict[str, float]:
         """Of every method there is: the reference is DDIM's even where it does not play."""
-        scales = dict.fromkeys(PLAYERS, usual_scale(self.prior))
+        scales = dict.fromkeys(PLAYERS, _SCALE)
         for told in sorted(self.scale, key=lambda text: "=" in text):  # what is for all comes first
             name, _, number = told.rpartition("=")
             try:

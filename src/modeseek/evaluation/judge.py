@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,36 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.evaluation.answers import Answers, vocabulary
+from modeseek.evaluation.judge_shape import Shape, shape_of
 from modeseek.packaged import packaged
 
 _FORMAT = "modeseek-judge-1"
 _WEIGHTS, _TOLD = "judge.safetensors", "judge.json"
 SIDE = 64  # pixels that it sees; other pictures are resized
 _PLACES = 4  # a side, where it looks at the whole
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How large the network is.
-
-    Attributes:
-        channels: at a half, a quarter and an eighth of the picture's side.
-        blocks: residual blocks there.
-        slot: features of each of the two objects.
-        scene: features of the whole.
-        hidden: width of the layer between features and answers.
-    """
-
-    channels: tuple[int, int, int] = (24, 48, 96)
-    blocks: tuple[int, int, int] = (0, 2, 2)
-    slot: int = 56
-    scene: int = 16
-    hidden: int = 96
-
-    @property
-    def features(self) -> int:
-        """Numbers that `Judge.features` gives of a picture: both objects' and the whole's."""
-        return 2 * self.slot + self.scene
 
 
 class _Block(nn.Module):
@@ -115,6 +92,19 @@ class Judge(nn.Module):
         told = self.tell(features).float()
         return Answers(thing, colour, told[:, :-1], azimuth.sum(1), 45 * told[:, -1])
 
+    @torch.no_grad()
+    def balance(self, images: Float[Tensor, "n 3 h w"]) -> None:
+        """Gives features a mean square of 1 over those pictures, so that distances are of order 1; no answer changes.
+
+        Rectified features scale with the weights that make them, and the next layer undoes it.
+        """
+        size = torch.cat([self.features(part).square().mean(-1) for part in images.split(256)]).mean().sqrt()
+        for layer in (self.slot, self.scene):
+            layer.weight.div_(size)
+            layer.bias.div_(size)
+        for answers in (self.name, self.tell):
+            next(answers.parameters()).mul_(size)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a folder with `judge.safetensors`, in half precision, and `judge.json`; never half of it.
 
@@ -157,8 +147,8 @@ class Judge(nn.Module):
             size = told["shape"]
             sides = (tuple(size["channels"]), tuple(size["blocks"]))
             shape = Shape(*sides, *(int(size[name]) for name in ("slot", "scene", "hidden")))
-            if shape != _shape_of(weights):  # compared before anything of that size is made
-                raise ValueError(f"its weights are of {_shape_of(weights)}, not of {shape}")
+            if shape != shape_of(weights):  # compared before anything of that size is made
+                raise ValueError(f"its weights are of {shape_of(weights)}, not of {shape}")
             judge = cls(shape, {str(name): float(value) for name, value in told["accuracy"].items()})
             judge.load_state_dict(weights)
             if not all(value.isfinite().all() for value in judge.state_dict().values()):
@@ -186,20 +176,3 @@ def _two(into: int, hidden: int, out: int) -> nn.Sequential:
 
 def _half(value: Tensor) -> Tensor:
     return value.half().contiguous() if value.is_floating_point() else value
-
-
-def _shape_of(weights: Mapping[str, Tensor]) -> Shape:
-    """Read off the weights themselves."""
-    firsts = [i for i in _numbers(weights, "weight") if weights[f"eye.{i}.weight"].ndim == 4]
-    blocks = _numbers(weights, "into.weight")
-    ends = [*firsts[1:], 10**6]
-    between = [sum(first < block < end for block in blocks) for first, end in zip(firsts, ends, strict=True)]
-    channels = tuple(len(weights[f"eye.{i}.weight"]) for i in firsts)
-    widths = (len(weights[f"{name}.weight"]) for name in ("slot", "scene", "name.0"))
-    return Shape(channels, tuple(between), *widths)  # pyright: ignore[reportArgumentType]
-
-
-def _numbers(weights: Mapping[str, Tensor], end: str) -> list[int]:
-    """Which layers of the eye have a tensor of that name."""
-    found = (name.split(".", 2) for name in weights if name.startswith("eye."))
-    return sorted(int(number) for _, number, rest in found if rest == end)

@@ -160,14 +160,14 @@ def matched(verdicts: Verdicts, row: int, said: Said) -> tuple[list[tuple[int, i
     azimuth = int(verdicts.azimuth[row])
 
     def agreeing(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        return sum(_named(said, azimuth, pairs)), sum(_painted(said, pairs))
+        return sum(named(said, azimuth, pairs)), sum(_painted(said, pairs))
 
     if len(said.objects) == 1:
         return [max(found, key=lambda one: agreeing([one]))], False
     return (found[::-1], True) if agreeing(found[::-1]) > agreeing(found) else (found, False)
 
 
-def _named(said: Said, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bool]:
+def named(said: Said, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bool]:
     """Of each of the caption's objects, whether that thing was seen, or what looks the same from there."""
     names = [_NAMES[thing] for thing, _ in found]
     return [
@@ -184,14 +184,14 @@ def _painted(said: Said, found: Sequence[tuple[int, int]]) -> list[bool]:
 
 def _row(verdicts: Verdicts, i: int, said: Said) -> tuple[bool, bool, bool, bool]:
     azimuth, (found, turned) = int(verdicts.azimuth[i]), matched(verdicts, i, said)
-    named = _named(said, azimuth, found)
+    right = named(said, azimuth, found)
     alone = len(found) == 2 or _NAMES[int(verdicts.thing[i, 1])] is None
     relation = view = True
     if said.relation is not None:
         asked = RELATIONS.index(said.relation)
         relation = int(verdicts.relation[i]) == asked and (asked == BESIDE or not turned)
     if said.view is not None and tells_view(said):
-        seen = [_NAMES[thing] if right else None for (thing, _), right in zip(found, named, strict=True)]
+        seen = [_NAMES[thing] if good else None for (thing, _), good in zip(found, right, strict=True)]
         pairs = [(one.thing, thing or one.thing) for one, thing in zip(said.objects, seen, strict=True)]
         view = seen_so(azimuth, verdicts.elevation[i].item(), said.view, pairs)
-    return all(named) and alone, all(_painted(said, found)), relation, view
+    return all(right) and alone, all(_painted(said, found)), relation, view

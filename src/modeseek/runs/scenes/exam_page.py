@@ -29,7 +29,7 @@ def findings(exam: Exam, done: Examined) -> list[str]:
     ]
     if "kid" in rows["pipeline"].values:
         lines.append(
-            f"KID to renders {done.table.text(rows['pipeline'], columns['kid'])}; between two sets of renders "
+            f"KID to renders {done.table.text(rows['pipeline'], columns['kid'])}; of renders to other renders "
             f"{done.table.text(rows['renders'], columns['kid'])}."
         )
     return lines

@@ -15,7 +15,7 @@ from torch import Tensor
 from modeseek.evaluation.distance import kid
 from modeseek.evaluation.interval import Estimate
 from modeseek.evaluation.judge import Judge
-from modeseek.evaluation.verdict import Scores, Verdicts, accuracy, compare, look, matched
+from modeseek.evaluation.verdict import Scores, Verdicts, accuracy, compare, look, matched, named
 from modeseek.priors.pipeline.stock import stock_samples
 from modeseek.problems.scenes import Said, Scenes, parse
 from modeseek.problems.scenes.things import THINGS
@@ -33,8 +33,9 @@ COLUMNS = (
     Column("view", "View", "Share seen from where the caption says, of captions whose view can be told from a picture: "
            "the azimuth within a step of 15 degrees, the height within 7.5 degrees of the word's range."),
     Column("all", "All", "Share with everything right that the caption says, sizes aside."),
-    Column("kid", "KID", "Unbiased squared MMD of the judge's features to held-out renders of the same captions, by a "
-           "cubic kernel.", ".3g"),
+    Column("kid", "KID", "Unbiased squared MMD of the judge's features to as many renders of other held-out captions, "
+           "by a cubic kernel. Of the same captions it would be biased downwards: the sets would not be independent.",
+           ".3f"),
     Column("n", "Pictures", "Captions, one picture each.", ".0f"),
 )  # fmt: skip
 
@@ -84,15 +85,20 @@ class Examined:
     confused: dict[str, list[tuple[str, str, int]]]
 
 
-def held_out_captions(n: int, seed: int) -> tuple[str, ...]:
+def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
     """n captions of held-out combinations, each with a view: by turns one object alone, and two in each relation.
+
+    Args:
+        n: how many.
+        seed: of the draws.
+        part: another one draws others.
 
     Raises:
         ValueError: fewer than one.
     """
     if n < 1:
         raise ValueError(f"an examination has at least 1 caption: got {n}; raise --captions")
-    rng = Streams(seed, use="exam captions").generator(0, torch.device("cpu"))
+    rng = Streams(seed, step=part, use="exam captions").generator(0, torch.device("cpu"))
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     each = -(-n // len(KINDS))
     while min(map(len, by_kind.values())) < each:
@@ -104,7 +110,7 @@ def held_out_captions(n: int, seed: int) -> tuple[str, ...]:
 
 
 def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
-    """Draws, renders the same captions twice, judges and compares.
+    """Draws, renders the same captions and others, judges and compares.
 
     Raises:
         ValueError: the pipeline cannot be loaded, or a caption is outside the grammar.
@@ -112,9 +118,9 @@ def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
     captions, n = exam.captions, len(exam.captions)
     said, groups = [parse(caption) for caption in captions], _groups(captions)
     renders = []
-    for k in range(2):
+    for k, words in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
         rng = Streams(exam.seed, step=k, use="exam renders").generator(0, torch.device("cpu"))
-        renders.append(Scenes().render(Scenes().stage(captions, rng)).image)
+        renders.append(Scenes().render(Scenes().stage(words, rng)).image)
         yield Progress("rendering", k + 1, 2)
     drawn: list[Tensor] = []
     for part in stock_samples(
@@ -133,13 +139,13 @@ def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
     found, true = look(judge, images), look(judge, renders[0])
     scores, own = compare(found, said), compare(true, said)
     with torch.no_grad():
-        features = [
+        drawings, same, others = (
             torch.cat([judge.features(part.to(exam.device)).cpu() for part in some.split(256)])
             for some in (images, *renders)
-        ]
+        )
     apart: tuple[Estimate | None, Estimate | None] = (None, None)
     if n > 1:
-        apart = (kid(features[1], features[0], exam.seed), kid(features[1], features[2], exam.seed))
+        apart = (kid(others, drawings, exam.seed), kid(others, same, exam.seed))
     rows = [Row("pipeline", _values(scores, groups, exam.seed, apart[0]))]
     for kind in KINDS:
         chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in said])
@@ -147,9 +153,9 @@ def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
             part = Scores(*(getattr(scores, name)[chosen] for name in Scores.__dataclass_fields__))
             rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
     rows.append(Row("renders", _values(own, groups, exam.seed, apart[1]), reference=True))
-    others = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
-    lucky = compare(true, [said[i] for i in others])
-    rows.append(Row("by luck", _values(lucky, groups[others], exam.seed, None), reference=True))
+    mixed = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
+    lucky = compare(true, [said[i] for i in mixed])
+    rows.append(Row("by luck", _values(lucky, groups[mixed], exam.seed, None), reference=True))
     yield Progress("judging", n, n)
     table = Measured(COLUMNS, tuple(rows))
     return Examined(images, scores, found, table, mistakes(found, said), mistakes(true, said))
@@ -161,8 +167,9 @@ def mistakes(verdicts: Verdicts, said: Sequence[Said], most: int = 12) -> dict[s
     counts: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("thing", "colour", "relation")}
     for i, one in enumerate(said):
         found, turned = matched(verdicts, i, one)
-        for wanted, (thing, colour) in zip(one.objects, found, strict=True):
-            counts["thing"][wanted.thing, things[thing]] += 1
+        right = named(one, int(verdicts.azimuth[i]), found)
+        for wanted, (thing, colour), good in zip(one.objects, found, right, strict=True):
+            counts["thing"][wanted.thing, wanted.thing if good else things[thing]] += 1
             counts["colour"][wanted.colour, colours[colour]] += 1
         if len(one.objects) == 1:
             counts["thing"]["nothing", things[int(verdicts.thing[i, 1])]] += 1

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from modeseek.evaluation.judge import Judge, Shape
+from modeseek.evaluation.judge import Judge
+from modeseek.evaluation.judge_shape import Shape
 from modeseek.evaluation.verdict import accuracy, score
 from modeseek.problems.scenes import Scenes
 from modeseek.runs.progress import Progress
@@ -54,7 +55,13 @@ class Lesson:
 
 
 def train_judge(
-    out: Path, *, budget: float, device: str = "cpu", seed: int = 0, lesson: Lesson | None = None
+    out: Path,
+    *,
+    budget: float,
+    device: str = "cpu",
+    seed: int = 0,
+    lesson: Lesson | None = None,
+    start: Judge | None = None,
 ) -> Generator[Progress, None, Judge]:
     """Trains a judge on fresh renders, measures it on others, of held-out combinations, and saves it there.
 
@@ -68,6 +75,7 @@ def train_judge(
         device: of the network; scenes are rendered on the CPU.
         seed: of weights, scenes and disturbances.
         lesson: in place of the usual one.
+        start: a judge to begin with, instead of random weights; its shape is kept.
 
     Raises:
         FileExistsError: the folder exists and is not empty.
@@ -78,7 +86,10 @@ def train_judge(
     told = lesson or Lesson()
     world, clock = Scenes(), Clock()
     pace = Pace(0.0, budget, told.steps)
-    judge = Judge(told.shape, seed=seed).to(device).train()
+    judge = Judge(told.shape if start is None else start.shape, seed=seed)
+    if start is not None:
+        judge.load_state_dict(start.state_dict())
+    judge = judge.to(device).train()
     scenes, luck = torch.Generator().manual_seed(2 * seed), torch.Generator().manual_seed(2 * seed + 1)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=0.0, weight_decay=told.decay)
     pool = Pool(lambda n: _examples(world, n, scenes), told.pool)
@@ -111,6 +122,7 @@ def train_judge(
             losses.clear()
     judge = judge.to("cpu").eval()
     shots = world.batch(told.tested, torch.Generator().manual_seed(seed), held_out=True)
+    judge.balance(shots.image)
     numbers = accuracy(score(judge, shots.image, shots.captions))
     judge.accuracy = {name: estimate.value for name, estimate in numbers.items()}
     judge.save(out)

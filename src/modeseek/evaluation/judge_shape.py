@@ -1,0 +1,53 @@
+"""How large the judge of scenes is, told or read off its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large the network is.
+
+    Attributes:
+        channels: at a half, a quarter and an eighth of the picture's side.
+        blocks: residual blocks there.
+        slot: features of each of the two objects.
+        scene: features of the whole.
+        hidden: width of the layer between features and answers.
+    """
+
+    channels: tuple[int, int, int] = (24, 48, 96)
+    blocks: tuple[int, int, int] = (0, 2, 2)
+    slot: int = 56
+    scene: int = 16
+    hidden: int = 96
+
+    @property
+    def features(self) -> int:
+        """Numbers that `Judge.features` gives of a picture: both objects' and the whole's."""
+        return 2 * self.slot + self.scene
+
+
+def shape_of(weights: Mapping[str, Tensor]) -> Shape:
+    """The shape of the network that has these weights.
+
+    Raises:
+        KeyError: they are not those of a judge.
+    """
+    firsts = [i for i in _numbers(weights, "weight") if weights[f"eye.{i}.weight"].ndim == 4]
+    blocks = _numbers(weights, "into.weight")
+    ends = [*firsts[1:], 10**6]
+    between = [sum(first < block < end for block in blocks) for first, end in zip(firsts, ends, strict=True)]
+    channels = tuple(len(weights[f"eye.{i}.weight"]) for i in firsts)
+    widths = (len(weights[f"{name}.weight"]) for name in ("slot", "scene", "name.0"))
+    return Shape(channels, tuple(between), *widths)  # pyright: ignore[reportArgumentType]
+
+
+def _numbers(weights: Mapping[str, Tensor], end: str) -> list[int]:
+    """Which layers of the eye have a tensor of that name."""
+    found = (name.split(".", 2) for name in weights if name.startswith("eye."))
+    return sorted(int(number) for _, number, rest in found if rest == end)
