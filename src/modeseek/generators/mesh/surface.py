@@ -98,10 +98,8 @@ class Surface(nn.Module):
     def forward(self, view: CameraView) -> Solid:
         """The picture; a plain `CameraView` is rendered like one of `look`."""
         told = view if isinstance(view, SurfaceView) else self.look(view.cameras, view.size)
-        vertices, faces, cameras = self.get_buffer("vertices"), self.get_buffer("faces"), view.cameras
-        cameras = Cameras(
-            *(p.to(vertices) for p in (cameras.azimuth, cameras.elevation, cameras.distance, cameras.fov))
-        )
+        vertices, faces = self.get_buffer("vertices"), self.get_buffer("faces")
+        cameras = view.cameras.to(vertices)
         fine = view.size * self.samples
         found = rasterise(vertices, faces, cameras, fine, cull=self._closed)
         columns = [interpolate(found, faces, self.logits.sigmoid()), torch.ones_like(found.depth)[:, None]]
