@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mutation_methods import METHOD_FAULTS
 from mutation_solids import SOLID_FAULTS
+from mutation_team import TEAM_FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
@@ -265,14 +266,14 @@ FAULTS = [
     Fault(
         "sum over items",
         "distill.py",
-        "[direction.grad / len(view.items),",
+        "[direction.grad / items,",
         "[direction.grad,",
         "distill",
     ),
     Fault(
         "mean within an item",
         "distill.py",
-        "[direction.grad / len(view.items),",
+        "[direction.grad / items,",
         "[direction.grad / len(z),",
         "distill",
     ),
@@ -323,16 +324,16 @@ FAULTS = [
         "place = target",
         "run_folder toy",
     ),
-    Fault("bandwidth state forgotten", "runs/optimise.py", '"method": self.method', '"method": None', "optimise"),
+    Fault("bandwidth state forgotten", "runs/place.py", '"method": method', '"method": None', "optimise"),
     Fault("a resumed run starts over", "runs/optimise.py", "start=min(place.step, steps)", "start=0", "optimise"),
-    Fault("metrics are not cut", "runs/optimise.py", "recorder.cut(place.step)", "recorder.cut(10**9)", "optimise"),
-    Fault("calls start anew", "runs/optimise.py", 'job.counting.calls = held["calls"]', "pass", "optimise"),
+    Fault("metrics are not cut", "runs/place.py", "recorder.cut(place.step)", "recorder.cut(10**9)", "optimise"),
+    Fault("calls start anew", "runs/place.py", ', held["calls"])', ", 0)", "optimise"),
     Fault("a rollback keeps the rate", "runs/optimise.py", "/ 2**place.attempt", "", "optimise"),
-    Fault("a rollback draws the same", "runs/optimise.py", "place.attempt += 1", "place.attempt += 0", "optimise"),
-    Fault("what looks wrong is kept", "runs/optimise.py", "if place.watch.streak:", "if False:", "optimise"),
+    Fault("a rollback draws the same", "runs/place.py", "place.attempt += 1", "place.attempt += 0", "optimise"),
+    Fault("what looks wrong is kept", "runs/optimise.py", "(due and not place.watch.streak)", "due", "optimise"),
     Fault(
         "parameters that overflowed are kept",
-        "runs/optimise.py",
+        "runs/place.py",
         "if not parameter.isfinite().all():",
         "if False:",
         "optimise",
@@ -422,7 +423,7 @@ FAULTS = [
     Fault("weights are counted in bytes of float32", "priors/pipeline/needs.py", "wide.itemsize", "4", "needs"),
     Fault("minus zero and infinity", "runs/store/packing.py", 'return float(plain["float"])', "return 0.0", "packing"),
 ]
-FAULTS += [Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS)]
+FAULTS += [Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS)]
 
 
 @dataclass(frozen=True)

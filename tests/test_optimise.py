@@ -317,13 +317,13 @@ def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
 
 
 def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modeseek.runs import optimise as module
+    from modeseek.runs import optimise, place
 
     ticks = iter(float(i) for i in range(10**6))  # a second passes at every look at the clock
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(optimise.time, "perf_counter", lambda: next(ticks))
     saved: list[int] = []
-    real = module.save
-    monkeypatch.setattr(module, "save", lambda folder, step, *rest: saved.append(step) or real(folder, step, *rest))
+    real = place.save
+    monkeypatch.setattr(place, "save", lambda folder, step, *rest: saved.append(step) or real(folder, step, *rest))
     ms.run(replace(config("sds"), steps=400, saving=runs.Saving(seconds=30.0), previews=0), tmp_path / "run")
     gaps = [b - a for a, b in zip(saved, saved[1:], strict=False)]
     assert saved[-1] == 400 and len(saved) >= 3
@@ -404,14 +404,14 @@ def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
 
     from modeseek.runs import optimise as module
 
-    real = module._due
+    real = module._pace
 
-    def due(*given: Any) -> bool:  # the last look before the decision
-        if given[1].step == 7:
+    def pace(job: Any, place: Any, steps: int) -> None:  # the wish was read before
+        if place.step == 7:
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(*given)
+        real(job, place, steps)
 
-    monkeypatch.setattr(module, "_due", due)
+    monkeypatch.setattr(module, "_pace", pace)
     run, job = begin(replace(config("sds"), saving=runs.Saving()), ["test"], tmp_path / "run")
     with pytest.raises(runs.Stopped, match="SIGTERM after step 8 of 23"):
         finish(run, job, 23)

@@ -74,6 +74,7 @@ from modeseek.runs.start import resume, run
 from modeseek.runs.store.run import Run
 from modeseek.sample import ddim, ddpm, dpmpp_2m, heun, invert
 from modeseek.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
+from modeseek.team import Team
 from modeseek.times import Annealed, DreamTime, Uniform
 from modeseek.view import Rendering, View
 from modeseek.views.cameras import CameraConditions
@@ -206,6 +207,7 @@ __all__ = [
     "Schedule",
     "Step",
     "Streams",
+    "Team",
     "Uniform",
     "View",
     "ViewConditions",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,8 +14,9 @@ from torch import Tensor
 
 from modeseek.codec import Codec, Identity
 from modeseek.generators import Generator, Growing, render
-from modeseek.prior import Conditions, Direction, Method, Prior, Scene
+from modeseek.prior import Blocked, Conditions, Direction, Method, Prior, Scene, take
 from modeseek.rng import Rng, Streams
+from modeseek.team import Team, parameters_of
 from modeseek.view import Rendering, View
 
 Regularizer = Callable[[Rendering, float], Tensor]
@@ -54,6 +57,7 @@ def distill(
     regularizers: Sequence[Regularizer] = (),
     rng: Rng,
     state: Any = None,
+    team: Team | None = None,
 ) -> Iterator[Step]:
     """Optimises a generator towards the modes of a prior.
 
@@ -74,48 +78,63 @@ def distill(
         regularizers: functions of (rendering, progress), added to the loss.
         rng: all randomness.
         state: the method's, when resuming.
+        team: the processes that share the items of each step, `Team.current()` where there are several; each calls
+            `distill` with the same arguments and makes the same moves. None: this one alone.
 
     Yields:
-        A `Step` per step; costs what the method's step costs.
+        A `Step` per step; costs what the method's step costs. Of a team each process gets the same, of all items, but
+        for `state`, which is of its own, and the direction's `eps` and `prediction`, which stay behind.
 
     Raises:
-        ValueError: bad steps, start or batch.
+        ValueError: bad steps, start or batch; items that the team cannot share.
         FloatingPointError: a direction that is not finite, naming step, level and row.
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
+    team = Team() if team is None else team
+    if team.size > 1 and not isinstance(rng, Streams):
+        raise ValueError("several processes draw each item's numbers from its own stream: got a Generator; use Streams")
     codec = Identity() if codec is None else codec
-    names = _names(regularizers)
-    for index in range(start, steps):
-        progress = index / max(1, steps - 1)
-        if isinstance(generator, Growing):
-            generator.advance(progress)
-        view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
-        draw = rng.at(index, view.items) if isinstance(rng, Streams) else rng
-        rendering = render(generator, view)
-        image = rendering.image
-        z = codec.encode(image)
-        if state is None:
-            state = method.init(z.detach(), prior)
-        told = conditions(view) if callable(conditions) else conditions
-        scene = Scene(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
-        direction, state = method.step(
-            z.detach(), prior, state, conditions=told, progress=progress, rng=draw, scene=scene
-        )
-        check_finite(direction, index)
-        penalties = {name: r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
-        roots: list[Tensor] = [z, *penalties.values()]
-        grads: list[Tensor | None] = [direction.grad / len(view.items), *(None for _ in penalties)]
-        if direction.grad_image is not None:
-            roots.append(image)
-            grads.append(direction.grad_image / len(view.items))
-        before = z.detach().clone()
-        seen = before if image is z else image.detach().clone()
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(roots, grads)
-        optimizer.step()
-        losses = {name: value.item() for name, value in penalties.items()}
-        yield Step(index, before, seen, direction, losses, state)
+    names, moved = _names(regularizers), parameters_of(optimizer)
+    mine = team.share(batch, together(method, conditions))
+    share = (mine.stop - mine.start) / batch
+    team.same(moved)
+    with ExitStack() as stack:
+        for index in range(start, steps):
+            progress = index / max(1, steps - 1)
+            if isinstance(generator, Growing):
+                generator.advance(progress)
+            view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
+            items = len(view.items)
+            view = view if team.size == 1 else view.part(mine)
+            draw = rng.at(index, view.items) if isinstance(rng, Streams) else rng
+            rendering = render(generator, view)
+            image = rendering.image
+            z = codec.encode(image)
+            if state is None:
+                state = method.init(z.detach(), prior)
+            if index == start:
+                stack.enter_context(team.teaching(state, share))
+            told = conditions(view) if callable(conditions) else _those(conditions, mine, team)
+            scene = Scene(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
+            direction, state = method.step(
+                z.detach(), prior, state, conditions=told, progress=progress, rng=draw, scene=scene
+            )
+            penalties = {name: share * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
+            roots: list[Tensor] = [z, *penalties.values()]
+            grads: list[Tensor | None] = [direction.grad / items, *(None for _ in penalties)]
+            if direction.grad_image is not None:
+                roots.append(image)
+                grads.append(direction.grad_image / items)
+            before = z.detach().clone()
+            seen = before if image is z else image.detach().clone()
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(roots, grads)
+            losses = {name: value.item() for name, value in penalties.items()}
+            step = _of_all(team, Step(index, before, seen, direction, losses, state), moved, mine, items)
+            check_finite(step.direction, index)
+            optimizer.step()
+            yield step
 
 
 def surrogate(
@@ -133,6 +152,12 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
+def together(*parts: object) -> int | None:
+    """How many consecutive items must be in one process for a method and its conditions; None: all."""
+    blocks = [part.block for part in parts if isinstance(part, Blocked)]
+    return None if None in blocks else math.lcm(*(block or 1 for block in blocks))
+
+
 def check_finite(direction: Direction, index: int) -> None:
     """FloatingPointError where a direction is not finite, naming step, level and row."""
     if direction.grad.sum().isfinite():
@@ -145,6 +170,31 @@ def check_finite(direction: Direction, index: int) -> None:
             f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
             "lower the learning rate or check the prior's precision"
         )
+
+
+def _those(conditions: Conditions | None, rows: slice, team: Team) -> Conditions | None:
+    """Fixed conditions of this process's items."""
+    if conditions is None or team.size == 1:
+        return conditions
+    return take(conditions, torch.arange(rows.start, rows.stop))
+
+
+def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int) -> Step:
+    """Adds up the gradients of all processes, and puts together what each of them saw in its step."""
+    if team.size == 1:
+        return own
+    told = own.direction
+    rows = {"z": own.z, "image": own.image, "grad": told.grad, "grad_image": told.grad_image, "t": told.t}
+    held = {name: value for name, value in rows.items() if value is not None}
+    held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
+    losses = torch.tensor(list(own.losses.values()), dtype=torch.float64, device=own.z.device)
+    *summed, losses = team.sum_gradients(moved, [*(team.among(value, mine, n) for value in held.values()), losses])
+    all_ = dict(zip(held, summed, strict=True))
+    logs = {name: all_[f"log {name}"] for name in told.logs}
+    direction = Direction(all_["grad"], all_.get("grad_image"), all_.get("t"), logs=logs)
+    return Step(
+        own.index, all_["z"], all_["image"], direction, dict(zip(own.losses, losses.tolist(), strict=True)), own.state
+    )
 
 
 def _names(regularizers: Sequence[Regularizer]) -> list[str]:

@@ -193,6 +193,16 @@ class Direction:
 
 
 @runtime_checkable
+class Blocked(Protocol):
+    """What compares rows with each other: a method, or conditions. Several processes then keep them together."""
+
+    @property
+    def block(self) -> int | None:
+        """How many consecutive rows belong together; None: all of a batch."""
+        ...
+
+
+@runtime_checkable
 class Method(Protocol):
     """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state."""
 

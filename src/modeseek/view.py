@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +17,10 @@ class View:
     """
 
     items: tuple[int, ...]
+
+    def part(self, rows: slice) -> View:
+        """Some of its items, rendered as they would be among the others."""
+        return replace(self, items=self.items[rows])
 
 
 @dataclass(frozen=True)

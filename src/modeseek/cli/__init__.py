@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import tyro
@@ -25,6 +26,7 @@ from modeseek.cli.run import RunCommand
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.shape import ShapeCommand
 from modeseek.cli.toy import ToyCommand
+from modeseek.runs.crew import joined
 from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
 
 _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and their relatives.
@@ -61,6 +63,7 @@ _VERBS = {
     "prior": PriorCommand,
     "doctor": DoctorCommand,
 }
+_SHARED = (RunCommand, ResumeCommand, ImageCommand, ShapeCommand)  # what several processes can work on
 Command = (
     Annotated[ToyCommand, tyro.conf.subcommand("toy", description=ToyCommand.__doc__)]
     | Annotated[RunCommand, tyro.conf.subcommand("run", description=RunCommand.__doc__)]
@@ -89,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(f"modeseek {__version__}")
         return
-    try:
+    with _mistakes():
         if args and not args[0].startswith("-"):
             look_up("command", args[0], _VERBS)
             if args[0] == "paper" and args[1:] and not args[1].startswith("-"):
@@ -101,7 +104,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             args=args or ["--help"],
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-        command.run(["modeseek", *args])
+        with joined() as crew, _mistakes(), crew.failing():
+            if crew.team.size > 1 and not isinstance(command, _SHARED):
+                raise ValueError(f"modeseek {args[0]} works in one process: got {crew.team.size}; start it by itself")
+            command.run(["modeseek", *args])
+
+
+@contextmanager
+def _mistakes() -> Generator[None]:
+    """One line and an exit code for what goes wrong; of several processes only the first one's line is seen."""
+    try:
+        yield
     except KeyboardInterrupt:
         _end("stopped", 130)
     except Stopped as stopped:

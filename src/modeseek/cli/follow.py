@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from modeseek.cli.show import follow
+from modeseek.runs.crew import Crew
 from modeseek.runs.progress import Progress
 from modeseek.runs.store.run import Run
 
@@ -13,6 +14,8 @@ def follow_run(run: Run, job: Generator[Progress, None, None]) -> None:
     """Shows the job until it ends, then what came out and where."""
     print(f"Run: {run.path}")
     follow(job)
+    if not Crew.current().first:
+        return
     status, metrics = run.status, run.metrics
     words = [f"{status.step} steps", f"{status.calls} prior calls", f"{status.seconds:.1f} s"]
     if metrics and isinstance(metrics[-1].get("relative_shift"), float):

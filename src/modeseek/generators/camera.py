@@ -14,7 +14,7 @@ Normals are in world axes, pointing out of the surface.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -126,3 +126,6 @@ class CameraView(View):
 
     cameras: Cameras
     size: int
+
+    def part(self, rows: slice) -> CameraView:
+        return replace(self, items=self.items[rows], cameras=self.cameras.only(rows))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.image import all_items
+from modeseek.generators.image import all_items, of_items
 from modeseek.rng import Rng, rand, randn
 from modeseek.view import View
 
@@ -82,36 +82,38 @@ class Field(nn.Module):
         return View(items=all_items(range(self.n), n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
-        return self.render(*self.size)
+        return self.render(*self.size, view)
 
-    def render(self, height: int, width: int) -> Float[Tensor, "n c h w"]:
-        """The pictures at any resolution: pixel centres of a height x width raster."""
+    def render(self, height: int, width: int, view: View | None = None) -> Float[Tensor, "n c h w"]:
+        """The pictures (of a view: those alone) at any resolution: pixel centres of a height x width raster."""
+        view = View(items=tuple(range(self.n))) if view is None else view
         like = self.weights[0]
         ys, xs = (
             (2 * torch.arange(side, dtype=like.dtype, device=like.device) + 1) / side - 1 for side in (height, width)
         )
         place = torch.stack(torch.meshgrid(ys, xs, indexing="ij"), -1).reshape(1, -1, 2)
-        h = self._encode(place)
+        h = self._encode(place, view)
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            h = torch.baddbmm(bias, h, weight)
+            h = torch.baddbmm(of_items(bias, view), h, of_items(weight, view))
             if layer < last and self.kind == "siren":
                 h = torch.sin((2 * math.pi * self.frequency if layer == 0 else 30.0) * h)
             elif layer < last:
                 h = nn.functional.relu(h)
-        return torch.sigmoid(h).transpose(1, 2).reshape(self.n, -1, height, width)
+        return torch.sigmoid(h).transpose(1, 2).reshape(len(view.items), -1, height, width)
 
-    def _encode(self, place: Tensor) -> Tensor:
+    def _encode(self, place: Tensor, view: View) -> Tensor:
         if self.kind == "siren":
-            return place.expand(self.n, -1, -1)
+            return place.expand(len(view.items), -1, -1)
         if self.kind == "fourier":
-            phase = math.pi * place @ self.get_buffer("waves").transpose(1, 2)
+            phase = math.pi * place @ of_items(self.get_buffer("waves"), view).transpose(1, 2)
             return torch.cat([phase.sin(), phase.cos()], -1)
-        return torch.cat([self._corners(place[0], level) for level in range(len(self.grids))], -1)
+        tables = of_items(self.tables, view)
+        return torch.cat([self._corners(place[0], level, tables[:, level]) for level in range(len(self.grids))], -1)
 
-    def _corners(self, place: Tensor, level: int) -> Tensor:
+    def _corners(self, place: Tensor, level: int, table: Tensor) -> Tensor:
         """Bilinear interpolation of one grid, whose corners are found by hashing where they outnumber the table."""
-        side, table = self.grids[level], self.tables[:, level]
+        side = self.grids[level]
         spot = (place + 1) / 2 * side
         low = spot.floor().clamp(0, side - 1)
         share = spot - low

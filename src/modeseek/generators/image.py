@@ -45,8 +45,9 @@ class Image(nn.Module):
         return View(items=all_items(self.pixels, n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
-        image = self.pixels
-        for grid in self.coarser:
+        image = of_items(self.pixels, view)
+        for rows in self.coarser:
+            grid = of_items(rows, view)
             image = image + nn.functional.interpolate(grid, image.shape[2:], mode="bilinear", align_corners=False)
         return image
 
@@ -69,7 +70,7 @@ class Latent(nn.Module):
         return View(items=all_items(self.z, n))
 
     def forward(self, view: View) -> Float[Tensor, "n *d"]:
-        return self.z
+        return of_items(self.z, view)
 
 
 def all_items(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
@@ -77,3 +78,8 @@ def all_items(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
     if n != len(rows):
         raise ValueError(f"{len(rows)} pictures are {len(rows)} items: got batch={n}; match them")
     return tuple(range(n))
+
+
+def of_items(rows: Float[Tensor, "n *d"], view: View) -> Float[Tensor, "m *d"]:
+    """A parameter's rows that belong to the view's items: itself where those are all, in order."""
+    return rows if view.items == tuple(range(len(rows))) else rows[list(view.items)]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Method, Prior, Scene
+from modeseek.prior import Blocked, Conditions, Direction, Method, Prior, Scene
 from modeseek.rng import Rng
 
 
@@ -90,6 +90,11 @@ class ControlVariate:
             raise ValueError(
                 f"ControlVariate needs bins >= 1, warm and memory >= 2: got {self.bins}, {self.warm}, {self.memory}"
             )
+
+    @property
+    def block(self) -> int | None:
+        """What the method asks for."""
+        return self.method.block if isinstance(self.method, Blocked) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
         """Nothing learned, beside the method's own state."""

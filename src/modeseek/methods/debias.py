@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.prior import Conditions, Direction, Method, Prior, Scene
+from modeseek.prior import Blocked, Conditions, Direction, Method, Prior, Scene
 from modeseek.ramp import Ramp, Varying, now
 from modeseek.rng import Rng
 
@@ -35,6 +35,11 @@ class Debiased:
     def __post_init__(self) -> None:
         for progress in (0.0, 1.0):
             self.bound(progress)
+
+    @property
+    def block(self) -> int | None:
+        """What the method asks for."""
+        return self.method.block if isinstance(self.method, Blocked) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         return self.method.init(z, prior)

@@ -61,6 +61,11 @@ class ExactAuxiliary:
 
     law: Law = gaussian
 
+    @property
+    def block(self) -> int | None:
+        """A law of all particles must see them all."""
+        return 1 if self.law is delta else None
+
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
 

@@ -74,6 +74,11 @@ class MVDream:
         if self.views < 1 or not 0 <= self.rescale <= 1:
             raise ValueError(f"MVDream needs views >= 1, rescale in [0, 1]: got {self.views}, {self.rescale}; fix them")
 
+    @property
+    def block(self) -> int | None:
+        """A group."""
+        return self.views
+
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         bare(prior, "MVDream")
 

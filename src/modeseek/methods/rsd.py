@@ -89,6 +89,11 @@ class RSD:
         if not 0 <= self.repulsion < math.inf:
             raise ValueError(f"RSD repulsion is at least 0: got {self.repulsion}; 0 is SDS")
 
+    @property
+    def block(self) -> int | None:
+        """All particles feel each other."""
+        return None if self.repulsion > 0 else 1
+
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
 

@@ -15,7 +15,7 @@ from modeseek.guidance import bare, guided
 from modeseek.methods.auxiliary import SmallNetwork
 from modeseek.methods.noising import noise
 from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.prior import Blocked, Conditions, Direction, Prior, Scene
 from modeseek.rng import Rng, Streams, rand
 from modeseek.times import Times, Uniform
 from modeseek.tree import expand, map_tensors
@@ -80,6 +80,11 @@ class VSD:
             raise ValueError(f"{name} needs updates >= 0 and warmup >= 0: got {self.updates} and {self.warmup}")
         if not 0 <= self.drop <= 1:
             raise ValueError(f"{name} drop is a share in [0, 1]: got {self.drop}; 0 hides nothing from phi")
+
+    @property
+    def block(self) -> int | None:
+        """What phi asks for."""
+        return self.auxiliary.block if isinstance(self.auxiliary, Blocked) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         bare(prior, type(self).__name__)

@@ -26,13 +26,13 @@ class Recorder:
         self._metrics: Lines | None = None
         self._log = Lines(run.path / "log.txt")
 
-    def step(self, step: Step, job: Job, seconds: float) -> None:
+    def step(self, step: Step, job: Job, seconds: float, calls: int) -> None:
         """Adds one line to `metrics.jsonl`: means over the rows."""
         direction = step.direction
         told: dict[str, Any] = {
             "step": step.index,
             "seconds": round(seconds, 4),
-            "calls": job.counting.calls,
+            "calls": calls,
             "direction_norm": direction.grad.flatten(1).norm(dim=1).mean().item(),
             "lr": job.optimizer.param_groups[0]["lr"],
             "memory_mb": round(peak_memory_mb(), 1),
@@ -85,6 +85,31 @@ class Recorder:
         for lines in (self._metrics, self._log):
             if lines is not None:
                 lines.close()
+
+
+class Silent(Recorder):
+    """Writes nothing: of several processes the first one does."""
+
+    def __init__(self) -> None:
+        self._metrics = None
+
+    def step(self, step: Step, job: Job, seconds: float, calls: int) -> None:
+        return
+
+    def cut(self, step: int) -> None:
+        return
+
+    def note(self, line: str) -> None:
+        return
+
+    def pictures(self, index: int, steps: int) -> bool:
+        return False
+
+    def picture(self, step: int, png: bytes) -> None:
+        return
+
+    def sync(self) -> None:
+        return
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from modeseek.distill import together
 from modeseek.runs.config.config import Config
+from modeseek.runs.crew import Crew
 from modeseek.runs.job import Job, build
 from modeseek.runs.optimise import optimise
 from modeseek.runs.progress import Progress
@@ -52,8 +54,16 @@ def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
 
 
 def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, Job]:
-    """Builds everything, then makes the folder: a configuration that cannot work leaves none."""
+    """Builds everything, then makes the folder: a configuration that cannot work leaves none.
+
+    Of several processes the first one makes it, once all have built.
+    """
+    crew = Crew.current()
     job = build(config)
+    crew.team.share(job.batch, together(job.method, job.conditions))  # or an error, before anything is written
+    crew.gather(None)
+    if not crew.first:
+        return Run(crew.tell(None)), job
     prior = {"title": config.prior.title, "sha256": job.loaded.sha256}
     begun = Run.create(
         {"verb": "run", **config.plain()},
@@ -63,6 +73,7 @@ def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | 
         status=Status("created", steps=config.steps),
         out=out,
     )
+    crew.tell(begun.path)
     return begun, job
 
 

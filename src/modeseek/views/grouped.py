@@ -51,6 +51,11 @@ class GroupedViews:
         if self.views < 1:
             raise ValueError(f"a group has at least one view: got views={self.views}; raise it")
 
+    @property
+    def block(self) -> int | None:
+        """A group."""
+        return self.views
+
     def __call__(self, view: View) -> Conditions:
         """The conditions of a view of whole groups.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,10 @@ class SurfaceView(CameraView):
 
     backdrop: Float[Tensor, "n 3"] | None = None
     normals: bool = False
+
+    def part(self, rows: slice) -> SurfaceView:
+        backdrop = None if self.backdrop is None else self.backdrop[rows]
+        return replace(self, items=self.items[rows], cameras=self.cameras.only(rows), backdrop=backdrop)
 
 
 class Surface(nn.Module):

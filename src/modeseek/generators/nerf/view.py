@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -23,3 +23,8 @@ class NeRFView(CameraView):
     jitter: Float[Tensor, "n s s"] | None = None
     backdrop: Float[Tensor, "n 3"] | None = None
     normals: bool = False
+
+    def part(self, rows: slice) -> NeRFView:
+        jitter, backdrop = (drawn if drawn is None else drawn[rows] for drawn in (self.jitter, self.backdrop))
+        cameras = self.cameras.only(rows)
+        return replace(self, items=self.items[rows], cameras=cameras, jitter=jitter, backdrop=backdrop)
