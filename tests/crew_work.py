@@ -18,7 +18,6 @@ from team_work import forked
 
 from modeseek.cli import main
 from modeseek.methods.cfd import CFD
-from modeseek.runs import optimise
 
 RUN = ["run", "--prior", "ring", "--generator", "latent", "--method", "cfd", "--steps", "24", "--set"]
 RUN += ["generator.latent.n=5", "previews=0", "saving.steps=9", "optimizer.adam.lr=0.05"]
@@ -77,7 +76,6 @@ def scenes(folder: Path) -> dict[str, Any]:
     def out(name: str) -> list[str]:
         return ["--out", str(folder / name)]
 
-    assert optimise is not None
     return {
         "whole": played(folder, "whole", 1, [*RUN, *out("whole")]),
         "two": played(folder, "two", 2, [*RUN, *out("two")]),

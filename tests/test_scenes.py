@@ -391,3 +391,21 @@ def test_the_world_refuses_what_it_cannot_draw() -> None:
         View(azimuth=20, height="above")
     assert Scenes(16).batch(3, seeded(0)).image.shape == (3, 3, 16, 16)
     assert torch.equal(wrap(torch.tensor([190.0, -190.0, 180.0])), torch.tensor([-170.0, 170.0, -180.0]))
+
+
+def test_variety_narrows_what_captions_do_not_tell_and_nothing_else() -> None:
+    full, calm, still = (Scenes(variety=v).draw(600, seeded(3)) for v in (1.0, 0.3, 0.0))
+    assert full.captions == calm.captions == still.captions and torch.equal(full.azimuth, calm.azimuth)
+    for name, middle in (("fov", 34.0), ("background", 0.84)):
+        wide, narrow, none = (getattr(scenes, name) - middle for scenes in (full, calm, still))
+        assert torch.allclose(none, torch.zeros_like(none), atol=1e-5)
+        assert 0.29 * wide.abs().max() < narrow.abs().max() < 0.32 * wide.abs().max()
+    spread = full.scale[:, 0].unique().numel()
+    assert spread > 500 and still.scale[:, 0].unique().numel() == 1 + len(SIZES)
+    apart = (full.relation > 0).nonzero()[:, 0]
+    for scenes, sides in ((full, {-1.0, 1.0}), (calm, {1.0})):
+        right = frame(scenes.azimuth, scenes.elevation, torch.ones_like(scenes.azimuth)).right
+        side = ((scenes.place[:, 0] - scenes.place[:, 1]) * right).sum(1)[apart].sign()
+        assert set(side.tolist()) == sides
+    with pytest.raises(ValueError, match="variety is a share"):
+        Scenes(variety=1.5)

@@ -119,27 +119,40 @@ def stage(
     elevation: Float[Tensor, "n"],
     view: Int[Tensor, "n"],
     rng: torch.Generator,
+    variety: float = 1.0,
 ) -> Layouts:
-    """Scenes of those things from those angles: places, sizes, lens, light and background are drawn."""
+    """Scenes of those things from those angles: places, sizes, lens, light and background are drawn.
+
+    Args:
+        chosen: the things.
+        azimuth: of the camera, degrees.
+        elevation: of the camera, degrees.
+        view: what captions say of it, as `Layouts` has it.
+        rng: on the CPU.
+        variety: how far everything that no caption tells strays from its middle, in [0, 1]. Up to one half the first of
+            two objects beside or behind one another always stands to the camera's right.
+    """
     n = len(azimuth)
+
+    def drawn(low: float, high: float) -> Float[Tensor, "n"]:
+        middle, reach = (low + high) / 2, variety * (high - low) / 2
+        return _uniform(n, middle - reach, middle + reach, rng)
+
     stretch = torch.tensor([1.0, *SIZES.values()])[chosen.size]
-    scale = stretch * (1 + 0.08 * (2 * torch.rand(n, 2, generator=rng) - 1))
+    scale = stretch * (1 + 0.08 * variety * (2 * torch.rand(n, 2, generator=rng) - 1))
     turn = torch.zeros(n, 2)
-    fov = _uniform(n, 24.0, 44.0, rng)
+    fov = drawn(24.0, 44.0)
     alone = chosen.relation < 0
-    fill = torch.where(alone, _uniform(n, 0.58, 0.7, rng) * stretch[:, 0].clamp(max=1.25), _uniform(n, 0.74, 0.86, rng))
-    swing = _uniform(n, -1.0, 1.0, rng)
+    fill = torch.where(alone, drawn(0.58, 0.7) * stretch[:, 0].clamp(max=1.25), drawn(0.74, 0.86))
+    swing = _uniform(n, 1.0 - 2.0 * variety, 1.0, rng)
     placed = place(chosen.thing, scale, turn, chosen.relation, azimuth, elevation, fov, fill, swing)
-    shift = 0.05 * (2 * torch.rand(n, 1, 3, generator=rng) - 1) * placed.distance[:, None, None]
+    shift = 0.05 * variety * (2 * torch.rand(n, 1, 3, generator=rng) - 1) * placed.distance[:, None, None]
     shift = shift * (fov / 2).deg2rad().tan()[:, None, None]
     pale = torch.rand(n, 2, 3, generator=rng)
     mean = pale.mean(-1, keepdim=True)
-    lightness = 0.72 + 0.24 * torch.rand(n, 2, 1, generator=rng)
-    background = (lightness + 0.16 * (pale - mean)).clamp(0, 1)
-    lamp = torch.stack(
-        [_uniform(n, -0.8, 0.8, rng), _uniform(n, 0.3, 1.0, rng), _uniform(n, 0.7, 1.0, rng)],
-        -1,
-    )
+    lightness = 0.84 + 0.12 * variety * (2 * torch.rand(n, 2, 1, generator=rng) - 1)
+    background = (lightness + 0.16 * variety * (pale - mean)).clamp(0, 1)
+    lamp = torch.stack([drawn(-0.8, 0.8), drawn(0.3, 1.0), drawn(0.7, 1.0)], -1)
     views = [
         None if kind == 0 else (coarse if kind == 1 else fine)(a, e)
         for kind, a, e in zip(view.tolist(), azimuth.tolist(), elevation.tolist(), strict=True)

@@ -56,18 +56,22 @@ class Scenes:
     Attributes:
         size: the images' side in pixels.
         samples: rays across a pixel wherever something ends in it, samples^2 in all; 1 switches anti-aliasing off.
+        variety: how far lens, light, background, places and sizes stray from their middles, in [0, 1] (`draw.stage`).
 
     Raises:
-        ValueError: a size or number of samples below 1.
+        ValueError: a size or number of samples below 1, or a variety outside [0, 1].
     """
 
     size: int = 64
     samples: int = 2
+    variety: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in (("size", self.size), ("samples", self.samples)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= self.variety <= 1:
+            raise ValueError(f"variety is a share in [0, 1], got {self.variety}")
 
     def draw(self, n: int, rng: torch.Generator, held_out: bool | None = False) -> Layouts:
         """n scenes, half of one object and half of two.
@@ -79,7 +83,7 @@ class Scenes:
                 None: any.
         """
         chosen = choose(n, rng, held=held_out)
-        return stage(chosen, *aim(chosen.relation, rng), rng)
+        return stage(chosen, *aim(chosen.relation, rng), rng, self.variety)
 
     def stage(
         self,
@@ -109,7 +113,7 @@ class Scenes:
         around = around if azimuth is None else azimuth
         above = above if elevation is None else elevation
         view = torch.tensor([0 if s.view is None else 1 if s.view.name else 2 for s in said])
-        layouts = stage(chosen, around, above, view, rng)
+        layouts = stage(chosen, around, above, view, rng, self.variety)
         layouts.captions[:] = captions
         return layouts
 

@@ -12,7 +12,7 @@ from typing import Any
 from modeseek.priors.pipeline.small import Small
 from modeseek.runs.store.disk import write_whole
 
-_FORMAT = "modeseek-scene-training-3"
+_FORMAT = "modeseek-scene-training-4"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -58,6 +58,7 @@ class Recipe:
         lean: noise levels are drawn as N u^lean, u uniform: below 1, more of them where what is seen is decided.
         stretch: of the denoiser's steps where its parameters are matrices, times what AdamW's would measure.
         decay: of the moving average of weights, once it is warm.
+        variety: of the scenes, in all that captions do not tell.
         scale: guidance that samples are drawn with.
         sampling: steps that samples are drawn with.
         tested: held-out pictures that both are measured on.
@@ -79,6 +80,7 @@ class Recipe:
     lean: float = 0.6
     stretch: float = 2.0
     decay: float = 0.999
+    variety: float = 1.0
     scale: float = 3.0
     sampling: int = 25
     tested: int = 256

@@ -39,7 +39,7 @@ class Training(ABC):
         self, name: str, recipe: Recipe, stage: Stage, device: torch.device, modules: dict[str, nn.Module]
     ) -> None:
         self.name, self.recipe, self.stage, self.device, self.modules = name, recipe, stage, device, modules
-        self.world = Scenes(size=recipe.model.size)
+        self.world = Scenes(size=recipe.model.size, variety=recipe.variety)
         own = len(STAGES) * recipe.seed + STAGES.index(name)
         self.scenes = torch.Generator().manual_seed(own)
         self.noise = torch.Generator().manual_seed(2**32 + own)
