@@ -64,7 +64,7 @@ pytest: $(VENV)/.installed ## Run the test suite alone
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # MODESEEK_SOAK=1 turns the short forms of these tests into the long ones.
-SOAKED := $(addprefix tests/test_,killed.py checkpoint.py checkpoint_damage.py config.py packing.py run_damage.py safe_yaml.py)
+SOAKED := $(addprefix tests/test_,killed.py checkpoint.py checkpoint_damage.py config.py packing.py run_damage.py safe_yaml.py sweep_ray.py)
 soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 2,000 damaged files
 	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s $(SOAKED)
 

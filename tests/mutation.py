@@ -20,7 +20,9 @@ from pathlib import Path
 
 from mutation_methods import METHOD_FAULTS
 from mutation_solids import SOLID_FAULTS
+from mutation_sweep import SWEEP_FAULTS
 from mutation_team import TEAM_FAULTS
+from mutation_viewer import VIEWER_FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
@@ -423,7 +425,7 @@ FAULTS = [
     Fault("weights are counted in bytes of float32", "priors/pipeline/needs.py", "wide.itemsize", "4", "needs"),
     Fault("minus zero and infinity", "runs/store/packing.py", 'return float(plain["float"])', "return 0.0", "packing"),
 ]
-FAULTS += [Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS)]
+FAULTS += [Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS, *SWEEP_FAULTS, *VIEWER_FAULTS)]
 
 
 @dataclass(frozen=True)

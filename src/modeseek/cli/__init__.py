@@ -25,7 +25,9 @@ from modeseek.cli.resume import ResumeCommand
 from modeseek.cli.run import RunCommand
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.shape import ShapeCommand
+from modeseek.cli.sweep import SweepCommand
 from modeseek.cli.toy import ToyCommand
+from modeseek.cli.view import ViewCommand
 from modeseek.runs.crew import joined
 from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
 
@@ -37,6 +39,8 @@ modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
 modeseek shape "a red cone on a blue cube" a thing to turn: volume, mesh, turntable, page
 modeseek paper text-to-image --prior ...  the paper's comparison of methods, in numbers and pictures
 modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
+modeseek view RUN                         a run in the browser, live: turn it, go back in time, cut it open
+modeseek sweep sweep.yaml                 prompts or settings x methods x seeds, here or on a Ray cluster
 modeseek compare --problem ring           every method at the same number of prior calls
 modeseek methods                          what there is: formula, cost, paper; modeseek cite NAME prints BibTeX
 modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
@@ -56,6 +60,8 @@ _VERBS = {
     "inspect": InspectCommand,
     "compare": CompareCommand,
     "compare-runs": CompareRunsCommand,
+    "sweep": SweepCommand,
+    "view": ViewCommand,
     "methods": MethodsCommand,
     "cite": CiteCommand,
     "modes": ModesCommand,
@@ -80,6 +86,8 @@ Command = (
     | Annotated[ModesCommand, tyro.conf.subcommand("modes", description=ModesCommand.__doc__)]
     | Annotated[PaperCommand, tyro.conf.subcommand("paper", description=PaperCommand.__doc__)]
     | Annotated[PriorCommand, tyro.conf.subcommand("prior", description=PriorCommand.__doc__)]
+    | Annotated[SweepCommand, tyro.conf.subcommand("sweep", description=SweepCommand.__doc__)]
+    | Annotated[ViewCommand, tyro.conf.subcommand("view", description=ViewCommand.__doc__)]
     | Annotated[DoctorCommand, tyro.conf.subcommand("doctor", description=DoctorCommand.__doc__)]
 )
 

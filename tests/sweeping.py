@@ -1,0 +1,102 @@
+"""Small sweeps, and a staff of one worker that lives in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modeseek.runs.sweep.folder
+import modeseek.runs.sweep.worker
+from modeseek.runs.store.environment import environment
+from modeseek.runs.store.run import Run
+from modeseek.runs.sweep.folder import Slot, open_sweep
+from modeseek.runs.sweep.jobs import entries
+from modeseek.runs.sweep.spec import spec_of
+from modeseek.runs.sweep.staff import Ask, Lost, Staff
+from modeseek.runs.sweep.standing import Standing
+from modeseek.runs.sweep.work import run_sweep
+from modeseek.runs.sweep.worker import Told, Worker
+
+MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
+BASE = {
+    "prior": {"problem": {"name": "ring"}},
+    "generator": {"points": {"start": {"noise": {"n": 3}}}},
+    "steps": 6,
+    "saving": {"steps": 1},
+    "previews": 0,
+}
+SMALL = {"base": BASE, "methods": {"msd": {"method": MSD, "optimizer": "sgd"}, "sds": None}, "seeds": 2}
+
+TWO = SMALL | {"methods": ["sds"]}
+ONE = TWO | {"seeds": 1}
+
+
+class Here:
+    """A staff of one worker, in a thread; `plan` may replace its n-th answer, such as by the news that it is lost."""
+
+    def __init__(self, plan: dict[int, Told | Lost] | None = None) -> None:
+        self.plan, self.count, self.hired, self.closed = plan or {}, 0, 0, False
+        self.thread = ThreadPoolExecutor(1)
+        self.worker: Worker | None = None
+        self.answers: list[tuple[int, Future[Told | Lost]]] = []
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def hire(self) -> int:
+        self.hired += 1
+        self.answers.append((self.hired, self.thread.submit(self.born)))
+        return self.hired
+
+    def born(self) -> Told | Lost:
+        self.worker = Worker()
+        return self.worker.hello()
+
+    def ask(self, worker: int, ask: Ask) -> None:
+        assert worker == self.hired and not self.answers, "one call at a time"
+        self.answers.append((worker, self.thread.submit(self.answer, ask)))
+
+    def answer(self, ask: Ask) -> Told | Lost:
+        told = getattr(self.worker, ask.method)(*((0.0,) if ask.method == "advance" else ask.args))
+        self.count += 1
+        if isinstance(self.plan.get(self.count), Lost):
+            self.worker.stop()  # a killed process lets go of its locks, too
+        return self.plan.get(self.count, told)
+
+    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+        heard, self.answers = self.answers, []
+        return [(worker, answer.result()) for worker, answer in heard]
+
+    def close(self) -> None:
+        self.closed = True
+        self.thread.shutdown()
+
+
+SURROUNDINGS = environment("cpu", {})
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The surroundings are looked up once: git takes longer than these jobs."""
+    for module in (modeseek.runs.sweep.worker, modeseek.runs.sweep.folder):
+        monkeypatch.setattr(module, "environment", lambda device, prior: SURROUNDINGS | {"prior": prior})
+
+
+def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[Slot]]:
+    spec = spec_of(plain)
+    return open_sweep(spec, entries(spec), ["modeseek", "sweep", "my sweep.yaml"], out)
+
+
+def work(out: Path, staff: Staff, plain: dict[str, Any] = SMALL, **more: Any) -> list[Standing]:
+    run, slots = begin(out, plain)
+    return list(run_sweep(run, slots, staff, ["modeseek", "sweep", "it.yaml"], **more))
+
+
+def statuses(out: Path) -> dict[str, tuple[str, int, int]]:
+    found = {path.name: Run(path).status for path in (out / "jobs").iterdir()}
+    return {name: (status.state, status.step, status.sessions) for name, status in found.items()}
