@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip
 BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types pytest soak mutate bench wheel clean distclean
+.PHONY: help install demo test lint format types pytest docs soak mutate bench wheel clean distclean
 
 help: ## Show this help
 	@echo "modeseek: mode seeking with diffusion priors"
@@ -62,6 +62,13 @@ types: $(VENV)/.installed ## Check types with basedpyright
 # One thread per worker: two workers that each spread over all cores slow each other down.
 pytest: $(VENV)/.installed ## Run the test suite alone
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## Build the pages into build/docs; code in them runs, warnings are errors
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 # MODESEEK_SOAK=1 turns the short forms of these tests into the long ones.
 SOAKED := $(addprefix tests/test_,killed.py checkpoint.py checkpoint_damage.py config.py packing.py run_damage.py safe_yaml.py sweep_ray.py)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutation_docs import DOCS_FAULTS
 from mutation_methods import METHOD_FAULTS
 from mutation_solids import SOLID_FAULTS
 from mutation_sweep import SWEEP_FAULTS
@@ -425,7 +426,9 @@ FAULTS = [
     Fault("weights are counted in bytes of float32", "priors/pipeline/needs.py", "wide.itemsize", "4", "needs"),
     Fault("minus zero and infinity", "runs/store/packing.py", 'return float(plain["float"])', "return 0.0", "packing"),
 ]
-FAULTS += [Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS, *SWEEP_FAULTS, *VIEWER_FAULTS)]
+FAULTS += [
+    Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS, *SWEEP_FAULTS, *VIEWER_FAULTS, *DOCS_FAULTS)
+]
 
 
 @dataclass(frozen=True)
@@ -458,9 +461,10 @@ def failures(output: str) -> list[str]:
 def copy(origin: Path, home: Path) -> None:
     """A copy of what the tests need."""
     home.mkdir()
-    for name in ("src", "tests"):
+    for name in ("src", "tests", "docs", "examples", "benchmarks"):
         shutil.copytree(origin / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(origin / "pyproject.toml", home)
+    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copy(origin / name, home)
 
 
 def check(fault: Fault, origin: Path, home: Path, known: list[str]) -> Outcome:

@@ -270,3 +270,10 @@ def test_a_bandwidth_that_is_none(problem: str, value: str, tmp_path: Path, caps
     argv = ["toy", "--problem", problem, "--bandwidth", value, "--out", str(tmp_path / "run")]
     assert "a bandwidth is positive" in refused(argv, capsys)
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_said_in_several_places_are_all_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    said = ["run", "--method", "sds", "--set", "saving.steps=50", "previews=0", "--seed", "3", "--set", "steps=7"]
+    main([*said, "--dry-run"])
+    told = capsys.readouterr().out.splitlines()
+    assert "previews: 0" in told and "seed: 3" in told and "steps: 7" in told and "  steps: 50" in told

@@ -33,17 +33,17 @@ from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
 
 _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and their relatives.
 
-modeseek toy                              methods against each other on the fractal: figures and a table
-modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
-modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
-modeseek shape "a red cone on a blue cube" a thing to turn: volume, mesh, turntable, page
-modeseek paper text-to-image --prior ...  the paper's comparison of methods, in numbers and pictures
-modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
-modeseek view RUN                         a run in the browser, live: turn it, go back in time, cut it open
-modeseek sweep sweep.yaml                 prompts or settings x methods x seeds, here or on a Ray cluster
-modeseek compare --problem ring           every method at the same number of prior calls
-modeseek methods                          what there is: formula, cost, paper; modeseek cite NAME prints BibTeX
-modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
+- modeseek toy                              methods against each other on the fractal: figures and a table
+- modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
+- modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
+- modeseek shape "a red cone on a blue cube" a thing to turn: volume, mesh, turntable, page
+- modeseek paper text-to-image --prior ...  the paper's comparison of methods, in numbers and pictures
+- modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
+- modeseek view RUN                         a run in the browser, live: turn it, go back in time, cut it open
+- modeseek sweep sweep.yaml                 prompts or settings x methods x seeds, here or on a Ray cluster
+- modeseek compare --problem ring           every method at the same number of prior calls
+- modeseek methods                          what there is: formula, cost, paper; modeseek cite NAME prints BibTeX
+- modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
 
 modeseek COMMAND --help explains each; modeseek --version tells the version; modeseek --tyro-print-completion bash
 (or zsh) prints completions for your shell. Exit codes: 0 done, 2 a mistake in what was asked, 1 a run that
@@ -94,7 +94,7 @@ Command = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command. A user's mistake ends with one line on stderr and exit code 2."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    args = _together(list(sys.argv[1:] if argv is None else argv))
     if args in (["--version"], ["-V"]):
         from modeseek import __version__
 
@@ -116,6 +116,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             if crew.team.size > 1 and not isinstance(command, _SHARED):
                 raise ValueError(f"modeseek {args[0]} works in one process: got {crew.team.size}; start it by itself")
             command.run(["modeseek", *args])
+
+
+def _together(args: list[str]) -> list[str]:
+    """`--set a=1 --set b=2` as `--set a=1 b=2`: said again, an option would forget what it was told before."""
+    places = [i for i, arg in enumerate(args) if arg == "--set"]
+    if len(places) < 2:
+        return args
+    ends = [next((j for j in range(i + 1, len(args)) if args[j].startswith("--")), len(args)) for i in places]
+    told = [arg for i, end in zip(places, ends, strict=True) for arg in args[i + 1 : end]]
+    rest = [arg for j, arg in enumerate(args) if not any(i <= j < end for i, end in zip(places, ends, strict=True))]
+    return [*rest, "--set", *told]
 
 
 @contextmanager

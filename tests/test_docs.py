@@ -1,0 +1,258 @@
+"""The pages say what is there: names, files, tests, settings. `make docs` checks that they build and that code runs."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import json
+import math
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+import modeseek as ms
+from modeseek.cli import main
+from modeseek.runs.config.config import Config, read_config, read_text
+from modeseek.runs.config.names import KINDS
+from modeseek.runs.config.put import put
+from modeseek.runs.config.safe_yaml import read_yaml
+from modeseek.runs.store.status import read_status
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*") if path.suffix in (".md", ".rst"))
+
+
+def prose(path: Path) -> str:
+    """A page without its blocks of code, though with what stands in back quotes."""
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def slugs(path: Path) -> set[str]:
+    """Anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(path: Path) -> Iterator[str]:
+    yield from re.findall(r"\]\(([^()\s]+)\)", prose(path))
+    yield from re.findall(r"^```\{literalinclude\} (\S+)", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in slugs(target), link
+
+
+def test_every_public_name_is_documented_once() -> None:
+    told = [
+        name
+        for page in (DOCS / "api").glob("*.rst")
+        for name in re.findall(r"^\.\. auto(?:class|function|data):: (\S+)", page.read_text(), re.MULTILINE)
+    ]
+    assert len(told) == len(set(told))
+    assert {name for name in told if "." not in name} == set(ms.__all__)
+    for name in told:
+        module, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(module or "modeseek"), last), name
+
+
+@functools.cache
+def defined(path: Path) -> set[str]:
+    """Names of a file's tests."""
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "tests/test_" in page.read_text()], ids=lambda page: page.stem
+)
+def test_the_tests_that_check_a_claim_exist(page: Path) -> None:
+    cited = re.findall(r"`(tests/test_\w+\.py)?::(test_\w+)`", page.read_text())
+    path = ""
+    for file, name in cited:
+        path = file or path
+        assert name in defined(ROOT / path), f"{path}::{name}"
+    assert page.stem != "mathematics" or len(cited) > 40
+
+
+def test_files_that_are_named_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[\w./-]+\.\w+)(?:::\w+)?`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Every command that a page tells, on one line, without its comment."""
+    for page in PAGES:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("modeseek "):
+                    yield page.name, line
+
+
+def test_commands_that_are_told_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {shlex.split(line, comments=True)[1] for _, line in commands()}
+    assert {"run", "resume", "shape", "image", "compare"} <= told
+    for verb in told:
+        with pytest.raises(SystemExit) as ended:
+            main([verb, "--help"])
+        assert ended.value.code in (0, None), verb
+    capsys.readouterr()
+
+
+def test_the_configuration_from_threestudio_says_what_theirs_says() -> None:
+    theirs = read_yaml((DOCS / "threestudio" / "dreamfusion-sd.yaml").read_text(), "theirs")
+    ours = read_config(read_text(DOCS / "threestudio" / "dreamfusion.yaml"))
+    system, data = theirs["system"], theirs["data"]
+    guidance, loss = system["guidance"], system["loss"]
+    assert ours.prior.path == guidance["pretrained_model_name_or_path"]
+    assert ours.method == ms.SDS(
+        ms.Uniform(guidance["min_step_percent"], guidance["max_step_percent"]), ms.sigma_squared
+    )
+    assert ours.scale == guidance["guidance_scale"] + 1
+    assert ours.prompts == (system["prompt_processor"]["prompt"],)
+    volume, adam = ours.generator, system["optimizer"]["args"]
+    assert (volume.size, volume.views) == (data["width"], data["batch_size"])
+    assert volume.radius == system["geometry"]["radius"]
+    for ours_range, key in ((volume.orbit.elevation, "elevation"), (volume.orbit.fov, "fovy")):
+        assert list(ours_range) == data[f"{key}_range"]
+    assert list(volume.orbit.distance) == data["camera_distance_range"]
+    assert ours.optimizer.lr == adam["lr"] and ours.optimizer.eps == adam["eps"]
+    assert list(ours.optimizer.betas) == adam["betas"]
+    steps, (_, start, end, until) = theirs["trainer"]["max_steps"], loss["lambda_orient"]
+    assert (ours.steps, ours.seed) == (steps, theirs["seed"])
+    orientation, sparsity = ours.regularizers
+    assert orientation == ms.Orientation(ms.Ramp(float(start), float(end), until / steps))
+    assert sparsity == ms.Sparsity(loss["lambda_sparsity"])
+
+
+def test_its_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = (line for page, line in commands() if page == "threestudio.md" and "hamburger" in line)
+    main([*shlex.split(line)[1:], "--dry-run"])
+    told = read_config(read_yaml(capsys.readouterr().out, "told"))
+    ours = read_config(read_text(DOCS / "threestudio" / "dreamfusion.yaml"))
+    assert told.plain() == ours.plain() | {"name": "a hamburger"}
+
+
+def test_settings_that_are_named_exist() -> None:
+    text = (DOCS / "threestudio.md").read_text()
+    named = set(re.findall(r"`((?:prior|generator|optimizer|views|saving)\.[a-z_.]+[a-z])", text))
+    assert len(named) > 15
+    for place in named:
+        put({}, f"{place}=null", KINDS, Config)  # raises where there is no such place
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "gallery", module)  # where its dataclass looks for the names of its hints
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
+    from modeseek.runs.config.optimizer import SGD
+    from modeseek.runs.config.prior import Problem
+
+    config = Config(Problem("ring"), ms.MSD(ms.Fixed(0.2)), optimizer=SGD(), steps=3, previews=0)
+    return ms.run(config, tmp_path_factory.mktemp("runs") / "three-steps")
+
+
+def test_the_gallery_shows_what_a_run_left(gallery: ModuleType, finished: ms.Run, tmp_path: Path) -> None:
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "notes.yaml").write_text("three-steps: What there is to see.\n")
+    (tmp_path / "gallery" / "old.png").write_bytes(b"of another run")
+    gallery.main([str(finished.path), "--out", str(tmp_path)])
+    page = (tmp_path / "gallery.md").read_text()
+    status = read_status(finished.path)
+    assert "## MSD on ring\n\nWhat there is to see.\n\n![MSD on ring](gallery/three-steps.png)" in page
+    assert f"```sh\n{(finished.path / 'command.txt').read_text().strip()}\n```" in page
+    assert f"3 steps, {status.calls:,} prior calls, {status.seconds:.1f} s" in page and status.calls > 0
+    assert [path.name for path in (tmp_path / "gallery").glob("*.png")] == ["three-steps.png"]
+    assert str(tmp_path) not in page
+
+
+@pytest.mark.parametrize("git", ["null", '{"commit": "0123456789abcdef", "changed": false}'])
+def test_the_gallery_names_the_commit_where_there_is_one(
+    gallery: ModuleType, finished: ms.Run, tmp_path: Path, git: str
+) -> None:
+    folder = Path(shutil.copytree(finished.path, tmp_path / "copy"))
+    told = json.loads((folder / "env.json").read_text()) | {"git": json.loads(git)}
+    (folder / "env.json").write_text(json.dumps(told))
+    gallery.main([str(folder), "--out", str(tmp_path)])
+    assert f"commit {'unknown' if git == 'null' else '0123456'}." in (tmp_path / "gallery.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("status.json", '"finished"', '"stopped"'), "is stopped"),
+        (("command.txt", "modeseek", "modeseek --out /home/me/x"), "a path of this machine"),
+        (("command.txt", "modeseek", "modeseek --out=~/x"), "a path of this machine"),
+    ],
+)
+def test_the_gallery_refuses(
+    gallery: ModuleType,
+    finished: ms.Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str, str],
+    words: str,
+) -> None:
+    name, old, new = change
+    folder = Path(shutil.copytree(finished.path, tmp_path / "copy"))
+    text = (folder / name).read_text()
+    assert text.count(old) == 1
+    (folder / name).write_text(text.replace(old, new))
+    with pytest.raises(SystemExit) as ended:
+        gallery.main([str(folder), "--out", str(tmp_path)])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and words in told and told.count("\n") == 1
+    assert not (tmp_path / "gallery.md").exists()
+
+
+def test_the_gallery_is_made_of_what_lies_there(gallery: ModuleType) -> None:
+    shown = re.findall(r"\(gallery/(\S+)\.png\)", (DOCS / "gallery.md").read_text())
+    notes = read_yaml((DOCS / "gallery" / "notes.yaml").read_text(), "notes")
+    assert 4 <= len(shown) == len(set(shown))
+    assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == set(shown) == set(notes)
+
+
+def test_pages_and_pictures_stay_small() -> None:
+    assert sum(path.stat().st_size for path in DOCS.rglob("*") if path.is_file()) < 4_500_000
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.0])
+def test_mean_shift_at_unit_rate_is_the_sampler(rate: float) -> None:
+    """`dx/dtau = rate (D(x; e^-tau) - x)` on a Gaussian, by the midpoint rule, against its closed form."""
+    mu, s, first, last, n = 0.7, 0.5, 20.0, 0.02, 300
+    mean, cov = (torch.tensor(value, dtype=torch.float64) for value in ([[mu]], [[[s**2]]]))
+    prior = ms.GaussianMixture(torch.ones(1), mean, cov)
+    x = torch.tensor([[-30.0], [5.0], [mu]], dtype=torch.float64)
+    start, step = x - mu, math.log(first / last) / n
+    for k in range(n):
+        h = first * math.exp(-k * step)
+        middle = x + rate * step / 2 * ms.shift(prior, x, h)
+        x = x + rate * step * ms.shift(prior, middle, h * math.exp(-step / 2))
+    exact = start * ((s**2 + last**2) / (s**2 + first**2)) ** (rate / 2)
+    assert torch.allclose(x - mu, exact, rtol=1e-2, atol=1e-12)  # second order in the steps: 3e-3 at rate 2
