@@ -15,8 +15,8 @@ TEAM_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "gradients where there are none",
         "team.py",
-        "p.grad = gradient if holders else None",
-        "p.grad = gradient",
+        "strict=True) if any_]",
+        "strict=True)]",
         "team",
     ),
     ("phi learns alone", "team.py", "self.sum_gradients(parameters_of(moved))", "pass", "team"),

@@ -184,7 +184,8 @@ def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int)
     if team.size == 1:
         return own
     told = own.direction
-    rows = {"z": own.z, "image": own.image, "grad": told.grad, "grad_image": told.grad_image, "t": told.t}
+    image = None if own.image is own.z else own.image
+    rows = {"z": own.z, "image": image, "grad": told.grad, "grad_image": told.grad_image, "t": told.t}
     held = {name: value for name, value in rows.items() if value is not None}
     held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
     losses = torch.tensor(list(own.losses.values()), dtype=torch.float64, device=own.z.device)
@@ -193,7 +194,12 @@ def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int)
     logs = {name: all_[f"log {name}"] for name in told.logs}
     direction = Direction(all_["grad"], all_.get("grad_image"), all_.get("t"), logs=logs)
     return Step(
-        own.index, all_["z"], all_["image"], direction, dict(zip(own.losses, losses.tolist(), strict=True)), own.state
+        own.index,
+        all_["z"],
+        all_.get("image", all_["z"]),
+        direction,
+        dict(zip(own.losses, losses.tolist(), strict=True)),
+        own.state,
     )
 
 

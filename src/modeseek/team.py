@@ -101,11 +101,13 @@ class Team:
         if self.size == 1:
             return list(beside)
         had = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
-        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        summed = self.sum([had, *own, *beside])
-        for p, gradient, holders in zip(parameters, summed[1:], summed[0].tolist(), strict=False):
-            p.grad = gradient if holders else None
-        return summed[1 + len(parameters) :]
+        (holders,) = self.sum([had])
+        held = [p for p, any_ in zip(parameters, holders.tolist(), strict=True) if any_]
+        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in held]
+        summed = self.sum([*own, *beside])
+        for p, gradient in zip(held, summed, strict=False):
+            p.grad = gradient
+        return summed[len(held) :]
 
     def same(self, parameters: Sequence[Tensor]) -> None:
         """Gives all processes the numbers that the first one has."""
