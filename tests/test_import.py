@@ -25,10 +25,12 @@ def test_nothing_heavy_is_loaded() -> None:
     assert loaded == "[]"
 
 
-def test_it_costs_a_fifth_of_a_second_over_torch() -> None:
-    """0.2 s is the promise; the best of three on a busy machine may take twice that."""
-    code = "import time, torch\nt = time.perf_counter()\nimport modeseek\nprint(time.perf_counter() - t)"
-    assert min(float(run(code)) for _ in range(3)) <= 0.4
+def test_beyond_torch_it_loads_little_that_is_not_its_own() -> None:
+    """How long that takes is measured by benchmarks/import_time.py: a clock in a test tells of the machine."""
+    code = "import torch\nbefore = set(sys.modules)\nimport modeseek\n"
+    code += "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    packages = {name for name in run(code).split() if name not in sys.stdlib_module_names and name[0] != "_"}
+    assert packages == {"modeseek", "jaxtyping", "numpy", "safetensors"}
 
 
 def test_it_draws_no_random_number_and_warns_of_nothing() -> None:

@@ -23,7 +23,7 @@ SWEEP = """
 base:
   prior: {problem: {name: ring}}
   generator: {points: {start: {noise: {n: 16}}}}
-  steps: 40
+  steps: 800
   saving: {seconds: 1000}
   previews: 0
 methods:
@@ -76,13 +76,13 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     until(lambda: not second.running)  # its worker finds nobody to tell, keeps its step and ends
     stopped, stamp = second.status, (first.path / "status.json").stat().st_mtime_ns
-    assert stopped.state == "stopped" and 1 <= stopped.step == stopped.checkpoint == lines(second) < 40
+    assert stopped.state == "stopped" and 1 <= stopped.step == stopped.checkpoint == lines(second) < 800
     assert first.status.state == "finished" and [len(list((tmp_path / "out" / "jobs").iterdir()))] == [3]
     with pytest.raises(Failed, match=r"2 of 4 jobs failed, such as labelled-seed0-\w+: unknown label 99"):
         SweepCommand(tmp_path / "sweep.yaml", workers=1, out=tmp_path / "out").run(["modeseek", "sweep"])
     assert (first.path / "status.json").stat().st_mtime_ns == stamp and first.status.sessions == 1
-    assert (second.status.state, second.status.step, second.status.sessions) == ("finished", 40, 2)
-    assert [row["step"] for row in second.metrics] == list(range(40))
+    assert (second.status.state, second.status.step, second.status.sessions) == ("finished", 800, 2)
+    assert [row["step"] for row in second.metrics] == list(range(800))
     alone = ms.run(second.config, tmp_path / "alone")
     assert (alone.path / "exports" / "points.npy").read_bytes() == (second.path / "exports" / "points.npy").read_bytes()
     out = capsys.readouterr().out

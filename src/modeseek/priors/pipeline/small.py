@@ -47,7 +47,7 @@ class Small:
     decoder: tuple[int, ...] = (4, 3, 1)
     width: int = 32
     network: tuple[int, ...] = (64, 128, 192)
-    attention: tuple[bool, ...] = (False, False, True)
+    attention: tuple[bool, ...] = (False, True, True)
     head: int = 32
     layers: int = 1
     text_width: int = 192

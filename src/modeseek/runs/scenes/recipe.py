@@ -80,7 +80,7 @@ class Recipe:
     lean: float = 0.6
     stretch: float = 2.0
     decay: float = 0.999
-    variety: float = 1.0
+    variety: float = 0.3
     scale: float = 3.0
     sampling: int = 25
     tested: int = 256
