@@ -69,7 +69,7 @@ class Crew:
         """Where one process fails, the others fail with its message instead of waiting for it.
 
         Raises:
-            Deserted: another process failed or is gone.
+            Failed: another process failed or is gone.
         """
         try:
             yield
@@ -80,11 +80,7 @@ class Crew:
                 self.store.set(_LAST_WORDS, f"process {self.team.rank} of {self.team.size}: {error}")
                 raise
             words = self.store.get(_LAST_WORDS).decode() if self.store.check([_LAST_WORDS]) else ""
-            raise Deserted(words or "another process ended without a word; was it killed, or out of memory?") from error
-
-
-class Deserted(Failed):
-    """Another process failed, or is gone."""
+            raise Failed(words or "another process ended without a word; was it killed, or out of memory?") from error
 
 
 _CURRENT: ContextVar[Crew] = ContextVar("crew")

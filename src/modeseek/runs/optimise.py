@@ -13,7 +13,7 @@ import torch
 from modeseek.distill import Step, distill
 from modeseek.rng import Streams
 from modeseek.runs.config.config import Config
-from modeseek.runs.crew import Crew, Deserted
+from modeseek.runs.crew import Crew
 from modeseek.runs.job import Job
 from modeseek.runs.leave import leave
 from modeseek.runs.place import Place, Work, back, keep, restored
@@ -63,8 +63,8 @@ def optimise(
         work = Work(run, job, recorder, crew)
         place = restored(work)
         try:
-            yield from _travel(work, place, steps, wish)
             with crew.failing():
+                yield from _travel(work, place, steps, wish)
                 leave(run, job, recorder)
                 crew.tell(None)  # the others wait, so that what comes next finds what was left
             _end(work, place, "finished", "")
@@ -103,13 +103,10 @@ def _travel(work: Work, place: Place, steps: int, wish: Wish) -> Generator[Progr
     """The walk to the end, with one rollback where that is allowed."""
     while True:
         try:
-            with work.crew.failing():
-                yield from _walk(work, place, steps, wish)
+            yield from _walk(work, place, steps, wish)
             return
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise Failed(f"out of memory at step {place.step}; optimise fewer or smaller items") from error
-        except Deserted:
-            raise
         except (FloatingPointError, Failed) as error:
             if work.job.config.on_failure != "rollback" or place.attempt > 0:
                 raise Failed(f"{error} [{_advice(work.run)}]") from error

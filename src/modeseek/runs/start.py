@@ -88,7 +88,7 @@ def resuming(
     status, config = run.status, run.config
     total = (status.steps or config.steps) if steps is None else steps
     if status.state == "finished" and total == status.step:
-        if not (run.path / "report.html").exists():  # killed between its last two writes
+        if Crew.current().first and not (run.path / "report.html").exists():  # killed between its last two writes
             from modeseek.runs.report.run_page import write_run_page
 
             write_run_page(run)
