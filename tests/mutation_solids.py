@@ -42,8 +42,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "radius forgotten",
         "generators/nerf/rays.py",
-        "return spread.reshape(-1, 3) / self.radius",
-        "return spread.reshape(-1, 3)",
+        "return first / self.radius, self.step[:, None] / self.radius * self.direction",
+        "return first, self.step[:, None] * self.direction",
         "nerf_paths nerf",
     ),
     (

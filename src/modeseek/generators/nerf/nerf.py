@@ -130,7 +130,8 @@ class NeRF(nn.Module):
         rays, at, mask = self._live(rays)
         shape = (len(rays), self.samples)
         points = rays.points(at)
-        density, colour = (_spread(part, at, shape) for part in self._ask(self.volume, points))
+        density, colour = self._ask(self.volume, points)
+        density = _spread(density, at, shape)
         density = density if mask is None else density * mask
         weights, opacity = composite(density * rays.step[:, None])
         depth = per_opacity((weights * rays.distances()).sum(1) * rays.cosine, opacity)
@@ -138,7 +139,7 @@ class NeRF(nn.Module):
         def normals() -> Float[Tensor, "m s 3"]:
             return _spread(self._ask(self._facing, points)[0], at, shape)
 
-        columns = [mix(weights, colour), opacity[:, None], depth[:, None]]
+        columns = [_mixed(weights, colour, at), opacity[:, None], depth[:, None]]
         if told.normals:
             columns.append(per_opacity(mix(weights, normals()), opacity))
         rows = torch.cat(columns, 1)
@@ -191,6 +192,14 @@ class NeRF(nn.Module):
             checkpoint(what, some, use_reentrant=False, preserve_rng_state=False) for some in points.split(self.chunk)
         ]
         return tuple(torch.cat(answers) for answers in zip(*parts, strict=True))
+
+
+def _mixed(weights: Float[Tensor, "m s"], values: Float[Tensor, "q c"], at: Tensor | None) -> Float[Tensor, "m c"]:
+    """The weighted sum along each ray of values of all samples, or of those."""
+    if at is None:
+        return mix(weights, values.view(*weights.shape, values.shape[1]))
+    shares = weights.flatten().index_select(0, at)[:, None] * values
+    return values.new_zeros(len(weights), values.shape[1]).index_add(0, at // weights.shape[1], shares)
 
 
 def _spread(values: Tensor, at: Tensor | None, shape: tuple[int, int]) -> Tensor:

@@ -81,13 +81,20 @@ class Rays:
         """Distance of each sample from the camera."""
         return self.begins() + (self.step * self.offset)[:, None]
 
+    def lines(self) -> tuple[Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
+        """The first sample of each ray and the way from one to the next, in radii of the ball."""
+        first = self.origin + (self.near + self.step * self.offset)[:, None] * self.direction
+        return first / self.radius, self.step[:, None] / self.radius * self.direction
+
     def points(self, at: Int[Tensor, "q"] | None = None) -> Float[Tensor, "q 3"]:
         """Samples (those numbers of the m * s, or all) in radii of the ball."""
+        first, way = self.lines()
         if at is None:
-            spread = self.origin[:, None] + self.distances()[..., None] * self.direction[:, None]
-            return spread.reshape(-1, 3) / self.radius
-        ray, distance = at // self.samples, self.distances().flatten()
-        return torch.addcmul(self.origin[ray], distance[at][:, None], self.direction[ray]) / self.radius
+            steps = torch.arange(self.samples, dtype=first.dtype, device=first.device)
+            return torch.addcmul(first[:, None], way[:, None], steps[:, None]).reshape(-1, 3)
+        ray = at // self.samples
+        steps = (at - ray * self.samples).to(first.dtype)
+        return torch.addcmul(first.index_select(0, ray), way.index_select(0, ray), steps[:, None])
 
     def only(self, chosen: Bool[Tensor, "m"]) -> Rays:
         """Some of the rays."""

@@ -35,11 +35,11 @@ class Space(nn.Module):
 
     def holds(self, rays: Rays) -> Bool[Tensor, "m s"]:
         """Which samples of the rays stand in open boxes."""
-        distance, middle = rays.distances(), _BOXES / 2
-        scale = middle / rays.radius
+        middle = _BOXES / 2
+        steps = torch.arange(rays.samples, dtype=rays.near.dtype, device=rays.near.device)
         x, y, z = (
-            torch.addcmul((o * scale + middle)[:, None], distance, (d * scale)[:, None]).int().clamp_(0, _BOXES - 1)
-            for o, d in zip(rays.origin.T, rays.direction.T, strict=True)
+            torch.addcmul((f * middle + middle)[:, None], (w * middle)[:, None], steps).int().clamp_(0, _BOXES - 1)
+            for f, w in zip(*(part.T for part in rays.lines()), strict=True)
         )
         index = z.mul_(_BOXES).add_(y).mul_(_BOXES).add_(x)
         return self.get_buffer("open").flatten().index_select(0, index.flatten()).view(index.shape)
