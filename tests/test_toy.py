@@ -138,10 +138,9 @@ def test_a_class_is_sought_with_guidance(tmp_path: Path) -> None:
 
 
 def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None:
-    command = ["toy", "--problem", "ring", "--prior", "learned", "--methods", "msd", "find-modes", "--side", "4"]
-    command += ["--budget", "40"]
+    command = ["toy", "--problem", "ring", "--prior", "learned", "--side", "4", "--budget", "40", "--methods", "msd"]
     net = tmp_path / "net"
-    main([*command, "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
+    main([*command, "find-modes", "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
     main([*command, "--network", str(net), "--out", str(tmp_path / "b")])
     told = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"]["msd"] for x in "ab"]
     assert told[0]["nll"] == pytest.approx(told[1]["nll"], rel=1e-6)
@@ -160,8 +159,7 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
     assert told["training images"]["accuracy"] == 1
 
 
-@pytest.mark.parametrize("scale", [1.0, 3.0])
-@pytest.mark.parametrize("kind", ["plane", "digits"])
+@pytest.mark.parametrize(("kind", "scale"), [("plane", 1.0), ("plane", 3.0), ("digits", 3.0)])
 def test_no_contestant_asks_more_than_its_budget(kind: str, scale: float) -> None:
     given = task(140, scale, label=1)
     for contestant in (PLANE if kind == "plane" else DIGITS).values():
