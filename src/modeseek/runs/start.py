@@ -45,7 +45,10 @@ def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
         steps: in all, where that shall change; schedules then run on at `progress = index / (steps - 1)`.
 
     Raises:
-        As `run`; ValueError also where the prior is no longer the same.
+        ValueError: as `run`, and where the prior is no longer the same.
+        OSError: a file that cannot be read or written.
+        modeseek.runs.stop.Stopped: asked to stop, or the disk is full; resumable.
+        modeseek.runs.stop.Failed: a direction that is not finite, or a render that went wrong.
     """
     found = run if isinstance(run, Run) else Run.load(run)
     for _ in resuming(found, steps):
@@ -83,7 +86,9 @@ def resuming(
     """`resume` as a generator of progress; nothing happens where the run is finished.
 
     Raises:
-        As `resume`.
+        ValueError: as `resume`.
+        modeseek.runs.stop.Stopped: as `resume`.
+        modeseek.runs.stop.Failed: as `resume`.
     """
     status, config = run.status, run.config
     total = (status.steps or config.steps) if steps is None else steps
