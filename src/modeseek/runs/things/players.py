@@ -49,6 +49,7 @@ def _vsd(scale: float, words: bool) -> Any:
     return {"vsd": {"scale": scale, "auxiliary": "adapter" if words else "network"}}
 
 
+_BOUND = {"ramp": {"start": 0.5, "end": 2.0}}
 PLAYERS = {
     player.name: player
     for player in (
@@ -65,6 +66,13 @@ PLAYERS = {
             "Score distillation at uniform noise levels, as its authors run it.",
             ("sds",),
             lambda scale, words: "sds",
+        ),
+        Player(
+            "sds-debiased",
+            "SDS, debiased",
+            "The same with each number of the direction bounded, by 0.5 rising to 2 (D-SDS).",
+            ("debiased", "sds"),
+            lambda scale, words: {"debiased": {"method": METHODS["sds"], "threshold": _BOUND}},
         ),
         Player(
             "msd",
