@@ -114,13 +114,27 @@ def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, sche
     assert scale.shape == (4,) and scale.tolist() == pytest.approx([std] * 4, rel=1e-3)
 
 
-def test_the_prior_scale_of_any_gaussian_is_its_mean_spread_within_ten_percent():
+def test_the_prior_scale_of_any_gaussian_is_the_root_mean_square_of_its_variances_within_ten_percent():
     d, g = 64, generator(3)
     factor = torch.randn(d, d, dtype=F64, generator=g) / 8
     cov = factor @ factor.T + 0.2 * torch.eye(d, dtype=F64)
     prior = ms.GaussianMixture(tensor(1.0), torch.ones(1, d, dtype=F64), cov[None], ms.VE())
     scale = ms.prior_scale(prior, torch.zeros(10, d, dtype=F64), generator())
-    assert scale.tolist() == pytest.approx([float(cov.diagonal().mean().sqrt())] * 10, rel=0.1)
+    assert scale.tolist() == pytest.approx([float((cov @ cov).diagonal().mean() ** 0.25)] * 10, rel=0.1)
+
+
+def test_the_prior_scale_survives_guidance_that_turns_answers_around():
+    """Far out `J = (3 * 1 - 2 * 5) / H^2`: the narrow class has variance 1, both together 5."""
+    pair = ms.GaussianMixture(
+        tensor(0.5, 0.5),
+        torch.zeros(2, 2, dtype=F64),
+        torch.stack([torch.eye(2, dtype=F64), 9 * torch.eye(2, dtype=F64)]),
+        ms.VE(0.01, 1000.0),
+        labels=torch.tensor([0, 1]),
+    )
+    told = ms.Conditions(torch.tensor([0]), null=torch.tensor([-1]))
+    scale = ms.prior_scale(ms.Guided(pair, 3.0), torch.zeros(2, 2, dtype=F64), generator(), told)
+    assert scale.tolist() == pytest.approx([7**0.5] * 2, rel=0.01)
 
 
 def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_each_rows_condition():

@@ -85,7 +85,7 @@ class Geometric:
 class Adaptive:
     """Narrows each row's kernel once its shift has settled, and in time for the end.
 
-    From `start` (default: the prior's own standard deviation, which MSD measures), h is multiplied by `shrink`
+    From `start` (default: the prior's own spread, which MSD measures), h is multiplied by `shrink`
     whenever the row's relative shift is below `settle`, down to `end`. No row lags behind the geometric schedule that
     reaches `end` with `hold` of the run to spare, so a generator that cannot follow its shift still ends.
 
@@ -130,10 +130,12 @@ class Adaptive:
 
 
 def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = None) -> Float[Tensor, "b"]:
-    """The prior's standard deviation under each row's condition, from its denoiser at its noisiest level.
+    """The prior's spread under each row's condition, from its denoiser at its noisiest level.
 
     At noise H far above the data, `D(x; H) = mean + s^2 / (s^2 + H^2) (x - mean)`, exactly for isotropic Gaussians;
-    the slope between opposite points gives s. Eight pairs, so 16 prior calls a row.
+    how far apart the answers to opposite points are gives s. Of covariance C in d dimensions it is about
+    `(tr(C^2) / d)^(1/4)`: the standard deviation, a little more where few directions hold the variance. Guidance can
+    turn answers against their points, so only lengths are compared. Eight pairs, so 16 prior calls a row.
     """
     n = len(z)
     rows = torch.arange(n, device=z.device).repeat_interleave(_PAIRS)
@@ -143,9 +145,9 @@ def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = N
     noise = randn((n * _PAIRS, *z.shape[1:]), rng, z)
     both = torch.cat([noise, -noise])
     answer = prior.at(expand_like(sigma, both) * both, alpha, sigma, take(cond, torch.cat([rows, rows]))).z
-    gain = ((answer[: len(noise)] - answer[len(noise) :]) / 2 * noise).reshape(n, -1).sum(1)
+    apart = ((answer[: len(noise)] - answer[len(noise) :]) / 2).reshape(n, -1).norm(dim=1)
     h = (sigma / alpha)[:n]
-    slope = (gain / (h * noise.square().reshape(n, -1).sum(1))).clamp(1e-12, 1 - 1e-6)
+    slope = (apart / (h * noise.reshape(n, -1).norm(dim=1))).clamp(1e-12, 1 - 1e-6)
     return h * (slope / (1 - slope)).sqrt()
 
 
