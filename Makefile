@@ -37,14 +37,15 @@ $(VENV)/.installed: $(VENV)/.core
 
 install: $(VENV)/.installed ## Make .venv and install modeseek with its development tools
 
-demo: $(VENV)/.core ## Seek modes on the fractal (ideal and learned prior), on handwritten digits and in 3-D; figures in runs/
+demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of words in pictures and in 3-D; figures in runs/
 	$(BIN)/modeseek toy --problem fractal --prior ideal --out $(DEMO)-fractal-ideal
 	$(BIN)/modeseek toy --problem fractal --prior learned --out $(DEMO)-fractal-learned
 	$(BIN)/modeseek toy --problem digits --prior learned --out $(DEMO)-digits
+	$(BIN)/modeseek image "a red cone on a blue cube" --out $(DEMO)-image
 	$(BIN)/modeseek shape "a red cone on a blue cube" --prior renders --steps 150 --out $(DEMO)-shape
 	@echo
 	@echo "Open in a browser:"
-	@for run in fractal-ideal fractal-learned digits shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
+	@for run in fractal-ideal fractal-learned digits image shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
 
 test: lint types pytest ## Run the linters, the type checker and the test suite
 

@@ -49,7 +49,7 @@ def test_every_generator_under_every_method(generator: str, method: str, sd: Pat
     more = ["--set", "method.sdi.inversion_steps=2"] if method == "sdi" else []
     run = image(sd, tmp_path / "run", "--generator", generator, "--method", method, *more)
     assert run.status.state == "finished" and run.config.prompts == ("a red cone", "a cube")
-    calls = {"msd": 6 * 4 + 16 * 4, "sds": 6 * 4, "sdi": 6 * (2 * 4 + 4)}[method]  # guided: two a row, two rows
+    calls = {"msd": 6 * 4, "sds": 6 * 4, "sdi": 6 * (2 * 4 + 4)}[method]  # guided: two a row, two rows
     assert run.status.calls == calls
     names = {path.name for path in (run.path / "exports").iterdir()}
     assert names == {"generator.safetensors", "images.npy", "image-000.png", "image-001.png"}

@@ -73,9 +73,9 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     run, rows = ms.Run.load(out), table(out)
     assert list(rows) == ["ddim", "sds", "sdi", "msd"] and run.status.state == "finished"
     assert {name: float(row["calls"]) for name, row in rows.items()} == {
-        "ddim": 6, "sds": 6, "sdi": 3 * 22, "msd": 6 + 32,
+        "ddim": 6, "sds": 6, "sdi": 3 * 22, "msd": 6,
     }  # fmt: skip
-    assert run.status.calls == 2 * (6 + 6 + 66 + 38) and not rows["sds"]["kid"] and rows["sds"]["saturation"]
+    assert run.status.calls == 2 * (6 + 6 + 66 + 6) and not rows["sds"]["kid"] and rows["sds"]["saturation"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for words in ("FID and KID are missing", "a red cone", "paper text-to-image --prior", "Calls a step", "2502.15989"):
         assert words in page
@@ -88,7 +88,7 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     assert all(path.stat().st_mtime_ns == when for path, when in jobs.items())  # nothing was done twice
     for row in rows.values():
         assert all(np.isfinite(float(row[key])) for key in ("fid", "kid", "clip")) and abs(float(row["clip"])) <= 1
-    assert run.status.calls == 232 + 8 * 6 and "1706.08500" in (out / "report.html").read_text()
+    assert run.status.calls == 168 + 8 * 6 and "1706.08500" in (out / "report.html").read_text()
     kept = json.loads((out / "exports" / "results.json").read_text())
     assert kept["methods"]["msd"]["clip"] == float(rows["msd"]["clip"])
     assert kept["facts"]["prompts"] == ["a red cone", "a sphere"] and kept["settings"]["steps"] == 3
@@ -129,12 +129,12 @@ def test_a_job_does_not_depend_on_who_else_plays(folder: Path, tmp_path: Path) -
 
 def test_a_sweep_of_guidance_plays_each_method_under_each_scale(folder: Path, tmp_path: Path) -> None:
     """The columns of the two scales are those of runs under one; the likelihood is the library's, of the PNG files."""
-    out, one = tmp_path / "out", tmp_path / "one"
-    main(argv(folder, out, "--methods", "ddim", "sds", "--sweep", "1", "3", "--likelihood", "8"))
+    out, one, free = tmp_path / "out", tmp_path / "one", ["--generator", "pixels"]
+    main(argv(folder, out, "--methods", "ddim", "sds", "--sweep", "1", "3", "--likelihood", "8", *free))
     rows = table(out)
     assert list(rows) == ["ddim@1", "ddim@3", "sds@1", "sds@3"]
     assert [float(row["calls"]) for row in rows.values()] == [3, 6, 3, 6]
-    main(argv(folder, one, "--methods", "ddim", "sds", "--scale", "3"))
+    main(argv(folder, one, "--methods", "ddim", "sds", "--scale", "3", *free))
     prior = ms.Pipeline.load(folder / "sd", size=16, cache=None)
     for name in ("ddim", "sds"):
         values = []
@@ -159,6 +159,15 @@ def test_the_long_form_is_all_methods_under_all_scales(folder: Path, capsys: pyt
     assert len(told.players) == 4 * len(PLAYERS) and told.scales["msd-product@7.5"] == 7.5
     both = ["paper", "text-to-image", "--prior", "x", "--prompts", str(folder / "prompts.txt"), "--sweep", "1"]
     assert "leave one out" in refused([*both, "--scale", "3"], capsys)
+
+
+def test_under_the_bundled_prior_it_needs_no_words() -> None:
+    told = TextToImageCommand().plan()
+    assert len(told.prompts) == 8 and len(told.players) == len(PLAYERS) and told.budget == 800
+    assert set(told.scales.values()) == {3.0} and told.likelihood == 12
+    assert len(TextToImageCommand(full=True).plan().prompts) == 40
+    with pytest.raises(ValueError, match="--prompts"):
+        TextToImageCommand(prior="x").plan()
 
 
 def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
@@ -220,9 +229,10 @@ def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
     more = ["--budget", "100", "--sample-steps", "20", "--scale", "sdi=1", "--methods"]
     main(argv(folder, tmp_path / "out", *more, "ddim", "sdi", "msd-product", "msd-kernel"))
     calls = {name: float(row["calls"]) for name, row in table(tmp_path / "out").items()}
-    assert calls == {"ddim": 40, "sdi": 99, "msd-product": 92, "msd-kernel": 96}
+    assert calls == {"ddim": 40, "sdi": 99, "msd-product": 90, "msd-kernel": 96}
     plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(PLAYERS), budget=100).plan()
-    steps = {"ddim": 50, "sds": 50, "sdi": 4, "msd": 34, "msd-jitter": 34, "msd-product": 2, "msd-kernel": 2}
+    steps = dict.fromkeys(("ddim", "sds", "sds-uniform", "msd", "msd-plain"), 50)
+    steps |= {"sdi": 4, "msd-product": 3, "msd-kernel": 3}
     assert {player.name: plan.steps_of(player) for player in plan.players} == steps
 
 

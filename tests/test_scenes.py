@@ -289,7 +289,7 @@ def test_views_said_are_true(many: Shots) -> None:
         kinds[kind] += 1
         if view is not None:
             assert view.holds(many.layouts.azimuth[i].item(), many.layouts.elevation[i].item())
-    assert min(kinds.values()) > 100  # a third each
+    assert 20 < kinds[0] < kinds[1] < kinds[2]
     assert fine(-29.0, 12.0) == View(azimuth=-30, height="slightly above") == fine(331.0, 12.0)
     assert fine(-178.0, 0.0).phrase == "from the back, at eye level"
     assert [coarse(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [COARSE[i] for i in (0, 0, 1, 1, 2, 0)]

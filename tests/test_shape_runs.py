@@ -176,7 +176,11 @@ def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     for name in ("bad.ply", "bad.obj"):
         with pytest.raises(ValueError, match=name):
             read_mesh(tmp_path / name, torch.empty(0))
-    for words in (["shape", "  "], ["shape", "a zebra"], ["shape", "a red cube", "--refine", "-1"]):
+    for words in (
+        ["shape", "  "],
+        ["shape", "a zebra", "--prior", "renders"],
+        ["shape", "a red cube", "--refine", "-1"],
+    ):
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert ended.value.code == 2
@@ -185,12 +189,16 @@ def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["shape", "a red cube", "--dry-run", "--method", "sds", "--volume", "fourier", "--steps", "7"])
+    main(["shape", "a red cube", "--dry-run"])
+    out = capsys.readouterr().out
+    assert "path: bundled" in out and "words: fine" in out and "scale: 3.0" in out
+    words = ["--prior", "renders", "--method", "sds", "--volume", "fourier", "--steps", "7"]
+    main(["shape", "a red cube", "--dry-run", *words])
     out = capsys.readouterr().out
     assert "caption: a red cube" in out and "kind: fourier" in out and "steps: 7" in out
-    main(["shape", "a red mug", "--prior", "somewhere", "--method", "sdi", "--dry-run", "--views", "fine"])
+    main(["shape", "a red mug", "--prior", "somewhere", "--method", "sdi", "--dry-run"])
     out = capsys.readouterr().out
-    assert "words: fine" in out and "path: somewhere" in out and "scale: 3.0" in out
+    assert "words: coarse" in out and "path: somewhere" in out and "scale: 3.0" in out
 
 
 def test_an_orbit_of_the_configuration_is_taken() -> None:

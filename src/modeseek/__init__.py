@@ -52,6 +52,7 @@ from modeseek.modes import Modes, find_modes
 from modeseek.perp_neg import PerpNeg
 from modeseek.prediction import Prediction
 from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scene
+from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.mixture import GaussianMixture
 from modeseek.priors.network import Network
@@ -169,6 +170,7 @@ __all__ = [
     "Annealed",
     "Auto",
     "BasePrior",
+    "Bundled",
     "Certificate",
     "Conditions",
     "Config",

@@ -89,6 +89,9 @@ class Adaptive:
     whenever the row's relative shift is below `settle`, down to `end`. No row lags behind the geometric schedule that
     reaches `end` with `hold` of the run to spare, so a generator that cannot follow its shift still ends.
 
+    For few dimensions: pictures use so few of theirs that any shift is small beside `h sqrt(d)`, and rows narrow at
+    once; `Geometric` suits them.
+
     Attributes:
         end: last bandwidth, units of z.
         start: first bandwidth; None measures it.

@@ -12,17 +12,19 @@ import tyro
 from modeseek.cli.names import look_up
 from modeseek.cli.run import RunCommand
 from modeseek.runs.config.names import METHODS
+from modeseek.runs.config.prior import BUNDLED, usual_scale
+from modeseek.runs.paper.settings import METHODS as SETTINGS
 
 
 @dataclass(frozen=True)
 class ImageCommand:
-    """Optimise pictures towards what words say, under a text-to-image pipeline of diffusers.
+    """Optimise pictures towards what words say, under the prior that comes with modeseek or any diffusers pipeline.
 
     A short form of `modeseek run`: the same folder, the same resume. Several prompts make one batch, and --copies as
     many pictures of each from different starts.
 
     Examples:
-      modeseek image "a red cone on a blue cube" --prior pipelines/mine
+      modeseek image "a red cone on a blue cube"
 
       modeseek image "a cat" "a dog" --prior pipelines/mine --method sds --generator latent --scale 101 --steps 800
 
@@ -31,16 +33,18 @@ class ImageCommand:
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """What the pictures shall show."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
+    with modeseek: scenes of one or two coloured objects."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "msd"
     """msd, sds or sdi; `modeseek list methods`."""
     generator: Literal["field", "pixels", "latent"] = "field"
     """What is optimised: a coordinate network, free pixels, or the pipeline's own latents."""
     steps: int = 400
     """Of the run."""
-    scale: float = 7.5
-    """Classifier-free guidance: 1 is none; DreamFusion's 100 is 101 here."""
+    scale: float | None = None
+    """Classifier-free guidance: 1 is none; DreamFusion's 100 is 101 here. By default 3 under the bundled prior, else
+    7.5."""
     negative: str = ""
     """Words to move away from."""
     copies: int = 1
@@ -71,6 +75,7 @@ class ImageCommand:
         if self.copies < 1:
             raise ValueError(f"copies are at least 1: got {self.copies}")
         own = hasattr(look_up("method", self.method, METHODS), "scale")  # guides by itself
+        scale = usual_scale(self.prior) if self.scale is None else self.scale
         pipeline = {
             "path": self.prior,
             "size": None if self.size is None else list(self.size),
@@ -78,13 +83,13 @@ class ImageCommand:
         }
         plain = {
             "prior": {"pipeline": pipeline},
-            "method": {self.method: {"scale": self.scale}} if own else self.method,
+            "method": {self.method: {"scale": scale}} if own else SETTINGS.get(self.method, self.method),
             "generator": {self.generator: {"n": self.copies * len(self.prompts)}},
             "optimizer": {"adam": {"lr": 0.01 if self.generator == "field" else 0.03}},
             "name": self.prompts[0][:40],
             "prompts": list(self.prompts),
             "negative": self.negative,
-            "scale": 1.0 if own else self.scale,
+            "scale": 1.0 if own else scale,
             "steps": self.steps,
             "seed": self.seed,
             "device": self.device,

@@ -15,10 +15,11 @@ from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.runs.config.config import Config, read_config, read_text
 from modeseek.runs.config.names import GENERATORS, KINDS, METHODS, OPTIMIZERS
-from modeseek.runs.config.prior import FINEST_LATENT, FromPipeline, PriorSource
+from modeseek.runs.config.prior import BUNDLED, FromPipeline, PriorSource
 from modeseek.runs.config.problems import PROBLEMS
 from modeseek.runs.config.put import put
 from modeseek.runs.optimise import optimise
+from modeseek.runs.paper.settings import METHODS as SETTINGS
 from modeseek.runs.start import begin
 from modeseek.runs.store.run import Run
 
@@ -48,8 +49,8 @@ class RunCommand:
     config: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[CONFIG]")]] = None
     """A YAML file, or the folder of a run whose config.yaml shall be run again; the options below change it."""
     prior: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH")] = None
-    """fractal, spiral, pinwheel, ring, grid, digits; the folder of a saved network or of a diffusers pipeline; or
-    points (.npy, .csv). Else ring."""
+    """fractal, spiral, pinwheel, ring, grid, digits; bundled, the text prior that comes with modeseek; the folder of a
+    saved network or of a diffusers pipeline; or points (.npy, .csv). Else ring."""
     method: Name = None
     """msd, sds or sdi; `modeseek list methods` tells what they are, `modeseek list methods msd` their settings."""
     generator: Name = None
@@ -135,18 +136,18 @@ def _prior(text: str) -> dict[str, Any]:
     path = Path(text)
     if text in PROBLEMS:
         return {"problem": {"name": text}}
-    if (path / "model_index.json").is_file():
+    if text == BUNDLED or (path / "model_index.json").is_file():
         return {"pipeline": {"path": text}}
     if path.is_dir():
         return {"trained": {"path": text}}
     if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
         return {"samples": {"path": text}}
-    look_up("prior", text, PROBLEMS)
+    look_up("prior", text, {**PROBLEMS, BUNDLED: None})
     raise RuntimeError("look_up answers or raises")
 
 
 def _completed(plain: dict[str, Any]) -> dict[str, Any]:
-    """MSD's bandwidth from the prior where none is given; plain descent for MSD on free points."""
+    """MSD's bandwidth from the prior where none is given, with jitter on pipelines; plain descent on free points."""
     name, settings = plain["method"], {}
     if isinstance(name, dict) and len(name) == 1:
         ((name, settings),) = name.items()
@@ -154,7 +155,9 @@ def _completed(plain: dict[str, Any]) -> dict[str, Any]:
         return plain
     if "bandwidth" not in (settings or {}):
         source: PriorSource = KINDS.read(PriorSource, plain["prior"], "config.prior")
-        end = FINEST_LATENT if isinstance(source, FromPipeline) else source.load("cpu").bandwidth
+        if isinstance(source, FromPipeline):
+            return plain | {"method": {"msd": SETTINGS["msd"]["msd"] | (settings or {})}}
+        end = source.load("cpu").bandwidth
         if end is None:
             raise ValueError(
                 f"msd needs the last bandwidth of its kernel for {source.title}: got none; add --set "

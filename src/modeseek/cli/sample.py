@@ -11,7 +11,7 @@ import tyro
 
 from modeseek.cli.show import follow
 from modeseek.runs.config.names import KINDS
-from modeseek.runs.config.prior import FromPipeline, digest_of
+from modeseek.runs.config.prior import BUNDLED, FromPipeline, digest_of, usual_scale
 from modeseek.runs.sampling import Drawing, draw
 from modeseek.runs.store.environment import environment
 from modeseek.runs.store.run import Run
@@ -24,19 +24,22 @@ class SampleCommand:
     """Draw pictures from a text-to-image pipeline in the plain way, to compare optimised ones with.
 
     Examples:
-      modeseek sample "a red cone on a blue cube" --prior pipelines/mine --copies 4
+      modeseek sample "a red cone on a blue cube" --copies 4
+
+      modeseek sample "a cat" --prior pipelines/mine
     """
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """What the pictures shall show."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
+    with modeseek."""
     sampler: Literal["ddim", "heun"] = "ddim"
     """ddim asks once a step, heun twice."""
     steps: int = 50
     """Of the sampler."""
-    scale: float = 7.5
-    """Classifier-free guidance: 1 is none."""
+    scale: float | None = None
+    """Classifier-free guidance: 1 is none. By default 3 under the bundled prior, else 7.5."""
     negative: str = ""
     """Words to move away from."""
     copies: int = 1
@@ -63,9 +66,10 @@ class SampleCommand:
         conditions = prior.conditions(texts, [self.negative] * n if self.negative else None)
         title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         walk = {"ddim": ddim, "heun": heun}[self.sampler]
-        drawing = Drawing(prior, conditions, n, self.scale, self.steps, walk, self.seed, title)
+        scale = usual_scale(self.prior) if self.scale is None else self.scale
+        drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title)
         run = Run.create(
-            {"verb": "sample", **KINDS.fields_of(replace(self, out=None), "config")},
+            {"verb": "sample", **KINDS.fields_of(replace(self, out=None, scale=scale), "config")},
             words=["sample", self.prompts[0]],
             command=argv,
             environment=environment(self.device, {"title": source.title, "sha256": digest_of(prior)}),

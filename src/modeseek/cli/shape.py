@@ -13,6 +13,7 @@ import tyro
 from modeseek.cli.names import look_up
 from modeseek.cli.run import RunCommand
 from modeseek.runs.config.names import METHODS
+from modeseek.runs.config.prior import BUNDLED
 from modeseek.runs.store.run import Run
 from modeseek.runs.things.settings import METHODS as SETTINGS
 from modeseek.runs.things.settings import RATES
@@ -26,7 +27,7 @@ class ShapeCommand:
     optimised once more, in the folder refined/.
 
     Examples:
-      modeseek shape "a red cone on a blue cube" --prior renders
+      modeseek shape "a red cone on a blue cube"
 
       modeseek shape "a green robot head" --prior pipelines/mine --views fine --method sds --steps 600
 
@@ -35,9 +36,10 @@ class ShapeCommand:
 
     prompt: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="PROMPT")]]
     """What it shall be."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = "renders"
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub; or renders, the exact prior of
-    our own renders of what the caption says, which shows what a method can reach at most."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub; by default the one that comes
+    with modeseek. Or renders, the exact prior of our own renders of what the caption says, which shows what a method
+    can reach at most."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "msd"
     """msd, sds or any other; `modeseek list methods`."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
@@ -48,8 +50,9 @@ class ShapeCommand:
     """Views a step."""
     scale: float | None = None
     """Classifier-free guidance, 1 is none; 3 by default where the prior knows words."""
-    views: Literal["none", "coarse", "fine"] = "coarse"
-    """How the prompt follows the camera: not, by four phrases, or by the scene prior's own fine ones."""
+    views: Literal["none", "coarse", "fine"] | None = None
+    """How the prompt follows the camera: not, by four phrases, or by the scene prior's own fine ones. By default finely
+    under the prior that comes with modeseek, else coarsely."""
     perp_neg: bool = False
     """Oppose the other views (Perp-Neg), against several faces."""
     negative: str = ""
@@ -102,7 +105,7 @@ class ShapeCommand:
             "optimizer": {"adam": RATES[self.volume]},
             "name": self.prompt[:40],
             "prompts": [] if ideal else [self.prompt],
-            "views": {"words": "coarse" if ideal else self.views, "opposed": self.perp_neg},
+            "views": {"words": self.views or ("fine" if self.prior == BUNDLED else "coarse"), "opposed": self.perp_neg},
             "negative": self.negative,
             "scale": 1.0 if own else scale,
             "steps": self.steps,

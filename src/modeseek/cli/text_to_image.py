@@ -16,17 +16,18 @@ from modeseek.evaluation.clip import Clip
 from modeseek.evaluation.features import Features
 from modeseek.evaluation.judge import Judge
 from modeseek.problems.scenes import parse
-from modeseek.runs.config.prior import FromPipeline
+from modeseek.runs.config.prior import BUNDLED, FromPipeline, usual_scale
 from modeseek.runs.paper.experiment import run_text_to_image
 from modeseek.runs.paper.folder import TEXT_TO_IMAGE, open_folder, way_on
 from modeseek.runs.paper.measure import Judges
 from modeseek.runs.paper.plan import TextToImage
 from modeseek.runs.paper.players import DEFAULT, ESTIMATORS, PLAYERS, Player
 from modeseek.runs.paper.truth import are_captions
+from modeseek.runs.scenes.examine import held_out_captions
 from modeseek.runs.stop import Stopped
 
 _SWEEP = (1.0, 3.0, 7.5, 15.0)
-_SCALE = 7.5
+_DENSITY = 12  # Runge-Kutta steps
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TextToImageCommand:
     same command with the same --out goes on, and --features, --clip and --methods may differ then.
 
     Examples:
+      modeseek paper text-to-image --out runs/paper
+
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --out runs/paper
 
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --features models/dinov2-base
@@ -49,25 +52,31 @@ class TextToImageCommand:
       --budget 3200 --scale sds=101 msd=7.5
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")]
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub."""
-    prompts: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """One prompt a line; empty lines and those that begin with # are skipped."""
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
+    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
+    with modeseek."""
+    prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """One prompt a line; empty lines and those that begin with # are skipped. By default, under the bundled prior,
+    captions of combinations that it was never taught."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
-    """Who plays: ddim sds sdi msd msd-jitter msd-product msd-kernel; by default the
-    first four, and all with --full."""
+    """Who plays: ddim sds sds-uniform sdi msd msd-plain msd-product msd-kernel; by default ddim sds sdi msd, and all
+    under the bundled prior or with --full."""
     seeds: int = 3
     """Pictures of each prompt and method."""
     steps: int = 400
     """Of the optimizer."""
     budget: int | None = None
-    """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most."""
+    """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most. By
+    default twice the steps under the bundled prior, else none: as many steps for every method."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; 7.5 by default."""
+    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; by default 3 under the
+    bundled prior, else 7.5."""
     sweep: tuple[float, ...] = ()
     """Scales of guidance that every method plays under, one after the other, in place of --scale."""
+    captions: int | None = None
+    """How many such captions: 8, or 40 with --full."""
     full: bool = False
-    """The long form, resumable: all methods, and every guidance of --sweep 1 3 7.5 15."""
+    """The long form, hours and resumable: 40 captions, all methods, and every guidance of --sweep 1 3 7.5 15."""
     lr: float = 0.01
     """Learning rate of Adam."""
     generator: Literal["field", "pixels", "latent"] = "field"
@@ -84,9 +93,9 @@ class TextToImageCommand:
     judge: Path | None = None
     """Where the prompts are captions of rendered scenes: a folder that modeseek prior train judge wrote, to tell which
     attributes are right; by default the judge that comes with modeseek. It is left out for any other prompts."""
-    likelihood: int = 0
-    """Runge-Kutta steps of the pictures' log-likelihood (12, say), 4 prior calls and as many Jacobian products each; 0
-    leaves it out."""
+    likelihood: int | None = None
+    """Runge-Kutta steps of the pictures' log-likelihood, 4 prior calls and as many Jacobian products each: 12 under the
+    bundled prior, else 0, which leaves it out."""
     batch: int = 10
     """Pictures made together: more are faster and take more memory."""
     size: tuple[int, int] | None = None
@@ -136,8 +145,8 @@ class TextToImageCommand:
             ValueError: something in them cannot be.
             OSError: the prompts cannot be read.
         """
-        prompts = read_prompts(self.prompts)
-        players = look_up_all("method", self.methods or (ESTIMATORS if self.full else DEFAULT), PLAYERS)
+        prompts, own = self._prompts(), self.prior == BUNDLED
+        players = look_up_all("method", self.methods or (ESTIMATORS if own or self.full else DEFAULT), PLAYERS)
         scales, sweep = self._scales(), self._swept
         if sweep:
             if self.scale:
@@ -155,12 +164,19 @@ class TextToImageCommand:
             self.generator,
             4 * self.seeds * len(prompts) if self.reference is None else self.reference,
             self.sample_steps,
-            self.budget,
+            2 * self.steps if self.budget is None and own else self.budget,
             self.batch,
             self.seed,
             self.device,
-            self.likelihood,
+            (_DENSITY if own else 0) if self.likelihood is None else self.likelihood,
         )
+
+    def _prompts(self) -> tuple[str, ...]:
+        if self.prompts is not None:
+            return read_prompts(self.prompts)
+        if self.prior != BUNDLED:
+            raise ValueError("the experiment needs prompts: got none; write one a line, and name the file by --prompts")
+        return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.seed)
 
     def _judge(self, prompts: tuple[str, ...]) -> Judge | None:
         if self.judge is not None:
@@ -171,7 +187,7 @@ class TextToImageCommand:
 
     def _scales(self) -> dict[str, float]:
         """Of every method there is: the reference is DDIM's even where it does not play."""
-        scales = dict.fromkeys(PLAYERS, _SCALE)
+        scales = dict.fromkeys(PLAYERS, usual_scale(self.prior))
         for told in sorted(self.scale, key=lambda text: "=" in text):  # what is for all comes first
             name, _, number = told.rpartition("=")
             try:

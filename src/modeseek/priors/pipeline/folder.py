@@ -11,18 +11,22 @@ from typing import Any
 
 import torch
 
+from modeseek.packaged import packaged
 from modeseek.priors.pipeline.family import BY_CLASS, Family
 
+BUNDLED = "bundled"  # the pipeline that ships with modeseek
 WORDS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
 
 
 def find(path: str | os.PathLike[str]) -> Path:
-    """The folder itself, or where the hub's copy was put.
+    """The folder itself, where the hub's copy was put, or for "bundled" what ships with modeseek.
 
     Raises:
         ValueError: there is none; one line.
     """
+    if os.fspath(path) == BUNDLED:
+        return packaged("scenes")
     folder = Path(path)
     if folder.is_dir():
         return folder

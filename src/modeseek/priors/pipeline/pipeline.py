@@ -84,8 +84,9 @@ class Pipeline(BasePrior):
         """Loads the network and the autoencoder; text encoders wait until a text is new.
 
         Args:
-            path: a folder that `save_pretrained` wrote, or a repository's name on the hub. What DreamBooth trained
-                wholly is such a folder; what it trained as a LoRA goes to `loras`.
+            path: a folder that `save_pretrained` wrote, a repository's name on the hub, or "bundled" for what ships
+                with modeseek. What DreamBooth trained wholly is such a folder; what it trained as a LoRA goes to
+                `loras`.
             device: where the network and the autoencoder go.
             dtype: of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.

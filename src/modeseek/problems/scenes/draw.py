@@ -18,8 +18,9 @@ from modeseek.problems.scenes.things import THINGS
 from modeseek.problems.scenes.view import HEIGHTS, OVERHEAD, STEP, View, coarse, fine
 from modeseek.problems.scenes.words import COLOURS, RELATIONS, SIZES
 
-_ALONE = 0.5  # the share of scenes with one object
+_ALONE = 0.3  # the share of scenes with one object
 _SIZED = 0.25  # the share of objects whose size is said
+_SAID_SHARES = (1.0, 2.0, 3.0)  # of captions that say the view not, coarsely, finely
 _HEIGHT_SHARES = (0.1, 0.22, 0.38, 0.18, 0.12)  # of `HEIGHTS`, in order
 
 
@@ -95,7 +96,7 @@ def choose(n: int, rng: torch.Generator, *, held: bool | None) -> Chosen:
 def aim(
     relation: Int[Tensor, "n"], rng: torch.Generator
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"], Int[Tensor, "n"]]:
-    """Azimuths, elevations, and how the view is to be said (0 not, 1 coarsely, 2 finely), a third each.
+    """Azimuths, elevations, and how the view is to be said (0 not, 1 coarsely, 2 finely), one to two to three.
 
     Azimuths are uniform; elevations favour "slightly above". What stands on something is never seen from high above,
     which would hide what it stands on, and two objects beside or behind one another never from below.
@@ -110,7 +111,8 @@ def aim(
     low, top = bounds[word].unbind(-1)
     # A hair from the ends, so that rounding never moves an angle to the next word.
     elevation = low + (top - low) * (0.001 + 0.998 * torch.rand(n, generator=rng))
-    return azimuth, elevation, torch.randint(3, (n,), generator=rng)
+    said = torch.multinomial(torch.tensor(_SAID_SHARES), n, replacement=True, generator=rng)
+    return azimuth, elevation, said
 
 
 def stage(

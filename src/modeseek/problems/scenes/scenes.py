@@ -74,7 +74,7 @@ class Scenes:
             raise ValueError(f"variety is a share in [0, 1], got {self.variety}")
 
     def draw(self, n: int, rng: torch.Generator, held_out: bool | None = False) -> Layouts:
-        """n scenes, half of one object and half of two.
+        """n scenes, three in ten of one object, the others of two.
 
         Args:
             n: how many.

@@ -17,6 +17,7 @@ from modeseek.prior import Conditions, Prior
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
 from modeseek.priors.pipeline import Economy, LoRA, Pipeline
+from modeseek.priors.pipeline.folder import BUNDLED as BUNDLED
 from modeseek.problems.digits import Digits
 from modeseek.problems.plane import Plane
 from modeseek.problems.scenes.ideal import BANDS, ideal
@@ -162,7 +163,7 @@ class FromPipeline:
     """A text-to-image pipeline of diffusers.
 
     Attributes:
-        path: a folder that save_pretrained wrote, or owner/name on the hub.
+        path: a folder that save_pretrained wrote, owner/name on the hub, or bundled.
         size: pixels a side, or [height, width]; null is what the model was trained on.
         dtype: of the network; null is bfloat16 on CUDA, else float32.
         guidance: for models with embedded guidance (Flux).
@@ -233,6 +234,11 @@ class Renders:
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
         sha256 = digest(known.prior.data)
         return Loaded(known.prior, sha256, known.codec, FINEST_RENDER, told=known.conditions, orbit=orbit)
+
+
+def usual_scale(path: str) -> float:
+    """Guidance that pictures are made with where nobody says otherwise: 3 suits the bundled prior, 7.5 larger ones."""
+    return 3.0 if path == BUNDLED else 7.5
 
 
 def digest_of(prior: Pipeline) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from modeseek.bandwidth import Adaptive
-from modeseek.jitter import Fading
-from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
-from modeseek.methods.sds import SDS
 from modeseek.prior import Method
-from modeseek.runs.config.prior import FINEST_LATENT
+from modeseek.runs.config.names import KINDS
+from modeseek.runs.paper.settings import KERNEL, METHODS, PLAIN, PRODUCT
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,8 @@ class Player:
     guided: bool = True
 
 
-def _adaptive() -> Adaptive:
-    """From the prior's own scale, which it measures, down to what a latent model resolves."""
-    return Adaptive(FINEST_LATENT)
+def _of(plain: Any) -> Callable[[float], Method]:
+    return lambda scale: KINDS.read(Method, plain, "a method of the experiment")
 
 
 PLAYERS = {
@@ -47,9 +44,16 @@ PLAYERS = {
         Player(
             "sds",
             "SDS",
-            "Score distillation at uniform noise levels, weight sigma^2.",
+            "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.",
             ("sds",),
-            lambda scale: SDS(),
+            _of(METHODS["sds"]),
+        ),
+        Player(
+            "sds-uniform",
+            "SDS, uniform",
+            "Score distillation at uniform noise levels, as its authors run it.",
+            ("sds",),
+            _of("sds"),
         ),
         Player(
             "sdi",
@@ -62,30 +66,25 @@ PLAYERS = {
         Player(
             "msd",
             "MSD",
-            "Mean-shift distillation by the denoiser, one call a step; the bandwidth narrows as a picture settles.",
+            "Mean-shift distillation by the denoiser, one call a step, bandwidth 8 to 0.2, with noise that fades out "
+            "by 60 % of the run: explores like SDS, refines like mean shift.",
             ("msd", "meanshift"),
-            lambda scale: MSD(_adaptive()),
+            _of(METHODS["msd"]),
         ),
-        Player(
-            "msd-jitter",
-            "MSD, fading jitter",
-            "The same with noise that fades out by 60 % of the run: explores like SDS, refines like MSD.",
-            ("msd", "meanshift"),
-            lambda scale: MSD(_adaptive(), jitter=Fading()),
-        ),
+        Player("msd-plain", "MSD, no jitter", "The same without any noise.", ("msd", "meanshift"), _of(PLAIN)),
         Player(
             "msd-product",
             "MSD, product",
-            "Target sampled from the exact product prior, 8 Heun steps.",
+            "Its target sampled from the exact product prior, 8 Heun steps.",
             ("msd", "edm"),
-            lambda scale: MSD(_adaptive(), "product", steps=8),
+            _of(PRODUCT),
         ),
         Player(
             "msd-kernel",
             "MSD, kernel score",
-            "Target sampled as the paper does: 16 DDIM steps with the kernel's score added.",
+            "Its target sampled as the paper does: 16 DDIM steps with the kernel's score added.",
             ("msd", "ddim"),
-            lambda scale: MSD(_adaptive(), "kernel-score", steps=16),
+            _of(KERNEL),
         ),
     )
 }
