@@ -129,13 +129,23 @@ def projected(azimuth: float, elevation: float) -> tuple[float, float]:
 
 
 def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> None:
-    pixels = until(page, lambda shot: reds(shot) > 100)
     box = page.locator("canvas").first.bounding_box()
     assert box is not None
     half, middle = box["height"] / 2, box["width"] / 2
-    row, column = np.argwhere(coloured(pixels, 0)).mean(0)
-    right, down = projected(30.0, 20.0)
-    assert abs((column - middle) / half - right) < 0.04 and abs((row - half) / half - down) < 0.04
+
+    def stands(azimuth: float, elevation: float) -> Callable[[np.ndarray], bool]:
+        right, down = projected(azimuth, elevation)
+
+        def there(shot: np.ndarray) -> bool:
+            spots = np.argwhere(coloured(shot, 0))
+            if len(spots) <= 100:
+                return False
+            row, column = spots.mean(0)
+            return bool(abs((column - middle) / half - right) < 0.04 and abs((row - half) / half - down) < 0.04)
+
+        return there
+
+    column = np.argwhere(coloured(until(page, stands(30.0, 20.0)), 0)).mean(0)[1]
     drawn = viewer.painter.drawn
     page.mouse.move(middle, half)
     page.mouse.down()
@@ -146,16 +156,7 @@ def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> No
     assert viewer.painter.drawn > drawn + 3
     assert np.abs(np.argwhere(coloured(turned, 2)).mean(0) - [half, middle]).max() < 0.1 * half  # blue stays
     page.get_by_role("button", name="Front").click()
-    right, down = projected(0.0, 0.0)
-
-    def in_front(shot: np.ndarray) -> bool:
-        spots = np.argwhere(coloured(shot, 0))
-        if not len(spots):
-            return False
-        row, column = spots.mean(0)
-        return bool(abs((column - middle) / half - right) < 0.04 and abs((row - half) / half - down) < 0.04)
-
-    until(page, in_front)
+    until(page, stands(0.0, 0.0))
 
 
 def test_the_slider_goes_back_and_following_returns(page: Page, viewer: Viewer) -> None:
