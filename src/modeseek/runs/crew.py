@@ -113,6 +113,9 @@ def joined() -> Generator[Crew]:
         group = dist.PrefixStore("modeseek/group", store)  # pyright: ignore[reportPrivateImportUsage]
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         dist.init_process_group(backend, store=group, rank=rank, world_size=size, timeout=_WAIT)
+        if store.add("modeseek/met", 1) == size:  # nobody leaves before all have met: it would look like a crash
+            store.set("modeseek/all", "met")
+        store.wait(["modeseek/all"], _WAIT)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"cannot meet the other processes: {' '.join(str(error).split())[:200]}") from error
     crew = Crew(Team.current(), store)
