@@ -29,7 +29,7 @@ from modeseek.runs.scenes.examine import held_out_captions, mistakes
 from modeseek.runs.scenes.judge_loss import Truth, judge_loss
 from modeseek.runs.scenes.judging import Lesson, train_judge
 
-SMALL = Shape((4, 4, 8), (0, 1, 0), 6, 4, 8)
+SMALL = Shape((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
 
 
 def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
@@ -259,7 +259,8 @@ def spoil(folder, name):
         (lambda f: told(f, words={"things": ["sphere"]}), "other words"),
         (
             lambda f: told(
-                f, shape={"channels": [4, 4, 10**9], "blocks": [0, 1, 0], "slot": 6, "scene": 4, "hidden": 8}
+                f,
+                shape={"channels": [4, 4, 10**9], "blocks": [0, 1, 0], "gazes": 2, "slot": 6, "scene": 4, "hidden": 8},
             ),
             "not of",
         ),
@@ -295,17 +296,17 @@ def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
 def test_the_packaged_judge_is_small_and_right() -> None:
     """On combinations that its training never saw, drawn anew."""
     judge = Judge.packaged()
-    assert sum(p.numel() for p in judge.parameters()) <= 700_000
-    assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 1.5e6
+    assert sum(p.numel() for p in judge.parameters()) <= 1_100_000
+    assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 2.2e6
     shots = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)
     assert all(held_out(parse(caption)) for caption in shots.captions)
     found = accuracy(score(judge, shots.image, shots.captions))
     for name in ("object", "colour", "relation"):
-        assert found[name].value >= (0.85 if name == "object" else 0.95), (name, found[name])
-    assert found["view"].value >= 0.7
-    assert judge.accuracy["colour"] >= 0.99 and judge.accuracy["object"] >= 0.9
+        assert found[name].value >= (0.93 if name == "object" else 0.97), (name, found[name])
+    assert found["view"].value >= 0.85
+    assert judge.accuracy["colour"] >= 0.99 and judge.accuracy["object"] >= 0.95
     with torch.no_grad():
-        assert judge.features(shots.image[:5]).shape == (5, 128)
+        assert judge.features(shots.image[:5]).shape == (5, 144)
     swapped = score(judge, shots.image, [*shots.captions[1:], shots.captions[0]])
     assert swapped.object.float().mean() < 0.2, "captions of other pictures are not true of these"
     with pytest.raises(ValueError, match="one caption"):

@@ -25,7 +25,7 @@ class TrainCommand:
 
       modeseek prior train scenes --out runs/scenes --budget 6h --device cuda --batch 256
 
-      modeseek prior train judge --out runs/judge --budget 15m
+      modeseek prior train judge --out runs/judge --budget 40m
     """
 
     what: tyro.conf.Positional[Annotated[Literal["scenes", "judge"], tyro.conf.arg(metavar="scenes|judge")]]
@@ -34,7 +34,7 @@ class TrainCommand:
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder to make, or to go on with."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """Of training, all sittings together: 2h, 90m, 1h30m. By default 2h, and 15m for the judge."""
+    """Of training, all sittings together: 2h, 90m, 1h30m. By default 2h, and 40m for the judge."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
     """cpu, cuda, cuda:1 or mps."""
     seed: int | None = None
@@ -55,7 +55,7 @@ class TrainCommand:
         from modeseek.runs.scenes.recipe import seconds_of
 
         lesson = Lesson() if self.batch is None else Lesson(batch=self.batch)
-        budget = seconds_of(self.budget or "15m")
+        budget = seconds_of(self.budget or "40m")
         start = None if self.start is None else Judge.load(self.start)
         job = train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson, start=start)
         judge = follow(job)

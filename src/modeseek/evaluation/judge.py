@@ -17,7 +17,7 @@ from modeseek.evaluation.answers import Answers, vocabulary
 from modeseek.evaluation.judge_shape import Shape, shape_of
 from modeseek.packaged import packaged
 
-_FORMAT = "modeseek-judge-1"
+_FORMAT = "modeseek-judge-2"
 _WEIGHTS, _TOLD = "judge.safetensors", "judge.json"
 SIDE = 64  # pixels that it sees; other pictures are resized
 _PLACES = 4  # a side, where it looks at the whole
@@ -38,9 +38,9 @@ class _Block(nn.Module):
 class Judge(nn.Module):
     """A convolutional network that sees pictures of scenes, and its vocabulary.
 
-    It looks twice at the same map of the picture, each time where an object of the caption's order would be, so a thing
-    is known wherever it stands; both objects vote for the azimuth. Sizes are not judged: "small" and "large" are
-    said of things whose distance the picture does not tell.
+    It looks at the same map of the picture for each of two objects, in a caption's order, at some places of its own
+    choice, so a thing is known wherever it stands; both objects vote for the azimuth. Sizes are not judged: "small" and
+    "large" are said of things whose distance the picture does not tell.
 
     Args:
         shape: of the network.
@@ -61,8 +61,8 @@ class Judge(nn.Module):
                 layers += [nn.Conv2d(before, wide, kernel, 2, kernel // 2, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
                 layers += [_Block(wide) for _ in range(blocks)]
             self.eye = nn.Sequential(*layers)
-            self.gaze = nn.Conv2d(widths[-1], 2, 1)
-            self.slot = nn.Linear(widths[-1], size.slot)
+            self.gaze = nn.Conv2d(widths[-1], 2 * size.gazes, 1)
+            self.slot = nn.Linear(widths[-1] * size.gazes, size.slot)
             self.scene = nn.Linear(widths[-1] * _PLACES**2, size.scene)
             self.name = _two(size.slot, size.hidden, sum(self._parts))
             self.tell = _two(2 * size.slot + size.scene, size.hidden, len(words["relations"]) + 2)
@@ -80,7 +80,8 @@ class Judge(nn.Module):
             ).clamp(0, 1)
         seen = self.eye((2 * image - 1).contiguous(memory_format=torch.channels_last))
         weight = self.gaze(seen).flatten(2).softmax(-1)
-        slots = torch.relu(self.slot(weight @ seen.flatten(2).transpose(1, 2)))
+        found = weight @ seen.flatten(2).transpose(1, 2)
+        slots = torch.relu(self.slot(found.unflatten(1, (2, -1)).flatten(2)))
         places = nn.functional.adaptive_avg_pool2d(seen, _PLACES).flatten(1)
         return torch.cat([slots.flatten(1), torch.relu(self.scene(places))], -1)
 
@@ -146,7 +147,7 @@ class Judge(nn.Module):
             weights = load_file(folder / _WEIGHTS)
             size = told["shape"]
             sides = (tuple(size["channels"]), tuple(size["blocks"]))
-            shape = Shape(*sides, *(int(size[name]) for name in ("slot", "scene", "hidden")))
+            shape = Shape(*sides, *(int(size[name]) for name in ("gazes", "slot", "scene", "hidden")))
             if shape != shape_of(weights):  # compared before anything of that size is made
                 raise ValueError(f"its weights are of {shape_of(weights)}, not of {shape}")
             judge = cls(shape, {str(name): float(value) for name, value in told["accuracy"].items()})

@@ -15,16 +15,18 @@ class Shape:
     Attributes:
         channels: at a half, a quarter and an eighth of the picture's side.
         blocks: residual blocks there.
+        gazes: places where it looks for each of the two objects.
         slot: features of each of the two objects.
         scene: features of the whole.
         hidden: width of the layer between features and answers.
     """
 
-    channels: tuple[int, int, int] = (24, 48, 96)
-    blocks: tuple[int, int, int] = (0, 2, 2)
-    slot: int = 56
+    channels: tuple[int, int, int] = (32, 64, 128)
+    blocks: tuple[int, int, int] = (0, 3, 2)
+    gazes: int = 4
+    slot: int = 64
     scene: int = 16
-    hidden: int = 96
+    hidden: int = 128
 
     @property
     def features(self) -> int:
@@ -44,7 +46,8 @@ def shape_of(weights: Mapping[str, Tensor]) -> Shape:
     between = [sum(first < block < end for block in blocks) for first, end in zip(firsts, ends, strict=True)]
     channels = tuple(len(weights[f"eye.{i}.weight"]) for i in firsts)
     widths = (len(weights[f"{name}.weight"]) for name in ("slot", "scene", "name.0"))
-    return Shape(channels, tuple(between), *widths)  # pyright: ignore[reportArgumentType]
+    gazes = len(weights["gaze.weight"]) // 2
+    return Shape(channels, tuple(between), gazes, *widths)  # pyright: ignore[reportArgumentType]
 
 
 def _numbers(weights: Mapping[str, Tensor], end: str) -> list[int]:
