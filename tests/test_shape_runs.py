@@ -31,7 +31,7 @@ from modeseek.runs.optimise import optimise
 from modeseek.runs.start import begin, resuming
 
 PRIOR = Renders("a red cube", 16, 4)
-VOLUME = FreeVolume(views=2, samples=10, sides=(8, 12))
+VOLUME = FreeVolume(views=2, samples=10, sides=(8, 12), coarse=0.5)
 CONFIG = ms.Config(
     PRIOR,
     ms.MSD(ms.Geometric(5.0, 0.5), jitter=ms.Fading()),
@@ -145,7 +145,7 @@ def test_the_ideal_prior_is_told_each_camera() -> None:
 
 
 def test_fewer_pixels_are_enlarged_for_the_prior() -> None:
-    job = build(replace(CONFIG, generator=replace(VOLUME, size=8)))
+    job = build(replace(CONFIG, generator=replace(VOLUME, size=8, coarse=1.0)))
     view = job.generator.view(2, Streams(3, use="view"))
     assert isinstance(job.codec, Resized) and isinstance(view, CameraView) and view.size == 8
     flat = torch.full((1, 3, 8, 8), 0.25)
@@ -158,10 +158,26 @@ def test_fewer_pixels_are_enlarged_for_the_prior() -> None:
         Resized(Range(), 0, 2)
 
 
+def test_the_first_grid_is_seen_in_fewer_pixels() -> None:
+    job = build(CONFIG)
+    sizes = []
+    for progress in (0.0, 0.49, 0.5, 1.0):
+        job.generator.advance(progress)  # type: ignore[attr-defined]
+        view = job.generator.view(2, Streams(3, use="view"))
+        assert isinstance(view, CameraView)
+        sizes.append(view.size)
+        assert job.codec.encode(job.generator(view).image).shape == (2, 3, 16, 16)  # type: ignore[attr-defined]
+    assert sizes == [8, 8, 16, 16]
+    alone = build(replace(CONFIG, generator=replace(VOLUME, kind="triplane"), optimizer=runs.Adam(0.02)))
+    assert alone.generator.size == 16  # type: ignore[attr-defined]  # there is no finer grid to come
+
+
 def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for wrong in (
         lambda: FreeVolume(views=0),
         lambda: FreeVolume(finer=1.0),
+        lambda: FreeVolume(coarse=0.0),
+        lambda: FreeVolume(coarse=1.5),
         lambda: FreeSurface(tmp_path / "a.ply", views=0),
         lambda: Views("fine", opposed=True),
         lambda: runs.Adam(0.1, fall=0.0),

@@ -30,6 +30,7 @@ class FreeVolume:
             networks; Adam with rate 0.02, 0.005 and 0.01).
         views: cameras a step, each an item.
         size: side of its pictures, pixels; null is what the prior sees. Others are resized for the prior.
+        coarse: share of that side which is rendered while the first grid is in use, in (0, 1].
         samples: a ray.
         radius: of the ball, world units.
         sides: points along each axis of the dense grids, coarse to fine.
@@ -42,6 +43,7 @@ class FreeVolume:
     kind: Kind = "dense"
     views: int = 4
     size: int | None = None
+    coarse: float = 1.0
     samples: int = 48
     radius: float = 1.0
     sides: tuple[int, ...] = (32, 64)
@@ -55,10 +57,12 @@ class FreeVolume:
             raise ValueError(
                 f"a volume needs views >= 1, finer in (0, 1), prune >= 0: got {self.views}, {self.finer}, {self.prune}"
             )
+        if not 0 < self.coarse <= 1:
+            raise ValueError(f"coarse is a share of the pictures' side in (0, 1]: got {self.coarse}; 1 is all of it")
 
     def make(self, loaded: Loaded, seed: int) -> Made:
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
-        codec, side = _sized(loaded, self.size)
+        codec, side = _sized(loaded, self.size, resizes=self.coarse < 1)
         volume = self._volume(Streams(seed, use="start"), like)
         nerf = NeRF(
             volume,
@@ -79,8 +83,9 @@ class FreeVolume:
     def _stages(self, side: int, volume: Volume) -> tuple[Stage, ...]:
         """The first grid until `finer`, then the others, each for an equal share of what is left."""
         more = volume.levels - 1
-        later = [self.finer + (1 - self.finer) * k / more for k in range(more)]
-        return tuple(Stage(start, side, level, self.prune * (level > 0)) for level, start in enumerate([0.0, *later]))
+        first = Stage(0.0, max(1, round(self.coarse * side)) if more else side)
+        later = (Stage(self.finer + (1 - self.finer) * k / more, side, k + 1, self.prune) for k in range(more))
+        return (first, *later)
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,8 @@ class FreeSurface:
         return Made(surface, codec, self.views, pixels=True)
 
 
-def _sized(loaded: Loaded, size: int | None) -> tuple[Codec, int]:
-    """The codec, which resizes where it must, and the side that is rendered.
+def _sized(loaded: Loaded, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
+    """The codec, which resizes where it must or shall be able to, and the side that is rendered.
 
     Raises:
         ValueError: a prior that sees no square colour pictures.
@@ -132,6 +137,7 @@ def _sized(loaded: Loaded, size: int | None) -> tuple[Codec, int]:
             f"a thing in three dimensions needs a prior of square colour pictures: got {channels} channels of {height} "
             f"x {width} pixels; choose another prior or size"
         )
-    if size in (None, height):
+    size = height if size is None else size
+    if size == height and not resizes:
         return loaded.codec, height
     return Resized(loaded.codec, height, width), size
