@@ -20,7 +20,7 @@ import modeseek as ms
 import modeseek.priors.pipeline.vae as ms_vae
 from modeseek.cli import main
 from modeseek.priors.pipeline.patches import components, write_encoder
-from modeseek.priors.pipeline.small import Small, build, levels, write_pipeline, write_tokenizer
+from modeseek.priors.pipeline.small import Small, build, levels, read_part, write_part, write_pipeline, write_tokenizer
 from modeseek.problems.scenes import Scenes
 from modeseek.problems.scenes.things import THINGS
 from modeseek.problems.scenes.words import COLOURS
@@ -331,6 +331,13 @@ def test_the_real_model_is_small(tmp_path):
     assert 2 * sum(count.values()) < total < 40e6
     assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
     assert ms.Pipeline.load(folder, cache=None).shape == (8, 16, 16)
+
+
+def test_a_pipeline_of_parts_read_from_disk_tells_no_path_of_this_machine(tokenizer, tmp_path):
+    parts = build(MODEL, tokenizer, 3)
+    write_part(tmp_path / "part", parts.vae)
+    write_pipeline(tmp_path / "pipeline", replace(parts, vae=read_part(tmp_path / "part", "vae")))
+    assert not [path for path in (tmp_path / "pipeline").rglob("*.json") if str(tmp_path) in path.read_text()]
 
 
 def test_building_leaves_the_global_generator(tokenizer):
