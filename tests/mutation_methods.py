@@ -573,4 +573,18 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
         "beta = sigma**2 - ratio * sigma_half**2",
         "editing",
     ),
+    (
+        "signs turn the prior's scale around",
+        "bandwidth.py",
+        "apart = ((answer[: len(noise)] - answer[len(noise) :]) / 2).reshape(n, -1).norm(dim=1)",
+        "apart = ((answer[: len(noise)] - answer[len(noise) :]) / 2 * noise.sign()).reshape(n, -1).sum(dim=1)",
+        "bandwidth",
+    ),
+    (
+        "a sigmoid at the end of a field",
+        "generators/field.py",
+        "return (0.5 + 0.25 * h).transpose",
+        "return h.sigmoid().transpose",
+        "field",
+    ),
 ]

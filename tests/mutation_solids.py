@@ -460,4 +460,25 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
         "except KeyError as error:",
         "text_to_3d",
     ),
+    (
+        "directions without a bound",
+        "runs/things/players.py",
+        '{"debiased": {"method": METHODS["sds"], "threshold": _BOUND}}',
+        'METHODS["sds"]',
+        "text_to_3d",
+    ),
+    (
+        "paths of this machine in a pipeline",
+        "priors/pipeline/small.py",
+        'settings.pop("_name_or_path", None) is not None',
+        'settings.get("_name_or_path") == ""',
+        "scene_training",
+    ),
+    (
+        "coarse grids are seen in all pixels",
+        "runs/config/shape.py",
+        "max(1, round(self.coarse * side)) if more else side",
+        "side",
+        "shape_runs",
+    ),
 ]

@@ -82,4 +82,5 @@ TEAM_FAULTS: list[tuple[str, str, str, str, str]] = [
         "pass",
         "crew",
     ),
+    ("one leaves before all have met", "runs/crew.py", '        store.wait(["modeseek/all"], _WAIT)\n', "", "crew"),
 ]

@@ -219,6 +219,8 @@ def test_who_plays_what() -> None:
     steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 300)
     steps |= {"msd-product": 20, "sdi": 27}
     assert {player.name: full.steps_of(player, full.tellings[0]) for player in full.players} == steps
+    bounded = PLAYERS["sds-debiased"].method(3.0, False)
+    assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(PLAYERS["sds"].method(3.0, False)))
 
 
 def test_a_pipeline_is_told_words_and_guided() -> None:
