@@ -66,9 +66,7 @@ def entry(folder: Path, notes: Mapping[str, str]) -> Entry:
     status, plain = read_status(folder), read_text(folder / "config.yaml")
     if status.state != "finished":
         raise ValueError(f"{folder.name} is {status.state}: the gallery shows finished runs; resume it first")
-    command = (folder / "command.txt").read_text().strip()
-    if re.search(r"(^|[\s=:'\"])(/|~|[A-Za-z]:\\)", command):
-        raise ValueError(f"{folder.name} was made with a path of this machine: {command}; run it with relative paths")
+    command = typed(folder)
     made = [folder / "media" / name for name in PICTURES if (folder / "media" / name).exists()]
     if not made:
         raise ValueError(f"{folder.name} has none of {', '.join(PICTURES)} in media/; nothing to show")
@@ -83,6 +81,18 @@ def entry(folder: Path, notes: Mapping[str, str]) -> Entry:
         small(made[0]),
         notes.get(folder.name, ""),
     )
+
+
+def typed(folder: Path) -> str:
+    """The command that made it.
+
+    Raises:
+        ValueError: it holds a path of this machine.
+    """
+    command = (folder / "command.txt").read_text().strip()
+    if re.search(r"(^|[\s=:'\"])(/|~|[A-Za-z]:\\)", command):
+        raise ValueError(f"{folder.name} was made with a path of this machine: {command}; run it with relative paths")
+    return command
 
 
 def _cost(steps: int, calls: int, seconds: float, environment: dict) -> str:

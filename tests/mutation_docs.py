@@ -34,4 +34,11 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         "return -expand_like(h * h, z) * prediction.eps, log_p",
         "docs",
     ),
+    (
+        "the best is like all others",
+        "runs/report/table.py",
+        'f"**{cell}**" if self.is_best(row, c) else cell',
+        "cell",
+        "docs cli_paper",
+    ),
 ]

@@ -89,6 +89,14 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     for row in rows.values():
         assert all(np.isfinite(float(row[key])) for key in ("fid", "kid", "clip")) and abs(float(row["clip"])) <= 1
     assert run.status.calls == 168 + 8 * 6 and "1706.08500" in (out / "report.html").read_text()
+    lines = (out / "exports" / "table.md").read_text().splitlines()
+    assert lines[0].startswith("| Method | FID ↓ |") and len(lines[0].split("|")) == len(lines[1].split("|"))
+    assert [line.split(" | ")[0] for line in lines[2:6]] == ["| DDIM", "| SDS", "| SDI", "| MSD"]
+    assert (
+        sum(line.count("**") for line in lines[2:6]) >= 6
+        and "**" not in lines[2]
+        and lines[7].startswith("- 2 prompts")
+    )
     kept = json.loads((out / "exports" / "results.json").read_text())
     assert kept["methods"]["msd"]["clip"] == float(rows["msd"]["clip"])
     assert kept["facts"]["prompts"] == ["a red cone", "a sphere"] and kept["settings"]["steps"] == 3

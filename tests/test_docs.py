@@ -12,11 +12,13 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from PIL import Image
 
 import modeseek as ms
 from modeseek.cli import main
@@ -24,7 +26,9 @@ from modeseek.runs.config.config import Config, read_config, read_text
 from modeseek.runs.config.names import KINDS
 from modeseek.runs.config.put import put
 from modeseek.runs.config.safe_yaml import read_yaml
+from modeseek.runs.report.table import Column, Row, Table
 from modeseek.runs.store.status import read_status
+from modeseek.runs.toy.record import Record, write_numbers
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -158,14 +162,27 @@ def test_settings_that_are_named_exist() -> None:
         put({}, f"{place}=null", KINDS, Config)  # raises where there is no such place
 
 
-@pytest.fixture(scope="module")
-def gallery() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
+@contextmanager
+def script(name: str) -> Iterator[ModuleType]:
+    """A file of docs/ that is run as a script."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(sys.modules, "gallery", module)  # where its dataclass looks for the names of its hints
+        patched.setitem(sys.modules, name, module)  # where its dataclass looks for the names of its hints
         spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[ModuleType]:
+    with script("gallery") as module:
+        yield module
+
+
+@pytest.fixture(scope="module")
+def experiment(gallery: ModuleType) -> Iterator[ModuleType]:
+    with script("experiment") as module:
         yield module
 
 
@@ -229,6 +246,69 @@ def test_the_gallery_refuses(
     told = capsys.readouterr().err
     assert ended.value.code == 2 and words in told and told.count("\n") == 1
     assert not (tmp_path / "gallery.md").exists()
+
+
+@pytest.fixture
+def measured(finished: ms.Run, tmp_path: Path) -> Path:
+    """A folder as `modeseek paper` leaves it."""
+    folder = Path(shutil.copytree(finished.path, tmp_path / "paper"))
+    table = Table(
+        (Column("right", "All", "Share.", ".2f", "high"),), (Row("sds", {"right": 0.5}), Row("msd", {"right": 1.0}))
+    )
+    record = Record("Text to image", "modeseek paper text-to-image", {})
+    write_numbers(folder / "exports", record, table, {"lacking": ["No CLIP."]})
+    (folder / "exports" / "table.md").write_text(table.markdown({"msd": "MSD"}) + "\n- MSD is better.\n")
+    Image.new("RGB", (1520, 40), "red").save(folder / "media" / "sheet.png")
+    return folder
+
+
+def test_a_page_shows_an_experiment(experiment: ModuleType, measured: Path, tmp_path: Path) -> None:
+    page = tmp_path / "words.md"
+    page.write_text("# Words\n\n<!-- experiment -->\nold\n<!-- end of experiment -->\n\nThe end.\n")
+    experiment.main([str(measured), str(page)])
+    text = page.read_text()
+    assert text.startswith("# Words\n\n<!-- experiment -->\n\n```sh\n") and text.endswith(
+        "<!-- end of experiment -->\n\nThe end.\n"
+    )
+    assert "old" not in text and "| sds | 0.50 |\n| MSD | **1.00** |" in text
+    assert "- MSD is better." in text and "- No CLIP." in text and "(words_experiment.png)" in text
+    with Image.open(tmp_path / "words_experiment.png") as picture:
+        assert picture.size == (760, 20)
+    experiment.main([str(measured), str(page)])
+    assert page.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("words.md", "no place", "has no place for an experiment"),
+        ("paper/status.json", None, "is stopped"),
+        ("paper/exports/table.md", "", "No such file"),
+    ],
+)
+def test_an_experiment_is_refused(
+    experiment: ModuleType,
+    measured: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: str | None,
+    words: str,
+) -> None:
+    page, path = tmp_path / "words.md", tmp_path / name
+    page.write_text("<!-- experiment --><!-- end of experiment -->")
+    if content is None:
+        path.write_text(path.read_text().replace('"finished"', '"stopped"'))
+    elif content:
+        path.write_text(content)
+    else:
+        path.unlink()
+    before = page.read_text()
+    with pytest.raises(SystemExit) as ended:
+        experiment.main([str(measured), str(page)])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and words in told and told.count("\n") == 1
+    assert page.read_text() == before and not (tmp_path / "words_experiment.png").exists()
 
 
 def test_the_gallery_is_made_of_what_lies_there(gallery: ModuleType) -> None:

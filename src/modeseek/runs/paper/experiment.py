@@ -170,4 +170,6 @@ def _write(
     record = Record(f"Text to image under {plan.source.title}", run.command, run.settings)
     write_rows(run, table)
     write_numbers(run.path / "exports", record, table, facts)
+    told = [table.markdown({player.name: player.title for player in plan.players})]
+    write_whole(run.path / "exports" / "table.md", "\n".join([*told, *(f"- {line}" for line in findings)]) + "\n")
     write_page(run, plan, table, sheet, findings, lacking)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,6 +74,18 @@ class Table:
         for row in self.rows:
             writer.writerow([row.name, *(repr(row.values[c.key]) if c.key in row.values else "" for c in self.columns)])
         return out.getvalue()
+
+    def markdown(self, titles: Mapping[str, str]) -> str:
+        """For documents; the best of each column in bold, columns without a number left out."""
+        shown = [c for c in self.columns if any(c.key in row.values for row in self.rows)]
+        arrows = {"low": " ↓", "high": " ↑", "": ""}
+        lines = ["| Method | " + " | ".join(c.heading + arrows[c.best] for c in shown) + " |"]
+        lines.append("|---|" + "---:|" * len(shown))
+        for row in self.rows:
+            cells = [self.text(row, c) for c in shown]
+            bold = [f"**{cell}**" if self.is_best(row, c) else cell for cell, c in zip(cells, shown, strict=True)]
+            lines.append(f"| {titles.get(row.name, row.name)} | " + " | ".join(bold) + " |")
+        return "\n".join(lines) + "\n"
 
     def _printed(self, row: Row, column: Column) -> float:
         return float(format(row.values[column.key], column.spec))

@@ -21,7 +21,7 @@ from modeseek.runs.things.page import Shown, write_page
 from modeseek.runs.things.plan import Play, TextTo3D
 from modeseek.runs.things.play import Place, Shelf, done, perform, thing_of
 from modeseek.runs.things.sheet import Wall
-from modeseek.runs.things.table import TRUTH, Result, fronts_table, main_table, markdown
+from modeseek.runs.things.table import TRUTH, Result, fronts_table, main_table
 from modeseek.runs.toy.finish import write_rows
 from modeseek.runs.toy.record import Record, write_numbers
 
@@ -182,8 +182,8 @@ def _write(plan: TextTo3D, run: Run, shown: Shown, truth: dict[int, dict[str, fl
     write_rows(run, shown.table)
     write_numbers(exports, record, shown.table, facts)
     write_whole(exports / "fronts.csv", shown.fronts.csv())
-    told = [markdown(shown.table, shown.titles)]
+    told = [shown.table.markdown(shown.titles)]
     if shown.fronts.rows:
-        told.append(markdown(shown.fronts, shown.titles))
+        told.append(shown.fronts.markdown(shown.titles))
     write_whole(exports / "table.md", "\n".join([*told, *(f"- {line}" for line in shown.findings)]) + "\n")
     write_page(run, plan, shown)

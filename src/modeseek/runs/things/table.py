@@ -111,16 +111,3 @@ def _values(several: Sequence[Mapping[str, float]], seed: int) -> dict[str, floa
             if mean.interval is not None:
                 told[f"{column.key}_low"], told[f"{column.key}_high"] = mean.interval
     return told
-
-
-def markdown(table: Measured, titles: Mapping[str, str]) -> str:
-    """The table for documents; the best of each column in bold."""
-    shown = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
-    arrows = {"low": " ↓", "high": " ↑", "": ""}
-    lines = ["| Method | " + " | ".join(c.heading + arrows[c.best] for c in shown) + " |"]
-    lines.append("|---|" + "---:|" * len(shown))
-    for row in table.rows:
-        cells = [table.text(row, c) for c in shown]
-        bold = [f"**{cell}**" if table.is_best(row, c) else cell for cell, c in zip(cells, shown, strict=True)]
-        lines.append(f"| {titles.get(row.name, row.name)} | " + " | ".join(bold) + " |")
-    return "\n".join(lines) + "\n"
