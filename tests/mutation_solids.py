@@ -470,8 +470,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "paths of this machine in a pipeline",
         "priors/pipeline/small.py",
-        'settings.pop("_name_or_path", None) is not None',
-        'settings.get("_name_or_path") == ""',
+        'settings.pop("_name_or_path", None)',
+        'settings.get("_name_or_path", None)',
         "scene_training",
     ),
     (

@@ -237,14 +237,12 @@ def write_pipeline(folder: Path, parts: Parts, dtype: torch.dtype = torch.float1
     )
     with quietly():
         pipe.save_pretrained(folder, safe_serialization=True)
-    told = folder / "text_encoder" / "config.json"
-    settings = json.loads(told.read_text(encoding="utf-8"))
-    settings["dtype"] = "float32"  # else words would be encoded in half precision beside a network in full
-    told.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     for told in folder.glob("*/config.json"):
         settings = json.loads(told.read_text(encoding="utf-8"))
-        if settings.pop("_name_or_path", None) is not None:  # where a part was read from: a path of this machine
-            told.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        settings.pop("_name_or_path", None)  # where a part was read from: a path of this machine
+        if told.parent.name == "text_encoder":
+            settings["dtype"] = "float32"  # else words would be encoded in half precision beside a network in full
+        told.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def write_part(folder: Path, part: Any) -> None:
