@@ -22,7 +22,7 @@ from _common import arguments, goal, save, spread
 import modeseek as ms
 from modeseek.team import Team
 
-SIDE, STEPS = 64, 4
+SIDE, STEPS = 64, 12
 
 
 def prior(seed: int) -> ms.Prior:

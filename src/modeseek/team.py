@@ -78,7 +78,8 @@ class Team:
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
             places = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
             flat = torch.cat([tensors[i].detach().reshape(-1) for i in places])
-            dist.all_reduce(flat)
+            if len(flat):
+                dist.all_reduce(flat)
             parts = flat.split([tensors[i].numel() for i in places])
             for i, part in zip(places, parts, strict=True):
                 out[i] = part.view(tensors[i].shape)
