@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # What is wrong, where in src/modeseek, text found exactly once, what replaces it, the tests that should notice.
 TEAM_FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("gradients stay at home", "team.py", "            dist.all_reduce(flat)\n", "", "team"),
+    ("gradients stay at home", "team.py", "                dist.all_reduce(flat)\n", "                pass\n", "team"),
     (
         "shares are not whole blocks",
         "team.py",

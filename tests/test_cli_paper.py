@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import tiny  # noqa: E402 - needs diffusers
 import tiny_judges  # noqa: E402
 
 from modeseek.cli.text_to_image import TextToImageCommand, read_prompts  # noqa: E402
+from modeseek.runs.config.optimizer import Adam  # noqa: E402
 from modeseek.runs.paper.experiment import run_text_to_image  # noqa: E402
 from modeseek.runs.paper.folder import TEXT_TO_IMAGE, open_folder  # noqa: E402
 from modeseek.runs.paper.measure import Judges, Measured  # noqa: E402
@@ -244,6 +246,18 @@ def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
     assert {player.name: plan.steps_of(player) for player in plan.players} == steps
 
 
+def test_each_method_has_its_own_rate(folder: Path) -> None:
+    """What is said of one method holds over what is said of all, in any order, and under every scale of a sweep."""
+    said = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", ("ddim", "sds", "sdi"))
+    plans = [replace(said, lr=lr, sweep=(1.0, 3.0)).plan() for lr in ((), ("0.02",), ("sdi=0.05", "0.02"))]
+    rates = [
+        {player.name: plan.config(plan.batches(player)[0]).optimizer for player in plan.players[2:]} for plan in plans
+    ]
+    own = {name: PLAYERS[name].lr for name in ("sds", "sdi")}
+    for told, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
+        assert told == {f"{name}@{scale}": Adam(lr) for name, lr in wanted.items() for scale in (1, 3)}
+
+
 def test_one_that_fails_is_left_out_and_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     main(argv(folder, out, "--methods", "ddim", "sds", "--lr", "1e30", "--generator", "pixels"))
@@ -274,7 +288,9 @@ def test_one_picture_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.Ca
         (["--features", "{folder}/sd"], "is no feature network: it has no config.json"),
         (["--clip", "{folder}/dino"], "is no CLIP model"),
         (["--methods", "mds"], "unknown method 'mds': did you mean sds?"),
-        (["--scale", "much"], "a scale is 7.5 or NAME=7.5: got 'much'"),
+        (["--scale", "much"], "--scale is a number or NAME=NUMBER: got 'much'"),
+        (["--lr", "sds=fast"], "--lr is a number or NAME=NUMBER: got 'sds=fast'"),
+        (["--lr", "adam=0.1"], "unknown method 'adam'"),
         (["--scale", "mds=3"], "unknown method 'mds'"),
         (["--scale", "nan"], "a guidance scale is finite"),
         (["--seeds", "0"], "seeds must be at least 1: got 0"),

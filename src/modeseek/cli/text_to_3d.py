@@ -13,11 +13,11 @@ import tyro
 from modeseek.cli.names import look_up_all
 from modeseek.cli.show import follow, show
 from modeseek.evaluation.judge import Judge
-from modeseek.runs.config.prior import FromPipeline
+from modeseek.runs.config.prior import BUNDLED, FromPipeline
 from modeseek.runs.paper.folder import TEXT_TO_3D, open_folder, way_on
 from modeseek.runs.stop import Stopped
 from modeseek.runs.things.experiment import run_text_to_3d
-from modeseek.runs.things.plan import RENDERS, TextTo3D
+from modeseek.runs.things.plan import TextTo3D
 from modeseek.runs.things.play import Shelf
 from modeseek.runs.things.players import FEW, FIRST, PLAYERS
 from modeseek.runs.things.telling import TELLINGS
@@ -61,7 +61,7 @@ class TextTo3DCommand:
       modeseek paper text-to-3d --prior pipelines/scenes --consistency fine none perp-neg --full
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = RENDERS
+    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
     """renders, the exact prior of each caption's own pictures; or a diffusers pipeline that was trained on such."""
     captions: tuple[Annotated[str, tyro.conf.arg(metavar="WORDS")], ...] = ()
     """Things of the scenes' grammar, one or one on another; four by default, twelve with --full."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,8 +77,9 @@ class TextToImageCommand:
     """How many such captions: 8, or 40 with --full."""
     full: bool = False
     """The long form, hours and resumable: 40 captions, all methods, and every guidance of --sweep 1 3 7.5 15."""
-    lr: float = 0.01
-    """Learning rate of Adam."""
+    lr: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
+    """Learning rate of Adam, of all methods or of one: 0.01, or sdi=0.05. By default 0.01, and higher for methods that
+    ask the prior many times a step."""
     generator: Literal["field", "pixels", "latent"] = "field"
     """What is optimised: a coordinate network (as in the paper), free pixels, or the pipeline's own latents."""
     reference: int | None = None
@@ -147,20 +148,24 @@ class TextToImageCommand:
         """
         prompts, own = self._prompts(), self.prior == BUNDLED
         players = look_up_all("method", self.methods or (ESTIMATORS if own or self.full else DEFAULT), PLAYERS)
-        scales, sweep = self._scales(), self._swept
+        scales = _of_each("scale", self.scale, dict.fromkeys(PLAYERS, usual_scale(self.prior)))
+        lrs = _of_each("lr", self.lr, {name: player.lr for name, player in PLAYERS.items()})
+        sweep = self._swept
         if sweep:
             if self.scale:
                 raise ValueError("--sweep says every method's guidance: got --scale too; leave one out")
-            pairs = [(_under(player, scale), scale) for player in players for scale in sweep]
-            players, scales = tuple(player for player, _ in pairs), scales | {player.name: s for player, s in pairs}
+            swept = [(player, _under(player, scale), scale) for player in players for scale in sweep]
+            players = tuple(under for _, under, _ in swept)
+            scales |= {under.name: scale for _, under, scale in swept}
+            lrs |= {under.name: lrs[player.name] for player, under, _ in swept}
         return TextToImage(
             FromPipeline(self.prior, self.size),
             prompts,
             players,
             scales,
+            lrs,
             self.seeds,
             self.steps,
-            self.lr,
             self.generator,
             4 * self.seeds * len(prompts) if self.reference is None else self.reference,
             self.sample_steps,
@@ -185,26 +190,15 @@ class TextToImageCommand:
             return Judge.load(self.judge)
         return Judge.packaged() if are_captions(prompts) else None
 
-    def _scales(self) -> dict[str, float]:
-        """Of every method there is: the reference is DDIM's even where it does not play."""
-        scales = dict.fromkeys(PLAYERS, usual_scale(self.prior))
-        for told in sorted(self.scale, key=lambda text: "=" in text):  # what is for all comes first
-            name, _, number = told.rpartition("=")
-            try:
-                value = float(number)
-            except ValueError as error:
-                raise ValueError(f"a scale is 7.5 or NAME=7.5: got {told!r}; write a number") from error
-            scales |= dict.fromkeys(PLAYERS, value) if not name else {_known(name): value}
-        return scales
-
     def _settings(self, plan: TextToImage) -> dict[str, Any]:
-        names = ("seeds", "steps", "budget", "lr", "generator", "reference", "sample_steps", "batch", "seed", "device")
+        names = ("seeds", "steps", "budget", "generator", "reference", "sample_steps", "batch", "seed", "device")
         return {
             "prior": self.prior,
             "size": None if self.size is None else list(self.size),
             "prompts": list(plan.prompts),
             **{name: getattr(plan, name) for name in names},
             "scale": {name: plan.scales[name] for name in PLAYERS},
+            "lr": {name: plan.lrs[name] for name in PLAYERS},
             "methods": [player.name for player in plan.players],
             "sweep": list(self._swept),
             "likelihood": plan.likelihood,
@@ -233,6 +227,19 @@ def read_prompts(path: Path) -> tuple[str, ...]:
             f"{path} holds no prompt: empty lines and those that begin with # are skipped; write one a line"
         )
     return prompts
+
+
+def _of_each(option: str, told: Sequence[str], numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of every method there is, also of those that do not play: the reference is DDIM's."""
+    out = dict(numbers)
+    for text in sorted(told, key=lambda text: "=" in text):  # what is for all comes first
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError as error:
+            raise ValueError(f"--{option} is a number or NAME=NUMBER: got {text!r}; write one") from error
+        out |= dict.fromkeys(PLAYERS, value) if not name else {_known(name): value}
+    return out
 
 
 def _known(name: str) -> str:

@@ -43,7 +43,7 @@ class FreeVolume:
     kind: Kind = "dense"
     views: int = 4
     size: int | None = None
-    coarse: float = 1.0
+    coarse: float = 0.5
     samples: int = 48
     radius: float = 1.0
     sides: tuple[int, ...] = (32, 64)

@@ -102,7 +102,7 @@ def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
     players = {player.name: player for player in plan.players}
     told = [
         f"{len(plan.prompts)} prompts, {plan.seeds} {'seeds' if plan.seeds > 1 else 'seed'} each: {plan.compared} "
-        f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with rate {plan.lr:g}."
+        f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with {_rates(plan)}."
     ]
     columns = {column.key: column for column in table.columns}
     for key in ("right", "truth", "kid", "clip", "log_p"):
@@ -119,6 +119,17 @@ def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
             + ("." if apart else "; their intervals overlap or are unknown, so this order may be chance.")
         )
     return tuple(told)
+
+
+def _rates(plan: TextToImage) -> str:
+    """Of all that are optimised: one, or who has which."""
+    who: dict[float, list[str]] = {}
+    for player in plan.players:
+        if player.method is not None:
+            who.setdefault(plan.lrs[player.name], []).append(player.title)
+    if len(who) == 1:
+        return f"rate {next(iter(who)):g}"
+    return "rates " + "; ".join(f"{rate:g} ({', '.join(titles)})" for rate, titles in sorted(who.items()))
 
 
 def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:

@@ -47,9 +47,9 @@ class TextToImage:
         prompts: what the pictures shall show.
         players: who is compared.
         scales: guidance, by player's name.
+        lrs: Adam's rates, by player's name.
         seeds: pictures of a prompt and player.
         steps: of the optimizer.
-        lr: of Adam.
         generator: what is optimised: field (a coordinate network, as in the paper), pixels or latent.
         reference: DDIM samples that FID and KID compare with, in all.
         sample_steps: of DDIM.
@@ -64,9 +64,9 @@ class TextToImage:
     prompts: tuple[str, ...]
     players: tuple[Player, ...]
     scales: Mapping[str, float]
+    lrs: Mapping[str, float]
     seeds: int = 3
     steps: int = 400
-    lr: float = 0.01
     generator: Literal["field", "pixels", "latent"] = "field"
     reference: int = 120
     sample_steps: int = 50
@@ -131,7 +131,7 @@ class TextToImage:
             prior=self.source,
             method=player.method(scale),
             generator=sources[self.generator],
-            optimizer=Adam(self.lr),
+            optimizer=Adam(self.lrs[player.name]),
             name=batch.name,
             steps=self.steps_of(player),
             seed=batch.seed,

@@ -23,6 +23,7 @@ class Player:
         source: citation keys.
         method: from the scale of guidance to the method; None samples plainly.
         guided: whether it is given a guided prior; else it guides by itself.
+        lr: Adam's rate that suits it, where every method spends equally many prior calls.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Player:
     source: tuple[str, ...]
     method: Callable[[float], Method] | None = None
     guided: bool = True
+    lr: float = 0.01
 
 
 def _of(plain: Any) -> Callable[[float], Method]:
