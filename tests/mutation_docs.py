@@ -41,4 +41,18 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         "cell",
         "docs cli_paper",
     ),
+    (
+        "all methods at one rate",
+        "runs/paper/plan.py",
+        "Adam(self.lrs[player.name])",
+        "Adam(min(self.lrs.values()))",
+        "cli_paper",
+    ),
+    (
+        "what is for all methods comes last",
+        "cli/text_to_image.py",
+        'sorted(told, key=lambda text: "=" in text)',
+        "told",
+        "cli_paper",
+    ),
 ]

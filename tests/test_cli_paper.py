@@ -75,9 +75,9 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     run, rows = ms.Run.load(out), table(out)
     assert list(rows) == ["ddim", "sds", "sdi", "msd"] and run.status.state == "finished"
     assert {name: float(row["calls"]) for name, row in rows.items()} == {
-        "ddim": 6, "sds": 6, "sdi": 3 * 22, "msd": 6,
+        "ddim": 6, "sds": 6, "sdi": 3 * 5, "msd": 6,
     }  # fmt: skip
-    assert run.status.calls == 2 * (6 + 6 + 66 + 6) and not rows["sds"]["kid"] and rows["sds"]["saturation"]
+    assert run.status.calls == 2 * (6 + 6 + 15 + 6) and not rows["sds"]["kid"] and rows["sds"]["saturation"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for words in ("FID and KID are missing", "a red cone", "paper text-to-image --prior", "Calls a step", "2502.15989"):
         assert words in page
@@ -90,7 +90,7 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     assert all(path.stat().st_mtime_ns == when for path, when in jobs.items())  # nothing was done twice
     for row in rows.values():
         assert all(np.isfinite(float(row[key])) for key in ("fid", "kid", "clip")) and abs(float(row["clip"])) <= 1
-    assert run.status.calls == 168 + 8 * 6 and "1706.08500" in (out / "report.html").read_text()
+    assert run.status.calls == 66 + 8 * 6 and "1706.08500" in (out / "report.html").read_text()
     lines = (out / "exports" / "table.md").read_text().splitlines()
     assert lines[0].startswith("| Method | FID ↓ |") and len(lines[0].split("|")) == len(lines[1].split("|"))
     assert [line.split(" | ")[0] for line in lines[2:6]] == ["| DDIM", "| SDS", "| SDI", "| MSD"]
@@ -236,13 +236,15 @@ def test_ctrl_c_says_how_to_go_on(
 
 
 def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
-    more = ["--budget", "100", "--sample-steps", "20", "--scale", "sdi=1", "--methods"]
-    main(argv(folder, tmp_path / "out", *more, "ddim", "sdi", "msd-product", "msd-kernel"))
+    more = ["--budget", "100", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1", "--methods"]
+    main(argv(folder, tmp_path / "out", *more, "ddim", "sdi", "sdi-negative", "msd-product", "msd-kernel"))
     calls = {name: float(row["calls"]) for name, row in table(tmp_path / "out").items()}
-    assert calls == {"ddim": 40, "sdi": 99, "msd-product": 90, "msd-kernel": 96}
+    assert calls == {"ddim": 40, "sdi": 100, "sdi-negative": 99, "msd-product": 96, "msd-kernel": 96}
+    rates = "rates 0.01 (SDI, negative) and 0.02 (SDI / MSD, product / MSD, kernel score)"
+    assert rates in (tmp_path / "out" / "exports" / "table.md").read_text()
     plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(PLAYERS), budget=100).plan()
     steps = dict.fromkeys(("ddim", "sds", "sds-uniform", "msd", "msd-plain"), 50)
-    steps |= {"sdi": 4, "msd-product": 3, "msd-kernel": 3}
+    steps |= {"sdi": 20, "sdi-negative": 4, "msd-product": 16, "msd-kernel": 12}
     assert {player.name: plan.steps_of(player) for player in plan.players} == steps
 
 
@@ -254,6 +256,7 @@ def test_each_method_has_its_own_rate(folder: Path) -> None:
         {player.name: plan.config(plan.batches(player)[0]).optimizer for player in plan.players[2:]} for plan in plans
     ]
     own = {name: PLAYERS[name].lr for name in ("sds", "sdi")}
+    assert own == {"sds": 0.01, "sdi": 0.02}
     for told, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
         assert told == {f"{name}@{scale}": Adam(lr) for name, lr in wanted.items() for scale in (1, 3)}
 
@@ -295,7 +298,7 @@ def test_one_picture_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.Ca
         (["--scale", "nan"], "a guidance scale is finite"),
         (["--seeds", "0"], "seeds must be at least 1: got 0"),
         (["--reference", "1"], "a reference holds more pictures than are compared (2 a method): got 1"),
-        (["--budget", "40"], "two steps of sdi take 44"),
+        (["--budget", "9"], "two steps of sdi take 10"),
         (["--lr", "0"], "Adam needs a learning rate above 0"),
         (["--size", "15", "16"], "multiples of 2 pixels"),
         (["--out", "{folder}"], "holds something else: it has no status.json"),

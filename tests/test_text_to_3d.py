@@ -35,8 +35,8 @@ from modeseek.runs.things.table import Result, main_table
 from modeseek.runs.things.telling import TELLINGS
 
 CUBE = "a blue cube with a white face"
-TINY = ("--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
-COMMAND = TextTo3DCommand(captions=(CUBE,), methods=("sds",), seeds=1, steps=8, size=8, views=2)
+TINY = ("--prior", "renders", "--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
+COMMAND = TextTo3DCommand("renders", captions=(CUBE,), methods=("sds",), seeds=1, steps=8, size=8, views=2)
 FIRST = "sds-fine-a-blue-cube-with-a-white-face-0"
 SECOND = FIRST.replace("fine", "none")
 
@@ -132,7 +132,7 @@ def test_the_numbers_are_those_of_the_pictures(out: Path) -> None:
 
 def test_the_page_needs_nothing_else_and_shows_everything(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in (CUBE, "Numbers", "Fronts, with and without", "paper text-to-3d --captions", "2502.15989",
+    for words in (CUBE, "Numbers", "Fronts, with and without", "paper text-to-3d --prior renders", "2502.15989",
                   "2209.14988", "data:image/gif", "Costs", "SDS"):  # fmt: skip
         assert words in page, words
     assert "src='http" not in page and 'src="http' not in page
@@ -197,7 +197,7 @@ def test_other_settings_and_other_folders_are_refused(
         (["--steps", "1"], "steps must be at least 2: got 1"),
         (["--seeds", "0"], "seeds must be at least 1: got 0"),
         (["--size", "4"], "size must be at least 8: got 4"),
-        (["--budget", "21", "--methods", "sdi"], "two steps of sdi take 22"),
+        (["--budget", "7", "--methods", "sdi"], "two steps of sdi take 8"),
         (["--scale", "nan"], "a guidance scale is finite"),
     ],
 )
@@ -210,14 +210,15 @@ def test_what_cannot_be_is_one_line(
 
 def test_who_plays_what() -> None:
     usual = TextTo3DCommand().plan()
+    assert usual.prior == "bundled" and not usual.exact
     names = [(play.player.name, play.telling.name, play.caption) for play in usual.plays() if play.seed == 2]
     assert names.count(("vsd", "fine", 1)) == 1 and ("vsd", "fine", 2) not in names and len(names) == 4 * 2 + 4 + 2 * 2
     assert {name for name in names if name[1] == "none"} == {(p, "none", c) for p in ("sds", "msd") for c in (0, 2)}
     assert len(usual.plays()) == 3 * 16 and len({play.name for play in usual.plays()}) == 48
-    full = TextTo3DCommand(full=True).plan()
+    full = TextTo3DCommand("renders", full=True).plan()
     assert full.captions == CAPTIONS + MORE and len(full.captions) == 12 and set(full.players) == set(PLAYERS.values())
     steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 300)
-    steps |= {"msd-product": 20, "sdi": 27}
+    steps |= {"msd-product": 20, "sdi": 75, "sdi-negative": 27}
     assert {player.name: full.steps_of(player, full.tellings[0]) for player in full.players} == steps
     bounded = PLAYERS["sds-debiased"].method(3.0, False)
     assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(PLAYERS["sds"].method(3.0, False)))
@@ -234,9 +235,11 @@ def test_a_pipeline_is_told_words_and_guided() -> None:
     assert told["sds", "fine"].views.words == "fine" and not plan.stills[0].lamp.fixed
 
 
-@pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 22), ("vsd", 3)])
+@pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])
 def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> None:
-    command = TextTo3DCommand(captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2)
+    command = TextTo3DCommand(
+        "renders", captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2
+    )
     plan = command.plan()
     (play,) = plan.plays()
     *_, last = perform(plan, play, Place(tmp_path, Shelf("cpu"), ["test"]))
@@ -246,7 +249,7 @@ def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> 
 
 
 def test_sentences_follow_from_pairs() -> None:
-    plan = TextTo3DCommand(captions=("a red cone", "a red cube"), methods=("sds", "msd"), seeds=2).plan()
+    plan = TextTo3DCommand("renders", captions=("a red cone", "a red cube"), methods=("sds", "msd"), seeds=2).plan()
     telling = TELLINGS["fine"]
     values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
     results = [

@@ -59,8 +59,8 @@ class TextToImageCommand:
     """One prompt a line; empty lines and those that begin with # are skipped. By default, under the bundled prior,
     captions of combinations that it was never taught."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
-    """Who plays: ddim sds sds-uniform sdi msd msd-plain msd-product msd-kernel; by default ddim sds sdi msd, and all
-    under the bundled prior or with --full."""
+    """Who plays: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel; by default ddim sds sdi
+    msd, and all under the bundled prior or with --full."""
     seeds: int = 3
     """Pictures of each prompt and method."""
     steps: int = 400

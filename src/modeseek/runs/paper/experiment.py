@@ -129,7 +129,7 @@ def _rates(plan: TextToImage) -> str:
             who.setdefault(plan.lrs[player.name], []).append(player.title)
     if len(who) == 1:
         return f"rate {next(iter(who)):g}"
-    return "rates " + "; ".join(f"{rate:g} ({', '.join(titles)})" for rate, titles in sorted(who.items()))
+    return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(who.items()))
 
 
 def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:

@@ -60,7 +60,16 @@ PLAYERS = {
         Player(
             "sdi",
             "SDI",
-            "Score distillation via inversion: 10 steps of it, guided by the negative scale as its authors do.",
+            "Score distillation via inversion: 3 steps of it, not guided.",
+            ("sdi", "ddim"),
+            lambda scale: SDI(scale=scale, inversion_scale=1.0, inversion_steps=3),
+            guided=False,
+            lr=0.02,
+        ),
+        Player(
+            "sdi-negative",
+            "SDI, negative",
+            "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
             ("sdi", "ddim"),
             lambda scale: SDI(scale=scale, inversion_scale=1.0 if scale == 1 else -scale),
             guided=False,
@@ -77,16 +86,18 @@ PLAYERS = {
         Player(
             "msd-product",
             "MSD, product",
-            "Its target sampled from the exact product prior, 8 Heun steps.",
+            "Its target sampled from the exact product prior, 2 Heun steps.",
             ("msd", "edm"),
             _of(PRODUCT),
+            lr=0.02,
         ),
         Player(
             "msd-kernel",
             "MSD, kernel score",
-            "Its target sampled as the paper does: 16 DDIM steps with the kernel's score added.",
+            "Its target sampled as the paper does: 4 DDIM steps with the kernel's score added.",
             ("msd", "ddim"),
             _of(KERNEL),
+            lr=0.02,
         ),
     )
 }

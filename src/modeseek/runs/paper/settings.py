@@ -16,8 +16,8 @@ METHODS: dict[str, Any] = {
 PLAIN: dict[str, Any] = {"msd": {"bandwidth": _NARROWING}}
 """MSD by the denoiser without jitter."""
 
-PRODUCT: dict[str, Any] = {"msd": {"bandwidth": _NARROWING, "estimator": "product", "steps": 8}}
+PRODUCT: dict[str, Any] = {"msd": {"bandwidth": _NARROWING, "estimator": "product", "steps": 2}}
 """MSD whose target is sampled from the exact product prior."""
 
-KERNEL: dict[str, Any] = {"msd": {"bandwidth": _NARROWING, "estimator": "kernel-score", "steps": 16}}
+KERNEL: dict[str, Any] = {"msd": {"bandwidth": _NARROWING, "estimator": "kernel-score", "steps": 4}}
 """MSD whose target is sampled as its authors do."""

@@ -42,6 +42,10 @@ class Player:
 
 
 def _sdi(scale: float, words: bool) -> Any:
+    return {"sdi": {"scale": scale, "inversion_scale": 1.0, "inversion_steps": 3}}
+
+
+def _sdi_negative(scale: float, words: bool) -> Any:
     return {"sdi": {"scale": scale, "inversion_scale": 1.0 if scale == 1 else -scale}}
 
 
@@ -99,9 +103,17 @@ PLAYERS = {
         Player(
             "sdi",
             "SDI",
-            "Score distillation via inversion: 10 steps of it, guided by the negative scale as its authors do.",
+            "Score distillation via inversion: 3 steps of it, not guided.",
             ("sdi", "ddim"),
             _sdi,
+            guided=False,
+        ),
+        Player(
+            "sdi-negative",
+            "SDI, negative",
+            "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
+            ("sdi", "ddim"),
+            _sdi_negative,
             guided=False,
         ),
         Player(
