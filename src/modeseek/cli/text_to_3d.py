@@ -55,14 +55,15 @@ class TextTo3DCommand:
     Examples:
       modeseek paper text-to-3d --out runs/paper-3d
 
-      modeseek paper text-to-3d --captions "a red cone on a blue cube" "a yellow mug" --methods sds msd msd-plain
+      modeseek paper text-to-3d --prior renders --captions "a red cone on a blue cube" --methods sds msd msd-plain
       --size 32 --steps 150 --seeds 2
 
       modeseek paper text-to-3d --prior pipelines/scenes --consistency fine none perp-neg --full
     """
 
     prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
-    """renders, the exact prior of each caption's own pictures; or a diffusers pipeline that was trained on such."""
+    """A diffusers pipeline that was trained on scenes, by default the one that comes with modeseek; or renders, the
+    exact prior of each caption's own pictures."""
     captions: tuple[Annotated[str, tyro.conf.arg(metavar="WORDS")], ...] = ()
     """Things of the scenes' grammar, one or one on another; four by default, twelve with --full."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
