@@ -10,10 +10,12 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from team_work import forked
 
 from modeseek.cli import main
@@ -64,6 +66,23 @@ def at_step(number: int, rank: int, act: Callable[[], None]) -> Callable[[int], 
     return before
 
 
+def late(met: Path) -> Callable[[int], None]:
+    """The second process takes long to meet the others, and says when it has."""
+
+    def before(own: int) -> None:
+        real = dist.init_process_group
+
+        def slow(*given: Any, **named: Any) -> None:
+            real(*given, **named)
+            time.sleep(0.5)
+            met.touch()
+
+        if own == 1:
+            dist.init_process_group = slow  # in this process alone
+
+    return before
+
+
 def fail() -> None:
     raise ValueError("the third projector is on fire")
 
@@ -83,7 +102,7 @@ def scenes(folder: Path) -> dict[str, Any]:
         "resumed": played(folder, "resumed", 3, ["resume", str(folder / "moved")]),
         "failed": played(folder, "failed", 2, [*RUN, *out("failed")], at_step(5, 1, fail)),
         "killed": played(folder, "killed", 2, [*RUN, *out("killed")], at_step(5, 1, lambda: os._exit(9))),
-        "alone": played(folder, "alone", 2, ["toy", *out("toy")]),
+        "alone": played(folder, "alone", 2, ["toy", *out("toy")], late(folder / "met")),
         "shared": played(folder, "shared", 6, [*RUN, *out("shared")]),
     }
 

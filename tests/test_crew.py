@@ -78,6 +78,12 @@ def test_one_that_is_killed_ends_the_others(told):
     assert ms.Run.load(told["folder"] / "killed").status.state == "failed"
 
 
+def test_nobody_leaves_before_all_have_met(told):
+    """One that refuses at once would look like a crash to another that is still connecting."""
+    left, met = (told["folder"] / name for name in ("alone-0.err", "met"))
+    assert left.read_text() and left.stat().st_mtime_ns >= met.stat().st_mtime_ns
+
+
 def test_what_cannot_be_shared_is_one_line_and_no_folder(told):
     assert told["alone"]["codes"] == [2, 2] and told["shared"]["codes"] == [2] * 6
     assert "modeseek toy works in one process: got 2" in told["alone"]["printed"][0][1]
