@@ -44,8 +44,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "all methods at one rate",
         "runs/paper/plan.py",
-        "Adam(self.lrs[player.name])",
-        "Adam(min(self.lrs.values()))",
+        "Adam(player.lr)",
+        "Adam(0.01)",
         "cli_paper",
     ),
     (

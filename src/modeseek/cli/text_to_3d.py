@@ -68,8 +68,7 @@ class TextTo3DCommand:
     """Things of the scenes' grammar, one or one on another; four by default, twelve with --full."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
     """Who plays all captions: sds sds-uniform sds-debiased msd msd-plain msd-product sdi
-    sdi-negative vsd. By default sds and msd,
-    and sdi and vsd the first two captions; all with --full."""
+    sdi-negative vsd. By default sds and msd, and sdi and vsd the first two captions; all with --full."""
     seeds: int = 3
     """Runs of each caption and method."""
     steps: int = 300

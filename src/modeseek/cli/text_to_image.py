@@ -139,6 +139,11 @@ class TextToImageCommand:
         """Scales that every method plays with; none for its own."""
         return self.sweep or (_SWEEP if self.full else ())
 
+    @property
+    def _lrs(self) -> dict[str, float]:
+        """Of every method there is."""
+        return _of_each("lr", self.lr, {name: player.lr for name, player in PLAYERS.items()})
+
     def plan(self) -> TextToImage:
         """What the options say.
 
@@ -147,23 +152,20 @@ class TextToImageCommand:
             OSError: the prompts cannot be read.
         """
         prompts, own = self._prompts(), self.prior == BUNDLED
-        players = look_up_all("method", self.methods or (ESTIMATORS if own or self.full else DEFAULT), PLAYERS)
+        named = look_up_all("method", self.methods or (ESTIMATORS if own or self.full else DEFAULT), PLAYERS)
+        players = tuple(replace(player, lr=self._lrs[player.name]) for player in named)
         scales = _of_each("scale", self.scale, dict.fromkeys(PLAYERS, usual_scale(self.prior)))
-        lrs = _of_each("lr", self.lr, {name: player.lr for name, player in PLAYERS.items()})
         sweep = self._swept
         if sweep:
             if self.scale:
                 raise ValueError("--sweep says every method's guidance: got --scale too; leave one out")
-            swept = [(player, _under(player, scale), scale) for player in players for scale in sweep]
-            players = tuple(under for _, under, _ in swept)
-            scales |= {under.name: scale for _, under, scale in swept}
-            lrs |= {under.name: lrs[player.name] for player, under, _ in swept}
+            pairs = [(_under(player, scale), scale) for player in players for scale in sweep]
+            players, scales = tuple(player for player, _ in pairs), scales | {player.name: s for player, s in pairs}
         return TextToImage(
             FromPipeline(self.prior, self.size),
             prompts,
             players,
             scales,
-            lrs,
             self.seeds,
             self.steps,
             self.generator,
@@ -198,7 +200,7 @@ class TextToImageCommand:
             "prompts": list(plan.prompts),
             **{name: getattr(plan, name) for name in names},
             "scale": {name: plan.scales[name] for name in PLAYERS},
-            "lr": {name: plan.lrs[name] for name in PLAYERS},
+            "lr": self._lrs,
             "methods": [player.name for player in plan.players],
             "sweep": list(self._swept),
             "likelihood": plan.likelihood,

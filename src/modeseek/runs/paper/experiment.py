@@ -126,7 +126,7 @@ def _rates(plan: TextToImage) -> str:
     who: dict[float, list[str]] = {}
     for player in plan.players:
         if player.method is not None:
-            who.setdefault(plan.lrs[player.name], []).append(player.title)
+            who.setdefault(player.lr, []).append(player.title)
     if len(who) == 1:
         return f"rate {next(iter(who)):g}"
     return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(who.items()))

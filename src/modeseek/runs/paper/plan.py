@@ -47,7 +47,6 @@ class TextToImage:
         prompts: what the pictures shall show.
         players: who is compared.
         scales: guidance, by player's name.
-        lrs: Adam's rates, by player's name.
         seeds: pictures of a prompt and player.
         steps: of the optimizer.
         generator: what is optimised: field (a coordinate network, as in the paper), pixels or latent.
@@ -64,7 +63,6 @@ class TextToImage:
     prompts: tuple[str, ...]
     players: tuple[Player, ...]
     scales: Mapping[str, float]
-    lrs: Mapping[str, float]
     seeds: int = 3
     steps: int = 400
     generator: Literal["field", "pixels", "latent"] = "field"
@@ -131,7 +129,7 @@ class TextToImage:
             prior=self.source,
             method=player.method(scale),
             generator=sources[self.generator],
-            optimizer=Adam(self.lrs[player.name]),
+            optimizer=Adam(player.lr),
             name=batch.name,
             steps=self.steps_of(player),
             seed=batch.seed,

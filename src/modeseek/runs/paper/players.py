@@ -23,7 +23,7 @@ class Player:
         source: citation keys.
         method: from the scale of guidance to the method; None samples plainly.
         guided: whether it is given a guided prior; else it guides by itself.
-        lr: Adam's rate that suits it, where every method spends equally many prior calls.
+        lr: Adam's rate; by default what suits it where every method spends equally many prior calls.
     """
 
     name: str
