@@ -49,7 +49,9 @@ class Adam:
             raise ValueError(f"Adam needs betas in [0, 1), eps in (0, 1), weight_decay in [0, 1): got {self}; fix them")
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay)
+        return torch.optim.AdamW(
+            parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
 
     def rate(self, progress: float) -> float:
         return self.lr * self.fall**progress
