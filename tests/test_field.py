@@ -54,6 +54,21 @@ def test_pictures_do_not_depend_on_each_other_or_on_the_raster(kind: str) -> Non
     assert torch.equal(again(again.view(3, rng())), image)
 
 
+@pytest.mark.parametrize("kind", ["fourier", "siren", "hash"])
+def test_blocks_of_pixels_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """70 pixels at once, or 29: the picture and every gradient are those of the whole."""
+    like, left = torch.empty(0, dtype=torch.float64), torch.randn(2, 3, 7, 10, generator=rng(1), dtype=torch.float64)
+    found = []
+    for numbers in (10**6, 29 * 2 * 16):
+        monkeypatch.setattr("modeseek.generators.field.AT_ONCE", numbers)
+        field = Field(2, (7, 10), rng(), kind, width=16, like=like)
+        image = field(field.view(2, rng()))
+        image.backward(left)
+        found.append([image.detach(), *(parameter.grad for parameter in field.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
 def test_a_gradient_reaches_pixels_that_overshot() -> None:
     field = Field(1, (4, 4), rng(), width=16)
     with torch.no_grad():

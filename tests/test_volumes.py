@@ -13,7 +13,7 @@ from volumes import F64, Known, rng
 
 import modeseek as ms
 from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, Stage, Triplane
-from modeseek.generators.nerf.interpolate import trilinear
+from modeseek.generators.nerf.interpolate import bilinear, trilinear
 from modeseek.generators.orbit import Orbit
 
 VOLUMES: dict[str, tuple[Callable[[], nn.Module], float]] = {
@@ -81,12 +81,29 @@ def test_grids_interpolate_as_they_should() -> None:
 
 def test_threads_change_nothing() -> None:
     grid, points = torch.randn(4, 9, 9, 9, generator=rng()), torch.rand(10_001, 3, generator=rng(1))
-    one = trilinear(grid, points)
+    planes, shadows = torch.randn(3, 4, 9, 9, generator=rng()), torch.rand(3, 10_001, 2, generator=rng(1))
+    one, flat = trilinear(grid, points), bilinear(planes, shadows)
     torch.set_num_threads(2)
     try:
         assert torch.equal(trilinear(grid, points), one)
+        assert torch.equal(bilinear(planes, shadows), flat)
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", ["triplane", "fourier", "hash"])
+def test_blocks_of_points_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 points at once, or 19: density, colour and every gradient are those of the whole."""
+    points = 2 * torch.rand(50, 3, generator=rng(1)) - 1
+    found = []
+    for many in (10**6, 19):
+        monkeypatch.setattr("modeseek.generators.nerf.network.AT_ONCE", many)
+        volume = VOLUMES[name][0]()
+        density, colour = volume(points)
+        (density.sum() + (colour * points).sum()).backward()
+        found.append([density.detach(), colour.detach(), *(parameter.grad for parameter in volume.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

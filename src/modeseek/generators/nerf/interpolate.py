@@ -13,8 +13,7 @@ def trilinear(grid: Float[Tensor, "c z y x"], points: Float[Tensor, "m 3"]) -> F
     On the CPU torch shares this work out over the batch axis alone, so the points are dealt to as many batches as
     there are threads; all of them see the same grid.
     """
-    threads = min(torch.get_num_threads(), -(-len(points) // 4096)) if points.device.type == "cpu" else 1
-    parts = max(1, threads)
+    parts = _batches(points)
     rest = -len(points) % parts
     if rest:
         points = torch.cat([points, points.new_zeros(rest, 3)])
@@ -26,6 +25,24 @@ def trilinear(grid: Float[Tensor, "c z y x"], points: Float[Tensor, "m 3"]) -> F
 
 
 def bilinear(planes: Float[Tensor, "p c v u"], points: Float[Tensor, "p m 2"]) -> Float[Tensor, "p c m"]:
-    """Each plane between its points, at points (u, v) of its own; the outermost ones lie on the edges of [-1, 1]^2."""
-    found = nn.functional.grid_sample(planes, points[:, :, None], padding_mode="border", align_corners=True)
-    return found[..., 0]
+    """Each plane between its points, at points (u, v) of its own; the outermost ones lie on the edges of [-1, 1]^2.
+
+    On the CPU the points of each plane are dealt to batches as those of `trilinear` are.
+    """
+    parts = _batches(points[0])
+    rest = -points.shape[1] % parts
+    if rest:
+        points = torch.cat([points, points.new_zeros(len(points), rest, 2)], 1)
+    found = nn.functional.grid_sample(
+        planes.repeat_interleave(parts, 0),
+        points.reshape(len(planes) * parts, -1, 1, 2),
+        padding_mode="border",
+        align_corners=True,
+    )
+    found = found.view(len(planes), parts, planes.shape[1], -1).transpose(1, 2)
+    return found.reshape(*planes.shape[:2], -1)[..., : points.shape[1] - rest]
+
+
+def _batches(points: Float[Tensor, "m _"]) -> int:
+    """To how many batches they are dealt: threads on a processor, unless the points are few."""
+    return max(1, min(torch.get_num_threads(), -(-len(points) // 4096))) if points.is_cpu else 1

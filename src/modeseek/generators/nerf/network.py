@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from modeseek.generators.nerf.volume import Blob, RawVolume
 from modeseek.rng import Rng, rand
 
+AT_ONCE = 2**16  # points on a processor: memory of larger tensors is given back and cleared anew at every step
+
 
 class Columns(nn.Module):
     """Layers with ReLU between them, on columns of features.
@@ -34,7 +36,7 @@ class Columns(nn.Module):
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = torch.addmm(bias, weight, h)
             if layer < len(self.weights) - 1:
-                h = h.relu()
+                h = h.relu_()
         return h
 
 
@@ -67,5 +69,6 @@ class Encoded(RawVolume):
         """The network's input."""
 
     def raw(self, points: Float[Tensor, "m 3"], colour: bool) -> Float[Tensor, "c m"]:
-        raw = self.network(self.encode(points))
+        parts = points.split(AT_ONCE) if points.is_cpu else (points,)
+        raw = torch.cat([self.network(self.encode(part)) for part in parts], 1)
         return torch.cat([raw[:1] + self.blob(points), raw[1:]]) if colour else raw[:1] + self.blob(points)
