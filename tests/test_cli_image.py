@@ -130,19 +130,21 @@ def test_what_cannot_be_is_refused(
 
 def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
     argv = ["sample", "a red cone", "a cube", "--prior", str(sd), "--size", "16", "16", "--steps", "5", "--scale", "3"]
-    main([*argv, "--copies", "2", "--out", str(tmp_path / "a")])
+    main([*argv, "--copies", "3", "--out", str(tmp_path / "a")])
     prior = ms.Pipeline.load(sd, size=16, cache=None)
-    told = prior.conditions(["a red cone", "a cube", "a red cone", "a cube"])
-    z = prior.start(4, ms.Streams(0, items=(0, 1, 2, 3), use="start"))
+    told = prior.conditions(["a red cone", "a cube"] * 3)
+    z = prior.start(6, ms.Streams(0, items=tuple(range(6)), use="start"))
     with torch.no_grad():
         want = prior.codec.decode(ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(5), told))
     run = ms.Run.load(tmp_path / "a")
-    assert {path.name for path in (run.path / "exports").iterdir()} == {f"image-00{i}.png" for i in range(4)}
-    for index in range(4):
+    assert {path.name for path in (run.path / "exports").iterdir()} == {f"image-00{i}.png" for i in range(6)}
+    for index in range(6):
         with Image.open(run.path / "exports" / f"image-00{index}.png") as image:
             seen = np.asarray(image, dtype=float) / 255
         assert np.abs(seen - want[index].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 1.01 * 0.5 / 255
-    assert run.status.state == "finished" and "40 prior calls" in (run.path / "report.html").read_text()
+    assert run.status.state == "finished" and "60 prior calls" in (run.path / "report.html").read_text()
+    with Image.open(run.path / "media" / "sheet.png") as sheet:
+        assert sheet.width * (3 * 17 + 1) == sheet.height * (2 * 17 + 1), "a column a prompt, a row a copy"
     main(["run", str(run.path), "--out", str(tmp_path / "again")])
     same = [(tmp_path / name / "exports" / "image-003.png").read_bytes() for name in ("a", "again")]
     assert same[0] == same[1]

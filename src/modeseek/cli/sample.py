@@ -43,7 +43,7 @@ class SampleCommand:
     negative: str = ""
     """Words to move away from."""
     copies: int = 1
-    """Pictures of each prompt."""
+    """Pictures of each prompt; on the sheet a row of all prompts' pictures each."""
     seed: int = 0
     """Of the starting noise."""
     size: tuple[int, int] | None = None
@@ -67,7 +67,8 @@ class SampleCommand:
         title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         walk = {"ddim": ddim, "heun": heun}[self.sampler]
         scale = usual_scale(self.prior) if self.scale is None else self.scale
-        drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title)
+        columns = len(self.prompts) if self.copies > 1 and len(self.prompts) > 1 else None  # a row a copy
+        drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title, columns)
         run = Run.create(
             {"verb": "sample", **KINDS.fields_of(replace(self, out=None, scale=scale), "config")},
             words=["sample", self.prompts[0]],

@@ -34,9 +34,9 @@ class Painter:
         if shape == (2,) and isinstance(prior, Exact) and extent is not None:
             self._ground = _density(prior, cond, _MARGIN * extent)
 
-    def draw(self, image: Tensor) -> bytes:
-        """A PNG of (n, *shape); pixels outside [0, 1] are clipped."""
-        picture = _sheet(image) if len(self.shape) == 3 else self._points(image.flatten(1)[:, :2])
+    def draw(self, image: Tensor, columns: int | None = None) -> bytes:
+        """A PNG of (n, *shape), pictures in so many columns; pixels outside [0, 1] are clipped."""
+        picture = _sheet(image, columns) if len(self.shape) == 3 else self._points(image.flatten(1)[:, :2])
         out = io.BytesIO()
         picture.save(out, "PNG", optimize=False, compress_level=6)
         return out.getvalue()
@@ -61,12 +61,12 @@ class Painter:
         return picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
 
 
-def _sheet(image: Tensor) -> Any:
-    """All pictures in rows, as square as their number allows, enlarged without blur where they are small."""
+def _sheet(image: Tensor, columns: int | None) -> Any:
+    """All pictures in rows, as square as their number allows by default, enlarged without blur where they are small."""
     from PIL import Image
 
     n, channels, height, width = image.shape
-    columns = math.ceil(math.sqrt(n * height / width))
+    columns = math.ceil(math.sqrt(n * height / width)) if columns is None else columns
     rows = math.ceil(n / columns)
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte()
     pixels = pixels[:, :3] if channels >= 3 else pixels[:, :1].expand(-1, 3, -1, -1)

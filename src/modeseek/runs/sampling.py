@@ -34,6 +34,7 @@ class Drawing:
         sampler: ddim or heun, called once a step.
         seed: item i draws from its own stream, whatever the others are.
         title: of the page.
+        columns: of the sheet; None: as square as it can be.
     """
 
     prior: Pipeline
@@ -44,6 +45,7 @@ class Drawing:
     sampler: Callable[..., Tensor]
     seed: int
     title: str
+    columns: int | None = None
 
 
 def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
@@ -61,7 +63,7 @@ def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
             shown = drawing.prior.codec.decode(z)
         for index, image in enumerate(shown):
             write_whole(run.path / "exports" / f"image-{index:03d}.png", picture(image))
-        sheet = Painter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown)
+        sheet = Painter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown, drawing.columns)
         write_whole(run.path / "media" / "sheet.png", sheet)
         _report(run, drawing, sheet, counting.calls)
     return counting.calls
