@@ -5,6 +5,20 @@ from __future__ import annotations
 # What is wrong, where in src/modeseek, text found exactly once, what replaces it, the tests that should notice.
 SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
+        "points of a plane and its channels mixed where threads share them",
+        "generators/nerf/interpolate.py",
+        "found.view(len(planes), parts, planes.shape[1], -1).transpose(1, 2)",
+        "found.view(len(planes), planes.shape[1], parts, -1)",
+        "volumes",
+    ),
+    (
+        "the judge's fronts are those beside the truth",
+        "runs/things/measure.py",
+        "float(judged.count == 1)",
+        "float(compared.count == 1)",
+        "text_to_3d",
+    ),
+    (
         "opacity's interval forgotten in the light before it",
         "generators/nerf/composite.py",
         "torch.exp(depth - depth.cumsum(1))",

@@ -18,6 +18,7 @@ from test_cli import refused, shown
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.cli.text_to_3d import CAPTIONS, MORE, TextTo3DCommand
+from modeseek.evaluation.fronts import Fronts
 from modeseek.evaluation.judge import Judge
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.runs.job import build
@@ -27,7 +28,7 @@ from modeseek.runs.stop import Failed
 from modeseek.runs.things import experiment
 from modeseek.runs.things.experiment import run_text_to_3d
 from modeseek.runs.things.findings import compare, find
-from modeseek.runs.things.measure import closed
+from modeseek.runs.things.measure import closed, fronts_told
 from modeseek.runs.things.plan import Play, TextTo3D
 from modeseek.runs.things.play import Place, Shelf, perform
 from modeseek.runs.things.players import PLAYERS
@@ -101,13 +102,26 @@ def test_the_tables_are_the_means_of_what_lies_in_the_folders(out: Path) -> None
     things = {path.name: json.loads((path / "exports" / "measures.json").read_text())
               for path in (out / "plays").iterdir()}  # fmt: skip
     assert things.keys() == {FIRST, SECOND}
-    for key in ("iou", "right", "delta_e", "psnr", "saturation", "one_front", "watertight", "calls"):
+    for key in ("iou", "right", "delta_e", "psnr", "saturation", "one_front", "fronts_judged", "watertight", "calls"):
         assert float(table["sds"][key]) == pytest.approx(things[FIRST][key]), key
     assert float(fronts["sds@none"]["fronts"]) == things[SECOND]["fronts"] and things[FIRST]["calls"] == 8 * 2
     assert things[FIRST]["turn"] == 0 and float(fronts["sds@none"]["iou"]) == pytest.approx(things[SECOND]["iou"])
-    assert float(table["truth"]["one_front"]) == 1 and float(table["truth"]["right"]) > 0.8
+    assert float(table["truth"]["one_front"]) == float(table["truth"]["one_front_judged"]) == 1
+    assert float(table["truth"]["right"]) > 0.8
     kept = json.loads((out / "exports" / "results.json").read_text())
     assert kept["facts"]["things"] == things and kept["settings"]["captions"] == [CUBE]
+
+
+def test_both_counts_of_fronts_are_told() -> None:
+    """Two beside the truth, one by the judge."""
+    none = torch.zeros(24, dtype=torch.bool)
+    told = fronts_told(Fronts(2, none), Fronts(1, none))
+    assert told == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
+    results = [Result(Play(PLAYERS["sds"], TELLINGS["fine"], 0, seed, str(seed)), told) for seed in (0, 1)]
+    plan = TextTo3D("bundled", (CUBE,), {PLAYERS["sds"]: None}, (TELLINGS["fine"],), 2)
+    lines = [line for line in find(plan, results) if "Exactly one front" in line]
+    assert len(lines) == 2 and "beside the truth" in lines[0] and "SDS 0 of 2" in lines[0]
+    assert "by the judge" in lines[1] and "SDS 2 of 2" in lines[1]
 
 
 def test_the_numbers_are_those_of_the_pictures(out: Path) -> None:

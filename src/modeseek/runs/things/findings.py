@@ -71,15 +71,16 @@ def compare(plan: TextTo3D, results: Sequence[Result], a: Player, b: Player) -> 
 def _fronts(plan: TextTo3D, results: Sequence[Result], players: Sequence[Player]) -> list[str]:
     told = []
     for telling in plan.tellings:
-        parts = []
-        for player in players:
-            mine = [
-                one.measures["one_front"]
-                for one in results
-                if (one.play.player, one.play.telling) == (player, telling) and "one_front" in one.measures
-            ]
-            if mine:
-                parts.append(f"{player.title} {sum(mine):.0f} of {len(mine)}")
-        if parts:
-            told.append(f"Exactly one front where the prior is {telling.note}: {', '.join(parts)}.")
+        for key, by in (("one_front", "beside the truth"), ("one_front_judged", "by the judge")):
+            parts = []
+            for player in players:
+                mine = [
+                    one.measures[key]
+                    for one in results
+                    if (one.play.player, one.play.telling) == (player, telling) and key in one.measures
+                ]
+                if mine:
+                    parts.append(f"{player.title} {sum(mine):.0f} of {len(mine)}")
+            if parts:
+                told.append(f"Exactly one front, counted {by}, where the prior is {telling.note}: {', '.join(parts)}.")
     return told

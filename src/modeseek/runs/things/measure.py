@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.evaluation.alignment import SAMPLES, Look, through
-from modeseek.evaluation.fronts import count_fronts, has_front
+from modeseek.evaluation.fronts import Fronts, count_fronts, has_front, judged_fronts
 from modeseek.evaluation.judge import Judge
 from modeseek.evaluation.shape import fit, held_out_cameras
 from modeseek.evaluation.verdict import score
@@ -71,9 +71,9 @@ def measure(run: Run, nerf: NeRF, still: Still, judge: Judge, turns: bool) -> di
     told["saturation_error"] = abs(told["saturation"] - told["true_saturation"])
     image, opacity = seen(look, cameras, _SIDE)
     told |= judged(judge, image, still)
+    around = seen(look, turntable(FRAMES, _HEIGHT), _TALL)[0]
     if has_front(still.said):
-        told["fronts"] = float(count_fronts(look, still, found.alignment).count)
-        told["one_front"] = float(told["fronts"] == 1)
+        told |= fronts_told(count_fronts(look, still, found.alignment), judged_fronts(judge, around))
     closed = _mesh(run, nerf)
     if closed is not None:
         told["watertight"] = float(closed)
@@ -83,7 +83,7 @@ def measure(run: Run, nerf: NeRF, still: Still, judge: Judge, turns: bool) -> di
     silhouettes = [(mask > 0.5).float().expand(-1, 3, -1, -1) for mask in (opacity, true.mask)]
     rows = [torch.cat(list(part), -1) for part in (image, true.image, *silhouettes)]
     write_whole(run.path / HELD_OUT, pngs(torch.cat(rows, -2)[None])[0])
-    write_whole(run.path / TURN, strip(seen(look, turntable(FRAMES, _HEIGHT), _TALL)[0]))
+    write_whole(run.path / TURN, strip(around))
     finite = {name: value for name, value in told.items() if math.isfinite(value)}
     write_whole(run.path / MEASURES, json.dumps(finite, indent=2, allow_nan=False) + "\n")
     return finite
@@ -92,8 +92,8 @@ def measure(run: Run, nerf: NeRF, still: Still, judge: Judge, turns: bool) -> di
 def measure_truth(path: Path, still: Still, judge: Judge) -> dict[str, float]:
     """What a perfect thing would get, and its views around as a strip under `path`."""
     shots = still.render(held_out_cameras(), _SIDE, SAMPLES)
-    ring = turntable(FRAMES, _HEIGHT)
-    write_whole(path, strip(still.render(ring, _TALL).image))
+    around = still.render(turntable(FRAMES, _HEIGHT), _TALL).image
+    write_whole(path, strip(around))
     told = {name: one for name, one in judged(judge, shots.image, still).items()}
     if has_front(still.said):
 
@@ -101,9 +101,18 @@ def measure_truth(path: Path, still: Still, judge: Judge) -> dict[str, float]:
             true = still.render(cameras, size)
             return true.image, true.mask
 
-        told["fronts"] = float(count_fronts(look, still).count)
-        told["one_front"] = float(told["fronts"] == 1)
+        told |= fronts_told(count_fronts(look, still), judged_fronts(judge, around))
     return told
+
+
+def fronts_told(compared: Fronts, judged: Fronts) -> dict[str, float]:
+    """Both counts of fronts, beside the truth and by the judge, and whether each is one."""
+    return {
+        "fronts": float(compared.count),
+        "one_front": float(compared.count == 1),
+        "fronts_judged": float(judged.count),
+        "one_front_judged": float(judged.count == 1),
+    }
 
 
 def judged(judge: Judge, image: Float[Tensor, "n 3 h w"], still: Still) -> dict[str, float]:

@@ -27,7 +27,8 @@ from modeseek.runs.things.plan import TextTo3D
 from modeseek.runs.things.table import COLUMNS, Result
 
 _ARROWS = {"low": " ↓", "high": " ↑", "": ""}
-_SHOWN = ("iou", "right", "delta_e", "psnr", "saturation", "true_saturation", "fronts", "watertight", "seconds")
+_SHOWN = ("iou", "right", "delta_e", "psnr", "saturation", "true_saturation", "fronts", "fronts_judged", "watertight",
+          "seconds")  # fmt: skip
 _LOOK = (
     "A row a caption, a column a method, the truth first; of each thing the front and right side, below them the back "
     "and left side, of the first seed, whatever came of it. Seek a front that is there twice or not at all, haze "

@@ -28,17 +28,20 @@ COLUMNS = (
     Column("true_saturation", "True saturation", "The truth's.", ".3f"),
     Column("saturation_error", "Saturation error", "Mean absolute difference of the two, thing by thing.", ".3f",
            "low"),
-    Column("one_front", "One front", "Share of things with exactly one front, of those that should have one.", ".2f",
-           "high"),
-    Column("fronts", "Fronts", "Mean number of fronts; 1 is right, more is Janus, 0 was never found.", ".2f"),
+    Column("one_front", "One front", "Share of things with exactly one front, of those that should have one: sides "
+           "that correlate best with the true front. Blind to a smeared face.", ".2f", "high"),
+    Column("fronts", "Fronts", "Mean number of them; 1 is right, more is Janus, 0 was never found.", ".2f"),
+    Column("one_front_judged", "One front, judged", "The same by the judge of scenes, which knows no truth: sides "
+           "that it calls a front of the thing. Specks deceive it.", ".2f", "high"),
+    Column("fronts_judged", "Fronts, judged", "Mean number of these.", ".2f"),
     Column("watertight", "Watertight", "Share whose mesh is closed.", ".2f", "high"),
     Column("steps", "Steps", "Of the optimizer.", ".0f"),
     Column("calls", "Calls", "Prior calls a thing, one an item; guided answers are two.", ",.0f"),
     Column("seconds", "Seconds", "Optimising a thing, pictures and meshes left out.", ".1f"),
 )  # fmt: skip
-_FRONTS = ("plays", "one_front", "fronts", "iou", "right")
+_FRONTS = ("plays", "one_front", "fronts", "one_front_judged", "fronts_judged", "iou", "right")
 _SURE = ("plays", "steps", "calls", "seconds")  # no interval: nothing is drawn from a population
-_SHARES = ("iou", "right", "object", "colour", "relation", "one_front", "watertight")
+_SHARES = ("iou", "right", "object", "colour", "relation", "one_front", "one_front_judged", "watertight")
 
 
 @dataclass(frozen=True)
