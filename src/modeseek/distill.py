@@ -188,7 +188,8 @@ def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int)
     rows = {"z": own.z, "image": image, "grad": told.grad, "grad_image": told.grad_image, "t": told.t}
     held = {name: value for name, value in rows.items() if value is not None}
     held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
-    losses = own.z.new_tensor(list(own.losses.values()))
+    exact = torch.promote_types(own.z.dtype, torch.float32)  # one message, where z is float32 as gradients are
+    losses = torch.tensor(list(own.losses.values()), dtype=exact, device=own.z.device)
     *summed, losses = team.sum_gradients(moved, [*(team.among(value, mine, n) for value in held.values()), losses])
     all_ = dict(zip(held, summed, strict=True))
     logs = {name: all_[f"log {name}"] for name in told.logs}
