@@ -67,7 +67,7 @@ class SampleCommand:
         title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         walk = {"ddim": ddim, "heun": heun}[self.sampler]
         scale = usual_scale(self.prior) if self.scale is None else self.scale
-        columns = len(self.prompts) if self.copies > 1 and len(self.prompts) > 1 else None  # a row a copy
+        columns = None if 1 in (self.copies, len(self.prompts)) else len(self.prompts)  # a row a copy
         drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title, columns)
         run = Run.create(
             {"verb": "sample", **KINDS.fields_of(replace(self, out=None, scale=scale), "config")},
