@@ -20,7 +20,8 @@ from modeseek.modes import Modes
 from modeseek.problems.plane import ring, spiral
 from modeseek.runs.apart import apart
 from modeseek.runs.config.names import METHODS
-from modeseek.runs.toy.contest import Descent, costs, run
+from modeseek.runs.toy.contest import costs, run
+from modeseek.runs.toy.contestant import Descent
 from modeseek.runs.toy.plane import PlanePlan, play_plane
 from modeseek.runs.toy.sending import received, sent
 

@@ -20,7 +20,8 @@ from modeseek.cli import main
 from modeseek.cli.methods import DIGITS, PLANE
 from modeseek.problems import plane
 from modeseek.runs.together import interleave, single_threaded
-from modeseek.runs.toy.contest import Descent, Outcome, Task, apportion, costs, run
+from modeseek.runs.toy.contest import apportion, costs, run
+from modeseek.runs.toy.contestant import Descent, Outcome, Task
 from modeseek.runs.toy.direction import at_bandwidth, measure_direction
 from modeseek.runs.toy.landscape import landscape, minima
 

@@ -19,7 +19,7 @@ from modeseek.runs.config.problems import PROBLEMS
 from modeseek.runs.store.environment import environment
 from modeseek.runs.store.run import Run
 from modeseek.runs.store.status import Status
-from modeseek.runs.toy.contest import Contestant, Descent
+from modeseek.runs.toy.contestant import Contestant, Descent
 from modeseek.runs.toy.plane import PlanePlan
 from modeseek.runs.toy.plane_run import run_plane
 from modeseek.runs.toy.record import Record

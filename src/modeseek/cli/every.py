@@ -32,7 +32,7 @@ from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vsd import VSD
 from modeseek.prior import Method
-from modeseek.runs.toy.contest import Contestant, Descent, Task
+from modeseek.runs.toy.contestant import Contestant, Descent, Task
 from modeseek.schedule import log_snr
 from modeseek.times import Annealed, DreamTime
 from modeseek.weight import Weight

@@ -11,7 +11,8 @@ from modeseek.cli.describe import summary
 from modeseek.cli.every import EVERY
 from modeseek.problems.plane import ring
 from modeseek.runs.config.names import METHODS
-from modeseek.runs.toy.contest import Contestant, Descent, Task, costs
+from modeseek.runs.toy.contest import costs
+from modeseek.runs.toy.contestant import Contestant, Descent, Task
 from modeseek.runs.toy.plane import PlanePlan
 
 

@@ -12,7 +12,7 @@ from modeseek.jitter import Fading
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
-from modeseek.runs.toy.contest import Climb, Contestant, Descent, Sampling, Task
+from modeseek.runs.toy.contestant import Climb, Contestant, Descent, Sampling, Task
 from modeseek.times import Annealed, Uniform
 from modeseek.weight import sigma_over_alpha
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modeseek.runs.report.parts import code, data_uri, details, page, safe, section, small, sources, terms
 from modeseek.runs.report.table import Column, Row, Table
-from modeseek.runs.toy.contest import Contestant
+from modeseek.runs.toy.contestant import Contestant
 from modeseek.runs.toy.record import Record, machine, versions
 
 _TYPES = {".png": "image/png", ".gif": "image/gif"}

@@ -15,7 +15,8 @@ from modeseek.rng import Streams, randn
 from modeseek.runs.progress import Progress
 from modeseek.runs.report.table import Column, Row, Table
 from modeseek.runs.together import interleave, single_threaded
-from modeseek.runs.toy.contest import Contestant, Descent, Outcome, Task, check, run, told
+from modeseek.runs.toy.contest import check, run, told
+from modeseek.runs.toy.contestant import Contestant, Descent, Outcome, Task
 
 _COUNT = 100
 COLUMNS = (

@@ -21,7 +21,8 @@ from modeseek.runs.apart import apart
 from modeseek.runs.progress import Progress
 from modeseek.runs.report.table import Column, Row, Table
 from modeseek.runs.together import single_threaded
-from modeseek.runs.toy.contest import Climb, Contestant, Descent, Outcome, Task, check
+from modeseek.runs.toy.contest import check
+from modeseek.runs.toy.contestant import Climb, Contestant, Descent, Outcome, Task
 from modeseek.runs.toy.direction import measure_direction
 from modeseek.runs.toy.sending import received, sent
 from modeseek.tree import Cond

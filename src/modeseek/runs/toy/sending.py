@@ -10,7 +10,8 @@ import torch
 
 from modeseek.modes import Modes
 from modeseek.runs.progress import Progress
-from modeseek.runs.toy.contest import Contestant, Outcome, Task, run
+from modeseek.runs.toy.contest import run
+from modeseek.runs.toy.contestant import Contestant, Outcome, Task
 
 
 def sent(contestant: Contestant, task: Task) -> Generator[Progress, None, dict[str, Any]]:

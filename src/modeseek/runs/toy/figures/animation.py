@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.runs.toy.contest import Outcome
+from modeseek.runs.toy.contestant import Outcome
 from modeseek.runs.toy.figures.style import draw_density, drawing
 from modeseek.runs.toy.plane import PlaneResult
 
