@@ -583,8 +583,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a sigmoid at the end of a field",
         "generators/field.py",
-        "return (0.5 + 0.25 * h).transpose",
-        "return h.sigmoid().transpose",
+        "return (0.5 + 0.25 * torch.cat(parts, 1)).transpose",
+        "return torch.cat(parts, 1).sigmoid().transpose",
         "field",
     ),
 ]
