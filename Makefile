@@ -72,12 +72,13 @@ docs: $(VENV)/.docs ## Build the pages into build/docs; code in them runs, warni
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 # MODESEEK_SOAK=1 turns the short forms of these tests into the long ones.
-SOAKED := $(addprefix tests/test_,killed.py checkpoint.py checkpoint_damage.py config.py packing.py run_damage.py safe_yaml.py sweep_ray.py)
+SOAKED := $(addprefix tests/,$(addprefix runs/test_,killed.py) $(addprefix config/test_,config.py yaml.py) sweeps/test_ray_workers.py \
+          $(addprefix rundir/test_,checkpoint.py checkpoint_damage.py state_serialization.py run_damage.py))
 soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 2,000 damaged files
 	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s $(SOAKED)
 
 mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
-	$(BIN)/python tests/mutation.py
+	$(BIN)/python tests/mutation/run.py
 
 bench: $(VENV)/.installed ## Run every benchmark; results in benchmarks/results/
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek.methods.msd import MSDState
-from modeseek.metrics import direction_error
+from modeseek.metrics.samples import direction_error
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddim": ms.ddim, "heun": ms.heun, "dpmpp_2m": ms.dpmpp_2m}
 _RADII, _ANGLES = 4, 4

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import tiny  # noqa: E402 - small pipelines made from configuration
 
 import modeseek as ms  # noqa: E402
-from modeseek.priors.pipeline.family import BY_CLASS  # noqa: E402
+from modeseek.priors.pipeline.architectures import BY_CLASS  # noqa: E402
 from modeseek.priors.pipeline.pipeline import shape_of  # noqa: E402
-from modeseek.priors.pipeline.text import Texts  # noqa: E402
+from modeseek.priors.pipeline.text_cache import Texts  # noqa: E402
 
 TEXT = "a red cone on a blue cube"
 

@@ -13,7 +13,7 @@ from _common import arguments, goal, save, spread
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.problems.plane import fractal, grid, pinwheel, ring, spiral
+from modeseek.datasets.toy2d import fractal, grid, pinwheel, ring, spiral
 
 TOL, MAX_STEPS = 1e-6, 2_000
 SAME = 0.01  # of a bandwidth

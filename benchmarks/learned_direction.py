@@ -13,7 +13,7 @@ from _common import arguments, goal, save, target
 from _directions import SAMPLERS, Row, draw, measure, msd, scaled, sdi, sds, setting, table
 
 import modeseek as ms
-from modeseek.problems.plane import fractal, ring
+from modeseek.datasets.toy2d import fractal, ring
 
 BANDWIDTHS = (0.02, 0.063, 0.2, 0.63, 2.0)
 STEPS = (4, 8, 16, 32, 64)

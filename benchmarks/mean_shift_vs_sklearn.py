@@ -16,8 +16,8 @@ import torch
 from _common import arguments, goal, save
 
 import modeseek as ms
-from modeseek.modes import merged
-from modeseek.problems.plane import grid
+from modeseek.datasets.toy2d import grid
+from modeseek.meanshift.modes import merged
 
 BANDWIDTH = 0.15  # the grid's clusters are 0.05 to 0.11 wide over 0.7 apart, before scaling to unit variance
 TOL = 1e-3

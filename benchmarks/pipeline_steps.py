@@ -20,7 +20,7 @@ from _common import alternate, arguments, goal, ratio, save, spread
 from _pipelines import SHAPES, TEXT, shaped
 
 import modeseek as ms
-from modeseek.tree import join
+from modeseek.pytree import join
 
 SCALE = 7.5
 

@@ -23,11 +23,11 @@ from _common import alternate, arguments, goal, ratio, save, spread
 
 import modeseek as ms
 from modeseek import runs
+from modeseek.config.priors import Loaded
 from modeseek.runs import optimise as module
-from modeseek.runs.config.prior import Loaded
-from modeseek.runs.job import build
-from modeseek.runs.optimise import optimise
-from modeseek.runs.start import begin
+from modeseek.runs.api import begin
+from modeseek.runs.build import build
+from modeseek.runs.train import optimise
 
 SHAPE, BATCH = (3, 64, 64), 4
 RESUME = """

@@ -14,7 +14,7 @@ from _common import alternate, arguments, goal, ratio, save, spread
 from torch import Tensor, nn
 
 import modeseek as ms
-from modeseek.prediction import expand_like
+from modeseek.diffusion.prediction import expand_like
 
 SHAPE = (3, 64, 64)
 BATCH = 4

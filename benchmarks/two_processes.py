@@ -23,7 +23,7 @@ from _common import arguments, goal, save, spread
 
 import modeseek as ms
 from modeseek.codec import Codec
-from modeseek.team import Team
+from modeseek.distributed import Team
 
 SIDE = 64
 

@@ -24,9 +24,9 @@ from viser.transforms import SO3
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
-from modeseek.runs.viewer.pace import Pace
-from modeseek.runs.viewer.picture import Look, picture
-from modeseek.runs.viewer.pose import Pose
+from modeseek.viewer.adaptive_resolution import Pace
+from modeseek.viewer.picture import Look, picture
+from modeseek.viewer.viser_camera import Pose
 
 SIDES = (64, 128, 192, 256, 384)
 

@@ -26,7 +26,7 @@ def section(run: Path, picture: str) -> str:
         ValueError: it is not finished, or its command holds a path of this machine.
         OSError: it is no folder of an experiment.
     """
-    from modeseek.runs.store.status import read_status
+    from modeseek.rundir.status import read_status
 
     if (state := read_status(run).state) != "finished":
         raise ValueError(f"{run.name} is {state}: pages show finished experiments; go on with it first")
@@ -48,7 +48,7 @@ def write(run: Path, page: Path) -> None:
     Raises:
         ValueError: the page has no place for it.
     """
-    from modeseek.runs.store.disk import write_whole
+    from modeseek.io.atomic import write_whole
 
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)

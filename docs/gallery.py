@@ -60,8 +60,8 @@ def entry(folder: Path, notes: Mapping[str, str]) -> Entry:
         ValueError: it is not finished, has no picture, or its command holds a path of this machine.
         OSError: it is no run folder.
     """
-    from modeseek.runs.config.config import read_config, read_text
-    from modeseek.runs.store.status import read_status
+    from modeseek.config.config import read_config, read_text
+    from modeseek.rundir.status import read_status
 
     status, plain = read_status(folder), read_text(folder / "config.yaml")
     if status.state != "finished":
@@ -123,7 +123,7 @@ def write(entries: Sequence[Entry], docs: Path) -> int:
     Raises:
         ValueError: two runs of one name.
     """
-    from modeseek.runs.store.disk import write_whole
+    from modeseek.io.atomic import write_whole
 
     names = [one.name for one in entries]
     if len(set(names)) < len(names):
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder of modeseek run, shape or toy")
     parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="the pages; by default these")
     asked = parser.parse_args(argv)
-    from modeseek.runs.config.safe_yaml import read_yaml
+    from modeseek.config.yaml import read_yaml
 
     told = asked.out / "gallery" / "notes.yaml"
     try:

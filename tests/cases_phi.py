@@ -11,9 +11,9 @@ from oracles_shift import F64, Mixture, level, posterior
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.auxiliary import Seen, Target
-from modeseek.prediction import Prediction
-from modeseek.view import Rendering, View
+from modeseek.diffusion.prediction import Prediction
+from modeseek.generators.base import Rendering, View
+from modeseek.methods.auxiliary import Seen, Target
 
 T = (0.15, 0.4, 0.65, 0.9)
 FOUR = torch.tensor([[0.3, -0.2], [1.4, 0.9], [-1.1, 0.4], [-0.3, -1.7]], dtype=F64)

@@ -15,12 +15,14 @@ import pytest
 import torch
 
 import modeseek as ms
-from modeseek.runs.config.config import Config
-from modeseek.runs.config.prior import Problem
-from modeseek.runs.store import checkpoint, disk, run
-from modeseek.runs.store.checkpoint import save
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
+from modeseek.config.config import Config
+from modeseek.config.priors import Problem
+from modeseek.io import atomic as disk
+from modeseek.rundir import checkpoint
+from modeseek.rundir import run_dir as run
+from modeseek.rundir.checkpoint import save
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 
 CONFIG = Config(Problem(), ms.MSD(ms.Fixed(0.1)), steps=7)
 

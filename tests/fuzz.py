@@ -16,12 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.jitter import Fading
-from modeseek.runs.config.config import Config, Guard, Saving
-from modeseek.runs.config.generator import File, FreePixels, FreePoints, Grid, Noise
-from modeseek.runs.config.optimizer import SGD, Adam
-from modeseek.runs.config.prior import Problem, Samples, Trained
-from modeseek.weight import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.config.config import Config, Guard, Saving
+from modeseek.config.generators import File, FreePixels, FreePoints, Grid, Noise
+from modeseek.config.optimizers import SGD, Adam
+from modeseek.config.priors import Problem, Samples, Trained
+from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.ramp import Fading
 
 EXAMPLES = 2000 if os.environ.get("MODESEEK_SOAK") == "1" else 200
 SECONDS = 20.0  # the longest that any one example may take

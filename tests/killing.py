@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.cli import main as command
-from modeseek.runs.store import checkpoint, disk, run
+from modeseek.io import atomic as disk
+from modeseek.rundir import checkpoint
+from modeseek.rundir import run_dir as run
 
 CONFIG = """
 verb: run

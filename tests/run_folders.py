@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from modeseek.runs.config.config import read_config
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
+from modeseek.config.config import read_config
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 
 MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
 ENVIRONMENT = {

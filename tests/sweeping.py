@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-import modeseek.runs.sweep.folder
-import modeseek.runs.sweep.worker
-from modeseek.runs.store.environment import environment
-from modeseek.runs.store.run import Run
-from modeseek.runs.sweep.folder import Slot, open_sweep
-from modeseek.runs.sweep.jobs import entries
-from modeseek.runs.sweep.spec import spec_of
-from modeseek.runs.sweep.staff import Ask, Lost, Staff
-from modeseek.runs.sweep.standing import Standing
-from modeseek.runs.sweep.work import run_sweep
-from modeseek.runs.sweep.worker import Told, Worker
+import modeseek.sweeps.folder
+import modeseek.sweeps.worker
+from modeseek.rundir.environment import environment
+from modeseek.rundir.run_dir import Run
+from modeseek.sweeps.folder import Slot, open_sweep
+from modeseek.sweeps.jobs import entries
+from modeseek.sweeps.progress import Standing
+from modeseek.sweeps.run_sweep import run_sweep
+from modeseek.sweeps.spec import spec_of
+from modeseek.sweeps.worker import Told, Worker
+from modeseek.sweeps.worker_pool import Ask, Lost, Staff
 
 MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
 BASE = {
@@ -83,7 +83,7 @@ SURROUNDINGS = environment("cpu", {})
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The surroundings are looked up once: git takes longer than these jobs."""
-    for module in (modeseek.runs.sweep.worker, modeseek.runs.sweep.folder):
+    for module in (modeseek.sweeps.worker, modeseek.sweeps.folder):
         monkeypatch.setattr(module, "environment", lambda device, prior: SURROUNDINGS | {"prior": prior})
 
 

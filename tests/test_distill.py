@@ -11,7 +11,7 @@ from oracles_shift import F64
 from torch import nn
 
 import modeseek as ms
-from modeseek.view import Rendering
+from modeseek.generators.base import Rendering
 
 
 class Linear(nn.Module):

@@ -22,13 +22,13 @@ from PIL import Image
 
 import modeseek as ms
 from modeseek.cli import main
-from modeseek.runs.config.config import Config, read_config, read_text
-from modeseek.runs.config.names import KINDS
-from modeseek.runs.config.put import put
-from modeseek.runs.config.safe_yaml import read_yaml
-from modeseek.runs.report.table import Column, Row, Table
-from modeseek.runs.store.status import read_status
-from modeseek.runs.toy.record import Record, write_numbers
+from modeseek.config.config import Config, read_config, read_text
+from modeseek.config.overrides import put
+from modeseek.config.registry import KINDS
+from modeseek.config.yaml import read_yaml
+from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.reports.table import Column, Row, Table
+from modeseek.rundir.status import read_status
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -188,8 +188,8 @@ def experiment(gallery: ModuleType) -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
-    from modeseek.runs.config.optimizer import SGD
-    from modeseek.runs.config.prior import Problem
+    from modeseek.config.optimizers import SGD
+    from modeseek.config.priors import Problem
 
     config = Config(Problem("ring"), ms.MSD(ms.Fixed(0.2)), optimizer=SGD(), steps=3, previews=0)
     return ms.run(config, tmp_path_factory.mktemp("runs") / "three-steps")

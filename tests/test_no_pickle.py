@@ -69,6 +69,6 @@ def test_nothing_is_pickled_anywhere() -> None:
 def test_our_loader_of_yaml_is_a_safe_one() -> None:
     import yaml
 
-    from modeseek.runs.config import safe_yaml
+    from modeseek.config import yaml as safe_yaml
 
     assert issubclass(safe_yaml._loader(), yaml.SafeLoader)

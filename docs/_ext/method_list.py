@@ -21,8 +21,8 @@ from sphinx.util.docutils import SphinxDirective
 
 import modeseek as ms
 from modeseek.cli.method_list import MethodsCommand
-from modeseek.problems.plane import ring
-from modeseek.runs.config.names import METHODS
+from modeseek.config.registry import METHODS
+from modeseek.datasets.toy2d import ring
 
 TOLD = {"positive": 0, "null": -1, "negative": 1, "source": 2}
 TRIES = ((), ("positive",), ("positive", "null"), ("positive", "source"))

@@ -1,10 +1,21 @@
 """modeseek: mode seeking with diffusion priors."""
 
-from modeseek.auxiliary import Auxiliary, Seen, Target
-from modeseek.bandwidth import Adaptive, Fixed, Geometric, prior_scale
-from modeseek.certify import Certificate, certify
+from modeseek.camera_conditions.bert_views import MaskedViews
+from modeseek.camera_conditions.cameras import CameraConditions
+from modeseek.camera_conditions.debiased import DebiasedPrompts
+from modeseek.camera_conditions.fine_prompts import FineConditions, FinePrompts
+from modeseek.camera_conditions.multiview import GroupedViews
+from modeseek.camera_conditions.perp_neg_views import PerpNegViews
+from modeseek.camera_conditions.prompts import ViewConditions, ViewPrompts
 from modeseek.codec import Identity, Range, Resized
+from modeseek.config.config import Config
+from modeseek.diffusion.noise_levels import Annealed, DreamTime, Uniform
+from modeseek.diffusion.prediction import Prediction
+from modeseek.diffusion.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
+from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
 from modeseek.distill import Step, distill, surrogate
+from modeseek.distributed import Team
+from modeseek.generators.base import Rendering, View
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.field import Field
 from modeseek.generators.image import Image, Latent
@@ -12,24 +23,26 @@ from modeseek.generators.mesh import Mesh, Surface
 from modeseek.generators.nerf import Background, Blob, Dense, Fourier, HashGrid, NeRF, Skip, Stage, Triplane
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
-from modeseek.generators.solid import March, Solid
-from modeseek.guidance import Auto, Guided
-from modeseek.jitter import Fading
-from modeseek.likelihood import log_likelihood
-from modeseek.meanshift import MeanShift, mean_shift, shift
+from modeseek.generators.rendering3d import March, Solid
+from modeseek.meanshift.bandwidth import Adaptive, Fixed, Geometric, prior_scale
+from modeseek.meanshift.certify import Certificate, certify
+from modeseek.meanshift.mean_shift import MeanShift, mean_shift, shift
+from modeseek.meanshift.modes import Modes, find_modes
 from modeseek.methods.asd import ASD
 from modeseek.methods.async_sd import AsyncSD
-from modeseek.methods.auxiliary import SmallNetwork
+from modeseek.methods.auxiliary import Auxiliary, Seen, Target
+from modeseek.methods.auxiliary_exact import ExactAuxiliary
+from modeseek.methods.auxiliary_lora import Adapter
+from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.base import Direction, Method, Scene
 from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.consistent import PerItem, WorldNoise
+from modeseek.methods.clamped import Debiased
 from modeseek.methods.control_variate import ControlVariate
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
-from modeseek.methods.debias import Debiased
 from modeseek.methods.dsd import DSD
 from modeseek.methods.esd import ESD
-from modeseek.methods.exact_auxiliary import ExactAuxiliary
 from modeseek.methods.hifa import HiFA
 from modeseek.methods.irfds import IRFDS
 from modeseek.methods.ism import ISM
@@ -38,6 +51,7 @@ from modeseek.methods.kernel_score import kernel_score
 from modeseek.methods.msd import MSD
 from modeseek.methods.mvdream import MVDream, Opening
 from modeseek.methods.nfsd import NFSD
+from modeseek.methods.noise_maps import PerItem, WorldNoise
 from modeseek.methods.pds import PDS
 from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
@@ -48,19 +62,18 @@ from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import Stein, SteinDreamer
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vsd import VSD
-from modeseek.modes import Modes, find_modes
-from modeseek.perp_neg import PerpNeg
-from modeseek.prediction import Prediction
-from modeseek.prior import BasePrior, Conditions, Direction, Method, Prior, Scene
+from modeseek.priors.base import BasePrior, Conditions, Prior
 from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
-from modeseek.priors.mixture import GaussianMixture
+from modeseek.priors.gaussian_mixture import GaussianMixture
+from modeseek.priors.guidance import Auto, Guided
 from modeseek.priors.network import Network
+from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import Economy, LoRA, Pipeline
-from modeseek.priors.pipeline.adapter import Adapter
-from modeseek.product import Product
-from modeseek.ramp import Ramp
-from modeseek.regularize import (
+from modeseek.priors.product import Product
+from modeseek.priors.wrapper import Counting
+from modeseek.ramp import Fading, Ramp
+from modeseek.regularizers import (
     Distortion,
     NormalSmoothness,
     OpacityEntropy,
@@ -70,23 +83,10 @@ from modeseek.regularize import (
     ZVariance,
 )
 from modeseek.rng import Rng, Streams
-from modeseek.runs.config.config import Config
-from modeseek.runs.start import resume, run
-from modeseek.runs.store.run import Run
-from modeseek.sample import ddim, ddpm, dpmpp_2m, heun, invert
-from modeseek.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
-from modeseek.team import Team
-from modeseek.times import Annealed, DreamTime, Uniform
-from modeseek.view import Rendering, View
-from modeseek.views.cameras import CameraConditions
-from modeseek.views.debiased import DebiasedPrompts
-from modeseek.views.fine import FineConditions, FinePrompts
-from modeseek.views.grouped import GroupedViews
-from modeseek.views.masked import MaskedViews
-from modeseek.views.opposed import PerpNegViews
-from modeseek.views.prompts import ViewConditions, ViewPrompts
-from modeseek.weight import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
-from modeseek.wrapper import Counting
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.api import resume, run
+from modeseek.sampling.likelihood import log_likelihood
+from modeseek.sampling.samplers import ddim, ddpm, dpmpp_2m, heun, invert
 
 __version__ = "0.1.0"
 

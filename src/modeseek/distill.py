@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.codec import Codec, Identity
-from modeseek.generators import Generator, Growing, render
-from modeseek.prior import Blocked, Conditions, Direction, Method, Prior, Scene, take
+from modeseek.distributed import Team, parameters_of
+from modeseek.generators.base import Generator, Growing, Rendering, View, render
+from modeseek.methods.base import Blocked, Direction, Method, Scene
+from modeseek.priors.base import Conditions, Prior, take
 from modeseek.rng import Rng, Streams
-from modeseek.team import Team, parameters_of
-from modeseek.view import Rendering, View
 
 Regularizer = Callable[[Rendering, float], Tensor]
 

@@ -18,10 +18,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.runs.report import model_view as module
-from modeseek.runs.report.model_view import model_view, script, styled
-from modeseek.runs.report.parts import page as whole_page
-from modeseek.runs.report.parts import section
+from modeseek.reports import mesh_viewer as module
+from modeseek.reports.html import page as whole_page
+from modeseek.reports.html import section
+from modeseek.reports.mesh_viewer import model_view, script, styled
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]

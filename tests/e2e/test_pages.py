@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 from run_folders import fabricate, scatter
 
-from modeseek.cli.methods import PLANE
-from modeseek.runs.report.compare_page import write_comparison
-from modeseek.runs.report.run_page import write_run_page
-from modeseek.runs.report.table import Column, Row, Table
-from modeseek.runs.report.toy_page import Figure, write_report
-from modeseek.runs.store.run import Run
-from modeseek.runs.toy.record import Record
+from modeseek.experiments.common.results_files import Record
+from modeseek.experiments.toy2d.entries_tuned import PLANE
+from modeseek.experiments.toy2d.report import Figure, write_report
+from modeseek.reports.compare_page import write_comparison
+from modeseek.reports.run_page import write_run_page
+from modeseek.reports.table import Column, Row, Table
+from modeseek.rundir.run_dir import Run
 
 SCHEMES = ("light", "dark")
 HOSTILE = "</style><script>window.hurt = 1</script><img src='https://example.com/x.png' onerror='window.hurt = 1'>"

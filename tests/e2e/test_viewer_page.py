@@ -18,9 +18,9 @@ from run_folders import fabricate
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
 from modeseek.generators.orbit import Orbit
-from modeseek.runs.store.checkpoint import save
-from modeseek.runs.store.run import Run
-from modeseek.runs.viewer.serve import Viewer, viewing
+from modeseek.rundir.checkpoint import save
+from modeseek.rundir.run_dir import Run
+from modeseek.viewer.server import Viewer, viewing
 
 PLACE = (0.45, 0.35, 0.0)  # of a small red ball; a large blue one is in the middle
 WIDTH, HEIGHT = 700, 400

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
@@ -13,14 +12,15 @@ from modeseek.cli.cite import CiteCommand
 from modeseek.cli.compare import CompareCommand
 from modeseek.cli.compare_runs import CompareRunsCommand
 from modeseek.cli.doctor import DoctorCommand
+from modeseek.cli.errors import exit_on_error
+from modeseek.cli.exam import ExamCommand
 from modeseek.cli.image import ImageCommand
 from modeseek.cli.inspect import InspectCommand
-from modeseek.cli.listing import ListCommand
+from modeseek.cli.list import ListCommand
+from modeseek.cli.lookup import look_up
 from modeseek.cli.method_list import MethodsCommand
 from modeseek.cli.modes import ModesCommand
-from modeseek.cli.names import look_up
 from modeseek.cli.paper import EXPERIMENTS, PaperCommand
-from modeseek.cli.prior import PriorCommand
 from modeseek.cli.resume import ResumeCommand
 from modeseek.cli.run import RunCommand
 from modeseek.cli.sample import SampleCommand
@@ -28,8 +28,7 @@ from modeseek.cli.shape import ShapeCommand
 from modeseek.cli.sweep import SweepCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.cli.view import ViewCommand
-from modeseek.runs.crew import joined
-from modeseek.runs.stop import FAILED, RESUMABLE, Failed, Stopped
+from modeseek.runs.process_group import joined
 
 _ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and their relatives.
 
@@ -66,7 +65,7 @@ _VERBS = {
     "cite": CiteCommand,
     "modes": ModesCommand,
     "paper": PaperCommand,
-    "prior": PriorCommand,
+    "exam": ExamCommand,
     "doctor": DoctorCommand,
 }
 _SHARED = (RunCommand, ResumeCommand, ImageCommand, ShapeCommand)  # what several processes can work on
@@ -85,7 +84,7 @@ Command = (
     | Annotated[CompareRunsCommand, tyro.conf.subcommand("compare-runs", description=CompareRunsCommand.__doc__)]
     | Annotated[ModesCommand, tyro.conf.subcommand("modes", description=ModesCommand.__doc__)]
     | Annotated[PaperCommand, tyro.conf.subcommand("paper", description=PaperCommand.__doc__)]
-    | Annotated[PriorCommand, tyro.conf.subcommand("prior", description=PriorCommand.__doc__)]
+    | Annotated[ExamCommand, tyro.conf.subcommand("exam", description=ExamCommand.__doc__)]
     | Annotated[SweepCommand, tyro.conf.subcommand("sweep", description=SweepCommand.__doc__)]
     | Annotated[ViewCommand, tyro.conf.subcommand("view", description=ViewCommand.__doc__)]
     | Annotated[DoctorCommand, tyro.conf.subcommand("doctor", description=DoctorCommand.__doc__)]
@@ -100,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(f"modeseek {__version__}")
         return
-    with _mistakes():
+    with exit_on_error():
         if args and not args[0].startswith("-"):
             look_up("command", args[0], _VERBS)
             if args[0] == "paper" and args[1:] and not args[1].startswith("-"):
@@ -112,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args=args or ["--help"],
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-        with joined() as crew, _mistakes(), crew.failing():
+        with joined() as crew, exit_on_error(), crew.failing():
             if crew.team.size > 1 and not isinstance(command, _SHARED):
                 raise ValueError(f"modeseek {args[0]} works in one process: got {crew.team.size}; start it by itself")
             command.run(["modeseek", *args])
@@ -127,31 +126,3 @@ def _together(args: list[str]) -> list[str]:
     told = [arg for i, end in zip(places, ends, strict=True) for arg in args[i + 1 : end]]
     rest = [arg for j, arg in enumerate(args) if not any(i <= j < end for i, end in zip(places, ends, strict=True))]
     return [*rest, "--set", *told]
-
-
-@contextmanager
-def _mistakes() -> Generator[None]:
-    """One line and an exit code for what goes wrong; of several processes only the first one's line is seen."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _end("stopped", 130)
-    except Stopped as stopped:
-        _end(f"stopped: {one_line(stopped)}", RESUMABLE)
-    except Failed as failed:
-        _end(f"the run failed: {one_line(failed)}", FAILED)
-    except (ValueError, TypeError, FloatingPointError, MemoryError, OSError) as error:
-        _end(f"error: {one_line(error)}", 2)
-
-
-def _end(line: str, code: int) -> None:
-    print(f"modeseek: {line}", file=sys.stderr)
-    sys.exit(code)
-
-
-def one_line(error: Exception) -> str:
-    """What to tell of a mistake."""
-    if isinstance(error, OSError) and error.strerror:
-        place = f" {error.filename}" if error.filename else ""
-        return f"cannot read or write{place}: {error.strerror}; choose another place"
-    return " ".join(str(error).split())

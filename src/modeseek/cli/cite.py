@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.cite import SOURCES, bibtex
-from modeseek.cli.names import look_up
-from modeseek.runs.report.method_notes import SOURCES_OF
+from modeseek.citations.cite import SOURCES, bibtex
+from modeseek.cli.lookup import look_up
+from modeseek.reports.method_notes import SOURCES_OF
 
 
 @dataclass(frozen=True)

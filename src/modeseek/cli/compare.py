@@ -10,19 +10,19 @@ from typing import Annotated, Any
 
 import tyro
 
-from modeseek.cli.every import EVERY
-from modeseek.cli.names import look_up, look_up_all
-from modeseek.cli.show import follow, show
-from modeseek.problems.plane import Plane
-from modeseek.runs.config.prior import problem_digest
-from modeseek.runs.config.problems import PROBLEMS
-from modeseek.runs.store.environment import environment
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
-from modeseek.runs.toy.contestant import Contestant, Descent
-from modeseek.runs.toy.plane import PlanePlan
-from modeseek.runs.toy.plane_run import run_plane
-from modeseek.runs.toy.record import Record
+from modeseek.cli.lookup import look_up, look_up_all
+from modeseek.cli.terminal import follow, show
+from modeseek.config.priors import problem_digest
+from modeseek.datasets.names import PROBLEMS
+from modeseek.datasets.toy2d import Plane
+from modeseek.experiments.common.results_files import Record
+from modeseek.experiments.toy2d.entries import Contestant, Descent
+from modeseek.experiments.toy2d.entries_all import EVERY
+from modeseek.experiments.toy2d.toy2d import PlanePlan
+from modeseek.experiments.toy2d.toy2d_run import run_plane
+from modeseek.rundir.environment import environment
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 

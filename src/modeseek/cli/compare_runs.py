@@ -10,10 +10,10 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.cli.show import show
-from modeseek.runs.report.compare_page import comparison_table, write_comparison
-from modeseek.runs.store.disk import free_name
-from modeseek.runs.store.run import Run
+from modeseek.cli.terminal import show
+from modeseek.io.atomic import free_name
+from modeseek.reports.compare_page import comparison_table, write_comparison
+from modeseek.rundir.run_dir import Run
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from modeseek.bandwidth import Fixed
-from modeseek.cli.needs import tell
+from modeseek.cli.pipeline_requirements import tell
+from modeseek.config.config import Config, Saving
+from modeseek.config.generators import FreePoints, Noise
+from modeseek.config.optimizers import SGD
+from modeseek.config.priors import FromPipeline, Problem
+from modeseek.meanshift.bandwidth import Fixed
 from modeseek.methods.msd import MSD
-from modeseek.runs.config.config import Config, Saving
-from modeseek.runs.config.generator import FreePoints, Noise
-from modeseek.runs.config.optimizer import SGD
-from modeseek.runs.config.prior import FromPipeline, Problem
-from modeseek.runs.start import resume, run
-from modeseek.runs.store.environment import PACKAGES, machine, versions
+from modeseek.rundir.environment import PACKAGES, machine, versions
+from modeseek.runs.api import resume, run
 
 _FOR = {
     "diffusers": "priors from diffusers pipelines",

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.names import look_up
+from modeseek.cli.lookup import look_up
 from modeseek.cli.run import RunCommand
-from modeseek.runs.config.names import METHODS
-from modeseek.runs.config.prior import BUNDLED, usual_scale
-from modeseek.runs.paper.settings import METHODS as SETTINGS
+from modeseek.config.priors import BUNDLED, usual_scale
+from modeseek.config.registry import METHODS
+from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.runs.report.reading import state_of
-from modeseek.runs.store.checkpoint import read
-from modeseek.runs.store.run import Run
+from modeseek.reports.tolerant import state_of
+from modeseek.rundir.checkpoint import read
+from modeseek.rundir.run_dir import Run
 
 
 @dataclass(frozen=True)

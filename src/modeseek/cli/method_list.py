@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from modeseek.cli.describe import summary
-from modeseek.cli.every import EVERY
-from modeseek.problems.plane import ring
-from modeseek.runs.config.names import METHODS
-from modeseek.runs.toy.contest import costs
-from modeseek.runs.toy.contestant import Contestant, Descent, Task
-from modeseek.runs.toy.plane import PlanePlan
+from modeseek.cli.settings_help import summary
+from modeseek.config.registry import METHODS
+from modeseek.datasets.toy2d import ring
+from modeseek.experiments.toy2d.benchmark import costs
+from modeseek.experiments.toy2d.entries import Contestant, Descent, Task
+from modeseek.experiments.toy2d.entries_all import EVERY
+from modeseek.experiments.toy2d.toy2d import PlanePlan
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
 
-from modeseek.modes import Modes, find_modes
-from modeseek.runs.cluster import read_points, write_labels
+from modeseek.io.atomic import free_name
+from modeseek.io.points import read_points
+from modeseek.meanshift.modes import Modes, find_modes
 
 _SHOWN = 30  # modes in the table
 _COORDINATES = 8  # of each
@@ -86,3 +91,41 @@ def _show(modes: Modes, n: int, bandwidth: float) -> None:
     lost = int((modes.label < 0).sum())
     if lost:
         print(f"{lost} points did not arrive (label -1): raise --tol or the bandwidth.")
+
+
+def write_labels(out: Path, modes: Modes) -> tuple[Path, Path]:
+    """Writes one label a point to `out` and the modes to `<stem>-modes.csv` beside it; taken names get a number.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    labels_path = free_name(out)
+    modes_path = free_name(labels_path.with_name(f"{labels_path.stem}-modes{labels_path.suffix}"))
+    _write(labels_path, [["label"], *([label] for label in modes.label.tolist())])
+    d = modes.z.shape[1]
+    known = [] if modes.log_prob is None else ["log_prob"]
+    header = ["mode", "weight", *known, *(f"x{i}" for i in range(d))]
+    columns = [modes.weight[:, None], *([] if modes.log_prob is None else [modes.log_prob[:, None]]), modes.z]
+    rows = torch.cat(columns, 1).tolist()
+    try:
+        _write(modes_path, [header, *([i, *map(repr, row)] for i, row in enumerate(rows))])
+    except OSError:
+        labels_path.unlink()
+        raise
+    return labels_path, modes_path
+
+
+def _write(path: Path, rows: list[list[Any]]) -> None:
+    """The whole file or nothing."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    scratch = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text.getvalue())
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from modeseek.cli.follow import follow_run
-from modeseek.runs.start import resume, resuming
-from modeseek.runs.store.run import Run
+from modeseek.cli.follow_run import follow_run
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.api import resume, resuming
 
 
 @dataclass(frozen=True)

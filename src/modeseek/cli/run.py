@@ -9,19 +9,19 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.follow import follow_run
-from modeseek.cli.names import look_up
+from modeseek.cli.follow_run import follow_run
+from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
-from modeseek.runs.config.config import Config, read_config, read_text
-from modeseek.runs.config.names import GENERATORS, KINDS, METHODS, OPTIMIZERS
-from modeseek.runs.config.prior import BUNDLED, FromPipeline, PriorSource
-from modeseek.runs.config.problems import PROBLEMS
-from modeseek.runs.config.put import put
-from modeseek.runs.optimise import optimise
-from modeseek.runs.paper.settings import METHODS as SETTINGS
-from modeseek.runs.start import begin
-from modeseek.runs.store.run import Run
+from modeseek.config.config import Config, read_config, read_text
+from modeseek.config.overrides import put
+from modeseek.config.priors import BUNDLED, FromPipeline, PriorSource
+from modeseek.config.registry import GENERATORS, KINDS, METHODS, OPTIMIZERS
+from modeseek.datasets.names import PROBLEMS
+from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.api import begin
+from modeseek.runs.train import optimise
 
 _WHOLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]

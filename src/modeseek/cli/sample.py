@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from modeseek.cli.show import follow
-from modeseek.runs.config.names import KINDS
-from modeseek.runs.config.prior import BUNDLED, FromPipeline, digest_of, usual_scale
+from modeseek.cli.terminal import follow
+from modeseek.config.priors import BUNDLED, FromPipeline, digest_of, usual_scale
+from modeseek.config.registry import KINDS
+from modeseek.rundir.environment import environment
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 from modeseek.runs.sampling import Drawing, draw
-from modeseek.runs.store.environment import environment
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
-from modeseek.sample import ddim, heun
+from modeseek.sampling.samplers import ddim, heun
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.names import look_up
+from modeseek.cli.lookup import look_up
 from modeseek.cli.run import RunCommand
-from modeseek.runs.config.names import METHODS
-from modeseek.runs.config.prior import BUNDLED
-from modeseek.runs.store.run import Run
-from modeseek.runs.things.settings import METHODS as SETTINGS
-from modeseek.runs.things.settings import RATES
+from modeseek.config.priors import BUNDLED
+from modeseek.config.registry import METHODS
+from modeseek.experiments.text_to_3d.defaults import METHODS as SETTINGS
+from modeseek.experiments.text_to_3d.defaults import RATES
+from modeseek.rundir.run_dir import Run
 
 
 @dataclass(frozen=True)

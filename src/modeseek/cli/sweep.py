@@ -11,20 +11,20 @@ import torch
 import tyro
 
 from modeseek.cli.run import RunCommand
-from modeseek.cli.show import show
 from modeseek.cli.sweep_view import follow_sweep, show_jobs
-from modeseek.runs.stop import Failed
-from modeseek.runs.store.run import Run
-from modeseek.runs.sweep.folder import Slot, open_sweep, peek
-from modeseek.runs.sweep.jobs import Entry, entries
-from modeseek.runs.sweep.local import LocalStaff
-from modeseek.runs.sweep.on_ray import RayStaff
-from modeseek.runs.sweep.results import collect, table
-from modeseek.runs.sweep.spec import Spec, read_spec
-from modeseek.runs.sweep.staff import Staff
-from modeseek.runs.sweep.standing import Patience
-from modeseek.runs.sweep.work import run_sweep
-from modeseek.runs.together import cores
+from modeseek.cli.terminal import show
+from modeseek.io.thread_pool import cores
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.interrupts import Failed
+from modeseek.sweeps.folder import Slot, open_sweep, peek
+from modeseek.sweeps.jobs import Entry, entries
+from modeseek.sweeps.local_workers import LocalStaff
+from modeseek.sweeps.progress import Patience
+from modeseek.sweeps.ray_workers import RayStaff
+from modeseek.sweeps.results import collect, table
+from modeseek.sweeps.run_sweep import run_sweep
+from modeseek.sweeps.spec import Spec, read_spec
+from modeseek.sweeps.worker_pool import Staff
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from modeseek.runs.sweep.cost import calls, total_calls
-from modeseek.runs.sweep.folder import Slot
-from modeseek.runs.sweep.standing import Standing
+from modeseek.sweeps.cost import calls, total_calls
+from modeseek.sweeps.folder import Slot
+from modeseek.sweeps.progress import Standing
 
 _WIDEST = 44  # letters of a job's name
 

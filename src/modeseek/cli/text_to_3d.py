@@ -10,17 +10,17 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.names import look_up_all
-from modeseek.cli.show import follow, show
-from modeseek.evaluation.judge import Judge
-from modeseek.runs.config.prior import BUNDLED, FromPipeline
-from modeseek.runs.paper.folder import TEXT_TO_3D, open_folder, way_on
-from modeseek.runs.stop import Stopped
-from modeseek.runs.things.experiment import run_text_to_3d
-from modeseek.runs.things.plan import TextTo3D
-from modeseek.runs.things.play import Shelf
-from modeseek.runs.things.players import FEW, FIRST, PLAYERS
-from modeseek.runs.things.telling import TELLINGS
+from modeseek.cli.lookup import look_up_all
+from modeseek.cli.terminal import follow, show
+from modeseek.config.priors import BUNDLED, FromPipeline
+from modeseek.experiments.text_to_3d.entries import FEW, FIRST, PLAYERS
+from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
+from modeseek.experiments.text_to_3d.jobs import Shelf
+from modeseek.experiments.text_to_3d.plan import TextTo3D
+from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder, way_on
+from modeseek.runs.interrupts import Stopped
 
 CAPTIONS = (
     "a blue cube with a white face",

@@ -10,21 +10,21 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.names import look_up, look_up_all
-from modeseek.cli.show import follow, show
-from modeseek.evaluation.clip import Clip
-from modeseek.evaluation.features import Features
-from modeseek.evaluation.judge import Judge
-from modeseek.problems.scenes import parse
-from modeseek.runs.config.prior import BUNDLED, FromPipeline, usual_scale
-from modeseek.runs.paper.experiment import run_text_to_image
-from modeseek.runs.paper.folder import TEXT_TO_IMAGE, open_folder, way_on
-from modeseek.runs.paper.measure import Judges
-from modeseek.runs.paper.plan import TextToImage
-from modeseek.runs.paper.players import DEFAULT, ESTIMATORS, PLAYERS, Player
-from modeseek.runs.paper.truth import are_captions
-from modeseek.runs.scenes.examine import held_out_captions
-from modeseek.runs.stop import Stopped
+from modeseek.cli.lookup import look_up, look_up_all
+from modeseek.cli.terminal import follow, show
+from modeseek.config.priors import BUNDLED, FromPipeline, usual_scale
+from modeseek.datasets.scenes import parse
+from modeseek.experiments.caption_exam.caption_exam import held_out_captions
+from modeseek.experiments.text_to_image.entries import DEFAULT, ESTIMATORS, PLAYERS, Player
+from modeseek.experiments.text_to_image.experiment import run_text_to_image
+from modeseek.experiments.text_to_image.measure import Judges
+from modeseek.experiments.text_to_image.plan import TextToImage
+from modeseek.experiments.text_to_image.scene_scores import are_captions
+from modeseek.metrics.clip import Clip
+from modeseek.metrics.features import Features
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_folder, way_on
+from modeseek.runs.interrupts import Stopped
 
 _SWEEP = (1.0, 3.0, 7.5, 15.0)
 _DENSITY = 12  # Runge-Kutta steps
@@ -92,8 +92,9 @@ class TextToImageCommand:
     clip: Path | None = None
     """A local CLIPModel of transformers with its tokenizer, for the CLIP similarity."""
     judge: Path | None = None
-    """Where the prompts are captions of rendered scenes: a folder that modeseek prior train judge wrote, to tell which
-    attributes are right; by default the judge that comes with modeseek. It is left out for any other prompts."""
+    """Where the prompts are captions of rendered scenes: folder of the judge that tells which attributes are right,
+    trained by python -m tools.bundled_priors train judge; by default the judge that comes with modeseek. It is left
+    out for any other prompts."""
     likelihood: int | None = None
     """Runge-Kutta steps of the pictures' log-likelihood, 4 prior calls and as many Jacobian products each: 12 under the
     bundled prior, else 0, which leaves it out."""

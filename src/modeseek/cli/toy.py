@@ -10,28 +10,28 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.methods import DIGITS, PLANE
-from modeseek.cli.names import look_up, look_up_all
-from modeseek.cli.show import follow, show
-from modeseek.prior import Prior
-from modeseek.priors.training import FINEST
-from modeseek.problems.digits import Digits
-from modeseek.problems.plane import Plane
-from modeseek.runs.config.names import KINDS
-from modeseek.runs.config.prior import Trained, problem_digest
-from modeseek.runs.config.problems import PROBLEMS
-from modeseek.runs.progress import Progress
-from modeseek.runs.store.environment import environment
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
-from modeseek.runs.toy import learn
-from modeseek.runs.toy.digits import DigitsPlan
-from modeseek.runs.toy.digits_run import run_digits
-from modeseek.runs.toy.finish import Finished
-from modeseek.runs.toy.learn import Recipe
-from modeseek.runs.toy.plane import PlanePlan
-from modeseek.runs.toy.plane_run import run_plane
-from modeseek.runs.toy.record import Record
+from modeseek.cli.lookup import look_up, look_up_all
+from modeseek.cli.terminal import follow, show
+from modeseek.config.priors import Trained, problem_digest
+from modeseek.config.registry import KINDS
+from modeseek.datasets.digits import Digits
+from modeseek.datasets.names import PROBLEMS
+from modeseek.datasets.toy2d import Plane
+from modeseek.experiments.common.outcome import Finished
+from modeseek.experiments.common.results_files import Record
+from modeseek.experiments.toy2d import train_prior as learn
+from modeseek.experiments.toy2d.digits import DigitsPlan
+from modeseek.experiments.toy2d.digits_run import run_digits
+from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
+from modeseek.experiments.toy2d.toy2d import PlanePlan
+from modeseek.experiments.toy2d.toy2d_run import run_plane
+from modeseek.experiments.toy2d.train_prior import Recipe
+from modeseek.io.progress import Progress
+from modeseek.priors.base import Prior
+from modeseek.priors.network_training import FINEST
+from modeseek.rundir.environment import environment
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import torch
 import tyro
 
-from modeseek.runs.store.run import Run
-from modeseek.runs.viewer.serve import viewing
+from modeseek.rundir.run_dir import Run
+from modeseek.viewer.server import viewing
 
 
 @dataclass(frozen=True)

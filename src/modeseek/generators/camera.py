@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.view import View
+from modeseek.generators.base import View
 
 
 class Frame(NamedTuple):

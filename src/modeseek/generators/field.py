@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.generators.base import View
 from modeseek.generators.image import all_items, of_items
 from modeseek.rng import Rng, rand, randn
-from modeseek.view import View
 
 Kind = Literal["fourier", "siren", "hash"]
 _ROWS = 2**12  # of each hash table

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.generators.base import View
 from modeseek.rng import Rng
-from modeseek.view import View
 
 
 class Image(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.generators.base import View
 from modeseek.rng import Rng
-from modeseek.view import View
 
 
 class Points(nn.Module):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from modeseek.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import Seen, Target
 from modeseek.methods.vsd import VSD
-from modeseek.prior import Prior
+from modeseek.priors.base import Prior
 
 
 @dataclass(frozen=True)

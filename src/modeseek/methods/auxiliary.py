@@ -1,144 +1,99 @@
-"""A small network as phi, for vector priors."""
+"""phi: a second denoiser that follows what is being optimised, as VSD and its kin need one."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
-from modeseek.auxiliary import Seen, Target
-from modeseek.prediction import Prediction
-from modeseek.prior import Prior
-from modeseek.priors.mlp import MLP, Architecture
-from modeseek.tree import expand
-
-_WIDEST = 8.0  # of the log noise level that the network is told
-
-
-class PhiNetwork(nn.Module):
-    """F in `z_hat = s (a z_t / n^2 + sigma F / n)`, `eps_hat = sigma z_t / n^2 - a F / n`.
-
-    `a = s alpha`, `n^2 = a^2 + sigma^2`, s the spread: the preconditioning of Karras et al. 2022 (arXiv 2206.00364)
-    about zero, written for any alpha, 0 too. F = 0 is the denoiser of N(0, s^2 I).
-    """
-
-    def __init__(self, dim: int, classes: int, cameras: int, shape: tuple[int, int], rng: torch.Generator) -> None:
-        super().__init__()
-        self.dim, self.cameras = dim, cameras
-        beside = cameras + 1 if cameras else 0
-        self.mlp = MLP(Architecture(dim + beside, classes, *shape), rng)
-
-    def forward(self, seen: Seen, spread: float) -> Float[Tensor, "b n"]:
-        """F of every row, (b, dim)."""
-        a, s = (spread * seen.alpha).float(), seen.sigma.float()
-        x = seen.z_t.flatten(1).float() / torch.hypot(a, s)[:, None]
-        camera = seen.visible_camera(self.cameras)
-        if camera is not None:
-            x = torch.cat([x, *(part.float() for part in camera)], 1)
-        level = (s.log() - a.log()).clamp(-_WIDEST, _WIDEST)
-        return self.mlp(x, level, self._labels(seen))[:, : self.dim]
-
-    def _labels(self, seen: Seen) -> Tensor:
-        n, known = len(seen.z), self.mlp.classes.num_embeddings - 1
-        if seen.cond is None:
-            return torch.full((n,), -1, device=seen.z.device)
-        if not isinstance(seen.cond, Tensor) or seen.cond.is_floating_point() or seen.cond.ndim != 1:
-            raise ValueError("a small phi knows labels (b,): got another condition; use an adapter on the pipeline")
-        wrong = seen.cond[(seen.cond < -1) | (seen.cond >= known)]
-        if len(wrong):
-            raise ValueError(f"phi knows {known} classes: got label {int(wrong[0])}; pass classes= to it")
-        return expand(seen.cond, n)
+from modeseek.diffusion.prediction import Prediction
+from modeseek.priors.base import Prior
+from modeseek.pytree import Cond, expand, select
 
 
 @dataclass(frozen=True)
-class NetworkState:
-    """What a small phi is made of.
+class Seen:
+    """What phi is asked about, a row per item.
 
     Attributes:
-        network: its weights.
-        optimizer: over them.
+        z: the particles themselves, (b, *d); only an exact phi may look at them.
+        z_t: the particles seen through noise, (b, *d).
+        alpha: signal scale, (b,).
+        sigma: noise scale, (b,).
+        cond: of the prior, leading axis b or 1; None for none.
+        camera: from where each particle was seen, k numbers, or None.
+        shown: whether phi may know a row's camera; None is all of them.
     """
 
-    network: PhiNetwork
-    optimizer: torch.optim.Optimizer
+    z: Float[Tensor, "b *d"]
+    z_t: Float[Tensor, "b *d"]
+    alpha: Float[Tensor, "b"]
+    sigma: Float[Tensor, "b"]
+    cond: Cond = None
+    camera: Float[Tensor, "b k"] | None = None
+    shown: Bool[Tensor, "b"] | None = None
+
+    def take(self, rows: Int[Tensor, "r"], shown: Bool[Tensor, "r"] | None = None) -> Seen:
+        """Some rows, repeated or reordered; `shown` replaces whether their cameras are known."""
+        if shown is None and self.shown is not None:
+            shown = self.shown[rows]
+        camera = None if self.camera is None else self.camera[rows]
+        cond = select(expand(self.cond, len(self.z)), rows)
+        return Seen(self.z[rows], self.z_t[rows], self.alpha[rows], self.sigma[rows], cond, camera, shown)
+
+    def visible_camera(self, k: int) -> tuple[Tensor, Tensor] | None:
+        """The cameras and 1 where each is shown, else 0, (b, k) and (b, 1); hidden ones are 0. None where k is 0.
+
+        Raises:
+            ValueError: phi was made for another number of numbers.
+        """
+        given = 0 if self.camera is None else self.camera.shape[1]
+        if given not in (0, k):
+            raise ValueError(f"phi was made for cameras of {k} numbers: got {given}; pass cameras={given} to it")
+        if k == 0:
+            return None
+        if self.camera is None:
+            return self.z.new_zeros(len(self.z), k), self.z.new_zeros(len(self.z), 1)
+        shown = torch.ones_like(self.camera[:, :1])
+        if self.shown is not None:
+            shown = self.shown[:, None].to(self.camera)
+        return self.camera * shown, shown
 
 
 @dataclass(frozen=True)
-class SmallNetwork:
-    """phi as a small perceptron on vectors (or small images, flattened), trained online by Adam.
-
-    Its loss is the mean squared error of F, whose scale is 1 at every noise level (see `PhiNetwork`). Costs no prior
-    calls.
+class Target:
+    """What phi's answer is drawn to: `share` times the squared distance, in phi's own kind of prediction.
 
     Attributes:
-        spread: rough standard deviation of the data about 0, units of z; untrained, phi is the score of that Gaussian.
-        width: of the hidden layers.
-        depth: hidden layers.
-        lr: Adam's learning rate.
-        classes: how many labels it can be told; None is as many as the prior knows.
-        cameras: how many numbers describe a camera; 0 for none.
-        seed: of its first weights.
+        share: weight of this target; negative ones push away.
+        z: the signal, (b, *d).
+        eps: the noise, (b, *d).
     """
 
-    spread: float = 1.0
-    width: int = 64
-    depth: int = 2
-    lr: float = 2e-3
-    classes: int | None = None
-    cameras: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.spread < math.inf and 0 < self.lr < math.inf):
-            raise ValueError(f"phi needs spread > 0 and lr > 0: got {self.spread} and {self.lr}; raise them")
-        if min(self.width, self.depth) < 1 or self.cameras < 0 or (self.classes is not None and self.classes < 0):
-            raise ValueError(f"phi needs width, depth >= 1 and classes, cameras >= 0: got {self}; raise them")
-
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> NetworkState:
-        classes = known_classes(prior) if self.classes is None else self.classes
-        rng = torch.Generator().manual_seed(self.seed)
-        network = PhiNetwork(z[0].numel(), classes, self.cameras, (self.width, self.depth), rng).to(z.device)
-        return NetworkState(network, torch.optim.Adam(network.parameters(), lr=self.lr, betas=(0.9, 0.99), fused=True))
-
-    def predict(self, state: NetworkState, seen: Seen) -> Prediction:
-        with torch.no_grad():
-            raw = state.network(seen, self.spread).to(seen.z_t)
-        a, s, n = self._levels(seen)
-        flat = seen.z_t.flatten(1)
-        z, eps = self.spread * (a * flat / n**2 + s * raw / n), s * flat / n**2 - a * raw / n
-        shape = seen.z_t.shape
-        return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z.reshape(shape), eps.reshape(shape))
-
-    def learn(
-        self, state: NetworkState, seen: Seen, targets: tuple[Target, ...]
-    ) -> tuple[NetworkState, Float[Tensor, "b"]]:
-        a, s, n = self._levels(seen)
-        with torch.enable_grad():
-            raw = state.network(seen, self.spread)
-            losses = torch.zeros_like(raw[:, 0])
-            for target in targets:
-                wanted = (s * target.z.flatten(1) / self.spread - a * target.eps.flatten(1)) / n
-                losses = losses + target.share * (raw - wanted.to(raw)).square().mean(1)
-            state.optimizer.zero_grad(set_to_none=True)
-            losses.mean().backward()
-        state.optimizer.step()
-        return state, losses.detach().to(seen.z)
-
-    def _levels(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
-        a, s = self.spread * seen.alpha[:, None], seen.sigma[:, None]
-        return a, s, torch.hypot(a, s)
+    share: float
+    z: Float[Tensor, "b *d"]
+    eps: Float[Tensor, "b *d"]
 
 
-def known_classes(prior: Prior) -> int:
-    """How many labels a prior, or the one inside it, can be told; 0 where it has none."""
-    inner = getattr(prior, "prior", None)
-    if inner is not None:
-        return known_classes(inner)
-    labels = getattr(prior, "labels", None)
-    if isinstance(labels, Tensor):
-        return int(labels.max()) + 1
-    architecture = getattr(prior, "architecture", None)
-    return architecture.n_classes if isinstance(architecture, Architecture) else 0
+@runtime_checkable
+class Auxiliary(Protocol):
+    """What predicts and learns beside the prior: frozen hyperparameters; all that changes lives in its state.
+
+    A state holds modules, optimizers, tensors and numbers inside frozen dataclasses, so that a checkpoint keeps it
+    whole. Its modules learn in place: of two states of one run, the older one's have moved on too.
+    """
+
+    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
+        """The state before the first step; no prior call, no random number but its own seed's."""
+        ...
+
+    def predict(self, state: Any, seen: Seen) -> Prediction:
+        """What phi says of the noised particles; no graph leads back to it."""
+        ...
+
+    def learn(self, state: Any, seen: Seen, targets: tuple[Target, ...]) -> tuple[Any, Float[Tensor, "b"]]:
+        """One training step; the next state and each row's loss before it."""
+        ...

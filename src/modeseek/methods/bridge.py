@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.branches import branches, needed
-from modeseek.guidance import bare
-from modeseek.methods.noising import noise
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.weighting import Weight, sigma_squared
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import noise
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import branches, needed
+from modeseek.priors.guidance import bare
 from modeseek.rng import Rng
-from modeseek.times import Times, Uniform
-from modeseek.weight import Weight, sigma_squared
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.methods.consistent import Kept, NoiseMap, PerItem, refreshed
-from modeseek.methods.noising import mix
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Annealed, Times
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.weighting import Weight, sigma_over_alpha
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noise_maps import Kept, NoiseMap, PerItem, refreshed
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
-from modeseek.times import Annealed, Times
-from modeseek.weight import Weight, sigma_over_alpha
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.prediction import expand_like
-from modeseek.prior import Blocked, Conditions, Direction, Method, Prior, Scene
+from modeseek.diffusion.prediction import expand_like
+from modeseek.methods.base import Blocked, Direction, Method, Scene
+from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
 

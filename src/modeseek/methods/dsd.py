@@ -9,15 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import bare, guided
-from modeseek.methods.consistent import PerItem
-from modeseek.methods.noising import mix
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Annealed, Times
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.weighting import Weight, sigma_squared
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noise_maps import PerItem
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import bare, guided
 from modeseek.rng import Rng, rand
-from modeseek.sample import ddim
-from modeseek.times import Annealed, Times
-from modeseek.weight import Weight, sigma_squared
+from modeseek.sampling.samplers import ddim
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.branches import needed, together
-from modeseek.guidance import blend
-from modeseek.methods.noising import mix
-from modeseek.prediction import Prediction
-from modeseek.prior import Conditions, Prior, Scene
+from modeseek.diffusion.prediction import Prediction
+from modeseek.methods.base import Scene
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import needed, together
+from modeseek.priors.guidance import blend
 
 Source = Tensor | Callable[[Scene], Tensor]
 """What is edited, as the prior sees it (z): a tensor that broadcasts to z, or a function of the scene (what another

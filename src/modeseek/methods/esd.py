@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.auxiliary import Seen
+from modeseek.diffusion.prediction import Prediction
+from modeseek.methods.auxiliary import Seen
 from modeseek.methods.vsd import VSD, VSDState
-from modeseek.prediction import Prediction
-from modeseek.prior import Prior
+from modeseek.priors.base import Prior
 
 
 @dataclass(frozen=True)

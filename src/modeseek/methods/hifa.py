@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.methods.noising import mix, noise
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Annealed, Times
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.weighting import Weight, uniform
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import mix, noise
+from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
-from modeseek.times import Annealed, Times
-from modeseek.weight import Weight, uniform
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.branches import needed
-from modeseek.guidance import bare, guided
-from modeseek.methods.noising import mix
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.weighting import Weight, sigma_over_alpha
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import needed
+from modeseek.priors.guidance import bare, guided
+from modeseek.pytree import Cond, expand, select
 from modeseek.ramp import Varying, now
 from modeseek.rng import Rng
-from modeseek.times import Times, Uniform
-from modeseek.tree import Cond, expand, select
-from modeseek.weight import Weight, sigma_over_alpha
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.branches import branches, sides
-from modeseek.guidance import bare, blend
-from modeseek.methods.noising import noise
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.weighting import Weight, sigma_squared
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import noise
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import branches, sides
+from modeseek.priors.guidance import bare, blend
 from modeseek.rng import Rng
-from modeseek.times import Times, Uniform
-from modeseek.weight import Weight, sigma_squared
 
 Energy = Callable[[Tensor, Scene | None], Tensor]
 """Of what the prior predicts for all rows, and the scene: how little they agree, one number per row or in all."""

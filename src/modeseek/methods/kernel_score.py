@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import inside
-from modeseek.prediction import expand_like
-from modeseek.prior import Prior
-from modeseek.tree import Cond
+from modeseek.diffusion.prediction import expand_like
+from modeseek.priors.base import Prior
+from modeseek.priors.guidance import inside
+from modeseek.pytree import Cond
 
 _NOISIEST = 0.998  # where a schedule that ends without signal is entered
 

@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from modeseek.bandwidth import Adaptive, Bandwidth, prior_scale
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.schedule import Cosine, Scaled
+from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, prior_scale
+from modeseek.methods.base import Direction, Scene
 from modeseek.methods.kernel_score import kernel_score
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene, take
-from modeseek.product import Product
+from modeseek.priors.base import Conditions, Prior, take
+from modeseek.priors.product import Product
 from modeseek.rng import Rng, randn
-from modeseek.sample import heun
-from modeseek.schedule import Cosine, Scaled
+from modeseek.sampling.samplers import heun
 
 Estimator = Literal["denoiser", "product", "kernel-score"]
 Noise = Literal["independent", "antithetic", "common"]

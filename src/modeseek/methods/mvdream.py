@@ -8,14 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.branches import branches, sides
-from modeseek.guidance import bare, blend
-from modeseek.methods.noising import mix
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.weighting import Weight, uniform
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import branches, sides
+from modeseek.priors.guidance import bare, blend
 from modeseek.rng import Rng, rand, randn
-from modeseek.times import Times
-from modeseek.weight import Weight, uniform
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import bare
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.schedule import Schedule
+from modeseek.methods.base import Direction, Scene
 from modeseek.methods.editing import EditState, Source, begin, pair, source_of
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import bare
 from modeseek.rng import Rng, randn
-from modeseek.schedule import Schedule
-from modeseek.times import Times, Uniform
 
 
 @dataclass(frozen=True)

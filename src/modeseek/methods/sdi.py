@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import bare, guided
-from modeseek.methods.noising import mix
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Annealed, Times
+from modeseek.diffusion.prediction import expand_like
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import bare, guided
 from modeseek.rng import Rng, randn
-from modeseek.sample import levels, snr_ratio
-from modeseek.times import Annealed, Times
+from modeseek.sampling.samplers import levels, snr_ratio
 
 
 @dataclass(frozen=True)

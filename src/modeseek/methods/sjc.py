@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene, take
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import expand_like
+from modeseek.methods.base import Direction, Scene
+from modeseek.priors.base import Conditions, Prior, take
 from modeseek.rng import Rng, randn
-from modeseek.times import Times, Uniform
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.weighting import Weight, sigma_squared
+from modeseek.methods.base import Direction, Scene
 from modeseek.methods.control_variate import ControlVariate, VariateState
 from modeseek.methods.sds import SDS
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
-from modeseek.times import Times, Uniform
-from modeseek.weight import Weight, sigma_squared
 
 Baseline = Callable[[Tensor, Scene | None], Tensor]
 """phi: of the noised points and the scene, one number per row (b,); differentiable in the points."""

@@ -8,13 +8,14 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.guidance import bare, guided
-from modeseek.methods.noising import mix
-from modeseek.prediction import expand_like
-from modeseek.prior import Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.weighting import Weight, uniform
+from modeseek.methods.base import Direction, Scene
+from modeseek.methods.noised import mix
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import bare, guided
 from modeseek.rng import Rng, randn
-from modeseek.times import Times, Uniform
-from modeseek.weight import Weight, uniform
 
 
 @dataclass(frozen=True)

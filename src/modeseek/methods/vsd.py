@@ -10,16 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.auxiliary import Auxiliary, Seen, Target
-from modeseek.guidance import bare, guided
-from modeseek.methods.auxiliary import SmallNetwork
-from modeseek.methods.noising import noise
-from modeseek.prediction import Prediction, expand_like
-from modeseek.prior import Blocked, Conditions, Direction, Prior, Scene
+from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.weighting import Weight, sigma_squared
+from modeseek.methods.auxiliary import Auxiliary, Seen, Target
+from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.base import Blocked, Direction, Scene
+from modeseek.methods.noised import noise
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import bare, guided
+from modeseek.pytree import expand, map_tensors
 from modeseek.rng import Rng, Streams, rand
-from modeseek.times import Times, Uniform
-from modeseek.tree import expand, map_tensors
-from modeseek.weight import Weight, sigma_squared
 
 Camera = Callable[[Scene], Tensor]
 """From a scene to (b, k) numbers that say from where each item was seen."""

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import torch
 
 from modeseek.priors.pipeline import Economy, LoRA, Pipeline
-from modeseek.priors.pipeline.folder import BUNDLED
+from modeseek.priors.pipeline.loading import BUNDLED
 
 
 class Bundled(Pipeline):
     """A latent text-to-image model of captioned scenes, 64 x 64 pixels, in Stable Diffusion's format.
 
     It knows captions such as "a red cone on a blue cube, side view": one or two objects, eight colours, sizes, three
-    relations, views said coarsely or in degrees. Its card is `data/scenes/README.md`; `modeseek prior train scenes`
-    makes it again. One network call a row, as every `Pipeline`; its files are checked against their SHA-256.
+    relations, views said coarsely or in degrees. Its card is `data/scenes/README.md`; `python -m
+    tools.bundled_priors train scenes` makes it again. One network call a row, as every `Pipeline`; its files are
+    checked against their SHA-256.
 
     Args:
         device: where it works.

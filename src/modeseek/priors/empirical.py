@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.prediction import Prediction
-from modeseek.prior import BasePrior, positive
-from modeseek.priors.mixture import checked_labels
+from modeseek.diffusion.prediction import Prediction
+from modeseek.diffusion.schedule import VP, Schedule
+from modeseek.priors.base import BasePrior, positive
+from modeseek.priors.gaussian_mixture import checked_labels
+from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand
-from modeseek.schedule import VP, Schedule
-from modeseek.tree import Cond, expand
 
 _NOISE_ALLOWED = 5e-4  # in a logit, before the distances are computed again exactly
 _NEGLIGIBLE = 20.0  # logits this far below the best contribute exp(-20)

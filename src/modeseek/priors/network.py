@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.prediction import Prediction
-from modeseek.prior import BasePrior, positive
+from modeseek.diffusion.prediction import Prediction
+from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
+from modeseek.priors.base import BasePrior, positive
 from modeseek.priors.mlp import MLP, Architecture
-from modeseek.priors.training import TrainStep, fit
-from modeseek.schedule import VE, VP, Cosine, Flow, Schedule
-from modeseek.tree import Cond, expand
+from modeseek.priors.network_training import TrainStep, fit
+from modeseek.pytree import Cond, expand
 
 _FORMAT = "modeseek-network-1"
 _SCHEDULES = {kind.__name__: kind for kind in (VP, Cosine, VE, Flow)}

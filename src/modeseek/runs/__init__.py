@@ -6,11 +6,11 @@ From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, step
     ms.run(ms.Config(runs.Problem("ring"), ms.MSD(ms.Adaptive(0.1)), runs.FreePoints(runs.Grid(20)), runs.SGD()))
 """
 
-from modeseek.runs.config.config import Config, Guard, Saving
-from modeseek.runs.config.generator import File, FreeField, FreeLatents, FreePixels, FreePoints, Grid, Noise
-from modeseek.runs.config.optimizer import SGD, Adam
-from modeseek.runs.config.prior import FromPipeline, Problem, Samples, Trained
-from modeseek.runs.stop import Failed, Stopped
+from modeseek.config.config import Config, Guard, Saving
+from modeseek.config.generators import File, FreeField, FreeLatents, FreePixels, FreePoints, Grid, Noise
+from modeseek.config.optimizers import SGD, Adam
+from modeseek.config.priors import FromPipeline, Problem, Samples, Trained
+from modeseek.runs.interrupts import Failed, Stopped
 
 __all__ = [
     "SGD",

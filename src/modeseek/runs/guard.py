@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modeseek.runs.config.config import Guard
-from modeseek.runs.stop import Failed
+from modeseek.config.config import Guard
+from modeseek.runs.interrupts import Failed
 
 _ADVICE = {
     "vanished": "lower the learning rate, raise the density's start or weaken the sparsity penalty",

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modeseek.guidance import Guided
-from modeseek.prior import Conditions, Prior
+from modeseek.io.atomic import write_whole
+from modeseek.io.images import picture
+from modeseek.io.progress import Progress
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.guidance import Guided
 from modeseek.priors.pipeline import Pipeline
+from modeseek.priors.wrapper import Counting
+from modeseek.reports.html import code, data_uri, page, safe, section, sources
 from modeseek.rng import Streams
-from modeseek.runs.preview import Painter, picture
-from modeseek.runs.progress import Progress
-from modeseek.runs.report.parts import code, data_uri, page, safe, section, sources
-from modeseek.runs.store.disk import write_whole
-from modeseek.runs.store.run import Run
-from modeseek.runs.working import working
-from modeseek.wrapper import Counting
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.previews import Painter
+from modeseek.runs.session import working
 
 
 @dataclass(frozen=True)

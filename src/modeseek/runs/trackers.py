@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
-from modeseek.runs.config.config import Config, Tracker
-from modeseek.runs.store.run import Run
+from modeseek.config.config import Config, Tracker
+from modeseek.rundir.run_dir import Run
 
 Log = Callable[[Mapping[str, float], int], None]
 

@@ -13,7 +13,7 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.rasterise import Fragments, rasterise
 from modeseek.generators.nerf.background import Background
 from modeseek.generators.orbit import Orbit, per_item
-from modeseek.generators.solid import Solid
+from modeseek.generators.rendering3d import Solid
 from modeseek.rng import Rng
 
 _EDGE = 1 / 512  # colours start at least this far from 0 and 1, whose logits are infinite

@@ -21,7 +21,7 @@ from modeseek.generators.nerf.stage import Stage, check
 from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import Volume
 from modeseek.generators.orbit import Orbit, per_item
-from modeseek.generators.solid import March, Solid
+from modeseek.generators.rendering3d import March, Solid
 from modeseek.rng import Rng, rand
 
 _SKIP = Skip()

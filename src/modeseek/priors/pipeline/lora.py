@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeseek.priors.pipeline.folder import WORDS, quietly
+from modeseek.priors.pipeline.loading import WORDS, quietly
 
 _NAME = "modeseek"
 _OF_WORDS = ("text_encoder", "lora_te")  # how keys of text encoders begin in diffusers' and in kohya's files

@@ -13,17 +13,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.codec import Codec, Range
-from modeseek.prediction import Prediction
-from modeseek.prior import BasePrior, Conditions, positive
-from modeseek.priors.pipeline.economy import Economy, economise
-from modeseek.priors.pipeline.family import Encoded, Family
-from modeseek.priors.pipeline.folder import UNUSED, WORDS, check_tokenizers, family_of, find, model_index, open_pipeline
-from modeseek.priors.pipeline.level import Kind, on_flow, on_levels
+from modeseek.diffusion.prediction import Prediction
+from modeseek.diffusion.schedule import Discrete, Flow
+from modeseek.priors.base import BasePrior, Conditions, positive
+from modeseek.priors.pipeline.architectures import Encoded, Family
+from modeseek.priors.pipeline.loading import (
+    UNUSED,
+    WORDS,
+    check_tokenizers,
+    family_of,
+    find,
+    model_index,
+    open_pipeline,
+)
 from modeseek.priors.pipeline.lora import LoRA, into_network, into_words, words_identity
-from modeseek.priors.pipeline.text import Texts, cache_folder, folder_identity
+from modeseek.priors.pipeline.memory_options import Economy, economise
+from modeseek.priors.pipeline.noise_level import Kind, on_flow, on_levels
+from modeseek.priors.pipeline.text_cache import Texts, cache_folder, folder_identity
 from modeseek.priors.pipeline.vae import VAE
-from modeseek.schedule import Discrete, Flow
-from modeseek.tree import Cond, expand, map_tensors
+from modeseek.pytree import Cond, expand, map_tensors
 
 _PLAIN = Economy()
 _KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}

@@ -1,0 +1,24 @@
+"""Where the methods come from: BibTeX of what a run used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from modeseek.citations.method_sources import METHOD_PAPERS
+from modeseek.citations.sources import TOOLS, Source
+
+SOURCES: dict[str, Source] = {source.key: source for source in (*METHOD_PAPERS, *TOOLS)}
+
+
+def cited(keys: Iterable[str]) -> list[Source]:
+    """The sources of these keys, each once, in order of first mention.
+
+    Raises:
+        KeyError: a key that is not known.
+    """
+    return [SOURCES[key] for key in dict.fromkeys(keys)]
+
+
+def bibtex(keys: Iterable[str]) -> str:
+    """The BibTeX file of these keys."""
+    return "\n\n".join(source.bibtex for source in cited(keys)) + "\n"

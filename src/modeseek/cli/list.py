@@ -1,0 +1,86 @@
+"""`modeseek list`: the runs there are, and what a run can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from modeseek.cli.lookup import look_up
+from modeseek.cli.settings_help import settings_of, summary
+from modeseek.config.registry import GENERATORS, METHODS, PRIORS
+from modeseek.reports.tolerant import state_of
+from modeseek.rundir.run_dir import find_runs
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    """List runs, methods, priors or generators; with a name, all settings of that one.
+
+    Examples:
+      modeseek list runs
+
+      modeseek list methods
+
+      modeseek list methods msd
+    """
+
+    kind: tyro.conf.Positional[Literal["runs", "methods", "priors", "generators"]]
+    """What to list."""
+    name: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="[NAME]")]] = None
+    """One of them, to see its settings."""
+    folder: Path = Path("runs")
+    """Where runs are looked for."""
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Prints the list."""
+        tables: dict[str, Mapping[str, Any]] = {"methods": METHODS, "priors": PRIORS, "generators": GENERATORS}
+        if self.kind == "runs":
+            if self.name is not None:
+                raise ValueError(f"one run is shown by modeseek inspect: got {self.name}; type inspect {self.name}")
+            _show_runs(self.folder)
+        elif self.name is None:
+            _show_names(self.kind, tables[self.kind])
+        else:
+            _show_settings(self.name, look_up(self.kind[:-1], self.name, tables[self.kind]))
+
+
+def _show_runs(folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    runs = find_runs(folder)
+    if not runs:
+        print(f"There are no runs in {folder}; modeseek run or modeseek toy makes one.")
+        return
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("run", "state", "step", "calls", "seconds", "started"):
+        table.add_column(heading, justify="left" if heading in ("run", "state") else "right", no_wrap=heading == "run")
+    for run in runs:
+        try:
+            status = run.status
+            row = (f"{status.step}/{status.steps}", str(status.calls), f"{status.seconds:.1f}", status.started[:16])
+            table.add_row(run.path.name, state_of(run, status), *row)
+        except ValueError:
+            table.add_row(run.path.name, "damaged", "", "", "", "")
+    console = Console()
+    console.print(table, soft_wrap=console.width < 100)
+
+
+def _show_names(kind: str, names: Mapping[str, Any]) -> None:
+    width = max(map(len, names)) + 2
+    for name, thing in names.items():
+        print(f"{name:<{width}}{summary(thing)}")
+    print(f"\nmodeseek list {kind} NAME shows the settings of one.")
+
+
+def _show_settings(name: str, thing: type) -> None:
+    print(f"{name}: {summary(thing)}\n")
+    for setting in settings_of(thing):
+        print(f"  {setting.name}: {setting.kind}{'' if setting.default is None else ' = ' + setting.default}")
+        if setting.meaning:
+            print(f"      {setting.meaning}")

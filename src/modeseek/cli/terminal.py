@@ -1,0 +1,86 @@
+"""Progress bars and tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import TypeVar
+
+from modeseek.io.progress import Progress
+from modeseek.reports.table import Column, Row, Table
+
+Answer = TypeVar("Answer")
+
+
+def follow(job: Generator[Progress, None, Answer]) -> Answer:
+    """Runs the job to its end with a bar a stage, seconds left beside it; returns what the job returns.
+
+    Whatever ends it early, Ctrl-C between two of its steps too, the job is closed and leaves its folder in order.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=Console(stderr=True),
+    )
+    tasks = {}
+    with bars, closing(job):
+        while True:
+            try:
+                now = next(job)
+            except StopIteration as end:
+                return end.value
+            if now.stage not in tasks:
+                tasks[now.stage] = bars.add_task(now.stage, total=now.total, note=now.note)
+            bars.update(tasks[now.stage], completed=now.done, total=now.total, note=now.note)
+
+
+def show(table: Table, titles: Mapping[str, str], heading: str) -> None:
+    """Prints a table; the best of each column in bold, references dim."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    shown = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
+    console = Console()
+    names = [titles.get(row.name, row.name) for row in table.rows]
+    room = console.width - max(map(len, names)) - 6
+    for number, columns in enumerate(_fitted(table, shown, room)):
+        grid = Grid(box=SIMPLE_HEAD, title=None if number else heading, title_justify="left", title_style="bold")
+        grid.add_column("method", no_wrap=True)
+        for column, width in columns:
+            grid.add_column(_heading(column), justify="right", min_width=width)
+        for name, row in zip(names, table.rows, strict=True):
+            cells = [_cell(table, row, column) for column, _ in columns]
+            grid.add_row(name, *cells, style="dim" if row.reference else None)
+        console.print(grid)
+
+
+def _fitted(table: Table, columns: list[Column], room: int) -> list[list[tuple[Column, int]]]:
+    """Columns with their least widths, in as many tables as it takes to break no number."""
+    groups: list[list[tuple[Column, int]]] = [[]]
+    left = room
+    for column in columns:
+        words = [len(word) for word in _heading(column).split(" ")]
+        width = max(*words, *(len(table.text(row, column)) for row in table.rows))
+        if groups[-1] and width + 3 > left:
+            groups.append([])
+            left = room
+        groups[-1].append((column, width))
+        left -= width + 3
+    return groups
+
+
+def _heading(column: Column) -> str:
+    return column.heading + {"low": "\N{NO-BREAK SPACE}↓", "high": "\N{NO-BREAK SPACE}↑", "": ""}[column.best]
+
+
+def _cell(table: Table, row: Row, column: Column) -> str:
+    text = table.text(row, column)
+    return f"[bold cyan]{text}[/]" if table.is_best(row, column) else text

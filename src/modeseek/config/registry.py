@@ -1,0 +1,148 @@
+"""The names of everything that a configuration can hold: one explicit table a kind, nothing registers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from modeseek.config.generators import (
+    File,
+    FreeField,
+    FreeLatents,
+    FreePixels,
+    FreePoints,
+    GeneratorSource,
+    Grid,
+    Noise,
+    Start,
+)
+from modeseek.config.generators3d import FreeSurface, FreeVolume
+from modeseek.config.optimizers import SGD, Adam, OptimizerSource
+from modeseek.config.priors import FromPipeline, PriorSource, Problem, Renders, Samples, Trained
+from modeseek.config.serialization import Kinds
+from modeseek.diffusion.noise_levels import Annealed, DreamTime, Times, Uniform
+from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
+from modeseek.diffusion.weighting import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, Fixed, Geometric
+from modeseek.methods.asd import ASD
+from modeseek.methods.async_sd import AsyncSD
+from modeseek.methods.auxiliary import Auxiliary
+from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussian, particles
+from modeseek.methods.auxiliary_lora import Adapter
+from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.base import Method
+from modeseek.methods.bridge import SDSBridge
+from modeseek.methods.cfd import CFD, FSD
+from modeseek.methods.clamped import Debiased
+from modeseek.methods.csd import CSD
+from modeseek.methods.dds import DDS
+from modeseek.methods.dsd import DSD
+from modeseek.methods.esd import ESD
+from modeseek.methods.hifa import HiFA
+from modeseek.methods.ism import ISM
+from modeseek.methods.msd import MSD
+from modeseek.methods.mvdream import MVDream, Opening
+from modeseek.methods.nfsd import NFSD
+from modeseek.methods.noise_maps import NoiseMap, PerItem
+from modeseek.methods.pds import PDS
+from modeseek.methods.rfds import RFDS
+from modeseek.methods.rfds_rev import RFDSRev
+from modeseek.methods.rsd import RBF, RSD, Kernel
+from modeseek.methods.sdi import SDI
+from modeseek.methods.sds import SDS
+from modeseek.methods.sjc import SJC
+from modeseek.methods.stein import Baseline, SteinDreamer, constant
+from modeseek.methods.ucm import UCM
+from modeseek.methods.vsd import VSD
+from modeseek.ramp import Fading, Ramp
+from modeseek.regularizers import (
+    Distortion,
+    NormalSmoothness,
+    OpacityEntropy,
+    Orientation,
+    Penalty,
+    Sparsity,
+    TotalVariation,
+    ZVariance,
+)
+from modeseek.sampling.samplers import ddim, dpmpp_2m, heun
+
+METHODS = {
+    "msd": MSD,
+    "sds": SDS,
+    "sjc": SJC,
+    "hifa": HiFA,
+    "csd": CSD,
+    "nfsd": NFSD,
+    "sds-bridge": SDSBridge,
+    "async-sd": AsyncSD,
+    "debiased": Debiased,
+    "sdi": SDI,
+    "ism": ISM,
+    "stein": SteinDreamer,
+    "vsd": VSD,
+    "esd": ESD,
+    "asd": ASD,
+    "dsd": DSD,
+    "rsd": RSD,
+    "cfd": CFD,
+    "fsd": FSD,
+    "mvdream": MVDream,
+    "dds": DDS,
+    "pds": PDS,
+    "rfds": RFDS,
+    "rfds-rev": RFDSRev,
+    "ucm": UCM,
+}
+PRIORS = {"problem": Problem, "trained": Trained, "samples": Samples, "pipeline": FromPipeline, "renders": Renders}
+GENERATORS = {
+    "points": FreePoints,
+    "latent": FreeLatents,
+    "pixels": FreePixels,
+    "field": FreeField,
+    "nerf": FreeVolume,
+    "surface": FreeSurface,
+}
+OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+
+_TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
+    Method: ("method", METHODS),
+    PriorSource: ("prior", PRIORS),
+    GeneratorSource: ("generator", GENERATORS),
+    OptimizerSource: ("optimizer", OPTIMIZERS),
+    Start: ("start", {"noise": Noise, "grid": Grid, "file": File}),
+    Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive}),
+    Times: ("times", {"uniform": Uniform, "annealed": Annealed, "dream": DreamTime, "opening": Opening}),
+    Auxiliary: ("auxiliary", {"network": SmallNetwork, "adapter": Adapter, "exact": ExactAuxiliary}),
+    Penalty: (
+        "penalty",
+        {
+            "opacity-entropy": OpacityEntropy,
+            "sparsity": Sparsity,
+            "orientation": Orientation,
+            "distortion": Distortion,
+            "tv": TotalVariation,
+            "z-variance": ZVariance,
+            "smoothness": NormalSmoothness,
+        },
+    ),
+    Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
+    NoiseMap: ("noise map", {"per-item": PerItem}),
+    Kernel: ("kernel", {"rbf": RBF}),
+    Baseline: ("baseline", {"constant": constant}),
+    Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),
+    Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp}),
+    Callable[..., Tensor]: ("sampler", {"ddim": ddim, "heun": heun, "dpmpp-2m": dpmpp_2m}),
+    Weight: (
+        "weight",
+        {
+            "sigma-squared": sigma_squared,
+            "uniform": uniform,
+            "alpha-sigma-squared": alpha_sigma_squared,
+            "sigma-over-alpha": sigma_over_alpha,
+        },
+    ),
+}
+KINDS = Kinds(_TABLES)

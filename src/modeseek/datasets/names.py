@@ -1,0 +1,17 @@
+"""The problems that people can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modeseek.datasets.digits import Digits
+from modeseek.datasets.toy2d import Plane, fractal, grid, pinwheel, ring, spiral
+
+PROBLEMS: dict[str, Callable[[], Plane | Digits]] = {
+    "fractal": fractal,
+    "spiral": spiral,
+    "pinwheel": pinwheel,
+    "ring": ring,
+    "grid": grid,
+    "digits": Digits.load,
+}

@@ -1,0 +1,11 @@
+"""A procedural world of captioned scenes, with its geometry, colours and cameras known."""
+
+from __future__ import annotations
+
+from modeseek.datasets.scenes.caption import Object, Said, parse
+from modeseek.datasets.scenes.held_out import held_out
+from modeseek.datasets.scenes.layouts import Layouts
+from modeseek.datasets.scenes.scenes import Scenes, Shots
+from modeseek.datasets.scenes.view_phrases import View
+
+__all__ = ["Layouts", "Object", "Said", "Scenes", "Shots", "View", "held_out", "parse"]

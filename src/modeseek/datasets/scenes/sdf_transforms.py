@@ -1,0 +1,121 @@
+"""Solids moved, turned, doubled and cut."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.datasets.scenes.sdf_points import Points, number
+from modeseek.datasets.scenes.sdf_primitives import Solid
+
+
+@dataclass(frozen=True)
+class At:
+    """The solid with its origin carried to (x, y, z)."""
+
+    solid: Solid
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(p.less(self.x, self.y, self.z))
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(d) + d.dot(self.x, self.y, self.z)
+
+
+@dataclass(frozen=True)
+class AlongX:
+    """The solid laid down: its +y end now points along +x."""
+
+    solid: Solid
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(Points(-p.y, p.x, p.z))
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(Points(-d.y, d.x, d.z))
+
+
+@dataclass(frozen=True)
+class AlongZ:
+    """The solid laid down: its +y end now points along +z."""
+
+    solid: Solid
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(Points(p.x, p.z, -p.y))
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(Points(d.x, d.z, -d.y))
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """The solid turned about x by `degrees`: its +y end leans towards +z."""
+
+    solid: Solid
+    degrees: float
+
+    def _back(self, p: Points) -> Points:
+        c, s = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
+        return Points(p.x, c * p.y + s * p.z, c * p.z - s * p.y)
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(self._back(p))
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(self._back(d))
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The solid and its mirror images across x = 0 and, if asked, z = 0; the solid itself lies at x, z >= 0 mostly.
+
+    |x| folds space, and a point at x >= 0 is never nearer to a mirror image than to the solid itself: the distance
+    stays a lower bound as long as the solid's own part at x < 0, if any, lies inside the mirrored one.
+    """
+
+    solid: Solid
+    z: bool = False
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(Points(p.x.abs(), p.y, p.z.abs() if self.z else p.z))
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(Points(d.x.abs(), d.y, d.z.abs() if self.z else d.z))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The solid without what `tool` covers: max(a, -b), a lower bound outside."""
+
+    solid: Solid
+    tool: Solid
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        return self.solid.distance(p).maximum(self.tool.distance(p).neg_())
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        return self.solid.reach(d)
+
+
+@dataclass(frozen=True)
+class Dome:
+    """The part of a ball about the origin above y = floor (|floor| < radius)."""
+
+    radius: float
+    floor: float
+
+    def distance(self, p: Points) -> Float[Tensor, "m"]:
+        ball = (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
+        return ball.maximum(number(self.floor) - p.y)
+
+    def reach(self, d: Points) -> Float[Tensor, "m"]:
+        whole = (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
+        rim = math.sqrt(self.radius**2 - self.floor**2) * (d.x * d.x + d.z * d.z).sqrt() + self.floor * d.y
+        return (self.radius * whole).where(self.radius * d.y >= self.floor * whole, rim)

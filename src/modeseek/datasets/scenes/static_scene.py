@@ -1,0 +1,185 @@
+"""What a caption says as one thing that stands still in the world, seen from any camera: the truth of text to 3-D.
+
+`Scenes` frames each picture for itself: places and distance follow the camera. Here the whole is centred and sized
+once, and every camera sees the same thing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.datasets.scenes.caption import Said, parse
+from modeseek.datasets.scenes.layouts import Layouts
+from modeseek.datasets.scenes.lighting import Lamp
+from modeseek.datasets.scenes.placement import place, reach
+from modeseek.datasets.scenes.sampling import Chosen
+from modeseek.datasets.scenes.scenes import Scenes, Shots
+from modeseek.datasets.scenes.vocabulary import SIZES
+from modeseek.generators.camera import Cameras
+
+RADIUS = 0.9  # of the ball about the origin that no still thing leaves
+DISTANCE, FOV = 3.5, 34.0  # where it looks as large as things of the scenes do; the ball above fits into the picture
+_EXTENT = {1: 0.6, 2: 0.72}  # mean half extent across the picture or up it, by the number of objects
+_DIRECTIONS = 4096
+WHITE = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Still:
+    """One thing, or one on another, that stands still; upright, its front towards +z, its box centred at the origin.
+
+    Attributes:
+        said: what it is.
+        layout: one row: things, colours, sizes, places; its camera and light mean nothing.
+        lamp: what it is lit by.
+        background: the one colour behind it.
+    """
+
+    said: Said
+    layout: Layouts
+    lamp: Lamp = Lamp()
+    background: tuple[float, float, float] = WHITE
+
+    @classmethod
+    def of(cls, caption: str, lamp: Lamp | None = None, background: tuple[float, float, float] = WHITE) -> Still:
+        """The thing that a caption names.
+
+        Its larger half extent, across the picture or up it, is 0.6 world units on average over all azimuths (0.72 with
+        two objects), 0.6 or 1.35 times that if it is said to be small or large; no larger than the ball of radius 0.9.
+
+        Args:
+            caption: within the grammar of `caption`; two objects one on the other; no view.
+            lamp: default: above the camera, moving with it, as on average in the scenes.
+            background: its colour, in [0, 1].
+
+        Raises:
+            ValueError: a caption outside the grammar, with a view, or with objects that no still thing can show:
+                "beside" and "behind" are said as the camera sees it.
+        """
+        said = parse(caption)
+        if said.view is not None:
+            raise ValueError(f"a still thing is seen from everywhere: got {caption!r}; leave out {said.view.phrase!r}")
+        if said.relation not in (None, "on"):
+            raise ValueError(f"'{said.relation}' is as one camera sees it: got {caption!r}; say 'on', or one object")
+        if not all(0 <= c <= 1 for c in background):
+            raise ValueError(f"a background is a colour in [0, 1]: got {background}; mend it")
+        return cls(said, _stand(said), lamp or Lamp(), background)
+
+    @property
+    def caption(self) -> str:
+        """What it is called."""
+        return self.said.caption
+
+    @property
+    def radius(self) -> float:
+        """Of the ball about the origin that holds it, to one part in a thousand; of a mug, a little too large."""
+        return _reach(self.layout, _sphere()).max().item()
+
+    def moved(self, scale: float = 1.0, up: float = 0.0, turn: float = 0.0) -> Still:
+        """The same thing `scale` times as large, then lifted by `up`, and turned by `turn` degrees about +y.
+
+        Seen from above it turns against the clock: its front then looks along (sin turn, 0, cos turn).
+        """
+        if not scale > 0:
+            raise ValueError(f"a scale is above 0: got {scale}; mend it")
+        c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        about = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+        spots = scale * self.layout.place @ about.T + torch.tensor([0.0, up, 0.0])
+        changed = replace(self.layout, scale=scale * self.layout.scale, place=spots, turn=self.layout.turn + turn)
+        return replace(self, layout=changed)
+
+    def layouts(self, cameras: Cameras) -> Layouts:
+        """It, as those cameras see it."""
+        n = len(cameras)
+        rows = self.layout[torch.zeros(n, dtype=torch.long)]
+        return replace(
+            rows,
+            azimuth=cameras.azimuth.float(),
+            elevation=cameras.elevation.float(),
+            distance=cameras.distance.float(),
+            fov=cameras.fov.float(),
+            background=torch.tensor(self.background).expand(n, 2, 3).clone(),
+            light=self.lamp.seen_by(cameras),
+        )
+
+    def render(self, cameras: Cameras, size: int = 64, samples: int = 2) -> Shots:
+        """Its pictures, silhouettes, depths and normals from those cameras.
+
+        Args:
+            cameras: any.
+            size: of the pictures, pixels.
+            samples: rays across a pixel wherever something ends in it.
+        """
+        return Scenes(size, samples).render(self.layouts(cameras))
+
+
+def turntable(
+    n: int, elevation: float = 15.0, start: float = 0.0, distance: float = DISTANCE, fov: float = FOV
+) -> Cameras:
+    """n cameras around, evenly, the first at azimuth `start`; degrees.
+
+    Raises:
+        ValueError: fewer than one.
+    """
+    if n < 1:
+        raise ValueError(f"a turntable has at least one camera: got {n}; raise it")
+    same = torch.ones(n)
+    return Cameras(start + 360 * torch.arange(n) / n, elevation * same, distance * same, fov * same)
+
+
+def _stand(said: Said) -> Layouts:
+    """One row of it, centred and sized."""
+    chosen = Chosen.of([said])
+    scale = torch.tensor([1.0, *SIZES.values()])[chosen.size]
+    zero, one, turn = torch.zeros(1), torch.ones(1), torch.zeros(1, 2)
+    # From azimuth and elevation 0 the camera's axes are the world's, so the box is centred in the world's.
+    placed = place(chosen.thing, scale, turn, chosen.relation, zero, zero, 30 * one, 0.5 * one, one)
+    row = Layouts(
+        [said.caption],
+        chosen.thing,
+        chosen.colour,
+        chosen.size,
+        scale,
+        placed.place,
+        turn,
+        chosen.relation,
+        zero,
+        zero,
+        DISTANCE * one,
+        FOV * one,
+        torch.ones(1, 2, 3),
+        zero,
+        torch.tensor([[0.0, 0.0, 1.0]]),
+        torch.zeros(1, dtype=torch.long),
+    )
+    around = torch.arange(72) * 5.0
+    across = torch.stack([around.deg2rad().cos(), torch.zeros(72), -around.deg2rad().sin()], -1)
+    wide = (_reach(row, across) + _reach(row, -across)) / 2
+    tall = _reach(row, torch.tensor([[0.0, 1.0, 0.0]]))
+    mean = torch.maximum(wide, tall.expand_as(wide)).mean()
+    stretch = scale[0, 0] if len(said.objects) == 1 else 1.0
+    factor = torch.minimum(_EXTENT[len(said.objects)] * stretch / mean, RADIUS / _reach(row, _sphere()).max())
+    return replace(row, scale=factor * row.scale, place=factor * row.place)
+
+
+def _reach(row: Layouts, along: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
+    """How far the whole extends along each direction from the origin."""
+    ends = []
+    for slot in (0, 1):
+        if row.thing[0, slot] >= 0:
+            thing, scale, turn = (t[:, slot].expand(len(along)) for t in (row.thing, row.scale, row.turn))
+            ends.append(reach(thing, scale, turn, along) + along @ row.place[0, slot])
+    return torch.stack(ends).amax(0)
+
+
+def _sphere() -> Float[Tensor, "m 3"]:
+    """Directions spread evenly by the golden angle."""
+    k = torch.arange(_DIRECTIONS) + 0.5
+    y, turn = 1 - 2 * k / _DIRECTIONS, math.pi * (3 - math.sqrt(5)) * k
+    r = (1 - y * y).sqrt()
+    return torch.stack([r * turn.sin(), y, r * turn.cos()], -1)

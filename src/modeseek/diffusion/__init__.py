@@ -1,0 +1,1 @@
+"""Noise schedules, predictions, noise levels and loss weights."""

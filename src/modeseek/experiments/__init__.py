@@ -1,0 +1,1 @@
+"""Comparisons of methods, each with a results table and a report."""

@@ -1,0 +1,212 @@
+"""The examination of a scene prior: captions that training never saw, drawn by diffusers, judged by attribute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.datasets.scenes import Said, Scenes, parse
+from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
+from modeseek.experiments.text_to_image.measure import Measured
+from modeseek.io.progress import Progress
+from modeseek.metrics.bootstrap import Estimate
+from modeseek.metrics.frechet import kid
+from modeseek.metrics.scenes.caption_accuracy import Scores, Verdicts, accuracy, compare, look, matched, named
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.priors.pipeline.diffusers_sampling import stock_samples
+from modeseek.reports.table import Column, Row
+from modeseek.rng import Streams
+
+KINDS = ("alone", *RELATIONS)
+COLUMNS = (
+    Column("object", "Object", "Share of pictures that show all things of the caption and no other."),
+    Column("colour", "Colour", "Share in which each thing wears the colour that the caption gives it."),
+    Column("relation", "Relation", "Share with the right relation in the right order, of captions with two objects."),
+    Column("view", "View", "Share seen from where the caption says, of captions whose view can be told from a picture: "
+           "the azimuth within a step of 15 degrees, the height within 7.5 degrees of the word's range."),
+    Column("all", "All", "Share with everything right that the caption says, sizes aside."),
+    Column("kid", "KID", "Unbiased squared MMD of the judge's features to as many renders of other held-out captions, "
+           "by a cubic kernel. Of the same captions it would be biased downwards: the sets would not be independent.",
+           ".3f"),
+    Column("n", "Pictures", "Captions, one picture each.", ".0f"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What is asked.
+
+    Attributes:
+        folder: of the pipeline.
+        captions: one a picture.
+        scale: of guidance.
+        steps: of the scheduler.
+        seed: of noise and renders.
+        device: of the networks.
+        batch: pictures at a time.
+    """
+
+    folder: Path
+    captions: tuple[str, ...]
+    scale: float
+    steps: int
+    seed: int
+    device: str = "cpu"
+    batch: int = 25
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What came out.
+
+    Attributes:
+        images: of the pipeline.
+        scores: of them.
+        verdicts: what the judge saw in them.
+        table: the numbers: the pipeline's, those of its kinds of captions, those of renders, and what luck gives,
+            renders under captions of one another.
+        mistakes: "thing", "colour", "relation" to (asked, seen, times), the most frequent first.
+        confused: likewise of renders: the judge's own mistakes.
+    """
+
+    images: Float[Tensor, "n 3 h w"]
+    scores: Scores
+    verdicts: Verdicts
+    table: Measured
+    mistakes: dict[str, list[tuple[str, str, int]]]
+    confused: dict[str, list[tuple[str, str, int]]]
+
+
+def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
+    """n captions of held-out combinations, each with a view: by turns one object alone, and two in each relation.
+
+    Args:
+        n: how many.
+        seed: of the draws.
+        part: another one draws others.
+
+    Raises:
+        ValueError: fewer than one.
+    """
+    if n < 1:
+        raise ValueError(f"an examination has at least 1 caption: got {n}; raise --captions")
+    rng = Streams(seed, step=part, use="exam captions").generator(0, torch.device("cpu"))
+    by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    each = -(-n // len(KINDS))
+    while min(map(len, by_kind.values())) < each:
+        for caption in Scenes().draw(256, rng, held_out=True).captions:
+            said = parse(caption)
+            if said.view is not None:
+                by_kind[said.relation or KINDS[0]].append(caption)
+    return tuple(by_kind[KINDS[i % len(KINDS)]][i // len(KINDS)] for i in range(n))
+
+
+def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
+    """Draws, renders the same captions and others, judges and compares.
+
+    Raises:
+        ValueError: the pipeline cannot be loaded, or a caption is outside the grammar.
+    """
+    captions, n = exam.captions, len(exam.captions)
+    said, groups = [parse(caption) for caption in captions], _groups(captions)
+    renders = []
+    for k, words in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
+        rng = Streams(exam.seed, step=k, use="exam renders").generator(0, torch.device("cpu"))
+        renders.append(Scenes().render(Scenes().stage(words, rng)).image)
+        yield Progress("rendering", k + 1, 2)
+    drawn: list[Tensor] = []
+    for part in stock_samples(
+        exam.folder,
+        captions,
+        scale=exam.scale,
+        steps=exam.steps,
+        seed=exam.seed,
+        batch=exam.batch,
+        device=exam.device,
+    ):
+        drawn.append(part)
+        yield Progress("drawing", sum(map(len, drawn)), n)
+    images = torch.cat(drawn)
+    judge = judge.to(exam.device)
+    found, true = look(judge, images), look(judge, renders[0])
+    scores, own = compare(found, said), compare(true, said)
+    with torch.no_grad():
+        drawings, same, others = (
+            torch.cat([judge.features(part.to(exam.device)).cpu() for part in some.split(256)])
+            for some in (images, *renders)
+        )
+    apart: tuple[Estimate | None, Estimate | None] = (None, None)
+    if n > 1:
+        apart = (kid(others, drawings, exam.seed), kid(others, same, exam.seed))
+    rows = [Row("pipeline", _values(scores, groups, exam.seed, apart[0]))]
+    for kind in KINDS:
+        chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in said])
+        if chosen.any():
+            part = Scores(*(getattr(scores, name)[chosen] for name in Scores.__dataclass_fields__))
+            rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
+    rows.append(Row("renders", _values(own, groups, exam.seed, apart[1]), reference=True))
+    mixed = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
+    lucky = compare(true, [said[i] for i in mixed])
+    rows.append(Row("by luck", _values(lucky, groups[mixed], exam.seed, None), reference=True))
+    yield Progress("judging", n, n)
+    table = Measured(COLUMNS, tuple(rows))
+    return Examined(images, scores, found, table, mistakes(found, said), mistakes(true, said))
+
+
+def mistakes(verdicts: Verdicts, said: Sequence[Said], most: int = 12) -> dict[str, list[tuple[str, str, int]]]:
+    """What was taken for what: (asked, seen, times) of things, colours and relations, the most frequent first."""
+    things, colours, relations = (*THINGS, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
+    counts: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("thing", "colour", "relation")}
+    for i, one in enumerate(said):
+        found, turned = matched(verdicts, i, one)
+        right = named(one, int(verdicts.azimuth[i]), found)
+        for wanted, (thing, colour), good in zip(one.objects, found, right, strict=True):
+            counts["thing"][wanted.thing, wanted.thing if good else things[thing]] += 1
+            counts["colour"][wanted.colour, colours[colour]] += 1
+        if len(one.objects) == 1:
+            counts["thing"]["nothing", things[int(verdicts.thing[i, 1])]] += 1
+        seen = relations[int(verdicts.relation[i])]
+        order = " in the other order" if turned and seen == one.relation and seen != "beside" else ""
+        counts["relation"][one.relation or "alone", seen + order] += 1
+    return {
+        name: [(*pair, times) for pair, times in count.most_common() if pair[0] != pair[1]][:most]
+        for name, count in counts.items()
+    }
+
+
+def _values(scores: Scores, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
+    told = accuracy(scores, groups, seed)
+    if distance is not None:
+        told["kid"] = distance
+    values = {"n": float(len(groups))}
+    for name, estimate in told.items():
+        values[name] = estimate.value
+        if estimate.interval is not None:
+            values[f"{name}_low"], values[f"{name}_high"] = estimate.interval
+    return values
+
+
+def _groups(captions: Sequence[str]) -> Tensor:
+    """Which caption each is, those said twice being one."""
+    numbers = {caption: i for i, caption in enumerate(dict.fromkeys(captions))}
+    return torch.tensor([numbers[caption] for caption in captions])
+
+
+def facts(exam: Exam, done: Examined, judge: Judge) -> dict[str, Any]:
+    """What `results.json` holds beside the table."""
+    return {
+        "captions": [
+            {"caption": caption, "wrong": done.scores.wrong(i), "seen": done.verdicts.words(i)}
+            for i, caption in enumerate(exam.captions)
+        ],
+        "mistakes": done.mistakes,
+        "judge": {"accuracy when it was made": judge.accuracy, "mistakes on renders": done.confused},
+    }

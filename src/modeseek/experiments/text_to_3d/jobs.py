@@ -1,0 +1,138 @@
+"""One play of the experiment: a run folder, kept when it is done, gone on with when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+from modeseek.config.priors import Loaded, PriorSource
+from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.generators.nerf import NeRF
+from modeseek.io.atomic import remove_folder, write_whole
+from modeseek.io.progress import Progress
+from modeseek.reports.run_page import write_run_page
+from modeseek.rundir.environment import environment
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
+from modeseek.runs.build import Job, build
+from modeseek.runs.train import optimise
+
+WEIGHTS = Path("exports") / "generator.safetensors"
+
+
+class Shelf:
+    """Priors, each loaded when it is first wanted; the last one is kept."""
+
+    def __init__(self, device: str) -> None:
+        self._device, self._held = device, None
+
+    _held: tuple[PriorSource, Loaded] | None
+
+    def load(self, source: PriorSource) -> Loaded:
+        """The prior of that source.
+
+        Raises:
+            ValueError: there is no such prior.
+        """
+        if self._held is None or self._held[0] != source:
+            self._held = (source, source.load(self._device))
+        return self._held[1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where plays work, and with what.
+
+    Attributes:
+        folder: that their folders lie in.
+        shelf: of priors.
+        command: as typed.
+    """
+
+    folder: Path
+    shelf: Shelf
+    command: Sequence[str]
+
+
+def done(folder: Path, play: Play) -> Run | None:
+    """The play's run, if it is finished and its thing is there."""
+    path = folder / play.name
+    if not (path / "status.json").is_file() or not (path / WEIGHTS).is_file():
+        return None
+    run = Run(path)
+    return run if run.status.state == "finished" else None
+
+
+def perform(plan: TextTo3D, play: Play, place: Place) -> Generator[Progress, None, Run]:
+    """Does the play unless it is done already; an unfinished one goes on from its newest checkpoint.
+
+    What `modeseek shape` leaves beside the thing (a turntable, strips, a mesh) is left out: it takes longer than a
+    short run, and `measure` makes what is needed.
+
+    Raises:
+        ValueError: the folder holds a run of other settings or of another prior, or another process works on it.
+        modeseek.runs.interrupts.Stopped: asked to stop; resumable.
+        modeseek.runs.interrupts.Failed: a direction that is not finite, or out of memory.
+    """
+    finished, config = done(place.folder, play), plan.config(play)
+    path = place.folder / play.name
+    if (path / "status.json").is_file() and Run(path).config != config:
+        raise ValueError(f"{path} holds a run of other settings; remove it, or choose another --out")
+    if finished is not None:
+        return finished
+    loaded = place.shelf.load(config.prior)
+    if not (path / "status.json").is_file():
+        Run.create(
+            {"verb": "run", **config.plain()},
+            words=[play.name],
+            command=place.command,
+            environment=environment(plan.device, {"title": config.prior.title, "sha256": loaded.sha256}),
+            status=Status("created", steps=config.steps),
+            out=path,
+        )
+    run = Run(path)
+    if run.environment.get("prior", {}).get("sha256") != loaded.sha256:
+        raise ValueError(f"{path} was begun with another {config.prior.title}; put the old one back or remove the run")
+    job = build(config, loaded)
+    with closing(optimise(run, job, config.steps)) as walk:
+        for progress in walk:
+            yield progress
+            if progress.done == progress.total:
+                break  # kept as a checkpoint; the rest would be pictures
+    _keep(run, job)
+    return run
+
+
+def _keep(run: Run, job: Job) -> None:
+    """Keeps the thing itself, and no checkpoint of it any more, which takes six times the room."""
+    if not isinstance(job.generator, nn.Module):
+        raise TypeError(f"a thing is a module: got {type(job.generator).__name__}")
+    weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
+    write_whole(run.path / WEIGHTS, safetensors.torch.save(weights))
+    replace(run.status, state="finished", reason="", checkpoint=None).write(run.path)
+    write_run_page(run)
+    for path in run.checkpoints:
+        remove_folder(path)
+
+
+def thing_of(run: Run, shelf: Shelf) -> NeRF:
+    """The thing that a finished play made.
+
+    Raises:
+        ValueError: its weights are damaged, or of something else.
+        OSError: they cannot be read.
+    """
+    config = run.config
+    nerf = config.generator.make(shelf.load(config.prior), config.seed).module
+    if not isinstance(nerf, NeRF):
+        raise ValueError(f"{run.path} made no volume; remove it and call again")
+    try:
+        nerf.load_state_dict(safetensors.torch.load_file(run.path / WEIGHTS, device=config.device))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and call again") from error
+    return nerf.requires_grad_(False)

@@ -1,0 +1,47 @@
+"""What a prior is told of the side that a camera sees: the tools of consistency, by one name for all kinds of prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from modeseek.config.camera_prompts import Views
+
+
+@dataclass(frozen=True)
+class Telling:
+    """One way to tell views.
+
+    Attributes:
+        name: for the command line.
+        note: what it is, one phrase.
+        words: of a pipeline's prompts.
+        opposed: whether other views are opposed (Perp-Neg).
+        bins: of the azimuth that the exact prior of renders is told; None: it has no such way.
+    """
+
+    name: str
+    note: str
+    words: Literal["none", "coarse", "fine"]
+    opposed: bool = False
+    bins: int | None = None
+
+    def views(self, guided: bool) -> Views:
+        """For a pipeline; methods that guide by themselves cannot be opposed, and are told the words alone."""
+        return Views(self.words, self.opposed and guided)
+
+    @property
+    def told(self) -> bool:
+        """Whether the side is told at all; else the front may look anywhere."""
+        return self.words != "none"
+
+
+TELLINGS = {
+    one.name: one
+    for one in (
+        Telling("none", "not told where the camera stands around it", "none", bins=1),
+        Telling("words", "told front, side, back (and overhead) view", "coarse", bins=4),
+        Telling("fine", "told the side in steps of 15 degrees", "fine", bins=24),
+        Telling("perp-neg", "told coarse views, and the others opposed", "coarse", opposed=True),
+    )
+}

@@ -1,0 +1,186 @@
+"""The paper's text-to-image experiment from its first job to its report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from modeseek.config.priors import Loaded
+from modeseek.experiments.common.outcome import write_rows
+from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.text_to_image.contact_sheet import draw_sheet
+from modeseek.experiments.text_to_image.entries import PLAYERS
+from modeseek.experiments.text_to_image.jobs import Kept, Place, kept, play
+from modeseek.experiments.text_to_image.measure import Judges, Measured, measure
+from modeseek.experiments.text_to_image.pictures import copy_out
+from modeseek.experiments.text_to_image.plan import Batch, TextToImage
+from modeseek.experiments.text_to_image.report import write_page
+from modeseek.io.atomic import Lines, write_whole
+from modeseek.io.progress import Progress
+from modeseek.priors.pipeline import Pipeline
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.experiment_folder import standing
+from modeseek.runs.interrupts import Failed
+
+JOBS = "jobs"
+_OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "latent": "a latent"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the experiment leaves.
+
+    Attributes:
+        folder: where its files lie.
+        table: its numbers.
+        findings: what one sees, a sentence each.
+        lacking: what could not be made or measured, a sentence each.
+    """
+
+    folder: Path
+    table: Measured
+    findings: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+
+def run_text_to_image(
+    plan: TextToImage, run: Run, loaded: Loaded, judges: Judges
+) -> Generator[Progress, None, Outcome]:
+    """Works through all jobs that are not done, then measures, draws and writes.
+
+    A player whose job fails is left out of the table and named; its job is tried again in the next call.
+
+    Args:
+        plan: what to do.
+        run: the folder.
+        loaded: the pipeline.
+        judges: what there is to see with.
+
+    Raises:
+        modeseek.runs.interrupts.Stopped: asked to stop; a second call goes on.
+        modeseek.runs.interrupts.Failed: no player finished.
+        ValueError: something does not fit, or another process works there.
+    """
+    with standing(run) as log:
+        folder = run.path / JOBS
+        folder.mkdir(exist_ok=True)
+        place = Place(folder, loaded, shlex.split(run.command))
+        wanted = {player.name: plan.batches(player) for player in plan.players}
+        reference = plan.references(PLAYERS["ddim"]) if judges.features is not None else []
+        total = sum(map(len, wanted.values())) + len(reference)
+        done: dict[str, list[Kept]] = {}
+        failures: list[str] = []
+        for name, batches in wanted.items():
+            try:
+                done[name] = yield from _all(plan, batches, place, log)
+            except Failed as error:
+                failures.append(f"{name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
+                log.add(failures[-1])
+            _count(run, folder, [*wanted.values(), reference], total)
+        if not done:
+            raise Failed(f"no method finished: {failures[0]}")
+        real = yield from _all(plan, reference, place, log)
+        _count(run, folder, [*wanted.values(), reference], total)
+        for judge in (judges.features, judges.clip, judges.scenes):
+            if judge is not None:
+                judge.to(torch.device(plan.device))
+        if plan.likelihood and isinstance(loaded.prior, Pipeline):
+            judges = replace(judges, density=loaded.prior)
+        table, remarks = yield from measure(plan, done, real, judges)
+        lacking = (*failures, *remarks)
+        findings = find(plan, table)
+        _write(plan, run, done, table, findings, lacking)
+    return Outcome(run.path, table, findings, lacking)
+
+
+def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
+    """What one sees, in sentences that quote the table."""
+    players = {player.name: player for player in plan.players}
+    told = [
+        f"{len(plan.prompts)} prompts, {plan.seeds} {'seeds' if plan.seeds > 1 else 'seed'} each: {plan.compared} "
+        f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with {_rates(plan)}."
+    ]
+    columns = {column.key: column for column in table.columns}
+    for key in ("right", "truth", "kid", "clip", "log_p"):
+        column = columns[key]
+        rows = [row for row in table.rows if key in row.values and not row.reference]
+        if len(rows) < 2:
+            continue
+        order = sorted(rows, key=lambda row: row.values[key], reverse=column.best == "high")
+        first, second = order[:2]
+        apart = _apart(first.values, second.values, key)
+        told.append(
+            f"Best {column.heading} of the optimised: {players[first.name].title} with {table.text(first, column)}, "
+            f"then {players[second.name].title} with {table.text(second, column)}"
+            + ("." if apart else "; their intervals overlap or are unknown, so this order may be chance.")
+        )
+    return tuple(told)
+
+
+def _rates(plan: TextToImage) -> str:
+    """Of all that are optimised: one, or who has which."""
+    who: dict[float, list[str]] = {}
+    for player in plan.players:
+        if player.method is not None:
+            who.setdefault(player.lr, []).append(player.title)
+    if len(who) == 1:
+        return f"rate {next(iter(who)):g}"
+    return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(who.items()))
+
+
+def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:
+    if f"{key}_low" not in a or f"{key}_low" not in b:
+        return False
+    return a[f"{key}_high"] < b[f"{key}_low"] or b[f"{key}_high"] < a[f"{key}_low"]
+
+
+def _all(
+    plan: TextToImage, batches: Sequence[Batch], place: Place, log: Lines
+) -> Generator[Progress, None, list[Kept]]:
+    """All jobs of one player, those done before included."""
+    done = []
+    for batch in batches:
+        fresh = kept(place.folder, batch) is None
+        for_all = play(plan, batch, place)
+        while True:
+            try:
+                now = next(for_all)
+            except StopIteration as end:
+                done.append(end.value)
+                break
+            yield replace(now, stage=batch.name)
+        if fresh:
+            log.add(f"{batch.name}: {len(batch.items)} pictures, {done[-1].calls} calls, {done[-1].seconds:.1f} s")
+    return done
+
+
+def _count(run: Run, folder: Path, wanted: Sequence[Sequence[Batch]], total: int) -> None:
+    """Jobs done and calls spent, in the status."""
+    done = [job for batches in wanted for batch in batches if (job := kept(folder, batch)) is not None]
+    calls = sum(job.calls for job in done)
+    replace(run.status, step=len(done), steps=total, calls=calls).write(run.path)
+
+
+def _write(
+    plan: TextToImage,
+    run: Run,
+    done: dict[str, list[Kept]],
+    table: Measured,
+    findings: Sequence[str],
+    lacking: Sequence[str],
+) -> None:
+    for jobs in done.values():
+        copy_out(jobs, run.path / "exports")
+    sheet = draw_sheet(plan.prompts, done, {player.name: player.title for player in plan.players})
+    write_whole(run.path / "media" / "sheet.png", sheet)
+    facts = {"prompts": list(plan.prompts), "findings": list(findings), "lacking": list(lacking)}
+    record = Record(f"Text to image under {plan.source.title}", run.command, run.settings)
+    write_rows(run, table)
+    write_numbers(run.path / "exports", record, table, facts)
+    told = [table.markdown({player.name: player.title for player in plan.players})]
+    write_whole(run.path / "exports" / "table.md", "\n".join([*told, *(f"- {line}" for line in findings)]) + "\n")
+    write_page(run, plan, table, sheet, findings, lacking)

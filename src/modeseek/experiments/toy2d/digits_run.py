@@ -1,0 +1,96 @@
+"""A run on the digits from the prior to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from modeseek.experiments.common.outcome import Finished, write_rows
+from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.toy2d.digits import DigitsPlan, DigitsResult, play_digits
+from modeseek.experiments.toy2d.figures.sheets import draw_moving_sheets, draw_sheets
+from modeseek.experiments.toy2d.report import Figure, write_report
+from modeseek.experiments.toy2d.train_prior import Recipe, keep, train
+from modeseek.io.progress import Progress
+from modeseek.priors.base import Prior
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.session import working
+
+_MOVING = ("sds", "sdi", "msd")
+
+
+def run_digits(
+    plan: DigitsPlan, prior: Prior | Recipe, record: Record, run: Run, save: Path | None = None
+) -> Generator[Progress, None, Finished]:
+    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+
+    A network trained here is kept in `exports/network`, and in `save` too.
+
+    Raises:
+        ValueError: a plan that cannot be run.
+        OSError: a folder that cannot be written to.
+    """
+    plan.check()
+    with working(run):
+        if isinstance(prior, Recipe):
+            network = yield from train(plan.problem.train, plan.problem.train_labels, prior, plan.seed)
+            prior = keep(network, run, save)
+        result = yield from play_digits(plan, prior)
+        findings = find(result)
+        yield from _write(result, run, record, findings)
+    return Finished(run.path, result.table, findings)
+
+
+def find(result: DigitsResult) -> tuple[str, ...]:
+    """What one sees, in sentences that quote the table."""
+    values = {row.name: row.values for row in result.table.rows}
+    ranked = sorted(
+        (o.contestant for o in result.outcomes if o.contestant.name != "ddim"),
+        key=lambda c: values[c.name]["log_likelihood"],
+        reverse=True,
+    )
+    if not ranked:
+        return ()
+    best = ranked[0]
+    order = ", ".join(f"{c.name} {values[c.name]['log_likelihood']:.1f}" for c in ranked[1:])
+    told = [
+        f"Highest held-out log-likelihood: {best.title} with {values[best.name]['log_likelihood']:.1f}"
+        + (f"; then {order}." if order else ".")
+    ]
+    told.append(
+        "Training images score "
+        f"{values['training images']['log_likelihood']:.1f}: an end point that scores more is more typical of its "
+        "class than real images are, which is what a mode is. Diversity says what that costs."
+    )
+    return tuple(told)
+
+
+def _write(
+    result: DigitsResult, run: Run, record: Record, findings: tuple[str, ...]
+) -> Generator[Progress, None, None]:
+    pictures = [
+        Figure(
+            run.path / "media" / "sheets.png",
+            "Where the images end",
+            "One sheet of 100 end points a method, beside 100 held-out images with the same labels. All methods start "
+            "from the same noise, but for DDIM, which starts from noise at its own first level.",
+        )
+    ]
+    moving = [o.contestant.name for o in result.outcomes if o.contestant.name in _MOVING]
+    yield Progress("drawing", 0, 2)
+    draw_sheets(result, pictures[0].path)
+    yield Progress("drawing", 1, 2)
+    if moving:
+        draw_moving_sheets(result, moving, run.path / "media" / "images.gif")
+        titles = ", ".join(o.contestant.title for o in result.outcomes if o.contestant.name in moving)
+        pictures.append(
+            Figure(run.path / "media" / "images.gif", "On the way", f"From noise to the end, left to right: {titles}.")
+        )
+    write_rows(run, result.table)
+    write_numbers(
+        run.path / "exports", record, result.table, {"bandwidth": result.plan.bandwidth, "findings": list(findings)}
+    )
+    sources = ["digits"] + (["guidance"] if result.plan.scale != 1 else [])
+    contestants = [o.contestant for o in result.outcomes]
+    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
+    yield Progress("drawing", 2, 2)

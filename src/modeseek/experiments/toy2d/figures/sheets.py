@@ -1,0 +1,84 @@
+"""Contact sheets of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.experiments.toy2d.digits import DigitsResult
+from modeseek.experiments.toy2d.figures.animation import save_gif
+from modeseek.experiments.toy2d.figures.style import drawing
+
+_SIDE = 10  # images a row
+_GAP = 1  # pixels between images
+_FRAMES = 60
+
+
+def sheet(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
+    """Images in [-1, 1], ten a row, as one array in [0, 1]; the gaps are NaN."""
+    n, _, h, w = images.shape
+    rows = math.ceil(n / _SIDE)
+    canvas = torch.full((rows * (h + _GAP) - _GAP, _SIDE * (w + _GAP) - _GAP), torch.nan)
+    for index, image in enumerate(images):
+        top, left = index // _SIDE * (h + _GAP), index % _SIDE * (w + _GAP)
+        canvas[top : top + h, left : left + w] = (image[0].float().clamp(-1, 1) + 1) / 2
+    return canvas.numpy()
+
+
+def draw_sheets(result: DigitsResult, path: Path) -> None:
+    """The held-out images and one sheet a contestant."""
+    rows = {row.name: row.values for row in result.table.rows}
+    panels = [("Held-out images", "the truth, never trained on", result.real)]
+    for outcome in result.outcomes:
+        values = rows[outcome.contestant.name]
+        line = (
+            f"log-lik. {values['log_likelihood']:.1f}   accuracy {values['accuracy']:.2f}   {outcome.calls:.0f} calls"
+        )
+        panels.append((outcome.contestant.title, line, outcome.z))
+    columns = min(len(panels), 4 if len(panels) in (4, 7, 8) else 3)
+    with drawing() as plt:
+        figure, grid = plt.subplots(
+            math.ceil(len(panels) / columns),
+            columns,
+            figsize=(3.4 * columns, 3.85 * math.ceil(len(panels) / columns)),
+            squeeze=False,
+            layout="constrained",
+        )
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, (title, line, images) in zip(grid.flat, panels, strict=False):
+            _draw(axes, sheet(images))
+            axes.set_title(title, pad=19)
+            axes.text(0, 1.015, line, transform=axes.transAxes, fontsize=8.5, color="#444a54", va="bottom")
+        figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.12)
+
+
+def draw_moving_sheets(result: DigitsResult, names: Sequence[str], path: Path) -> None:
+    """The named contestants' images from noise to the end, side by side, aligned by the share of calls spent."""
+    from PIL import Image
+
+    outcomes = [o for name in names for o in result.outcomes if o.contestant.name == name]
+    frames = []
+    for share in np.linspace(0, 1, _FRAMES):
+        sheets = [sheet(o.trajectory[round(share * (len(o.trajectory) - 1))]) for o in outcomes]
+        gap = np.full((sheets[0].shape[0], 5), np.nan)
+        wide = np.concatenate([part for s in sheets for part in (s, gap)][:-1], 1)
+        pixels = np.where(np.isnan(wide), 1.0, 1 - wide)
+        large = (255 * pixels).round().astype(np.uint8).repeat(3, 0).repeat(3, 1)
+        frames.append(Image.fromarray(large).quantize(32))
+    save_gif(frames, path)
+
+
+def _draw(axes: Any, pixels: np.ndarray) -> None:
+    from matplotlib import colormaps
+
+    cmap = colormaps["gray_r"].with_extremes(bad="#dfe3e8")
+    axes.imshow(pixels, cmap=cmap, vmin=0, vmax=1, interpolation="nearest")

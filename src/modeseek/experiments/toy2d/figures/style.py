@@ -1,0 +1,76 @@
+"""How all figures look."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.priors.base import Exact
+from modeseek.pytree import Cond, expand
+
+DENSITY = "magma"
+POINT = "#7df9ff"
+TRACE = "#7df9ff"
+DEPTH = 9.0  # nats below the peak at which the background is black
+
+
+@contextmanager
+def drawing() -> Generator[Any]:
+    """matplotlib.pyplot on the file backend, in our style, whatever the user's own settings are."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    settings: dict[Any, Any] = {
+        "font.family": "DejaVu Sans",
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.linewidth": 0.6,
+        "axes.edgecolor": "#8a8f98",
+        "xtick.color": "#5c626b",
+        "ytick.color": "#5c626b",
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+    }
+    with plt.rc_context({**mpl.rcParamsDefault, "backend": "Agg", **settings}):
+        try:
+            yield plt
+        finally:
+            plt.close("all")
+
+
+def log_density(prior: Exact, extent: float, side: int, cond: Cond = None) -> Float[Tensor, "side side"]:
+    """The log density on a grid over [-extent, extent]^2, rows along the second coordinate."""
+    ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    points = torch.stack([x, y], -1).flatten(0, 1)
+    one = torch.ones(len(points), dtype=torch.float64)
+    wide = None if cond is None else expand(cond, len(points))
+    return prior.evaluate(points, one, 0 * one, wide)[1].reshape(side, side)
+
+
+def draw_density(axes: Any, field: Float[Tensor, "side side"], extent: float) -> Any:
+    """The background of a panel: log density, from the peak down, on equal axes."""
+    top = field.max().item()
+    image = axes.imshow(
+        field.numpy(),
+        origin="lower",
+        extent=(-extent, extent, -extent, extent),
+        cmap=DENSITY,
+        vmin=top - DEPTH,
+        vmax=top,
+        interpolation="bilinear",
+        aspect="equal",
+    )
+    axes.set_facecolor("black")
+    return image

@@ -1,0 +1,62 @@
+"""What SDS and MSD climb, as functions on a grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import conv1d, max_pool2d
+
+from modeseek.priors.base import Exact
+from modeseek.pytree import Cond, expand
+
+_REACH = 4.0  # standard deviations of the noise that the average covers
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Two objectives at one bandwidth, rows along the second coordinate.
+
+    Attributes:
+        ticks: coordinates of the grid's lines, the same for both axes.
+        bandwidth: H.
+        sds: `-E_n log p_H(z + H n)`: what SDS at that noise level descends on average.
+        msd: `-log p_H(z)`.
+    """
+
+    ticks: Float[Tensor, "n"]
+    bandwidth: float
+    sds: Float[Tensor, "n n"]
+    msd: Float[Tensor, "n n"]
+
+
+def landscape(prior: Exact, bandwidth: float, extent: float, side: int, cond: Cond = None) -> Landscape:
+    """Both objectives on a grid over [-extent, extent]^2, exactly but for the grid's own step.
+
+    The average over n is a convolution with a Gaussian, done one axis after the other on a grid that reaches
+    4 bandwidths further out.
+    """
+    step = 2 * extent / (side - 1)
+    pad = math.ceil(_REACH * bandwidth / step)
+    reach = torch.arange(-pad, side + pad, dtype=torch.float64) * step - extent
+    y, x = torch.meshgrid(reach, reach, indexing="ij")
+    points = torch.stack([x, y], -1).flatten(0, 1)
+    one = torch.ones(len(points), dtype=torch.float64)
+    wide = cond if cond is None else expand(cond, len(points))
+    log_p = prior.evaluate(points, one, bandwidth * one, wide)[1].reshape(len(reach), len(reach))
+    taps = torch.exp(-0.5 * (torch.arange(-pad, pad + 1, dtype=torch.float64) * step / bandwidth).square())
+    taps = (taps / taps.sum())[None, None]
+    rows = conv1d(log_p[:, None], taps)[:, 0]
+    blurred = conv1d(rows.T[:, None], taps)[:, 0].T
+    return Landscape(reach[pad : pad + side], bandwidth, -blurred, -log_p[pad : pad + side, pad : pad + side])
+
+
+def minima(field: Float[Tensor, "n n"], reach: int = 2) -> Int[Tensor, "m 2"]:
+    """Grid places (column, row) lower than all within `reach` places, off the border."""
+    lowest = -max_pool2d(-field[None, None], 2 * reach + 1, 1, reach)[0, 0]
+    inner = torch.zeros_like(field, dtype=torch.bool)
+    inner[reach:-reach, reach:-reach] = True
+    return ((field == lowest) & inner).nonzero().flip(1)

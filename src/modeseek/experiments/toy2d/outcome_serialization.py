@@ -1,0 +1,48 @@
+"""Outcomes of a contest as one process can send them to another."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from modeseek.experiments.toy2d.benchmark import run
+from modeseek.experiments.toy2d.entries import Contestant, Outcome, Task
+from modeseek.io.progress import Progress
+from modeseek.meanshift.modes import Modes
+
+
+def sent(contestant: Contestant, task: Task) -> Generator[Progress, None, dict[str, Any]]:
+    """Plays one contestant and gives what `received` makes an outcome of: numbers and NumPy arrays."""
+    playing = run(contestant, task)
+    while True:
+        try:
+            frame = next(playing)
+        except StopIteration as end:
+            return _plain(end.value)
+        yield Progress(contestant.name, frame.index, frame.steps)
+
+
+def received(contestant: Contestant, plain: Mapping[str, Any]) -> Outcome:
+    """The outcome that `sent` took apart."""
+    whole = dict(plain)
+    for name in ("z", "trajectory"):
+        whole[name] = torch.from_numpy(whole[name])
+    if whole["modes"] is not None:
+        z, weight, label, log_prob = (None if part is None else torch.from_numpy(part) for part in whole["modes"])
+        if z is None or weight is None or label is None:
+            raise ValueError(f"the modes of {contestant.name} lack a part: got {plain['modes']}; play again")
+        whole["modes"] = Modes(z, weight, label, log_prob)
+    return Outcome(contestant, **whole)
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    plain = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "contestant"}
+    for name in ("z", "trajectory"):
+        plain[name] = plain[name].numpy()
+    if outcome.modes is not None:
+        parts = (getattr(outcome.modes, f.name) for f in fields(outcome.modes))
+        plain["modes"] = tuple(None if part is None else part.numpy() for part in parts)
+    return plain

@@ -1,0 +1,267 @@
+"""The 2-D experiment: every contestant on a distribution whose density, samples and modes are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.datasets.toy2d import Plane
+from modeseek.experiments.toy2d.benchmark import check
+from modeseek.experiments.toy2d.direction_error import measure_direction
+from modeseek.experiments.toy2d.entries import Climb, Contestant, Descent, Outcome, Task
+from modeseek.experiments.toy2d.outcome_serialization import received, sent
+from modeseek.io.process_pool import apart
+from modeseek.io.progress import Progress
+from modeseek.io.thread_pool import single_threaded
+from modeseek.meanshift.modes import Modes
+from modeseek.metrics import samples as metrics
+from modeseek.priors.base import Conditions, Prior
+from modeseek.pytree import Cond
+from modeseek.reports.table import Column, Row, Table
+from modeseek.rng import Streams
+
+_REAL = 2000  # true samples that recall and MMD compare with
+_PROBES = (200, 12)  # points and repeats that a direction is measured on
+_TRUTH = Contestant("truth", "true modes", lambda task: Climb(tol=1e-9), "the modes of the exact p_h")
+
+COLUMNS = (
+    Column(
+        "nll", "NLL", "Mean negative log-likelihood of the end points under the true density, in nats.", ".3f", "low"
+    ),
+    Column(
+        "precision",
+        "Precision",
+        "Share of the end points within the true samples' manifold (balls to the 5th neighbour).",
+        ".3f",
+        "high",
+    ),
+    Column(
+        "recall",
+        "Recall",
+        "Share of the true samples within the end points' manifold. Seeking modes gives it up by design.",
+        ".3f",
+        "high",
+    ),
+    Column("mmd", "MMD", "Maximum mean discrepancy to the true samples.", ".3f", "low"),
+    Column(
+        "distance",
+        "Mode distance / h",
+        "Median distance of the end points to the nearest true mode of p_h, in units of the last bandwidth h.",
+        ".2g",
+        "low",
+    ),
+    Column(
+        "coverage",
+        "Mass found",
+        "Share of the basins' mass whose mode of p_h has an end point within h/2.",
+        ".3f",
+        "high",
+    ),
+    Column("found", "Modes", "True modes of p_h that have an end point within h/2.", ".0f", "high"),
+    Column(
+        "spread",
+        "Spread",
+        "Mean squared distance to the nearest true mode, as a share of the true samples': 1 is the truth's own, 0 a "
+        "collapse onto the modes.",
+        ".2g",
+    ),
+    Column("done", "Done", "Share of the points that the method itself declares finished (its relative shift).", ".2f"),
+    Column("bias", "Step bias", "Squared bias of one step against the exact direction, relative.", ".2g"),
+    Column("variance", "Step variance", "Variance of one step, relative to the exact direction's square.", ".2g"),
+    Column("nmse", "Step NMSE", "Normalised mean squared error of one step: bias and variance together.", ".2g", "low"),
+    Column("calls", "Calls", "Prior calls a point.", ".0f"),
+    Column("lessons", "Lessons", "Training steps of a network of the method's own; they are no prior calls.", ".0f"),
+    Column("seconds", "Seconds", "Time of one core.", ".1f"),
+)
+
+
+@dataclass(frozen=True)
+class PlanePlan:
+    """All that fixes a run on a plane.
+
+    Attributes:
+        problem: with the truth.
+        contestants: who plays.
+        side: starts on a grid of side^2.
+        budget: prior calls a point.
+        seed: of all draws.
+        label: class sought; "each" for every class by turns, which together are the whole; None for the whole itself.
+        scale: of guidance; 1 is none.
+        end: the last bandwidth h; None is the problem's own.
+    """
+
+    problem: Plane
+    contestants: tuple[Contestant, ...]
+    side: int = 20
+    budget: int = 800
+    seed: int = 0
+    label: int | Literal["each"] | None = None
+    scale: float = 1.0
+    end: float | None = None
+
+    @property
+    def bandwidth(self) -> float:
+        """The last bandwidth h, at which modes are judged."""
+        return self.problem.bandwidth if self.end is None else self.end
+
+    @property
+    def cond(self) -> Cond:
+        """What the truth is told: the label with a leading axis of 1, or None for the whole."""
+        return torch.tensor([self.label]) if isinstance(self.label, int) else None
+
+    @property
+    def classes(self) -> int:
+        """How many there are; 1 where there are none."""
+        known = self.problem.prior.labels
+        return 1 if known is None else int(known.max()) + 1
+
+    def task(self, prior: Prior) -> Task:
+        """What the contestants are given."""
+        starts = self.problem.grid(self.side)
+        conditions = None
+        if self.label is not None:
+            rows = torch.arange(len(starts)) % self.classes
+            rows = rows if self.label == "each" else torch.full_like(rows, self.label)
+            conditions = Conditions(rows, null=torch.full_like(rows, -1))
+        return Task(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale, self.classes)
+
+    def check(self) -> None:
+        """What the run would refuse, before any work is done; ValueError."""
+        known = self.problem.prior.labels
+        if self.label is not None:
+            if known is None:
+                raise ValueError(f"{self.problem.name} has no classes: got label {self.label}; leave the label out")
+            if self.label != "each" and self.label not in known:
+                raise ValueError(
+                    f"unknown label {self.label}: {self.problem.name} has 0 to {int(known.max())}; choose one"
+                )
+        elif self.scale != 1:
+            raise ValueError(
+                f"guidance needs a class to be guided to: got scale {self.scale:g} without a label; add one"
+            )
+        if self.side < 3:
+            raise ValueError(f"precision and recall need more than 5 points: got side {self.side}; pass at least 3")
+        task = self.task(self.problem.prior)
+        for contestant in self.contestants:
+            check(contestant, task)
+
+
+@dataclass(frozen=True)
+class PlaneResult:
+    """What a run found.
+
+    Attributes:
+        plan: what was run.
+        outcomes: in the order of the contestants.
+        truth: the modes of the exact p_h.
+        samples: true samples, (n, 2).
+        table: all numbers.
+        middle: the bandwidth at which directions were measured and landscapes are drawn.
+    """
+
+    plan: PlanePlan
+    outcomes: tuple[Outcome, ...]
+    truth: Modes
+    samples: Float[Tensor, "n 2"]
+    table: Table
+    middle: float
+
+    def sorted_by(self, key: str) -> PlaneResult:
+        """The same with its rows and outcomes in order of a column, the lowest first; what is not finite comes last."""
+        rows = sorted(self.table.rows, key=lambda row: value if (value := row.values[key]) == value else math.inf)
+        outcomes = {outcome.contestant.name: outcome for outcome in self.outcomes}
+        table = replace(self.table, rows=tuple(rows))
+        return replace(self, table=table, outcomes=tuple(outcomes[row.name] for row in rows))
+
+
+def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, PlaneResult]:
+    """Plays all contestants on `prior` and judges them by the problem's own, exact one."""
+    plan.check()
+    task, exact = plan.task(prior), plan.problem.prior
+    # Other draws than the contestants': a method is not judged by modes found from its own starts.
+    sought = task.conditions if plan.cond is not None else None
+    truth_task = replace(task, prior=exact, seed=plan.seed + 1, scale=1.0, conditions=sought)
+    jobs = {_TRUTH.title: partial(sent, _TRUTH, truth_task)}
+    jobs |= {contestant.name: partial(sent, contestant, task) for contestant in plan.contestants}
+    for name in jobs:
+        yield Progress(name, 0, 1)
+    with single_threaded():
+        outcomes = yield from _ended(apart(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.contestants})
+        truth = outcomes[_TRUTH.title].modes
+        if truth is None:
+            raise RuntimeError("the search for the true modes returned none")
+        n = _REAL
+        rng = Streams(plan.seed, step=1)
+        samples = exact.sample(n, rng, None if plan.cond is None else plan.cond.expand(n))
+        middle = math.sqrt(plan.bandwidth * 1.0)
+        rows = []
+        for index, contestant in enumerate(plan.contestants):
+            yield Progress("judging", index, len(plan.contestants))
+            rows.append(_judge(plan, task, outcomes[contestant.name], truth, samples, middle))
+        yield Progress("judging", len(rows), len(rows))
+    table = Table(COLUMNS, tuple(rows))
+    return PlaneResult(plan, tuple(outcomes[c.name] for c in plan.contestants), truth, samples, table, middle)
+
+
+def _ended(
+    playing: Generator[tuple[str, Progress], None, dict[str, Any]], contestants: Mapping[str, Contestant]
+) -> Generator[Progress, None, dict[str, Outcome]]:
+    """Where each contestant stands, while they play in processes of their own; and where they end."""
+    while True:
+        try:
+            name, progress = next(playing)
+        except StopIteration as end:
+            return {name: received(contestants[name], plain) for name, plain in end.value.items()}
+        yield replace(progress, stage=name)
+
+
+def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples: Tensor, middle: float) -> Row:
+    z, h = outcome.z, plan.bandwidth
+    wide = None if plan.cond is None else plan.cond.expand(len(z))
+    precision, recall = metrics.precision_recall(samples, z)
+    values = {
+        "nll": metrics.nll(plan.problem.prior, z, cond=wide).mean().item(),
+        "precision": precision,
+        "recall": recall,
+        "mmd": metrics.mmd(samples, z),
+        "distance": metrics.mode_distance(z, truth.z).median().item() / h,
+        "coverage": metrics.mode_coverage(z, truth, h / 2),
+        "found": float((metrics.mode_distance(truth.z, z) <= h / 2).sum()),
+        "spread": _spread(z, truth) / _spread(samples, truth),
+        "calls": outcome.calls,
+        "seconds": outcome.seconds,
+    }
+    if outcome.lessons:
+        values["lessons"] = outcome.lessons
+    if outcome.done is not None:
+        values["done"] = outcome.done
+    play = outcome.contestant.make(task)
+    if isinstance(play, Descent) and plan.scale == 1:
+        n, repeats = _PROBES
+        cond = None if plan.cond is None else plan.cond.expand(n)
+        z = samples[:n] + middle * torch.randn(n, 2, generator=torch.Generator().manual_seed(plan.seed), dtype=z.dtype)
+        error = measure_direction(
+            play.method,
+            task.prior,
+            plan.problem.prior,
+            z,
+            middle,
+            repeats,
+            cond=cond,
+            rng=Streams(plan.seed, step=2),
+        )
+        if error is not None:
+            values |= {"bias": error.bias, "variance": error.variance, "nmse": error.nmse}
+    return Row(outcome.contestant.name, values, reference=not isinstance(play, Descent))
+
+
+def _spread(z: Tensor, modes: Modes) -> float:
+    """Mean squared distance to the nearest mode."""
+    return metrics.mode_distance(z, modes.z).square().mean().item()

@@ -1,0 +1,150 @@
+"""A 2-D run from the prior to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modeseek.experiments.common.outcome import Finished, write_rows
+from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.toy2d.figures.animation import draw_animation
+from modeseek.experiments.toy2d.figures.landscapes import draw_landscapes
+from modeseek.experiments.toy2d.figures.panels import draw_panels
+from modeseek.experiments.toy2d.figures.style import log_density
+from modeseek.experiments.toy2d.objective_grid import landscape
+from modeseek.experiments.toy2d.report import Figure, write_report
+from modeseek.experiments.toy2d.toy2d import PlanePlan, PlaneResult, play_plane
+from modeseek.experiments.toy2d.train_prior import Recipe, keep, train
+from modeseek.io.progress import Progress
+from modeseek.io.thread_pool import single_threaded
+from modeseek.priors.base import Prior
+from modeseek.rng import Streams, rand
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.session import working
+
+_TRAINING = 20_000  # true samples that a network is trained on
+_PIXELS = 320  # a side of the density behind the points
+_GRID = 161  # lines a side of a landscape
+_MOVING = ("sds", "sdi", "msd")
+
+
+def run_plane(
+    plan: PlanePlan,
+    prior: Prior | Recipe,
+    record: Record,
+    run: Run,
+    save: Path | None = None,
+    order: str | None = None,
+) -> Generator[Progress, None, Finished]:
+    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+
+    A network trained here is kept in `exports/network`, and in `save` too. `order` is the column that rows and panels
+    are sorted by, the best first; None leaves them as they were named.
+
+    Raises:
+        ValueError: a plan that cannot be run.
+        OSError: a folder that cannot be written to.
+    """
+    plan.check()
+    with working(run):
+        if isinstance(prior, Recipe):
+            data, labels = training_data(plan)
+            network = yield from train(data, labels, prior, plan.seed)
+            prior = keep(network, run, save)
+        result = yield from play_plane(plan, prior)
+        result = result if order is None else result.sorted_by(order)
+        findings = find(result)
+        record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.bandwidth:.4g}"})
+        with single_threaded():
+            yield from _write(result, run, record, findings)
+    return Finished(run.path, result.table, findings)
+
+
+def training_data(plan: PlanePlan) -> tuple[Tensor, Tensor | None]:
+    """True samples, and their classes where a class is sought."""
+    exact, rng = plan.problem.prior, Streams(plan.seed, step=3)
+    if plan.label is None or exact.labels is None:
+        return exact.sample(_TRAINING, rng), None
+    mass = torch.zeros(int(exact.labels.max()) + 1, dtype=exact.dtype).index_add(0, exact.labels, exact.weights)
+    labels = torch.searchsorted(mass.cumsum(0), rand((_TRAINING,), rng, mass)).clamp(max=len(mass) - 1)
+    return exact.sample(_TRAINING, rng, labels), labels
+
+
+def find(result: PlaneResult) -> tuple[str, ...]:
+    """What one sees, in sentences that quote the table."""
+    values = {row.name: row.values for row in result.table.rows}
+    told = []
+    if "msd" in values:
+        mine = values["msd"]
+        told.append(
+            f"MSD ends with a median distance of {mine['distance']:.2g} h from the nearest true mode, NLL "
+            f"{mine['nll']:.3f} and precision {mine['precision']:.3f} after {mine['calls']:.0f} calls a point."
+        )
+    rivals = [name for name in ("sds", "sds-annealed", "sdi") if name in values]
+    if rivals:
+        best = min(rivals, key=lambda name: values[name]["nll"])
+        there = values[best]
+        told.append(
+            f"The best of SDS and SDI by NLL is {best}: {there['nll']:.3f}, precision {there['precision']:.3f}, "
+            f"{there['distance']:.2g} h from the nearest mode."
+        )
+    if "msd" in values and "find-modes" in values:
+        told.append(
+            f"Seeking modes costs recall: {values['msd']['recall']:.2f} with MSD from a grid of starts. find_modes, "
+            f"started from samples of the prior, reaches {values['find-modes']['recall']:.2f} with modes that hold "
+            f"{100 * values['find-modes']['coverage']:.0f} % of the mass."
+        )
+    return tuple(told)
+
+
+def _write(result: PlaneResult, run: Run, record: Record, findings: tuple[str, ...]) -> Generator[Progress, None, None]:
+    plan = result.plan
+    pictures = [
+        Figure(
+            run.path / "media" / "panels.png",
+            "Where the points end",
+            "End points (dots) and some of the ways there (lines) over the true log density. All methods start from "
+            "the same grid, but for DDIM, which starts from noise, and find_modes, which starts from samples.",
+        ),
+        Figure(
+            run.path / "media" / "landscape.png",
+            "What is descended",
+            f"At one bandwidth, H = {result.middle:.3g}: SDS averages the log density over noise, so narrow branches "
+            "drown in their surroundings and its minima move; MSD descends the log density of p_H itself.",
+        ),
+    ]
+    moving = [o.contestant.name for o in result.outcomes if o.contestant.name in _MOVING]
+    total = 4 if moving else 3
+    yield Progress("drawing", 0, total)
+    field = log_density(plan.problem.prior, plan.problem.extent, _PIXELS, plan.cond)
+    draw_panels(result, field, pictures[0].path)
+    yield Progress("drawing", 1, total)
+    objectives = landscape(plan.problem.prior, result.middle, plan.problem.extent, _GRID, plan.cond)
+    draw_landscapes(objectives, pictures[1].path)
+    yield Progress("drawing", 2, total)
+    if moving:
+        draw_animation(result, field, moving, run.path / "media" / "points.gif")
+        pictures.append(
+            Figure(
+                run.path / "media" / "points.gif",
+                "On the way",
+                "The same runs in motion, aligned by the share of prior calls spent.",
+            )
+        )
+        yield Progress("drawing", 3, total)
+    facts = {
+        "bandwidth": plan.bandwidth,
+        "direction_bandwidth": result.middle,
+        "true_modes": len(result.truth.z),
+        "findings": list(findings),
+    }
+    write_rows(run, result.table)
+    write_numbers(run.path / "exports", record, result.table, facts)
+    contestants = [o.contestant for o in result.outcomes]
+    sources = ["precision-recall", "mmd", "autoguidance"] + (["guidance"] if plan.scale != 1 else [])
+    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
+    yield Progress("drawing", total, total)

@@ -1,0 +1,87 @@
+"""The learned prior of a run: trained here, or read from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modeseek.io.progress import Progress
+from modeseek.io.thread_pool import single_threaded
+from modeseek.priors.network import Network
+from modeseek.rundir.run_dir import Run
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        steps: of training.
+        width: of the hidden layers.
+        batch: rows a step.
+        lr: peak learning rate.
+    """
+
+    steps: int
+    width: int
+    batch: int
+    lr: float
+
+
+PLANE = Recipe(steps=3000, width=96, batch=768, lr=4e-3)
+DIGITS = Recipe(steps=1500, width=256, batch=256, lr=2e-3)
+
+
+def train(data: Tensor, labels: Tensor | None, recipe: Recipe, seed: int) -> Generator[Progress, None, Network]:
+    """Trains a network, telling how far it is and its loss; float32.
+
+    On one core: matrices this small gain little from a second one, and wait long for it where it is busy.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    total, network = recipe.steps, None
+    yield Progress("training the prior", 0, total)
+    training = Network.training(
+        data,
+        labels,
+        steps=total,
+        rng=rng,
+        width=recipe.width,
+        batch=recipe.batch,
+        lr=recipe.lr,
+        every=max(1, total // 50),
+    )
+    with single_threaded():
+        for step, made in training:
+            network = made
+            yield Progress("training the prior", step.index, total, f"loss {step.loss:.3f}")
+    if network is None:
+        raise ValueError(f"training needs at least one step: got {total}; raise it")
+    return network
+
+
+def keep(network: Network, run: Run, save: Path | None) -> Network:
+    """Writes a network trained here to `exports/network` of its run, and to `save` too; returns it."""
+    for place in (run.path / "exports" / "network", save):
+        if place is not None:
+            network.save(place)
+    return network
+
+
+def load(path: Path, shape: tuple[int, ...], labelled: bool) -> Network:
+    """Reads a saved network and checks that it fits the problem.
+
+    Raises:
+        ValueError: not a network, of another shape, or without classes where a label is asked for.
+    """
+    network = Network.load(path)
+    if network.shape != shape:
+        raise ValueError(
+            f"{path} was trained on items of shape {network.shape}: this problem's are {shape}; retrain it"
+        )
+    if labelled and network.architecture.n_classes == 0:
+        raise ValueError(f"{path} was trained without classes: got a label; retrain it on a problem that has them")
+    return network

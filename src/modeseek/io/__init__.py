@@ -1,0 +1,1 @@
+"""Files and processes: atomic writes, points, images, video, progress bars, worker pools."""

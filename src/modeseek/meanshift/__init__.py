@@ -1,0 +1,1 @@
+"""Mean shift: iteration, modes, certificates and bandwidths."""

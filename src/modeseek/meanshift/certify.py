@@ -1,0 +1,122 @@
+"""Is this point a mode? The denoiser's value and Jacobian tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from modeseek.diffusion.prediction import expand_like
+from modeseek.meanshift.mean_shift import checked_bandwidth
+from modeseek.priors.base import Prior
+from modeseek.priors.guidance import guide_in
+from modeseek.pytree import Cond
+from modeseek.rng import Rng, randn
+
+_DENSE_UP_TO = 64  # dimensions whose Jacobian is formed whole
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is known of each point.
+
+    Attributes:
+        relative_shift: `|D(z; h) - z| / (h sqrt(d))`.
+        top_eigenvalue: largest eigenvalue of the symmetric part of the Jacobian of D(.; h).
+        spectral_radius: largest modulus of the Jacobian's eigenvalues.
+        is_mode: the shift is within tolerance and the point is a strict maximum of p_h (unguided priors).
+        is_stable: the shift is within tolerance and mean shift is drawn to the point (spectral radius below 1).
+        products: Jacobian products spent a row.
+    """
+
+    relative_shift: Float[Tensor, "b"]
+    top_eigenvalue: Float[Tensor, "b"]
+    spectral_radius: Float[Tensor, "b"]
+    is_mode: Bool[Tensor, "b"]
+    is_stable: Bool[Tensor, "b"]
+    products: int
+
+
+def certify(
+    prior: Prior,
+    z: Float[Tensor, "b *d"],
+    bandwidth: float | Tensor,
+    cond: Cond = None,
+    tol: float = 1e-4,
+    *,
+    iterations: int = 50,
+    rng: Rng | None = None,
+) -> Certificate:
+    """Relative shift, top eigenvalue of the symmetric Jacobian and spectral radius of D(.; h) at z.
+
+    z is a mode of p_h when the shift vanishes and every eigenvalue of the Jacobian of D is below 1 (for an exact
+    unguided prior it is the posterior covariance over h^2). Guided denoisers are no gradients: their stable fixed
+    points are never called modes. Up to 64 dimensions the Jacobian is formed (d products); above, power iteration:
+    the symmetric part shifted by its spectral bound with forward and backward products, the radius by the mean
+    growth of `|J^T ... v|`.
+
+    Args:
+        prior: differentiable.
+        z: points.
+        bandwidth: h, positive, one number or one per row.
+        cond: condition of the prior.
+        tol: on the relative shift.
+        iterations: of power iteration.
+        rng: for its starting vectors; needed above 64 dimensions.
+
+    Raises:
+        ValueError: bad bandwidth; more than 64 dimensions without rng.
+    """
+    h = checked_bandwidth(bandwidth, z)
+    d = z[0].numel()
+
+    def denoise(x: Tensor) -> Tensor:
+        return x - expand_like(h, x) * prior.at(x, torch.ones_like(h), h, cond).eps
+
+    with torch.enable_grad():
+        x = z.detach().requires_grad_()
+        target = denoise(x)
+    relative = (target.detach() - z).flatten(1).norm(dim=1) / (h * d**0.5)
+
+    def pull(v: Tensor) -> Tensor:
+        return torch.autograd.grad(target, x, v, retain_graph=True)[0]
+
+    if d <= _DENSE_UP_TO:
+        basis = torch.eye(d, dtype=z.dtype, device=z.device)
+        rows = [pull(e.reshape(1, *z.shape[1:]).expand_as(z)).flatten(1) for e in basis]
+        jacobian = torch.stack(rows, 1)
+        top = torch.linalg.eigvalsh((jacobian + jacobian.mT) / 2)[:, -1]
+        radius = torch.linalg.eigvals(jacobian).abs().amax(1)
+        products = d
+    elif rng is None:
+        raise ValueError(f"certify above {_DENSE_UP_TO} dimensions draws vectors: got d={d} and no rng; pass rng=...")
+    else:
+        from torch.func import jvp
+
+        def push(v: Tensor) -> Tensor:
+            return jvp(denoise, (z.detach(),), (v,))[1]
+
+        start = randn(tuple(z.shape), rng, z)
+        bound = _growth(lambda v: (push(v) + pull(v)) / 2, start, iterations)[0]
+        lift = expand_like(bound, z)
+        top = _growth(lambda v: (push(v) + pull(v)) / 2 + lift * v, start, iterations)[1] - bound
+        radius = _growth(pull, start, iterations)[0]
+        products = 5 * iterations
+    arrived = relative <= tol
+    stable = arrived & (radius < 1)
+    return Certificate(relative, top, radius, stable & (top < 1) & (guide_in(prior) is None), stable, products)
+
+
+def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Power iteration: mean growth of |v| over the last half, and the last Rayleigh quotient."""
+    logs, quotient = [], v
+    for _ in range(iterations):
+        v = v / expand_like(v.flatten(1).norm(dim=1), v)
+        w = product(v)
+        quotient = (v * w).flatten(1).sum(1)
+        logs.append(w.flatten(1).norm(dim=1).log())
+        v = w
+    return torch.stack(logs[iterations // 2 :]).mean(0).exp(), quotient

@@ -1,0 +1,95 @@
+"""How far two sets of pictures are from each other, told from their features."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from modeseek.metrics.bootstrap import Estimate, bootstrap
+
+
+class _Given(nn.Module):
+    """Features that were taken already, as a network for torchmetrics."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.num_features = width
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def fid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, resamples: int = 200) -> Estimate:
+    """Frechet distance of two Gaussians fitted to features (Heusel et al. 2017, arXiv 1706.08500), by torchmetrics.
+
+    `|mean difference|^2 + tr(A + B - 2 (A B)^(1/2))`, A and B covariances. Biased upwards for few pictures, the more
+    so where they are fewer than features; the interval tells how much the estimate scatters at this number of
+    pictures and says nothing of that bias.
+
+    Raises:
+        ValueError: fewer than two pictures on a side, or torchmetrics is missing.
+    """
+    _check(real, found)
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+    except ImportError as error:
+        raise ValueError("FID needs torchmetrics: it is not installed; pip install 'modeseek[evaluation]'") from error
+
+    metric = FrechetInceptionDistance(feature=_Given(real.shape[1])).to(real.device)
+    metric.update(real.double(), real=True)
+    metric.update(found.double(), real=False)
+    value = max(0.0, metric.compute().item())
+    interval = bootstrap(lambda i, j: frechet(real[i], found[j]), (len(real), len(found)), value, seed, resamples)
+    return Estimate(value, interval)
+
+
+def frechet(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"]) -> float:
+    """The same distance from the pictures' side, fast for few pictures: what resampling asks.
+
+    With centred features X, Y divided by sqrt(n - 1), the nonzero eigenvalues of `A B = X'X Y'Y` are the squared
+    singular values of `X Y'`, so `tr (A B)^(1/2)` is that matrix's nuclear norm: exact, and no root of an
+    ill-conditioned d x d matrix.
+    """
+    roots, apart = [], (real.double().mean(0) - found.double().mean(0)).square().sum()
+    for x in (real.double(), found.double()):
+        centred = (x - x.mean(0)) / (len(x) - 1) ** 0.5
+        roots.append(centred if len(x) <= x.shape[1] else torch.linalg.qr(centred).R)
+    spread = sum(root.square().sum() for root in roots)
+    shared = torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
+    return max(0.0, (apart + spread - 2 * shared).item())
+
+
+def kid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, resamples: int = 1000) -> Estimate:
+    """Kernel distance (Binkowski et al. 2018, arXiv 1801.01401): the unbiased squared MMD under `(x y / d + 1)^3`.
+
+    Computed on all pictures at once, where the original averages over random subsets: unbiased at any number of them,
+    so it may be negative. Resampling leaves out pairs of a picture with its own copies.
+
+    Raises:
+        ValueError: fewer than two pictures on a side.
+    """
+    _check(real, found)
+    a, b = real.double(), found.double()
+    within, other, across = (((x @ y.T) / x.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
+
+    def unbiased(i: Int[Tensor, "n"], j: Int[Tensor, "m"]) -> float:
+        u, v = torch.bincount(i, minlength=len(a)).double(), torch.bincount(j, minlength=len(b)).double()
+        u, v = u.to(a.device), v.to(a.device)
+        return (_pairs(within, u) + _pairs(other, v) - 2 * (u @ across @ v) / (u.sum() * v.sum())).item()
+
+    value = unbiased(torch.arange(len(a)), torch.arange(len(b)))
+    return Estimate(value, bootstrap(unbiased, (len(a), len(b)), value, seed, resamples))
+
+
+def _pairs(kernel: Float[Tensor, "n n"], weight: Float[Tensor, "n"]) -> Tensor:
+    """Weighted mean over pairs of different pictures; NaN where there is but one."""
+    total = weight @ kernel @ weight - weight.square() @ kernel.diagonal()
+    return total / (weight.sum().square() - weight.square().sum())
+
+
+def _check(real: Tensor, found: Tensor) -> None:
+    if min(len(real), len(found)) < 2:
+        raise ValueError(
+            f"a distance of sets needs two pictures a side: got {len(real)} and {len(found)}; add seeds or prompts"
+        )

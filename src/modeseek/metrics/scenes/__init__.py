@@ -1,0 +1,1 @@
+"""Metrics of rendered scenes, where the ground truth is known."""

@@ -1,0 +1,138 @@
+"""How many fronts an object has: one is right, two are Janus, none is a front that was never found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from modeseek.datasets.scenes.caption import Said
+from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.objects_with_front import FRONTED
+from modeseek.datasets.scenes.static_scene import Still, turntable
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS
+from modeseek.metrics.scenes.alignment import Alignment, Look
+from modeseek.metrics.scenes.caption_accuracy import look as judged
+from modeseek.metrics.scenes.classifier import Judge
+
+_NAMES = frozenset(thing.name for thing in FRONTED)
+_FRONT = 45.0  # degrees to either side from which a front is said to be seen, as by the phrase "front view"
+_SHORTEST = 2  # views in a row that make a front; one alone is noise
+_CLEARER = 1e-4  # of a correlation, by which a front must fit better than any other view
+_BLURS = (0.06, 0.12)  # sides of the squares, as shares of the picture's, over which the truth is averaged too
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """What a ring of n views shows.
+
+    Attributes:
+        count: fronts.
+        shows: which views show one.
+    """
+
+    count: int
+    shows: Bool[Tensor, "n"]
+
+
+def has_front(said: Said) -> bool:
+    """Whether one of its things has a front."""
+    return any(one.thing in _NAMES for one in said.objects)
+
+
+@torch.no_grad()
+def count_fronts(
+    look: Look,
+    still: Still,
+    alignment: Alignment | None = None,
+    *,
+    n: int = 24,
+    elevation: float = 15.0,
+    size: int = 48,
+) -> Fronts:
+    """Fronts by comparison with the truth.
+
+    Each of n views around the found object is correlated with all n views of the truth (normalised, over all pixels
+    and channels), as they are and blurred twice: a soft face is nearer to a soft face than to none. It shows a front
+    where a view of the truth from within 45 degrees of its front fits best. Fronts are runs of such views, see `runs`;
+    the true object itself has one.
+
+    Args:
+        look: the found object, on the background of the truth.
+        still: the truth; something in it has a front.
+        alignment: its size and height, from `fit`; the turn does not matter.
+        n: views around, a multiple of 4.
+        elevation: of them, degrees.
+        size: of the pictures.
+
+    Raises:
+        ValueError: nothing in the truth has a front, or too few views.
+    """
+    if not has_front(still.said):
+        raise ValueError(f"nothing in {still.caption!r} has a front: count those of {', '.join(sorted(_NAMES))}")
+    if n < 8 or n % 4:
+        raise ValueError(f"fronts are counted in 8, 12, 16 ... views around: got {n}; 24 is every 15 degrees")
+    moved = still if alignment is None else still.moved(alignment.scale, alignment.up)
+    ring = turntable(n, elevation)
+    return compared_fronts(look(ring, size)[0].float().cpu(), moved.render(ring, size).image)
+
+
+def compared_fronts(images: Float[Tensor, "n 3 s s"], true: Float[Tensor, "n 3 s s"]) -> Fronts:
+    """What `count_fronts` says of pictures evenly around beside the truth's, both in order, the front first."""
+    azimuth = 360 * torch.arange(len(true)) / len(true)
+    facing = azimuth.minimum(360 - azimuth) <= _FRONT + 1e-3
+    shows = _fits(images, true, facing)
+    return Fronts(runs(shows, int(facing.sum())), shows)
+
+
+@torch.no_grad()
+def judged_fronts(judge: Judge, images: Float[Tensor, "n 3 h w"]) -> Fronts:
+    """Fronts as the judge of scenes sees them in views evenly around, in order.
+
+    A view shows a front where the judge names a thing that has one, seen from within 45 degrees of it. A second
+    opinion that knows no truth.
+    """
+    verdicts = judged(judge, images)
+    fronted = torch.tensor([name in _NAMES for name in THINGS] + [False])[verdicts.thing].any(1)
+    facing = torch.tensor([abs(a) <= _FRONT for a in AZIMUTHS])[verdicts.azimuth]
+    shows = fronted & facing
+    return Fronts(runs(shows, round(len(images) * 2 * _FRONT / 360)), shows)
+
+
+def runs(shows: Bool[Tensor, "n"], expected: int) -> int:
+    """How many fronts a ring of views shows.
+
+    Gaps of one view are closed and runs of one view dropped. A run counts once, and once more each time that the width
+    of one front fits in again: a face that is seen from everywhere is no single one.
+
+    Args:
+        shows: which views show a front, in order around.
+        expected: views that one front takes.
+    """
+    n = len(shows)
+    ring = shows | (shows.roll(1) & shows.roll(-1))
+    if ring.all():
+        return max(1, n // max(1, expected))
+    if not ring.any():
+        return 0
+    ring = ring.roll(-int((~ring).nonzero()[0, 0]))  # begins with a view that shows none
+    edges = ring.int().diff(append=torch.zeros(1, dtype=torch.int32))
+    lengths = (edges == -1).nonzero()[:, 0] - (edges == 1).nonzero()[:, 0]
+    return sum(max(1, length // max(1, expected)) for length in lengths.tolist() if length >= _SHORTEST)
+
+
+def _fits(image: Float[Tensor, "n 3 s s"], true: Float[Tensor, "m 3 s s"], facing: Tensor) -> Bool[Tensor, "n"]:
+    """Whether a front of the truth, sharp or blurred, fits each picture better than any other of its views."""
+    wide = (1, *(2 * round(share * image.shape[-1] / 2) + 1 for share in _BLURS))
+    blurred = [nn.functional.avg_pool2d(true, k, 1, k // 2, count_include_pad=False) for k in wide]
+    found = _unit(image)
+    like = torch.stack([found @ _unit(one).T for one in blurred]).amax(0)
+    return like[:, facing].amax(1) > like[:, ~facing].amax(1) + _CLEARER
+
+
+def _unit(images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n d"]:
+    rows = images.flatten(1)
+    centred = rows - rows.mean(1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-12)

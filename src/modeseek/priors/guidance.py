@@ -1,0 +1,189 @@
+"""Priors that guide a prior, in one convention: `eps = eps_null + scale (eps_cond - eps_null)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.schedule import Schedule, log_snr
+from modeseek.priors.base import Conditions, Prior, positive
+from modeseek.priors.perp_neg import PerpNeg
+from modeseek.priors.wrapper import Wrapper
+from modeseek.pytree import Cond, expand, join, select
+
+
+def inside(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """Whether each level lies within a time interval of the schedule; 0 and 1 stand for everything beyond.
+
+    Compared in log-SNR, so levels that the schedule itself never visits have an answer too.
+    """
+    low, high = interval
+    level = log_snr(alpha, sigma)
+    ends = torch.tensor([low, high], dtype=level.dtype, device=level.device)
+    cleanest, noisiest = log_snr(*schedule(ends))
+    within = torch.ones_like(level, dtype=torch.bool)
+    if low > 0:
+        within &= level <= cleanest
+    if high < 1:
+        within &= level >= noisiest
+    return within
+
+
+def blend(base: Prediction, towards: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
+    """`base + scale (towards - base)` in z and eps alike."""
+    s = expand_like(scale, base.z_t)
+    return Prediction(
+        towards.z_t,
+        towards.alpha,
+        towards.sigma,
+        base.z + s * (towards.z - base.z),
+        base.eps + s * (towards.eps - base.eps),
+        base.clamped | towards.clamped,
+    )
+
+
+@dataclass(frozen=True)
+class Guided(Wrapper):
+    """Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) as a prior.
+
+    `eps = eps_base + scale (eps_cond - eps_base)`, base the negative condition where given, else the null one.
+    DreamFusion-style numbers are this scale minus 1. Two prior calls a row, as one batched call; one where the
+    guidance is off (scale 1, or outside the interval).
+
+    Attributes:
+        prior: a prior whose cond is `Conditions.positive`.
+        scale: 1 is plain conditional, 0 the baseline.
+        interval: times of the prior's schedule within which guidance acts (Kynkaanniemi et al. 2024, arXiv 2404.07724).
+        rescale: in [0, 1]; share by which each item's z is brought back to the standard deviation of the
+            conditional z (Lin et al. 2023, arXiv 2305.08891; on z, as MVDream does).
+    """
+
+    prior: Prior
+    scale: float = 7.5
+    interval: tuple[float, float] = (0.0, 1.0)
+    rescale: float = 0.0
+
+    def __post_init__(self) -> None:
+        _validate(self.interval)
+        if not 0 <= self.rescale <= 1:
+            raise ValueError(f"Guided rescale must lie in [0, 1]: got {self.rescale}; 0 switches it off")
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        """As the prior's; cond is a `Conditions`.
+
+        Raises:
+            TypeError: cond is no `Conditions`.
+        """
+        if not isinstance(cond, Conditions):
+            raise TypeError(f"Guided needs Conditions(positive=..., null=...): got {type(cond).__name__}; wrap it")
+        n = z_t.shape[0]
+        target = expand(cond.positive, n)
+        guided = inside(self.interval, self.prior.schedule, alpha, sigma)
+        if self.scale == 1 or not guided.any():
+            return self.prior.at(z_t, alpha, sigma, target)
+        rows = guided.nonzero()[:, 0]
+        levels = (torch.cat([alpha, alpha[rows]]), torch.cat([sigma, sigma[rows]]))
+        both = self.prior.at(
+            torch.cat([z_t, z_t[rows]]), *levels, join([target, select(expand(cond.baseline, n), rows)])
+        )
+        plain = _rows(both, torch.arange(n, device=z_t.device))
+        base = _rows(both, n + guided.cumsum(0).clamp(min=1) - 1)
+        mixed = blend(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
+        if self.rescale > 0 and z_t[0].numel() > 1:
+            mixed = _rescaled(mixed, plain, self.rescale)
+        keep = expand_like(guided, z_t)
+        return Prediction.of(
+            z_t,
+            alpha,
+            sigma,
+            torch.where(keep, mixed.z, plain.z),
+            torch.where(keep, mixed.eps, plain.eps),
+            mixed.clamped,
+        )
+
+
+@dataclass(frozen=True)
+class Auto(Wrapper):
+    """Guidance by a weaker prior: `eps = eps_weak + scale (eps - eps_weak)` (Karras et al. 2024, arXiv 2406.02507).
+
+    Two prior calls a row (one of them the weak prior's); a `Conditions` is passed on as its positive.
+
+    Attributes:
+        prior: the good prior.
+        weak: a worse model of the same data (smaller, or less trained).
+        scale: 1 is the good prior alone.
+        interval: times of the prior's schedule within which guidance acts.
+    """
+
+    prior: Prior
+    weak: Prior
+    scale: float = 2.0
+    interval: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        _validate(self.interval)
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        good = self.prior.at(z_t, alpha, sigma, positive(cond))
+        guided = inside(self.interval, self.prior.schedule, alpha, sigma)
+        if self.scale == 1 or not guided.any():
+            return good
+        scale = torch.where(guided, alpha.new_tensor(self.scale), 1.0)
+        return blend(self.weak.at(z_t, alpha, sigma, positive(cond)), good, scale)
+
+
+def guide_in(prior: Prior) -> Guided | Auto | PerpNeg | None:
+    """The prior that guides: this one, or one that it wraps (as `prior`, like every wrapper here); or None."""
+    if isinstance(prior, Guided | Auto | PerpNeg):
+        return prior
+    inner = getattr(prior, "prior", None)
+    return None if inner is None else guide_in(inner)
+
+
+def bare(prior: Prior, method: str) -> None:
+    """Refuses a guided prior: the method needs raw branches and has its own scale.
+
+    Raises:
+        TypeError: it is guided.
+    """
+    guide = guide_in(prior)
+    if guide is not None:
+        raise TypeError(
+            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare one and scale=..."
+        )
+
+
+def guided(prior: Prior, scale: float, conditions: Conditions | None) -> Prior:
+    """The bare prior guided by a method's own scale; as it is where there are no conditions, and nothing to guide."""
+    return prior if conditions is None else Guided(prior, scale)
+
+
+def _validate(interval: tuple[float, float]) -> None:
+    if not 0 <= interval[0] < interval[1] <= 1:
+        raise ValueError(f"a guidance interval needs 0 <= low < high <= 1: got {interval}; (0, 1) is all the way")
+
+
+def _rows(p: Prediction, rows: Tensor) -> Prediction:
+    return Prediction(p.z_t[rows], p.alpha[rows], p.sigma[rows], p.z[rows], p.eps[rows], p.clamped[rows])
+
+
+def _rescaled(mixed: Prediction, plain: Prediction, share: float) -> Prediction:
+    ratio = plain.z.flatten(1).std(1) / mixed.z.flatten(1).std(1).clamp(min=torch.finfo(plain.z.dtype).tiny)
+    z = mixed.z * expand_like(share * ratio + (1 - share), mixed.z)
+    return Prediction.from_z(mixed.z_t, mixed.alpha, mixed.sigma, z, mixed.clamped)

@@ -1,0 +1,92 @@
+"""Perp-Neg: negative conditions that cannot undo the positive one, as a prior that guides a prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.batched import branches
+from modeseek.priors.wrapper import Wrapper
+from modeseek.pytree import Cond, expand
+
+
+@dataclass(frozen=True)
+class PerpNeg(Wrapper):
+    """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): guidance that pushes away sideways only.
+
+    With `e = eps_cond - eps_base` and `e_i = eps_i - eps_base` for each of `Conditions.opposed`,
+
+        eps = eps_base + scale [e + sum_i w_i (e_i - <e_i, e> / <e, e> e)],   w_i <= 0,
+
+    the products per row; base is the negative condition where given, else the null one. A negative that points where
+    the positive does has no effect, and where e = 0 nothing is projected. z answers as eps does, with the same
+    shares: the two differ by `-sigma / alpha`; the shares are measured on z where the noise dominates and on eps
+    where the signal does, so levels without signal or without noise are exact too.
+
+    2 + k prior calls a row for k opposed conditions, as one batched call; a condition with weight 0 in every row is not
+    asked, and without any this is `Guided`. Each row is projected with its own conditions: threestudio pairs rows with
+    other rows' negatives where there is more than one item (its issue 456).
+
+    Attributes:
+        prior: a prior whose cond is `Conditions.positive`.
+        scale: as in `Guided`: 1 is plain conditional where nothing is opposed.
+    """
+
+    prior: Prior
+    scale: float = 7.5
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        """As the prior's; cond is a `Conditions`.
+
+        Raises:
+            TypeError: cond is no `Conditions`.
+            ValueError: a weight above 0, or neither null nor negative.
+        """
+        if not isinstance(cond, Conditions):
+            raise TypeError(f"PerpNeg needs Conditions(positive=..., opposed=...): got {type(cond).__name__}; wrap it")
+        opposed = _active(cond, len(z_t))
+        if self.scale == 1 and not opposed:
+            return branches(self.prior, z_t, alpha, sigma, [cond.positive])[0]
+        asked = [cond.baseline, cond.positive, *(told for told, _ in opposed)]
+        base, plain, *away = branches(self.prior, z_t, alpha, sigma, asked)
+        exact = torch.promote_types(z_t.dtype, torch.float32)
+        e_z, e_eps = (plain.z - base.z).to(exact), (plain.eps - base.eps).to(exact)
+        noisy = sigma > alpha
+        z, eps, clamped = e_z, e_eps, base.clamped | plain.clamped
+        for p, (_, weight) in zip(away, opposed, strict=True):
+            a_z, a_eps = (p.z - base.z).to(exact), (p.eps - base.eps).to(exact)
+            share = expand_like(torch.where(noisy, _share(a_z, e_z), _share(a_eps, e_eps)), z_t)
+            w = expand_like(weight.to(z), z_t)
+            z, eps = z + w * (a_z - share * e_z), eps + w * (a_eps - share * e_eps)
+            clamped = clamped | p.clamped
+        z, eps = base.z + (self.scale * z).to(z_t), base.eps + (self.scale * eps).to(z_t)
+        return Prediction.of(z_t, alpha, sigma, z, eps, clamped)
+
+
+def _active(cond: Conditions, n: int) -> list[tuple[Cond, Tensor]]:
+    """The opposed conditions that weigh anything, with a weight per row."""
+    pairs = [(told, expand(weight, n)) for told, weight in cond.opposed or ()]
+    for _, weight in pairs:
+        if not (weight <= 0).all():
+            raise ValueError(f"opposed weights push away and are <= 0: got {weight.tolist()}; change the sign")
+    return [(told, weight) for told, weight in pairs if (weight != 0).any()]
+
+
+def _share(a: Tensor, along: Tensor) -> Tensor:
+    """`<a, along> / <along, along>` per row; 0 where along is 0. Scaled, so that no square under- or overflows."""
+    a, along = a.flatten(1), along.flatten(1)
+    size = along.abs().amax(1, keepdim=True)
+    size = size.where(size > 0, torch.ones_like(size))
+    unit = along / size
+    return (a * unit).sum(1) / (unit * unit).sum(1).clamp(min=1) / size[:, 0]

@@ -1,0 +1,95 @@
+"""The product of a prior and a Gaussian kernel, as a prior: the heart of mean-shift distillation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.schedule import Schedule
+from modeseek.priors.base import BasePrior, Prior
+from modeseek.pytree import Cond
+from modeseek.rng import Rng, randn
+
+
+@dataclass(frozen=True)
+class Product(BasePrior):
+    """`q(y) ~ p(y) N(y; c, h^2 I)`: the density whose mean is the mean-shift target D(c; h).
+
+    Completing the square, q's denoiser is one call of p's, exactly, at any (alpha, sigma). With
+    `v = sigma^2 + alpha^2 h^2`, merged point `m = (sigma^2 c + alpha h^2 z_t) / v`, noise `s = sigma h / sqrt(v)`,
+
+        E_q[y | z_t]   = D(m; s)
+        E_q[eps | z_t] = sigma (z_t - alpha c) / v + (alpha h / sqrt(v)) eps_p(m; s).
+
+    The merged level is never noisier than h, so a network trained down from h answers within its range. One prior
+    call a row (what the inner prior costs).
+
+    Attributes:
+        prior: p; guided or bare.
+        center: c, (b, *d) or (1, *d).
+        bandwidth: h, a number, or one per row (b,), in units of z, positive.
+        walk: the schedule to sample along; None is the prior's own.
+    """
+
+    prior: Prior
+    center: Float[Tensor, "b *d"]
+    bandwidth: float | Float[Tensor, "b"]
+    walk: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        h = self._bandwidth()
+        if not (h > 0).all() or not h.isfinite().all() or h.ndim > 1:
+            raise ValueError(f"a bandwidth is positive and finite, one or one per row: got {self.bandwidth}; fix it")
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.prior.schedule if self.walk is None else self.walk
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.center.shape[1:])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.center.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.center.device
+
+    def at(
+        self,
+        z_t: Float[Tensor, "b *d"],
+        alpha: Float[Tensor, "b"],
+        sigma: Float[Tensor, "b"],
+        cond: Cond = None,
+    ) -> Prediction:
+        h = self._bandwidth().to(alpha)
+        v = sigma**2 + (alpha * h) ** 2
+        c, a, s = self.center.to(z_t), expand_like(alpha, z_t), expand_like(sigma, z_t)
+        merged = (s * s * c + expand_like(alpha * h * h, z_t) * z_t) / expand_like(v, z_t)
+        inner = self.prior.at(merged, torch.ones_like(alpha), sigma * h / v.sqrt(), cond)
+        pull = expand_like(sigma / v, z_t) * (z_t - a * c)
+        eps = pull + expand_like(alpha * h / v.sqrt(), z_t) * inner.eps
+        return Prediction.of(z_t, alpha, sigma, inner.z, eps, inner.clamped)
+
+    def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
+        """z_t at times[0]; n is the number of centers, or a multiple of it (consecutive rows share one)."""
+        return self.noised(randn((n, *self.shape), rng, self.center))
+
+    def noised(self, noise: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
+        """q's law at times[0], to first order: `alpha c + sqrt(sigma^2 + alpha^2 h^2) noise`; exact at alpha = 0."""
+        c, h, n = self.center, self._bandwidth(), len(noise)
+        if n % len(c):
+            raise ValueError(f"{n} samples cannot be shared by {len(c)} centers: pass a multiple of {len(c)}")
+        alpha, sigma = self.schedule(torch.ones(len(c), dtype=c.dtype, device=c.device))
+        spread = expand_like((sigma**2 + (alpha * h) ** 2).sqrt(), c).expand_as(c)
+        rows = n // len(c)
+        return (expand_like(alpha, c) * c).repeat_interleave(rows, 0) + spread.repeat_interleave(rows, 0) * noise
+
+    def _bandwidth(self) -> Tensor:
+        return torch.as_tensor(self.bandwidth, dtype=self.center.dtype, device=self.center.device)

@@ -1,0 +1,47 @@
+"""What a finished run leaves for other programs: pictures, films, points and weights."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import safetensors.torch
+from torch import nn
+
+from modeseek.generators.rendering3d import Turnable
+from modeseek.io.atomic import write_whole
+from modeseek.io.images import moving, picture
+from modeseek.io.video import mp4
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.build import Job
+from modeseek.runs.exports3d import leave_solid
+from modeseek.runs.recorder import Recorder
+
+
+def leave(run: Run, job: Job, recorder: Recorder) -> None:
+    """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF, MP4)."""
+    exports, media = run.path / "exports", run.path / "media"
+    if isinstance(job.generator, nn.Module):
+        weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
+        write_whole(exports / "generator.safetensors", safetensors.torch.save(weights))
+    shown = job.render()
+    out = io.BytesIO()
+    np.save(out, shown.detach().cpu().numpy(), allow_pickle=False)
+    write_whole(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
+    if shown.ndim == 4 and shown.shape[1] in (1, 3):
+        for index, one in enumerate(shown):
+            write_whole(exports / f"image-{index:03d}.png", picture(one))
+    if isinstance(job.generator, Turnable):
+        for line in leave_solid(run, job.generator, job.config.mp4):
+            recorder.note(line)
+    pictures = sorted((run.path / "previews").glob("step-*.png"))
+    if not pictures:
+        return
+    write_whole(media / "before.png", pictures[0].read_bytes())
+    write_whole(media / "after.png", pictures[-1].read_bytes())
+    if len(pictures) > 1:
+        shots = [picture.read_bytes() for picture in pictures]
+        write_whole(media / "optimisation.gif", moving(shots))
+        if job.config.mp4:
+            write_whole(media / "optimisation.mp4", mp4(shots))
+    recorder.note(f"exports and {len(pictures)} pictures written")

@@ -1,0 +1,141 @@
+"""Processes that work on one run, as `torchrun` starts them: the first one writes, all of them stop together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from modeseek.distributed import Team
+from modeseek.runs.interrupts import Failed
+
+_WAIT = timedelta(minutes=30)  # for a process that loads a large prior, or writes the films of a finished run
+_LAST_WORDS = "modeseek/last words"
+
+
+@dataclass(frozen=True)
+class Crew:
+    """A team, and a place where its members leave word.
+
+    Attributes:
+        team: the processes.
+        store: between them; None for one alone.
+    """
+
+    team: Team = Team()
+    store: dist.Store | None = None  # pyright: ignore[reportPrivateImportUsage]
+
+    @classmethod
+    def current(cls) -> Crew:
+        """The one that `joined` made, else this process alone."""
+        return _CURRENT.get(cls())
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.team.first
+
+    def tell(self, value: Any) -> Any:
+        """What the first process has."""
+        if self.team.size == 1:
+            return value
+        held = [value if self.first else None]
+        dist.broadcast_object_list(held, 0)
+        return held[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each process has, in order."""
+        if self.team.size == 1:
+            return [value]
+        held: list[Any] = [None] * self.team.size
+        dist.all_gather_object(held, value)
+        return held
+
+    def sum(self, numbers: Sequence[float | int]) -> list[float]:
+        """Sums over the processes, exact for whole numbers below 2^53."""
+        return self.team.sum([torch.tensor(numbers, dtype=torch.float64)])[0].tolist()
+
+    @contextmanager
+    def failing(self) -> Generator[None]:
+        """Where one process fails, the others fail with its message instead of waiting for it.
+
+        Raises:
+            Failed: another process failed or is gone.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.store is None:
+                raise
+            if not _broken(error):
+                self.store.set(_LAST_WORDS, f"process {self.team.rank} of {self.team.size}: {error}")
+                raise
+            words = self.store.get(_LAST_WORDS).decode() if self.store.check([_LAST_WORDS]) else ""
+            raise Failed(words or "another process ended without a word; was it killed, or out of memory?") from error
+
+
+_CURRENT: ContextVar[Crew] = ContextVar("crew")
+
+
+def started() -> int:
+    """How many processes `torchrun` or `accelerate launch` started for this command; 1 where neither did."""
+    told = os.environ.get("WORLD_SIZE", "1")
+    return int(told) if told.isdigit() and "RANK" in os.environ else 1
+
+
+@contextmanager
+def joined() -> Generator[Crew]:
+    """Meets the other processes that were started for this command, where there are any.
+
+    They talk through gloo on CPUs and NCCL on GPUs; each takes the GPU of its local rank as "cuda". All but the first
+    are silent.
+
+    Raises:
+        ValueError: they cannot be met.
+    """
+    if started() == 1:
+        yield Crew.current()
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    try:
+        store, rank, size = next(iter(rendezvous("env://", timeout=_WAIT)))
+        group = dist.PrefixStore("modeseek/group", store)  # pyright: ignore[reportPrivateImportUsage]
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(backend, store=group, rank=rank, world_size=size, timeout=_WAIT)
+        if store.add("modeseek/met", 1) == size:  # nobody leaves before all have met: it would look like a crash
+            store.set("modeseek/all", "met")
+        store.wait(["modeseek/all"], _WAIT)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"cannot meet the other processes: {' '.join(str(error).split())[:200]}") from error
+    crew = Crew(Team.current(), store)
+    before = _CURRENT.set(crew)
+    try:
+        with ExitStack() as quiet:
+            if not crew.first:
+                nowhere = quiet.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                quiet.enter_context(redirect_stdout(nowhere))
+                quiet.enter_context(redirect_stderr(nowhere))
+            yield crew
+    finally:
+        _CURRENT.reset(before)
+        dist.destroy_process_group()
+        sys.stdout.flush()
+
+
+def _broken(error: Exception) -> bool:
+    """Whether an error says no more than that another process is gone."""
+    words = ("closed by peer", "Connection reset", "Broken pipe", "gloo", "NCCL", "Timed out", "connectFullMesh")
+    return isinstance(error, dist.DistError) or (
+        type(error) is RuntimeError and any(word in str(error) for word in words)
+    )

@@ -1,0 +1,1 @@
+"""Samplers and likelihoods of a prior."""

@@ -1,0 +1,154 @@
+"""Samplers: functions on any prior, along any descending times.
+
+Times are (n + 1,) shared by the batch, or (n + 1, b) with a walk per row; z_t stands at times[0] and the answer at
+times[-1]. `drift(z_t, alpha, sigma)` is an extra term of the score (a kernel, a likelihood), added at every level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.priors.base import Prior
+from modeseek.pytree import Cond
+from modeseek.rng import Rng, randn
+
+Drift = Callable[[Tensor, Tensor, Tensor], Tensor]
+Level = tuple[Tensor, Tensor]
+
+
+def ddim(
+    prior: Prior,
+    z_t: Float[Tensor, "b *d"],
+    times: Float[Tensor, "n *b"],
+    cond: Cond = None,
+    drift: Drift | None = None,
+) -> Float[Tensor, "b *d"]:
+    """DDIM (Song et al. 2021, arXiv 2010.02502): `z_s = alpha_s z + sigma_s eps`. First order; n calls."""
+    for start, end in levels(prior, z_t, times):
+        p = predict(prior, z_t, start, cond, drift)
+        z_t = _jump(p, end)
+    return z_t
+
+
+def ddpm(
+    prior: Prior,
+    z_t: Float[Tensor, "b *d"],
+    times: Float[Tensor, "n *b"],
+    cond: Cond = None,
+    drift: Drift | None = None,
+    *,
+    rng: Rng,
+    eta: float = 1.0,
+) -> Float[Tensor, "b *d"]:
+    """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239): DDIM with part of the noise drawn anew. n calls.
+
+    Per step, `z_s = alpha_s z + sqrt(sigma_s^2 - c^2) eps + c n`, `c = eta sigma_s sqrt(1 - snr_t / snr_s)`.
+    """
+    for start, end in levels(prior, z_t, times):
+        p = predict(prior, z_t, start, cond, drift)
+        fresh = eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))
+        kept = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
+        noise = randn(tuple(z_t.shape), rng, z_t)
+        z_t = _jump(p, (end[0], kept)) + expand_like(fresh, z_t) * noise
+    return z_t
+
+
+def heun(
+    prior: Prior,
+    z_t: Float[Tensor, "b *d"],
+    times: Float[Tensor, "n *b"],
+    cond: Cond = None,
+    drift: Drift | None = None,
+) -> Float[Tensor, "b *d"]:
+    """Heun's method on the probability-flow ODE (Karras et al. 2022, arXiv 2206.00364). Second order; 2n calls at most.
+
+    `d(z_t / alpha) = eps d(sigma / alpha)` by the trapezoidal rule where the signal dominates,
+    `d(z_t / sigma) = z d(alpha / sigma)` where the noise does (finite at alpha = 0). A last step onto sigma = 0 is
+    plain DDIM, as no prior need answer there.
+    """
+    for start, end in levels(prior, z_t, times):
+        p = predict(prior, z_t, start, cond, drift)
+        z_s = _jump(p, end)
+        if (end[1] > 0).any():
+            q = predict(prior, z_s, end, cond, drift)
+            noisy = start[1] > start[0]
+            by_z = (end[0] - end[1] * start[0] / start[1].where(noisy, torch.ones_like(start[1]))) * noisy
+            by_eps = (end[1] - end[0] * start[1] / start[0].where(~noisy, torch.ones_like(start[0]))) * ~noisy
+            correction = expand_like(by_z / 2, z_t) * (q.z - p.z) + expand_like(by_eps / 2, z_t) * (q.eps - p.eps)
+            z_s = z_s + correction * expand_like((end[1] > 0).to(z_t), z_t)
+        z_t = z_s
+    return z_t
+
+
+def dpmpp_2m(
+    prior: Prior,
+    z_t: Float[Tensor, "b *d"],
+    times: Float[Tensor, "n *b"],
+    cond: Cond = None,
+    drift: Drift | None = None,
+) -> Float[Tensor, "b *d"]:
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095). Second order between interior times; n calls."""
+    before: tuple[Prediction, Tensor] | None = None
+    for start, end in levels(prior, z_t, times):
+        p = predict(prior, z_t, start, cond, drift)
+        width = _half_log_snr(end) - _half_log_snr(start)
+        z = p.z
+        if before is not None:
+            past, past_width = before
+            share = torch.where(past_width.isfinite() & width.isfinite(), width / (2 * past_width), 0.0)
+            z = p.z + expand_like(share, z_t) * (p.z - past.z)
+        ratio = expand_like(end[1] / start[1], z_t)
+        z_t = ratio * z_t + expand_like(end[0] - end[1] * start[0] / start[1], z_t) * z
+        before = (p, width)
+    return z_t
+
+
+def invert(
+    prior: Prior, z: Float[Tensor, "b *d"], times: Float[Tensor, "n *b"], cond: Cond = None, drift: Drift | None = None
+) -> Float[Tensor, "b *d"]:
+    """DDIM inversion: from z at times[-1] up to z_t at times[0], DDIM steps taken backwards. First order; n calls."""
+    for start, end in reversed(list(levels(prior, z, times))):
+        z = _jump(predict(prior, z, end, cond, drift), start)
+    return z
+
+
+def predict(prior: Prior, z_t: Tensor, level: Level, cond: Cond = None, drift: Drift | None = None) -> Prediction:
+    """The prior's prediction with the drift added to its score."""
+    p = prior.at(z_t, *level, cond)
+    return p if drift is None else p.tilt(drift(z_t, *level))
+
+
+def levels(prior: Prior, z_t: Tensor, times: Float[Tensor, "n *b"]) -> Iterator[tuple[Level, Level]]:
+    """Consecutive (alpha, sigma) pairs along the times, each (b,).
+
+    Raises:
+        ValueError: fewer than two times, times outside [0, 1] or not descending, or a second axis other than b.
+    """
+    n = z_t.shape[0]
+    if times.ndim not in (1, 2) or len(times) < 2 or (times.ndim == 2 and times.shape[1] != n):
+        raise ValueError(f"times are (n + 1,) or (n + 1, {n}), n >= 1: got {tuple(times.shape)}; see prior.grid(n)")
+    if not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any():
+        raise ValueError("times descend within [0, 1]: got times that rise or leave it; see prior.grid(n)")
+    walk = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32))
+    walk = walk[:, None].expand(-1, n) if walk.ndim == 1 else walk
+    pairs = [prior.schedule(t) for t in walk]
+    yield from zip(pairs[:-1], pairs[1:], strict=True)
+
+
+def _jump(p: Prediction, level: Level) -> Tensor:
+    return expand_like(level[0], p.z) * p.z + expand_like(level[1], p.z) * p.eps
+
+
+def _half_log_snr(level: Level) -> Tensor:
+    return level[0].log() - level[1].log()
+
+
+def snr_ratio(noisier: Level, cleaner: Level) -> Tensor:
+    """`snr(noisier) / snr(cleaner)` in [0, 1]; 0 where the cleaner has no noise."""
+    (a_t, s_t), (a_s, s_s) = noisier, cleaner
+    return ((a_t * s_s) / (a_s * s_t)).square().clamp(max=1)

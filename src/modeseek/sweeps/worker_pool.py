@@ -1,0 +1,59 @@
+"""How workers are reached, wherever they live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from modeseek.sweeps.worker import Told
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A call of one of a worker's methods.
+
+    Attributes:
+        method: its name.
+        args: plain data.
+    """
+
+    method: Literal["begin", "advance", "stop"]
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker that is no more: killed, crashed, or its machine is gone.
+
+    Attributes:
+        reason: what is known of it, one line.
+    """
+
+    reason: str
+
+
+@runtime_checkable
+class Staff(Protocol):
+    """Workers, each of which takes one call at a time and answers it once."""
+
+    @property
+    def size(self) -> int:
+        """How many there should be at most."""
+        ...
+
+    def hire(self) -> int:
+        """Starts another; it says `ready` when it can take its first call, maybe much later. Returns its number."""
+        ...
+
+    def ask(self, worker: int, ask: Ask) -> None:
+        """Calls one, without waiting."""
+        ...
+
+    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+        """What came back, after so many seconds at most."""
+        ...
+
+    def close(self) -> None:
+        """Ends them all; jobs they still have go on from their checkpoints another time."""
+        ...

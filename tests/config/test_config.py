@@ -1,0 +1,222 @@
+"""Configurations: every value written down, read back equal, and refused by its place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+from cases import one_line
+from fuzz import configs, soak
+from hypothesis import given
+from torch import Tensor
+
+import modeseek as ms
+from modeseek.config.config import Config, Guard, Saving, read_config, read_text
+from modeseek.config.generators import File, FreePixels, FreePoints, GeneratorSource, Grid, Start
+from modeseek.config.generators3d import FreeSurface
+from modeseek.config.optimizers import SGD, Adam, OptimizerSource
+from modeseek.config.priors import FromPipeline, PriorSource, Problem, Renders, Samples, Trained
+from modeseek.config.registry import KINDS
+from modeseek.config.serialization import Kinds
+from modeseek.config.yaml import read_yaml, write_yaml
+from modeseek.methods.base import Method
+
+
+def read(text: str) -> Config:
+    return read_config(read_yaml(text, "config.yaml"))
+
+
+@soak
+@given(config=configs)
+def test_fuzz_every_configuration_is_read_back_equal(config: Config, unchecked: None) -> None:
+    text = config.yaml()
+    assert read(text) == config
+    assert read_config(config.plain()) == config
+    assert read(text).yaml() == text
+
+
+def test_a_file_is_read_back_equal(tmp_path: Path) -> None:
+    config = Config(Trained(Path("dir/né t")), ms.MSD(ms.Adaptive(0.1), jitter=ms.Fading()), name="Größe 1e3")
+    (tmp_path / "config.yaml").write_text(config.yaml(), encoding="utf-8")
+    assert read_config(read_text(tmp_path)) == config
+
+
+def test_all_names_of_all_kinds_are_read_back() -> None:
+    some = {ms.Fixed: ms.Fixed(0.5), ms.Geometric: ms.Geometric(2.0, 0.5), ms.Adaptive: ms.Adaptive(0.1)}
+    some |= {ms.MSD: ms.MSD(ms.Fixed(0.5)), Trained: Trained(Path("a")), Samples: Samples(Path("b.npy"))}
+    some |= {ms.Debiased: ms.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
+    some |= {File: File(Path("c.csv")), FromPipeline: FromPipeline("d")}
+    some |= {Renders: Renders("a red cube"), FreeSurface: FreeSurface(Path("e.ply"))}
+    seen = 0
+    for kind, (_, names) in KINDS.tables.items():
+        for name, thing in names.items():
+            value = some.get(thing) or (thing() if isinstance(thing, type) else thing)
+            plain = KINDS.write(value, "it", kind)
+            assert plain == name or list(plain) == [name]
+            assert KINDS.read(kind, read_yaml(write_yaml(plain), "it")) == value
+            seen += 1
+    assert seen >= 30
+
+
+def test_every_field_of_every_kind_can_be_held() -> None:
+    """No field has a type that reading does not know."""
+    kinds = {Config, Saving, Guard}
+    kinds |= {thing for _, names in KINDS.tables.values() for thing in names.values() if isinstance(thing, type)}
+    for kind in kinds:
+        for name, hint in get_type_hints(kind).items():
+            try:
+                KINDS.read(hint, object(), f"{kind.__name__}.{name}")
+            except ValueError as error:
+                assert f"{kind.__name__}.{name}" in one_line(error)
+            else:
+                pytest.fail(f"{kind.__name__}.{name} takes anything")
+
+
+def test_everything_is_written_out() -> None:
+    plain = read_yaml(Config(Problem(), ms.MSD(ms.Fixed(0.1))).yaml(), "it")
+    assert list(plain)[:3] == ["verb", "prior", "method"] and plain["verb"] == "run"
+    assert plain.keys() - {"verb"} == {field.name for field in dataclasses.fields(Config)}
+    assert plain["method"]["msd"].keys() == {field.name for field in dataclasses.fields(ms.MSD)}
+    assert plain["method"]["msd"]["bandwidth"] == {"fixed": {"h": 0.1}} and plain["method"]["msd"]["sampler"] == "heun"
+    assert plain["saving"] == {"seconds": 30.0, "steps": None, "keep": 2}
+
+
+def test_short_forms() -> None:
+    config = read(
+        """
+        prior: {problem: {name: digits}}
+        method: {msd: {bandwidth: {geometric: {start: 2, end: 1e-1}}, jitter: 5e-1, sampler: dpmpp-2m}}
+        generator: pixels
+        optimizer: {sgd: }
+        saving:
+        scale: 3
+        device: cuda:1
+        trackers: [wandb]
+        """
+    )
+    assert config == Config(
+        Problem("digits"),
+        ms.MSD(ms.Geometric(2.0, 0.1), jitter=0.5, sampler=ms.dpmpp_2m),
+        FreePixels(),
+        SGD(),
+        scale=3.0,
+        device="cuda:1",
+        trackers=("wandb",),
+    )
+    assert read("verb: run\nprior: problem\nmethod: sds") == Config(Problem(), ms.SDS())
+    fading = read("prior: problem\nmethod: {msd: {bandwidth: {fixed: {h: 1}}, jitter: fading}}")
+    assert fading.method == ms.MSD(ms.Fixed(1.0), jitter=ms.Fading())
+
+
+def test_whole_numbers_become_numbers() -> None:
+    config = read("prior: problem\nmethod: {msd: {bandwidth: {fixed: {h: 1}}, tol: 1, interval: [0, 1]}}\nscale: 2")
+    assert [type(x) for x in (config.scale, config.method.bandwidth.h, config.method.tol)] == [float] * 3
+    assert type(config.method.interval[0]) is float
+
+
+def my_weight(alpha: Tensor, sigma: Tensor) -> Tensor:
+    return sigma
+
+
+@dataclass(frozen=True)
+class MyBandwidth:
+    """A schedule of the user's own."""
+
+    end: float = 0.1
+
+    def init(self, n: int, scale: Tensor | None = None) -> None:
+        return None
+
+    def next(self, progress: float, relative_shift: Tensor, state: None) -> tuple[Tensor, None]:
+        return torch.full_like(relative_shift, self.end), None
+
+
+@dataclass(frozen=True)
+class MySDS(ms.SDS):
+    """A method of the user's own."""
+
+
+@dataclass(frozen=True)
+class MyJitter:
+    """A jitter of the user's own."""
+
+    share: float = 0.5
+
+    def __call__(self, progress: float) -> float:
+        return self.share
+
+
+def own(**changes: Any) -> Config:
+    return Config(**{"prior": Problem(), "method": ms.SDS()} | changes)
+
+
+OWN: dict[str, tuple[Callable[[], Config], str]] = {
+    "weight": (lambda: own(method=ms.SDS(weight=my_weight)), "config.method.sds.weight"),
+    "lambda": (lambda: own(method=ms.SDS(weight=lambda a, s: s)), "config.method.sds.weight"),
+    "jitter": (lambda: own(method=ms.MSD(ms.Fixed(1.0), jitter=lambda p: 0.5)), "config.method.msd.jitter"),
+    "jitter with fields": (lambda: own(method=ms.MSD(ms.Fixed(1.0), jitter=MyJitter())), "config.method.msd.jitter"),
+    "sampler": (lambda: own(method=ms.MSD(ms.Fixed(1.0), sampler=ms.ddpm)), "config.method.msd.sampler"),
+    "bandwidth": (lambda: own(method=ms.MSD(MyBandwidth())), "config.method.msd.bandwidth"),
+    "times": (lambda: own(method=ms.SDS(times=lambda p, n, rng: torch.zeros(n))), "config.method.sds.times"),
+    "schedule": (lambda: own(prior=Samples(Path("a.npy"), ms.Discrete((2.0, 1.0)))), "config.prior.samples.schedule"),
+    "scaled": (lambda: own(prior=Samples(Path("a"), ms.Scaled(ms.VP(), 2.0))), "config.prior.samples.schedule"),
+    "method": (lambda: own(method=MySDS()), "config.method"),
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_nothing_of_the_users_own_can_be_written_down(case: str) -> None:
+    make, place = OWN[case]
+    config = make()
+    with pytest.raises(TypeError) as caught:
+        config.yaml()
+    line = one_line(caught.value)
+    assert line.startswith(f"{place} cannot be written down: got ") and "use one of the named kinds" in line
+
+
+def test_a_named_thing_in_the_place_of_another_kind_is_not_written(unchecked: None) -> None:
+    with pytest.raises(TypeError, match=r"config\.optimizer cannot be written down: got SDS"):
+        own(optimizer=ms.SDS()).yaml()
+    with pytest.raises(TypeError, match=r"config\.method\.msd\.tol cannot be written down: got <function heun"):
+        own(method=ms.MSD(ms.Fixed(0.1), tol=ms.heun)).yaml()
+
+
+def test_numbers_of_numpy_are_written_as_numbers(unchecked: None) -> None:
+    config = own(method=ms.MSD(ms.Fixed(np.float64(0.1)), tol=np.float64("inf")), name=np.str_("a"))
+    assert read(config.yaml()) == config
+    with pytest.raises(TypeError, match=r"fixed\.h cannot be written down: got tensor\(0\.1") as caught:
+        own(method=ms.MSD(ms.Fixed(torch.tensor(0.1)))).yaml()
+    one_line(caught.value)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """Something with a field that no configuration can hold."""
+
+    value: bytes = b""
+
+
+def test_a_field_that_no_configuration_can_hold_is_the_programmers_mistake() -> None:
+    with pytest.raises(TypeError, match=r"it\.value has the type <class 'bytes'>, which no configuration can hold"):
+        Kinds({}).read(Odd, {"value": "a"}, "it")
+
+
+def test_titles_and_names() -> None:
+    config = Config(Problem("digits"), ms.MSD(ms.Fixed(0.1)), label=3, scale=7.5)
+    assert config.method_name == "msd" and config.title == "MSD on digits, class 3, guidance 7.5"
+    assert Config(Problem(), ms.SDS(), name="mine").title == "SDS on mine"
+    assert Trained(Path("a/net")).title == "net" and Samples(Path("a/points.npy")).title == "points"
+    for source, kind in (
+        (Problem(), PriorSource),
+        (FreePoints(), GeneratorSource),
+        (Adam(), OptimizerSource),
+        (Grid(), Start),
+        (ms.SDS(), Method),
+    ):
+        assert isinstance(source, kind)

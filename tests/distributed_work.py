@@ -1,0 +1,170 @@
+"""What `test_team.py` has several processes do: forked here, where torch is loaded once and has no threads yet.
+
+`python distributed_work.py FOLDER SIZE ...` runs every case with each number of processes and leaves what each of them
+held: `<case>-<size>-<rank>.pt`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+import modeseek as ms
+from modeseek.distributed import Team
+from modeseek.rundir.state_sharding import gathered, portable
+
+F64 = torch.float64
+ITEMS = 4
+
+
+def vectors(dtype: torch.dtype = F64) -> ms.Prior:
+    """Two lumps in three dimensions."""
+    means = torch.tensor([[1.0, 0.5, -0.5], [-1.0, 0.0, 0.8]], dtype=dtype)
+    covs = 0.2 * torch.eye(3, dtype=dtype).repeat(2, 1, 1)
+    return ms.GaussianMixture(torch.tensor([0.4, 0.6], dtype=dtype), means, covs, schedule=ms.VP())
+
+
+def pictures(dtype: torch.dtype, size: int = 8) -> ms.Prior:
+    """Six pictures as a data set."""
+    rng = torch.Generator().manual_seed(5)
+    return ms.Empirical(torch.rand(6, 3, size, size, generator=rng, dtype=dtype), ms.VP())
+
+
+def latent(dtype: torch.dtype = F64) -> ms.Latent:
+    rng = torch.Generator().manual_seed(2)
+    return ms.Latent(torch.randn(ITEMS, 3, generator=rng, dtype=dtype))
+
+
+def field(dtype: torch.dtype) -> ms.Field:
+    return ms.Field(
+        ITEMS, (8, 8), torch.Generator().manual_seed(3), width=16, depth=2, like=torch.empty(0, dtype=dtype)
+    )
+
+
+def solid(dtype: torch.dtype) -> ms.NeRF:
+    torch.manual_seed(0)
+    stages = [ms.Stage(0.0, 8, 0), ms.Stage(0.5, 8, 1)]
+    return ms.NeRF(ms.Dense((8, 12)), size=8, samples=12, background=ms.Background("random"), stages=stages).to(dtype)
+
+
+def walk(
+    team: Team,
+    generator: torch.nn.Module,
+    prior: ms.Prior,
+    method: ms.Method,
+    optimizer: Callable[..., torch.optim.Optimizer],
+    steps: int,
+    **beside: object,
+) -> dict[str, Tensor]:
+    """Parameters after each run, the first step's flat gradient, what steps told, and the method's whole state."""
+    moves = optimizer(generator.parameters())
+    held: dict[str, list[Tensor]] = {}
+    state = None
+    walked = ms.distill(
+        generator, prior, method, moves, steps=steps, batch=ITEMS, rng=ms.Streams(11), team=team, **beside
+    )
+    for step in walked:
+        if step.index == 0:
+            told = [p.grad for p in generator.parameters()]
+            held["first gradient"] = [torch.cat([g.flatten() for g in told if g is not None])]
+            held["without"] = [torch.tensor([g is None for g in told])]
+        state = step.state
+        rows = {"z": step.z, "image": step.image, "grad": step.direction.grad} | step.direction.logs
+        for name, value in rows.items():
+            held.setdefault(f"{name} of steps", []).append(value.double())
+        for name, value in step.losses.items():
+            held.setdefault(f"loss {name}", []).append(torch.tensor(value, dtype=F64))
+    out = {name: torch.stack(values) for name, values in held.items()}
+    out["parameters"] = torch.cat([p.detach().flatten() for p in generator.parameters()])
+    network = getattr(getattr(state, "phi", None), "network", None)
+    if network is not None:
+        out["phi"] = torch.cat([p.detach().flatten() for p in network.parameters()])
+    parts: list[object] = [None] * team.size
+    if team.size > 1:
+        dist.all_gather_object(parts, portable(state))
+        shares = [Team(rank, team.size).share(ITEMS) for rank in range(team.size)]
+        state = gathered(parts, [share.stop - share.start for share in shares])
+    for name in ("h", "relative_shift", "mean", "cross", "visits"):
+        if isinstance(getattr(state, name, None), Tensor):
+            out[f"state {name}"] = getattr(state, name)
+    noise = getattr(state, "noise", None)
+    if isinstance(noise, dict):
+        out["state noise"] = torch.stack([noise[item] for item in sorted(noise)])
+    return out
+
+
+def sgd(parameters: object) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=0.05)
+
+
+def adam(parameters: object) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.02)
+
+
+def fifth(rendering: ms.Rendering, progress: float) -> Tensor:
+    """A penalty: a mean over items."""
+    return 5 * rendering.image.square().mean()
+
+
+F32 = torch.float32
+CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
+    "field gradient": lambda team: walk(team, field(F32), pictures(F32), ms.SDS(), adam, 1),
+    "solid gradient": lambda team: walk(team, solid(F32), pictures(F32), ms.SDS(), adam, 1),
+    "field sgd": lambda team: walk(team, field(F64), pictures(F64), ms.SDS(), sgd, 20, regularizers=(fifth,)),
+    "solid sgd": lambda team: walk(team, solid(F64), pictures(F64), ms.SDS(), sgd, 20),
+    "vectors sgd": lambda team: walk(team, latent(), vectors(), ms.MSD(ms.Geometric(0.8, 0.1)), sgd, 20),
+    "field adam": lambda team: walk(team, field(F32), pictures(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
+    "vsd": lambda team: walk(team, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
+    "kept noise": lambda team: walk(team, latent(), vectors(), ms.CFD(), sgd, 6),
+    "variate": lambda team: walk(team, latent(), vectors(), ms.SteinDreamer(), sgd, 6),
+}
+
+
+def work(folder: Path, rank: int, size: int) -> None:
+    torch.set_num_threads(1)
+    if size > 1:
+        store = dist.FileStore(str(folder / f"store-{size}"), size)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    team = Team.current()
+    assert (team.rank, team.size) == (rank, size)
+    for name, case in CASES.items():
+        torch.save(case(team), folder / f"{name}-{size}-{rank}.pt")
+    if size > 1:
+        dist.destroy_process_group()
+
+
+def forked(jobs: list[Callable[[], None]]) -> list[int]:
+    """Runs each in a process of its own; their exit codes."""
+    children = []
+    for job in jobs:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                job()
+                code = 0
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 1
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    for many in map(int, sys.argv[2:]):
+        codes = forked([lambda rank=rank, many=many: work(place, rank, many) for rank in range(many)])
+        if any(codes):
+            sys.exit(f"{many} processes ended with {codes}")

@@ -1,0 +1,187 @@
+"""`modeseek compare`, `methods` and `cite`: everybody pays the same, and the table says what happened."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+import torch
+from terminal import refused
+
+from modeseek.citations.cite import SOURCES
+from modeseek.cli import main
+from modeseek.config.registry import METHODS
+from modeseek.datasets.toy2d import ring, spiral
+from modeseek.experiments.toy2d.benchmark import costs, run
+from modeseek.experiments.toy2d.entries import Descent
+from modeseek.experiments.toy2d.entries_all import EVERY
+from modeseek.experiments.toy2d.outcome_serialization import received, sent
+from modeseek.experiments.toy2d.toy2d import PlanePlan, play_plane
+from modeseek.io.process_pool import apart
+from modeseek.meanshift.modes import Modes
+
+F64 = torch.float64
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "exports" / "results.csv").open() as file:
+        return {row["method"]: row for row in csv.DictReader(file)}
+
+
+def last(job: Generator) -> object:
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["vsd", "sds", "csd", "sds-bridge", "msd", "ddim"]
+    main(["compare", "--methods", *names, "--budget", "60", "--side", "5", "--out", str(tmp_path / "out")])
+    rows = table(tmp_path / "out")
+    assert set(rows) == set(names)
+    losses = [float(row["nll"]) for row in rows.values()]
+    assert losses == sorted(losses)
+    assert {name: float(row["calls"]) for name, row in rows.items()} == dict.fromkeys(names, 60.0)
+    assert float(rows["vsd"]["lessons"]) == 60 and not rows["sds"]["lessons"]
+    assert 0 <= float(rows["msd"]["found"]) <= 8
+    assert (tmp_path / "out" / "media" / "panels.png").is_file()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "2305.16213" in page and "Lessons" in page and "Every method on the ring" in page
+    told = json.loads((tmp_path / "out" / "exports" / "results.json").read_text())
+    assert told["settings"]["label"] == "each" and list(told["methods"]) == list(rows)
+    assert "Report:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nobody_spends_more_than_the_budget(name: str) -> None:
+    """On the prior itself, not on the one that prices are counted on; the budget is used up to a step or two."""
+    plan = PlanePlan(ring(), (EVERY[name],), side=2, budget=60, label="each")
+    task = plan.task(plan.problem.prior)
+    outcome, play = last(run(EVERY[name], task)), EVERY[name].make(task)
+    assert outcome.z.isfinite().all() and outcome.calls <= 60
+    if isinstance(play, Descent):
+        assert outcome.calls > 60 - 2 * costs(play, task)[1] - 10
+
+
+def test_classes_take_turns_and_are_the_whole_together() -> None:
+    plan = PlanePlan(ring(), (EVERY["msd"],), side=4, budget=60, label="each")
+    task = plan.task(plan.problem.prior)
+    assert task.conditions.positive.tolist() == [*range(8)] * 2 and task.classes == 8 and plan.cond is None
+    outcome = last(run(EVERY["msd"], task))
+    angle = torch.atan2(outcome.z[:, 1], outcome.z[:, 0]).rad2deg().remainder(360)
+    assert torch.allclose(
+        angle, 45.0 * task.conditions.positive.double(), atol=2.0
+    )  # every point at the mode of its class
+
+
+def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points that are true samples spread as the truth does; points on modes not at all, and find just those."""
+    import modeseek.experiments.toy2d.toy2d as module
+
+    problem = ring()
+    truth = Modes(problem.prior.means, torch.full((8,), 0.125, dtype=F64), torch.zeros(1, dtype=torch.long), None)
+    samples = problem.prior.sample(4000, torch.Generator().manual_seed(0))
+    variance = 2 * problem.bandwidth**2
+    assert module._spread(samples, truth) == pytest.approx(variance, rel=0.05)
+    assert module._spread(truth.z[:3], truth) == 0
+    outcome = last(run(EVERY["ddim"], PlanePlan(problem, (), side=4, budget=40).task(problem.prior)))
+    monkeypatch.setattr(module, "_PROBES", (20, 2))
+    plan = PlanePlan(problem, (EVERY["ddim"],), side=3)
+    from dataclasses import replace
+
+    z = truth.z[[0, 0, 0, 3, 3, 5, 5, 5]]
+    placed = replace(outcome, z=z, trajectory=z[None])
+    row = module._judge(plan, plan.task(problem.prior), placed, truth, samples, 0.1)
+    assert row.values["found"] == 3 and row.values["spread"] == 0 and row.values["coverage"] == pytest.approx(3 / 8)
+
+
+def test_an_outcome_survives_being_sent() -> None:
+    task = PlanePlan(ring(), (), side=3, budget=30).task(ring().prior)
+    for name in ("msd", "find-modes"):
+        here, there = last(run(EVERY[name], task)), received(EVERY[name], last(sent(EVERY[name], task)))
+        assert torch.equal(here.z, there.z) and torch.equal(here.trajectory, there.trajectory)
+        assert (here.calls, here.steps, here.done) == (there.calls, there.steps, there.done)
+        assert (here.modes is None) == (there.modes is None)
+        if here.modes is not None:
+            assert torch.equal(here.modes.label, there.modes.label)
+
+
+def counting(n: int) -> Generator[int, None, int]:
+    for i in range(n):
+        time.sleep(0.01)
+        yield i
+    return n * n
+
+
+def broken() -> Generator[int, None, int]:
+    yield 0
+    raise ValueError("a mistake of one job")
+
+
+def dying() -> Generator[int, None, int]:
+    yield 0
+    os._exit(7)
+
+
+def test_jobs_apart_answer_in_order_whatever_they_take() -> None:
+    job, seen = apart({"slow": lambda: counting(30), "fast": lambda: counting(3), "none": lambda: counting(0)}, 2), []
+    while True:
+        try:
+            seen.append(next(job))
+        except StopIteration as end:
+            assert list(end.value.items()) == [("slow", 900), ("fast", 9), ("none", 0)]
+            break
+    assert {name for name, _ in seen} == {"slow", "fast"} and ("slow", 0) in seen
+
+
+def test_a_job_that_fails_or_dies_stops_the_others() -> None:
+    with pytest.raises(ValueError, match="a mistake of one job"):
+        last(apart({"long": lambda: counting(10**6), "broken": broken}, 2))
+    with pytest.raises(RuntimeError, match=r"dying ended without an answer \(exit code 7\)"):
+        last(apart({"long": lambda: counting(10**6), "dying": dying}, 2))
+
+
+def test_playing_apart_is_playing_here() -> None:
+    plan = PlanePlan(spiral(), (EVERY["sds"], EVERY["msd"]), side=3, budget=40)
+    result, task = last(play_plane(plan, plan.problem.prior)), plan.task(plan.problem.prior)
+    for outcome in result.outcomes:
+        assert torch.equal(outcome.z, last(run(outcome.contestant, task)).z)
+    order = [row.name for row in result.sorted_by("nll").table.rows]
+    assert order == sorted(order, key=lambda name: {r.name: r.values["nll"] for r in result.table.rows}[name])
+
+
+def test_without_classes_comparers_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["compare", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
+    assert "NFSD compares conditions" in said and not (tmp_path / "a").exists()
+    assert "did you mean" in refused(["compare", "--methods", "vsdd"], capsys)
+    assert "each, none or a number" in refused(["compare", "--label", "some"], capsys)
+    assert "too small" in refused(["compare", "--budget", "3"], capsys)
+
+
+def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["methods"])
+    told = capsys.readouterr().out
+    assert all(f"\n{name} " in f"\n{told}" for name in METHODS)
+    lines = told.splitlines()
+    pairs = zip(lines, lines[1:], strict=False)
+    cost = {name.split()[0]: more.strip() for name, more in pairs if name[:1].isalpha() and more[:1] == " "}
+    assert cost["sds"] == "1 call a step, 2 guided" and cost["csd"] == "2 calls a step"
+    assert cost["msd"] == "1 call a step, 2 guided, 16 before the first step"
+    assert "arXiv 2305.16213" in told
+
+
+def test_methods_are_cited(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["cite", "msd", "vsd", "vsd", "kid"])
+    told = capsys.readouterr().out
+    assert (
+        told.count("@misc{") == 5
+    )  # MSD stands on mean shift, too and "2502.15989" in told and "2305.16213" in told and "1801.01401" in told
+    assert "did you mean" in refused(["cite", "vssd"], capsys)
+    assert {"msd", "perp-neg", "jsd", "dreamtime"} <= SOURCES.keys()

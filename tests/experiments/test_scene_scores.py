@@ -1,0 +1,65 @@
+"""Where the truth is known: renders are right, and renders of other captions are wrong, job by job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from modeseek.datasets.scenes import Scenes
+from modeseek.experiments.caption_exam.caption_exam import held_out_captions
+from modeseek.experiments.text_to_image.entries import PLAYERS
+from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.plan import Batch
+from modeseek.experiments.text_to_image.scene_scores import are_captions, judged, rendered
+from modeseek.io.images import picture
+from modeseek.metrics.scenes.classifier import Judge
+
+CAPTIONS = held_out_captions(12, 3)
+
+
+def job(folder: Path, captions: tuple[str, ...]) -> Kept:
+    """A finished job whose pictures are renders of those captions, two a prompt."""
+    items = tuple((prompt, seed) for seed in range(2) for prompt in range(len(captions)))
+    rng = torch.Generator().manual_seed(17)
+    images = Scenes().render(Scenes().stage([captions[prompt] for prompt, _ in items], rng)).image
+    paths = tuple(folder / f"image-{index:03d}.png" for index in range(len(items)))
+    for path, image in zip(paths, images, strict=True):
+        path.write_bytes(picture(image))
+    return Kept(Batch(PLAYERS["msd"], "msd-000", items, 0), paths, calls=1, seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge.packaged()
+
+
+def test_renders_are_right_and_near_renders(judge: Judge, tmp_path: Path) -> None:
+    truth = rendered(judge, CAPTIONS, 0)
+    assert truth.shape == (264, judge.shape.features)  # 22 of each of 12, the least that is 256 or more
+    right = judged(judge, CAPTIONS, [job(tmp_path, CAPTIONS)], truth, 0)
+    assert right.keys() == {"right", "object", "colour", "relation", "view", "truth"}
+    for name, least in (("object", 0.7), ("colour", 0.85), ("relation", 0.85), ("view", 0.4)):
+        assert right[name].value >= least, name
+    others = (*CAPTIONS[5:], *CAPTIONS[:5])
+    wrong = judged(judge, others, [job(tmp_path, CAPTIONS)], truth, 0)
+    assert wrong["object"].value < 0.3 and wrong["right"].value <= 0.1
+    low, high = right["truth"].interval
+    assert low < high and wrong["truth"].value == pytest.approx(right["truth"].value), (
+        "which caption says what is no matter"
+    )
+
+
+def test_the_distance_tells_noise_from_renders(judge: Judge, tmp_path: Path) -> None:
+    truth = rendered(judge, CAPTIONS, 0)
+    kept = job(tmp_path, CAPTIONS)
+    near = judged(judge, CAPTIONS, [kept], truth, 0)["truth"]
+    for path in kept.pictures:
+        path.write_bytes(picture(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(len(path.name)))))
+    assert judged(judge, CAPTIONS, [kept], truth, 0)["truth"].interval[0] > near.interval[1]
+
+
+def test_what_is_a_caption() -> None:
+    assert are_captions(CAPTIONS)
+    assert not are_captions((*CAPTIONS, "a corgi riding a bicycle"))

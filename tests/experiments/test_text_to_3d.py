@@ -1,0 +1,300 @@
+"""`modeseek paper text-to-3d` end to end on tiny things: numbers, pictures, going on, failing, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+from terminal import refused, shown
+
+import modeseek as ms
+from modeseek.cli import main
+from modeseek.cli.text_to_3d import CAPTIONS, MORE, TextTo3DCommand
+from modeseek.experiments.text_to_3d import experiment
+from modeseek.experiments.text_to_3d.entries import PLAYERS
+from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
+from modeseek.experiments.text_to_3d.findings import compare, find
+from modeseek.experiments.text_to_3d.jobs import Place, Shelf, perform
+from modeseek.experiments.text_to_3d.measure import closed, fronts_told
+from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.experiments.text_to_3d.table import Result, main_table
+from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
+from modeseek.generators.mesh.mesh import Mesh
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.janus import Fronts
+from modeseek.runs.build import build
+from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder
+from modeseek.runs.interrupts import Failed
+from modeseek.runs.train import optimise
+
+CUBE = "a blue cube with a white face"
+TINY = ("--prior", "renders", "--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
+COMMAND = TextTo3DCommand("renders", captions=(CUBE,), methods=("sds",), seeds=1, steps=8, size=8, views=2)
+FIRST = "sds-fine-a-blue-cube-with-a-white-face-0"
+SECOND = FIRST.replace("fine", "none")
+
+
+def argv(out: Path, *more: str) -> list[str]:
+    given = [word for name, value in zip(TINY[::2], TINY[1::2], strict=True) if name not in more
+             for word in (name, value)]  # fmt: skip
+    methods = [] if "--methods" in more else ["--methods", "sds"]
+    return ["paper", "text-to-3d", *given, *methods, "--out", str(out), *more]
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open() as file:
+        return {row["method"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An experiment that was left in the middle of its second play, then called again."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr("modeseek.runs.exports3d._SAMPLES", 40)
+    patch.setattr("modeseek.experiments.text_to_3d.measure._TALL", 16)
+    out = tmp_path_factory.mktemp("things") / "out"
+    plan, shelf = COMMAND.plan(), Shelf("cpu")
+    run = open_folder(TEXT_TO_3D, COMMAND._settings(plan), {"title": "renders", "sha256": None}, ["test"], out)
+    job = run_text_to_3d(plan, run, Judge.packaged(), shelf)
+    for progress in job:
+        if progress.stage == SECOND and progress.done == 1:
+            break
+    job.close()
+    assert run.status.state == "stopped" and run.status.step == 1 and not (out / "report.html").exists()
+    first = (out / "plays" / FIRST / "exports" / "measures.json").stat().st_mtime_ns
+    main(argv(out))
+    assert (out / "plays" / FIRST / "exports" / "measures.json").stat().st_mtime_ns == first
+    yield out
+    patch.undo()
+
+
+def test_it_goes_on_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
+    """The play that was left in its middle is, bit for bit, the plain run of its configuration."""
+    left = ms.Run.load(out / "plays" / SECOND)
+    assert ms.Run.load(out / "plays" / FIRST).status.sessions == 1
+    assert left.status.state == "finished" and left.status.sessions == 2 and not left.checkpoints
+    config = left.config
+    whole = build(config)
+    run = ms.Run.create({"verb": "run", **config.plain()}, words=["x"], command=["x"], environment={},
+                        status=left.status.__class__("created"), out=tmp_path / "whole")  # fmt: skip
+    walk = optimise(run, whole, config.steps)
+    next(step for step in walk if step.done == config.steps)
+    walk.close()
+    kept = left.path / "exports" / "generator.safetensors"
+    import safetensors.torch
+
+    weights = safetensors.torch.load_file(kept)
+    state = whole.generator.state_dict()  # type: ignore[attr-defined]
+    assert weights.keys() == state.keys() and all(torch.equal(weights[name], state[name]) for name in state)
+
+
+def test_the_tables_are_the_means_of_what_lies_in_the_folders(out: Path) -> None:
+    table, fronts = rows(out / "exports" / "results.csv"), rows(out / "exports" / "fronts.csv")
+    assert list(table) == ["truth", "sds"] and list(fronts) == ["sds@fine", "sds@none"]
+    things = {path.name: json.loads((path / "exports" / "measures.json").read_text())
+              for path in (out / "plays").iterdir()}  # fmt: skip
+    assert things.keys() == {FIRST, SECOND}
+    for key in ("iou", "right", "delta_e", "psnr", "saturation", "one_front", "fronts_judged", "watertight", "calls"):
+        assert float(table["sds"][key]) == pytest.approx(things[FIRST][key]), key
+    assert float(fronts["sds@none"]["fronts"]) == things[SECOND]["fronts"] and things[FIRST]["calls"] == 8 * 2
+    assert things[FIRST]["turn"] == 0 and float(fronts["sds@none"]["iou"]) == pytest.approx(things[SECOND]["iou"])
+    assert float(table["truth"]["one_front"]) == float(table["truth"]["one_front_judged"]) == 1
+    assert float(table["truth"]["right"]) > 0.8
+    kept = json.loads((out / "exports" / "results.json").read_text())
+    assert kept["facts"]["things"] == things and kept["settings"]["captions"] == [CUBE]
+
+
+def test_both_counts_of_fronts_are_told() -> None:
+    """Two beside the truth, one by the judge."""
+    none = torch.zeros(24, dtype=torch.bool)
+    told = fronts_told(Fronts(2, none), Fronts(1, none))
+    assert told == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
+    results = [Result(Play(PLAYERS["sds"], TELLINGS["fine"], 0, seed, str(seed)), told) for seed in (0, 1)]
+    plan = TextTo3D("bundled", (CUBE,), {PLAYERS["sds"]: None}, (TELLINGS["fine"],), 2)
+    lines = [line for line in find(plan, results) if "Exactly one front" in line]
+    assert len(lines) == 2 and "beside the truth" in lines[0] and "SDS 0 of 2" in lines[0]
+    assert "by the judge" in lines[1] and "SDS 2 of 2" in lines[1]
+
+
+def test_the_numbers_are_those_of_the_pictures(out: Path) -> None:
+    """Silhouettes, PSNR, saturation and the mesh from the exported files, by other code."""
+    for path in (out / "plays").iterdir():
+        told = json.loads((path / "exports" / "measures.json").read_text())
+        with Image.open(path / "media" / "held-out.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
+        assert pixels.shape == (4 * 64, 16 * 64, 3)
+        found, true, mask, there = pixels.reshape(4, 64, 16, 64, 3).transpose(0, 2, 1, 3, 4)
+        mask, there = mask[..., 0] > 0.5, there[..., 0] > 0.5
+        iou = [(m & t).sum() / max(1, (m | t).sum()) for m, t in zip(mask, there, strict=True)]
+        assert told["iou"] == pytest.approx(np.mean(iou), abs=1e-6)
+        psnr = -10 * np.log10(((found - true) ** 2).mean((1, 2, 3)))
+        assert told["psnr"] == pytest.approx(psnr.mean(), abs=0.05)
+        grey = np.where(found.max(-1) > 0, 1 - found.min(-1) / np.maximum(found.max(-1), 1e-9), 0)
+        saturation = [g[m].mean() for g, m in zip(grey, mask, strict=True) if m.any()]
+        assert told["saturation"] == pytest.approx(np.mean(saturation), abs=0.01)
+        mesh = trimesh.load(path / "exports" / "mesh.ply", force="mesh")
+        assert told["watertight"] == float(mesh.is_watertight)
+
+
+def test_the_page_needs_nothing_else_and_shows_everything(out: Path) -> None:
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for words in (CUBE, "Numbers", "Fronts, with and without", "paper text-to-3d --prior renders", "2502.15989",
+                  "2209.14988", "data:image/gif", "Costs", "SDS"):  # fmt: skip
+        assert words in page, words
+    assert "src='http" not in page and 'src="http' not in page
+    with Image.open(out / "media" / "turntables.gif") as film:
+        assert getattr(film, "n_frames", 1) == 24 and film.width == 3 * 16
+    with Image.open(out / "media" / "sheet.png") as sheet:
+        seen = np.asarray(sheet.convert("RGB"))
+    assert 0.01 < (seen < 250).any(2).mean() < 0.6
+    told = (out / "exports" / "table.md").read_text()
+    assert told.startswith("| Method | Plays | IoU ↑ |") and "| SDS, none |" in told
+    assert len({line.count("|") for line in told.split("\n\n")[0].splitlines()}) == 1
+
+
+def test_a_play_that_fails_is_named_and_the_others_are_told(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    real = experiment.perform
+
+    def sometimes(plan: TextTo3D, play: Play, place: Place):  # noqa: ANN202
+        if play.player.name == "msd":
+            raise Failed("the direction of step 3 is not finite")
+        return (yield from real(plan, play, place))
+
+    monkeypatch.setattr(experiment, "perform", sometimes)
+    main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
+    told = " ".join(capsys.readouterr().out.split())
+    name = FIRST.replace("sds", "msd")
+    assert f"{name} is left out, its run failed: the direction of step 3 is not finite" in told
+    assert list(rows(copy / "exports" / "results.csv")) == ["truth", "sds"]
+    assert name in (copy / "report.html").read_text() and ms.Run.load(copy).status.state == "finished"
+    before = rows(out / "exports" / "results.csv")["sds"]
+    assert rows(copy / "exports" / "results.csv")["sds"] == before
+    (copy / "plays" / FIRST / "exports" / "measures.json").write_text("{")
+    with pytest.raises(SystemExit):
+        main(argv(copy, "--methods", "sds"))
+    assert "measures.json is damaged; remove it" in capsys.readouterr().err.splitlines()[-1]
+    assert ms.Run.load(copy).status.state == "failed"
+
+
+def test_other_settings_and_other_folders_are_refused(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert "was begun with steps 8: got 9" in refused(argv(out, "--steps", "9"), capsys)
+    assert "was begun with size 8: got 16" in refused(argv(out, "--size", "16"), capsys)
+    assert "holds something else: it has no status.json" in refused(argv(out / "exports"), capsys)
+    assert "belongs to modeseek run" in refused(argv(out / "plays" / SECOND), capsys)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--captions", "a zebra"], "zebra"),
+        (["--captions", "a red cone beside a blue cube"], "say 'on', or one object"),
+        (["--captions", "a red cone", "a red cone"], "a caption is played once"),
+        (["--methods", "mds"], "unknown method 'mds': did you mean"),
+        (["--consistency", "perp-neg"], "got consistency 'perp-neg'; choose none, words or fine"),
+        (["--consistency", "fin"], "unknown consistency 'fin': did you mean fine?"),
+        (["--steps", "1"], "steps must be at least 2: got 1"),
+        (["--seeds", "0"], "seeds must be at least 1: got 0"),
+        (["--size", "4"], "size must be at least 8: got 4"),
+        (["--budget", "7", "--methods", "sdi"], "two steps of sdi take 8"),
+        (["--scale", "nan"], "a guidance scale is finite"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    more: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in refused(argv(tmp_path / "out", *more), capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_who_plays_what() -> None:
+    usual = TextTo3DCommand().plan()
+    assert usual.prior == "bundled" and not usual.exact
+    names = [(play.player.name, play.telling.name, play.caption) for play in usual.plays() if play.seed == 2]
+    assert names.count(("vsd", "fine", 1)) == 1 and ("vsd", "fine", 2) not in names and len(names) == 4 * 2 + 4 + 2 * 2
+    assert {name for name in names if name[1] == "none"} == {(p, "none", c) for p in ("sds", "msd") for c in (0, 2)}
+    assert len(usual.plays()) == 3 * 16 and len({play.name for play in usual.plays()}) == 48
+    full = TextTo3DCommand("renders", full=True).plan()
+    assert full.captions == CAPTIONS + MORE and len(full.captions) == 12 and set(full.players) == set(PLAYERS.values())
+    steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 300)
+    steps |= {"msd-product": 20, "sdi": 75, "sdi-negative": 27}
+    assert {player.name: full.steps_of(player, full.tellings[0]) for player in full.players} == steps
+    bounded = PLAYERS["sds-debiased"].method(3.0, False)
+    assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(PLAYERS["sds"].method(3.0, False)))
+
+
+def test_a_pipeline_is_told_words_and_guided() -> None:
+    plan = TextTo3DCommand(prior="owner/name", methods=("sds", "vsd"), consistency=("perp-neg", "fine")).plan()
+    steps = {(player.name, one.name): plan.steps_of(player, one) for player in plan.players for one in plan.tellings}
+    assert plan.spend == 600 and steps.pop(("sds", "perp-neg")) == 150 and set(steps.values()) == {300}
+    told = {(p.player.name, p.telling.name): plan.config(p) for p in plan.plays() if (p.caption, p.seed) == (0, 0)}
+    sds, vsd = told["sds", "perp-neg"], told["vsd", "perp-neg"]
+    assert sds.views.opposed and sds.scale == 3 and sds.prompts == (CUBE,)
+    assert not vsd.views.opposed and vsd.scale == 1 and vsd.method.scale == 3  # type: ignore[attr-defined]
+    assert told["sds", "fine"].views.words == "fine" and not plan.stills[0].lamp.fixed
+
+
+@pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])
+def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> None:
+    command = TextTo3DCommand(
+        "renders", captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2
+    )
+    plan = command.plan()
+    (play,) = plan.plays()
+    *_, last = perform(plan, play, Place(tmp_path, Shelf("cpu"), ["test"]))
+    run = ms.Run.load(tmp_path / play.name)
+    assert last.done == last.total == run.status.step == (3 if name == "vsd" else 2)
+    assert run.status.calls == 2 * budget and run.status.state == "finished"
+
+
+def test_sentences_follow_from_pairs() -> None:
+    plan = TextTo3DCommand("renders", captions=("a red cone", "a red cube"), methods=("sds", "msd"), seeds=2).plan()
+    telling = TELLINGS["fine"]
+    values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
+    results = [
+        Result(
+            Play(PLAYERS[name], telling, k // 2, k % 2, f"{name}{k}"),
+            {"iou": value, "delta_e": 10 + value, "right": 0.5 + 0.1 * (-1) ** k * (name == "sds")},
+        )
+        for name, several in values.items()
+        for k, value in enumerate(several)
+    ]
+    line = compare(plan, results, PLAYERS["msd"], PLAYERS["sds"])
+    assert line.startswith("MSD against SDS, 4 pairs") and "better in IoU by 0.11 [0.1" in line
+    assert "worse in Delta E by 0.12 [0.1" in line and "no difference beyond chance in All right" in line
+    assert compare(plan, results[:6], PLAYERS["msd"], PLAYERS["sds"]).endswith("too few to tell them apart.")
+    assert len(find(plan, results)) == 2
+    table = main_table(plan, results, {0: {"right": 1.0}})
+    assert table.rows[1].values["iou"] == pytest.approx(0.65) and table.rows[0].reference
+    assert 0.5 <= table.rows[1].values["iou_low"] < 0.65 < table.rows[1].values["iou_high"] <= 0.8
+
+
+def test_a_closed_mesh_is_told_from_an_open_one() -> None:
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    faces = torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    assert closed(Mesh(corners, faces, corners))
+    assert not closed(Mesh(corners, faces[:3], corners))
+    turned = faces.clone()
+    turned[3] = faces[3].flip(0)
+    assert not closed(Mesh(corners, turned, corners))
+
+
+def test_it_is_among_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "text-to-3d" in shown(["paper", "--help"], capsys)
+    told = shown(["paper", "text-to-3d", "--help"], capsys)
+    assert all(name in told for name in PLAYERS) and "--consistency" in told

@@ -1,0 +1,200 @@
+"""A mesh as a generator: its picture, its gradient, and that methods refine it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import modeseek as ms
+from modeseek.generators.base import Generator, render
+from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.surface import Surface
+from modeseek.generators.nerf.background import Background
+from modeseek.generators.rendering3d import Solid
+from modeseek.rng import Rng
+
+
+def octahedron(subdivided: int = 0, dtype: torch.dtype = torch.float32) -> Mesh:
+    """A closed octahedron, or a ball made of it."""
+    vertices = [(1.0, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]
+    faces = [(0, 2, 4), (2, 1, 4), (1, 3, 4), (3, 0, 4), (2, 0, 5), (1, 2, 5), (3, 1, 5), (0, 3, 5)]
+    places = [torch.tensor(v, dtype=dtype) for v in vertices]
+    for _ in range(subdivided):
+        halves: dict[tuple[int, int], int] = {}
+
+        def half(a: int, b: int, halves: dict[tuple[int, int], int] = halves) -> int:
+            key = (min(a, b), max(a, b))
+            if key not in halves:
+                halves[key] = len(places)
+                middle = places[a] + places[b]
+                places.append(middle / middle.norm())
+            return halves[key]
+
+        faces = [
+            f
+            for a, b, c in faces
+            for ab, bc, ca in [(half(a, b), half(b, c), half(c, a))]
+            for f in [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+        ]
+    corners = torch.stack(places)
+    return Mesh(corners / 2, torch.tensor(faces), (corners + 1) / 2)
+
+
+def view(*poses: tuple[float, float], size: int = 16, dtype: torch.dtype = torch.float32) -> CameraView:
+    azimuth, elevation = torch.tensor(poses, dtype=dtype).T
+    n = len(poses)
+    distance, fov = torch.full((n,), 2.5, dtype=dtype), torch.full((n,), 40.0, dtype=dtype)
+    return CameraView(tuple(range(n)), Cameras(azimuth, elevation, distance, fov), size)
+
+
+class Fixed(Surface):
+    """One that always looks from the same places."""
+
+    shot: CameraView
+
+    def view(self, n: int, rng: Rng) -> CameraView:
+        return self.shot
+
+
+def surface(mesh: Mesh, shot: CameraView, **options: Any) -> Surface:
+    made = Fixed(mesh, size=shot.size, **options)
+    made.shot = shot
+    return made
+
+
+def test_it_is_a_generator_and_renders_a_solid() -> None:
+    shot = view((0.0, 0.0), (90.0, 30.0), size=32)
+    made = surface(octahedron(3), shot, background=Background(colour=(0.2, 0.4, 0.6)))
+    assert isinstance(made, Generator) and made.view(2, torch.Generator()) is shot
+    seen = render(made, made.look(shot.cameras, normals=True))
+    assert render(made, shot).normal is None
+    assert isinstance(seen, Solid) and seen.march is None and seen.grids == ()
+    assert seen.image.shape == (2, 3, 32, 32) and seen.opacity.shape == seen.depth.shape == (2, 1, 32, 32)
+    torch.testing.assert_close(seen.image[:, :, 0, 0], torch.tensor([0.2, 0.4, 0.6]).expand(2, 3))
+    assert seen.normal is not None and (seen.opacity[:, :, 0, 0] == 0).all() and (seen.depth[:, :, 0, 0] == 0).all()
+    # From the front: the middle is the place (0, 0, 1/2), whose colour is (1/2, 1/2, 1), and its normal +z.
+    torch.testing.assert_close(
+        seen.image[0, :, 15:17, 15:17].mean((1, 2)), torch.tensor([0.5, 0.5, 1.0]), atol=0.02, rtol=0
+    )
+    torch.testing.assert_close(
+        seen.normal[0, :, 15:17, 15:17].mean((1, 2)), torch.tensor([0, 0, 1.0]), atol=0.02, rtol=0
+    )
+    assert seen.depth[0, 0, 15:17, 15:17].mean().item() == pytest.approx(2.0, abs=0.01)
+    # Right in the image is +x, so red; up is +y, so green.
+    row, column = seen.image[0, :, 16], seen.image[0, :, :, 16]
+    assert row[0, 20] > row[0, 12] and column[1, 12] > column[1, 20]
+
+
+def test_opacity_has_the_area_of_the_silhouette_and_sub_pixels_are_averaged() -> None:
+    shot = view((20.0, 10.0), size=24)
+    tangent = math.tan(math.radians(20))
+    share = math.pi * (0.5 / math.sqrt(2.5**2 - 0.25) / tangent) ** 2 / 4
+    mesh = octahedron(4)
+    for samples, tolerance in ((1, 0.05), (4, 0.01)):
+        seen = surface(mesh, shot, samples=samples)(shot)
+        assert seen.opacity.mean().item() == pytest.approx(share, rel=tolerance)
+        levels = seen.opacity.unique() * samples**2
+        torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
+    fine = surface(mesh, shot, samples=1)(view((20.0, 10.0), size=72))
+    pooled = torch.nn.functional.avg_pool2d(fine.image, 3)
+    torch.testing.assert_close(surface(mesh, shot, samples=3)(shot).image, pooled, atol=1e-6, rtol=0)
+    deep = torch.nn.functional.avg_pool2d(fine.depth, 3) / torch.nn.functional.avg_pool2d(fine.opacity, 3).clamp(
+        min=0.01
+    )
+    torch.testing.assert_close(surface(mesh, shot, samples=3)(shot).depth, deep, atol=1e-5, rtol=0)
+
+
+def test_the_gradient_of_the_colours_is_exact() -> None:
+    shot = view((30.0, 20.0), (200.0, -50.0), size=8, dtype=torch.float64)
+    made = surface(octahedron(1, torch.float64), shot)
+    weight = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def value() -> Tensor:
+        return (made(shot).image.sin() * weight).sum()
+
+    value().backward()
+    found, told = made.logits.grad, torch.zeros_like(made.logits)
+    with torch.no_grad():
+        for k in range(made.logits.numel()):
+            for sign in (1, -1):
+                made.logits.view(-1)[k] += sign * 1e-5
+                told.view(-1)[k] += sign * value() / 2e-5
+                made.logits.view(-1)[k] -= sign * 1e-5
+    assert found is not None and found.abs().max() > 0.1
+    torch.testing.assert_close(found, told, atol=1e-8, rtol=1e-6)
+
+
+def test_a_mesh_that_is_not_in_view_is_background() -> None:
+    mesh = octahedron()
+    shot = view((0.0, 0.0))
+    away = Mesh(mesh.vertices + torch.tensor([9.0, 0, 0]), mesh.faces, mesh.colours)
+    made = surface(away, shot)
+    seen = made(made.look(shot.cameras, normals=True))
+    assert (
+        (seen.image == 1).all() and (seen.opacity == 0).all() and (seen.depth == 0).all() and (seen.normal == 0).all()
+    )
+    seen.image.sum().backward()
+    assert made.logits.grad is not None and (made.logits.grad == 0).all()
+
+
+def test_an_open_mesh_shows_its_back() -> None:
+    mesh = octahedron()
+    lid = Mesh(mesh.vertices, mesh.faces[[0, 1, 2, 3]], mesh.colours)  # the four faces towards +z
+    shot = view((180.0, 0.0))
+    assert mesh.closed and not lid.closed
+    assert surface(lid, shot)(shot).opacity.sum() == surface(mesh, shot)(shot).opacity.sum() > 5
+
+
+def test_colours_survive_and_the_mesh_comes_back() -> None:
+    mesh = octahedron(1)
+    made = surface(mesh, view((0.0, 0.0)))
+    torch.testing.assert_close(made.mesh.colours, mesh.colours.clamp(1 / 512, 1 - 1 / 512))
+    assert torch.equal(made.mesh.vertices, mesh.vertices) and torch.equal(made.mesh.faces, mesh.faces)
+    other = surface(Mesh(2 * mesh.vertices, mesh.faces, 1 - mesh.colours), view((0.0, 0.0)))
+    other.load_state_dict(made.state_dict())
+    assert torch.equal(other.mesh.colours, made.mesh.colours) and torch.equal(other.vertices, mesh.vertices)
+    with pytest.raises(ValueError, match="1 to 8 samples along each side of a pixel: got size=16, samples=0"):
+        surface(mesh, view((0.0, 0.0)), samples=0)
+
+
+def test_mean_shift_paints_it_as_the_prior_says(rng: torch.Generator) -> None:
+    """A prior of two pictures of one view: the colours go to the picture that lies nearer."""
+    shot = view((0.0, 0.0), size=12)
+    mesh = octahedron(2)
+    colours = [torch.tensor(c).expand(len(mesh.vertices), 3) for c in ([0.9, 0.2, 0.1], [0.1, 0.2, 0.9])]
+    data = torch.cat([surface(Mesh(mesh.vertices, mesh.faces, c), shot)(shot).image.detach() for c in colours])
+    made = surface(Mesh(mesh.vertices, mesh.faces, 0.6 * colours[0] + 0.4 * colours[1]), shot)
+    prior = ms.Empirical(data, schedule=ms.VE(0.01, 10.0))
+    method = ms.MSD(bandwidth=ms.Fixed(0.5))
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.1)
+    for _ in ms.distill(made, prior, method, optimizer, steps=60, rng=rng):
+        pass
+    torch.testing.assert_close(made(shot).image.detach(), data[:1], atol=0.05, rtol=0)
+
+
+def test_a_view_is_drawn_item_by_item(rng: torch.Generator) -> None:
+    made = Surface(octahedron(), size=8, background=Background("random"), normals=True)
+    four = made.view(4, ms.Streams(3, items=(0, 1, 2, 3)))
+    one = made.view(1, ms.Streams(3, items=(2,)))
+    for part in ("azimuth", "elevation", "distance", "fov"):
+        assert torch.equal(getattr(four.cameras, part)[2:3], getattr(one.cameras, part))
+    assert four.backdrop is not None and one.backdrop is not None and torch.equal(four.backdrop[2:3], one.backdrop)
+    seen = made(four)
+    torch.testing.assert_close(seen.image[:, :, 0, 0], four.backdrop)  # no corner of the picture shows the mesh
+    assert seen.normal is not None and seen.view is four
+    torch.testing.assert_close(made(one).image, seen.image[2:3])
+    assert not made.view(1, rng).cameras.azimuth.equal(made.view(1, rng).cameras.azimuth)
+
+
+def test_a_volumes_background_is_handed_on() -> None:
+    learned = Background("learned", (0.3, 0.5, 0.7))
+    made = Surface(octahedron(), size=8, background=learned)
+    seen = made(made.look(view((40.0, 0.0)).cameras))
+    torch.testing.assert_close(seen.image[0, :, 0, 0], torch.tensor([0.3, 0.5, 0.7]))
+    seen.image.sum().backward()
+    assert learned.raw.grad is not None and learned.raw.grad.abs().sum() > 0

@@ -1,0 +1,116 @@
+"""Files that other programs read back: GLB, PLY, OBJ, GIF; strips of depth and normals."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from modeseek.generators import export
+from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.rendering3d import Solid
+from modeseek.io.video import mp4
+
+
+@pytest.fixture
+def mesh(rng: torch.Generator) -> Mesh:
+    """A tetrahedron, its corners in every kind of colour: dark, bright, at the ends."""
+    places = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) + 0.1 * torch.rand(4, 3, generator=rng)
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    return Mesh(places, faces, torch.tensor([[0.0, 1.0, 0.02], [0.04, 0.5, 0.9], [0.2, 0.3, 0.7], [0.95, 0.1, 0.6]]))
+
+
+def light(value: float) -> float:
+    """IEC 61966-2-1, one number at a time."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def test_a_glb_holds_the_mesh_with_linear_colours(mesh: Mesh) -> None:
+    data = export.glb(mesh)
+    (found,) = trimesh.load(io.BytesIO(data), file_type="glb").geometry.values()
+    np.testing.assert_array_equal(found.vertices.astype(np.float32), mesh.vertices.numpy())
+    np.testing.assert_array_equal(found.faces, mesh.faces.numpy())
+    assert found.is_watertight and found.volume > 0
+    linear = [[light(value) for value in colour] for colour in mesh.colours.tolist()]
+    np.testing.assert_allclose(found.visual.vertex_attributes["color"], linear, atol=1e-6)
+    magic, version, length = struct.unpack_from("<4sII", data)
+    assert (magic, version, length) == (b"glTF", 2, len(data))
+    size, kind = struct.unpack_from("<I4s", data, 12)
+    tree = json.loads(data[20 : 20 + size])
+    (part,) = tree["meshes"][0]["primitives"]
+    colour = tree["accessors"][part["attributes"]["COLOR_0"]]
+    assert kind == b"JSON" and (colour["componentType"], colour["type"], colour["count"]) == (5126, "VEC3", 4)
+    assert set(part["attributes"]) == {"POSITION", "NORMAL", "COLOR_0"}
+    assert tree["extensionsUsed"] == ["KHR_materials_unlit"]
+    material = tree["materials"][part["material"]]
+    assert "KHR_materials_unlit" in material["extensions"] and material["pbrMetallicRoughness"]["metallicFactor"] == 0
+
+
+@pytest.mark.parametrize("kind", ["ply", "obj"])
+def test_ply_and_obj_hold_the_mesh_with_its_own_colours(mesh: Mesh, kind: str) -> None:
+    data = getattr(export, kind)(mesh)
+    found = trimesh.load(io.BytesIO(data), file_type=kind, process=False)
+    np.testing.assert_allclose(found.vertices, mesh.vertices.numpy(), atol=1e-7)
+    np.testing.assert_array_equal(found.faces, mesh.faces.numpy())
+    np.testing.assert_array_equal(found.visual.vertex_colors[:, :3], (mesh.colours.numpy() * 255).round())
+
+
+def test_without_trimesh_one_line_says_what_to_install(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "trimesh" else importlib.util.find_spec(name))
+    for write in (export.glb, export.ply, export.obj):
+        with pytest.raises(ValueError, match=r"package trimesh: got none; pip install 'modeseek\[mesh\]'"):
+            write(mesh)
+
+
+def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
+    levels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.5]])
+    data = export.gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)
+    with Image.open(io.BytesIO(data)) as film:
+        assert film.n_frames == 3 and film.size == (8, 6) and film.info["loop"] == 0
+        lasting = 0
+        for k, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
+            film.seek(k)
+            lasting += film.info["duration"]
+            assert film.convert("RGB").getpixel((3, 3)) == colour
+        assert lasting == 1000
+    for frames, seconds in ((levels[:0, :, None, None], 1.0), (levels[:, :, None, None], 0.0)):
+        with pytest.raises(ValueError, match="a GIF needs frames and a time"):
+            export.gif(frames, seconds)
+    with pytest.raises(ValueError, match="1 or 3 channels: got 2"):
+        export.gif(torch.zeros(1, 2, 4, 4))
+
+
+def test_pngs_are_what_a_film_takes() -> None:
+    frames = torch.linspace(0, 1, 5)[:, None, None, None].expand(-1, 1, 16, 16)
+    pictures = export.pngs(frames)
+    with Image.open(io.BytesIO(pictures[4])) as picture:
+        assert picture.getpixel((2, 2)) == (255, 255, 255)
+    assert mp4(pictures)[4:8] == b"ftyp"
+
+
+def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
+    """Two frames: in the first the left half at depth 1, in the second the left half at depth 3; background right."""
+    still = torch.zeros(2)
+    view = CameraView((0, 1), Cameras(still, still, still + 2, still + 40), 4)
+    opacity = torch.zeros(2, 1, 4, 4)
+    opacity[..., :2] = 1
+    depth = opacity * torch.tensor([1.0, 3.0])[:, None, None, None]
+    normal = opacity * torch.tensor([0.0, -1.0, 0.0])[:, None, None]
+    strips = export.strips(Solid(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
+    assert strips.shape == (2, 3, 4, 12)
+    image, deep, turned = strips.split(4, -1)
+    assert (image == 0.25).all()
+    assert (deep[..., 2:] == 1).all() and (turned[..., 2:] == 1).all()
+    torch.testing.assert_close(deep[0, :, 0, 0], torch.tensor([253, 231, 37]) / 255, atol=0.01, rtol=0)  # viridis' ends
+    torch.testing.assert_close(deep[1, :, 0, 0], torch.tensor([68, 1, 84]) / 255, atol=0.01, rtol=0)
+    torch.testing.assert_close(turned[0, :, 0, 0], torch.tensor([0.5, 0.0, 0.5]))
+    empty = Solid(view, torch.ones(2, 3, 4, 4), 0 * opacity, 0 * depth)
+    assert (export.strips(empty) == 1).all() and export.strips(empty).shape == (2, 3, 4, 8)

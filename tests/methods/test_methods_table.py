@@ -1,0 +1,313 @@
+"""Every method on every exact prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from cases_shift import SCHEDULES, draws, generator, only, prior_of, tensor, three
+from oracles_shift import F64, kernel_sums, log_density, posterior
+
+import modeseek as ms
+from modeseek.priors.base import take
+
+ZERO = torch.zeros(1, dtype=F64)  # a source or a picture that broadcasts to every prior's shape
+
+
+def bowl(z: torch.Tensor, scene: ms.Scene | None) -> torch.Tensor:
+    """An energy, a number a row."""
+    return 0.5 * z.flatten(1).square().sum(1)
+
+
+METHODS = {
+    "msd denoiser": ms.MSD(ms.Fixed(0.7)),
+    "msd denoiser jittered": ms.MSD(ms.Fixed(0.7), jitter=0.5),
+    "msd product": ms.MSD(ms.Fixed(0.7), "product", steps=2, samples=2),
+    "msd product antithetic": ms.MSD(ms.Fixed(0.7), "product", steps=2, samples=2, noise="antithetic"),
+    "msd kernel-score": ms.MSD(ms.Fixed(0.7), "kernel-score", steps=3, samples=2, interval=(0.0, 0.7)),
+    "sds": ms.SDS(),
+    "sds annealed": ms.SDS(ms.Annealed(), ms.sigma_over_alpha),
+    "sdi": ms.SDI(inversion_steps=2),
+    "sdi ancestral": ms.SDI(inversion_steps=2, inversion_eta=0.3),
+    "sds dreaming": ms.SDS(ms.DreamTime()),
+    "sjc": ms.SJC(),
+    "sjc plain": ms.SJC(variance_reduction=False, samples=2),
+    "hifa": ms.HiFA(image_weight=0.0),
+    "hifa steps": ms.HiFA(image_weight=0.0, denoise_steps=3),
+    "async-sd": ms.AsyncSD(),
+    "csd": ms.CSD(),
+    "csd negative": ms.CSD(null=ms.Ramp(-1.0, 0.0), negative=ms.Ramp(0.0, -1.0)),
+    "nfsd": ms.NFSD(ms.Annealed(0.5, 0.5)),
+    "sds-bridge": ms.SDSBridge(since=0.0),
+    "sds-bridge first": ms.SDSBridge(since=0.5),
+    "ism": ms.ISM(ms.Annealed(0.5, 0.5)),
+    "rfds": ms.RFDS(),
+    "irfds": ms.IRFDS(torch.zeros(1, 2, dtype=F64)),
+    "rfds-rev": ms.RFDSRev(),
+    "ucm": ms.UCM(),
+    "ucm midpoint": ms.UCM(solver="midpoint"),
+    "debiased": ms.Debiased(ms.SDS(), 0.5),
+    "stein": ms.SteinDreamer(),
+    "stein quadratic": ms.SteinDreamer(lambda z_t, scene: z_t.flatten(1).square().sum(1)),
+    "control variate": ms.ControlVariate(ms.SDS(), ms.Stein(lambda z_t, scene: z_t.flatten(1).sum(1))),
+    "mvdream": ms.MVDream(views=1, scale=5.0),
+    "jsd": ms.JSD(bowl, scale=5.0),
+    "jsd jacobian": ms.JSD(bowl, scale=5.0, jacobian=True),
+    "vsd": ms.VSD(auxiliary=ms.SmallNetwork(width=8)),
+    "esd": ms.ESD(auxiliary=ms.SmallNetwork(width=8), entropy=0.0),
+    "asd": ms.ASD(auxiliary=ms.SmallNetwork(width=8)),
+    "dsd": ms.DSD(ode_steps=2),
+    "rsd": ms.RSD(repulsion=0.0),  # else it couples rows, on purpose
+    "cfd": ms.CFD(),
+    "fsd": ms.FSD(),
+    "dds": ms.DDS(ZERO),
+    "pds": ms.PDS(ZERO),
+    "pds official": ms.PDS(ZERO, coefficients="official"),
+}
+TOLD_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
+"""These compare conditions: without any they have nothing to say."""
+NEGATIVE = {"csd negative", "nfsd"}
+
+LABELS = torch.tensor([0, 0, 1])
+
+
+def images(n: int, seed: int = 0) -> torch.Tensor:
+    """Random images of one channel."""
+    return torch.randn(n, 1, 3, 3, dtype=F64, generator=generator(seed))
+
+
+PRIORS = {
+    "mixture": lambda schedule: prior_of(three(), schedule, LABELS.tolist()),
+    "points": lambda schedule: ms.Empirical(draws(three(), 60), schedule, torch.arange(60) % 2),
+    "images": lambda schedule: ms.Empirical(images(20), schedule, torch.arange(20) % 2),
+}
+
+
+def conditions(positive: list[int], name: str) -> ms.Conditions:
+    """What this method is told: no more than it asks for, since a negative is everybody's baseline."""
+    more = {}
+    if name in NEGATIVE:
+        more["negative"] = torch.tensor([1])
+    if name in TOLD_ONLY:
+        more["source"] = torch.tensor([1 - k for k in positive])
+    return ms.Conditions(torch.tensor(positive), null=torch.tensor([-1]), **more)
+
+
+def guides_itself(method: ms.Method, z: torch.Tensor, prior: ms.Prior) -> bool:
+    """Whether it refuses a prior that is guided already."""
+    try:
+        method.init(z, ms.Guided(prior, 3.0))
+        told = conditions([0] * len(z), "csd negative")
+        method.step(z, ms.Guided(prior, 3.0), method.init(z, prior), conditions=told, progress=0.3, rng=generator())
+    except TypeError as refused:
+        assert "by itself" in str(refused)
+        return True
+    return False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method on a prior, told or not, guided or not."""
+
+    method: ms.Method
+    prior: ms.Prior
+    z: torch.Tensor
+    conditions: ms.Conditions | None
+
+    def direction(self, rows: list[int], rng: ms.Rng) -> ms.Direction:
+        """The direction of some of the rows."""
+        z, told = self.z[rows], self.conditions
+        if told is not None:
+            told = take(told, torch.tensor(rows))
+        state = self.method.init(z, self.prior)
+        return self.method.step(z, self.prior, state, conditions=told, progress=0.3, rng=rng)[0]
+
+
+@pytest.fixture(params=["bare", "told", "guided"])
+def guidance(request):
+    """Whether the prior is told something, and guided."""
+    return request.param
+
+
+PAIRS = {  # two schedules a prior, and every schedule under some prior
+    f"{prior} {schedule}": (PRIORS[prior], SCHEDULES[schedule])
+    for i, prior in enumerate(PRIORS)
+    for j, schedule in enumerate(SCHEDULES)
+    if (i + j) % 2 == 0
+}
+
+
+@pytest.fixture(params=PAIRS.values(), ids=list(PAIRS))
+def prior(request):
+    """The prior, class-conditional, on its schedule."""
+    make, schedule = request.param
+    return make(schedule)
+
+
+@pytest.fixture(params=list(METHODS))
+def case(request, prior, guidance):
+    """All of them together."""
+    name, method = request.param, METHODS[request.param]
+    z = images(4, 1) if len(prior.shape) == 3 else draws(three(), 4, seed=1) + 0.2
+    if isinstance(method, ms.IRFDS):
+        method = ms.IRFDS(torch.zeros_like(z[:1]))
+    told = None if guidance == "bare" and name not in TOLD_ONLY else conditions([0, 1, 1, 0], name)
+    if guidance == "guided" and not guides_itself(method, z, prior):
+        prior = ms.Guided(prior, 3.0)
+    return Case(method, prior, z, told)
+
+
+def test_every_method_on_every_prior(case):
+    every = [0, 1, 2, 3]
+    answer = case.direction(every, ms.Streams(3, 1, (0, 1, 2, 3)))
+    # finite, of the right shape, free of any graph
+    assert answer.grad.shape == case.z.shape and answer.grad.dtype == F64
+    assert answer.grad.isfinite().all() and not answer.grad.requires_grad and (answer.grad != 0).any()
+    # the same generator, the same answer
+    once, twice = (case.direction(every, generator(5)).grad for _ in range(2))
+    assert torch.equal(once, twice)
+    # rows may be reordered
+    order = [2, 0, 3, 1]
+    moved = case.direction(order, ms.Streams(3, 1, tuple(order))).grad
+    scale = answer.grad.abs().max().clamp(min=1)
+    assert torch.allclose(moved, answer.grad[order], rtol=0, atol=1e-12 * float(scale))
+    # two of four items draw and go what they do alone
+    for i in (1, 3):
+        alone = case.direction([i], ms.Streams(3, 1, (i,)))
+        assert torch.allclose(alone.grad[0], answer.grad[i], rtol=0, atol=1e-12 * float(scale))
+        for name in ("eps", "t"):
+            mine, theirs = getattr(alone, name), getattr(answer, name)
+            assert (mine is None) is (theirs is None)
+            drawn = not isinstance(case.method, ms.UCM)  # its noise is computed: equal but for rounding
+            close = torch.equal if drawn else torch.allclose
+            assert mine is None or close(mine[0], theirs[i])
+
+
+def test_translating_the_world_translates_nothing_of_the_direction():
+    """The mean-shift direction sees only differences (a prior that shrinks towards zero would not)."""
+    offset = tensor([3.0, -2.0])
+    there = ms.GaussianMixture(three().weights, three().means + offset, three().covs.clone(), ms.VE())
+    here = prior_of(three(), ms.VE())
+    z = draws(three(), 4, seed=1)
+    for name in ("msd denoiser", "msd product", "sds"):  # the paper's walk starts about the origin: not it
+        method = METHODS[name]
+        one, _ = method.step(z, here, method.init(z, here), progress=0.0, rng=generator())
+        other, _ = method.step(z + offset, there, method.init(z, there), progress=0.0, rng=generator())
+        assert torch.allclose(one.grad, other.grad, rtol=1e-9, atol=1e-9)
+
+
+def test_the_schedule_of_the_prior_is_nothing_to_msd():
+    z = draws(three(), 4, seed=1)
+    for name in ("msd denoiser", "msd denoiser jittered", "msd product"):
+        method = METHODS[name]
+        grads = []
+        for schedule in SCHEDULES.values():
+            prior = prior_of(three(), schedule)
+            grads.append(method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())[0].grad)
+        for grad in grads[1:]:
+            assert torch.allclose(grad, grads[0], rtol=0, atol=1e-11)
+
+
+ESTIMATORS = {
+    "denoiser": ms.MSD(ms.Fixed(0.5)),
+    "product": ms.MSD(ms.Fixed(0.5), "product", steps=16, samples=64, noise="antithetic"),
+    "kernel-score": ms.MSD(ms.Fixed(0.5), "kernel-score", steps=30, samples=8),
+}
+
+
+@pytest.mark.parametrize("method", ESTIMATORS.values(), ids=ESTIMATORS)
+@pytest.mark.parametrize("source", ["mixture", "points"])
+def test_following_msd_raises_log_p_h(source, method):
+    h, data = 0.5, draws(three(), 300)
+    prior = prior_of(three(), ms.VE()) if source == "mixture" else ms.Empirical(data, ms.VE())
+
+    def value(z: torch.Tensor) -> torch.Tensor:
+        return log_density(three(), z, h) if source == "mixture" else kernel_sums(data, z, h)[1]
+
+    z = 1.5 * draws(three(), 40, seed=2)
+    direction, _ = method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())
+    gain = value(z - direction.grad) - value(z)
+    exact = posterior(three(), z, h)[0] if source == "mixture" else kernel_sums(data, z, h)[0]
+    if method.estimator == "denoiser":  # an EM step: at least |shift|^2 / (2 h^2)
+        assert (gain >= (exact - z).square().sum(1) / (2 * h**2) - 1e-9).all()
+    else:  # where the shift is long enough to tell from noise, and, in the paper's sampler, mostly from bias
+        clear = (exact - z).norm(dim=1) > 0.8 * h
+        assert clear.sum() >= 20
+        assert (gain[clear] > 0).double().mean() >= (1.0 if method.estimator == "product" else 0.9)
+        assert gain.mean() > 0
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_conditions_change_where_msd_goes(label):
+    prior = prior_of(three(), labels=LABELS.tolist())
+    z = draws(three(), 4, seed=1)
+    told = ms.Conditions(torch.tensor([label]))
+    part = only(three(), [0, 1] if label == 0 else [2])
+    method = METHODS["msd denoiser"]
+    direction, _ = method.step(z, prior, method.init(z, prior), conditions=told, progress=0.0, rng=generator())
+    assert torch.allclose(z - direction.grad, posterior(part, z, 0.7)[0], rtol=0, atol=1e-11)
+
+
+# Prior calls a row: told nothing, and told (those that take a guided prior: under guidance).
+CALLS = {
+    "msd denoiser": (1, 2),
+    "msd denoiser jittered": (1, 2),
+    "msd product": (2 * (2 * 2 - 1), 4 * (2 * 2 - 1)),
+    "msd product antithetic": (2 * (2 * 2 - 1), 4 * (2 * 2 - 1)),
+    "msd kernel-score": (2 * 3, 4 * 3),
+    "sds": (1, 2),
+    "sds annealed": (1, 2),
+    "sds dreaming": (1, 2),
+    "sdi": (3, 6),
+    "sdi ancestral": (3, 6),
+    "sjc": (1, 2),
+    "sjc plain": (2, 4),
+    "hifa": (1, 2),
+    "hifa steps": (3, 6),
+    "async-sd": (2, 3),
+    "csd": (None, 2),
+    "csd negative": (None, 3),
+    "nfsd": (None, 3),
+    "sds-bridge": (None, 2),
+    "sds-bridge first": (None, 2),
+    "ism": (5, 6),
+    "rfds": (1, 2),
+    "irfds": (1, 2),
+    "rfds-rev": (2, 3),
+    "ucm": (4, 5),
+    "ucm midpoint": (7, 8),
+    "debiased": (1, 2),
+    "stein": (1, 2),
+    "stein quadratic": (1, 2),
+    "control variate": (1, 2),
+    "mvdream": (1, 2),
+    "jsd": (1, 2),
+    "jsd jacobian": (1, 2),
+    "vsd": (1, 2),
+    "esd": (1, 2),
+    "asd": (2, 3),
+    "dsd": (5, 9),
+    "rsd": (1, 2),
+    "cfd": (1, 2),
+    "fsd": (1, 2),
+    "dds": (None, 4),
+    "pds": (None, 4),
+    "pds official": (None, 4),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_calls_per_row(name):
+    method, counted = METHODS[name], ms.Counting(prior_of(three(), labels=LABELS.tolist()))
+    z, (alone, told) = draws(three(), 3, seed=1), CALLS[name]
+    itself = guides_itself(method, z, counted)
+    for wanted, more in ((alone, None), (told, conditions([1, 1, 1], name))):
+        if wanted is None:
+            with pytest.raises(ValueError, match="needs the conditions"):
+                method.step(z, counted, method.init(z, counted), progress=0.3, rng=generator())
+            continue
+        counted.calls = 0
+        prior = counted if itself or more is None else ms.Guided(counted, 3.0)
+        method.step(z, prior, method.init(z, prior), conditions=more, progress=0.3, rng=generator())
+        assert counted.calls == 3 * wanted

@@ -1,0 +1,391 @@
+"""The judge of scenes: its rules against cases written by hand, its folder, its accuracy, and the examination."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+from modeseek.cli import main
+from modeseek.datasets.scenes import Scenes, held_out, parse
+from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS
+from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
+from modeseek.experiments.caption_exam.caption_exam import held_out_captions, mistakes
+from modeseek.io.packaged import data_folder
+from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Verdicts, accuracy, compare, score
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier_config import Shape
+from modeseek.metrics.scenes.classifier_output import Answers
+from modeseek.metrics.scenes.view_symmetry import same_views, shows_height
+from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion, stock_samples
+from tools.bundled_priors.augment import disturb
+from tools.bundled_priors.classifier_loss import Truth, judge_loss
+from tools.bundled_priors.train_classifier import Lesson, train_judge
+
+SMALL = Shape((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
+
+
+def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
+    """One verdict, told in words: "red cone", "on", "blue cube"."""
+    things, colours = [*THINGS, None], [*COLOURS, None]
+    pairs = [(None, None) if one is None else one.split(" ", 1) for one in (first, second)]
+    return Verdicts(
+        torch.tensor([[things.index(thing) for _, thing in pairs]]),
+        torch.tensor([[colours.index(colour) for colour, _ in pairs]]),
+        torch.tensor([[*RELATIONS, None].index(relation)]),
+        torch.tensor([AZIMUTHS.index(azimuth)]),
+        torch.tensor([float(elevation)]),
+    )
+
+
+def wrong(caption, verdict):
+    return set(compare(verdict, [parse(caption)]).wrong(0))
+
+
+@pytest.mark.parametrize(
+    "caption, verdict, lacking",
+    [
+        ("a red cone on a blue cube", seen("red cone", "on", "blue cube"), ""),
+        ("a small red cone on a large blue cube", seen("red cone", "on", "blue cube"), ""),  # sizes are not judged
+        ("a red cone on a blue cube", seen("blue cube", "on", "red cone"), "relation"),
+        ("a red cone behind a blue cube", seen("blue cube", "behind", "red cone"), "relation"),
+        ("a red cone beside a blue cube", seen("red cone", "beside", "blue cube"), ""),
+        ("a red cone beside a blue cube", seen("blue cube", "beside", "red cone"), ""),
+        ("a red cone on a blue cube", seen("red cone", "beside", "blue cube"), "relation"),
+        ("a red cone on a blue cube", seen("blue cube", "beside", "red cone"), "relation"),
+        ("a red cone beside a blue cube", seen("blue cube", "on", "red cone"), "relation"),
+        ("a red cone on a blue cube", seen("blue cone", "on", "red cube"), "colour"),
+        ("a red cone beside a blue cube", seen("blue cone", "beside", "red cube"), "colour"),
+        ("a red cone on a blue cube", seen("red cone", "on", "blue torus"), "object"),
+        ("a red cone on a blue cube", seen("red cone"), "object colour relation"),
+        ("a red cube on a blue cube", seen("blue cube", "on", "red cube"), "relation"),
+        ("a red cube beside a blue cube", seen("blue cube", "beside", "red cube"), ""),
+        ("a red cone", seen("red cone"), ""),
+        ("a red cone", seen("orange cone"), "colour"),
+        ("a red cone", seen("red cylinder"), "object"),
+        ("a red cone", seen("red cone", "beside", "blue cube"), "object"),
+        ("a red cone", seen("blue cube", "beside", "red cone"), "object"),
+        ("a red robot head, front view", seen("red robot head", azimuth=45), ""),
+        ("a red robot head, front view", seen("red robot head", azimuth=60), "view"),
+        ("a red robot head, front view", seen("red robot head", azimuth=180), "view"),
+        ("a red robot head, front view", seen("red robot head", elevation=62.4), ""),
+        ("a red robot head, front view", seen("red robot head", elevation=62.6), "view"),
+        ("a red robot head, side view", seen("red robot head", azimuth=-90), ""),
+        ("a red robot head, back view", seen("red robot head", azimuth=-165), ""),
+        ("a red robot head, overhead view", seen("red robot head", azimuth=120, elevation=48), ""),
+        ("a red robot head, overhead view", seen("red robot head", elevation=47), "view"),
+        ("a red robot head, from 30 degrees left, slightly above", seen("red robot head", azimuth=-45), ""),
+        ("a red robot head, from 30 degrees left, slightly above", seen("red robot head", azimuth=0), "view"),
+        ("a red robot head, from 30 degrees left, slightly above", seen("red robot head", azimuth=30), "view"),
+        ("a red robot head, from the back, above", seen("red robot head", azimuth=-165, elevation=30), ""),
+        ("a red robot head, from the back, above", seen("red robot head", azimuth=-165, elevation=22), "view"),
+        ("a red robot head, from the front, high above", seen("red robot head", elevation=89), ""),
+        ("a red cone, back view", seen("red cone", azimuth=0), ""),  # it has no front
+        ("a red cone, back view", seen("red cone", elevation=70), "view"),
+        ("a red cube, from 15 degrees left, above", seen("red cube", azimuth=75, elevation=40), ""),
+        ("a red cube, from 15 degrees left, above", seen("red cube", azimuth=45, elevation=40), "view"),
+        ("a red torus, side view", seen("red torus", azimuth=0), "view"),
+        ("a red torus, front view", seen("red torus", azimuth=180), ""),
+        ("a red sphere, overhead view", seen("red sphere", elevation=0), ""),  # from everywhere alike
+        ("a red sphere on a blue cube, side view", seen("red sphere", "on", "blue cube", elevation=70), "view"),
+        ("a red cube with a white face, back view", seen("red cube", azimuth=180), ""),  # no eye could tell
+        ("a red cube with a white face, back view", seen("red cube", azimuth=0), ""),
+        ("a red cube with a white face, front view", seen("red cube"), "object"),
+        ("a red cube with a white face, from 150 degrees left, above", seen("red cube", azimuth=30, elevation=40), ""),
+        ("a red cube with a white face, from 150 degrees left, above", seen("red cube", azimuth=60, elevation=40),
+         "object view"),
+        ("a red cube", seen("red cube with a white face", azimuth=180), ""),
+        ("a red cube", seen("red cube with a white face", azimuth=30), "object"),
+        ("a red cone beside a blue duck, back view", seen("red cone", "beside", "blue duck", azimuth=0), "view"),
+    ],
+)  # fmt: skip
+def test_the_rules_against_cases_by_hand(caption, verdict, lacking) -> None:
+    assert wrong(caption, verdict) == set(lacking.split())
+
+
+def test_everything_right_is_what_all_means_and_only_what_is_said_is_judged() -> None:
+    captions = ["a red cone", "a red cone on a blue cube, from 30 degrees left, above", "a red sphere, front view"]
+    parts = [seen("red cone"), seen("red cone", "on", "blue torus", azimuth=0), seen("red sphere")]
+    both = Verdicts(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+    scores = compare(both, [parse(caption) for caption in captions])
+    assert scores.all.tolist() == [True, False, True]
+    assert scores.judged("relation").tolist() == [False, True, False] and scores.judged("colour").all()
+    assert scores.judged("view").tolist() == [False, True, False], "a lone ball's view cannot be told"
+    told = {name: one.value for name, one in accuracy(scores).items()}
+    assert told == pytest.approx({"object": 2 / 3, "colour": 1, "relation": 1, "view": 0, "all": 2 / 3})
+    twice = accuracy(scores, torch.tensor([0, 1, 1]))  # two pictures of one caption count as one
+    assert twice["object"].value == pytest.approx(0.75)
+    wanted = {"thing": [("cube", "torus", 1)], "colour": [], "relation": []}
+    assert mistakes(both, [parse(caption) for caption in captions]) == wanted
+
+
+def test_what_renders_truly_show_is_right() -> None:
+    """Told what the scenes themselves say, no caption is found wrong: rules and renderer agree."""
+    layouts = Scenes().draw(200, torch.Generator().manual_seed(5), held_out=None)
+    truth = Truth.of(layouts)
+    row = ((layouts.azimuth - AZIMUTHS[0]) / 15).round().long() % 24
+    verdicts = Verdicts(truth.thing, truth.colour, truth.relation, row, layouts.elevation)
+    scores = compare(verdicts, [parse(caption) for caption in layouts.captions])
+    assert scores.all.all() and scores.seen.sum() > 100
+
+
+def test_which_views_look_alike() -> None:
+    turns = (torch.arange(24)[:, None] - torch.arange(24)).abs()
+    for thing in ("sphere", "cone", "cylinder", "capsule", "tree", "lamp"):
+        assert same_views(thing, thing).all(), thing
+    assert torch.equal(same_views("cube", "cube"), turns % 6 == 0)
+    for thing in ("torus", "table"):
+        assert torch.equal(same_views(thing, thing), turns % 12 == 0)
+    for thing in ("chair", "car", "duck", "bear head", "mug"):
+        assert torch.equal(same_views(thing, thing), torch.eye(24, dtype=torch.bool)), thing
+    rocket, back, side, front = same_views("rocket", "rocket"), *(AZIMUTHS.index(a) for a in (180, 90, 0))
+    assert rocket[back, side] and not rocket[back, front] and not rocket[side, front]
+    assert [thing for thing in THINGS if not shows_height(thing)] == ["sphere"]
+    with pytest.raises(ValueError, match="no thing 'ball'"):
+        same_views("ball", "ball")
+
+
+def answers(n: int, seed: int = 0) -> Answers:
+    rng = torch.Generator().manual_seed(seed)
+    shapes = ((n, 2, len(THINGS) + 1), (n, 2, len(COLOURS) + 1), (n, len(RELATIONS) + 1), (n, 24), (n,))
+    return Answers(*(torch.randn(shape, generator=rng) for shape in shapes))
+
+
+def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
+    said, rows = answers(3), [("on", 1), ("beside", 1), ("beside", -1)]
+    thing, colour = torch.tensor([[3, 1]]), torch.tensor([[0, 4]])
+
+    def nll(logits, index):
+        weights = [math.exp(x) for x in logits.tolist()]
+        return -math.log(weights[index] / sum(weights))
+
+    for i, (relation, turn) in enumerate(rows):
+        objects = (thing, colour) if turn == 1 else (thing.flip(1), colour.flip(1))
+        rest = (torch.tensor([number]) for number in (RELATIONS.index(relation), 178.0, 20.0))
+        truth = Truth(*objects, *rest)
+        one = Answers(*(getattr(said, name)[i : i + 1] for name in vars(said)))
+        orders = []
+        for order in ((0, 1), (1, 0)):
+            pairs = list(zip(order, thing[0].tolist(), colour[0].tolist(), strict=True))
+            orders.append(sum(nll(said.thing[i, k], t) + nll(said.colour[i, k], c) for k, t, c in pairs))
+        objects = orders[0] if relation == "on" else min(orders)
+        turns = 13 / 15 * nll(said.azimuth[i], 23) + 2 / 15 * nll(said.azimuth[i], 22)  # 178 lies from 165 to 180
+        away = abs(said.elevation[i].item() - 20) / 10
+        height = 2 * (away - 0.5 if away > 1 else away**2 / 2)
+        want = objects + nll(said.relation[i], RELATIONS.index(relation)) + turns + height
+        assert judge_loss(one, truth).item() == pytest.approx(want, rel=1e-5)
+    around = Truth(thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0]))  # from 180 to -165
+    one = Answers(*(value[:1] for value in vars(said).values()))
+    half = judge_loss(one, around) - judge_loss(one, Truth(**(vars(around) | {"azimuth": torch.tensor([180.0])})))
+    assert half.item() == pytest.approx((nll(said.azimuth[0], 0) - nll(said.azimuth[0], 23)) / 2, rel=1e-4)
+
+
+def test_the_direction_is_the_mean_of_the_azimuths() -> None:
+    told = answers(2)
+    told.azimuth[0] = -1e4
+    told.azimuth[0, AZIMUTHS.index(90)] = 0
+    told.azimuth[1] = 0
+    assert torch.allclose(told.direction, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), atol=1e-6)
+
+
+def test_a_disturbed_picture_is_another_of_the_same_colours() -> None:
+    shots = Scenes().batch(32, torch.Generator().manual_seed(1))
+    one, again, other = (disturb(shots.image, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert one.shape == shots.image.shape and one.min() >= 0 and one.max() <= 1
+    assert (one.mean((2, 3)) - shots.image.mean((2, 3))).abs().max() < 0.2
+    flat = torch.full((64, 3, 64, 64), 0.5)
+    spread = disturb(flat, torch.Generator().manual_seed(0)).std((1, 2, 3))
+    assert 0 < spread.min() and spread.max() < 0.06
+
+
+def test_save_and_load(tmp_path) -> None:
+    judge = Judge(SMALL, {"object": 0.5}, seed=1).eval()
+    judge.save(tmp_path / "deep" / "one")
+    again = Judge.load(tmp_path / "deep" / "one")
+    assert again.shape == SMALL and SMALL.features == 16 and again.accuracy == {"object": 0.5} and not again.training
+    image = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, value in vars(judge(image)).items():
+            assert torch.allclose(value, getattr(again(image), name), atol=2e-2, rtol=2e-2), name
+        assert judge.features(image).shape == (3, 16) and judge.features(image[..., :32, :48]).shape == (3, 16)
+    with pytest.raises(FileExistsError, match="choose another name"):
+        judge.save(tmp_path / "deep" / "one")
+    before = torch.get_rng_state()
+    assert not torch.equal(Judge(SMALL, seed=2).gaze.weight, Judge(SMALL, seed=3).gaze.weight)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_balanced_features_have_a_mean_square_of_one_and_the_same_answers() -> None:
+    judge = Judge(SMALL, seed=4).eval()
+    image = torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, old = judge(image), judge.features(image)
+        judge.balance(image)
+        after, new = judge(image), judge.features(image)
+    assert new.square().mean().item() == pytest.approx(1, rel=1e-4) and abs(old.square().mean().item() - 1) > 0.1
+    for name, value in vars(before).items():
+        assert torch.allclose(value, getattr(after, name), atol=1e-4), name
+
+
+def told(folder, **changes):
+    path = folder / "judge.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def spoil(folder, name):
+    path = folder / "judge.safetensors"
+    weights = load_file(path)
+    weights[name] = weights[name] * float("nan")
+    save_file(weights, path)
+
+
+@pytest.mark.parametrize(
+    "harm, line",
+    [
+        (lambda f: (f / "judge.json").unlink(), "No such file"),
+        (lambda f: (f / "judge.safetensors").unlink(), "judge.safetensors"),
+        (lambda f: (f / "judge.json").write_text("{"), "Expecting"),
+        (lambda f: (f / "judge.json").write_text("[]"), "list"),
+        (lambda f: (f / "judge.safetensors").write_bytes(b"no"), "header"),
+        (lambda f: told(f, format="else-1"), "format is 'else-1'"),
+        (lambda f: told(f, words={"things": ["sphere"]}), "other words"),
+        (
+            lambda f: told(
+                f,
+                shape={"channels": [4, 4, 10**9], "blocks": [0, 1, 0], "gazes": 2, "slot": 6, "scene": 4, "hidden": 8},
+            ),
+            "not of",
+        ),
+        (lambda f: told(f, accuracy={"object": "good"}), "could not convert"),
+        (lambda f: spoil(f, "scene.weight"), "not finite"),
+    ],
+)
+def test_a_damaged_folder_is_told_in_one_line(tmp_path, harm, line) -> None:
+    folder = tmp_path / "judge"
+    Judge(SMALL).save(folder)
+    harm(folder)
+    with pytest.raises(ValueError, match="is no readable judge") as caught:
+        Judge.load(folder)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
+    lesson = Lesson(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
+    made = []
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        before = torch.get_rng_state()
+        for now in train_judge(tmp_path / name, budget=1e9, seed=seed, lesson=lesson):
+            assert 0 < now.done <= now.total
+        assert torch.equal(before, torch.get_rng_state())
+        made.append(load_file(tmp_path / name / "judge.safetensors"))
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert not torch.equal(made[0]["scene.weight"], made[2]["scene.weight"])
+    assert set(Judge.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
+    with pytest.raises(FileExistsError, match="choose another name"):
+        next(train_judge(tmp_path / "one", budget=1.0, lesson=lesson))
+
+
+def test_the_packaged_judge_is_small_and_right() -> None:
+    """On combinations that its training never saw, drawn anew."""
+    judge = Judge.packaged()
+    assert sum(p.numel() for p in judge.parameters()) <= 1_100_000
+    assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 2.2e6
+    shots = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)
+    assert all(held_out(parse(caption)) for caption in shots.captions)
+    found = accuracy(score(judge, shots.image, shots.captions))
+    for name in ("object", "colour", "relation"):
+        assert found[name].value >= (0.93 if name == "object" else 0.97), (name, found[name])
+    assert found["view"].value >= 0.85
+    assert judge.accuracy["colour"] >= 0.99 and judge.accuracy["object"] >= 0.95
+    with torch.no_grad():
+        assert judge.features(shots.image[:5]).shape == (5, 144)
+    swapped = score(judge, shots.image, [*shots.captions[1:], shots.captions[0]])
+    assert swapped.object.float().mean() < 0.2, "captions of other pictures are not true of these"
+    with pytest.raises(ValueError, match="one caption"):
+        score(judge, shots.image, shots.captions[:2])
+    with pytest.raises(ValueError, match="no caption of these scenes"):
+        score(judge, shots.image[:1], ["a zebra"])
+
+
+def test_captions_of_an_examination() -> None:
+    captions = held_out_captions(10, 3)
+    kinds = [parse(caption).relation for caption in captions]
+    assert kinds == ([None, *RELATIONS] * 3)[:10] and captions == held_out_captions(10, 3)
+    assert all(held_out(parse(caption)) and parse(caption).view for caption in captions)
+    assert captions != held_out_captions(10, 4) and captions != held_out_captions(10, 3, part=1)
+    assert captions[:6] == held_out_captions(6, 3)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return tiny.make("sd", tmp_path_factory.mktemp("pipelines"))
+
+
+def test_stock_pictures_are_those_of_diffusers_whatever_the_batch(pipeline) -> None:
+    captions = ["a red cone", "a blue cube", "a green torus"]
+    settings = {"scale": 2.0, "steps": 2, "seed": 5}
+    whole = torch.cat(list(stock_samples(pipeline, captions, **settings)))
+    parts = list(stock_samples(pipeline, captions, batch=2, **settings))
+    assert [len(part) for part in parts] == [2, 1] and whole.shape == (3, 3, 16, 16)
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-4)
+    assert whole.min() >= 0 and whole.max() <= 1 and (whole[0] - whole[1]).abs().max() > 0.01
+
+
+def test_where_a_pipeline_is_found(pipeline, tmp_path) -> None:
+    assert find_stable_diffusion(pipeline) == pipeline
+    shutil.copytree(pipeline, tmp_path / "training" / "pipeline")
+    assert find_stable_diffusion(tmp_path / "training") == tmp_path / "training" / "pipeline"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(ValueError, match="is a FluxPipeline"):
+        find_stable_diffusion(tmp_path / "other")
+    with pytest.raises(ValueError, match="no pipeline"):
+        find_stable_diffusion(tmp_path / "nothing")
+
+
+def test_an_examination_from_end_to_end(pipeline, tmp_path, capsys) -> None:
+    out = tmp_path / "exam"
+    main(["exam", str(pipeline), "--captions", "4", "--steps", "2", "--seed", "1", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "4 held-out captions" in said and "Report:" in said
+    results = json.loads((out / "exports" / "results.json").read_text())
+    assert [one["caption"] for one in results["facts"]["captions"]] == list(held_out_captions(4, 1))
+    names = ["pipeline", "- alone", "- on", "- beside", "- behind", "renders", "by luck"]
+    assert list(results["methods"]) == names
+    for row in results["methods"].values():
+        assert all(0 <= row[name] <= 1 for name in ATTRIBUTES if name in row)
+    assert results["methods"]["pipeline"]["object"] < 1, "random weights draw nothing"
+    assert results["methods"]["renders"]["colour"] >= 0.75 and results["methods"]["renders"]["n"] == 4
+    assert results["methods"]["pipeline"]["kid"] > results["methods"]["renders"]["kid"]
+    with (out / "exports" / "results.csv").open() as file:
+        assert [row["method"] for row in csv.DictReader(file)] == names
+    assert (out / "media" / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((out / "exports").glob("image-*.png"))) == 4
+    page = (out / "report.html").read_text()
+    assert "What was taken for what" in page and "held-out captions" in page
+    assert json.loads((out / "status.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        (["--captions", "0"], "--captions is at least 1: got 0"),
+        (["--steps", "0"], "--steps is at least 1: got 0"),
+        (["--judge", "nowhere"], "nowhere is no readable judge"),
+    ],
+)
+def test_mistakes_in_what_is_asked_are_one_line(pipeline, tmp_path, monkeypatch, capsys, words, line) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["exam", str(pipeline), *words])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and line in told and told.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

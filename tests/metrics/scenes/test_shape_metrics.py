@@ -1,0 +1,197 @@
+"""How near a found object is to the truth: planted moves, colours, Janus faces and closed forms."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from modeseek.datasets.scenes.caption import parse
+from modeseek.datasets.scenes.lighting import OVERHEAD
+from modeseek.datasets.scenes.objects_with_front import FRONTED
+from modeseek.datasets.scenes.static_scene import Still, turntable
+from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.rendering3d import Solid
+from modeseek.metrics.color_difference import delta_e, lab
+from modeseek.metrics.scenes.alignment import Alignment, Look, align, overlap, through
+from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.janus import compared_fronts, count_fronts, has_front, judged_fronts, runs
+from modeseek.metrics.scenes.shape_metrics import fit, held_out_cameras
+from modeseek.rng import Rng
+
+N, SIDE = 24, 32
+FEW = held_out_cameras(4)
+
+
+def looking(still: Still) -> Look:
+    def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
+        shots = still.render(cameras, size, 3)
+        return shots.image, shots.mask
+
+    return look
+
+
+def test_lab_of_known_colours() -> None:
+    """Published values of the sRGB primaries under D65."""
+    known = {
+        (1.0, 1.0, 1.0): (100.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0): (0.0, 0.0, 0.0),
+        (1.0, 0.0, 0.0): (53.24, 80.09, 67.20),
+        (0.0, 1.0, 0.0): (87.73, -86.18, 83.18),
+        (0.0, 0.0, 1.0): (32.30, 79.19, -107.86),
+    }
+    image = torch.tensor(list(known), dtype=torch.float64).T[None, :, None]
+    want = torch.tensor(list(known.values()), dtype=torch.float64).T[None, :, None]
+    assert (lab(image) - want).abs().max() < 0.02
+    dark, darker = (torch.full((1, 3, 1, 1), v, dtype=torch.float64) for v in (0.02, 0.01))
+    # Below the knee L = 903.3 Y and Y = value / 12.92.
+    assert delta_e(dark, darker).item() == pytest.approx(903.3 * 0.01 / 12.92, rel=1e-3)
+
+
+def test_overlap_of_planted_boxes() -> None:
+    opacity, mask = torch.zeros(3, 1, 8, 8), torch.zeros(3, 1, 8, 8)
+    opacity[:, :, 1:5, 1:5], mask[0, :, 3:7, 1:5], mask[1, :, 6:, 6:] = 0.51, 1.0, 1.0
+    image, true = torch.full((3, 3, 8, 8), 0.5), torch.full((3, 3, 8, 8), 0.5)
+    image[0, 0, 3:5, 1:5] += 0.3
+    image[0, :, 1:3, 1:5] += 0.4  # where only one of them is
+    iou, colour = overlap(image, opacity, true, mask)
+    assert iou.tolist() == pytest.approx([8 / 24, 0.0, 0.0])
+    assert colour[0].item() == pytest.approx(0.1) and colour[1:].isnan().all()
+    assert overlap(image, 0.98 * opacity, true, mask)[0].tolist() == [0.0, 0.0, 0.0]  # one half is not above it
+
+
+def test_the_truth_itself_is_exact() -> None:
+    still = Still.of("a red cone")
+    found = fit(looking(still), still, cameras=FEW, size=32)
+    assert found.alignment == Alignment() and (found.iou == 1).all() and (found.psnr == 100).all()
+    assert not found.colour.any() and not found.delta_e.any()
+    assert torch.equal(found.saturation, found.true_saturation)
+
+
+def test_planted_moves_are_found() -> None:
+    still = Still.of("a blue cube with a white face", OVERHEAD)
+    where = align(looking(still.moved(1.25, -0.1)), still, FEW, turns=False)
+    assert where.scale == pytest.approx(1.25, rel=0.03) and where.up == pytest.approx(-0.1, abs=0.02) and not where.turn
+    spun = looking(still.moved(0.9, 0.05, turn=100.0))
+    found = fit(spun, still, cameras=FEW, size=32, turns=True)
+    # Silhouettes alone would take any quarter of a turn: the face decides.
+    assert found.alignment.turn == pytest.approx(100.0, abs=4.0) and found.iou.mean() > 0.95
+    fixed = fit(spun, still, cameras=FEW, size=32, turns=True, moves=False)
+    assert fixed.alignment == Alignment() and fixed.colour.nanmean() > 4 * found.colour.nanmean()
+
+
+def test_other_colours_and_no_object_at_all() -> None:
+    still = Still.of("a red sphere", OVERHEAD)
+
+    def paler(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
+        shots = still.render(cameras, size, 3)
+        return shots.image * 0.9, shots.mask
+
+    found = fit(paler, still, cameras=FEW, size=32, moves=False)
+    true = still.render(FEW, 32, 3)
+    want = -10 * (0.1 * true.image).square().mean((1, 2, 3)).log10()
+    assert torch.allclose(found.psnr, want, atol=1e-3) and (found.iou == 1).all()
+    inside = true.mask[:, 0] > 0.5
+    mean = torch.stack([(0.1 * true.image[i]).mean(0)[inside[i]].mean() for i in range(4)])
+    assert torch.allclose(found.colour, mean, atol=1e-5)
+    high = torch.stack([1 - true.image[i].amin(0)[inside[i]] / true.image[i].amax(0)[inside[i]] for i in range(1)])
+    assert found.true_saturation[0].item() == pytest.approx(high.mean().item(), rel=1e-5)
+    nothing = fit(lambda c, n: (torch.ones(len(c), 3, n, n), torch.zeros(len(c), 1, n, n)), still, cameras=FEW, size=32)
+    told = nothing.estimates()
+    assert told["iou"].value == 0 and math.isnan(told["colour"].value) and math.isnan(told["saturation"].value)
+    assert told["psnr"].interval is not None and told["psnr"].interval[0] <= told["psnr"].value
+    with pytest.raises(ValueError, match="at least one"):
+        held_out_cameras(0)
+
+
+class Turntable(nn.Module):
+    """A generator that renders the truth."""
+
+    def __init__(self, still: Still, flat: bool = False) -> None:
+        super().__init__()
+        self.still, self.flat = still, flat
+
+    def view(self, n: int, rng: Rng) -> CameraView:
+        return CameraView(tuple(range(n)), turntable(n), SIDE)
+
+    def forward(self, view: CameraView) -> Tensor | Solid:
+        shots = self.still.render(view.cameras, view.size, 3)
+        return shots.image if self.flat else Solid(view, shots.image, shots.mask, shots.depth)
+
+
+def test_generators_are_looked_at() -> None:
+    still = Still.of("a blue cone")
+    image, opacity = through(Turntable(still))(FEW, 16)
+    shots = still.render(FEW, 16, 3)
+    assert torch.equal(image, shots.image) and torch.equal(opacity, shots.mask)
+    with pytest.raises(ValueError, match="has an opacity: got a Rendering"):
+        through(Turntable(still, flat=True))(FEW, 16)
+
+
+@cache
+def ring(thing: str) -> tuple[Still, Tensor]:
+    still = Still.of(f"a blue {thing}")
+    return still, still.render(turntable(N, 15.0), SIDE).image
+
+
+JANUS = [k if k <= 6 or k >= 18 else (12 - k) % N for k in range(N)]
+BARE = [(12 - k) % N if k < 6 or k > 18 else k for k in range(N)]
+TURNED = [(k + 9) % N for k in range(N)]
+PLANTED = {"true": (list(range(N)), 1), "janus": (JANUS, 2), "bare": (BARE, 0), "turned": (TURNED, 1)}
+
+
+@pytest.mark.parametrize("thing", [thing.name for thing in FRONTED])
+def test_planted_fronts_are_counted(thing: str) -> None:
+    """Views beyond the sides mirrored make two faces; the front's views replaced by mirrored backs, none."""
+    _, images = ring(thing)
+    for rows, want in PLANTED.values():
+        assert compared_fronts(images[rows], images).count == want
+    rng = torch.Generator().manual_seed(0)
+    soft = torch.nn.functional.avg_pool2d(images[JANUS], 3, 1, 1, count_include_pad=False)
+    noisy = 0.1 + 0.8 * soft + 0.05 * torch.randn(soft.shape, generator=rng)
+    assert compared_fronts(noisy, images).count == 2
+
+
+def test_a_plain_cube_has_none_and_a_front_everywhere_is_many() -> None:
+    still, images = ring("cube with a white face")
+    plain = Still.of("a blue cube")
+    assert count_fronts(looking(plain), still, size=SIDE).count == 0
+    assert compared_fronts(images[[0] * N], images).count == 3
+    assert count_fronts(looking(still.moved(0.8, 0.1)), still, Alignment(0.8, 0.1, 50.0), size=SIDE).count == 1
+    with pytest.raises(ValueError, match="has a front: count those of"):
+        count_fronts(looking(plain), plain)
+    with pytest.raises(ValueError, match="views around"):
+        count_fronts(looking(plain), still, n=6)
+    assert has_front(parse("a red cone on a blue car")) and not has_front(parse("a red mug, front view"))
+
+
+def test_the_judge_counts_too() -> None:
+    judge = Judge.packaged()
+    still = Still.of("a blue robot head")
+    images = still.render(turntable(N, 15.0), 64).image
+    for rows, want in PLANTED.values():
+        assert judged_fronts(judge, images[rows]).count == want
+
+
+@given(st.integers(0, 23), st.lists(st.integers(2, 5), min_size=0, max_size=3))
+def test_runs_are_counted_around(start: int, lengths: list[int]) -> None:
+    shows, spot = torch.zeros(N, dtype=torch.bool), 0
+    for length in lengths:
+        shows[spot : spot + length] = True
+        spot += length + 2
+    assert runs(shows.roll(start), expected=5) == len(lengths)
+
+
+def test_gaps_and_noise_are_no_fronts() -> None:
+    def count(text: str, expected: int = 3) -> int:
+        return runs(torch.tensor([c == "#" for c in text]), expected)
+
+    assert count("..##.##....") == 1  # a gap of one view, 5 views: not two fronts of 3
+    assert count("..#....#...") == 0
+    assert count("#..........#") == 1  # around the end
+    assert count("######......") == 2 and count("############") == 4

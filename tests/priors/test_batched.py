@@ -1,0 +1,107 @@
+"""Branches: what each asks is what it would have asked alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from cases_methods import MEANS, Z, classes, eps_of, levels, one_line
+from cases_shift import generator
+from oracles_shift import F64
+
+import modeseek as ms
+from modeseek.methods.noised import noise
+from modeseek.priors.batched import branches, needed, together
+from modeseek.priors.wrapper import Wrapper
+
+
+@dataclass
+class Watched(Wrapper):
+    """A prior that keeps the number of rows of every call."""
+
+    prior: ms.Prior
+    asked: list[int] = field(default_factory=list)
+
+    def at(self, z_t, alpha, sigma, cond=None):
+        self.asked.append(len(z_t))
+        return self.prior.at(z_t, alpha, sigma, cond)
+
+
+@pytest.mark.parametrize("schedule", ["VP", "Flow"])
+def test_every_branch_answers_its_own_condition_in_one_call(schedule):
+    prior = Watched(classes(schedule))
+    alpha, sigma = levels(schedule)
+    per_row = torch.tensor([2, 0, 1, 0])
+    answers = branches(prior, Z, alpha[:, 0], sigma[:, 0], [torch.tensor([1]), per_row, torch.tensor([0])])
+    assert prior.asked == [12] and len(answers) == 3
+    for answer, labels in zip(answers, ([1] * 4, per_row.tolist(), [0] * 4), strict=True):
+        for i, label in enumerate(labels):
+            expected = eps_of(label, Z[i : i + 1], alpha[i : i + 1], sigma[i : i + 1])
+            assert torch.allclose(answer.eps[i], expected[0], rtol=0, atol=1e-12)
+            denoised = (Z[i] - sigma[i] * expected[0]) / alpha[i]
+            assert torch.allclose(answer.z[i], denoised, rtol=0, atol=1e-11)
+        assert torch.equal(answer.z_t, Z) and torch.equal(answer.alpha, alpha[:, 0])
+
+
+def test_questions_may_differ_in_points_levels_and_number():
+    prior = Watched(classes())
+    alpha, sigma = levels("VP")
+    far = torch.tensor([1, 3])
+    none = torch.zeros(0, dtype=torch.long)
+    questions = [
+        (Z, alpha[:, 0], sigma[:, 0], torch.tensor([0])),
+        (Z[far] + 1, alpha[far, 0], sigma[far, 0], torch.tensor([2, 1])),
+        (Z[none], alpha[none, 0], sigma[none, 0], torch.tensor([1])),
+    ]
+    first, second, third = together(prior, questions)
+    assert prior.asked == [6] and [len(p.eps) for p in (first, second, third)] == [4, 2, 0]
+    assert torch.allclose(first.eps, eps_of(0, Z, alpha, sigma), rtol=0, atol=1e-12)
+    for row, (i, label) in enumerate(zip(far.tolist(), (2, 1), strict=True)):
+        expected = eps_of(label, Z[i : i + 1] + 1, alpha[i : i + 1], sigma[i : i + 1])
+        assert torch.allclose(second.eps[row], expected[0], rtol=0, atol=1e-12)
+
+
+def test_structured_conditions_and_no_condition():
+    prior = Watched(ms.GaussianMixture(torch.ones(1, dtype=F64), MEANS[:1], torch.eye(2, dtype=F64)[None]))
+    one = torch.ones(4, dtype=F64)
+    both = branches(prior, Z, one, one, [None, None])
+    assert torch.equal(both[0].eps, both[1].eps) and prior.asked == [8]
+    assert len(branches(prior, Z, one, one, [None])) == 1 and prior.asked == [8, 4]
+
+
+@pytest.mark.parametrize(
+    ("conds", "message"),
+    [
+        ([], "at least one condition"),
+        ([torch.tensor([0]), None], "cannot batch None with conditions: got 1 of 2"),
+        ([torch.tensor([0, 1])], "a condition needs a leading axis of 1 or the batch size 4"),
+    ],
+)
+def test_what_cannot_be_batched_is_one_clear_line(conds, message):
+    one = torch.ones(4, dtype=F64)
+    with pytest.raises(ValueError, match=message) as error:
+        branches(classes(), Z, one, one, conds)
+    one_line(error.value)
+
+
+def test_missing_conditions_are_named():
+    full = ms.Conditions(torch.tensor([0]), torch.tensor([1]))
+    assert needed(full, "CSD", "positive", "null") is full
+    with pytest.raises(
+        ValueError, match=r"CSD needs the conditions positive, negative: got Conditions without neg"
+    ) as e:
+        needed(full, "CSD", "positive", "negative")
+    assert one_line(e.value).endswith("pass Conditions(positive=..., negative=...)")
+    with pytest.raises(ValueError, match=r"NFSD needs the conditions positive, null: got no conditions") as e:
+        needed(None, "NFSD", "positive", "null")
+    one_line(e.value)
+
+
+@pytest.mark.parametrize("schedule", ["VP", "Flow"])
+def test_noising_is_alpha_z_plus_sigma_eps_at_its_own_times(schedule):
+    prior = classes(schedule)
+    at = noise(Z, prior, ms.Uniform(), 0.0, generator())
+    alpha, sigma = levels(schedule, tuple(at.t.tolist()))
+    assert len(at.t.unique()) == 4
+    assert torch.allclose(at.z_t, alpha * Z + sigma * at.eps, rtol=0, atol=1e-12)

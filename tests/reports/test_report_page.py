@@ -1,0 +1,122 @@
+"""Reports need no network, say what the table says, and cite; tables mark the right cells."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from modeseek.citations.cite import SOURCES, bibtex, cited
+from modeseek.experiments.common.results_files import Record
+from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
+from modeseek.experiments.toy2d.report import Figure, write_report
+from modeseek.reports.table import Column, Row, Table
+
+COLUMNS = (
+    Column("nll", "NLL", "Low is good <&>.", ".2f", "low"),
+    Column("recall", "Recall", "High is good.", ".2f", "high"),
+    Column("calls", "Calls", "Neither.", ".0f"),
+    Column("never", "Never", "Nobody has it.", ".1f"),
+)
+TABLE = Table(
+    COLUMNS,
+    (
+        Row("ddim", {"nll": -9.0, "recall": 1.0, "calls": 10.0}, reference=True),
+        Row("sds", {"nll": 0.5, "recall": 0.31, "calls": 800.0}),
+        Row("msd", {"nll": -0.25, "recall": 0.309, "calls": 799.0}),
+    ),
+)
+
+
+class Page(HTMLParser):
+    """All attributes and all text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    picture = tmp_path / "dot.png"
+    Image.new("RGB", (2, 2), "red").save(picture)
+    record = Record("A <title> & more", "modeseek toy --out 'a b'", {"seed": 3})
+    contestants = [PLANE[name] for name in ("ddim", "sds", "msd")]
+    figures = [Figure(picture, "Dots", "Red ones.")]
+    path = tmp_path / "report.html"
+    write_report(path, record, ["What one sees."], TABLE, contestants, figures, ["mmd"])
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & set(page.tags)
+    loads = [value for _, name, value in page.attributes if name in ("src", "srcset", "data", "poster", "background")]
+    assert loads and all(value.startswith("data:image/") for value in loads)
+    style = "".join(page.words)
+    assert "@import" not in style and "url(" not in style
+    assert all(tag == "a" for tag, name, _ in page.attributes if name == "href")  # links wait for a click
+
+
+def test_pictures_are_inlined_whole(page: Page, tmp_path: Path) -> None:
+    (source,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    assert base64.b64decode(source.split(",", 1)[1]) == (tmp_path / "dot.png").read_bytes()
+
+
+def test_it_says_what_was_run_and_found(page: Page) -> None:
+    text = " ".join(page.words)
+    for words in ("A <title> & more", "modeseek toy --out 'a b'", "What one sees.", "-0.25", "799", "Red ones."):
+        assert words in text
+    assert "Never" not in text  # a column that nobody has
+    assert "Low is good <&>." in text
+
+
+def test_it_cites_the_methods_and_measures(page: Page) -> None:
+    links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
+    assert {"https://arxiv.org/abs/2502.15989", "https://arxiv.org/abs/2209.14988"} <= links
+    text = " ".join(page.words)
+    assert "A Kernel Two-Sample Test" in text and "@misc{msd," in text
+    assert "2405.15891" not in text  # SDI did not play
+
+
+def test_the_best_is_marked_among_equals_only() -> None:
+    nll, recall, calls, _ = COLUMNS
+    ddim, sds, msd = TABLE.rows
+    assert [TABLE.is_best(row, nll) for row in (ddim, sds, msd)] == [False, False, True]
+    assert [TABLE.is_best(row, recall) for row in (ddim, sds, msd)] == [False, True, True]  # equal as printed
+    assert not any(TABLE.is_best(row, calls) for row in TABLE.rows)
+    assert TABLE.text(ddim, COLUMNS[3]) == "–"
+
+
+def test_csv_keeps_all_digits() -> None:
+    lines = TABLE.csv().splitlines()
+    assert lines[0] == "method,nll,recall,calls,never"
+    assert lines[3] == "msd,-0.25,0.309,799.0,"
+
+
+def test_every_contestant_cites_what_is_known() -> None:
+    for contestant in (*PLANE.values(), *DIGITS.values()):
+        assert contestant.source and cited(contestant.source), contestant.name
+
+
+def test_bibtex_has_each_source_once_and_is_balanced() -> None:
+    text = bibtex(["msd", "sds", "msd", *SOURCES])
+    assert sorted(re.findall(r"^@misc\{([^,]+),$", text, re.M)) == sorted(SOURCES)
+    assert text.count("{") == text.count("}")
+    for source in SOURCES.values():
+        assert not source.where.startswith("arXiv") or source.url.endswith(source.where.removeprefix("arXiv "))
+    with pytest.raises(KeyError):
+        cited(["nobody"])

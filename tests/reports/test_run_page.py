@@ -1,0 +1,320 @@
+"""The page of a run tells all of it, loads nothing, believes nothing, and outlives any damage to the folder."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_folders import MSD, fabricate
+
+from modeseek.citations.cite import SOURCES
+from modeseek.config.registry import METHODS
+from modeseek.reports.method_notes import SOURCES_OF
+from modeseek.reports.run_page import duration, write_run_page
+from modeseek.rundir.run_dir import Run
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror='alert(2)'>\"'><b>\x00\x1b[31m\ud800&amp;"
+SECTIONS = ["Key numbers", "Before and after", "On the way", "The run as a film", "Curves", "Configuration", "Command"]
+SECTIONS += ["Go on", "Left in its folder", "Environment", "Log", "Sources"]
+
+
+class Page(HTMLParser):
+    """All attributes, tags, text and the headings of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.tags: list[str] = []
+        self.headings: list[str] = []
+        self.alarms: list[str] = []
+        self._into: list[str] | None = None
+        self.words = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self._into = self.headings if tag == "h2" else self.alarms if ("class", "alarm") in attrs else None
+        if self._into is not None:
+            self._into.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._into = None
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+        if self._into is not None:
+            self._into[-1] += data
+
+    def values(self, tag: str, name: str) -> list[str]:
+        return [value for t, n, value in self.attributes if (t, n) == (tag, name)]
+
+
+def page_of(run: Run) -> Page:
+    return Page(write_run_page(run))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run; tests that change one copy it."""
+    return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring", name="rings & dots")
+
+
+@pytest.fixture(scope="module")
+def little(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run with four pictures."""
+    return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring", steps=12, pictures=4)
+
+
+def copy(run: Run, tmp_path: Path) -> Run:
+    return Run(Path(shutil.copytree(run.path, tmp_path / run.path.name)))
+
+
+def test_it_holds_everything_in_order(whole: Run) -> None:
+    path = write_run_page(whole)
+    assert path == whole.path / "report.html" and not list(whole.path.glob(".*.part"))
+    page = Page(path)
+    assert page.headings == SECTIONS and page.alarms == []
+    for words in ("MSD on rings & dots", "finished", "400 of 400", "102,400", "512 MB", "tol: 0.0001", "--name 'a b'"):
+        assert words in page.words, words
+    for words in ("line 29", "line 10", "ab" * 32, "0123456789abcdef", "@misc{msd,", "points.start.noise"[:6]):
+        assert words in page.words, words
+    assert "line 9\n" not in page.words  # the last twenty of thirty
+    assert f"final relative shift{0.5 * 2.718281828 ** (-399 / 25):.3g}" in page.words
+    titles = re.findall(r"<figcaption>([^<]+)</figcaption><svg", path.read_text(encoding="utf-8"))
+    assert titles == ["Relative shift", "Direction norm", "Bandwidth", "Prior calls", "Memory"]
+
+
+def test_nothing_is_loaded_from_elsewhere(whole: Run) -> None:
+    page = page_of(whole)
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    loads = [v for _, n, v in page.attributes if n in ("src", "srcset", "data", "poster", "background", "xlink:href")]
+    assert loads and all(value.startswith("data:image/") for value in loads)
+    assert all(tag == "a" for tag, name, _ in page.attributes if name == "href")
+    assert set(page.values("a", "href")) == {SOURCES["msd"].url}
+    (policy,) = page.values("meta", "content")[:1]
+    assert policy.startswith("default-src 'none'; img-src data:")
+    for forbidden in ("@import", "url(", "fetch(", "XMLHttpRequest"):
+        assert forbidden not in page.words
+
+
+def test_first_and_last_picture_lie_under_the_slider_and_eight_in_between(whole: Run) -> None:
+    page = page_of(whole)
+    files = sorted((whole.path / "previews").iterdir())
+    shown = [base64.b64decode(value.split(",", 1)[1]) for value in page.values("img", "src")]
+    film = (whole.path / "media" / "optimisation.gif").read_bytes()
+    assert shown[:2] == [files[0].read_bytes(), files[-1].read_bytes()] and shown[-1] == film
+    assert len(shown) == 2 + 8 + 1
+    between = [file.read_bytes() for file in files[1:-1]]
+    order = [between.index(data) for data in shown[2:-1]]
+    assert order == sorted(set(order)) and order[0] <= 1 and order[-1] >= len(between) - 2  # spread over all
+    assert page.values("input", "type") == ["range"] and page.values("input", "aria-label")
+    assert "Before the first step" in page.words and "After 400 steps" in page.words
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "words"),
+    [
+        ({"done": 150}, "stopped", ["asked to stop after step 150", "modeseek resume", "150 of 400", "step 150."]),
+        ({"status": {"state": "failed", "reason": "the render vanished"}}, "failed", ["vanished", "modeseek resume"]),
+        ({"status": {"state": "running"}}, "lost", ["ended without a word", "modeseek resume"]),
+        ({"done": 0, "pictures": 0, "status": {"state": "created"}}, "created", ["No step was made", "No picture"]),
+        ({"done": 3, "pictures": 1}, "stopped", ["The only picture, before the first step"]),
+        ({}, "finished", ["--steps 800"]),
+        ({"status": {"rollbacks": 1, "sessions": 3}}, "finished", ["rollbacks1", "sessions3"]),
+        ({"status": {"checkpoint": None}, "done": 2}, "stopped", ["No checkpoint was kept yet"]),
+    ],
+)
+def test_every_state_has_its_page(tmp_path: Path, told: dict[str, Any], state: str, words: list[str]) -> None:
+    run = fabricate(tmp_path / "it's here", **told)
+    page = page_of(run)
+    assert page.alarms == [] and f"state {state}" in page.values("span", "class")
+    for word in words:
+        assert word in page.words, word
+    assert ("'it'\"'\"'s here'" in page.words) or "it'\"'\"'s here'" in page.words  # quoted for the shell
+
+
+def test_a_process_that_works_on_it_is_seen(whole: Run, tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=10, status={"state": "running", "reason": ""})
+    with run.locked():
+        page = page_of(run)
+    assert "state running" in page.values("span", "class") and "A process is working on this run" in page.words
+    assert "state lost" in page_of(run).values("span", "class")
+
+
+@pytest.mark.parametrize(
+    ("settings", "watched", "never", "keys"),
+    [
+        ({"method": MSD}, ["MSD gives a direction", "tol = 0.0001", "0.1"], "drawn", ["msd", "meanshift"]),
+        ({"method": {"msd": {"bandwidth": {"fixed": {"h": 0.25}}, "jitter": 0.5}}}, ["drawn", "0.25"], "SDS", ["msd"]),
+        ({"method": "sds"}, ["SDS gives a gradient", "noise"], "relative shift", ["sds"]),
+        ({"method": "sds", "label": 1, "scale": 5.0}, ["SDS"], "tol", ["sds", "guidance"]),
+        ({"method": {"sdi": {"scale": 1.0}}}, ["SDI gives a direction"], "guidance,", ["sdi", "ddim"]),
+        ({"method": "sdi", "label": 1}, ["SDI"], "relative shift", ["sdi", "ddim", "guidance"]),
+        ({"method": "sdi"}, ["SDI"], "relative shift", ["sdi", "ddim"]),  # nothing to guide without a class
+    ],
+)
+def test_it_says_what_to_watch_and_whom_to_cite(
+    tmp_path: Path, settings: dict[str, Any], watched: list[str], never: str, keys: list[str]
+) -> None:
+    run = fabricate(tmp_path / "run", film=False, pictures=2, **settings)
+    text = write_run_page(run).read_text(encoding="utf-8")
+    (line,) = re.findall(r"<p class='watch'>(.*?)</p>\s*<div class='curves'>", text)
+    assert "no loss that falls" in line and all(word in line for word in watched) and never not in line
+    told = re.findall(r"@misc\{([^,]+),$", text, re.M)
+    assert told[: len(keys)] == keys
+    assert ("guidance" in told) == ("guidance" in keys)
+
+
+def test_every_method_has_sources_that_are_known() -> None:
+    assert SOURCES_OF.keys() == METHODS.keys()
+    assert all(keys and set(keys) <= SOURCES.keys() for keys in SOURCES_OF.values())
+
+
+def test_penalties_and_noise_levels_have_curves_and_what_is_missing_has_none(tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", method="sds", done=2, steps=400)
+    path = run.path / "metrics.jsonl"
+    path.write_text('{"step": 0, "t": 0.5, "loss_<i>": 2, "calls": null}\n{"step": 1, "t": 0.4, "loss_<i>": 1}\n')
+    text = write_run_page(run).read_text(encoding="utf-8")
+    assert re.findall(r"<figcaption>([^<]+)</figcaption><svg", text) == ["Noise level", "Penalty &lt;i&gt;"]
+
+
+def test_what_a_folder_says_is_text_and_nothing_else(tmp_path: Path) -> None:
+    name = HOSTILE.translate({0: None, 0x1B: None, 0xD800: None})  # YAML cannot hold these
+    run = fabricate(
+        tmp_path / "<b>run",
+        name=name,
+        status={"state": "failed", "reason": HOSTILE},
+        environment={HOSTILE: {HOSTILE: HOSTILE}},
+    )
+    harmless = set(page_of(fabricate(tmp_path / "tame")).tags)
+    row = '{"step": 0, "direction_norm": 1.0, "loss_<img src=x onerror=alert(3)>": 1.0}\n'
+    (run.path / "metrics.jsonl").write_text(row)
+    (run.path / "log.txt").write_bytes(b"</pre><script>alert(4)</script>\x00\xff\n")
+    (run.path / "command.txt").write_text("modeseek --name '<svg onload=alert(5)>'")
+    (run.path / "exports" / "<i>.npy").write_bytes(b"")
+    page = page_of(run)
+    assert set(page.tags) <= harmless | {"circle"} and page.tags.count("script") == 1
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert all(value.startswith("data:image/") for value in page.values("img", "src"))
+    for words in ("<script>alert(1)</script>", "alert(3)", "alert(4)", "<svg onload=alert(5)>", "<i>.npy", "�"):
+        assert words in page.words
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _garble(path: Path) -> None:
+    path.write_bytes(b"\x89\xff\x00{[" * 50)
+
+
+def _shorten(path: Path) -> None:
+    """To the first lines: half of a configuration may still be one."""
+    path.write_bytes(path.read_bytes()[:40])
+
+
+DAMAGE = [
+    # file, damage, the section that suffers, a word of its line
+    ("previews/step-00000000.png", _cut, "Before and after", "step-00000000.png is damaged"),
+    ("previews/step-00000400.png", _garble, "Before and after", "step-00000400.png is damaged"),
+    ("media/optimisation.gif", _garble, "The run as a film", "optimisation.gif is damaged"),
+    ("metrics.jsonl", _cut, "Curves", "1 of the lines of metrics.jsonl is damaged"),
+    ("metrics.jsonl", _garble, "Curves", "1 of the lines of metrics.jsonl is damaged"),
+    ("config.yaml", _garble, "Configuration", "config.yaml"),
+    ("config.yaml", _shorten, "Configuration", "config.yaml"),
+    ("config.yaml", os.remove, "Configuration", "config.yaml"),
+    ("status.json", _cut, "", "status.json is damaged"),
+    ("status.json", os.remove, "", "no status.json"),
+    ("env.json", _cut, "Environment", "env.json is damaged"),
+    ("env.json", os.remove, "Environment", "env.json"),
+    ("command.txt", os.remove, "Command", "command.txt"),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "where", "told"), DAMAGE)
+def test_damage_costs_its_own_section_which_says_so(
+    whole: Run, tmp_path: Path, name: str, damage: Any, where: str, told: str
+) -> None:
+    run = copy(whole, tmp_path)
+    damage(run.path / name)
+    page = page_of(run)
+    assert len(page.alarms) == 1 and told in page.alarms[0], page.alarms
+    assert "\n" not in page.alarms[0]
+    lost = {"config.yaml": ["Sources"], "status.json": ["Go on"]}.get(name, [])
+    assert page.headings == [heading for heading in SECTIONS if heading not in lost]
+    assert where in ["", *page.headings]
+    if name.startswith("previews"):
+        assert len(page.values("img", "src")) == 11  # another one stands in
+    if name == "metrics.jsonl" and damage is _cut:
+        assert "Relative shift" in page.words
+    if name == "config.yaml":
+        assert "msd-ring" in page.words and "no loss that falls" in page.words
+
+
+def test_a_large_film_is_named_instead(whole: Run, tmp_path: Path) -> None:
+    run = copy(whole, tmp_path)
+    with (run.path / "media" / "optimisation.gif").open("ab") as file:
+        file.write(b"\0" * 4 * 2**20)
+    path = write_run_page(run)
+    assert re.search(r"optimisation\.gif has 4\.\d MB", Page(path).words) and path.stat().st_size < 2**20
+
+
+def test_an_enormous_picture_is_refused_before_it_is_opened(whole: Run, tmp_path: Path) -> None:
+    run = copy(whole, tmp_path)
+    path = run.path / "previews" / "step-00000400.png"
+    data = bytearray(path.read_bytes())
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    path.write_bytes(data)
+    (alarm,) = page_of(run).alarms
+    assert "60000 x 60000 pixels" in alarm
+
+
+def test_many_damaged_pictures_do_not_flood_the_page(whole: Run, tmp_path: Path) -> None:
+    run = copy(whole, tmp_path)
+    for path in (run.path / "previews").iterdir():
+        path.write_bytes(b"")
+    page = page_of(run)
+    assert len(page.alarms) == 4 and page.alarms[-1] == "9 more"
+
+
+@given(data=st.data())
+def test_no_garbage_in_any_file_keeps_it_from_being_written(
+    data: st.DataObject, little: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run = copy(little, tmp_path_factory.mktemp("fuzz"))
+    files = sorted(path for path in run.path.rglob("*") if path.is_file() and path.suffix != ".html")
+    for path in data.draw(st.lists(st.sampled_from(files), max_size=3, unique=True), label="files"):
+        old = path.read_bytes()
+        place = data.draw(st.integers(0, len(old)), label="place")
+        new = data.draw(st.binary(max_size=20) | st.sampled_from([b"null", b"[]", b"-1", b"1e999", b'"', b"\n", b"{}"]))
+        keep = data.draw(st.booleans(), label="keep the rest")
+        path.write_bytes(old[:place] + new + (old[place + len(new) :] if keep else b""))
+    page = page_of(run)
+    assert {"Curves", "Configuration"} <= set(page.headings)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0123, "0.0123 s"), (59.94, "59.9 s"), (61, "1 min 01 s"), (3599.9, "1 h 00 min"), (90061, "25 h 01 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(float(seconds)) == text
+
+
+def test_a_folder_that_cannot_be_written_to_keeps_its_old_page(whole: Run, tmp_path: Path) -> None:
+    run = copy(whole, tmp_path)
+    write_run_page(run)
+    before = (run.path / "report.html").read_bytes()
+    (run.path / ".report.html.part").mkdir()  # where the scratch file would go
+    with pytest.raises(OSError):
+        write_run_page(run)
+    assert (run.path / "report.html").read_bytes() == before

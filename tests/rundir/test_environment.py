@@ -1,0 +1,81 @@
+"""What a run was made with."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import modeseek
+from modeseek.rundir import environment as env
+
+
+def test_versions_are_those_installed() -> None:
+    told = env.versions()
+    assert told["python"] == platform.python_version() and told["numpy"] == np.__version__
+    assert told["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert told["modeseek"] == modeseek.__version__
+    assert "no-such-package" not in env.versions(("no-such-package",))
+
+
+def test_everything_is_json_and_names_nobody() -> None:
+    prior = {"title": "ring", "sha256": "0" * 64}
+    told = env.environment("cpu", prior)
+    text = json.dumps(told, allow_nan=False)
+    assert json.loads(text) == told and told["prior"] == prior
+    assert told["device"] == {"device": "cpu", "threads": torch.get_num_threads()} and told["machine"]["cores"] >= 1
+    assert str(Path.home()) not in text and str(Path(__file__).parents[2]) not in text
+    if len(socket.gethostname()) > 5:
+        assert socket.gethostname() not in text
+
+
+def test_the_revision_is_that_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = env.revision()
+    assert told is None or (re.fullmatch("[0-9a-f]{40}", told["commit"]) and isinstance(told["changed"], bool))
+
+    root = str(Path(modeseek.__file__).parents[2])
+    monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": " M a.py"}.get(words[-1], root))
+    assert env.revision() == {"commit": "c" * 40, "changed": True}
+    monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": ""}.get(words[-1], root))
+    assert env.revision() == {"commit": "c" * 40, "changed": False}
+    monkeypatch.setattr(env, "_git", lambda folder, *words: str(Path.home() / "somebody-elses"))
+    assert env.revision() is None, "another checkout around it is not ours"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError("git"),
+        subprocess.TimeoutExpired("git", 10),
+        subprocess.CalledProcessError(128, "git"),
+    ],
+)
+def test_without_git_there_is_no_revision(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert env.revision() is None
+
+
+def test_memory_is_measured() -> None:
+    before = env.peak_memory_mb()
+    held = np.ones(16 * 2**20)
+    assert 20 < before < 10**6 and env.peak_memory_mb() >= before
+    del held
+    assert env.peak_device_memory_mb("cpu") is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_device_is_described() -> None:
+    told = env.describe_device("cuda")
+    assert told["name"] and told["memory_mb"] > 100 and told["cuda"] == torch.version.cuda
+    torch.zeros(2**20, device="cuda")
+    assert env.peak_device_memory_mb("cuda") >= 4

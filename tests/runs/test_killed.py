@@ -1,0 +1,34 @@
+"""Killed anywhere, a run goes on and ends in the same bits. MODESEEK_SOAK=1 kills it far more often."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOAK = os.environ.get("MODESEEK_SOAK") == "1"
+DRIVER = Path(__file__).parents[1] / "killing.py"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
+@pytest.mark.parametrize(("kind", "few", "many"), [("writes", 9, 10**6), ("moments", 5, 100), ("signals", 4, 50)])
+def test_killed_and_resumed_equals_left_alone(kind: str, few: int, many: int, tmp_path: Path) -> None:
+    count = many if SOAK else few
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), kind, "0", str(count), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=3000 if SOAK else 240,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    output = tmp_path / "output.txt"
+    assert done.returncode == 0, done.stderr[-2000:] + (output.read_text()[-2000:] if output.exists() else "")
+    told = json.loads(done.stdout)
+    print(told)
+    assert told["kills"] >= (min(count, told["writes"]) if kind == "writes" else count)
+    assert told["writes"] > 100
+    assert told["corrupt"] == [] and told["failed"] == [] and told["different"] == []

@@ -1,0 +1,223 @@
+"""Things as runs: configured, interrupted, left as meshes, and told the camera."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+import modeseek as ms
+from modeseek import runs
+from modeseek.cli import main
+from modeseek.codec import Range, Resized
+from modeseek.config.camera_prompts import Views
+from modeseek.config.config import read_config, read_text
+from modeseek.config.generators3d import FreeSurface, FreeVolume
+from modeseek.config.priors import Renders
+from modeseek.generators.camera import CameraView
+from modeseek.generators.mesh.read import read_mesh
+from modeseek.generators.nerf import NeRF
+from modeseek.generators.orbit import Orbit
+from modeseek.regularizers import OpacityEntropy, TotalVariation
+from modeseek.rng import Streams
+from modeseek.runs.api import begin, resuming
+from modeseek.runs.build import build
+from modeseek.runs.exports3d import leave_solid
+from modeseek.runs.train import optimise
+
+PRIOR = Renders("a red cube", 16, 4)
+VOLUME = FreeVolume(views=2, samples=10, sides=(8, 12), coarse=0.5)
+CONFIG = ms.Config(
+    PRIOR,
+    ms.MSD(ms.Geometric(5.0, 0.5), jitter=ms.Fading()),
+    VOLUME,
+    runs.Adam(0.25, fall=0.2),
+    steps=9,
+    previews=3,
+    regularizers=(OpacityEntropy(1e-3), TotalVariation(1e-4)),
+    saving=runs.Saving(steps=4),
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
+    run, job = begin(CONFIG, ["modeseek"], tmp_path_factory.mktemp("shape") / "run")
+    for _ in optimise(run, job, CONFIG.steps):
+        pass
+    return run
+
+
+def test_the_file_says_everything(done: ms.Run) -> None:
+    assert read_config(read_text(done.path)) == CONFIG
+
+
+def test_the_rate_falls_geometrically_and_penalties_are_logged(done: ms.Run) -> None:
+    rows = done.metrics
+    assert [row["lr"] for row in rows] == pytest.approx([0.25 * 0.2 ** (k / 8) for k in range(9)])
+    assert all(row["loss_OpacityEntropy"] >= 0 and row["loss_TotalVariation"] >= 0 for row in rows)
+    assert rows[-1]["calls"] == 9 * 2
+
+
+def test_it_leaves_a_mesh_a_turntable_and_strips(done: ms.Run) -> None:
+    mesh = trimesh.load(io.BytesIO((done.path / "exports/mesh.glb").read_bytes()), file_type="glb", force="mesh")
+    assert mesh.is_watertight and len(mesh.faces) > 100
+    with Image.open(done.path / "media/turntable.gif") as film:
+        assert film.n_frames == 36 and film.size == (128, 128)
+    with Image.open(done.path / "media/sides.png") as sides:
+        assert sides.size == (6 * 192, 3 * 192)
+    page = (done.path / "report.html").read_text(encoding="utf-8")
+    assert "<figure class='model'" in page and "From all sides" in page
+
+
+def test_previews_show_the_same_sides_before_and_after(done: ms.Run) -> None:
+    names = sorted(path.name for path in (done.path / "previews").glob("*.png"))
+    assert names == [f"step-{steps:08d}.png" for steps in (0, 4, 7, 9)]  # moves made when each was drawn
+    fresh = build(CONFIG)
+    drawn = fresh.painter().draw(fresh.render())
+    assert (done.path / "previews" / names[0]).read_bytes() == drawn
+
+
+def test_interrupted_it_ends_as_if_it_never_was(done: ms.Run, tmp_path: Path) -> None:
+    run, job = begin(CONFIG, ["modeseek"], tmp_path / "run")
+    walk = optimise(run, job, CONFIG.steps)
+    next(step for step in walk if step.done == 6)  # after the finer grid began, between two checkpoints
+    walk.close()
+    for _ in resuming(run):
+        pass
+    weights = "exports/generator.safetensors"
+    assert (run.path / weights).read_bytes() == (done.path / weights).read_bytes()
+    assert (run.path / "exports/mesh.ply").read_bytes() == (done.path / "exports/mesh.ply").read_bytes()
+
+
+def test_a_mesh_is_refined_by_any_method(done: ms.Run, tmp_path: Path) -> None:
+    before = read_mesh(done.path / "exports/mesh.ply", torch.empty(0))
+    surface = FreeSurface(done.path / "exports/mesh.ply", views=2)
+    config = replace(CONFIG, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
+    run, job = begin(config, ["modeseek"], tmp_path / "refined")
+    for _ in optimise(run, job, config.steps):
+        pass
+    after = read_mesh(run.path / "exports/mesh.ply", torch.empty(0))
+    assert torch.equal(after.faces, before.faces) and torch.allclose(after.vertices, before.vertices)
+    assert (after.colours - before.colours).abs().max() > 0.01
+
+
+def test_a_volume_without_a_surface_says_so(done: ms.Run, tmp_path: Path) -> None:
+    job = build(CONFIG)
+    nerf = job.generator
+    assert isinstance(nerf, NeRF)
+    with torch.no_grad():
+        for grid in nerf.volume.parameters():
+            grid.fill_(-30.0)
+    empty = replace(done, path=tmp_path)
+    for folder in ("media", "exports"):
+        (tmp_path / folder).mkdir()
+    lines = list(leave_solid(empty, nerf, film=False))
+    assert lines[-1].startswith("no mesh was written: ") and "\n" not in lines[-1]
+    assert not (tmp_path / "exports/mesh.ply").exists()
+
+
+def test_closed_space_is_empty_for_meshes_too() -> None:
+    nerf = build(CONFIG).generator
+    assert isinstance(nerf, NeRF)
+    place = torch.tensor([[0.3, -0.2, 0.1], [0.1, -0.2, 0.3]])
+    open_ = nerf.field(place)[0]
+    assert torch.equal(open_, nerf.volume(place)[0]) and (open_ > 0).all()
+    x, y, z = ((place[0] + 1) * 32).long().tolist()
+    nerf.space.get_buffer("open")[z, y, x] = False
+    assert nerf.field(place)[0].tolist() == [0.0, open_[1].item()]
+
+
+def test_the_ideal_prior_is_told_each_camera() -> None:
+    job = build(CONFIG)
+    view = job.generator.view(2, Streams(3, use="view"))
+    assert isinstance(view, CameraView) and callable(job.conditions)
+    told = job.conditions(view)
+    bins = ((view.cameras.azimuth + 45) % 360 // 90).long()
+    bands = (view.cameras.elevation >= 7.5).long() + (view.cameras.elevation >= 30).long()
+    assert torch.equal(told.positive, bands * 4 + bins)
+    with pytest.raises(ValueError, match="told the camera alone"):
+        build(replace(CONFIG, prompts=("a red cube",)))
+
+
+def test_fewer_pixels_are_enlarged_for_the_prior() -> None:
+    job = build(replace(CONFIG, generator=replace(VOLUME, size=8, coarse=1.0)))
+    view = job.generator.view(2, Streams(3, use="view"))
+    assert isinstance(job.codec, Resized) and isinstance(view, CameraView) and view.size == 8
+    flat = torch.full((1, 3, 8, 8), 0.25)
+    assert torch.allclose(job.codec.encode(flat), torch.full((1, 3, 16, 16), -0.5))
+    dot = torch.zeros(1, 1, 8, 8)
+    dot[0, 0, 0, 0] = 1.0
+    small = Resized(Range(0.0, 1.0), 2, 2).encode(dot)
+    assert small[0, 0, 0, 0] > 0.03 and small.sum() < 0.1  # its share of the pixels that are merged
+    with pytest.raises(ValueError, match="1 or more"):
+        Resized(Range(), 0, 2)
+
+
+def test_the_first_grid_is_seen_in_fewer_pixels() -> None:
+    job = build(CONFIG)
+    sizes = []
+    for progress in (0.0, 0.49, 0.5, 1.0):
+        job.generator.advance(progress)  # type: ignore[attr-defined]
+        view = job.generator.view(2, Streams(3, use="view"))
+        assert isinstance(view, CameraView)
+        sizes.append(view.size)
+        assert job.codec.encode(job.generator(view).image).shape == (2, 3, 16, 16)  # type: ignore[attr-defined]
+    assert sizes == [8, 8, 16, 16]
+    alone = build(replace(CONFIG, generator=replace(VOLUME, kind="triplane"), optimizer=runs.Adam(0.02)))
+    assert alone.generator.size == 16  # type: ignore[attr-defined]  # there is no finer grid to come
+
+
+def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (
+        lambda: FreeVolume(views=0),
+        lambda: FreeVolume(finer=1.0),
+        lambda: FreeVolume(coarse=0.0),
+        lambda: FreeVolume(coarse=1.5),
+        lambda: FreeSurface(tmp_path / "a.ply", views=0),
+        lambda: Views("fine", opposed=True),
+        lambda: runs.Adam(0.1, fall=0.0),
+        lambda: build(replace(CONFIG, prior=runs.Problem("digits"), label=1)),
+        lambda: build(replace(CONFIG, prior=replace(PRIOR, caption="a zebra"))),
+    ):
+        with pytest.raises(ValueError) as caught:
+            wrong()
+        assert "\n" not in str(caught.value)
+    (tmp_path / "bad.ply").write_bytes(b"ply\nnot really")
+    (tmp_path / "bad.obj").write_bytes(b"")
+    for name in ("bad.ply", "bad.obj"):
+        with pytest.raises(ValueError, match=name):
+            read_mesh(tmp_path / name, torch.empty(0))
+    for words in (
+        ["shape", "  "],
+        ["shape", "a zebra", "--prior", "renders"],
+        ["shape", "a red cube", "--refine", "-1"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["shape", "a red cube", "--dry-run"])
+    out = capsys.readouterr().out
+    assert "path: bundled" in out and "words: fine" in out and "scale: 3.0" in out
+    words = ["--prior", "renders", "--method", "sds", "--volume", "fourier", "--steps", "7"]
+    main(["shape", "a red cube", "--dry-run", *words])
+    out = capsys.readouterr().out
+    assert "caption: a red cube" in out and "kind: fourier" in out and "steps: 7" in out
+    main(["shape", "a red mug", "--prior", "somewhere", "--method", "sdi", "--dry-run"])
+    out = capsys.readouterr().out
+    assert "words: coarse" in out and "path: somewhere" in out and "scale: 3.0" in out
+
+
+def test_an_orbit_of_the_configuration_is_taken() -> None:
+    job = build(replace(CONFIG, generator=replace(VOLUME, orbit=Orbit(elevation=(10.0, 10.0)))))
+    view = job.generator.view(2, Streams(3, use="view"))
+    assert isinstance(view, CameraView) and torch.allclose(view.cameras.elevation, torch.tensor(10.0))

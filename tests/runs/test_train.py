@@ -1,0 +1,418 @@
+"""One run: interrupted anywhere it ends as if it never was; what goes wrong is named, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import modeseek as ms
+from modeseek import runs
+from modeseek.priors.wrapper import Wrapper
+from modeseek.rundir.checkpoint import read
+from modeseek.runs.api import begin, resuming
+from modeseek.runs.build import Job, build
+from modeseek.runs.guard import Watch, judge
+from modeseek.runs.train import optimise
+
+RING, DIGITS = runs.Problem("ring"), runs.Problem("digits")
+OFTEN = runs.Saving(steps=5)
+CASES = {
+    "msd-adaptive": ms.Config(RING, ms.MSD(ms.Adaptive(0.1)), optimizer=runs.SGD(1.0, 0.9, True)),
+    "msd-jitter": ms.Config(RING, ms.MSD(ms.Geometric(1.0, 0.1), jitter=ms.Fading())),
+    "msd-common-noise": ms.Config(
+        RING, ms.MSD(ms.Fixed(0.2), "product", steps=3, noise="common"), runs.FreePoints(runs.Noise(7))
+    ),
+    "sds": ms.Config(RING, ms.SDS(), runs.FreePoints(runs.Grid(4))),
+    "sds-guided": ms.Config(RING, ms.SDS(), label=2, scale=2.0),
+    "sdi": ms.Config(RING, ms.SDI(inversion_steps=3, inversion_eta=0.3), runs.FreePoints(runs.Noise(5))),
+    "pixels": ms.Config(DIGITS, ms.SDS(ms.Uniform(0.3, 0.8)), runs.FreePixels(4), runs.Adam(0.02), label=3),
+}
+
+
+def config(name: str, steps: int = 23) -> ms.Config:
+    return replace(CASES[name], steps=steps, previews=3, saving=OFTEN)
+
+
+def finish(run: ms.Run, job: Job, steps: int) -> None:
+    for _ in optimise(run, job, steps):
+        pass
+
+
+def break_off(run: ms.Run, job: Job, steps: int, at: int) -> None:
+    """Ends as if the caller lost interest after `at` steps: no checkpoint is written for it."""
+    walk = optimise(run, job, steps)
+    for progress in walk:
+        if progress.done == at:
+            walk.close()
+            return
+    raise AssertionError("the run ended before it was broken off")
+
+
+def traces(run: ms.Run) -> dict[str, Any]:
+    """Everything that must not depend on interruptions."""
+    rows = [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.metrics]
+    checkpoint = read(run.checkpoints[-1])
+    tensors = {k: v.numpy().tobytes() for k, v in checkpoint.tensors.items() if k != "state.torch_rng"}
+    exports = {path.name: path.read_bytes() for path in (run.path / "exports").iterdir()}
+    pictures = {path.name: path.read_bytes() for path in (run.path / "previews").iterdir()}
+    return {"rows": rows, "tensors": tensors, "exports": exports, "pictures": pictures, "calls": run.status.calls}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_broken_off_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+    whole = ms.run(config(name), tmp_path / "whole")
+    run, job = begin(config(name), ["test"], tmp_path / "pieces")
+    for at in (3, 13, 19):  # before the first checkpoint, between two, just before one
+        break_off(run, job, 23, at)
+        job = build(run.config)
+    ms.resume(run)
+    assert traces(run) == traces(whole)
+    assert [row["step"] for row in run.metrics] == list(range(23))
+    assert run.status.state == "finished" and run.status.sessions == 4 and whole.status.sessions == 1
+
+
+def test_a_run_says_what_it_was(tmp_path: Path) -> None:
+    run = ms.run(config("sds"), tmp_path / "run")
+    assert run.config == config("sds")
+    assert {path.name for path in run.path.iterdir() if not path.name.startswith(".")} == {
+        "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
+        "checkpoints", "previews", "media", "exports",
+    }  # fmt: skip
+    status = run.status
+    assert (status.state, status.step, status.steps, status.checkpoint) == ("finished", 23, 23, 23)
+    assert status.calls == 16 * 23 and status.peak_memory_mb > 50 and status.rollbacks == 0
+    assert [path.name for path in run.checkpoints] == ["step-00000020", "step-00000023"]
+    assert run.environment["versions"]["torch"] == torch.__version__
+    assert len(run.environment["prior"]["sha256"]) == 64
+    assert len(list((run.path / "previews").iterdir())) == 4  # three before a move, one of the end
+    assert {path.name for path in (run.path / "media").iterdir()} == {"before.png", "after.png", "optimisation.gif"}
+
+
+def test_the_exported_points_are_the_modes(tmp_path: Path) -> None:
+    import numpy as np
+
+    run = ms.run(replace(config("msd-adaptive"), steps=200), tmp_path / "run")
+    z = torch.from_numpy(np.load(run.path / "exports" / "points.npy"))
+    angle = torch.atan2(z[:, 1], z[:, 0]) * 8 / (2 * math.pi)
+    assert (angle - angle.round()).abs().max() < 1e-3  # the ring's eight Gaussians sit at multiples of 45 degrees
+    radius = 1.3 / math.sqrt((1.3**2 + 2 * 0.12**2) / 2)  # planes are scaled to unit variance
+    assert (z.norm(dim=1) - radius).abs().max() < 1e-3
+    assert run.metrics[-1]["relative_shift"] < 1e-6
+
+
+def test_longer(tmp_path: Path) -> None:
+    run = ms.run(config("msd-adaptive"), tmp_path / "run")
+    ms.resume(run)  # finished: nothing happens
+    assert run.status.sessions == 1
+    ms.resume(run, steps=31)
+    assert run.status.step == run.status.steps == 31 and len(run.metrics) == 31
+    with pytest.raises(ValueError, match="is at step 31 already: got --steps 30"):
+        ms.resume(run, steps=30)
+    ms.resume(run)
+    assert run.status.sessions == 2
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path) -> None:
+    whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
+    run, job = begin(config("msd-adaptive"), ["test"], tmp_path / "run")
+    break_off(run, job, 23, 18)
+    newest = run.checkpoints[-1] / "tensors.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-3] ^= 4
+    newest.write_bytes(bytes(data))
+    ms.resume(run)
+    assert traces(run) == traces(whole)
+    log = "\n".join(run.log)
+    assert "checkpoint step-00000015 is damaged: tensors.safetensors was altered" in log
+    assert "resumed at step 10" in log
+
+
+def test_torn_metrics_are_taken_again(tmp_path: Path) -> None:
+    whole = ms.run(config("sds"), tmp_path / "whole")
+    run, job = begin(config("sds"), ["test"], tmp_path / "run")
+    break_off(run, job, 23, 13)
+    path = run.path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    ms.resume(run)
+    assert traces(run)["rows"] == traces(whole)["rows"]
+
+
+def test_another_prior_is_refused(tmp_path: Path) -> None:
+    import numpy as np
+
+    points = tmp_path / "points.npy"
+    np.save(points, np.random.default_rng(0).normal(size=(30, 2)))
+    of_points = ms.Config(runs.Samples(points), ms.MSD(ms.Fixed(0.5)), steps=20, saving=OFTEN, previews=2)
+    run, job = begin(of_points, ["test"], tmp_path / "run")
+    break_off(run, job, 20, 12)
+    np.save(points, np.random.default_rng(1).normal(size=(30, 2)))
+    with pytest.raises(ValueError, match="no longer the one that run began with"):
+        ms.resume(run)
+    assert run.status.checkpoint == 10
+
+
+@dataclass
+class Broken(Wrapper):
+    """A prior that answers NaN in one row while `calls` lies in a window."""
+
+    prior: Any
+    low: int
+    high: int
+    calls: int = 0
+
+    def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: Any = None) -> ms.Prediction:
+        self.calls += 1
+        p = self.prior.at(z_t, alpha, sigma, cond)
+        if not self.low <= self.calls <= self.high:
+            return p
+        eps = p.eps.clone()
+        eps[2] = torch.nan
+        return ms.Prediction.of(z_t, alpha, sigma, p.z, eps, clamped=p.clamped)
+
+
+def test_a_direction_that_is_not_finite_stops_the_run_and_names_step_and_row(tmp_path: Path) -> None:
+    run, job = begin(config("sds"), ["test"], tmp_path / "run")
+    job.prior = Broken(job.prior, 13, 13)
+    with pytest.raises(runs.Failed, match=r"not finite at step 12, row 2, t = 0.*kept up to step 10.*rollback"):
+        finish(run, job, 23)
+    assert run.status.state == "failed" and run.status.step == 12 and run.status.checkpoint == 10
+    assert "not finite at step 12" in run.status.reason
+    whole = ms.run(config("sds"), tmp_path / "whole")
+    ms.resume(run)  # the fault was the machine's: nothing is lost
+    assert traces(run) == traces(whole)
+
+
+def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> None:
+    forgiving = replace(config("sds"), on_failure="rollback")
+    run, job = begin(forgiving, ["test"], tmp_path / "run")
+    job.prior = Broken(job.prior, 13, 13)
+    finish(run, job, 23)
+    status = run.status
+    assert status.state == "finished" and status.rollbacks == 1
+    rows = run.metrics
+    assert [row["step"] for row in rows] == list(range(23))
+    assert [row["lr"] for row in rows] == [0.01] * 10 + [0.005] * 13
+    whole = ms.run(config("sds"), tmp_path / "whole").metrics
+    assert rows[9]["direction_norm"] == whole[9]["direction_norm"]
+    assert rows[10]["direction_norm"] != whole[10]["direction_norm"]  # other noise from the same place
+    run2, job2 = begin(forgiving, ["test"], tmp_path / "twice")
+    job2.prior = Broken(job2.prior, 13, 10**9)
+    with pytest.raises(runs.Failed, match="not finite at step 10"):
+        finish(run2, job2, 23)
+    assert run2.status.rollbacks == 1 and run2.status.state == "failed"
+
+
+def test_rolling_back_before_any_checkpoint_starts_over(tmp_path: Path) -> None:
+    run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    job.prior = Broken(job.prior, 3, 3)
+    finish(run, job, 23)
+    assert run.status.state == "finished" and {row["lr"] for row in run.metrics} == {0.005}
+    assert run.status.calls == 16 * 23
+
+
+def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path: Path) -> None:
+    run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    job.prior = Broken(job.prior, 13, 13)
+    for progress in optimise(run, job, 23):
+        if progress.done == 12:
+            for path in run.checkpoints:
+                (path / "state.json").write_text("{}")
+    assert [row["lr"] for row in run.metrics] == [0.005] * 23 and run.status.calls == 16 * 23
+    fresh, broken = (ms.run(config("sds"), tmp_path / "fresh").metrics[0], run.metrics[0])
+    assert broken["step"] == 0 and broken["direction_norm"] != fresh["direction_norm"]
+
+
+def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    ends = []
+    for pieces in (False, True):
+        run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / str(pieces))
+        job.prior = Broken(job.prior, 13, 13)
+        if pieces:
+            walk, seen = optimise(run, job, 23), 0
+            for _ in walk:
+                seen += 1
+                if seen == 12 + 6:  # six steps after the rollback, one after its next checkpoint
+                    walk.close()
+            ms.resume(run)
+        else:
+            finish(run, job, 23)
+        ends.append(traces(run))
+    assert ends[0] == ends[1]
+
+
+def test_parameters_that_overflow_are_never_kept(tmp_path: Path) -> None:
+    wild = ms.Config(RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGD(1.7e308), steps=20, saving=runs.Saving(steps=1))
+    wild = replace(wild, generator=runs.FreePoints(runs.Noise(9, spread=5.0)))  # shifts above 1: infinite at once
+    with pytest.raises(runs.Failed, match="z is not finite after step 0; lower the learning rate"):
+        ms.run(wild, tmp_path / "run")
+    run = ms.Run.load(tmp_path / "run")
+    assert run.status.state == "failed" and run.checkpoints == []
+
+
+GUARD = runs.Guard(patience=3, grace=0.0)
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (torch.zeros(3, 8, 8), "vanished"),
+        (torch.full((3, 8, 8), 0.4), "constant"),
+        (torch.linspace(-5, 6, 192).reshape(3, 8, 8).sign().clamp(0, 1), "saturated"),
+        (torch.linspace(0, 1, 192).reshape(3, 8, 8), ""),
+        (torch.linspace(0.4, 0.41, 192).reshape(3, 8, 8), ""),
+        (torch.full((3, 8, 8), 1.7), "constant"),
+    ],
+)
+def test_renders_are_judged(image: Tensor, kind: str) -> None:
+    fine = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([fine, image[None]])
+    assert judge(both, GUARD)[0] == kind
+    if kind:
+        assert judge(both, GUARD)[1] == 1
+
+
+def test_patience_and_grace() -> None:
+    black, fine = torch.zeros(1, 1, 4, 4), torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
+    watch = Watch()
+    for image in (fine, black, black, fine, black, black):
+        watch = watch.look(image, GUARD, 5, 100)
+    with pytest.raises(runs.Failed, match="the render vanished at step 7, item 0 .* for 3 steps in a row; lower"):
+        watch.look(black, GUARD, 7, 100)
+    patient = replace(GUARD, grace=0.2)
+    watch = Watch()
+    for index in range(20):  # a start that shows nothing yet
+        watch = watch.look(black, patient, index, 100)
+    for index in (20, 21):
+        watch = watch.look(black, patient, index, 100)
+    with pytest.raises(runs.Failed, match="vanished at step 22"):
+        watch.look(black, patient, 22, 100)
+
+
+def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
+    wild = replace(config("pixels", 60), optimizer=runs.SGD(300.0))
+    with pytest.raises(runs.Failed, match=r"the render is saturated at step \d+, item \d .* lower the guidance scale"):
+        ms.run(wild, tmp_path / "run")
+    run = ms.Run.load(tmp_path / "run")
+    assert run.status.state == "failed"
+    calm = replace(wild, guard=runs.Guard(active=False), steps=run.status.step + 2)
+    assert ms.run(calm, tmp_path / "calm").status.state == "finished"
+
+
+def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
+    wild = replace(config("pixels", 60), optimizer=runs.SGD(300.0), saving=runs.Saving(steps=1))
+    with pytest.raises(runs.Failed, match="saturated at step") as caught:
+        ms.run(wild, tmp_path / "run")
+    run = ms.Run.load(tmp_path / "run")
+    last = int(run.checkpoints[-1].name.removeprefix("step-"))
+    step = int(str(caught.value).split("at step ")[1].split(",")[0])
+    assert last == step - 4  # after the last healthy step: five in a row looked wrong, this one included
+    assert read(run.checkpoints[-1]).plain["dict"][3][1]["fields"]["streak"] == 0
+
+
+def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modeseek.runs import optimise, place
+
+    ticks = iter(float(i) for i in range(10**6))  # a second passes at every look at the clock
+    monkeypatch.setattr(optimise.time, "perf_counter", lambda: next(ticks))
+    saved: list[int] = []
+    real = place.save
+    monkeypatch.setattr(place, "save", lambda folder, step, *rest: saved.append(step) or real(folder, step, *rest))
+    ms.run(replace(config("sds"), steps=400, saving=runs.Saving(seconds=30.0), previews=0), tmp_path / "run")
+    gaps = [b - a for a, b in zip(saved, saved[1:], strict=False)]
+    assert saved[-1] == 400 and len(saved) >= 3
+    assert min(gaps[:-1]) >= 25  # a save takes one tick here: fifty of them pass, two a step
+
+
+def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modeseek.io import atomic as disk
+
+    whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
+    run, job = begin(config("msd-adaptive"), ["test"], tmp_path / "run")
+    real, room = disk.write_synced, [10]
+
+    def write(path: Path, data: bytes) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            path.write_bytes(data[: len(data) // 2])
+            raise OSError(28, "No space left on device", str(path))
+        real(path, data)
+
+    monkeypatch.setattr(disk, "write_synced", write)
+    monkeypatch.setattr("modeseek.rundir.checkpoint.write_synced", write)
+    with pytest.raises(runs.Stopped, match=r"No space left on device at step \d+ .*make room, then: modeseek resume"):
+        finish(run, job, 23)
+    monkeypatch.undo()
+    ms.resume(run)
+    assert traces(run) == traces(whole)
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
+    run, job = begin(config("sds"), ["test"], tmp_path / "run")
+    walk = optimise(run, job, 23)
+    next(walk)
+    assert run.running
+    with pytest.raises(ValueError, match="is being worked on by another process"):
+        next(resuming(run))
+    walk.close()
+    assert not run.running
+
+
+def test_every_metric_is_standard_json(tmp_path: Path) -> None:
+    run = ms.run(config("msd-adaptive"), tmp_path / "run")
+    for line in (run.path / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line, parse_constant=lambda word: pytest.fail(word))
+        assert {"step", "seconds", "calls", "direction_norm", "lr", "memory_mb", "bandwidth", "relative_shift"} <= set(
+            row
+        )
+
+
+def test_metrics_go_to_tensorboard_too(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = ms.run(replace(config("msd-adaptive"), trackers=("tensorboard",)), tmp_path / "run")
+    told = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    shifts = told.Scalars("relative_shift")
+    assert [event.step for event in shifts] == list(range(23))
+    want = [row["relative_shift"] for row in run.metrics]
+    assert [event.value for event in shifts] == pytest.approx(want, rel=1e-6)
+
+
+def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ValueError, match=r"the tracker wandb is not installed: .* pip install 'modeseek\[wandb\]'"):
+        ms.run(replace(config("sds"), trackers=("wandb",)), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wish is read once a step: stopping without the checkpoint that stopping promises would lose steps."""
+    import os
+    import signal
+
+    from modeseek.runs import optimise as module
+
+    real = module._pace
+
+    def pace(job: Any, place: Any, steps: int) -> None:  # the wish was read before
+        if place.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(job, place, steps)
+
+    monkeypatch.setattr(module, "_pace", pace)
+    run, job = begin(replace(config("sds"), saving=runs.Saving()), ["test"], tmp_path / "run")
+    with pytest.raises(runs.Stopped, match="SIGTERM after step 8 of 23"):
+        finish(run, job, 23)
+    assert run.status.state == "stopped" and run.status.checkpoint == run.status.step == 8

@@ -1,0 +1,270 @@
+"""Sweeps: what is in them, where it lies, and what comes out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from run_folders import fabricate
+from sweeping import BASE, MSD, ONE, SMALL, Here, begin
+from sweeping import known as known
+
+import modeseek as ms
+import modeseek.rundir.checkpoint
+import modeseek.sweeps.folder
+import modeseek.sweeps.worker
+from modeseek.cli.sweep import SweepCommand
+from modeseek.rundir.run_dir import Run
+from modeseek.sweeps.contact_sheet import draw_sheet
+from modeseek.sweeps.cost import calls
+from modeseek.sweeps.folder import peek
+from modeseek.sweeps.jobs import entries
+from modeseek.sweeps.results import collect, table
+from modeseek.sweeps.run_sweep import run_sweep
+from modeseek.sweeps.spec import read_spec, spec_of
+
+
+def refused(plain: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        entries(spec_of(plain, "it.yaml"))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_the_jobs_are_the_product() -> None:
+    plain = {
+        "base": BASE | {"seed": 7},
+        "axes": {"steps": [6, 9], "generator": {"few": "points", "grid": {"points": {"start": {"grid": {"side": 3}}}}}},
+        "methods": ["sds", {"sdi": {"inversion_steps": 3}}],
+        "seeds": [3, 5],
+    }
+    found = entries(spec_of(plain))
+    told = [(job.labels, job.method, job.config.seed) for job in found]
+    expected = [
+        ((steps, start), method, seed)
+        for seed in (3, 5)
+        for steps in ("6", "9")
+        for start in ("few", "grid")
+        for method in ("sds", "sdi")
+    ]
+    assert told == expected
+    one = found[told.index((("9", "grid"), "sdi", 5))].config
+    assert one == ms.runs.config.config.read_config(
+        BASE
+        | {"steps": 9, "seed": 5, "method": {"sdi": {"inversion_steps": 3}}}
+        | {"generator": {"points": {"start": {"grid": {"side": 3}}}}}
+    )
+
+
+def test_what_is_left_out_is_the_bases() -> None:
+    (job,) = entries(spec_of({"base": BASE | {"method": "sds", "seed": 4}}))
+    assert (job.labels, job.method, job.config.seed, job.title) == ((), "sds", 4, "sds · seed 4")
+    jobs = entries(
+        spec_of({"base": BASE | {"prior": {"pipeline": {"path": "x"}}}, "prompts": ["a b", "c"]} | {"methods": ["sds"]})
+    )
+    assert [job.config.prompts for job in jobs] == [("a b",), ("c",)] and jobs[0].folder.startswith("a-b-sds-seed0-")
+
+
+def test_an_id_is_of_the_configuration_alone() -> None:
+    ids = {job.id: job for job in entries(spec_of(SMALL))}
+    other = SMALL | {"methods": {"sds": None, "other name": {"method": MSD, "optimizer": {"sgd": {}}}}, "seeds": [1, 0]}
+    assert {job.id for job in entries(spec_of(other))} == set(ids) and len(ids) == 4
+    for change in ({"steps": 7}, {"previews": 2}, {"scale": 1.5, "label": 1}, {"name": "x"}):
+        changed = {job.id for job in entries(spec_of(SMALL | {"base": BASE | change}))}
+        assert len(changed) == 4 and not changed & set(ids)
+    assert all(job.folder.endswith(f"-seed{job.config.seed}-{id}") for id, job in ids.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"bse": {}}, "no part 'bse'; did you mean base"),
+        ({"base": [1]}, "base holds the settings of a run"),
+        ({"base": {"verb": "toy"}}, "base is for the verb toy"),
+        ({"verb": "run"}, "is for the verb run, not sweep"),
+        ({"base": BASE | {"stepz": 4}}, "msd: config has no setting 'stepz'; did you mean steps"),
+        ({"axes": {"stepz": [4]}}, "4 · msd: a run has no setting 'stepz'; did you mean steps"),
+        ({"axes": {"steps": [4, 0]}}, "0 · msd: config: a run needs 1 to 1e9 steps"),
+        ({"axes": {"steps": 4}}, "axes.steps is a list of values"),
+        ({"axes": {"steps": [4, 4]}}, "steps has '4' twice"),
+        ({"axes": {"seed": [4]}}, "write seeds: instead"),
+        ({"axes": ["steps"]}, "axes are places"),
+        ({"prompts": "a cone"}, "prompts are a list of texts"),
+        ({"prompts": ["a"], "axes": {"prompts": [["b"]]}}, "prompts is varied twice"),
+        ({"methods": "msd"}, "methods are a list"),
+        ({"methods": ["msd", MSD]}, "methods has 'msd' twice"),
+        ({"methods": {"mdd": None}}, "methods.mdd names no method; did you mean msd"),
+        ({"methods": {"msd": 4}}, "methods.msd holds settings"),
+        ({"methods": ["nsd"]}, "unknown method 'nsd'"),
+        (
+            {"methods": {"sds": None, "too": {"method": "sds"}}},
+            "sds · seed 0 and too · seed 0 are one and the same run",
+        ),
+        ({"seeds": 0}, "seeds are a list of whole numbers, or how many"),
+        ({"seeds": [1.5]}, "seeds are a list of whole numbers"),
+        ({"seeds": [4, 4]}, "a seed stands twice"),
+        ({"seeds": [True]}, "seeds are a list of whole numbers"),
+        ({"seeds": [-1]}, "seed -1: a seed lies in"),
+        ({"seeds": 6000}, "at most 10000 jobs: got 12000"),
+    ],
+)
+def test_mistakes_are_one_line(change: dict[str, Any], words: str) -> None:
+    refused(SMALL | change, words)
+
+
+def test_a_file_is_no_sweep(tmp_path: Path) -> None:
+    refused([1], "it.yaml is no sweep")
+    (tmp_path / "it.yaml").write_text("base: {steps: 4, steps: 5}")
+    with pytest.raises(ValueError, match="'steps' stands twice"):
+        read_spec(tmp_path / "it.yaml")
+    run = fabricate(tmp_path / "run", steps=5)
+    (tmp_path / "it.yaml").write_text("base: run/config.yaml\nseeds: 2\n")
+    assert [job.config for job in entries(read_spec(tmp_path / "it.yaml"))][0] == run.config
+
+
+def test_nothing_is_written_by_a_dry_run(tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("it.yaml").write_text(json.dumps(SMALL | {"axes": {"steps": [6, 9]}}))
+    SweepCommand(Path("it.yaml"), dry_run=True).run(["modeseek"])
+    out = capsys.readouterr().out
+    assert os.listdir() == ["it.yaml"] and "8 jobs, 8 of them to do, in runs/it" in out
+    steps = 4 * (6 + 9)
+    assert f"{steps} steps, {2 * (2 * 3 * 16 + 3 * 15) + 2 * 3 * 15} prior calls; nothing was written" in out
+    assert calls(entries(spec_of({"base": BASE | {"method": "dds"}}))[0].config) is None, "it needs a source"
+    with pytest.raises(ValueError, match="add --executor ray"):
+        SweepCommand(Path("it.yaml"), address="x:1").run(["modeseek"])
+
+
+def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    (tmp_path / "it.yaml").write_text(json.dumps(ONE))
+    with pytest.raises(ValueError, match=r"pip install 'modeseek\[distributed\]', or use local"):
+        SweepCommand(tmp_path / "it.yaml", "ray", out=tmp_path / "out").run(["modeseek"])
+    assert not (tmp_path / "out").exists() and "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+
+
+def test_a_changed_sweep_may_only_add(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    begin(out)
+    before = (out / "sweep.json").read_bytes()
+    assert Run(out).command == "modeseek sweep 'my sweep.yaml'"
+    for change in ({"seeds": 1}, {"base": BASE | {"steps": 7}}, {"methods": ["sds"]}):
+        with pytest.raises(
+            ValueError, match=r"out has 4 jobs, of which this sweep lacks \d, such as .*jobs can be added"
+        ):
+            begin(out, SMALL | change)
+    assert (out / "sweep.json").read_bytes() == before
+    _, more = begin(out, SMALL | {"seeds": 3})
+    assert len(json.loads((out / "sweep.json").read_text())["jobs"]) == len(more) == 6
+    table = json.loads((out / "sweep.json").read_text())
+    for row in table["jobs"]:
+        row["id"] = "of another version"
+    (out / "sweep.json").write_text(json.dumps(table))
+    renamed = {"mean shift": SMALL["methods"]["msd"], "sds": None}
+    _, again = begin(out, SMALL | {"seeds": 3, "methods": renamed})
+    assert {slot.path for slot in again} == {slot.path for slot in more}, "other names, the same folders"
+    assert {slot.entry.group for slot in again} == {"mean shift", "sds"}
+
+
+def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
+    fabricate(tmp_path / "run", steps=3)
+    with pytest.raises(ValueError, match="belongs to modeseek run, not to a sweep"):
+        begin(tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(ValueError, match="holds something else: it has no status.json"):
+        begin(tmp_path / "other")
+    run, slots = begin(tmp_path / "out")
+    with run.locked(), pytest.raises(ValueError, match="being worked on by another process"):
+        list(run_sweep(run, slots, Here(), ["modeseek"]))
+    (tmp_path / "out" / "sweep.json").write_text('{"format": "x", "jobs": []}')
+    with pytest.raises(ValueError, match=r"sweep.json is damaged: its format is 'x'"):
+        begin(tmp_path / "out")
+    rows = [{"folder": "../../run", "config": BASE | {"method": "sds"}}]
+    (tmp_path / "out" / "sweep.json").write_text(json.dumps({"format": "modeseek-sweep-1", "jobs": rows}))
+    with pytest.raises(ValueError, match="is no folder's name"):
+        begin(tmp_path / "out")
+
+
+def test_numbers_are_means_and_spreads_over_seeds(tmp_path: Path) -> None:
+    plain = {"base": BASE, "methods": {"msd": {"method": MSD}}, "seeds": 3}
+    spec = spec_of(plain)
+    slots = peek(entries(spec), tmp_path / "out")
+    for number, slot in enumerate(slots):
+        told = {"calls": 100 + 10 * number, "seconds": 2.0 * number}
+        run = fabricate(slot.path, steps=4, pictures=0, film=False, status=told)
+        np.save(run.path / "exports" / "points.npy", np.array([[1.5, 0.0], [0.0, number]]))
+    (told,) = table(collect(slots)).rows
+    assert told.name == "msd" and told.values["jobs"] == 3
+    assert (told.values["calls"], told.values["calls_spread"]) == (110, 10)
+    assert told.values["seconds_spread"] == pytest.approx(2.0)
+    rows = list(csv.DictReader(io.StringIO(table(collect(slots)).csv())))
+    assert float(rows[0]["calls_spread"]) == 10
+    density = [ring_log_density(x, y) for number in range(3) for x, y in ((1.5, 0.0), (0.0, number))]
+    assert told.values["log_density"] == pytest.approx(np.mean(density), abs=1e-9)
+    assert "110 ± 10" in table(collect(slots)).text(told, table(collect(slots)).columns[1])
+
+
+def ring_log_density(x: float, y: float) -> float:
+    """Of the ring's mixture blurred by its own width, written out."""
+    from modeseek.datasets.toy2d import ring
+
+    prior = ring().prior
+    total, h2 = 0.0, float(np.linalg.eigvalsh(prior.covs.numpy()).min())
+    for weight, mean, cov in zip(prior.weights.tolist(), prior.means.tolist(), prior.covs.numpy(), strict=True):
+        wide = cov + h2 * np.eye(2)
+        away = np.array([x - mean[0], y - mean[1]])
+        total += (
+            weight * math.exp(-0.5 * away @ np.linalg.inv(wide) @ away) / (2 * math.pi * math.sqrt(np.linalg.det(wide)))
+        )
+    return math.log(total)
+
+
+def test_the_sheet_has_every_picture_in_its_place(tmp_path: Path) -> None:
+    plain = {"base": BASE, "axes": {"steps": [5, 6]}, "methods": ["sds", "csd"], "seeds": 2}
+    slots = peek(entries(spec_of(plain | {"methods": ["sds", "sjc"]})), tmp_path / "out")
+    for number, slot in enumerate(slots[:-1]):
+        run = fabricate(slot.path, steps=5, pictures=0)
+        Image.new("RGB", (50, 50), (30 * number, 0, 200)).save(run.path / "previews" / "step-00000005.png")
+    data, damage = draw_sheet(collect(slots))
+    assert data is not None and damage == []
+    sheet = np.asarray(Image.open(io.BytesIO(data)))
+    found = {}
+    for number in range(8):
+        y, x = np.nonzero((sheet == (30 * number, 0, 200)).all(-1))
+        if len(x):
+            found[number] = (x.mean(), y.mean())
+    assert set(found) == set(range(7)), "the last one has none"
+    for number, slot in enumerate(slots[:-1]):
+        for other, theirs in enumerate(slots[:-1]):
+            same = slot.entry.labels == theirs.entry.labels
+            assert (abs(found[number][1] - found[other][1]) < 1) == same
+            column = (slot.entry.method, slot.entry.config.seed)
+            before = [("sds", 0), ("sds", 1), ("sjc", 0), ("sjc", 1)]
+            ahead = before.index(column) < before.index((theirs.entry.method, theirs.entry.config.seed))
+            assert (found[number][0] < found[other][0] - 1) == ahead
+
+
+def test_a_page_of_all(tmp_path: Path) -> None:
+    run, slots = begin(tmp_path / "out", SMALL | {"axes": {"steps": [4, 5]}, "seeds": 1})
+    for slot in slots:
+        fabricate(slot.path, method=MSD if slot.entry.method == "msd" else "sds", steps=5, pictures=1, film=False)
+    staff = Here()
+    list(run_sweep(run, slots, staff, ["modeseek"]))
+    page = (run.path / "report.html").read_text()
+    assert staff.hired == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
+    assert page.count("<svg viewBox") == 4 and "data:image/png" in page and "5 · msd" in page
+    for slot in slots:
+        assert f"jobs/{slot.path.name}/report.html" in page
+    with Image.open(run.path / "media" / "sheet.png") as sheet:
+        assert sheet.format == "PNG" and sheet.width > 500

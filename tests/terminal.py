@@ -1,0 +1,27 @@
+"""The command line called in this process: what it prints, and how it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from modeseek.cli import main
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a user's mistake ends with."""
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    out = capsys.readouterr()
+    assert caught.value.code == 2
+    lines = [line for line in out.err.splitlines() if line.strip()]
+    assert len(lines) == 1, out.err
+    assert lines[0].startswith("modeseek: error: ")
+    assert "Traceback" not in out.err
+    return lines[0]
+
+
+def shown(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 0
+    return capsys.readouterr().out

@@ -1,0 +1,125 @@
+"""Several processes make the moves that one would have made, and stop together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import modeseek as ms
+from modeseek.distill import together
+from modeseek.distributed import Team, optimizers
+from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
+from modeseek.rundir.state_sharding import gathered, portable, taken
+
+DRIVER = Path(__file__).parent / "distributed_work.py"
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12))
+def test_shares_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
+    n = block * blocks
+    if blocks < size:
+        with pytest.raises(ValueError, match="share the items"):
+            Team(0, size).share(n, block)
+        return
+    shares = [Team(rank, size).share(n, block) for rank in range(size)]
+    assert [row for share in shares for row in range(n)[share]] == list(range(n))
+    lengths = [share.stop - share.start for share in shares]
+    assert all(length % block == 0 for length in lengths) and max(lengths) - min(lengths) <= block
+    with pytest.raises(ValueError, match="stay together"):
+        Team(0, 2).share(2 * block + 1, 2 * block)
+
+
+def test_what_compares_rows_says_so():
+    assert together(ms.SDS(), None) == 1 and together(ms.MVDream(views=4), None) == 4
+    assert together(ms.RSD(repulsion=1.0)) is None and together(ms.RSD(repulsion=0.0)) == 1
+    assert together(ms.VSD(), None) == 1 and together(ms.VSD(auxiliary=ExactAuxiliary())) is None
+    assert together(ms.VSD(auxiliary=ExactAuxiliary(delta))) == 1
+    assert together(ms.Debiased(ms.MVDream(views=6)), ms.GroupedViews(ms.Conditions(torch.zeros(1)), views=4)) == 12
+    with pytest.raises(ValueError, match="got 1"):
+        Team(0, 2).share(1)
+
+
+@dataclass(frozen=True)
+class State:
+    rows: torch.Tensor
+    level: float
+    kept: dict[int, torch.Tensor] = field(default_factory=dict)
+    phi: object = None
+    inner: tuple[object, ...] = ()
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+def test_a_state_taken_apart_is_put_together_again(counts):
+    n = sum(counts)
+    phi = torch.nn.Linear(n, 2)
+    kept = {-1: torch.randn(n, 3)} | {10 + i: torch.full((2, 1), float(i)) for i in range(n)}
+    whole = State(torch.randn(n, 2), 0.5, kept, phi, (torch.arange(n), torch.tensor(3.0), [None, "x"]))
+    ends = [sum(counts[: i + 1]) for i in range(len(counts))]
+    shares = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+    parts = [taken(whole, share, n, range(10, 10 + n)[share]) for share in shares]
+    for part, share in zip(parts, shares, strict=True):
+        assert torch.equal(part.rows, whole.rows[share]) and torch.equal(part.inner[0], whole.inner[0][share])
+        assert set(part.kept) == {-1, *range(10 + share.start, 10 + share.stop)} and part.phi is phi
+    assert portable(whole).phi is None
+    again = gathered([parts[0], *(portable(part) for part in parts[1:])], counts)
+    assert torch.equal(again.rows, whole.rows) and again.phi is phi and again.inner[1:] == whole.inner[1:]
+    assert torch.equal(again.inner[0], whole.inner[0]) and set(again.kept) == set(kept)
+    assert all(torch.equal(again.kept[item], kept[item]) for item in kept)
+
+
+def test_optimizers_are_found_wherever_a_state_holds_them():
+    moves = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1) for _ in range(3)]
+    assert optimizers(State(torch.zeros(1), 0.0, {0: moves[0]}, moves[1], ([moves[2]], None))) == moves
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("team")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(folder), "1", "2", "3", "4"],
+        capture_output=True, text=True, timeout=240, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+BOUNDS = {
+    "field gradient": 1e-6, "solid gradient": 1e-6, "field sgd": 1e-10, "solid sgd": 1e-10, "vectors sgd": 1e-10,
+    "field adam": 2e-5, "vsd": 1e-5, "kept noise": 1e-10, "variate": 1e-10,
+}  # fmt: skip
+
+
+@forks
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("case", BOUNDS)
+def test_several_processes_make_the_moves_of_one(case, size, worked):
+    alone = torch.load(worked / f"{case}-1-0.pt", weights_only=True)
+    assert alone["parameters"].isfinite().all()
+    for rank in range(size):
+        mine = torch.load(worked / f"{case}-{size}-{rank}.pt", weights_only=True)
+        assert mine.keys() == alone.keys()
+        for name, value in alone.items():
+            apart = (mine[name].double() - value.double()).norm() / value.double().norm().clamp(min=1e-12)
+            assert apart <= BOUNDS[case], (name, apart)
+    first = torch.load(worked / f"{case}-{size}-0.pt", weights_only=True)
+    last = torch.load(worked / f"{case}-{size}-{size - 1}.pt", weights_only=True)
+    assert torch.equal(first["parameters"], last["parameters"])  # to the bit
+
+
+@forks
+def test_cases_hold_what_they_are_there_for(worked):
+    held = {case: torch.load(worked / f"{case}-1-0.pt", weights_only=True) for case in BOUNDS}
+    assert held["solid gradient"]["without"].any() and not held["field gradient"]["without"].any()
+    assert held["field sgd"]["loss fifth"].min() > 0 and "phi" in held["vsd"]
+    assert len(held["kept noise"]["state noise"]) == 4 and "state cross" in held["variate"]
+    assert "state h" in held["vectors sgd"]

@@ -1,0 +1,188 @@
+"""Who is let in: by the rules alone, and at a real port with viser behind it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from email.message import Message
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import viser
+from run_folders import fabricate
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from modeseek.viewer import viser_server as inside
+from modeseek.viewer.auth import KNOCK, Door
+from modeseek.viewer.server import Viewer, viewing
+
+TOKEN = "s3cret-t0ken"
+LOCAL, ASKING = Door("psst", "kept"), Door("psst", "kept", TOKEN)
+TALK = ("Upgrade: websocket", "Connection: Upgrade")
+
+
+def head(*fields: str, target: str = "/", host: str = "localhost:8080", method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *fields, "", ""]).encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("door", "said", "code"),
+    [
+        (LOCAL, head(), 0),
+        (LOCAL, head(host="127.0.0.1:9"), 0),
+        (LOCAL, head(host="[::1]:9"), 0),
+        (LOCAL, head(host="evil.example:8080"), 403),  # a name that somebody else points at this machine
+        (LOCAL, head(host="localhost.evil.example"), 403),
+        (LOCAL, head(*TALK, "Origin: http://localhost:8080"), 0),
+        (LOCAL, head(*TALK), 0),  # no browser
+        (LOCAL, head(*TALK, "Origin: http://evil.example"), 403),
+        (LOCAL, head(*TALK, "Origin: http://localhost:9999"), 403),
+        (LOCAL, head(*TALK, "Origin: null"), 403),
+        (LOCAL, head("upgrade: WebSocket", "origin: http://evil.example"), 403),
+        (LOCAL, head(method="POST"), 405),
+        (LOCAL, b"hello\r\n\r\n", 400),
+        (LOCAL, b"GET / HTTP/1.1\r\n\r\n", 400),  # no host
+        (LOCAL, head("Host: evil.example"), 400),
+        (LOCAL, head(" folded: line"), 400),
+        (LOCAL, head("nameless"), 400),
+        (LOCAL, head("A: b\nX-Modeseek-Inside: c"), 400),
+        (ASKING, head(), 403),
+        (ASKING, head(host="any.name:80"), 403),
+        (ASKING, head(target="/?token="), 403),
+        (ASKING, head(target="/?token=wrong"), 403),
+        (ASKING, head(target=f"/?token={TOKEN}x"), 403),
+        (ASKING, head(target=f"/?other={TOKEN}"), 403),
+        (ASKING, head("Cookie: kept=wrong"), 403),
+        (ASKING, head("Cookie: another=" + TOKEN), 403),
+        (ASKING, head("Cookie: kept="), 403),
+        (ASKING, head(*TALK), 403),
+        (ASKING, head(*TALK, "Cookie: kept=" + TOKEN, "Origin: http://evil.example"), 403),
+        (ASKING, head("Cookie: kept=" + TOKEN, "Cookie: kept=wrong"), 400),
+        (ASKING, head(target=f"/?token={TOKEN}", host="any.name"), 303),
+        (ASKING, head("Cookie: a=b; kept=" + TOKEN, host="any.name"), 0),
+        (ASKING, head(*TALK, "Cookie: kept=" + TOKEN, "Origin: http://localhost:8080"), 0),
+        (ASKING, head(*TALK, target=f"/?token={TOKEN}"), 0),
+        (ASKING, head("Cookie: kept=\xe4"), 403),
+    ],
+)
+def test_the_rules(door: Door, said: bytes, code: int) -> None:
+    answer = door.judge(said)
+    assert (answer.reply is None) == (code == 0) != (answer.onward is None)
+    if answer.reply is not None:
+        start, _, body = answer.reply.partition(b"\r\n\r\n")
+        assert start.startswith(f"HTTP/1.1 {code} ".encode()) and TOKEN.encode() not in body
+        assert b"psst" not in answer.reply and f"Content-Length: {len(body)}".encode() in start
+
+
+def test_the_token_becomes_a_cookie_and_leaves_the_address() -> None:
+    reply = (ASKING.judge(head(target=f"/?token={TOKEN}")).reply or b"").decode()
+    assert "\r\nLocation: /\r\n" in reply
+    assert f"\r\nSet-Cookie: kept={TOKEN}; HttpOnly; SameSite=Lax; Path=/" in reply
+
+
+def test_what_is_handed_on_has_our_secret_and_nobody_elses() -> None:
+    onward = LOCAL.judge(head(f"{KNOCK.lower()}: guessed", "Accept: */*", target="/a?b=c")).onward
+    assert onward == b"\r\n".join(
+        [b"GET /a?b=c HTTP/1.1", b"Host: localhost:8080", b"Accept: */*", b"X-Modeseek-Inside: psst", b"", b""]
+    )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    run = fabricate(tmp_path_factory.mktemp("runs") / "run", done=10, pictures=2, steps=10)
+    with viewing(run, host="127.0.0.1", port=0) as viewer:
+        yield viewer
+
+
+class Got(NamedTuple):
+    status: int
+    fields: Message
+    body: bytes
+
+
+def get(port: int, target: str = "/", **fields: str) -> Got:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", target, headers=fields)
+        with connection.getresponse() as answer:
+            return Got(answer.status, answer.headers, answer.read())
+
+
+def speaks(port: int, **fields: str) -> bytes:
+    """The first message of viser to whoever connects so."""
+    protocol = [f"viser-v{viser.__version__}"]
+    with connect(f"ws://127.0.0.1:{port}/", subprotocols=protocol, additional_headers=fields) as talk:  # pyright: ignore[reportArgumentType]
+        message = talk.recv(timeout=10)
+        assert isinstance(message, bytes)
+        return message
+
+
+def test_page_and_websocket_open_to_the_token_only(served: Viewer) -> None:
+    token = served.address.partition("?token=")[2]
+    assert len(token) >= 20 and served.address == f"http://127.0.0.1:{served.port}/?token={token}"
+    for target, fields in (("/", {}), ("/?token=wrong", {}), ("/", {"Cookie": f"modeseek_view_{served.port}=wrong"})):
+        refused = get(served.port, target, **fields)
+        assert refused.status == 403 and b"with its token" in refused.body
+        with pytest.raises(InvalidStatus) as told:
+            speaks(served.port, **fields)
+        assert told.value.response.status_code == 403
+    sent_on = get(served.port, f"/?token={token}")
+    assert sent_on.status == 303 and sent_on.fields["Location"] == "/"
+    cookie = sent_on.fields["Set-Cookie"].partition(";")[0]
+    page = get(served.port, Cookie=cookie)
+    assert page.status == 200 and b"<html" in page.body.lower()
+    assert len(speaks(served.port, Cookie=cookie)) > 16
+    with pytest.raises(InvalidStatus):
+        speaks(served.port, Cookie=cookie, Origin="http://evil.example")
+
+
+def test_a_connection_that_says_nothing_sensible_is_closed(served: Viewer) -> None:
+    for words in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + 40_000 * b"a"):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as talk:
+            talk.sendall(words)
+            with talk.makefile("rb") as answer:
+                try:
+                    assert answer.read()[:12] in (b"HTTP/1.1 400", b"")
+                except ConnectionResetError:  # closed with bytes unread
+                    pass
+
+
+@pytest.fixture(scope="module")
+def shut_in() -> Iterator[viser.ViserServer]:
+    server = inside.viser_inside("psst")
+    yield server
+    inside.stop(server)
+
+
+def test_viser_itself_hears_only_who_came_through_the_gate(shut_in: viser.ViserServer) -> None:
+    port = shut_in.get_port()
+    for fields in ({}, {KNOCK: "guess"}):
+        with pytest.raises(ConnectionClosed):
+            speaks(port, **fields)
+    assert len(speaks(port, **{KNOCK: "psst"})) > 16
+
+
+def test_viser_publishes_nothing(shut_in: viser.ViserServer) -> None:
+    inner = shut_in._websock_server
+    from viser import _messages
+
+    assert _messages.ShareUrlRequest not in inner._incoming_handlers
+    assert inner._host == "127.0.0.1"
+    sent = list(inner.get_message_buffer().message_from_id.values())
+    themes = [message for message in sent if isinstance(message, _messages.ThemeConfigurationMessage)]
+    assert themes and not themes[-1].show_share_button
+
+
+def test_a_closed_viewer_leaves_its_port(tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=10, pictures=2, steps=10)
+    with viewing(run, port=0) as viewer:
+        assert get(viewer.port).status == 200
+        assert get(viewer.port, Host="evil.example").status == 403
+        assert viewer.address == f"http://127.0.0.1:{viewer.port}/"
+    with pytest.raises(ConnectionRefusedError):
+        get(viewer.port)
+    with viewing(run, port=viewer.port) as again:
+        assert get(again.port).status == 200

@@ -1,0 +1,269 @@
+"""A small text-to-image model in Stable Diffusion's own format, built from configuration with random weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from modeseek.priors.pipeline.loading import quietly
+
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_LAST = "</w>"  # marks the end of a word, as CLIP's files do
+_SCALING = 2.0  # keeps what the decoder sees below 3, where it begins to clip
+_PRIVATE = 0xE000  # signs of Unicode that mean nothing by themselves
+_PARTS = ("text_encoder", "vae", "unet")
+
+
+@dataclass(frozen=True)
+class Small:
+    """How large the model is; the defaults are those that train on two CPU cores within two hours.
+
+    Attributes:
+        size: side of its pictures, pixels.
+        latent: channels of z: principal components of patches.
+        decoder: blocks at each resolution, coarsest to full; each level doubles the side.
+        width: channels of the decoder.
+        network: channels of the denoiser at each resolution of z.
+        attention: whether that resolution attends to words (and to itself).
+        head: channels an attention head has.
+        layers: residual blocks a resolution.
+        text_width: of word embeddings.
+        text_layers: of the text encoder.
+        text_heads: of its attention.
+        tokens: words are cut after so many pieces, start and end included.
+        vocabulary: pieces that are learned, beside the 512 that spell any byte.
+        groups: of the normalisations.
+    """
+
+    size: int = 64
+    latent: int = 8
+    decoder: tuple[int, ...] = (4, 3, 1)
+    width: int = 32
+    network: tuple[int, ...] = (64, 128, 192)
+    attention: tuple[bool, ...] = (False, True, True)
+    head: int = 32
+    layers: int = 1
+    text_width: int = 192
+    text_layers: int = 3
+    text_heads: int = 6
+    tokens: int = 32
+    vocabulary: int = 700
+    groups: int = 8
+
+    @property
+    def side(self) -> int:
+        """Of z."""
+        return self.size // self.patch
+
+    @property
+    def patch(self) -> int:
+        """Pixels across a patch that is one place of z."""
+        return 2 ** (len(self.decoder) - 1)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The model's pieces, as `diffusers` and `transformers` make them.
+
+    Attributes:
+        tokenizer: words to numbers.
+        text_encoder: numbers to embeddings (b, tokens, text_width).
+        vae: pixels to z and back.
+        unet: z_t, time and embeddings to v.
+    """
+
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    unet: Any
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """(n, tokens) numbers of texts, cut and filled to one length."""
+        length = self.tokenizer.model_max_length
+        told = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
+        return torch.tensor(told["input_ids"])
+
+
+def write_tokenizer(folder: Path, config: Small, texts: Sequence[str]) -> None:
+    """Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) learned from texts, in the files that CLIP reads.
+
+    All 256 bytes are spelled, within a word and at its end, so that no text is unknown. The same texts give the same
+    files.
+    """
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    normal = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    words = pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True)
+    spelled = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    last = {letter: chr(_PRIVATE + ord(letter)) for letter in letters}  # one sign: ties are then broken by its number
+
+    def marked(text: str) -> str:
+        pieces = [piece for piece, _ in spelled.pre_tokenize_str(normal.normalize_str(text))]
+        return " ".join(piece[:-1] + last[piece[-1]] for piece in pieces)
+
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    alphabet = [*letters, *last.values()]
+    size = len(alphabet) + config.vocabulary
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    learner.train_from_iterator(map(marked, texts), trainer)
+    back = str.maketrans({sign: letter + _LAST for letter, sign in last.items()})
+    pairs = [(left.translate(back), right.translate(back)) for left, right in _merges(learner)]
+    pieces = [*letters, *(letter + _LAST for letter in letters), *(left + right for left, right in pairs)]
+    pieces = [*dict.fromkeys(pieces), _START, _END]
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in pairs)]
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": config.tokens, "pad_token": _END}
+    settings |= {"bos_token": _START, "eos_token": _END, "unk_token": _END}
+    (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+
+
+def _merges(learner: Any) -> list[tuple[str, str]]:
+    told = json.loads(learner.to_str())["model"]["merges"]
+    return [(left, right) for left, right in (merge.split(" ") if isinstance(merge, str) else merge for merge in told)]
+
+
+def build(config: Small, tokenizer: Path, seed: int) -> Parts:
+    """The model with random weights, float32, on the CPU; the global generator is left as it was.
+
+    Args:
+        config: its sizes.
+        tokenizer: folder that `write_tokenizer` filled.
+        seed: of the weights.
+    """
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    words: Any = CLIPTokenizer.from_pretrained(tokenizer)
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=config.text_width,
+        intermediate_size=3 * config.text_width,
+        projection_dim=config.text_width,
+        num_hidden_layers=config.text_layers,
+        num_attention_heads=config.text_heads,
+        max_position_embeddings=config.tokens,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    levels = len(config.decoder)
+    coded: dict[str, Any] = {
+        "encoder_block_out_channels": (3 * config.patch**2,) * levels,
+        "num_encoder_blocks": (0,) * levels,
+        "decoder_block_out_channels": (config.width,) * levels,
+        "num_decoder_blocks": config.decoder,
+        "latent_channels": config.latent,
+        "scaling_factor": _SCALING,
+    }
+    denoised: dict[str, Any] = {
+        "sample_size": config.side,
+        "in_channels": config.latent,
+        "out_channels": config.latent,
+        "block_out_channels": config.network,
+        "down_block_types": tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in config.attention),
+        "up_block_types": tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(config.attention)),
+        "layers_per_block": config.layers,
+        "attention_head_dim": config.head,
+        "cross_attention_dim": config.text_width,
+        "norm_num_groups": config.groups,
+        "use_linear_projection": True,
+        "resnet_time_scale_shift": "scale_shift",
+        "addition_embed_type": "text",
+        "addition_embed_type_num_heads": config.text_heads,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder, vae, unet = CLIPTextModel(text), AutoencoderTiny(**coded), UNet2DConditionModel(**denoised)
+    return Parts(words, encoder, vae, unet)
+
+
+def scheduler() -> Any:
+    """The noise levels: the cosine schedule (Nichol and Dhariwal 2021, arXiv:2102.09672) ending at no signal at all.
+
+    Zero terminal SNR, v-prediction and trailing steps after Lin et al. 2023 (arXiv:2305.08891).
+    """
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,  # without effect on trailing steps; diffusers warns of any other number
+    )
+
+
+def levels() -> Tensor:
+    """(1000,) alpha^2 of the schedule, from almost clean to no signal."""
+    return scheduler().alphas_cumprod.clone()
+
+
+def plain_attention(module: nn.Module) -> None:
+    """Attention by plain matrix products: on a CPU they train heads this small faster than the fused kernel does."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    if hasattr(module, "set_attn_processor"):
+        module.set_attn_processor(AttnProcessor())  # pyright: ignore[reportCallIssue]
+    else:
+        module.set_attn_implementation("eager")  # pyright: ignore[reportCallIssue]
+
+
+def write_pipeline(folder: Path, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
+    """Writes what `StableDiffusionPipeline.from_pretrained` and `Pipeline.load` read; loaded as float32."""
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
+    held: dict[str, Any] = {name: copy.deepcopy(getattr(parts, name)).to("cpu", dtype).eval() for name in _PARTS}
+    pipe = StableDiffusionPipeline(
+        **held,
+        tokenizer=parts.tokenizer,
+        scheduler=scheduler(),
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        requires_safety_checker=False,
+    )
+    with quietly():
+        pipe.save_pretrained(folder, safe_serialization=True)
+    for told in folder.glob("*/config.json"):
+        settings = json.loads(told.read_text(encoding="utf-8"))
+        settings.pop("_name_or_path", None)  # where a part was read from: a path of this machine
+        if told.parent.name == "text_encoder":
+            settings["dtype"] = "float32"  # else words would be encoded in half precision beside a network in full
+        told.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def write_part(folder: Path, part: Any) -> None:
+    """Keeps an autoencoder or a text encoder in full precision."""
+    with quietly():
+        part.save_pretrained(folder, safe_serialization=True)
+
+
+def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
+    """What `write_part` kept.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+    from safetensors import SafetensorError
+    from transformers import CLIPTextModel
+
+    try:
+        with quietly():
+            return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder} holds no whole {kind}: {reason}; train into a new folder") from error

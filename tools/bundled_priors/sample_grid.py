@@ -1,0 +1,83 @@
+"""What a training shows on its way: pictures of the same captions, and its curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modeseek.priors.guidance import Guided
+from modeseek.priors.pipeline import Pipeline
+from modeseek.sampling.samplers import ddim
+
+CAPTIONS = (
+    "a red cone on a blue cube",
+    "a green sphere",
+    "a yellow torus, overhead view",
+    "a purple cylinder beside an orange cone",
+    "a green cube with a white face, front view",
+    "a green cube with a white face, from 45 degrees left, slightly above",
+    "a blue robot head, side view",
+    "a blue robot head, back view",
+    "a red mug",
+    "a pink house, from 30 degrees right, above",
+    "an orange snowman beside a green tree",
+    "a large purple mushroom",
+    "a small black duck on a yellow table",
+    "a red car, side view",
+    "a blue rocket behind a pink sphere",
+    "a black chair, back view",
+)
+
+
+@torch.no_grad()
+def samples(folder: Path, captions: Sequence[str], scale: float, steps: int, seed: int, device: str) -> Tensor:
+    """(n, 3, h, w) in [0, 1]: DDIM under guidance from the pipeline in that folder, one stream of noise."""
+    prior = Pipeline.load(folder, device=device, dtype=torch.float32, cache=None)
+    rng = torch.Generator().manual_seed(seed)
+    guided = Guided(prior, scale)
+    z = prior.start(len(captions), rng=rng)
+    z = ddim(guided, z.to(device), prior.grid(steps).to(device), prior.conditions(list(captions)))
+    return prior.codec.decode(z).float().clamp(0, 1).cpu()
+
+
+def grid(images: Tensor) -> bytes:
+    """A PNG of pictures (n, 3, h, w) in rows of four, three times their size."""
+    from PIL import Image
+
+    n, width = len(images), images.shape[-1]
+    columns = min(4, n)
+    filled = torch.ones(-n % columns, *images.shape[1:])
+    cells = torch.nn.functional.pad(torch.cat([images, filled]), (1, 1, 1, 1), value=1.0)
+    cells = cells.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4)
+    pixels = (cells.reshape(3, -1, columns * (width + 2)) * 255).round().byte().permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels)
+    out = io.BytesIO()
+    picture.resize((3 * picture.width, 3 * picture.height), Image.Resampling.NEAREST).save(out, "PNG")
+    return out.getvalue()
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A PNG: PSNR of the autoencoder, then the denoiser's loss on held-out scenes, over hours."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    panels = ((left, ("psnr",), "PSNR of held-out pictures, dB"), (right, ("loss", "held_out"), "error of v"))
+    for axes, keys, title in panels:
+        stage = "autoencoder" if "psnr" in keys else "network"
+        for key in keys:
+            told = [(row["seconds"] / 3600, row[key]) for row in rows if row["stage"] == stage and key in row]
+            if told:
+                axes.plot(*zip(*told, strict=True), label=key.replace("_", " "), lw=1)
+        axes.set(title=title, xlabel="hours")
+    right.set_yscale("log")
+    if right.lines:
+        right.legend(frameon=False)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    return out.getvalue()
