@@ -73,7 +73,7 @@ def smallest(folder: Path, side: int, device: str) -> ms.Pipeline:
     return _wrapped(tiny.stable_diffusion(folder / "made").to(device), "StableDiffusionPipeline", side, device)
 
 
-def shaped(shape: Shape, folder: Path, side: int, device: str, economy: ms.Economy | None = None) -> ms.Pipeline:
+def shaped(shape: Shape, folder: Path, side: int, device: str, economy: ms.MemoryOptions | None = None) -> ms.Pipeline:
     """A pipeline of that shape; float16 (the autoencoder too) with CUDA, else float32."""
     import diffusers
 
@@ -91,7 +91,7 @@ def shaped(shape: Shape, folder: Path, side: int, device: str, economy: ms.Econo
 
 
 def _wrapped(
-    pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.Economy | None = None
+    pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.MemoryOptions | None = None
 ) -> ms.Pipeline:
     """The pipeline as a prior; a text that were encoded again would be an error."""
     family = BY_CLASS[kind]

@@ -15,7 +15,7 @@ from _common import alternate, arguments, goal, ratio, save, spread
 from torch import Tensor, nn
 
 import modeseek as ms
-from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, Skip, Triplane
+from modeseek.generators.nerf import Background, Dense, EmptySpaceSkipping, Fourier, HashGrid, NeRF, Triplane
 
 VIEWS, SIZE = 4, 64
 
@@ -62,7 +62,7 @@ def fitted(steps: int, seed: int) -> NeRF:
     return nerf
 
 
-def step(nerf: NeRF, skip: Skip | None, pull: Tensor, seed: int) -> Callable[[], tuple[Tensor, Tensor]]:
+def step(nerf: NeRF, skip: EmptySpaceSkipping | None, pull: Tensor, seed: int) -> Callable[[], tuple[Tensor, Tensor]]:
     """Forward and backward of one view batch; gives the picture and all gradients in one row."""
     view = nerf.view(VIEWS, ms.Streams(seed, 10**6))
 
@@ -124,7 +124,7 @@ def main() -> None:
     }
     done = fitted(10 if args.quick else 120, args.seed).to(device)
     tasks: dict[str, Callable[[], object]] = {name: step(nerf, None, pull, args.seed) for name, nerf in nerfs.items()}
-    plain, fast = step(done, None, pull, args.seed), step(done, Skip(), pull, args.seed)
+    plain, fast = step(done, None, pull, args.seed), step(done, EmptySpaceSkipping(), pull, args.seed)
     roof = matmul(2e10, device)
     timings = alternate(tasks | {"fitted, plain": plain, "fitted, fast": fast, "matmul": roof}, rounds, warm=1)
     per_flop = spread(timings.wall["matmul"])["median"] / roof.flop  # pyright: ignore[reportFunctionMemberAccess]

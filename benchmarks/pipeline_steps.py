@@ -37,7 +37,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         "msd, one call": (ms.MSD(ms.Fixed(1.0)), guided),
         "msd, product of 8": (product, guided),
         "sdi": (ms.SDI(scale=SCALE, inversion_scale=-SCALE, inversion_steps=10), prior),
-        "vsd, LoRA": (ms.VSD(scale=SCALE, auxiliary=ms.Adapter()), prior),
+        "vsd, LoRA": (ms.VSD(scale=SCALE, auxiliary=ms.LoRAAuxiliary()), prior),
     }
     states = {name: method.init(z, asked) for name, (method, asked) in methods.items()}
 
@@ -107,7 +107,7 @@ def main() -> None:
             results[name]["peak_gb"] = {task: peak(step) for task, step in work.items()}
             del prior, work
             with tempfile.TemporaryDirectory() as scratch:
-                prior = shaped(SHAPES[name], Path(scratch), side, device, ms.Economy(recompute=True))
+                prior = shaped(SHAPES[name], Path(scratch), side, device, ms.MemoryOptions(recompute=True))
             least = results[name]["peak_gb"]["sds, encoder recomputed"] = peak(tasks(prior, side)["sds"])
             if name == "sd-1.5":
                 targets["SDS through the encoder, float16"] = goal("<= 8 GB", least, least <= 8)

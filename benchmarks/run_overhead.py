@@ -23,7 +23,7 @@ from _common import alternate, arguments, goal, ratio, save, spread
 
 import modeseek as ms
 from modeseek import runs
-from modeseek.config.priors import Loaded
+from modeseek.config.priors import LoadedPrior
 from modeseek.runs import optimise as module
 from modeseek.runs.api import begin
 from modeseek.runs.build import build
@@ -44,13 +44,13 @@ main(["resume", sys.argv[1], "--steps", "40"])
 """
 
 
-def config(steps: int, saving: runs.Saving) -> ms.Config:
+def config(steps: int, saving: runs.CheckpointConfig) -> ms.Config:
     """The run that is measured."""
-    method, generator = ms.MSD(ms.Geometric(20.0, 1.0)), runs.FreePixels(BATCH)
-    return ms.Config(runs.Problem("digits"), method, generator, runs.Adam(), steps=steps, saving=saving)
+    method, generator = ms.MSD(ms.Geometric(20.0, 1.0)), runs.PixelsConfig(BATCH)
+    return ms.Config(runs.ToyPriorConfig("digits"), method, generator, runs.AdamConfig(), steps=steps, saving=saving)
 
 
-def keep(given: ms.Config, loaded: Loaded, folder: Path) -> tuple[float, list[float]]:
+def keep(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, list[float]]:
     """Runs it; seconds in all, and of each checkpoint."""
     spent: list[float] = []
     real = module.save
@@ -61,7 +61,7 @@ def keep(given: ms.Config, loaded: Loaded, folder: Path) -> tuple[float, list[fl
         spent.append(time.perf_counter() - began)
         return path
 
-    run, _ = begin(replace(given, generator=runs.FreePoints(runs.Noise(1))), ["benchmark"], folder)
+    run, _ = begin(replace(given, generator=runs.PointsConfig(runs.NoiseStart(1))), ["benchmark"], folder)
     job = build(given, loaded)
     module.save = timed
     try:
@@ -78,10 +78,10 @@ def main() -> None:
     args = arguments((__doc__ or "").split("\n")[0], threads=1)
     rng = torch.Generator().manual_seed(args.seed)
     images = 2 * torch.rand(200 if args.quick else 3000, *SHAPE, generator=rng) - 1
-    loaded = Loaded(ms.Empirical(images), "0", ms.Range(), 1.0)
+    loaded = LoadedPrior(ms.Empirical(images), "0", ms.RangeCodec(), 1.0)
     with tempfile.TemporaryDirectory() as scratch:
         place, count = Path(scratch), iter(range(10**6))
-        short = config(20 if args.quick else 150, runs.Saving())
+        short = config(20 if args.quick else 150, runs.CheckpointConfig())
 
         def bare() -> None:
             job = build(short, loaded)
@@ -101,7 +101,7 @@ def main() -> None:
         tasks = {"bare": bare, "kept": lambda: keep(short, loaded, place / str(next(count)))}
         timings = alternate(tasks, 2 if args.quick else 5)
         shares = {}
-        for name, saving in (("default", runs.Saving()), ("no interval", runs.Saving(seconds=0.0))):
+        for name, saving in (("default", runs.CheckpointConfig()), ("no interval", runs.CheckpointConfig(seconds=0.0))):
             steps = 40 if args.quick else 2400 if name == "default" else 600
             long = config(steps, saving)
             seconds, spent = keep(long, loaded, place / name)
@@ -112,7 +112,7 @@ def main() -> None:
                 "share": sum(spent) / seconds,
             }
             print(name, shares[name])
-        ms.run(ms.Config(runs.Problem("ring"), ms.MSD(ms.Fixed(0.1)), steps=20), place / "resumed")
+        ms.run(ms.Config(runs.ToyPriorConfig("ring"), ms.MSD(ms.Fixed(0.1)), steps=20), place / "resumed")
         latency = []
         for _ in range(2 if args.quick else 7):
             argv = [sys.executable, "-c", RESUME, str(place / "resumed")]

@@ -23,7 +23,7 @@ from _common import arguments, goal, save, spread
 
 import modeseek as ms
 from modeseek.codec import Codec
-from modeseek.distributed import Team
+from modeseek.distributed import Distributed
 
 SIDE = 64
 
@@ -69,7 +69,7 @@ class Work:
     ask: Callable[[int, int], Asked] = pictures
     steps: int = 12
 
-    def walking(self, seed: int, team: Team) -> Iterator[Any]:
+    def walking(self, seed: int, team: Distributed) -> Iterator[Any]:
         """Steps without end; every process makes the same."""
         if self.make is None:
             return products(team)
@@ -89,7 +89,7 @@ class Work:
         )
 
 
-def products(team: Team) -> Iterator[None]:
+def products(team: Distributed) -> Iterator[None]:
     """Products of matrices, half of them in each of two processes."""
     a = torch.randn(384, 384)
     while True:
@@ -126,10 +126,10 @@ def work(rank: int, store: Path, rounds: int, seed: int) -> dict[str, Any] | Non
     """What one of the two processes does; the first one tells."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", store=dist.FileStore(str(store), 2), rank=rank, world_size=2)
-    team = Team.current()
+    team = Distributed.current()
     told: dict[str, Any] = {}
     for task in WORKS:
-        single, shared = task.walking(seed, Team()), task.walking(seed, team)
+        single, shared = task.walking(seed, Distributed()), task.walking(seed, team)
         times: dict[str, list[tuple[float, float]]] = {"one": [], "two": []}
         for index in range(rounds + 1):
             for kind in ("one", "two") if index % 2 else ("two", "one"):

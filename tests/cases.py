@@ -38,7 +38,7 @@ SCHEDULES: dict[str, ms.Schedule] = {
     "flow-shifted": ms.Flow(shift=3.0),
     "discrete": ms.Discrete.from_alphas_cumprod(torch.tensor(scaled_linear_table())),
     "discrete-zero-snr": ms.Discrete.from_alphas_cumprod(torch.tensor(zero_terminal_table())),
-    "scaled": ms.Scaled(ms.VP(), 2.5),
+    "scaled": ms.ScaledSchedule(ms.VP(), 2.5),
 }
 SILENT = ("cosine", "cosine-shifted", "flow", "flow-shifted", "discrete-zero-snr")
 """Schedules with alpha = 0 exactly at t = 1."""

@@ -128,9 +128,9 @@ def check_batch(method: ms.Method, prior: ms.Prior, conditions: ms.Conditions | 
                 if getattr(here, name) is not None
             }
             here = ms.Conditions(**parts)
-        scene = given["scene"](rows) if "scene" in given else None
+        context = given["context"](rows) if "context" in given else None
         rng = ms.Streams(5, 2, tuple(rows))
-        return step(method, prior, z[rows], rng, conditions=here, scene=scene, progress=0.4)
+        return step(method, prior, z[rows], rng, conditions=here, context=context, progress=0.4)
 
     every = go([0, 1, 2, 3])
     assert every.grad.shape == z.shape and every.grad.isfinite().all() and not every.grad.requires_grad

@@ -13,7 +13,7 @@ from torch import Tensor
 import modeseek as ms
 from modeseek.diffusion.prediction import Prediction
 from modeseek.generators.base import Rendering, View
-from modeseek.methods.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 
 T = (0.15, 0.4, 0.65, 0.9)
 FOUR = torch.tensor([[0.3, -0.2], [1.4, 0.9], [-1.1, 0.4], [-0.3, -1.7]], dtype=F64)
@@ -50,29 +50,29 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     return z.mean(0), away.T @ away / len(z)
 
 
-def scene(z: Tensor, particle: Tensor | None = None) -> ms.Scene:
-    """A scene of n items around z."""
+def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
+    """A context of n items around z."""
     view = View(tuple(range(len(z))))
-    return ms.Scene(view, Rendering(view, z), z, ms.Identity(), torch.arange(len(z)), particle)
+    return ms.RenderContext(view, Rendering(view, z), z, ms.Identity(), torch.arange(len(z)), particle)
 
 
 @dataclass(frozen=True)
 class Recording:
     """A phi that answers with the noise of a standard normal law, and keeps what it was shown."""
 
-    asked: list[Seen] = field(default_factory=list)
-    taught: list[tuple[Seen, tuple[Target, ...]]] = field(default_factory=list)
+    asked: list[AuxiliaryInput] = field(default_factory=list)
+    taught: list[tuple[AuxiliaryInput, tuple[AuxiliaryTarget, ...]]] = field(default_factory=list)
 
     def init(self, z: Tensor, prior: ms.Prior) -> None:
         return None
 
-    def predict(self, state: Any, seen: Seen) -> Prediction:
+    def predict(self, state: Any, seen: AuxiliaryInput) -> Prediction:
         self.asked.append(seen)
         a, s = seen.alpha[:, None], seen.sigma[:, None]
         n = a**2 + s**2
         return Prediction.of(seen.z_t, seen.alpha, seen.sigma, a * seen.z_t / n, s * seen.z_t / n)
 
-    def learn(self, state: Any, seen: Seen, targets: tuple[Target, ...]) -> tuple[None, Tensor]:
+    def learn(self, state: Any, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]) -> tuple[None, Tensor]:
         self.taught.append((seen, targets))
         return None, torch.zeros_like(seen.alpha)
 

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.distributed import Team
+from modeseek.distributed import Distributed
 from modeseek.rundir.state_sharding import gathered, portable
 
 F64 = torch.float64
@@ -50,12 +50,12 @@ def field(dtype: torch.dtype) -> ms.Field:
 
 def solid(dtype: torch.dtype) -> ms.NeRF:
     torch.manual_seed(0)
-    stages = [ms.Stage(0.0, 8, 0), ms.Stage(0.5, 8, 1)]
+    stages = [ms.ResolutionStage(0.0, 8, 0), ms.ResolutionStage(0.5, 8, 1)]
     return ms.NeRF(ms.Dense((8, 12)), size=8, samples=12, background=ms.Background("random"), stages=stages).to(dtype)
 
 
 def walk(
-    team: Team,
+    team: Distributed,
     generator: torch.nn.Module,
     prior: ms.Prior,
     method: ms.Method,
@@ -89,7 +89,7 @@ def walk(
     parts: list[object] = [None] * team.size
     if team.size > 1:
         dist.all_gather_object(parts, portable(state))
-        shares = [Team(rank, team.size).share(ITEMS) for rank in range(team.size)]
+        shares = [Distributed(rank, team.size).share(ITEMS) for rank in range(team.size)]
         state = gathered(parts, [share.stop - share.start for share in shares])
     for name in ("h", "relative_shift", "mean", "cross", "visits"):
         if isinstance(getattr(state, name, None), Tensor):
@@ -114,7 +114,7 @@ def fifth(rendering: ms.Rendering, progress: float) -> Tensor:
 
 
 F32 = torch.float32
-CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
+CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "field gradient": lambda team: walk(team, field(F32), pictures(F32), ms.SDS(), adam, 1),
     "solid gradient": lambda team: walk(team, solid(F32), pictures(F32), ms.SDS(), adam, 1),
     "field sgd": lambda team: walk(team, field(F64), pictures(F64), ms.SDS(), sgd, 20, regularizers=(fifth,)),
@@ -132,7 +132,7 @@ def work(folder: Path, rank: int, size: int) -> None:
     if size > 1:
         store = dist.FileStore(str(folder / f"store-{size}"), size)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    team = Team.current()
+    team = Distributed.current()
     assert (team.rank, team.size) == (rank, size)
     for name, case in CASES.items():
         torch.save(case(team), folder / f"{name}-{size}-{rank}.pt")

@@ -16,7 +16,7 @@ import torch
 
 import modeseek as ms
 from modeseek.config.config import Config
-from modeseek.config.priors import Problem
+from modeseek.config.priors import ToyPriorConfig
 from modeseek.io import atomic as disk
 from modeseek.rundir import checkpoint
 from modeseek.rundir import run_dir as run
@@ -24,7 +24,7 @@ from modeseek.rundir.checkpoint import save
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
-CONFIG = Config(Problem(), ms.MSD(ms.Fixed(0.1)), steps=7)
+CONFIG = Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1)), steps=7)
 
 
 def make(out: Path | str | None, mark: str = "me", **changes: Any) -> Run:

@@ -16,11 +16,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.config.config import Config, Guard, Saving
-from modeseek.config.generators import File, FreePixels, FreePoints, Grid, Noise
-from modeseek.config.optimizers import SGD, Adam
-from modeseek.config.priors import Problem, Samples, Trained
-from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.config.config import CheckpointConfig, Config, GuardConfig
+from modeseek.config.generators import FileStart, GridStart, NoiseStart, PixelsConfig, PointsConfig
+from modeseek.config.optimizers import AdamConfig, SGDConfig
+from modeseek.config.priors import NetworkPriorConfig, SamplesPriorConfig, ToyPriorConfig
+from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.ramp import Fading
 
 EXAMPLES = 2000 if os.environ.get("MODESEEK_SOAK") == "1" else 200
@@ -116,7 +116,7 @@ methods = st.one_of(
     st.builds(
         ms.SDS,
         times=times,
-        weight=st.sampled_from([sigma_squared, uniform, alpha_sigma_squared, sigma_over_alpha]),
+        weight=st.sampled_from([sigma_squared, unit_weight, alpha_sigma_squared, sigma_over_alpha]),
     ),
     st.builds(
         ms.SDI,
@@ -128,25 +128,25 @@ methods = st.one_of(
     ),
 )
 priors = st.one_of(
-    st.builds(Problem, name=st.sampled_from(["fractal", "spiral", "pinwheel", "ring", "grid", "digits"])),
-    st.builds(Trained, path=_paths, low=_finite, high=_finite),
-    st.builds(Samples, path=_paths, schedule=schedules),
+    st.builds(ToyPriorConfig, name=st.sampled_from(["fractal", "spiral", "pinwheel", "ring", "grid", "digits"])),
+    st.builds(NetworkPriorConfig, path=_paths, low=_finite, high=_finite),
+    st.builds(SamplesPriorConfig, path=_paths, schedule=schedules),
 )
 generators = st.one_of(
     st.builds(
-        FreePoints,
+        PointsConfig,
         start=st.one_of(
-            st.builds(Noise, n=st.integers(1, 10**9), spread=st.floats(0, 1e9)),
-            st.builds(Grid, side=st.integers(1, 10**6)),
-            st.builds(File, path=_paths),
+            st.builds(NoiseStart, n=st.integers(1, 10**9), spread=st.floats(0, 1e9)),
+            st.builds(GridStart, side=st.integers(1, 10**6)),
+            st.builds(FileStart, path=_paths),
         ),
     ),
-    st.builds(FreePixels, n=st.integers(1, 10**6), gray=shares, spread=st.floats(0, 10)),
+    st.builds(PixelsConfig, n=st.integers(1, 10**6), gray=shares, spread=st.floats(0, 10)),
 )
 _inside = st.floats(0, 1, exclude_min=True, exclude_max=True)
 optimizers = st.one_of(
-    st.builds(Adam, lr=_positive, betas=st.tuples(_below_one, _below_one), eps=_inside, weight_decay=_below_one),
-    st.builds(SGD, lr=_positive, momentum=_inside, nesterov=st.booleans()),
+    st.builds(AdamConfig, lr=_positive, betas=st.tuples(_below_one, _below_one), eps=_inside, weight_decay=_below_one),
+    st.builds(SGDConfig, lr=_positive, momentum=_inside, nesterov=st.booleans()),
 )
 configs = st.builds(
     Config,
@@ -160,9 +160,11 @@ configs = st.builds(
     label=st.none() | st.integers(-(2**40), 2**40),
     scale=_finite,
     device=st.sampled_from(["cpu", "cuda", "cuda:1", "mps"]),
-    saving=st.builds(Saving, seconds=st.floats(0), steps=st.none() | st.integers(1, 10**9), keep=st.integers(2, 10**9)),
+    saving=st.builds(
+        CheckpointConfig, seconds=st.floats(0), steps=st.none() | st.integers(1, 10**9), keep=st.integers(2, 10**9)
+    ),
     guard=st.builds(
-        Guard,
+        GuardConfig,
         active=st.booleans(),
         patience=st.integers(1, 10**9),
         grace=shares,

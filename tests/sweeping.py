@@ -13,13 +13,13 @@ import modeseek.sweeps.folder
 import modeseek.sweeps.worker
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.folder import Slot, open_sweep
+from modeseek.sweeps.folder import JobDir, open_sweep
 from modeseek.sweeps.jobs import entries
-from modeseek.sweeps.progress import Standing
+from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import spec_of
-from modeseek.sweeps.worker import Told, Worker
-from modeseek.sweeps.worker_pool import Ask, Lost, Staff
+from modeseek.sweeps.worker import Worker, WorkerStatus
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
 MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
 BASE = {
@@ -38,11 +38,11 @@ ONE = TWO | {"seeds": 1}
 class Here:
     """A staff of one worker, in a thread; `plan` may replace its n-th answer, such as by the news that it is lost."""
 
-    def __init__(self, plan: dict[int, Told | Lost] | None = None) -> None:
+    def __init__(self, plan: dict[int, WorkerStatus | WorkerLost] | None = None) -> None:
         self.plan, self.count, self.hired, self.closed = plan or {}, 0, 0, False
         self.thread = ThreadPoolExecutor(1)
         self.worker: Worker | None = None
-        self.answers: list[tuple[int, Future[Told | Lost]]] = []
+        self.answers: list[tuple[int, Future[WorkerStatus | WorkerLost]]] = []
 
     @property
     def size(self) -> int:
@@ -53,22 +53,22 @@ class Here:
         self.answers.append((self.hired, self.thread.submit(self.born)))
         return self.hired
 
-    def born(self) -> Told | Lost:
+    def born(self) -> WorkerStatus | WorkerLost:
         self.worker = Worker()
         return self.worker.hello()
 
-    def ask(self, worker: int, ask: Ask) -> None:
+    def ask(self, worker: int, ask: JobRequest) -> None:
         assert worker == self.hired and not self.answers, "one call at a time"
         self.answers.append((worker, self.thread.submit(self.answer, ask)))
 
-    def answer(self, ask: Ask) -> Told | Lost:
+    def answer(self, ask: JobRequest) -> WorkerStatus | WorkerLost:
         told = getattr(self.worker, ask.method)(*((0.0,) if ask.method == "advance" else ask.args))
         self.count += 1
-        if isinstance(self.plan.get(self.count), Lost):
+        if isinstance(self.plan.get(self.count), WorkerLost):
             self.worker.stop()  # a killed process lets go of its locks, too
         return self.plan.get(self.count, told)
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         heard, self.answers = self.answers, []
         return [(worker, answer.result()) for worker, answer in heard]
 
@@ -87,12 +87,12 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "environment", lambda device, prior: SURROUNDINGS | {"prior": prior})
 
 
-def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[Slot]]:
+def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[JobDir]]:
     spec = spec_of(plain)
     return open_sweep(spec, entries(spec), ["modeseek", "sweep", "my sweep.yaml"], out)
 
 
-def work(out: Path, staff: Staff, plain: dict[str, Any] = SMALL, **more: Any) -> list[Standing]:
+def work(out: Path, staff: WorkerPool, plain: dict[str, Any] = SMALL, **more: Any) -> list[SweepProgress]:
     run, slots = begin(out, plain)
     return list(run_sweep(run, slots, staff, ["modeseek", "sweep", "it.yaml"], **more))
 

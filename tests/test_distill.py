@@ -43,8 +43,8 @@ class Told:
     def init(self, z, prior):
         return 0
 
-    def step(self, z, prior, state, *, conditions=None, progress, rng, scene=None):
-        self.seen.append((z, conditions, progress, rng, scene))
+    def step(self, z, prior, state, *, conditions=None, progress, rng, context=None):
+        self.seen.append((z, conditions, progress, rng, context))
         return ms.Direction(self.grad), state + 1
 
 
@@ -87,20 +87,22 @@ def test_gradients_do_not_pile_up_over_steps():
 
 def test_the_method_sees_a_detached_render_and_the_whole_scene():
     module, seen = Linear(), []
-    codec = ms.Range(-1.0, 1.0)
+    codec = ms.RangeCodec(-1.0, 1.0)
     told = Told(torch.zeros(2, 2, dtype=F64), seen)
     steps = list(ms.distill(module, PRIOR, told, sgd(module), steps=3, batch=2, codec=codec, rng=generator()))
     assert [entry[2] for entry in seen] == [0.0, 0.5, 1.0]
-    for (z, conditions, _, _, scene), items, step in zip(seen, module.asked, steps, strict=True):
+    for (z, conditions, _, _, context), items, step in zip(seen, module.asked, steps, strict=True):
         assert not z.requires_grad and conditions is None
-        assert scene.view.items == items and scene.item.tolist() == list(items)
-        assert scene.image.requires_grad and scene.rendering.image is scene.image and scene.codec is codec
-        assert torch.equal(z, 2 * scene.image.detach() - 1) and torch.equal(step.z, z)
+        assert context.view.items == items and context.item.tolist() == list(items)
+        assert context.image.requires_grad and context.rendering.image is context.image and context.codec is codec
+        assert torch.equal(z, 2 * context.image.detach() - 1) and torch.equal(step.z, z)
 
 
 def test_the_codec_is_differentiated_through():
     module, grad = Linear(), tensor([1.0, -2.0])
-    list(ms.distill(module, PRIOR, Told(grad, []), sgd(module), steps=1, codec=ms.Range(-1.0, 1.0), rng=generator()))
+    list(
+        ms.distill(module, PRIOR, Told(grad, []), sgd(module), steps=1, codec=ms.RangeCodec(-1.0, 1.0), rng=generator())
+    )
     expected = 2 * module.maps[module.asked[0][0], 0].T @ grad[0]
     assert torch.allclose(module.theta.grad, expected, rtol=1e-12)
 
@@ -114,7 +116,14 @@ def test_a_direction_in_pixels_goes_around_the_codec():
     module, grad = Linear(), torch.randn(2, 2, dtype=F64, generator=generator())
     list(
         ms.distill(
-            module, PRIOR, Pixels(grad, []), sgd(module), steps=1, batch=2, codec=ms.Range(-1.0, 1.0), rng=generator()
+            module,
+            PRIOR,
+            Pixels(grad, []),
+            sgd(module),
+            steps=1,
+            batch=2,
+            codec=ms.RangeCodec(-1.0, 1.0),
+            rng=generator(),
         )
     )
     jacobian = torch.cat([module.maps[i] for i in module.asked[0]])
@@ -250,8 +259,8 @@ def test_streams_key_the_draws_by_step_and_item():
     module, seen = Linear(), []
     told = Told(torch.zeros(2, 2, dtype=F64), seen)
     list(ms.distill(module, PRIOR, told, sgd(module), steps=3, batch=2, rng=ms.Streams(9)))
-    for i, (_, _, _, rng, scene) in enumerate(seen):
-        assert (rng.seed, rng.step, rng.items) == (9, i, scene.view.items)
+    for i, (_, _, _, rng, context) in enumerate(seen):
+        assert (rng.seed, rng.step, rng.items) == (9, i, context.view.items)
     assert len(set(module.asked)) > 1
 
 

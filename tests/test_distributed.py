@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.distill import together
-from modeseek.distributed import Team, optimizers
+from modeseek.distill import block_size
+from modeseek.distributed import Distributed, optimizers
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
 from modeseek.rundir.state_sharding import gathered, portable, taken
 
@@ -28,24 +28,26 @@ def test_shares_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
     n = block * blocks
     if blocks < size:
         with pytest.raises(ValueError, match="share the items"):
-            Team(0, size).share(n, block)
+            Distributed(0, size).share(n, block)
         return
-    shares = [Team(rank, size).share(n, block) for rank in range(size)]
+    shares = [Distributed(rank, size).share(n, block) for rank in range(size)]
     assert [row for share in shares for row in range(n)[share]] == list(range(n))
     lengths = [share.stop - share.start for share in shares]
     assert all(length % block == 0 for length in lengths) and max(lengths) - min(lengths) <= block
     with pytest.raises(ValueError, match="stay together"):
-        Team(0, 2).share(2 * block + 1, 2 * block)
+        Distributed(0, 2).share(2 * block + 1, 2 * block)
 
 
 def test_what_compares_rows_says_so():
-    assert together(ms.SDS(), None) == 1 and together(ms.MVDream(views=4), None) == 4
-    assert together(ms.RSD(repulsion=1.0)) is None and together(ms.RSD(repulsion=0.0)) == 1
-    assert together(ms.VSD(), None) == 1 and together(ms.VSD(auxiliary=ExactAuxiliary())) is None
-    assert together(ms.VSD(auxiliary=ExactAuxiliary(delta))) == 1
-    assert together(ms.Debiased(ms.MVDream(views=6)), ms.GroupedViews(ms.Conditions(torch.zeros(1)), views=4)) == 12
+    assert block_size(ms.SDS(), None) == 1 and block_size(ms.MVDream(views=4), None) == 4
+    assert block_size(ms.RSD(repulsion=1.0)) is None and block_size(ms.RSD(repulsion=0.0)) == 1
+    assert block_size(ms.VSD(), None) == 1 and block_size(ms.VSD(auxiliary=ExactAuxiliary())) is None
+    assert block_size(ms.VSD(auxiliary=ExactAuxiliary(delta))) == 1
+    assert (
+        block_size(ms.Debiased(ms.MVDream(views=6)), ms.MultiviewPrompts(ms.Conditions(torch.zeros(1)), views=4)) == 12
+    )
     with pytest.raises(ValueError, match="got 1"):
-        Team(0, 2).share(1)
+        Distributed(0, 2).share(1)
 
 
 @dataclass(frozen=True)

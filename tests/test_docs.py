@@ -23,8 +23,8 @@ from PIL import Image
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.config.config import Config, read_config, read_text
-from modeseek.config.overrides import put
-from modeseek.config.registry import KINDS
+from modeseek.config.overrides import override
+from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import read_yaml
 from modeseek.experiments.common.results_files import Record, write_numbers
 from modeseek.reports.table import Column, Row, Table
@@ -87,7 +87,7 @@ def defined(path: Path) -> set[str]:
     "page", [page for page in PAGES if "tests/test_" in page.read_text()], ids=lambda page: page.stem
 )
 def test_the_tests_that_check_a_claim_exist(page: Path) -> None:
-    cited = re.findall(r"`(tests/test_\w+\.py)?::(test_\w+)`", page.read_text())
+    cited = re.findall(r"`(tests/[\w/]+\.py)?::(test_\w+)`", page.read_text())
     path = ""
     for file, name in cited:
         path = file or path
@@ -97,7 +97,9 @@ def test_the_tests_that_check_a_claim_exist(page: Path) -> None:
 
 def test_files_that_are_named_exist() -> None:
     for page in PAGES:
-        for name in re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[\w./-]+\.\w+)(?:::\w+)?`", page.read_text()):
+        for name in re.findall(
+            r"`((?:src|tools|tests|benchmarks|docs|examples)/[\w./-]+\.\w+)(?:::\w+)?`", page.read_text()
+        ):
             assert (ROOT / name).exists(), f"{page.name}: {name}"
 
 
@@ -159,7 +161,7 @@ def test_settings_that_are_named_exist() -> None:
     named = set(re.findall(r"`((?:prior|generator|optimizer|views|saving)\.[a-z_.]+[a-z])", text))
     assert len(named) > 15
     for place in named:
-        put({}, f"{place}=null", KINDS, Config)  # raises where there is no such place
+        override({}, f"{place}=null", REGISTRY, Config)  # raises where there is no such place
 
 
 @contextmanager
@@ -188,10 +190,10 @@ def experiment(gallery: ModuleType) -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
-    from modeseek.config.optimizers import SGD
-    from modeseek.config.priors import Problem
+    from modeseek.config.optimizers import SGDConfig
+    from modeseek.config.priors import ToyPriorConfig
 
-    config = Config(Problem("ring"), ms.MSD(ms.Fixed(0.2)), optimizer=SGD(), steps=3, previews=0)
+    config = Config(ToyPriorConfig("ring"), ms.MSD(ms.Fixed(0.2)), optimizer=SGDConfig(), steps=3, previews=0)
     return ms.run(config, tmp_path_factory.mktemp("runs") / "three-steps")
 
 

@@ -1,40 +1,50 @@
 """modeseek: mode seeking with diffusion priors."""
 
-from modeseek.camera_conditions.bert_views import MaskedViews
+from modeseek.camera_conditions.bert_views import BertViews
 from modeseek.camera_conditions.cameras import CameraConditions
 from modeseek.camera_conditions.debiased import DebiasedPrompts
 from modeseek.camera_conditions.fine_prompts import FineConditions, FinePrompts
-from modeseek.camera_conditions.multiview import GroupedViews
+from modeseek.camera_conditions.multiview import MultiviewPrompts
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
 from modeseek.camera_conditions.prompts import ViewConditions, ViewPrompts
-from modeseek.codec import Identity, Range, Resized
+from modeseek.codec import Identity, RangeCodec, ResizeCodec
 from modeseek.config.config import Config
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Uniform
 from modeseek.diffusion.prediction import Prediction
-from modeseek.diffusion.schedule import VE, VP, Cosine, Discrete, Flow, Scaled, Schedule
-from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.diffusion.schedule import VE, VP, Cosine, Discrete, Flow, ScaledSchedule, Schedule
+from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.distill import Step, distill, surrogate
-from modeseek.distributed import Team
+from modeseek.distributed import Distributed
 from modeseek.generators.base import Rendering, View
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.field import Field
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.mesh import Mesh, Surface
-from modeseek.generators.nerf import Background, Blob, Dense, Fourier, HashGrid, NeRF, Skip, Stage, Triplane
+from modeseek.generators.nerf import (
+    Background,
+    BlobInit,
+    Dense,
+    EmptySpaceSkipping,
+    Fourier,
+    HashGrid,
+    NeRF,
+    ResolutionStage,
+    Triplane,
+)
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
-from modeseek.generators.rendering3d import March, Solid
+from modeseek.generators.rendering3d import RaySamples, Rendering3D
 from modeseek.meanshift.bandwidth import Adaptive, Fixed, Geometric, prior_scale
 from modeseek.meanshift.certify import Certificate, certify
 from modeseek.meanshift.mean_shift import MeanShift, mean_shift, shift
 from modeseek.meanshift.modes import Modes, find_modes
 from modeseek.methods.asd import ASD
 from modeseek.methods.async_sd import AsyncSD
-from modeseek.methods.auxiliary import Auxiliary, Seen, Target
+from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_exact import ExactAuxiliary
-from modeseek.methods.auxiliary_lora import Adapter
-from modeseek.methods.auxiliary_mlp import SmallNetwork
-from modeseek.methods.base import Direction, Method, Scene
+from modeseek.methods.auxiliary_lora import LoRAAuxiliary
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
+from modeseek.methods.base import Direction, Method, RenderContext
 from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
 from modeseek.methods.clamped import Debiased
@@ -66,10 +76,10 @@ from modeseek.priors.base import BasePrior, Conditions, Prior
 from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
-from modeseek.priors.guidance import Auto, Guided
+from modeseek.priors.guidance import AutoGuidance, Guided
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
-from modeseek.priors.pipeline import Economy, LoRA, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 from modeseek.priors.product import Product
 from modeseek.priors.wrapper import Counting
 from modeseek.ramp import Fading, Ramp
@@ -96,17 +106,17 @@ __all__ = [
     "Mesh",
     "Surface",
     "Background",
-    "Blob",
+    "BlobInit",
     "Dense",
     "Fourier",
     "HashGrid",
     "NeRF",
-    "Skip",
-    "Stage",
+    "EmptySpaceSkipping",
+    "ResolutionStage",
     "Triplane",
     "Orbit",
-    "March",
-    "Solid",
+    "RaySamples",
+    "Rendering3D",
     "Distortion",
     "NormalSmoothness",
     "OpacityEntropy",
@@ -118,17 +128,17 @@ __all__ = [
     "DebiasedPrompts",
     "FineConditions",
     "FinePrompts",
-    "GroupedViews",
-    "MaskedViews",
-    "Resized",
+    "MultiviewPrompts",
+    "BertViews",
+    "ResizeCodec",
     "Auxiliary",
-    "Seen",
-    "Target",
-    "SmallNetwork",
+    "AuxiliaryInput",
+    "AuxiliaryTarget",
+    "MLPAuxiliary",
     "PerItem",
     "WorldNoise",
     "ExactAuxiliary",
-    "Adapter",
+    "LoRAAuxiliary",
     "FSD",
     "RBF",
     "ASD",
@@ -168,7 +178,7 @@ __all__ = [
     "VP",
     "Adaptive",
     "Annealed",
-    "Auto",
+    "AutoGuidance",
     "BasePrior",
     "Bundled",
     "Certificate",
@@ -178,7 +188,7 @@ __all__ = [
     "Counting",
     "Direction",
     "Discrete",
-    "Economy",
+    "MemoryOptions",
     "Empirical",
     "Fading",
     "Field",
@@ -200,16 +210,16 @@ __all__ = [
     "Prediction",
     "Prior",
     "Product",
-    "Range",
+    "RangeCodec",
     "Rendering",
     "Rng",
     "Run",
-    "Scaled",
-    "Scene",
+    "ScaledSchedule",
+    "RenderContext",
     "Schedule",
     "Step",
     "Streams",
-    "Team",
+    "Distributed",
     "Uniform",
     "View",
     "ViewConditions",
@@ -233,5 +243,5 @@ __all__ = [
     "sigma_over_alpha",
     "sigma_squared",
     "surrogate",
-    "uniform",
+    "unit_weight",
 ]

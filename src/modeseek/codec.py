@@ -33,7 +33,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Range:
+class RangeCodec:
     """Pixels in [0, 1] to z in [low, high] (pixel-space models use -1, 1)."""
 
     low: float = -1.0
@@ -51,7 +51,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Resized:
+class ResizeCodec:
     """Pictures brought to the size that the prior sees, for generators that render fewer pixels, or more.
 
     Bilinear; where a picture shrinks, each pixel is a mean over all that it covers.

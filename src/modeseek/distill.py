@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.codec import Codec, Identity
-from modeseek.distributed import Team, parameters_of
+from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Growing, Rendering, View, render
-from modeseek.methods.base import Blocked, Direction, Method, Scene
+from modeseek.methods.base import Direction, Grouped, Method, RenderContext
 from modeseek.priors.base import Conditions, Prior, take
 from modeseek.rng import Rng, Streams
 
@@ -57,7 +57,7 @@ def distill(
     regularizers: Sequence[Regularizer] = (),
     rng: Rng,
     state: Any = None,
-    team: Team | None = None,
+    team: Distributed | None = None,
 ) -> Iterator[Step]:
     """Optimises a generator towards the modes of a prior.
 
@@ -91,14 +91,14 @@ def distill(
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
-    team = Team() if team is None else team
+    team = Distributed() if team is None else team
     if team.size > 1 and not isinstance(rng, Streams):
         raise ValueError("several processes draw each item's numbers from its own stream: got a Generator; use Streams")
     codec = Identity() if codec is None else codec
     names, moved = _names(regularizers), parameters_of(optimizer)
-    mine = team.share(batch, together(method, conditions))
+    mine = team.share(batch, block_size(method, conditions))
     share = (mine.stop - mine.start) / batch
-    team.same(moved)
+    team.broadcast_parameters(moved)
     with ExitStack() as stack:
         for index in range(start, steps):
             progress = index / max(1, steps - 1)
@@ -114,11 +114,11 @@ def distill(
             if state is None:
                 state = method.init(z.detach(), prior)
             if index == start:
-                stack.enter_context(team.teaching(state, share))
+                stack.enter_context(team.sync_auxiliary(state, share))
             told = conditions(view) if callable(conditions) else _those(conditions, mine, team)
-            scene = Scene(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
+            context = RenderContext(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
             direction, state = method.step(
-                z.detach(), prior, state, conditions=told, progress=progress, rng=draw, scene=scene
+                z.detach(), prior, state, conditions=told, progress=progress, rng=draw, context=context
             )
             penalties = {name: share * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
             roots: list[Tensor] = [z, *penalties.values()]
@@ -152,9 +152,9 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
-def together(*parts: object) -> int | None:
+def block_size(*parts: object) -> int | None:
     """How many consecutive items must be in one process for a method and its conditions; None: all."""
-    blocks = [part.block for part in parts if isinstance(part, Blocked)]
+    blocks = [part.block for part in parts if isinstance(part, Grouped)]
     return None if None in blocks else math.lcm(*(block or 1 for block in blocks))
 
 
@@ -172,14 +172,14 @@ def check_finite(direction: Direction, index: int) -> None:
         )
 
 
-def _those(conditions: Conditions | None, rows: slice, team: Team) -> Conditions | None:
+def _those(conditions: Conditions | None, rows: slice, team: Distributed) -> Conditions | None:
     """Fixed conditions of this process's items."""
     if conditions is None or team.size == 1:
         return conditions
     return take(conditions, torch.arange(rows.start, rows.stop))
 
 
-def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int) -> Step:
+def _of_all(team: Distributed, own: Step, moved: Sequence[Tensor], mine: slice, n: int) -> Step:
     """Adds up the gradients of all processes, and puts together what each of them saw in its step."""
     if team.size == 1:
         return own
@@ -190,7 +190,9 @@ def _of_all(team: Team, own: Step, moved: Sequence[Tensor], mine: slice, n: int)
     held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
     exact = torch.promote_types(own.z.dtype, torch.float32)  # one message, where z is float32 as gradients are
     losses = torch.tensor(list(own.losses.values()), dtype=exact, device=own.z.device)
-    *summed, losses = team.sum_gradients(moved, [*(team.among(value, mine, n) for value in held.values()), losses])
+    *summed, losses = team.sum_gradients(
+        moved, [*(team.scatter_rows(value, mine, n) for value in held.values()), losses]
+    )
     all_ = dict(zip(held, summed, strict=True))
     logs = {name: all_[f"log {name}"] for name in told.logs}
     direction = Direction(all_["grad"], all_.get("grad_image"), all_.get("t"), logs=logs)

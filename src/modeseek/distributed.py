@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Team:
+class Distributed:
     """The processes that work together; by default one alone, which costs nothing.
 
     Every process holds the whole generator, the whole optimizer and the prior. What it renders, and what the prior is
@@ -34,7 +34,7 @@ class Team:
             raise ValueError(f"a team of {self.size} has ranks from 0: got rank {self.rank}")
 
     @classmethod
-    def current(cls) -> Team:
+    def current(cls) -> Distributed:
         """The processes of `torch.distributed`'s default group where that is initialised, else this one alone."""
         if dist.is_available() and dist.is_initialized():
             return cls(dist.get_rank(), dist.get_world_size())
@@ -85,7 +85,7 @@ class Team:
                 out[i] = part.view(tensors[i].shape)
         return out
 
-    def among(self, rows: Float[Tensor, "r *d"], mine: slice, n: int) -> Float[Tensor, "n *d"]:
+    def scatter_rows(self, rows: Float[Tensor, "r *d"], mine: slice, n: int) -> Float[Tensor, "n *d"]:
         """This process's rows where they belong among all n, zeros elsewhere: summed, they are all rows."""
         if self.size == 1:
             return rows
@@ -110,14 +110,14 @@ class Team:
             p.grad = gradient
         return summed[len(held) :]
 
-    def same(self, parameters: Sequence[Tensor]) -> None:
+    def broadcast_parameters(self, parameters: Sequence[Tensor]) -> None:
         """Gives all processes the numbers that the first one has."""
         if self.size > 1:
             for p in parameters:
                 dist.broadcast(p.detach(), 0)
 
     @contextmanager
-    def teaching(self, state: Any, share: float) -> Generator[None]:
+    def sync_auxiliary(self, state: Any, share: float) -> Generator[None]:
         """What learns inside a method's state (VSD's phi) learns from the items of all processes meanwhile.
 
         Each optimizer in the state steps along the sum of every process's gradient times its share, which is the
@@ -129,7 +129,7 @@ class Team:
         """
         with ExitStack() as hooks:
             for optimizer in optimizers(state) if self.size > 1 else ():
-                self.same(parameters_of(optimizer))
+                self.broadcast_parameters(parameters_of(optimizer))
 
                 def mean(moved: torch.optim.Optimizer, *_: Any) -> None:
                     for p in parameters_of(moved):

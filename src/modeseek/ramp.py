@@ -55,6 +55,6 @@ Varying = float | Callable[[float], float]
 """A number, or a function of progress."""
 
 
-def now(value: Varying, progress: float) -> float:
+def value_at(value: Varying, progress: float) -> float:
     """The number at this point of the run."""
     return value(progress) if callable(value) else value

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from modeseek.camera_conditions.bert_views import MaskedViews
+from modeseek.camera_conditions.bert_views import BertViews
 from modeseek.camera_conditions.debiased import DebiasedPrompts
 
 WORDS = "this image is depicting a view of front side back overhead smiling dog with tail".split()
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_views_share_the_probability_at_the_mask(folder: Path) -> None:
-    views = MaskedViews.load(folder)
+    views = BertViews.load(folder)
     found = views("a smiling dog")
     assert sum(found) == pytest.approx(1.0) and len(set(found)) == 4
     ids = [2, *(5 + WORDS.index(w) for w in "this image is depicting a".split()), 4]
@@ -45,12 +45,12 @@ def test_the_views_share_the_probability_at_the_mask(folder: Path) -> None:
 
 def test_mistakes_in_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no config.json"):
-        MaskedViews.load(tmp_path)
+        BertViews.load(tmp_path)
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match="no masked language model") as caught:
-        MaskedViews.load(tmp_path)
+        BertViews.load(tmp_path)
     assert "\n" not in str(caught.value)
-    views = MaskedViews.load(folder)
+    views = BertViews.load(folder)
     views.tokenizer.mask_token = None
     with pytest.raises(ValueError, match="has a mask and the words"):
-        MaskedViews(views.network, views.tokenizer)
+        BertViews(views.network, views.tokenizer)

@@ -17,7 +17,7 @@ import modeseek as ms
 from modeseek.camera_conditions.cameras import CameraConditions
 from modeseek.camera_conditions.debiased import DebiasedPrompts
 from modeseek.camera_conditions.fine_prompts import FinePrompts
-from modeseek.camera_conditions.multiview import GroupedViews, blender_matrices
+from modeseek.camera_conditions.multiview import MultiviewPrompts, blender_matrices
 from modeseek.datasets.scenes.caption import parse
 from modeseek.datasets.scenes.view_phrases import fine
 from modeseek.datasets.scenes.view_prompts import fine_prompts
@@ -69,7 +69,7 @@ def test_each_item_hears_its_own_camera_and_prompt() -> None:
     odd = CameraConditions(told, prompt=lambda item: item % 2)(view)
     assert heard(odd.positive) == ["a dog, front view", "a robot, back view", "a robot, overhead view"]
     assert heard(odd.null) == [""] and heard(odd.negative) == ["blurry"]
-    for wrong in (CameraConditions(told), GroupedViews(told)):
+    for wrong in (CameraConditions(told), MultiviewPrompts(told)):
         with pytest.raises(ValueError, match="need cameras: got a View"):
             wrong(View((0,)))
 
@@ -152,7 +152,7 @@ def test_groups_go_through_the_prior_with_their_cameras() -> None:
     """MVDream's guided answer, by hand: the empty text hears the cameras too, and rows keep their partners."""
     azimuth = [0.0, 180.0, 90.0, -90.0]
     told = ms.Conditions(torch.ones(1, 1, dtype=F64), null=torch.zeros(1, 1, dtype=F64))
-    conditions = GroupedViews(told, views=2)(view_of(azimuth, [0.0] * 4))
+    conditions = MultiviewPrompts(told, views=2)(view_of(azimuth, [0.0] * 4))
     z = torch.zeros(4, 3, dtype=F64)
     method = MVDream(views=2, scale=3.0, rescale=0.0)
     direction, _ = method.step(
@@ -165,10 +165,10 @@ def test_groups_go_through_the_prior_with_their_cameras() -> None:
         want = np.array([math.sin(a), -math.cos(a), 0.0]) + 3.0 * 10
         assert np.allclose(direction.prediction.z[row].numpy(), want)
     with pytest.raises(ValueError, match="groups have 3 views: got 4"):
-        GroupedViews(told, views=3)(view_of(azimuth, [0.0] * 4))
+        MultiviewPrompts(told, views=3)(view_of(azimuth, [0.0] * 4))
     with pytest.raises(ValueError, match="at least one view"):
-        GroupedViews(told, views=0)
-    by_angle = GroupedViews(ms.ViewPrompts().encode(Letters(), ["a dog"], "blurry"), views=2)(
+        MultiviewPrompts(told, views=0)
+    by_angle = MultiviewPrompts(ms.ViewPrompts().encode(Letters(), ["a dog"], "blurry"), views=2)(
         view_of(azimuth, [0.0] * 4)
     )
     assert heard(by_angle.positive["text"])[:2] == ["a dog, front view", "a dog, back view"]

@@ -74,13 +74,13 @@ def test_prompts_matter_and_items_are_their_own(sd: Path, tmp_path: Path) -> Non
     assert np.abs(np.load(tmp_path / "negative" / "exports" / "images.npy") - other).max() > 1e-3
 
 
-@pytest.mark.parametrize("generator", [runs.FreeField(2), runs.FreeLatents(2), runs.FreePixels(2, levels=3)])
+@pytest.mark.parametrize("generator", [runs.FieldConfig(2), runs.LatentConfig(2), runs.PixelsConfig(2, levels=3)])
 def test_broken_off_and_resumed_equals_uninterrupted(
-    generator: runs.FreeField | runs.FreeLatents | runs.FreePixels, sd: Path, tmp_path: Path
+    generator: runs.FieldConfig | runs.LatentConfig | runs.PixelsConfig, sd: Path, tmp_path: Path
 ) -> None:
     config = ms.Config(
-        runs.FromPipeline(str(sd), (16, 16)), ms.MSD(ms.Geometric(5.0, 0.3), jitter=ms.Fading()), generator,
-        steps=9, prompts=("a red cone",), scale=3.0, saving=runs.Saving(steps=3), previews=2,
+        runs.PipelinePriorConfig(str(sd), (16, 16)), ms.MSD(ms.Geometric(5.0, 0.3), jitter=ms.Fading()), generator,
+        steps=9, prompts=("a red cone",), scale=3.0, saving=runs.CheckpointConfig(steps=3), previews=2,
     )  # fmt: skip
     whole = ms.run(config, tmp_path / "whole")
     run, job = begin(config, ["test"], tmp_path / "pieces")
@@ -95,8 +95,8 @@ def test_broken_off_and_resumed_equals_uninterrupted(
 
 def test_another_network_is_another_prior(sd: Path, tmp_path: Path) -> None:
     other = tiny.make("sd-v", tmp_path)
-    a, b = (runs.FromPipeline(str(path), (16, 16)).load("cpu").sha256 for path in (sd, other))
-    assert a != b and a == runs.FromPipeline(str(sd), (16, 16)).load("cpu").sha256
+    a, b = (runs.PipelinePriorConfig(str(path), (16, 16)).load("cpu").sha256 for path in (sd, other))
+    assert a != b and a == runs.PipelinePriorConfig(str(sd), (16, 16)).load("cpu").sha256
 
 
 def test_half_precision_answers_in_full(sd: Path) -> None:

@@ -23,7 +23,7 @@ import tiny  # noqa: E402 - needs diffusers
 import tiny_judges  # noqa: E402
 
 from modeseek.cli.text_to_image import TextToImageCommand, read_prompts  # noqa: E402
-from modeseek.config.optimizers import Adam  # noqa: E402
+from modeseek.config.optimizers import AdamConfig  # noqa: E402
 from modeseek.experiments.text_to_image.entries import PLAYERS  # noqa: E402
 from modeseek.experiments.text_to_image.experiment import run_text_to_image  # noqa: E402
 from modeseek.experiments.text_to_image.measure import Judges, Measured  # noqa: E402
@@ -258,7 +258,7 @@ def test_each_method_has_its_own_rate(folder: Path) -> None:
     own = {name: PLAYERS[name].lr for name in ("sds", "sdi")}
     assert own == {"sds": 0.01, "sdi": 0.02}
     for told, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
-        assert told == {f"{name}@{scale}": Adam(lr) for name, lr in wanted.items() for scale in (1, 3)}
+        assert told == {f"{name}@{scale}": AdamConfig(lr) for name, lr in wanted.items() for scale in (1, 3)}
 
 
 def test_one_that_fails_is_left_out_and_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,12 +47,12 @@ def test_a_run_is_named_after_what_it_is(
 def test_the_configuration_is_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["run", "--prior", "digits", "--label", "3", "--method", "sds", "--generator", "pixels", "--scale", "2"]
     main([*argv, "--dry-run", "--set", "method.sds.weight=uniform", "optimizer.adam.lr=5e-2", "generator.pixels.n=4"])
-    config = ms.runs.config.config.read_config(ms.runs.config.safe_yaml.read_yaml(capsys.readouterr().out, "it"))
+    config = ms.config.config.read_config(ms.config.yaml.read_yaml(capsys.readouterr().out, "it"))
     assert config == ms.Config(
-        ms.runs.Problem("digits"),
-        ms.SDS(weight=ms.uniform),
-        ms.runs.FreePixels(4),
-        ms.runs.Adam(0.05),
+        ms.runs.ToyPriorConfig("digits"),
+        ms.SDS(weight=ms.unit_weight),
+        ms.runs.PixelsConfig(4),
+        ms.runs.AdamConfig(0.05),
         label=3,
         scale=2.0,
     )
@@ -62,11 +62,11 @@ def test_msd_gets_the_bandwidth_of_its_prior_and_plain_descent(capsys: pytest.Ca
     from modeseek.datasets.toy2d import ring
 
     main(["run", "--dry-run"])
-    plain = ms.runs.config.safe_yaml.read_yaml(capsys.readouterr().out, "it")
+    plain = ms.config.yaml.read_yaml(capsys.readouterr().out, "it")
     assert plain["method"]["msd"]["bandwidth"]["adaptive"]["end"] == pytest.approx(ring().bandwidth, rel=1e-4)
     assert plain["optimizer"]["sgd"]["lr"] == 1.0 and plain["prior"] == {"problem": {"name": "ring"}}
     main(["run", "--dry-run", "--optimizer", "adam", "--set", "method.msd.bandwidth.fixed.h=0.3"])
-    plain = ms.runs.config.safe_yaml.read_yaml(capsys.readouterr().out, "it")
+    plain = ms.config.yaml.read_yaml(capsys.readouterr().out, "it")
     assert plain["method"]["msd"]["bandwidth"] == {"fixed": {"h": 0.3}} and "adam" in plain["optimizer"]
 
 
@@ -83,7 +83,7 @@ def test_priors_from_files(tmp_path: Path) -> None:
     argv = ["run", "--prior", str(tmp_path / "points.csv"), "--method", "msd", *SMALL]
     main([*argv, "method.msd.bandwidth.fixed.h=0.5", "--out", str(tmp_path / "a")])
     assert ms.Run.load(tmp_path / "a").status.state == "finished"
-    net = ms.Network.train(ms.problems.plane.ring().prior.sample(200, _rng()), steps=2, rng=_rng(), width=8, batch=8)
+    net = ms.Network.train(ms.datasets.toy2d.ring().prior.sample(200, _rng()), steps=2, rng=_rng(), width=8, batch=8)
     net.save(tmp_path / "net")
     main(["run", "--prior", str(tmp_path / "net"), "--method", "sds", *SMALL, "--out", str(tmp_path / "b")])
     assert ms.Run.load(tmp_path / "b").status.state == "finished"

@@ -17,13 +17,20 @@ from hypothesis import given
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.config.config import Config, Guard, Saving, read_config, read_text
-from modeseek.config.generators import File, FreePixels, FreePoints, GeneratorSource, Grid, Start
-from modeseek.config.generators3d import FreeSurface
-from modeseek.config.optimizers import SGD, Adam, OptimizerSource
-from modeseek.config.priors import FromPipeline, PriorSource, Problem, Renders, Samples, Trained
-from modeseek.config.registry import KINDS
-from modeseek.config.serialization import Kinds
+from modeseek.config.config import CheckpointConfig, Config, GuardConfig, read_config, read_text
+from modeseek.config.generators import FileStart, GeneratorConfig, GridStart, PixelsConfig, PointsConfig, StartConfig
+from modeseek.config.generators3d import MeshConfig
+from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.priors import (
+    NetworkPriorConfig,
+    PipelinePriorConfig,
+    PriorConfig,
+    RenderedPriorConfig,
+    SamplesPriorConfig,
+    ToyPriorConfig,
+)
+from modeseek.config.registry import REGISTRY
+from modeseek.config.serialization import Registry
 from modeseek.config.yaml import read_yaml, write_yaml
 from modeseek.methods.base import Method
 
@@ -42,36 +49,42 @@ def test_fuzz_every_configuration_is_read_back_equal(config: Config, unchecked: 
 
 
 def test_a_file_is_read_back_equal(tmp_path: Path) -> None:
-    config = Config(Trained(Path("dir/né t")), ms.MSD(ms.Adaptive(0.1), jitter=ms.Fading()), name="Größe 1e3")
+    config = Config(
+        NetworkPriorConfig(Path("dir/né t")), ms.MSD(ms.Adaptive(0.1), jitter=ms.Fading()), name="Größe 1e3"
+    )
     (tmp_path / "config.yaml").write_text(config.yaml(), encoding="utf-8")
     assert read_config(read_text(tmp_path)) == config
 
 
 def test_all_names_of_all_kinds_are_read_back() -> None:
     some = {ms.Fixed: ms.Fixed(0.5), ms.Geometric: ms.Geometric(2.0, 0.5), ms.Adaptive: ms.Adaptive(0.1)}
-    some |= {ms.MSD: ms.MSD(ms.Fixed(0.5)), Trained: Trained(Path("a")), Samples: Samples(Path("b.npy"))}
+    some |= {
+        ms.MSD: ms.MSD(ms.Fixed(0.5)),
+        NetworkPriorConfig: NetworkPriorConfig(Path("a")),
+        SamplesPriorConfig: SamplesPriorConfig(Path("b.npy")),
+    }
     some |= {ms.Debiased: ms.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
-    some |= {File: File(Path("c.csv")), FromPipeline: FromPipeline("d")}
-    some |= {Renders: Renders("a red cube"), FreeSurface: FreeSurface(Path("e.ply"))}
+    some |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
+    some |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
     seen = 0
-    for kind, (_, names) in KINDS.tables.items():
+    for kind, (_, names) in REGISTRY.tables.items():
         for name, thing in names.items():
             value = some.get(thing) or (thing() if isinstance(thing, type) else thing)
-            plain = KINDS.write(value, "it", kind)
+            plain = REGISTRY.write(value, "it", kind)
             assert plain == name or list(plain) == [name]
-            assert KINDS.read(kind, read_yaml(write_yaml(plain), "it")) == value
+            assert REGISTRY.read(kind, read_yaml(write_yaml(plain), "it")) == value
             seen += 1
     assert seen >= 30
 
 
 def test_every_field_of_every_kind_can_be_held() -> None:
     """No field has a type that reading does not know."""
-    kinds = {Config, Saving, Guard}
-    kinds |= {thing for _, names in KINDS.tables.values() for thing in names.values() if isinstance(thing, type)}
+    kinds = {Config, CheckpointConfig, GuardConfig}
+    kinds |= {thing for _, names in REGISTRY.tables.values() for thing in names.values() if isinstance(thing, type)}
     for kind in kinds:
         for name, hint in get_type_hints(kind).items():
             try:
-                KINDS.read(hint, object(), f"{kind.__name__}.{name}")
+                REGISTRY.read(hint, object(), f"{kind.__name__}.{name}")
             except ValueError as error:
                 assert f"{kind.__name__}.{name}" in one_line(error)
             else:
@@ -79,7 +92,7 @@ def test_every_field_of_every_kind_can_be_held() -> None:
 
 
 def test_everything_is_written_out() -> None:
-    plain = read_yaml(Config(Problem(), ms.MSD(ms.Fixed(0.1))).yaml(), "it")
+    plain = read_yaml(Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1))).yaml(), "it")
     assert list(plain)[:3] == ["verb", "prior", "method"] and plain["verb"] == "run"
     assert plain.keys() - {"verb"} == {field.name for field in dataclasses.fields(Config)}
     assert plain["method"]["msd"].keys() == {field.name for field in dataclasses.fields(ms.MSD)}
@@ -101,15 +114,15 @@ def test_short_forms() -> None:
         """
     )
     assert config == Config(
-        Problem("digits"),
+        ToyPriorConfig("digits"),
         ms.MSD(ms.Geometric(2.0, 0.1), jitter=0.5, sampler=ms.dpmpp_2m),
-        FreePixels(),
-        SGD(),
+        PixelsConfig(),
+        SGDConfig(),
         scale=3.0,
         device="cuda:1",
         trackers=("wandb",),
     )
-    assert read("verb: run\nprior: problem\nmethod: sds") == Config(Problem(), ms.SDS())
+    assert read("verb: run\nprior: problem\nmethod: sds") == Config(ToyPriorConfig(), ms.SDS())
     fading = read("prior: problem\nmethod: {msd: {bandwidth: {fixed: {h: 1}}, jitter: fading}}")
     assert fading.method == ms.MSD(ms.Fixed(1.0), jitter=ms.Fading())
 
@@ -153,7 +166,7 @@ class MyJitter:
 
 
 def own(**changes: Any) -> Config:
-    return Config(**{"prior": Problem(), "method": ms.SDS()} | changes)
+    return Config(**{"prior": ToyPriorConfig(), "method": ms.SDS()} | changes)
 
 
 OWN: dict[str, tuple[Callable[[], Config], str]] = {
@@ -164,8 +177,14 @@ OWN: dict[str, tuple[Callable[[], Config], str]] = {
     "sampler": (lambda: own(method=ms.MSD(ms.Fixed(1.0), sampler=ms.ddpm)), "config.method.msd.sampler"),
     "bandwidth": (lambda: own(method=ms.MSD(MyBandwidth())), "config.method.msd.bandwidth"),
     "times": (lambda: own(method=ms.SDS(times=lambda p, n, rng: torch.zeros(n))), "config.method.sds.times"),
-    "schedule": (lambda: own(prior=Samples(Path("a.npy"), ms.Discrete((2.0, 1.0)))), "config.prior.samples.schedule"),
-    "scaled": (lambda: own(prior=Samples(Path("a"), ms.Scaled(ms.VP(), 2.0))), "config.prior.samples.schedule"),
+    "schedule": (
+        lambda: own(prior=SamplesPriorConfig(Path("a.npy"), ms.Discrete((2.0, 1.0)))),
+        "config.prior.samples.schedule",
+    ),
+    "scaled": (
+        lambda: own(prior=SamplesPriorConfig(Path("a"), ms.ScaledSchedule(ms.VP(), 2.0))),
+        "config.prior.samples.schedule",
+    ),
     "method": (lambda: own(method=MySDS()), "config.method"),
 }
 
@@ -204,19 +223,21 @@ class Odd:
 
 def test_a_field_that_no_configuration_can_hold_is_the_programmers_mistake() -> None:
     with pytest.raises(TypeError, match=r"it\.value has the type <class 'bytes'>, which no configuration can hold"):
-        Kinds({}).read(Odd, {"value": "a"}, "it")
+        Registry({}).read(Odd, {"value": "a"}, "it")
 
 
 def test_titles_and_names() -> None:
-    config = Config(Problem("digits"), ms.MSD(ms.Fixed(0.1)), label=3, scale=7.5)
+    config = Config(ToyPriorConfig("digits"), ms.MSD(ms.Fixed(0.1)), label=3, scale=7.5)
     assert config.method_name == "msd" and config.title == "MSD on digits, class 3, guidance 7.5"
-    assert Config(Problem(), ms.SDS(), name="mine").title == "SDS on mine"
-    assert Trained(Path("a/net")).title == "net" and Samples(Path("a/points.npy")).title == "points"
+    assert Config(ToyPriorConfig(), ms.SDS(), name="mine").title == "SDS on mine"
+    assert (
+        NetworkPriorConfig(Path("a/net")).title == "net" and SamplesPriorConfig(Path("a/points.npy")).title == "points"
+    )
     for source, kind in (
-        (Problem(), PriorSource),
-        (FreePoints(), GeneratorSource),
-        (Adam(), OptimizerSource),
-        (Grid(), Start),
+        (ToyPriorConfig(), PriorConfig),
+        (PointsConfig(), GeneratorConfig),
+        (AdamConfig(), OptimizerConfig),
+        (GridStart(), StartConfig),
         (ms.SDS(), Method),
     ):
         assert isinstance(source, kind)

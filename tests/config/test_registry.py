@@ -10,21 +10,28 @@ import torch
 from cases import one_line
 
 import modeseek as ms
-from modeseek.codec import Identity, Range
-from modeseek.config.generators import File, FreePixels, FreePoints, Grid, Noise
-from modeseek.config.optimizers import SGD, Adam
-from modeseek.config.priors import Loaded, Problem, Samples, Trained, digest, files_digest
+from modeseek.codec import Identity, RangeCodec
+from modeseek.config.generators import FileStart, GridStart, NoiseStart, PixelsConfig, PointsConfig
+from modeseek.config.optimizers import AdamConfig, SGDConfig
+from modeseek.config.priors import (
+    LoadedPrior,
+    NetworkPriorConfig,
+    SamplesPriorConfig,
+    ToyPriorConfig,
+    digest,
+    files_digest,
+)
 
 
 def test_problems_are_told_apart_and_recognised() -> None:
-    sums = {name: Problem(name).load("cpu").sha256 for name in ("ring", "grid", "spiral", "digits")}
+    sums = {name: ToyPriorConfig(name).load("cpu").sha256 for name in ("ring", "grid", "spiral", "digits")}
     assert len(set(sums.values())) == 4 and all(len(s) == 64 for s in sums.values())
-    assert Problem("ring").load("cpu").sha256 == sums["ring"]
+    assert ToyPriorConfig("ring").load("cpu").sha256 == sums["ring"]
     with pytest.raises(ValueError, match="an exact prior works on the CPU: got device 'cuda:0'; use device: cpu"):
-        Problem().load("cuda:0")
-    digits = Problem("digits").load("cpu")
-    assert digits.codec == Range(-1.0, 1.0) and digits.labels == tuple(range(10)) and digits.extent is None
-    ring = Problem("ring").load("cpu")
+        ToyPriorConfig().load("cuda:0")
+    digits = ToyPriorConfig("digits").load("cpu")
+    assert digits.codec == RangeCodec(-1.0, 1.0) and digits.labels == tuple(range(10)) and digits.extent is None
+    ring = ToyPriorConfig("ring").load("cpu")
     assert ring.codec == Identity() and ring.extent > 0 and ring.bandwidth > 0 and ring.prior.shape == (2,)
 
 
@@ -44,69 +51,75 @@ def test_digests_see_numbers_shapes_types_and_names(tmp_path: Path) -> None:
 def test_samples_and_networks_are_read(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(20, 2))
     np.save(tmp_path / "points.npy", points)
-    loaded = Samples(tmp_path / "points.npy").load("cpu")
+    loaded = SamplesPriorConfig(tmp_path / "points.npy").load("cpu")
     assert loaded.prior.shape == (2,) and loaded.extent == pytest.approx(1.1 * abs(points).max())
     before = loaded.sha256
     np.save(tmp_path / "points.npy", points + 1)
-    assert Samples(tmp_path / "points.npy").load("cpu").sha256 != before
+    assert SamplesPriorConfig(tmp_path / "points.npy").load("cpu").sha256 != before
     with pytest.raises(OSError):
-        Samples(tmp_path / "none.npy").load("cpu")
+        SamplesPriorConfig(tmp_path / "none.npy").load("cpu")
     data = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     network = ms.Network.train(data, steps=2, rng=torch.Generator().manual_seed(1), width=8, depth=1, batch=16)
     network.save(tmp_path / "net")
-    told = Trained(tmp_path / "net", -2.0, 2.0).load("cpu")
-    assert told.codec == Range(-2.0, 2.0) and told.labels is None and told.prior.shape == (1, 2, 2)
+    told = NetworkPriorConfig(tmp_path / "net", -2.0, 2.0).load("cpu")
+    assert told.codec == RangeCodec(-2.0, 2.0) and told.labels is None and told.prior.shape == (1, 2, 2)
     assert told.bandwidth == pytest.approx(0.02 * network.preconditioning.scale)
     with pytest.raises(ValueError, match="is no readable network") as caught:
-        Trained(tmp_path).load("cpu")
+        NetworkPriorConfig(tmp_path).load("cpu")
     one_line(caught.value)
 
 
-def ring() -> Loaded:
-    return Problem("ring").load("cpu")
+def ring() -> LoadedPrior:
+    return ToyPriorConfig("ring").load("cpu")
 
 
 def test_starts_depend_on_the_seed_alone() -> None:
     loaded = ring()
-    a, b, c = (Noise(5, 2.0).z(loaded, seed) for seed in (0, 0, 1))
+    a, b, c = (NoiseStart(5, 2.0).z(loaded, seed) for seed in (0, 0, 1))
     assert torch.equal(a, b) and not torch.equal(a, c) and a.shape == (5, 2) and a.dtype == loaded.prior.dtype
-    assert torch.equal(Noise(5, 1.0).z(loaded, 0) * 2, a)
-    grid = Grid(3).z(loaded, 0)
+    assert torch.equal(NoiseStart(5, 1.0).z(loaded, 0) * 2, a)
+    grid = GridStart(3).z(loaded, 0)
     assert grid.shape == (9, 2) and grid.min() == -loaded.extent and grid.max() == loaded.extent
     assert len({tuple(p) for p in grid.tolist()}) == 9
-    made = FreePoints(Noise(4)).make(loaded, 0)
-    assert made.batch == 1 and not made.pixels and torch.equal(made.module.z, Noise(4).z(loaded, 0))
+    made = PointsConfig(NoiseStart(4)).make(loaded, 0)
+    assert made.batch == 1 and not made.pixels and torch.equal(made.module.z, NoiseStart(4).z(loaded, 0))
 
 
 def test_starts_from_files(tmp_path: Path) -> None:
     np.save(tmp_path / "two.npy", np.arange(6.0).reshape(3, 2))
-    assert File(tmp_path / "two.npy").z(ring(), 0).tolist() == [[0, 1], [2, 3], [4, 5]]
-    digits = Problem("digits").load("cpu")
+    assert FileStart(tmp_path / "two.npy").z(ring(), 0).tolist() == [[0, 1], [2, 3], [4, 5]]
+    digits = ToyPriorConfig("digits").load("cpu")
     np.save(tmp_path / "images.npy", np.arange(128.0).reshape(2, 64))
-    assert File(tmp_path / "images.npy").z(digits, 0).shape == (2, 1, 8, 8)
+    assert FileStart(tmp_path / "images.npy").z(digits, 0).shape == (2, 1, 8, 8)
     with pytest.raises(ValueError, match=r"two\.npy has points of 2 numbers: the prior's shape is \(1, 8, 8\)"):
-        File(tmp_path / "two.npy").z(digits, 0)
+        FileStart(tmp_path / "two.npy").z(digits, 0)
 
 
 def test_pixels_start_gray_within_their_range() -> None:
-    digits = Problem("digits").load("cpu")
-    made = FreePixels(6, 0.5, 0.1).make(digits, 3)
-    again = FreePixels(6, 0.5, 0.1).make(digits, 3)
+    digits = ToyPriorConfig("digits").load("cpu")
+    made = PixelsConfig(6, 0.5, 0.1).make(digits, 3)
+    again = PixelsConfig(6, 0.5, 0.1).make(digits, 3)
     pixels = made.module.pixels.detach()
     assert torch.equal(pixels, again.module.pixels) and made.batch == 6 and made.pixels and made.codec == digits.codec
     assert pixels.shape == (6, 1, 8, 8) and abs(pixels.mean() - 0.5) < 0.02 and abs(pixels.std() - 0.1) < 0.02
-    wild = FreePixels(6, 0.9, 5.0).make(digits, 3).module.pixels
+    wild = PixelsConfig(6, 0.9, 5.0).make(digits, 3).module.pixels
     assert wild.min() == 0 and wild.max() == 1
 
 
 def test_starts_that_cannot_be() -> None:
-    digits = Problem("digits").load("cpu")
+    digits = ToyPriorConfig("digits").load("cpu")
     for make, message in (
-        (lambda: Grid().z(digits, 0), r"a grid lies in the plane: got a prior of shape \(1, 8, 8\); start from noise"),
-        (lambda: FreePixels().make(ring(), 0), r"pixels need a prior of images: .* \(2,\); use generator: points"),
-        (lambda: Noise(10**15).z(ring(), 0), "at most 50,000,000 numbers: got 2,000,000,000,000,000; ask for fewer"),
-        (lambda: Grid(10**9).z(ring(), 0), "at most 50,000,000 numbers"),
-        (lambda: FreePixels(10**9).make(digits, 0), "at most 50,000,000 numbers"),
+        (
+            lambda: GridStart().z(digits, 0),
+            r"a grid lies in the plane: got a prior of shape \(1, 8, 8\); start from noise",
+        ),
+        (lambda: PixelsConfig().make(ring(), 0), r"pixels need a prior of images: .* \(2,\); use generator: points"),
+        (
+            lambda: NoiseStart(10**15).z(ring(), 0),
+            "at most 50,000,000 numbers: got 2,000,000,000,000,000; ask for fewer",
+        ),
+        (lambda: GridStart(10**9).z(ring(), 0), "at most 50,000,000 numbers"),
+        (lambda: PixelsConfig(10**9).make(digits, 0), "at most 50,000,000 numbers"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
             make()
@@ -115,11 +128,11 @@ def test_starts_that_cannot_be() -> None:
 
 def test_optimizers_are_what_they_are_called() -> None:
     w = torch.nn.Parameter(torch.ones(3))
-    adam = Adam(0.1, (0.5, 0.6), 1e-4, 0.2).make([w])
+    adam = AdamConfig(0.1, (0.5, 0.6), 1e-4, 0.2).make([w])
     assert type(adam) is torch.optim.AdamW
     group = adam.param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.1, (0.5, 0.6), 1e-4, 0.2)
-    sgd = SGD(0.5, 0.9, True).make([w])
+    sgd = SGDConfig(0.5, 0.9, True).make([w])
     assert type(sgd) is torch.optim.SGD
     group = sgd.param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.5, 0.9, True)

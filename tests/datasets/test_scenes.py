@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeseek.datasets.scenes import Layouts, Object, Said, Scenes, Shots, View, held_out, parse
+from modeseek.datasets.scenes import CaptionObject, Layouts, ParsedCaption, Scenes, Shots, ViewPhrase, held_out, parse
 from modeseek.datasets.scenes.held_out import combinations
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import reach
 from modeseek.datasets.scenes.sampling import Chosen
-from modeseek.datasets.scenes.sdf_points import Points
+from modeseek.datasets.scenes.sdf_points import SDFPoints
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE, HEIGHTS, PHRASES, coarse, fine
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 from modeseek.generators.camera import frame, wrap
 
-NAMES = list(THINGS)
+NAMES = list(OBJECT_TYPES)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -122,15 +122,15 @@ def test_depth_is_that_of_a_dense_march(thing: str, azimuth: float, elevation: f
 
 @pytest.mark.parametrize("name", NAMES)
 def test_distances_are_safe_and_boxes_hold(name: str) -> None:
-    thing, rng = THINGS[name], seeded(3)
+    thing, rng = OBJECT_TYPES[name], seeded(3)
     low, high = (torch.tensor(c, dtype=torch.float64) for c in thing.box)
     p = torch.rand(60_000, 3, generator=rng, dtype=torch.float64) * 2.6 - 1.3
-    far = thing.distance(Points(*p.T))
+    far = thing.distance(SDFPoints(*p.T))
     outside = ((p < low - 1e-6) | (p > high + 1e-6)).any(1)
     assert not (far[outside] < 0).any()
     # Never steeper than one: no step of a ray jumps over a surface.
     q = p + 0.01 * torch.randn(p.shape, generator=rng, dtype=torch.float64)
-    slope = (thing.distance(Points(*q.T)) - far).abs() / (p - q).norm(dim=-1)
+    slope = (thing.distance(SDFPoints(*q.T)) - far).abs() / (p - q).norm(dim=-1)
     assert slope.max() < 1 + 1e-5
     # Never more than the distance to points found inside by chance.
     inside = p[far < 0]
@@ -261,7 +261,7 @@ def test_relations_hold_in_the_world_and_in_the_image(many: Shots) -> None:
             for s in (0, 1)
         )
         if relation == "on":
-            seat = THINGS[NAMES[int(one.thing[0, 1])]].seat
+            seat = OBJECT_TYPES[NAMES[int(one.thing[0, 1])]].seat
             assert seat is not None
             assert a[-1] == pytest.approx(one.place[0, 1, 1].item() + seat[1] * one.scale[0, 1].item(), abs=1e-4)
             assert middle[0][i, 0] < middle[1][i, 0]  # higher in the image
@@ -290,7 +290,7 @@ def test_views_said_are_true(many: Shots) -> None:
         if view is not None:
             assert view.holds(many.layouts.azimuth[i].item(), many.layouts.elevation[i].item())
     assert 20 < kinds[0] < kinds[1] < kinds[2]
-    assert fine(-29.0, 12.0) == View(azimuth=-30, height="slightly above") == fine(331.0, 12.0)
+    assert fine(-29.0, 12.0) == ViewPhrase(azimuth=-30, height="slightly above") == fine(331.0, 12.0)
     assert fine(-178.0, 0.0).phrase == "from the back, at eye level"
     assert [coarse(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [COARSE[i] for i in (0, 0, 1, 1, 2, 0)]
     assert coarse(77.0, 60.0).name == "overhead view" and len(AZIMUTHS) == 24
@@ -333,8 +333,8 @@ views = st.one_of(st.none(), st.tuples(st.sampled_from(COARSE)), fine_views)
 def test_parse_inverts_captions(
     named: list[tuple[str, str, str | None]], relation: str, view: tuple[str] | tuple[None, int, str] | None
 ) -> None:
-    told = tuple(Object(*words) for words in named)
-    said = Said(told, relation if len(told) == 2 else None, None if view is None else View(*view))
+    told = tuple(CaptionObject(*words) for words in named)
+    said = ParsedCaption(told, relation if len(told) == 2 else None, None if view is None else ViewPhrase(*view))
     assert parse(said.caption) == said
 
 
@@ -366,16 +366,18 @@ def test_held_out_combinations_never_meet_training() -> None:
     # The view and the sizes do not matter.
     for caption in held[:50]:
         said = parse(caption)
-        assert held_out(Said(tuple(replace(o, size="small") for o in said.objects), said.relation, View("side view")))
+        assert held_out(
+            ParsedCaption(tuple(replace(o, size="small") for o in said.objects), said.relation, ViewPhrase("side view"))
+        )
     # Every thing and every colour is still trained on alone, with others.
     alone = combinations(False).alone
-    assert torch.bincount(alone // len(COLOURS), minlength=len(THINGS)).min() >= 5
+    assert torch.bincount(alone // len(COLOURS), minlength=len(OBJECT_TYPES)).min() >= 5
     assert torch.bincount(alone % len(COLOURS), minlength=len(COLOURS)).min() >= 10
     assert len(combinations(True).alone) >= 2
 
 
 def test_the_vocabulary_is_rich_enough() -> None:
-    assert len(COLOURS) == 8 and len(THINGS) >= 14 and set(RELATIONS) == {"on", "beside", "behind"}
+    assert len(COLOURS) == 8 and len(OBJECT_TYPES) >= 14 and set(RELATIONS) == {"on", "beside", "behind"}
     palette = torch.tensor(list(COLOURS.values()), dtype=torch.float64)
     assert (torch.cdist(palette, palette) + 9 * torch.eye(8)).min() > 0.3
     words = {word for caption in Scenes().draw(3000, seeded(9)).captions for word in caption.replace(",", "").split()}
@@ -388,7 +390,7 @@ def test_the_world_refuses_what_it_cannot_draw() -> None:
     with pytest.raises(ValueError, match="samples must be at least 1"):
         Scenes(64, 0)
     with pytest.raises(ValueError, match="a view is one of"):
-        View(azimuth=20, height="above")
+        ViewPhrase(azimuth=20, height="above")
     assert Scenes(16).batch(3, seeded(0)).image.shape == (3, 3, 16, 16)
     assert torch.equal(wrap(torch.tensor([190.0, -190.0, 180.0])), torch.tensor([-170.0, 170.0, -180.0]))
 

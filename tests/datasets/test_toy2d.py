@@ -11,7 +11,7 @@ import torch
 
 from modeseek.datasets import toy2d as plane
 from modeseek.datasets.digits import Digits
-from modeseek.datasets.toy2d import Plane
+from modeseek.datasets.toy2d import ToyDataset2D
 
 SHALLOW = 3  # depth of the fractal where a grid must resolve its finest branch
 PLANES = {
@@ -23,7 +23,7 @@ PLANES = {
 }
 
 
-def on_grid(problem: Plane, h: float, label: int | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+def on_grid(problem: ToyDataset2D, h: float, label: int | None = None) -> tuple[np.ndarray, np.ndarray, float]:
     """Points, density and cell area of a square that holds all but a negligible part of the mass."""
     reach = problem.extent + 3 * h + 0.5
     step = max(problem.bandwidth, h) / 2  # the trapezoidal sum of a Gaussian at half its width errs below 1e-30

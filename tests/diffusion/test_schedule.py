@@ -178,7 +178,7 @@ def test_scaled_multiplies_the_noise() -> None:
     t = torch.tensor([0.1, 0.5, 0.9], dtype=F64)
     factor = torch.tensor([0.5, 2.0, 30.0], dtype=F64)
     alpha, sigma = ms.VE()(t)
-    rows = ms.Scaled(ms.VE(), factor)
+    rows = ms.ScaledSchedule(ms.VE(), factor)
     assert torch.equal(rows(t)[0], alpha)
     assert torch.allclose(rows(t)[1], sigma * factor, rtol=1e-15, atol=0)
     assert torch.allclose(rows.t_of(log_snr(*rows(t))), t, rtol=0, atol=1e-9)

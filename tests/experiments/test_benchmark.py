@@ -22,7 +22,7 @@ from modeseek.experiments.toy2d.entries import Descent
 from modeseek.experiments.toy2d.entries_all import EVERY
 from modeseek.experiments.toy2d.outcome_serialization import received, sent
 from modeseek.experiments.toy2d.toy2d import PlanePlan, play_plane
-from modeseek.io.process_pool import apart
+from modeseek.io.process_pool import run_in_processes
 from modeseek.meanshift.modes import Modes
 
 F64 = torch.float64
@@ -131,7 +131,10 @@ def dying() -> Generator[int, None, int]:
 
 
 def test_jobs_apart_answer_in_order_whatever_they_take() -> None:
-    job, seen = apart({"slow": lambda: counting(30), "fast": lambda: counting(3), "none": lambda: counting(0)}, 2), []
+    job, seen = (
+        run_in_processes({"slow": lambda: counting(30), "fast": lambda: counting(3), "none": lambda: counting(0)}, 2),
+        [],
+    )
     while True:
         try:
             seen.append(next(job))
@@ -143,9 +146,9 @@ def test_jobs_apart_answer_in_order_whatever_they_take() -> None:
 
 def test_a_job_that_fails_or_dies_stops_the_others() -> None:
     with pytest.raises(ValueError, match="a mistake of one job"):
-        last(apart({"long": lambda: counting(10**6), "broken": broken}, 2))
+        last(run_in_processes({"long": lambda: counting(10**6), "broken": broken}, 2))
     with pytest.raises(RuntimeError, match=r"dying ended without an answer \(exit code 7\)"):
-        last(apart({"long": lambda: counting(10**6), "dying": dying}, 2))
+        last(run_in_processes({"long": lambda: counting(10**6), "dying": dying}, 2))
 
 
 def test_playing_apart_is_playing_here() -> None:

@@ -10,16 +10,16 @@ import torch
 from modeseek.datasets.scenes import Scenes
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.text_to_image.entries import PLAYERS
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.plan import Batch
 from modeseek.experiments.text_to_image.scene_scores import are_captions, judged, rendered
 from modeseek.io.images import picture
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 
 CAPTIONS = held_out_captions(12, 3)
 
 
-def job(folder: Path, captions: tuple[str, ...]) -> Kept:
+def job(folder: Path, captions: tuple[str, ...]) -> JobResult:
     """A finished job whose pictures are renders of those captions, two a prompt."""
     items = tuple((prompt, seed) for seed in range(2) for prompt in range(len(captions)))
     rng = torch.Generator().manual_seed(17)
@@ -27,15 +27,15 @@ def job(folder: Path, captions: tuple[str, ...]) -> Kept:
     paths = tuple(folder / f"image-{index:03d}.png" for index in range(len(items)))
     for path, image in zip(paths, images, strict=True):
         path.write_bytes(picture(image))
-    return Kept(Batch(PLAYERS["msd"], "msd-000", items, 0), paths, calls=1, seconds=1.0)
+    return JobResult(Batch(PLAYERS["msd"], "msd-000", items, 0), paths, calls=1, seconds=1.0)
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge.packaged()
+def judge() -> SceneClassifier:
+    return SceneClassifier.packaged()
 
 
-def test_renders_are_right_and_near_renders(judge: Judge, tmp_path: Path) -> None:
+def test_renders_are_right_and_near_renders(judge: SceneClassifier, tmp_path: Path) -> None:
     truth = rendered(judge, CAPTIONS, 0)
     assert truth.shape == (264, judge.shape.features)  # 22 of each of 12, the least that is 256 or more
     right = judged(judge, CAPTIONS, [job(tmp_path, CAPTIONS)], truth, 0)
@@ -51,7 +51,7 @@ def test_renders_are_right_and_near_renders(judge: Judge, tmp_path: Path) -> Non
     )
 
 
-def test_the_distance_tells_noise_from_renders(judge: Judge, tmp_path: Path) -> None:
+def test_the_distance_tells_noise_from_renders(judge: SceneClassifier, tmp_path: Path) -> None:
     truth = rendered(judge, CAPTIONS, 0)
     kept = job(tmp_path, CAPTIONS)
     near = judged(judge, CAPTIONS, [kept], truth, 0)["truth"]

@@ -22,17 +22,17 @@ from modeseek.experiments.text_to_3d import experiment
 from modeseek.experiments.text_to_3d.entries import PLAYERS
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.findings import compare, find
-from modeseek.experiments.text_to_3d.jobs import Place, Shelf, perform
+from modeseek.experiments.text_to_3d.jobs import Place, Shelf, run_job
 from modeseek.experiments.text_to_3d.measure import closed, fronts_told
-from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
 from modeseek.experiments.text_to_3d.table import Result, main_table
 from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import Fronts
 from modeseek.runs.build import build
 from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder
-from modeseek.runs.interrupts import Failed
+from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.train import optimise
 
 CUBE = "a blue cube with a white face"
@@ -63,7 +63,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("things") / "out"
     plan, shelf = COMMAND.plan(), Shelf("cpu")
     run = open_folder(TEXT_TO_3D, COMMAND._settings(plan), {"title": "renders", "sha256": None}, ["test"], out)
-    job = run_text_to_3d(plan, run, Judge.packaged(), shelf)
+    job = run_text_to_3d(plan, run, SceneClassifier.packaged(), shelf)
     for progress in job:
         if progress.stage == SECOND and progress.done == 1:
             break
@@ -117,7 +117,7 @@ def test_both_counts_of_fronts_are_told() -> None:
     none = torch.zeros(24, dtype=torch.bool)
     told = fronts_told(Fronts(2, none), Fronts(1, none))
     assert told == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
-    results = [Result(Play(PLAYERS["sds"], TELLINGS["fine"], 0, seed, str(seed)), told) for seed in (0, 1)]
+    results = [Result(Job3D(PLAYERS["sds"], TELLINGS["fine"], 0, seed, str(seed)), told) for seed in (0, 1)]
     plan = TextTo3D("bundled", (CUBE,), {PLAYERS["sds"]: None}, (TELLINGS["fine"],), 2)
     lines = [line for line in find(plan, results) if "Exactly one front" in line]
     assert len(lines) == 2 and "beside the truth" in lines[0] and "SDS 0 of 2" in lines[0]
@@ -165,14 +165,14 @@ def test_a_play_that_fails_is_named_and_the_others_are_told(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
-    real = experiment.perform
+    real = experiment.run_job
 
-    def sometimes(plan: TextTo3D, play: Play, place: Place):  # noqa: ANN202
+    def sometimes(plan: TextTo3D, play: Job3D, place: Place):  # noqa: ANN202
         if play.player.name == "msd":
-            raise Failed("the direction of step 3 is not finite")
+            raise RunFailed("the direction of step 3 is not finite")
         return (yield from real(plan, play, place))
 
-    monkeypatch.setattr(experiment, "perform", sometimes)
+    monkeypatch.setattr(experiment, "run_job", sometimes)
     main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
     told = " ".join(capsys.readouterr().out.split())
     name = FIRST.replace("sds", "msd")
@@ -256,7 +256,7 @@ def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> 
     )
     plan = command.plan()
     (play,) = plan.plays()
-    *_, last = perform(plan, play, Place(tmp_path, Shelf("cpu"), ["test"]))
+    *_, last = run_job(plan, play, Place(tmp_path, Shelf("cpu"), ["test"]))
     run = ms.Run.load(tmp_path / play.name)
     assert last.done == last.total == run.status.step == (3 if name == "vsd" else 2)
     assert run.status.calls == 2 * budget and run.status.state == "finished"
@@ -268,7 +268,7 @@ def test_sentences_follow_from_pairs() -> None:
     values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
     results = [
         Result(
-            Play(PLAYERS[name], telling, k // 2, k % 2, f"{name}{k}"),
+            Job3D(PLAYERS[name], telling, k // 2, k % 2, f"{name}{k}"),
             {"iou": value, "delta_e": 10 + value, "right": 0.5 + 0.1 * (-1) ** k * (name == "sds")},
         )
         for name, several in values.items()

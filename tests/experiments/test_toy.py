@@ -23,7 +23,7 @@ from modeseek.experiments.toy2d.direction_error import at_bandwidth, measure_dir
 from modeseek.experiments.toy2d.entries import Descent, Outcome, Task
 from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
-from modeseek.io.thread_pool import interleave, single_threaded
+from modeseek.io.thread_pool import run_in_threads, single_threaded
 
 FILES = {
     "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
@@ -257,7 +257,7 @@ def test_interleave_returns_what_each_job_returns() -> None:
         return f"{n} done"
 
     seen: dict[str, list[int]] = {"a": [], "b": [], "c": []}
-    playing = interleave({"a": job(3), "b": job(0), "c": job(5)}, workers=2)
+    playing = run_in_threads({"a": job(3), "b": job(0), "c": job(5)}, workers=2)
     while True:
         try:
             name, item = next(playing)
@@ -283,7 +283,7 @@ def test_interleave_raises_what_a_job_raises_and_stops_the_others() -> None:
         raise ValueError("told")
 
     with pytest.raises(ValueError, match="told"):
-        list(interleave({"a": endless(), "b": failing()}, workers=2))
+        list(run_in_threads({"a": endless(), "b": failing()}, workers=2))
     assert closed.wait(5)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from modeseek.generators import export
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 from modeseek.io.video import mp4
 
 
@@ -104,7 +104,7 @@ def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
     opacity[..., :2] = 1
     depth = opacity * torch.tensor([1.0, 3.0])[:, None, None, None]
     normal = opacity * torch.tensor([0.0, -1.0, 0.0])[:, None, None]
-    strips = export.strips(Solid(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
+    strips = export.strips(Rendering3D(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
     assert strips.shape == (2, 3, 4, 12)
     image, deep, turned = strips.split(4, -1)
     assert (image == 0.25).all()
@@ -112,5 +112,5 @@ def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
     torch.testing.assert_close(deep[0, :, 0, 0], torch.tensor([253, 231, 37]) / 255, atol=0.01, rtol=0)  # viridis' ends
     torch.testing.assert_close(deep[1, :, 0, 0], torch.tensor([68, 1, 84]) / 255, atol=0.01, rtol=0)
     torch.testing.assert_close(turned[0, :, 0, 0], torch.tensor([0.5, 0.0, 0.5]))
-    empty = Solid(view, torch.ones(2, 3, 4, 4), 0 * opacity, 0 * depth)
+    empty = Rendering3D(view, torch.ones(2, 3, 4, 4), 0 * opacity, 0 * depth)
     assert (export.strips(empty) == 1).all() and export.strips(empty).shape == (2, 3, 4, 8)

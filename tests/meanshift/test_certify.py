@@ -69,7 +69,7 @@ def test_a_guided_fixed_point_is_never_a_mode():
     for _ in range(200):
         z = z + ms.shift(guided, z, 0.6, told)
     weak = ms.GaussianMixture(tensor(1.0), tensor([0.0, 0.0]), 9 * torch.eye(2, dtype=F64)[None])
-    auto = ms.Auto(prior_of(three()), weak, 1.5)
+    auto = ms.AutoGuidance(prior_of(three()), weak, 1.5)
     fixed = three().means[:1]
     for _ in range(200):
         fixed = fixed + ms.shift(auto, fixed, 0.6)

@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from cases_phi import scene
+from cases_phi import context
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.methods.auxiliary import Auxiliary, Seen, Target
+from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.vsd import VSD
 from modeseek.priors.pipeline import Pipeline
-from modeseek.priors.pipeline.memory_options import Economy
+from modeseek.priors.pipeline.memory_options import MemoryOptions
 from modeseek.rundir.checkpoint import read, save
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 pytest.importorskip("peft", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
 
-from modeseek.methods.auxiliary_lora import Adapter  # noqa: E402 - needs diffusers
+from modeseek.methods.auxiliary_lora import LoRAAuxiliary  # noqa: E402 - needs diffusers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -45,14 +45,14 @@ def load(path: Path, **options: Any) -> Pipeline:
     return Pipeline.load(path, **({"cache": None, "size": size} | options))
 
 
-def seen(prior: Pipeline, n: int = 2, t: float = 0.6, **told: Any) -> tuple[Seen, Tensor]:
+def seen(prior: Pipeline, n: int = 2, t: float = 0.6, **told: Any) -> tuple[AuxiliaryInput, Tensor]:
     """Random particles at two levels, and the noise on them."""
     rng = torch.Generator().manual_seed(3)
     z, eps = (torch.randn(n, *prior.shape, generator=rng) for _ in range(2))
     alpha, sigma = prior.schedule(torch.linspace(t, t - 0.2, n))
     a, s = (x.reshape(-1, 1, 1, 1) for x in (alpha, sigma))
     cond = prior.encode(["a red cone", "re"][:n])
-    return Seen(z, a * z + s * eps, alpha, sigma, cond, **told), eps
+    return AuxiliaryInput(z, a * z + s * eps, alpha, sigma, cond, **told), eps
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable
     before, modules = weights(prior.network), [type(m) for m in prior.network.modules()]
     global_rng = torch.get_rng_state()
     camera = torch.tensor([[1.0, 0.5, 0.0], [0.0, -1.0, 2.0]])
-    phi = Adapter(cameras=3, lr=1e-2)
+    phi = LoRAAuxiliary(cameras=3, lr=1e-2)
     state = phi.init(torch.zeros(2, *prior.shape), ms.Counting(prior))
     assert torch.equal(global_rng, torch.get_rng_state()) and isinstance(phi, Auxiliary)
     what, eps = seen(prior, camera=camera)
@@ -78,7 +78,7 @@ def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable
     assert torch.equal(first.eps, teacher.eps) and torch.equal(first.z, teacher.z)
     losses = []
     for _ in range(12):
-        state, loss = phi.learn(state, what, (Target(1.0, what.z, eps),))
+        state, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
         losses.append(loss)
     assert losses[0].shape == (2,) and (losses[-1] < losses[0]).all()
     # phi and its camera have moved; the prior has not, in weights, in modules, in answers
@@ -96,7 +96,7 @@ def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Callable[[str], Path]) -> None:
-    prior, phi = load(folder(name)), Adapter()
+    prior, phi = load(folder(name)), LoRAAuxiliary()
     state = phi.init(torch.zeros(2, *prior.shape), prior)
     what, eps = seen(prior)
     a, s = (x.reshape(-1, 1, 1, 1) for x in (what.alpha, what.sigma))
@@ -114,12 +114,12 @@ def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Calla
     other = torch.flip(what.z, (0,))
     elsewhere = {"eps": -eps, "v": -a * eps - s * other, "flow": -eps - other}[LEARNING[name]]
     want = (raw - wanted).square().flatten(1).mean(1) - 0.4 * (raw - elsewhere).square().flatten(1).mean(1)
-    _, loss = phi.learn(state, what, (Target(1.0, what.z, eps), Target(-0.4, other, -eps)))
+    _, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps), AuxiliaryTarget(-0.4, other, -eps)))
     assert torch.allclose(loss, want, rtol=1e-3, atol=1e-3)
 
 
 def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], Path], tmp_path: Path) -> None:
-    prior, phi = load(folder("sd")), Adapter(cameras=2, rank=3)
+    prior, phi = load(folder("sd")), LoRAAuxiliary(cameras=2, rank=3)
     state = phi.init(torch.zeros(2, *prior.shape), prior)
     names = set(state.adapted.state_dict())
     loras = {name for name in names if name.startswith("lora.")}
@@ -131,7 +131,7 @@ def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], P
     def walk(state: Any, first: int, last: int) -> tuple[Tensor, Any]:
         what, eps = seen(prior, camera=torch.eye(2))
         for index in range(first, last):
-            state, _ = phi.learn(state, what, (Target(1.0, what.z, eps * index),))
+            state, _ = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps * index),))
         return phi.predict(state, what).eps, state
 
     whole, _ = walk(phi.init(torch.zeros(2, *prior.shape), prior), 0, 6)
@@ -144,18 +144,18 @@ def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], P
 
 
 def test_several_phis_stand_beside_one_prior(folder: Callable[[str], Path]) -> None:
-    prior, phi = load(folder("sd")), Adapter(lr=1e-2)
+    prior, phi = load(folder("sd")), LoRAAuxiliary(lr=1e-2)
     one, other = (phi.init(torch.zeros(2, *prior.shape), prior) for _ in range(2))
     assert same(one.adapted.state_dict(), other.adapted.state_dict())  # by the seed
     what, eps = seen(prior)
     still = phi.predict(other, what).eps
     for _ in range(3):
-        phi.learn(one, what, (Target(1.0, what.z, eps),))
+        phi.learn(one, what, (AuxiliaryTarget(1.0, what.z, eps),))
     assert torch.equal(phi.predict(other, what).eps, still) and not torch.equal(phi.predict(one, what).eps, still)
     shared = {id(p) for p in prior.network.parameters()}
     own = {id(p) for p in one.adapted.phi.network.parameters()}
     assert shared < own and len(own - shared) == len(one.adapted.lora)
-    assert not same(Adapter(seed=1).init(what.z, prior).adapted.state_dict(), other.adapted.state_dict())
+    assert not same(LoRAAuxiliary(seed=1).init(what.z, prior).adapted.state_dict(), other.adapted.state_dict())
 
 
 @pytest.mark.parametrize("name", ["sd-v-zero-snr", "flux"])
@@ -163,12 +163,12 @@ def test_vsd_runs_on_a_pipeline(name: str, folder: Callable[[str], Path]) -> Non
     prior = load(folder(name))
     counted, told = ms.Counting(prior), prior.conditions(["a red cone"])
     camera = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    method = VSD(auxiliary=Adapter(cameras=2, lr=1e-3), scale=3.0, camera=lambda s: camera)
+    method = VSD(auxiliary=LoRAAuxiliary(cameras=2, lr=1e-3), scale=3.0, camera=lambda s: camera)
     z = torch.randn(2, *prior.shape, generator=torch.Generator().manual_seed(0))
     state, rng = method.init(z, counted), torch.Generator().manual_seed(1)
     first = None
     for _ in range(2):
-        answer, state = method.step(z, counted, state, conditions=told, progress=0.3, rng=rng, scene=scene(z))
+        answer, state = method.step(z, counted, state, conditions=told, progress=0.3, rng=rng, context=context(z))
         first = answer if first is None else first
         assert answer.grad.isfinite().all() and (answer.grad != 0).any() and not answer.grad.requires_grad
     assert counted.calls == 2 * 2 * 2
@@ -181,14 +181,14 @@ def test_vsd_runs_on_a_pipeline(name: str, folder: Callable[[str], Path]) -> Non
 
 
 def test_in_half_precision_the_factors_stay_in_full(folder: Callable[[str], Path]) -> None:
-    prior, phi = load(folder("sd"), dtype=torch.bfloat16), Adapter(cameras=2)
+    prior, phi = load(folder("sd"), dtype=torch.bfloat16), LoRAAuxiliary(cameras=2)
     state = phi.init(torch.zeros(2, *prior.shape), prior)
     assert {p.dtype for p in state.adapted.parameters()} == {torch.float32}
     what, eps = seen(prior, camera=torch.eye(2))
     teacher = prior.at(what.z_t, what.alpha, what.sigma, what.cond)
     assert torch.equal(phi.predict(state, what).eps, teacher.eps)
     for _ in range(3):
-        state, loss = phi.learn(state, what, (Target(1.0, what.z, eps),))
+        state, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
         assert loss.isfinite().all()
     assert (phi.predict(state, what).eps != teacher.eps).any()
 
@@ -196,14 +196,14 @@ def test_in_half_precision_the_factors_stay_in_full(folder: Callable[[str], Path
 def test_mistakes_are_one_clear_line(folder: Callable[[str], Path]) -> None:
     z = torch.zeros(1, 4, 8, 8)
     with pytest.raises(TypeError, match=r"an adapter is a LoRA on a Pipeline: got Empirical; use SmallNetwork\(\)"):
-        Adapter().init(z, ms.Counting(ms.Empirical(z)))
+        LoRAAuxiliary().init(z, ms.Counting(ms.Empirical(z)))
     prior = load(folder("sd"))
     with pytest.raises(ValueError, match="no factors fit a UNet2DConditionModel: .*; choose other targets") as error:
-        Adapter(targets=("nothing",)).init(z, prior)
+        LoRAAuxiliary(targets=("nothing",)).init(z, prior)
     assert "\n" not in str(error.value)
-    prior.economy = Economy(offload="blocks")
+    prior.economy = MemoryOptions(offload="blocks")
     with pytest.raises(ValueError, match="an offloaded network cannot learn: got offload 'blocks'; use none"):
-        Adapter().init(z, prior)
+        LoRAAuxiliary().init(z, prior)
     for wrong in ({"rank": 0}, {"cameras": -1}, {"targets": ()}, {"lr": 0.0}, {"decay": -1.0}):
-        with pytest.raises(ValueError, match=r"an adapter needs .*got Adapter.*; fix them"):
-            Adapter(**wrong)
+        with pytest.raises(ValueError, match=r"an adapter needs .*got LoRAAuxiliary.*; fix them"):
+            LoRAAuxiliary(**wrong)

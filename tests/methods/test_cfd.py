@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, eps_of, levels, on, scene, step
+from cases_phi import FOUR, PerRow, context, eps_of, levels, on, step
 from cases_shift import generator, three
 from oracles_shift import F64
 
@@ -15,7 +15,7 @@ from modeseek.methods.cfd import CFD, FSD, ConsistentState
 from modeseek.methods.noise_maps import WORLD, WorldNoise, refreshed
 from modeseek.rundir.checkpoint import read, save
 
-METHODS = {"cfd": CFD(PerRow(), ms.uniform, refresh=0.0), "fsd": FSD(PerRow(), ms.uniform)}
+METHODS = {"cfd": CFD(PerRow(), ms.unit_weight, refresh=0.0), "fsd": FSD(PerRow(), ms.unit_weight)}
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "VE"])
@@ -29,7 +29,7 @@ def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
     for index, (now, then) in enumerate(zip(walk[:-1], walk[1:], strict=True)):
         (a_t, s_t), (a_s, s_s) = levels(schedule, now), levels(schedule, then)
         times = PerRow(now)
-        here = CFD(times, ms.uniform, refresh=0.0) if name == "cfd" else FSD(times, ms.uniform)
+        here = CFD(times, ms.unit_weight, refresh=0.0) if name == "cfd" else FSD(times, ms.unit_weight)
         answer, state = here.step(z, prior, state, progress=0.0, rng=rng.at(index))
         if z_t is None:
             z_t, noise = a_t * z + s_t * answer.eps, answer.eps
@@ -99,15 +99,15 @@ def test_the_rows_of_a_point_cloud_each_have_noise_of_their_own():
     assert torch.equal(noise, again) and len(noise.unique()) == 12
 
 
-def surface(n: int = 2) -> ms.Scene:
+def surface(n: int = 2) -> ms.RenderContext:
     """Two cameras on pictures of 3 x 4; camera 1 sees what camera 0 sees, one pixel to the side."""
-    return scene(torch.zeros(n, 2, 3, 4, dtype=F64))
+    return context(torch.zeros(n, 2, 3, 4, dtype=F64))
 
 
 def shifted(planes: int):
     """Pixel (i, j) of view b meets the place (i, j + b), a cell of its own on each plane."""
 
-    def places(s: ms.Scene) -> torch.Tensor:
+    def places(s: ms.RenderContext) -> torch.Tensor:
         j = torch.arange(4)[None, None] + s.item[:, None, None]
         cell = 8 * torch.arange(3)[None, :, None] + j
         return torch.stack([cell + 24 * plane for plane in range(planes)], 1)
@@ -119,29 +119,29 @@ def shifted(planes: int):
 def test_views_of_one_place_see_one_noise(planes):
     z = torch.zeros(2, 2, 3, 4, dtype=F64)
     method = FSD(noise=WorldNoise(24 * planes, shifted(planes)))
-    first, again = noises(method, z, 2, lambda k: ms.Streams(1, k, (0, 1)), scene=surface())
+    first, again = noises(method, z, 2, lambda k: ms.Streams(1, k, (0, 1)), context=surface())
     assert torch.equal(first, again)
     assert torch.equal(first[0, :, :, 1:], first[1, :, :, :-1])
     assert len(first[0].unique()) == 24
-    alone = noises(method, z[1:], 1, lambda k: ms.Streams(1, 9, (1,)), scene=part_of(surface(), 1))
+    alone = noises(method, z[1:], 1, lambda k: ms.Streams(1, 9, (1,)), context=part_of(surface(), 1))
     assert torch.equal(alone[0][0], first[1])
 
 
-def part_of(s: ms.Scene, row: int) -> ms.Scene:
-    """The scene of one item."""
+def part_of(s: ms.RenderContext, row: int) -> ms.RenderContext:
+    """The context of one item."""
     view = type(s.view)((int(s.item[row]),))
-    return ms.Scene(view, s.rendering, s.image[row : row + 1], s.codec, s.item[row : row + 1])
+    return ms.RenderContext(view, s.rendering, s.image[row : row + 1], s.codec, s.item[row : row + 1])
 
 
 def test_a_world_of_noise_is_standard_normal_everywhere():
     side, planes = 60, 3
 
-    def places(s: ms.Scene) -> torch.Tensor:
+    def places(s: ms.RenderContext) -> torch.Tensor:
         cell = torch.arange(side * side).reshape(1, side, side)
         return torch.stack([cell + plane * side * side for plane in range(planes)], 1)
 
     z = torch.zeros(1, 4, side, side, dtype=F64)
-    (noise,) = noises(FSD(noise=WorldNoise(planes * side**2, places)), z, 1, lambda _: generator(3), scene=scene(z))
+    (noise,) = noises(FSD(noise=WorldNoise(planes * side**2, places)), z, 1, lambda _: generator(3), context=context(z))
     n = noise.numel()
     assert abs(float(noise.mean())) <= 4 / math.sqrt(n) and abs(float(noise.var()) - 1) <= 4 * math.sqrt(2 / n)
 
@@ -151,7 +151,7 @@ def test_a_world_drifts_as_a_whole():
     method = CFD(noise=WorldNoise(24, shifted(1)), refresh=0.5)
     rng = generator()
     for source in (lambda k: ms.Streams(1, k, (0, 1)), lambda _: rng):
-        first, second = noises(method, z, 2, source, scene=surface())
+        first, second = noises(method, z, 2, source, context=surface())
         assert (first != second).all() and torch.equal(second[0, :, :, 1:], second[1, :, :, :-1])
 
 
@@ -192,13 +192,13 @@ def test_mistakes_are_one_clear_line():
             CFD(refresh=wrong)
     with pytest.raises(ValueError, match="a world of noise needs cells >= 1: got 0"):
         WorldNoise(0, shifted(1))
-    with pytest.raises(ValueError, match="needs a camera: got no scene"):
+    with pytest.raises(ValueError, match="needs a camera: got no context"):
         step(FSD(noise=world), z, pictures, generator())
     with pytest.raises(ValueError, match=r"seen in pictures \(b, c, h, w\): got \(4, 2\); use PerItem"):
-        step(FSD(noise=world), FOUR, prior, generator(), scene=scene(FOUR))
+        step(FSD(noise=world), FOUR, prior, generator(), context=context(FOUR))
     with pytest.raises(ValueError, match=r"places are \(2, p, 3, 4\): got \(2, 1, 3, 3\)"):
         few = WorldNoise(24, lambda s: shifted(1)(s)[..., :3])
-        step(FSD(noise=few), z, pictures, generator(), scene=surface())
+        step(FSD(noise=few), z, pictures, generator(), context=surface())
     with pytest.raises(ValueError, match="item 0 keeps its noise: got rows of shape"):
         FSD().step(FOUR, prior, ConsistentState({0: torch.zeros(1, 3, dtype=F64)}), progress=0.0, rng=generator())
     with pytest.raises(ValueError, match="each item comes once"):

@@ -23,7 +23,7 @@ class Fixed:
     def init(self, z, prior):
         return 3
 
-    def step(self, z, prior, state, *, conditions=None, progress, rng, scene=None):
+    def step(self, z, prior, state, *, conditions=None, progress, rng, context=None):
         return ms.Direction(self.grad, grad_image=100 * self.grad, logs={"h": z[:, 0]}), state + 1
 
 
@@ -50,7 +50,7 @@ def test_the_bound_never_falls_and_is_what_was_asked_for():
 
 @pytest.mark.parametrize("schedule", NAMES)
 def test_around_sds_it_clamps_the_closed_form_and_draws_the_same(schedule):
-    inner = ms.SDS(PerRow(), ms.uniform)
+    inner = ms.SDS(PerRow(), ms.unit_weight)
     direction = step(Debiased(inner, 0.4), classes(schedule), Z.repeat(50, 1), conditions=told())
     mean, factor = (part.repeat(50, 1) for part in branch_sum({0: 1.0}, -1.0, *levels(schedule)))
     free = mean + factor * direction.eps

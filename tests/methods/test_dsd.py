@@ -32,7 +32,7 @@ def guided(scale: float, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Te
 @pytest.mark.parametrize("reference", [1.0, 2.0])
 def test_it_is_the_difference_along_one_ddim_trajectory(schedule, reference):
     steps, scale = 3, 3.0
-    method = DSD(PerRow(), scale, reference, ms.uniform, steps)
+    method = DSD(PerRow(), scale, reference, ms.unit_weight, steps)
     prior = on(schedule, three(), [0, 0, 1])
     answer, state = method.step(
         FOUR, prior, DSDState(), conditions=TOLD, progress=0.0, rng=ms.Streams(1, 5, (0, 1, 2, 3))
@@ -68,7 +68,7 @@ def test_at_one_level_and_one_scale_nothing_pulls(schedule):
 
 def test_the_weight_is_that_of_the_cleaner_level():
     prior, rng = on("Flow", three()), [ms.Streams(1, 0, (0, 1, 2, 3)) for _ in range(2)]
-    plain = step(DSD(PerRow(), weight=ms.uniform), FOUR, prior, rng[0]).grad
+    plain = step(DSD(PerRow(), weight=ms.unit_weight), FOUR, prior, rng[0]).grad
     squared = step(DSD(PerRow()), FOUR, prior, rng[1]).grad
     assert torch.allclose(squared, plain * levels("Flow")[1] ** 2, rtol=1e-12, atol=0)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 import modeseek as ms
 from modeseek.codec import Identity
 from modeseek.generators.base import Rendering, View
-from modeseek.methods.base import Scene
+from modeseek.methods.base import RenderContext
 from modeseek.methods.dds import DDS
 from modeseek.methods.pds import PDS
 from modeseek.priors.base import take
@@ -44,9 +44,11 @@ def two(schedule: str, alike: bool = False) -> ms.GaussianMixture:
     return prior_of(law, SCHEDULES[schedule], [0, 1])
 
 
-def step(method, prior, z: Tensor = PLACES, rng=None, conditions=TOLD, scene=None) -> ms.Direction:
+def step(method, prior, z: Tensor = PLACES, rng=None, conditions=TOLD, context=None) -> ms.Direction:
     rng = generator() if rng is None else rng
-    return method.step(z, prior, method.init(z, prior), conditions=conditions, progress=0.5, rng=rng, scene=scene)[0]
+    return method.step(z, prior, method.init(z, prior), conditions=conditions, progress=0.5, rng=rng, context=context)[
+        0
+    ]
 
 
 def slope(part: tuple[float, float], alpha: float, sigma: float) -> float:
@@ -185,12 +187,12 @@ def test_a_batch_is_its_items_alone_and_calls(method) -> None:
 
 def test_a_source_may_be_rendered_for_every_scene() -> None:
     view = View((0, 1, 2, 3))
-    scene = Scene(view, Rendering(view, PLACES), PLACES, Identity(), torch.arange(4))
+    context = RenderContext(view, Rendering(view, PLACES), PLACES, Identity(), torch.arange(4))
     prior = two("VP")
     moving = DDS(lambda where: SOURCE[where.item], PerRow(TIMES), scale=1.0)
     fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)
-    assert torch.equal(step(moving, prior, scene=scene).grad, fixed.grad)
-    with pytest.raises(ValueError, match="a source that is a function needs a scene") as error:
+    assert torch.equal(step(moving, prior, context=context).grad, fixed.grad)
+    with pytest.raises(ValueError, match="a source that is a function needs a context") as error:
         step(moving, prior)
     one_line(error.value)
 

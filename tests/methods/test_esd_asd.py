@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, Recording, eps_of, levels, moments, on, scene, step
+from cases_phi import FOUR, PerRow, Recording, context, eps_of, levels, moments, on, step
 from cases_shift import gaussian, generator, three
 from oracles_shift import F64
 
 import modeseek as ms
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.asd import ASD
-from modeseek.methods.auxiliary import Seen
+from modeseek.methods.auxiliary import AuxiliaryInput
 from modeseek.methods.auxiliary_exact import ExactAuxiliary
-from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.esd import ESD
 from modeseek.methods.vsd import VSD
 
@@ -21,12 +21,12 @@ TOLD = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
 CAMERA = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [0.0, -2.0]], dtype=F64)
 
 
-def view(scene: ms.Scene) -> torch.Tensor:
+def view(context: ms.RenderContext) -> torch.Tensor:
     """Where each of the four was seen from: its camera is the mean of what is seen there."""
-    return CAMERA[scene.item]
+    return CAMERA[context.item]
 
 
-def views(seen: Seen) -> Prediction:
+def views(seen: AuxiliaryInput) -> Prediction:
     """The exact score of N(camera, 0.25 I), and of N(0, 2.25 I) where the camera is hidden."""
     shown = torch.ones(len(seen.z), dtype=torch.bool) if seen.shown is None else seen.shown
     mean = torch.where(shown[:, None], seen.camera, 0.0)
@@ -41,7 +41,7 @@ def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor
     state, z, grads = method.init(FOUR, prior), FOUR, []
     for index in range(steps):
         rng = ms.Streams(2, index, (0, 1, 2, 3))
-        answer, state = method.step(z, prior, state, conditions=TOLD, progress=0.0, rng=rng, scene=scene(z))
+        answer, state = method.step(z, prior, state, conditions=TOLD, progress=0.0, rng=rng, context=context(z))
         grads.append(answer.grad)
         z = z - 0.5 * answer.grad
     return grads
@@ -51,8 +51,8 @@ def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor
 @pytest.mark.parametrize("entropy", [0.0, 0.3, 1.0])
 def test_esd_subtracts_the_blend_of_two_scores(schedule, entropy):
     mixture = gaussian([0.5, -0.5], [[1.0, 0.2], [0.2, 0.5]])
-    method = ESD(PerRow(), weight=ms.uniform, auxiliary=ExactAuxiliary(views), camera=view, entropy=entropy)
-    answer = step(method, FOUR, on(schedule, mixture), generator(), scene=scene(FOUR))
+    method = ESD(PerRow(), weight=ms.unit_weight, auxiliary=ExactAuxiliary(views), camera=view, entropy=entropy)
+    answer = step(method, FOUR, on(schedule, mixture), generator(), context=context(FOUR))
     alpha, sigma = levels(schedule)
     z_t = alpha * FOUR + sigma * answer.eps
     with_camera = sigma * (z_t - alpha * CAMERA) / (alpha**2 * 0.25 + sigma**2)
@@ -62,7 +62,7 @@ def test_esd_subtracts_the_blend_of_two_scores(schedule, entropy):
 
 
 def test_esd_without_entropy_is_vsd_and_with_nothing_else_a_phi_without_cameras():
-    prior, phi = on("VP", three(), [0, 0, 1]), SmallNetwork(width=8, cameras=2)
+    prior, phi = on("VP", three(), [0, 0, 1]), MLPAuxiliary(width=8, cameras=2)
     of_vsd = run(VSD(auxiliary=phi, camera=view), prior)
     assert all(map(torch.equal, run(ESD(auxiliary=phi, camera=view, entropy=0.0), prior), of_vsd))
     blind = run(ESD(auxiliary=phi, camera=view, entropy=1.0, drop=1.0), prior)
@@ -73,7 +73,7 @@ def test_esd_without_entropy_is_vsd_and_with_nothing_else_a_phi_without_cameras(
 
 def test_esd_asks_its_two_halves_at_once():
     recording, prior = Recording(), ms.Counting(on("VP", three(), [0, 0, 1]))
-    step(ESD(auxiliary=recording, camera=view), FOUR, prior, generator(), conditions=TOLD, scene=scene(FOUR))
+    step(ESD(auxiliary=recording, camera=view), FOUR, prior, generator(), conditions=TOLD, context=context(FOUR))
     (seen,) = recording.asked
     assert seen.shown.tolist() == [True] * 4 + [False] * 4
     assert torch.equal(seen.cond, TOLD.positive.repeat(2)) and torch.equal(seen.z_t[:4], seen.z_t[4:])
@@ -85,7 +85,7 @@ def population(entropy: float) -> tuple[float, float]:
     rng = generator(2)
     side = torch.tensor([[1.0], [-1.0]], dtype=F64).repeat(128, 1)
 
-    def law(seen: Seen) -> Prediction:
+    def law(seen: AuxiliaryInput) -> Prediction:
         a, s = seen.alpha[:, None], seen.sigma[:, None]
         shown = torch.ones(len(seen.z), 1, dtype=F64) if seen.shown is None else seen.shown[:, None].to(F64)
         mine = [moments(seen.z[seen.camera[:, 0] == c]) for c in (1.0, -1.0)]
@@ -95,11 +95,11 @@ def population(entropy: float) -> tuple[float, float]:
         return Prediction.from_eps(seen.z_t, seen.alpha, seen.sigma, s * (seen.z_t - a * mean) / (a**2 * var + s**2))
 
     prior = on("VP", gaussian([0.0], [[1.0]]))
-    method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.uniform)
+    method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.unit_weight)
     z = 0.3 * torch.randn(256, 1, dtype=F64, generator=rng) + 0.2 * side
     state = method.init(z, prior)
     for index in range(80):
-        answer, state = method.step(z, prior, state, progress=0.0, rng=rng, scene=scene(z))
+        answer, state = method.step(z, prior, state, progress=0.0, rng=rng, context=context(z))
         z = z - 0.5 * (1 - index / 80) * answer.grad
     return float(moments(z[side[:, 0] > 0])[0]), float(z.var())
 
@@ -126,7 +126,7 @@ def test_esd_needs_a_camera_and_a_share():
 
 
 def test_asd_without_gamma_is_vsd():
-    prior, phi = on("VP", three(), [0, 0, 1]), SmallNetwork(width=8)
+    prior, phi = on("VP", three(), [0, 0, 1]), MLPAuxiliary(width=8)
     assert all(map(torch.equal, run(ASD(auxiliary=phi, gamma=0.0), prior), run(VSD(auxiliary=phi), prior)))
     assert not torch.equal(run(ASD(auxiliary=phi), prior)[-1], run(VSD(auxiliary=phi), prior)[-1])
 
@@ -151,12 +151,12 @@ def test_asd_draws_phi_to_the_priors_own_prediction_of_what_it_sees(schedule):
 def test_asds_phi_settles_between_the_particles_and_the_prior(gamma):
     prior = on("VP", gaussian([0.5, 0.0], [[0.6, 0.0], [0.0, 0.6]]))
     z = 0.5 * torch.randn(256, 2, dtype=F64, generator=generator(3)) - torch.tensor([0.5, 0.0], dtype=F64)
-    method = ASD(auxiliary=SmallNetwork(lr=5e-3), gamma=gamma, updates=300, phi_times=ms.Uniform(0.3, 0.95))
+    method = ASD(auxiliary=MLPAuxiliary(lr=5e-3), gamma=gamma, updates=300, phi_times=ms.Uniform(0.3, 0.95))
     _, state = method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())
     mean, cov = moments(z)
     alpha, sigma = levels("VP", (0.5, 0.6, 0.75, 0.9))
     z_t = 0.6 * alpha * FOUR + 0.3 * sigma
-    phi = method.auxiliary.predict(state.phi, Seen(FOUR, z_t, alpha[:, 0], sigma[:, 0])).eps
+    phi = method.auxiliary.predict(state.phi, AuxiliaryInput(FOUR, z_t, alpha[:, 0], sigma[:, 0])).eps
     worst, apart = 0.0, 0.0
     for i in range(4):
         a, s, eye = alpha[i], sigma[i], torch.eye(2, dtype=F64)

@@ -38,7 +38,7 @@ from modeseek.methods.ucm import UCM
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-@pytest.mark.parametrize("weight", [ms.uniform, ms.sigma_squared])
+@pytest.mark.parametrize("weight", [ms.unit_weight, ms.sigma_squared])
 def test_rfds_has_the_mean_and_variance_of_its_velocity_residual(schedule, weight):
     alpha, sigma = levels(schedule)
     w = per_signal(alpha, sigma) * (sigma**2 if weight is ms.sigma_squared else 1.0)
@@ -54,7 +54,7 @@ def test_rfds_is_sds_with_one_over_one_minus_sigma_in_flow_time(schedule):
     prior = ms.Guided(prior_of(three(), classes(schedule).schedule, [0, 0, 1]), 3.0)
     conditions = ms.Conditions(torch.tensor([1]), torch.tensor([-1]))
     ours = step(RFDS(PerRow()), prior, Z, conditions=conditions)
-    sds = step(ms.SDS(PerRow(), ms.uniform), prior, Z, conditions=conditions)
+    sds = step(ms.SDS(PerRow(), ms.unit_weight), prior, Z, conditions=conditions)
     share = per_signal(*levels(schedule))
     assert torch.equal(ours.eps, sds.eps)
     assert torch.allclose(ours.grad, share * sds.grad, rtol=1e-8, atol=1e-9)

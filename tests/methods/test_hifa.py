@@ -25,9 +25,9 @@ from cases_methods import (
 from cases_shift import generator
 
 import modeseek as ms
-from modeseek.codec import Identity, Range
+from modeseek.codec import Identity, RangeCodec
 from modeseek.generators.base import Rendering, View
-from modeseek.methods.base import Scene
+from modeseek.methods.base import RenderContext
 from modeseek.methods.hifa import HiFA
 
 
@@ -45,17 +45,17 @@ class Watched:
         return 2 * z + 1
 
 
-def scene(image: torch.Tensor, codec) -> Scene:
+def context(image: torch.Tensor, codec) -> RenderContext:
     """What the loop would hand over."""
     view = View(tuple(range(len(image))))
-    return Scene(view, Rendering(view, image), image, codec, torch.arange(len(image)))
+    return RenderContext(view, Rendering(view, image), image, codec, torch.arange(len(image)))
 
 
 LATENT = {"image_weight": 0.0}
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-@pytest.mark.parametrize("weight", [ms.uniform, ms.sigma_squared])
+@pytest.mark.parametrize("weight", [ms.unit_weight, ms.sigma_squared])
 def test_the_latent_term_is_sds_with_weight_sigma_over_alpha(schedule, weight):
     alpha, sigma = levels(schedule)
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0, alpha, sigma)
@@ -80,23 +80,23 @@ def test_more_denoising_steps_are_ddim_steps_down_to_the_last_denoised_point(sch
 def test_the_image_term_compares_pictures():
     """With the identity it is image_weight times the latent term; with another codec it is in the picture's units."""
     told_ = told()
-    for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.uniform, 2.0, denoise_steps=2)):
-        same = step(method, classes(), Z, conditions=told_, scene=scene(Z, Identity()))
+    for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.unit_weight, 2.0, denoise_steps=2)):
+        same = step(method, classes(), Z, conditions=told_, context=context(Z, Identity()))
         assert torch.allclose(same.grad_image, method.image_weight * same.grad, rtol=0, atol=1e-12)
-        half = step(method, classes(), Z, conditions=told_, scene=scene((Z + 1) / 2, Range()))
+        half = step(method, classes(), Z, conditions=told_, context=context((Z + 1) / 2, RangeCodec()))
         assert torch.equal(half.grad, same.grad)
         assert torch.allclose(half.grad_image, method.image_weight * same.grad / 2, rtol=0, atol=1e-12)
     # the picture rendered need not be the one encoded
-    shown = step(method, classes(), Z, conditions=told_, scene=scene(Z + 5.0, Identity()))
+    shown = step(method, classes(), Z, conditions=told_, context=context(Z + 5.0, Identity()))
     assert torch.allclose(shown.grad_image - same.grad_image, torch.full_like(Z, 10.0), rtol=0, atol=1e-12)
 
 
 def test_nothing_is_decoded_where_the_image_term_is_off_and_never_with_a_graph():
     codec = Watched()
-    assert step(HiFA(**LATENT), classes(), Z, scene=scene(2 * Z + 1, codec)).grad_image is None
+    assert step(HiFA(**LATENT), classes(), Z, context=context(2 * Z + 1, codec)).grad_image is None
     assert codec.decoded == []
     image = (2 * Z + 1).requires_grad_()
-    direction = step(HiFA(denoise_steps=4), classes(), Z, scene=scene(image, codec))
+    direction = step(HiFA(denoise_steps=4), classes(), Z, context=context(image, codec))
     assert codec.decoded == [False] and not direction.grad_image.requires_grad
 
 
@@ -122,7 +122,7 @@ def test_the_loop_adds_both_terms():
 @pytest.mark.parametrize("method", [HiFA(ms.Uniform()), HiFA(ms.Uniform(), denoise_steps=3)])
 def test_a_batch_goes_as_its_items_do(method):
     for prior in (classes(), ms.Guided(classes("Flow"), 4.0)):
-        check_batch(method, prior, told(), scene=lambda rows: scene(Z[rows], Identity()))
+        check_batch(method, prior, told(), context=lambda rows: context(Z[rows], Identity()))
 
 
 def test_calls():
@@ -131,7 +131,7 @@ def test_calls():
 
 
 def test_bad_use_is_one_clear_line():
-    with pytest.raises(ValueError, match="HiFA's image term needs the scene: got none") as error:
+    with pytest.raises(ValueError, match="HiFA's image term needs the context: got none") as error:
         step(HiFA(), classes(), Z)
     one_line(error.value)
     for options in ({"denoise_steps": 0}, {"image_weight": -1.0}, {"image_weight": float("nan")}):

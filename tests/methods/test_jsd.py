@@ -13,9 +13,9 @@ from oracles_shift import F64, level
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.codec import Range
+from modeseek.codec import RangeCodec
 from modeseek.generators.base import Rendering, View
-from modeseek.methods.base import Scene
+from modeseek.methods.base import RenderContext
 from modeseek.methods.jsd import JSD
 
 MEAN, VARIANCE, TARGET, STRENGTH = 1.5, 0.49, -0.7, 2.0
@@ -36,12 +36,12 @@ class PerRow:
 TIMES = (0.1, 0.3, 0.5, 0.8)
 
 
-def spring(z: Tensor, scene: object) -> Tensor:
+def spring(z: Tensor, context: object) -> Tensor:
     """Each row alone."""
     return 0.5 * (z - TARGET).square().flatten(1).sum(1)
 
 
-def together(z: Tensor, scene: object) -> Tensor:
+def together(z: Tensor, context: object) -> Tensor:
     """Neighbours in one number: rows 0 and 1, 2 and 3."""
     return 0.5 * (z[::2] - z[1::2]).square().sum()
 
@@ -136,24 +136,24 @@ def test_without_strength_or_before_it_begins_it_is_sds_of_a_guided_prior() -> N
 def test_an_energy_of_pixels_is_told_pixels() -> None:
     image = torch.rand(2, 1, 3, 3, generator=generator(1), dtype=F64)
     prior = ms.Empirical(2 * torch.rand(20, 1, 3, 3, generator=generator(2), dtype=F64) - 1)
-    codec, view = Range(), View((0, 1))
-    scene = Scene(view, Rendering(view, image), image, codec, torch.tensor([0, 1]))
+    codec, view = RangeCodec(), View((0, 1))
+    context = RenderContext(view, Rendering(view, image), image, codec, torch.tensor([0, 1]))
     seen = []
 
-    def bright(pixels: Tensor, where: Scene | None) -> Tensor:
+    def bright(pixels: Tensor, where: RenderContext | None) -> Tensor:
         seen.append(pixels.detach())
-        assert where is scene
+        assert where is context
         return pixels.flatten(1).sum(1)
 
     times = PerRow((0.3, 0.7))
     z = codec.encode(image)
-    joint = step(JSD(bright, STRENGTH, sees="image", times=times), prior, z, scene=scene)
-    apart = step(JSD(bright, 0.0, sees="image", times=times), prior, z, scene=scene)
+    joint = step(JSD(bright, STRENGTH, sees="image", times=times), prior, z, context=context)
+    apart = step(JSD(bright, 0.0, sees="image", times=times), prior, z, context=context)
     alpha, sigma = apart.prediction.alpha, apart.prediction.sigma
     assert torch.allclose(seen[0], (apart.prediction.z + 1) / 2, rtol=0, atol=1e-12)
     want = (sigma**3 * STRENGTH / alpha / 2).reshape(-1, 1, 1, 1).expand_as(z)
     assert torch.allclose(joint.grad - apart.grad, want, rtol=1e-9, atol=1e-12)
-    with pytest.raises(ValueError, match="got no scene to decode with"):
+    with pytest.raises(ValueError, match="got no context to decode with"):
         step(JSD(bright, sees="image", times=times), prior, z)
 
 
@@ -186,7 +186,7 @@ def test_mistakes(unchecked: None) -> None:
             JSD(spring, **wrong)
         one_line(error.value)
     with pytest.raises(ValueError, match="needs a gradient in what it sees") as error:
-        step(JSD(lambda z, scene: z.detach().sum(1), times=PerRow(TIMES)), line())
+        step(JSD(lambda z, context: z.detach().sum(1), times=PerRow(TIMES)), line())
     one_line(error.value)
     with pytest.raises(TypeError, match="JSD guides by itself"):
         JSD(spring).init(PLACES, ms.Guided(line()))

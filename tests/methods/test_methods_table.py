@@ -15,7 +15,7 @@ from modeseek.priors.base import take
 ZERO = torch.zeros(1, dtype=F64)  # a source or a picture that broadcasts to every prior's shape
 
 
-def bowl(z: torch.Tensor, scene: ms.Scene | None) -> torch.Tensor:
+def bowl(z: torch.Tensor, context: ms.RenderContext | None) -> torch.Tensor:
     """An energy, a number a row."""
     return 0.5 * z.flatten(1).square().sum(1)
 
@@ -49,14 +49,14 @@ METHODS = {
     "ucm midpoint": ms.UCM(solver="midpoint"),
     "debiased": ms.Debiased(ms.SDS(), 0.5),
     "stein": ms.SteinDreamer(),
-    "stein quadratic": ms.SteinDreamer(lambda z_t, scene: z_t.flatten(1).square().sum(1)),
-    "control variate": ms.ControlVariate(ms.SDS(), ms.Stein(lambda z_t, scene: z_t.flatten(1).sum(1))),
+    "stein quadratic": ms.SteinDreamer(lambda z_t, context: z_t.flatten(1).square().sum(1)),
+    "control variate": ms.ControlVariate(ms.SDS(), ms.Stein(lambda z_t, context: z_t.flatten(1).sum(1))),
     "mvdream": ms.MVDream(views=1, scale=5.0),
     "jsd": ms.JSD(bowl, scale=5.0),
     "jsd jacobian": ms.JSD(bowl, scale=5.0, jacobian=True),
-    "vsd": ms.VSD(auxiliary=ms.SmallNetwork(width=8)),
-    "esd": ms.ESD(auxiliary=ms.SmallNetwork(width=8), entropy=0.0),
-    "asd": ms.ASD(auxiliary=ms.SmallNetwork(width=8)),
+    "vsd": ms.VSD(auxiliary=ms.MLPAuxiliary(width=8)),
+    "esd": ms.ESD(auxiliary=ms.MLPAuxiliary(width=8), entropy=0.0),
+    "asd": ms.ASD(auxiliary=ms.MLPAuxiliary(width=8)),
     "dsd": ms.DSD(ode_steps=2),
     "rsd": ms.RSD(repulsion=0.0),  # else it couples rows, on purpose
     "cfd": ms.CFD(),

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, levels, on, scene, step
+from cases_phi import FOUR, PerRow, context, levels, on, step
 from cases_shift import gaussian, generator, three
 from oracles_shift import F64
 
@@ -37,7 +37,7 @@ def median_width(z: torch.Tensor) -> float:
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_it_is_sds_and_the_gradient_of_the_log_kernel_sum(schedule, width):
     prior = on(schedule, three())
-    for weight, power in ((ms.uniform, 0), (ms.sigma_squared, 2)):
+    for weight, power in ((ms.unit_weight, 0), (ms.sigma_squared, 2)):
         plain = step(ms.SDS(PerRow(), weight), FOUR, prior, generator())
         mine = step(RSD(PerRow(), 5.0, RBF(width), weight=weight), FOUR, prior, generator())
         sigma = levels(schedule)[1]
@@ -95,7 +95,7 @@ def test_only_other_particles_repel():
         assert torch.allclose(got[i], force(rows, width)[0], rtol=1e-9, atol=1e-12)
     assert torch.equal(RSD().crowding(z, torch.zeros(4, dtype=torch.long)), torch.zeros_like(z))
     prior = on("VP", three())
-    alone = step(RSD(), z, prior, generator(), scene=scene(z, torch.zeros(4, dtype=torch.long)))
+    alone = step(RSD(), z, prior, generator(), context=context(z, torch.zeros(4, dtype=torch.long)))
     assert torch.equal(alone.grad, step(ms.SDS(), z, prior, generator()).grad)
 
 

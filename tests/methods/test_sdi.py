@@ -135,8 +135,8 @@ def test_a_guided_prior_is_refused_wherever_it_hides():
     bare = prior_of(three(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z = torch.zeros(1, 2, dtype=F64)
-    for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare)), ms.Counting(ms.Counting(ms.Auto(bare, bare)))):
-        with pytest.raises(TypeError, match="SDI guides by itself: got a (Guided|Auto) prior"):
+    for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare)), ms.Counting(ms.Counting(ms.AutoGuidance(bare, bare)))):
+        with pytest.raises(TypeError, match="SDI guides by itself: got a (Guided|AutoGuidance) prior"):
             ms.SDI().init(z, prior)
         with pytest.raises(TypeError, match="SDI guides by itself"):
             ms.SDI().step(z, prior, None, conditions=told, progress=0.0, rng=generator())

@@ -58,7 +58,7 @@ def test_it_is_sds_with_weight_one_at_the_same_level():
     """I10."""
     for schedule in NAMES:
         ours = step(SJC(PerRow()), classes(schedule), Z, conditions=told())
-        sds = step(ms.SDS(PerRow(), ms.uniform), classes(schedule), Z, conditions=told())
+        sds = step(ms.SDS(PerRow(), ms.unit_weight), classes(schedule), Z, conditions=told())
         assert torch.equal(ours.eps, sds.eps) and torch.allclose(ours.grad, sds.grad, rtol=0, atol=1e-10)
 
 

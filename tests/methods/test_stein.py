@@ -35,15 +35,15 @@ class PerRow:
         return torch.tensor(self.t, dtype=F64)
 
 
-def quadratic(z_t: Tensor, scene: object) -> Tensor:
+def quadratic(z_t: Tensor, context: object) -> Tensor:
     return 0.5 * ((z_t @ CURVE) * z_t).sum(1) + z_t @ SLOPE + 0.4
 
 
-def wavy(z_t: Tensor, scene: object) -> Tensor:
+def wavy(z_t: Tensor, context: object) -> Tensor:
     return torch.sin(z_t.flatten(1).sum(1)) + z_t.flatten(1)[:, 0].square()
 
 
-def linear(z_t: Tensor, scene: object) -> Tensor:
+def linear(z_t: Tensor, context: object) -> Tensor:
     return 0.6 * z_t[:, 0]
 
 
@@ -269,7 +269,7 @@ def test_what_is_logged_is_what_was_applied() -> None:
 def test_a_variate_of_ones_own_takes_the_noise_off_any_method() -> None:
     """SDS subtracts the noise; adding it back in the learned share gives what the constant baseline gives."""
 
-    def noise(z: Tensor, direction: Direction, scene: object) -> Tensor:
+    def noise(z: Tensor, direction: Direction, context: object) -> Tensor:
         return direction.prediction.sigma[:, None] ** 2 * direction.eps
 
     z, prior, t = tensor([0.4], [3.0]), line(), (0.2, 0.6)
@@ -319,7 +319,7 @@ def test_mistakes(unchecked: None) -> None:
     method = SteinDreamer()
     with pytest.raises(ValueError, match="coefficients belong to 2 rows: got 1"):
         method.step(z[:1], prior, method.init(z, prior), progress=0.0, rng=generator())
-    total = SteinDreamer(lambda z_t, scene: z_t.sum())
+    total = SteinDreamer(lambda z_t, context: z_t.sum())
     with pytest.raises(ValueError, match="a baseline is one number per row"):
         total.step(z, prior, total.init(z, prior), progress=0.0, rng=generator())
     still = ControlVariate(ms.MSD(ms.Fixed(0.5)), Stein(linear))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, Recording, eps_of, levels, moments, on, scene, step
+from cases_phi import FOUR, PerRow, Recording, context, eps_of, levels, moments, on, step
 from cases_shift import gaussian, generator, three
 from oracles_shift import F64
 
 import modeseek as ms
-from modeseek.methods.auxiliary import Auxiliary, Seen, Target
+from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta, particles
-from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.vsd import VSD, VSDState
 from modeseek.rundir.checkpoint import read, save
 
@@ -28,7 +28,7 @@ def exact(law=None, **options) -> VSD:
 @pytest.mark.parametrize("rng", [lambda: generator(4), lambda: ms.Streams(7, 3, (0, 1, 2, 3))])
 def test_with_a_point_mass_for_phi_it_is_sds_draw_by_draw(schedule, rng):
     prior = on(schedule, three())
-    for weight in (ms.sigma_squared, ms.uniform):
+    for weight in (ms.sigma_squared, ms.unit_weight):
         mine = step(exact(delta, weight=weight), FOUR, prior, rng())
         theirs = step(ms.SDS(weight=weight), FOUR, prior, rng())
         assert torch.equal(mine.eps, theirs.eps) and torch.equal(mine.t, theirs.t)
@@ -57,7 +57,7 @@ def test_where_the_particles_are_the_prior_nothing_pulls():
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_guidance_is_the_priors_alone(scale):
     prior, recording = on("Cosine", three(), [0, 0, 1]), Recording()
-    method = VSD(PerRow(), scale, ms.uniform, recording)
+    method = VSD(PerRow(), scale, ms.unit_weight, recording)
     answer = step(method, FOUR, prior, generator(), conditions=TOLD)
     alpha, sigma = levels("Cosine")
     z_t = alpha * FOUR + sigma * answer.eps
@@ -91,7 +91,7 @@ def test_a_population_spreads_as_the_prior_where_sds_collapses():
 
 
 def test_a_learned_phi_spreads_the_population_too():
-    mean, cov = population(VSD(auxiliary=SmallNetwork(width=32)), 300, 0.5, 256)
+    mean, cov = population(VSD(auxiliary=MLPAuxiliary(width=32)), 300, 0.5, 256)
     assert (mean - TARGET.means[0]).norm() <= 0.1
     assert (cov - TARGET.covs[0]).norm() <= 0.25 * TARGET.covs[0].norm()
 
@@ -100,8 +100,8 @@ def test_a_learned_phi_spreads_the_population_too():
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_untrained_a_small_phi_is_the_score_of_a_gaussian(schedule, spread):
     alpha, sigma = levels(schedule)
-    phi = SmallNetwork(spread=spread)
-    seen = Seen(FOUR, FOUR, alpha[:, 0], sigma[:, 0])
+    phi = MLPAuxiliary(spread=spread)
+    seen = AuxiliaryInput(FOUR, FOUR, alpha[:, 0], sigma[:, 0])
     p = phi.predict(phi.init(FOUR, on(schedule, TARGET)), seen)
     total = alpha**2 * spread**2 + sigma**2
     assert torch.allclose(p.eps, sigma * FOUR / total, rtol=1e-12, atol=0)
@@ -111,12 +111,12 @@ def test_untrained_a_small_phi_is_the_score_of_a_gaussian(schedule, spread):
 def test_trained_on_particles_at_rest_a_small_phi_learns_their_score():
     torch_rng, prior = torch.get_rng_state(), on("VP", TARGET)
     particles_ = 0.5 * torch.randn(256, 2, dtype=F64, generator=generator(3)) + torch.tensor([1.0, 0.0], dtype=F64)
-    method = VSD(auxiliary=SmallNetwork(lr=5e-3), updates=300)
+    method = VSD(auxiliary=MLPAuxiliary(lr=5e-3), updates=300)
     _, state = method.step(particles_, prior, method.init(particles_, prior), progress=0.0, rng=generator())
     mean, cov = moments(particles_)
     alpha, sigma = levels("VP", (0.3, 0.5, 0.7, 0.9))
     z_t = alpha * (mean + 0.5 * FOUR / 2) + sigma * 0.3
-    seen = Seen(FOUR, z_t, alpha[:, 0], sigma[:, 0])
+    seen = AuxiliaryInput(FOUR, z_t, alpha[:, 0], sigma[:, 0])
     p = method.auxiliary.predict(state.phi, seen)
     for i in range(4):
         total = alpha[i] ** 2 * cov + sigma[i] ** 2 * torch.eye(2, dtype=F64)
@@ -127,16 +127,16 @@ def test_trained_on_particles_at_rest_a_small_phi_learns_their_score():
 
 
 def test_a_small_phi_answers_where_there_is_no_signal():
-    phi = SmallNetwork()
+    phi = MLPAuxiliary()
     zero = torch.zeros(4, dtype=F64)
-    p = phi.predict(phi.init(FOUR, on("VP", TARGET)), Seen(FOUR, FOUR, zero, zero + 1))
+    p = phi.predict(phi.init(FOUR, on("VP", TARGET)), AuxiliaryInput(FOUR, FOUR, zero, zero + 1))
     assert torch.equal(p.z, torch.zeros_like(FOUR)) and torch.equal(p.eps, FOUR)
 
 
 def test_neither_update_reaches_the_other():
     prior = ms.Network.train(FOUR.float(), steps=2, batch=8, rng=generator())
     z = FOUR.float().requires_grad_()
-    one, other = (VSD(auxiliary=SmallNetwork(width=8), updates=k) for k in (0, 1))
+    one, other = (VSD(auxiliary=MLPAuxiliary(width=8), updates=k) for k in (0, 1))
     before, after = (m.init(z.detach(), prior) for m in (one, other))
     weights = [p.clone() for p in before.phi.network.parameters()]
     plain, before = one.step(z, prior, before, progress=0.0, rng=generator())
@@ -188,7 +188,7 @@ def test_a_share_of_conditions_and_of_cameras_is_hidden_from_phi_as_it_learns():
     prior = on("VP", three(), [0, 0, 1])
     told = ms.Conditions(torch.ones(1, dtype=torch.long), null=torch.tensor([-1]))
     method = VSD(auxiliary=recording, drop=0.1, camera=lambda s: torch.ones(n, 3, dtype=F64))
-    step(method, z, prior, generator(), conditions=told, scene=scene(z))
+    step(method, z, prior, generator(), conditions=told, context=context(z))
     ((seen, _),) = recording.taught
     error = 4 * (0.1 * 0.9 / n) ** 0.5
     hidden, blind = seen.cond == -1, ~seen.shown
@@ -210,7 +210,7 @@ def test_calls():
         assert prior.calls == calls
 
 
-@pytest.mark.parametrize("auxiliary", [ExactAuxiliary(delta), SmallNetwork(width=8)], ids=["exact", "learned"])
+@pytest.mark.parametrize("auxiliary", [ExactAuxiliary(delta), MLPAuxiliary(width=8)], ids=["exact", "learned"])
 def test_a_batch_of_four_is_four_singles(auxiliary):
     prior = on("VP", three(), [0, 0, 1])
     together = step(VSD(auxiliary=auxiliary), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=TOLD)
@@ -227,7 +227,7 @@ def test_a_batch_of_four_is_four_singles(auxiliary):
 
 
 def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
-    prior, method = on("VP", TARGET), VSD(auxiliary=SmallNetwork(width=8), warmup=2)
+    prior, method = on("VP", TARGET), VSD(auxiliary=MLPAuxiliary(width=8), warmup=2)
 
     def walk(z, state, first, last):
         for index in range(first, last):
@@ -258,39 +258,39 @@ def test_a_guided_prior_and_bad_options_are_refused_in_one_line():
         assert "\n" not in str(error.value)
     for wrong in ({"spread": 0.0}, {"lr": -1.0}, {"width": 0}, {"classes": -1}, {"cameras": -1}):
         with pytest.raises(ValueError, match="phi needs"):
-            SmallNetwork(**wrong)
+            MLPAuxiliary(**wrong)
 
 
 def test_a_camera_needs_a_scene_and_the_right_shape():
     prior = on("VP", TARGET)
-    with pytest.raises(ValueError, match="needs a scene: got none"):
+    with pytest.raises(ValueError, match="needs a context: got none"):
         step(VSD(camera=lambda s: FOUR), FOUR, prior, generator())
     with pytest.raises(ValueError, match=r"a camera is \(4, k\): got \(3, 2\)"):
-        step(VSD(camera=lambda s: FOUR[:3]), FOUR, prior, generator(), scene=scene(FOUR))
+        step(VSD(camera=lambda s: FOUR[:3]), FOUR, prior, generator(), context=context(FOUR))
     with pytest.raises(ValueError, match="phi was made for cameras of 0 numbers: got 2; pass cameras=2"):
-        step(VSD(camera=lambda s: FOUR), FOUR, prior, generator(), scene=scene(FOUR))
+        step(VSD(camera=lambda s: FOUR), FOUR, prior, generator(), context=context(FOUR))
 
 
 def test_what_a_small_phi_can_be_told():
     prior = ms.Counting(on("VP", three(), [0, 0, 1]))
-    phi = SmallNetwork(cameras=2, width=8)
+    phi = MLPAuxiliary(cameras=2, width=8)
     state = phi.init(FOUR, prior)
     assert state.network.mlp.classes.num_embeddings == 3  # two labels, and none
     level, labels = torch.full((4,), 0.5, dtype=F64), torch.tensor([0, 1, 0, -1])
     camera = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 0.5]], dtype=F64)
-    base = Seen(FOUR, FOUR, level, level, labels, camera)
+    base = AuxiliaryInput(FOUR, FOUR, level, level, labels, camera)
     for _ in range(3):  # the first layer out is 0: only a taught phi tells anything apart
-        phi.learn(state, base, (Target(1.0, FOUR, FOUR.flip(0)),))
+        phi.learn(state, base, (AuxiliaryTarget(1.0, FOUR, FOUR.flip(0)),))
     shown, hidden = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
     rows = torch.arange(4)
     open_, shut = (phi.predict(state, base.take(rows, mask)).eps for mask in (shown, hidden))
     assert torch.equal(phi.predict(state, base).eps, open_) and (open_ != shut).any(1).all()
-    nowhere = Seen(FOUR, FOUR, level, level, labels, torch.zeros_like(camera))
-    assert torch.equal(phi.predict(state, Seen(FOUR, FOUR, level, level, labels)).eps, shut)
+    nowhere = AuxiliaryInput(FOUR, FOUR, level, level, labels, torch.zeros_like(camera))
+    assert torch.equal(phi.predict(state, AuxiliaryInput(FOUR, FOUR, level, level, labels)).eps, shut)
     assert (phi.predict(state, nowhere).eps != shut).any()  # the camera at 0 is not no camera
-    other = Seen(FOUR, FOUR, level, level, 1 - labels.clamp(min=0), camera)
+    other = AuxiliaryInput(FOUR, FOUR, level, level, 1 - labels.clamp(min=0), camera)
     assert (phi.predict(state, other).eps != open_).any(1).all()
     for wrong, match in ((torch.tensor([0, 1, 2, 0]), "phi knows 2 classes: got label 2"), (FOUR, "another condition")):
         with pytest.raises(ValueError, match=match):
-            phi.predict(state, Seen(FOUR, FOUR, level, level, wrong, camera))
+            phi.predict(state, AuxiliaryInput(FOUR, FOUR, level, level, wrong, camera))
     assert isinstance(phi, Auxiliary)

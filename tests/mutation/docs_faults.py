@@ -44,8 +44,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "all methods at one rate",
         "experiments/text_to_image/plan.py",
-        "Adam(player.lr)",
-        "Adam(0.01)",
+        "AdamConfig(player.lr)",
+        "AdamConfig(0.01)",
         "paper_command",
     ),
     (

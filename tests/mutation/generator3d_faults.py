@@ -494,7 +494,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a failed play ends everything",
         "experiments/text_to_3d/experiment.py",
-        "except Failed as error:",
+        "except RunFailed as error:",
         "except KeyError as error:",
         "text_to_3d",
     ),

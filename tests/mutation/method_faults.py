@@ -44,15 +44,15 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "HiFA's image term climbs",
         "methods/hifa.py",
-        "(scene.image.detach() - picture)",
-        "(picture - scene.image.detach())",
+        "(context.image.detach() - picture)",
+        "(picture - context.image.detach())",
         "hifa",
     ),
     (
         "HiFA decodes at weight 0",
         "methods/hifa.py",
-        "if self.image_weight > 0 and scene is not None:",
-        "if scene is not None:",
+        "if self.image_weight > 0 and context is not None:",
+        "if context is not None:",
         "hifa",
     ),
     ("HiFA forgets its weight", "methods/hifa.py", "grad = expand_like(w, z) * (z - p.z)", "grad = (z - p.z)", "hifa"),
@@ -81,8 +81,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "CSD's null and negative swapped",
         "methods/csd.py",
-        "a, b, c, d = (now(v, progress) for v in (self.positive, self.negative, self.null, self.noise))",
-        "a, b, c, d = (now(v, progress) for v in (self.positive, self.null, self.negative, self.noise))",
+        "a, b, c, d = (value_at(v, progress) for v in (self.positive, self.negative, self.null, self.noise))",
+        "a, b, c, d = (value_at(v, progress) for v in (self.positive, self.null, self.negative, self.noise))",
         "csd",
     ),
     (
@@ -239,8 +239,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "VSD: alpha and sigma swapped in phi's lessons",
         "methods/vsd.py",
-        "        seen = Seen(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)",
-        "        seen = Seen(z, at.z_t, at.sigma, at.alpha, told, camera, ~blind)",
+        "        seen = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)",
+        "        seen = AuxiliaryInput(z, at.z_t, at.sigma, at.alpha, told, camera, ~blind)",
         "vsd",
     ),
     (
@@ -347,8 +347,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "DSD: a new seed every step",
         "methods/dsd.py",
-        "kept = PerItem().drawn(state.noise, z, scene, rng)",
-        "kept = PerItem().drawn({}, z, scene, rng)",
+        "kept = PerItem().drawn(state.noise, z, context, rng)",
+        "kept = PerItem().drawn({}, z, context, rng)",
         "dsd",
     ),
     (
@@ -465,8 +465,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "PerpNeg not seen as guidance",
         "priors/guidance.py",
-        "isinstance(prior, Guided | Auto | PerpNeg)",
-        "isinstance(prior, Guided | Auto)",
+        "isinstance(prior, Guided | AutoGuidance | PerpNeg)",
+        "isinstance(prior, Guided | AutoGuidance)",
         "perp_neg",
     ),
     (

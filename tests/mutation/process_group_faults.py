@@ -29,7 +29,7 @@ TEAM_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("phi's shares count double", "distributed.py", "p.grad = p.grad * share", "p.grad = p.grad * 1.0", "distributed"),
     ("penalties count once a process", "distill.py", "name: share * r(rendering", "name: r(rendering", "distributed"),
     ("every process renders all", "distill.py", "view if team.size == 1 else view.part(mine)", "view", "distributed"),
-    ("a step tells its own items alone", "distill.py", "team.among(value, mine, n)", "value", "distributed"),
+    ("a step tells its own items alone", "distill.py", "team.scatter_rows(value, mine, n)", "value", "distributed"),
     (
         "cameras of others",
         "generators/nerf/view.py",
@@ -76,7 +76,7 @@ TEAM_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "any command is shared",
-        "cli/__init__.py",
+        "cli/main.py",
         "crew.team.size > 1 and not isinstance(command, _SHARED)",
         "False",
         "process_group",

@@ -311,7 +311,7 @@ FAULTS = [
     Fault(
         "guided priors let in",
         "priors/guidance.py",
-        "isinstance(prior, Guided | Auto | PerpNeg)",
+        "isinstance(prior, Guided | AutoGuidance | PerpNeg)",
         "isinstance(prior, Guided | PerpNeg)",
         "sdi guidance",
     ),

@@ -12,7 +12,7 @@ from oracles_shift import F64
 
 import modeseek as ms
 from modeseek.methods.noised import noise
-from modeseek.priors.batched import branches, needed, together
+from modeseek.priors.batched import branches, evaluate_batched, needed
 from modeseek.priors.wrapper import Wrapper
 
 
@@ -54,7 +54,7 @@ def test_questions_may_differ_in_points_levels_and_number():
         (Z[far] + 1, alpha[far, 0], sigma[far, 0], torch.tensor([2, 1])),
         (Z[none], alpha[none, 0], sigma[none, 0], torch.tensor([1])),
     ]
-    first, second, third = together(prior, questions)
+    first, second, third = evaluate_batched(prior, questions)
     assert prior.asked == [6] and [len(p.eps) for p in (first, second, third)] == [4, 2, 0]
     assert torch.allclose(first.eps, eps_of(0, Z, alpha, sigma), rtol=0, atol=1e-12)
     for row, (i, label) in enumerate(zip(far.tolist(), (2, 1), strict=True)):

@@ -14,7 +14,7 @@ from modeseek.cli import main
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.io import packaged
 from modeseek.metrics.scenes.caption_accuracy import score
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -53,7 +53,7 @@ def test_pictures_wear_their_colours(prior: ms.Bundled) -> None:
         z = prior.start(24, torch.Generator().manual_seed(0))
         z = ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(12), prior.conditions(list(captions)))
         images = prior.codec.decode(z).clamp(0, 1)
-    judge = Judge.packaged()
+    judge = SceneClassifier.packaged()
     right = score(judge, images, captions).colour.float().mean()
     others = [*captions[5:], *captions[:5]]
     assert right > 0.5 > score(judge, images, others).colour.float().mean() + 0.2

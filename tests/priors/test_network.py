@@ -221,7 +221,7 @@ def test_saving_never_overwrites(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError, match="Scaled") as caught:
-        small_network(ms.Scaled(ms.VP(), 2.0)).save(tmp_path / "net")
+        small_network(ms.ScaledSchedule(ms.VP(), 2.0)).save(tmp_path / "net")
     one_line(caught.value)
     assert list(tmp_path.iterdir()) == []
     network = small_network()

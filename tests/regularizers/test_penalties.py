@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import modeseek as ms
 from modeseek.generators.base import Rendering, View
-from modeseek.generators.rendering3d import March, Solid
+from modeseek.generators.rendering3d import RaySamples, Rendering3D
 from modeseek.ramp import Ramp
 from modeseek.regularizers import (
     Distortion,
@@ -32,7 +32,7 @@ B, SIDE, RAYS, S = 2, 4, 9, 7
 ALL = (Distortion, NormalSmoothness, OpacityEntropy, Orientation, Sparsity, TotalVariation, ZVariance)
 
 
-def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Solid:
+def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Rendering3D:
     """A rendering of random numbers that obey what a volume's do; 9 of its 32 rays met the volume."""
     rng = torch.Generator().manual_seed(seed)
 
@@ -45,19 +45,21 @@ def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Solid:
     normals = torch.nn.functional.normalize(even(RAYS, S, 3) - 0.5, dim=-1)
     direction = torch.nn.functional.normalize(even(RAYS, 3) - 0.5, dim=-1)
     ray = torch.randperm(B * SIDE * SIDE, generator=rng)[:RAYS].sort().values
-    marched = March(ray, direction, (share * clear).requires_grad_(), edges[:, :-1], edges[:, 1:], lambda: normals)
+    marched = RaySamples(ray, direction, (share * clear).requires_grad_(), edges[:, :-1], edges[:, 1:], lambda: normals)
     normal = torch.nn.functional.normalize(even(B, 3, SIDE, SIDE) - 0.5, dim=1)
     grids = (even(1, 2, 3, 4, 5), even(1, 3, 6, 1))
     view = View((0, 1))
-    return Solid(view, even(B, 3, SIDE, SIDE), even(B, 1, SIDE, SIDE), even(B, 1, SIDE, SIDE), normal, marched, grids)
+    return Rendering3D(
+        view, even(B, 3, SIDE, SIDE), even(B, 1, SIDE, SIDE), even(B, 1, SIDE, SIDE), normal, marched, grids
+    )
 
 
-def marched(one: Solid) -> March:
+def marched(one: Rendering3D) -> RaySamples:
     assert one.march is not None
     return one.march
 
 
-def arrays(one: Solid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arrays(one: Rendering3D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = marched(one)
     near, far = found.near.numpy(), found.far.numpy()
     return found.weights.detach().numpy(), (near + far) / 2, far - near
@@ -88,7 +90,7 @@ def test_distortion_slopes_and_what_it_wants() -> None:
     # A ray that gives everything at one thin sample is free of charge; two layers pay half their distance.
     thin = torch.zeros(1, 3, dtype=torch.float64)
     near = torch.tensor([[1.0, 2.0, 5.0]], dtype=torch.float64)
-    layers = March(torch.zeros(1, dtype=torch.long), torch.eye(3)[:1].double(), thin, near, near, lambda: near)
+    layers = RaySamples(torch.zeros(1, dtype=torch.long), torch.eye(3)[:1].double(), thin, near, near, lambda: near)
 
     def paid(*weights: float) -> float:
         held = replace(layers, weights=torch.tensor([weights], dtype=torch.float64))
@@ -218,9 +220,9 @@ class Fog(nn.Module):
     def view(self, n: int, rng: ms.Rng) -> View:
         return View(tuple(range(n)))
 
-    def forward(self, view: View) -> Solid:
+    def forward(self, view: View) -> Rendering3D:
         opacity = self.amount.expand(len(view.items), 1, 2, 2)
-        return Solid(view, (1 - opacity).expand(-1, 3, 2, 2), opacity, opacity)
+        return Rendering3D(view, (1 - opacity).expand(-1, 3, 2, 2), opacity, opacity)
 
 
 def test_the_loop_adds_them_up_and_passes_over_what_is_off() -> None:

@@ -14,11 +14,11 @@ from PIL import Image
 import modeseek as ms
 from modeseek import runs
 from modeseek.cli import main
-from modeseek.codec import Range, Resized
-from modeseek.config.camera_prompts import Views
+from modeseek.codec import RangeCodec, ResizeCodec
+from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import read_config, read_text
-from modeseek.config.generators3d import FreeSurface, FreeVolume
-from modeseek.config.priors import Renders
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.priors import RenderedPriorConfig
 from modeseek.generators.camera import CameraView
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.nerf import NeRF
@@ -27,20 +27,20 @@ from modeseek.regularizers import OpacityEntropy, TotalVariation
 from modeseek.rng import Streams
 from modeseek.runs.api import begin, resuming
 from modeseek.runs.build import build
-from modeseek.runs.exports3d import leave_solid
+from modeseek.runs.exports3d import export_3d
 from modeseek.runs.train import optimise
 
-PRIOR = Renders("a red cube", 16, 4)
-VOLUME = FreeVolume(views=2, samples=10, sides=(8, 12), coarse=0.5)
+PRIOR = RenderedPriorConfig("a red cube", 16, 4)
+VOLUME = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5)
 CONFIG = ms.Config(
     PRIOR,
     ms.MSD(ms.Geometric(5.0, 0.5), jitter=ms.Fading()),
     VOLUME,
-    runs.Adam(0.25, fall=0.2),
+    runs.AdamConfig(0.25, fall=0.2),
     steps=9,
     previews=3,
     regularizers=(OpacityEntropy(1e-3), TotalVariation(1e-4)),
-    saving=runs.Saving(steps=4),
+    saving=runs.CheckpointConfig(steps=4),
 )
 
 
@@ -96,7 +96,7 @@ def test_interrupted_it_ends_as_if_it_never_was(done: ms.Run, tmp_path: Path) ->
 
 def test_a_mesh_is_refined_by_any_method(done: ms.Run, tmp_path: Path) -> None:
     before = read_mesh(done.path / "exports/mesh.ply", torch.empty(0))
-    surface = FreeSurface(done.path / "exports/mesh.ply", views=2)
+    surface = MeshConfig(done.path / "exports/mesh.ply", views=2)
     config = replace(CONFIG, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
     run, job = begin(config, ["modeseek"], tmp_path / "refined")
     for _ in optimise(run, job, config.steps):
@@ -116,7 +116,7 @@ def test_a_volume_without_a_surface_says_so(done: ms.Run, tmp_path: Path) -> Non
     empty = replace(done, path=tmp_path)
     for folder in ("media", "exports"):
         (tmp_path / folder).mkdir()
-    lines = list(leave_solid(empty, nerf, film=False))
+    lines = list(export_3d(empty, nerf, film=False))
     assert lines[-1].startswith("no mesh was written: ") and "\n" not in lines[-1]
     assert not (tmp_path / "exports/mesh.ply").exists()
 
@@ -147,15 +147,15 @@ def test_the_ideal_prior_is_told_each_camera() -> None:
 def test_fewer_pixels_are_enlarged_for_the_prior() -> None:
     job = build(replace(CONFIG, generator=replace(VOLUME, size=8, coarse=1.0)))
     view = job.generator.view(2, Streams(3, use="view"))
-    assert isinstance(job.codec, Resized) and isinstance(view, CameraView) and view.size == 8
+    assert isinstance(job.codec, ResizeCodec) and isinstance(view, CameraView) and view.size == 8
     flat = torch.full((1, 3, 8, 8), 0.25)
     assert torch.allclose(job.codec.encode(flat), torch.full((1, 3, 16, 16), -0.5))
     dot = torch.zeros(1, 1, 8, 8)
     dot[0, 0, 0, 0] = 1.0
-    small = Resized(Range(0.0, 1.0), 2, 2).encode(dot)
+    small = ResizeCodec(RangeCodec(0.0, 1.0), 2, 2).encode(dot)
     assert small[0, 0, 0, 0] > 0.03 and small.sum() < 0.1  # its share of the pixels that are merged
     with pytest.raises(ValueError, match="1 or more"):
-        Resized(Range(), 0, 2)
+        ResizeCodec(RangeCodec(), 0, 2)
 
 
 def test_the_first_grid_is_seen_in_fewer_pixels() -> None:
@@ -168,20 +168,20 @@ def test_the_first_grid_is_seen_in_fewer_pixels() -> None:
         sizes.append(view.size)
         assert job.codec.encode(job.generator(view).image).shape == (2, 3, 16, 16)  # type: ignore[attr-defined]
     assert sizes == [8, 8, 16, 16]
-    alone = build(replace(CONFIG, generator=replace(VOLUME, kind="triplane"), optimizer=runs.Adam(0.02)))
+    alone = build(replace(CONFIG, generator=replace(VOLUME, kind="triplane"), optimizer=runs.AdamConfig(0.02)))
     assert alone.generator.size == 16  # type: ignore[attr-defined]  # there is no finer grid to come
 
 
 def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for wrong in (
-        lambda: FreeVolume(views=0),
-        lambda: FreeVolume(finer=1.0),
-        lambda: FreeVolume(coarse=0.0),
-        lambda: FreeVolume(coarse=1.5),
-        lambda: FreeSurface(tmp_path / "a.ply", views=0),
-        lambda: Views("fine", opposed=True),
-        lambda: runs.Adam(0.1, fall=0.0),
-        lambda: build(replace(CONFIG, prior=runs.Problem("digits"), label=1)),
+        lambda: NeRFConfig(views=0),
+        lambda: NeRFConfig(finer=1.0),
+        lambda: NeRFConfig(coarse=0.0),
+        lambda: NeRFConfig(coarse=1.5),
+        lambda: MeshConfig(tmp_path / "a.ply", views=0),
+        lambda: CameraPromptsConfig("fine", opposed=True),
+        lambda: runs.AdamConfig(0.1, fall=0.0),
+        lambda: build(replace(CONFIG, prior=runs.ToyPriorConfig("digits"), label=1)),
         lambda: build(replace(CONFIG, prior=replace(PRIOR, caption="a zebra"))),
     ):
         with pytest.raises(ValueError) as caught:

@@ -17,22 +17,22 @@ from modeseek import runs
 from modeseek.priors.wrapper import Wrapper
 from modeseek.rundir.checkpoint import read
 from modeseek.runs.api import begin, resuming
-from modeseek.runs.build import Job, build
+from modeseek.runs.build import RunObjects, build
 from modeseek.runs.guard import Watch, judge
 from modeseek.runs.train import optimise
 
-RING, DIGITS = runs.Problem("ring"), runs.Problem("digits")
-OFTEN = runs.Saving(steps=5)
+RING, DIGITS = runs.ToyPriorConfig("ring"), runs.ToyPriorConfig("digits")
+OFTEN = runs.CheckpointConfig(steps=5)
 CASES = {
-    "msd-adaptive": ms.Config(RING, ms.MSD(ms.Adaptive(0.1)), optimizer=runs.SGD(1.0, 0.9, True)),
+    "msd-adaptive": ms.Config(RING, ms.MSD(ms.Adaptive(0.1)), optimizer=runs.SGDConfig(1.0, 0.9, True)),
     "msd-jitter": ms.Config(RING, ms.MSD(ms.Geometric(1.0, 0.1), jitter=ms.Fading())),
     "msd-common-noise": ms.Config(
-        RING, ms.MSD(ms.Fixed(0.2), "product", steps=3, noise="common"), runs.FreePoints(runs.Noise(7))
+        RING, ms.MSD(ms.Fixed(0.2), "product", steps=3, noise="common"), runs.PointsConfig(runs.NoiseStart(7))
     ),
-    "sds": ms.Config(RING, ms.SDS(), runs.FreePoints(runs.Grid(4))),
+    "sds": ms.Config(RING, ms.SDS(), runs.PointsConfig(runs.GridStart(4))),
     "sds-guided": ms.Config(RING, ms.SDS(), label=2, scale=2.0),
-    "sdi": ms.Config(RING, ms.SDI(inversion_steps=3, inversion_eta=0.3), runs.FreePoints(runs.Noise(5))),
-    "pixels": ms.Config(DIGITS, ms.SDS(ms.Uniform(0.3, 0.8)), runs.FreePixels(4), runs.Adam(0.02), label=3),
+    "sdi": ms.Config(RING, ms.SDI(inversion_steps=3, inversion_eta=0.3), runs.PointsConfig(runs.NoiseStart(5))),
+    "pixels": ms.Config(DIGITS, ms.SDS(ms.Uniform(0.3, 0.8)), runs.PixelsConfig(4), runs.AdamConfig(0.02), label=3),
 }
 
 
@@ -40,12 +40,12 @@ def config(name: str, steps: int = 23) -> ms.Config:
     return replace(CASES[name], steps=steps, previews=3, saving=OFTEN)
 
 
-def finish(run: ms.Run, job: Job, steps: int) -> None:
+def finish(run: ms.Run, job: RunObjects, steps: int) -> None:
     for _ in optimise(run, job, steps):
         pass
 
 
-def break_off(run: ms.Run, job: Job, steps: int, at: int) -> None:
+def break_off(run: ms.Run, job: RunObjects, steps: int, at: int) -> None:
     """Ends as if the caller lost interest after `at` steps: no checkpoint is written for it."""
     walk = optimise(run, job, steps)
     for progress in walk:
@@ -149,7 +149,7 @@ def test_another_prior_is_refused(tmp_path: Path) -> None:
 
     points = tmp_path / "points.npy"
     np.save(points, np.random.default_rng(0).normal(size=(30, 2)))
-    of_points = ms.Config(runs.Samples(points), ms.MSD(ms.Fixed(0.5)), steps=20, saving=OFTEN, previews=2)
+    of_points = ms.Config(runs.SamplesPriorConfig(points), ms.MSD(ms.Fixed(0.5)), steps=20, saving=OFTEN, previews=2)
     run, job = begin(of_points, ["test"], tmp_path / "run")
     break_off(run, job, 20, 12)
     np.save(points, np.random.default_rng(1).normal(size=(30, 2)))
@@ -180,7 +180,7 @@ class Broken(Wrapper):
 def test_a_direction_that_is_not_finite_stops_the_run_and_names_step_and_row(tmp_path: Path) -> None:
     run, job = begin(config("sds"), ["test"], tmp_path / "run")
     job.prior = Broken(job.prior, 13, 13)
-    with pytest.raises(runs.Failed, match=r"not finite at step 12, row 2, t = 0.*kept up to step 10.*rollback"):
+    with pytest.raises(runs.RunFailed, match=r"not finite at step 12, row 2, t = 0.*kept up to step 10.*rollback"):
         finish(run, job, 23)
     assert run.status.state == "failed" and run.status.step == 12 and run.status.checkpoint == 10
     assert "not finite at step 12" in run.status.reason
@@ -204,7 +204,7 @@ def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> Non
     assert rows[10]["direction_norm"] != whole[10]["direction_norm"]  # other noise from the same place
     run2, job2 = begin(forgiving, ["test"], tmp_path / "twice")
     job2.prior = Broken(job2.prior, 13, 10**9)
-    with pytest.raises(runs.Failed, match="not finite at step 10"):
+    with pytest.raises(runs.RunFailed, match="not finite at step 10"):
         finish(run2, job2, 23)
     assert run2.status.rollbacks == 1 and run2.status.state == "failed"
 
@@ -248,15 +248,19 @@ def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_parameters_that_overflow_are_never_kept(tmp_path: Path) -> None:
-    wild = ms.Config(RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGD(1.7e308), steps=20, saving=runs.Saving(steps=1))
-    wild = replace(wild, generator=runs.FreePoints(runs.Noise(9, spread=5.0)))  # shifts above 1: infinite at once
-    with pytest.raises(runs.Failed, match="z is not finite after step 0; lower the learning rate"):
+    wild = ms.Config(
+        RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGDConfig(1.7e308), steps=20, saving=runs.CheckpointConfig(steps=1)
+    )
+    wild = replace(
+        wild, generator=runs.PointsConfig(runs.NoiseStart(9, spread=5.0))
+    )  # shifts above 1: infinite at once
+    with pytest.raises(runs.RunFailed, match="z is not finite after step 0; lower the learning rate"):
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
     assert run.status.state == "failed" and run.checkpoints == []
 
 
-GUARD = runs.Guard(patience=3, grace=0.0)
+GUARD = runs.GuardConfig(patience=3, grace=0.0)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +287,7 @@ def test_patience_and_grace() -> None:
     watch = Watch()
     for image in (fine, black, black, fine, black, black):
         watch = watch.look(image, GUARD, 5, 100)
-    with pytest.raises(runs.Failed, match="the render vanished at step 7, item 0 .* for 3 steps in a row; lower"):
+    with pytest.raises(runs.RunFailed, match="the render vanished at step 7, item 0 .* for 3 steps in a row; lower"):
         watch.look(black, GUARD, 7, 100)
     patient = replace(GUARD, grace=0.2)
     watch = Watch()
@@ -291,23 +295,25 @@ def test_patience_and_grace() -> None:
         watch = watch.look(black, patient, index, 100)
     for index in (20, 21):
         watch = watch.look(black, patient, index, 100)
-    with pytest.raises(runs.Failed, match="vanished at step 22"):
+    with pytest.raises(runs.RunFailed, match="vanished at step 22"):
         watch.look(black, patient, 22, 100)
 
 
 def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
-    wild = replace(config("pixels", 60), optimizer=runs.SGD(300.0))
-    with pytest.raises(runs.Failed, match=r"the render is saturated at step \d+, item \d .* lower the guidance scale"):
+    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0))
+    with pytest.raises(
+        runs.RunFailed, match=r"the render is saturated at step \d+, item \d .* lower the guidance scale"
+    ):
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
     assert run.status.state == "failed"
-    calm = replace(wild, guard=runs.Guard(active=False), steps=run.status.step + 2)
+    calm = replace(wild, guard=runs.GuardConfig(active=False), steps=run.status.step + 2)
     assert ms.run(calm, tmp_path / "calm").status.state == "finished"
 
 
 def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
-    wild = replace(config("pixels", 60), optimizer=runs.SGD(300.0), saving=runs.Saving(steps=1))
-    with pytest.raises(runs.Failed, match="saturated at step") as caught:
+    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0), saving=runs.CheckpointConfig(steps=1))
+    with pytest.raises(runs.RunFailed, match="saturated at step") as caught:
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
     last = int(run.checkpoints[-1].name.removeprefix("step-"))
@@ -324,7 +330,7 @@ def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.Monkey
     saved: list[int] = []
     real = place.save
     monkeypatch.setattr(place, "save", lambda folder, step, *rest: saved.append(step) or real(folder, step, *rest))
-    ms.run(replace(config("sds"), steps=400, saving=runs.Saving(seconds=30.0), previews=0), tmp_path / "run")
+    ms.run(replace(config("sds"), steps=400, saving=runs.CheckpointConfig(seconds=30.0), previews=0), tmp_path / "run")
     gaps = [b - a for a, b in zip(saved, saved[1:], strict=False)]
     assert saved[-1] == 400 and len(saved) >= 3
     assert min(gaps[:-1]) >= 25  # a save takes one tick here: fifty of them pass, two a step
@@ -346,7 +352,9 @@ def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(disk, "write_synced", write)
     monkeypatch.setattr("modeseek.rundir.checkpoint.write_synced", write)
-    with pytest.raises(runs.Stopped, match=r"No space left on device at step \d+ .*make room, then: modeseek resume"):
+    with pytest.raises(
+        runs.RunInterrupted, match=r"No space left on device at step \d+ .*make room, then: modeseek resume"
+    ):
         finish(run, job, 23)
     monkeypatch.undo()
     ms.resume(run)
@@ -412,7 +420,7 @@ def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
         real(job, place, steps)
 
     monkeypatch.setattr(module, "_pace", pace)
-    run, job = begin(replace(config("sds"), saving=runs.Saving()), ["test"], tmp_path / "run")
-    with pytest.raises(runs.Stopped, match="SIGTERM after step 8 of 23"):
+    run, job = begin(replace(config("sds"), saving=runs.CheckpointConfig()), ["test"], tmp_path / "run")
+    with pytest.raises(runs.RunInterrupted, match="SIGTERM after step 8 of 23"):
         finish(run, job, 23)
     assert run.status.state == "stopped" and run.status.checkpoint == run.status.step == 8

@@ -12,12 +12,12 @@ import pytest
 import modeseek as ms
 from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.interrupts import Failed, Stopped
+from modeseek.runs.interrupts import RunFailed, RunInterrupted
 from modeseek.sweeps.folder import open_sweep
 from modeseek.sweeps.jobs import entries
 from modeseek.sweeps.local_workers import LocalStaff
 from modeseek.sweeps.spec import read_spec
-from modeseek.sweeps.worker_pool import Ask, Lost, Staff
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
 SWEEP = """
 base:
@@ -45,9 +45,9 @@ def driver(folder: Path) -> int:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         SweepCommand(folder / "sweep.yaml", workers=1, out=folder / "out").run(["modeseek", "sweep"])
-    except Stopped:
+    except RunInterrupted:
         code = 75
-    except Failed:
+    except RunFailed:
         code = 1
     finally:
         os._exit(code)
@@ -78,7 +78,7 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     stopped, stamp = second.status, (first.path / "status.json").stat().st_mtime_ns
     assert stopped.state == "stopped" and 1 <= stopped.step == stopped.checkpoint == lines(second) < 800
     assert first.status.state == "finished" and [len(list((tmp_path / "out" / "jobs").iterdir()))] == [3]
-    with pytest.raises(Failed, match=r"2 of 4 jobs failed, such as labelled-seed0-\w+: unknown label 99"):
+    with pytest.raises(RunFailed, match=r"2 of 4 jobs failed, such as labelled-seed0-\w+: unknown label 99"):
         SweepCommand(tmp_path / "sweep.yaml", workers=1, out=tmp_path / "out").run(["modeseek", "sweep"])
     assert (first.path / "status.json").stat().st_mtime_ns == stamp and first.status.sessions == 1
     assert (second.status.state, second.status.step, second.status.sessions) == ("finished", 800, 2)
@@ -97,20 +97,20 @@ def test_a_killed_process_is_a_lost_worker(tmp_path: Path) -> None:
         LocalStaff(0)
     staff = LocalStaff(2)
     try:
-        assert isinstance(staff, Staff) and staff.hear(0.0) == [] and staff.hire() == 0
+        assert isinstance(staff, WorkerPool) and staff.hear(0.0) == [] and staff.hire() == 0
         heard = []
         until(lambda: heard.extend(staff.hear(1.0)) or heard)
         assert [(worker, told.state) for worker, told in heard] == [(0, "ready")]
-        staff.ask(0, Ask("begin", (str(slots[0].path), slots[0].entry.config.plain(), ["modeseek"])))
+        staff.ask(0, JobRequest("begin", (str(slots[0].path), slots[0].entry.config.plain(), ["modeseek"])))
         until(lambda: heard.extend(staff.hear(1.0)) or heard[1:])
         assert heard[1][1].state == "going" and heard[1][1].loads == 1
         os.kill(staff.process(0), signal.SIGINT)  # a terminal's Ctrl-C, which reaches all its processes
-        staff.ask(0, Ask("advance", (0.0,)))
+        staff.ask(0, JobRequest("advance", (0.0,)))
         until(lambda: heard.extend(staff.hear(1.0)) or heard[2:])
         assert heard[2][1].step == 1 and slots[0].state == "running"
         os.kill(staff.process(0), signal.SIGKILL)
         until(lambda: heard.extend(staff.hear(1.0)) or heard[3:])
-        assert heard[3:] == [(0, Lost("its process ended with code -9"))]
+        assert heard[3:] == [(0, WorkerLost("its process ended with code -9"))]
         assert slots[0].state == "lost" and staff.hear(0.0) == []
     finally:
         staff.close()

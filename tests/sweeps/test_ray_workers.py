@@ -16,7 +16,7 @@ import pytest
 
 import modeseek as ms
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.folder import Slot, open_sweep
+from modeseek.sweeps.folder import JobDir, open_sweep
 from modeseek.sweeps.jobs import entries
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import read_spec
@@ -56,13 +56,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         cluster.shutdown()
 
 
-def begin(tmp_path: Path) -> tuple[Run, list[Slot]]:
+def begin(tmp_path: Path) -> tuple[Run, list[JobDir]]:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     spec = read_spec(tmp_path / "sweep.yaml")
     return open_sweep(spec, entries(spec), ["modeseek", "sweep"], tmp_path / "out")
 
 
-def check_whole(slots: list[Slot]) -> dict[str, int]:
+def check_whole(slots: list[JobDir]) -> dict[str, int]:
     """Every job finished, every step of it stands in its metrics once; how often each was begun."""
     sessions = {}
     for slot in slots:

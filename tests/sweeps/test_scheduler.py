@@ -20,18 +20,18 @@ import modeseek.rundir.checkpoint
 import modeseek.sweeps.folder
 import modeseek.sweeps.worker
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.interrupts import Failed, Stopped
+from modeseek.runs.interrupts import RunFailed, RunInterrupted
 from modeseek.sweeps.cost import calls
-from modeseek.sweeps.progress import Patience
+from modeseek.sweeps.progress import RetryPolicy
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.worker import Told, Worker
-from modeseek.sweeps.worker_pool import Ask, Lost, Staff
+from modeseek.sweeps.worker import Worker, WorkerStatus
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
 
 def test_every_job_is_done_once(tmp_path: Path) -> None:
     staff, out = Here(), tmp_path / "out"
     told = work(out, staff)
-    assert isinstance(staff, Staff) and staff.closed and told[-1].finished == 4 and told[-1].steps == 24
+    assert isinstance(staff, WorkerPool) and staff.closed and told[-1].finished == 4 and told[-1].steps == 24
     assert set(statuses(out).values()) == {("finished", 6, 1)}
     results = json.loads((out / "exports" / "results.json").read_text())
     assert results["last_session"] == {"workers_lost": 0, "priors_loaded": 1}, "one prior, loaded once for four jobs"
@@ -52,9 +52,9 @@ def test_a_worker_gets_the_jobs_of_its_prior_first(tmp_path: Path) -> None:
     class Quick(Here):
         """Does nothing, at once."""
 
-        def answer(self, ask: Ask) -> Told | Lost:
+        def answer(self, ask: JobRequest) -> WorkerStatus | WorkerLost:
             priors.append(ask.args[1]["prior"]["problem"]["name"])
-            return Told("finished")
+            return WorkerStatus("finished")
 
     priors: list[str] = []
     plain = TWO | {"axes": {"prior.problem.name": ["ring", "grid", "spiral"]}}
@@ -63,7 +63,7 @@ def test_a_worker_gets_the_jobs_of_its_prior_first(tmp_path: Path) -> None:
 
 
 def test_lost_workers_are_replaced_and_their_jobs_go_on(tmp_path: Path) -> None:
-    staff = Here({3: Lost("killed"), 6: Lost("killed"), 7: Lost("killed")})
+    staff = Here({3: WorkerLost("killed"), 6: WorkerLost("killed"), 7: WorkerLost("killed")})
     work(tmp_path / "out", staff, ONE)
     assert staff.hired == 4
     (path,) = (tmp_path / "out" / "jobs").iterdir()
@@ -74,9 +74,11 @@ def test_lost_workers_are_replaced_and_their_jobs_go_on(tmp_path: Path) -> None:
 
 
 def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
-    staff = Here({n: Lost("killed") for n in range(1, 4)})
-    with pytest.raises(Failed, match=r"1 of 2 jobs failed, such as sds-seed0-\w+: 3 workers were lost on it: killed"):
-        work(tmp_path / "out", staff, TWO, patience=Patience(retries=2))
+    staff = Here({n: WorkerLost("killed") for n in range(1, 4)})
+    with pytest.raises(
+        RunFailed, match=r"1 of 2 jobs failed, such as sds-seed0-\w+: 3 workers were lost on it: killed"
+    ):
+        work(tmp_path / "out", staff, TWO, patience=RetryPolicy(retries=2))
     assert sorted(state for state, *_ in statuses(tmp_path / "out").values()) == ["created", "finished"]
     work(tmp_path / "out", Here(), TWO)
     assert {state for state, *_ in statuses(tmp_path / "out").values()} == {"finished"}, "the same command tries again"
@@ -84,11 +86,11 @@ def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
 
 def test_workers_that_never_begin_end_the_sweep(tmp_path: Path) -> None:
     class Stillborn(Here):
-        def born(self) -> Told | Lost:
-            return Lost("no such module")
+        def born(self) -> WorkerStatus | WorkerLost:
+            return WorkerLost("no such module")
 
     staff = Stillborn()
-    with pytest.raises(Failed, match="3 workers in a row ended before they began: no such module"):
+    with pytest.raises(RunFailed, match="3 workers in a row ended before they began: no such module"):
         work(tmp_path / "out", staff)
     assert staff.hired == 3 and staff.closed and not os.listdir(tmp_path / "out" / "jobs")
 
@@ -96,26 +98,26 @@ def test_workers_that_never_begin_end_the_sweep(tmp_path: Path) -> None:
         def hire(self) -> int:
             return 1
 
-    with pytest.raises(Stopped, match="no worker was there for 0.01 s; what is done is kept"):
-        work(tmp_path / "out", Absent(), patience=Patience(seconds=0.01))
+    with pytest.raises(RunInterrupted, match="no worker was there for 0.01 s; what is done is kept"):
+        work(tmp_path / "out", Absent(), patience=RetryPolicy(seconds=0.01))
 
 
 def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     gone = {"method": "sds", "prior": {"samples": {"path": str(tmp_path / "none.csv")}}}
     plain = ONE | {"methods": {"bad": {"method": "sds", "label": 99}, "gone": gone, "sds": None}}
     out = tmp_path / "out"
-    with pytest.raises(Failed, match=r"2 of 3 jobs failed, such as bad-seed0-\w+: unknown label 99"):
+    with pytest.raises(RunFailed, match=r"2 of 3 jobs failed, such as bad-seed0-\w+: unknown label 99"):
         work(out, Here(), plain)
     assert sorted(state for state, *_ in statuses(out).values()) == ["failed", "failed", "finished"]
     assert Run(out).status.state == "failed"
     page = (out / "report.html").read_text()
     assert "failed and is left out: unknown label 99" in page and "none.csv" in page
     staff = Here()
-    with pytest.raises(Failed, match="2 of 3"):
+    with pytest.raises(RunFailed, match="2 of 3"):
         work(out, staff, plain)
     assert staff.hired == 0, "what failed by its own fault is not tried again"
     np.savetxt(tmp_path / "none.csv", np.eye(2), delimiter=",")
-    with pytest.raises(Failed, match="1 of 3 jobs failed, such as bad"):
+    with pytest.raises(RunFailed, match="1 of 3 jobs failed, such as bad"):
         work(out, Here(), plain, retry_failed=True)
     assert sorted(state for state, *_ in statuses(out).values()) == ["failed", "finished", "finished"]
 
@@ -124,10 +126,13 @@ def test_a_full_disk_ends_the_sweep_and_it_goes_on(tmp_path: Path, monkeypatch: 
     def full(*args: Any, **more: Any) -> None:
         raise OSError(28, "No space left on device", "x")
 
-    with monkeypatch.context() as patched, pytest.raises(Stopped, match=r"sds-seed0-\w+ stopped: .*cannot be made"):
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(RunInterrupted, match=r"sds-seed0-\w+ stopped: .*cannot be made"),
+    ):
         patched.setattr(modeseek.sweeps.worker, "environment", full)
         work(tmp_path / "out", Here(), TWO)
-    with monkeypatch.context() as patched, pytest.raises(Stopped, match=r"sds-seed0-\w+ stopped: No space left"):
+    with monkeypatch.context() as patched, pytest.raises(RunInterrupted, match=r"sds-seed0-\w+ stopped: No space left"):
         patched.setattr(modeseek.rundir.checkpoint, "whole_folder", full)
         work(tmp_path / "out", Here(), TWO)
     work(tmp_path / "out", Here(), TWO)
@@ -137,7 +142,7 @@ def test_a_full_disk_ends_the_sweep_and_it_goes_on(tmp_path: Path, monkeypatch: 
 def test_asked_to_stop_it_hands_nothing_out_any_more(tmp_path: Path) -> None:
     run, slots = begin(tmp_path / "out", TWO)
     staff, asked = Here(), False
-    with pytest.raises(Stopped, match=rf"SIGINT after 1 of 2 jobs; what is done is kept.*--out {tmp_path}/out"):
+    with pytest.raises(RunInterrupted, match=rf"SIGINT after 1 of 2 jobs; what is done is kept.*--out {tmp_path}/out"):
         for now in run_sweep(run, slots, staff, ["modeseek"]):
             if now.finished == 1 and now.running and now.running[0][1].step == 3 and not asked:
                 asked = True
@@ -153,7 +158,7 @@ def test_a_worker_keeps_the_step_at_hand(tmp_path: Path) -> None:
     worker, command = Worker(), ["modeseek"]
     assert worker.stop().state == "stopped" and worker.advance().state == "ready", "it has no job"
     plain = slot.entry.config.plain()
-    assert worker.begin(str(slot.path), plain, command) == Told("going", 0, 6, loads=1)
+    assert worker.begin(str(slot.path), plain, command) == WorkerStatus("going", 0, 6, loads=1)
     assert worker.stop().state == "stopped" and slot.state == "created", "it had not begun"
     worker.begin(str(slot.path), plain, command)
     assert worker.advance(0.0).step == 1
@@ -183,5 +188,5 @@ def test_a_job_that_another_process_has_is_waited_for(tmp_path: Path) -> None:
 def test_a_job_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     _, (slot,) = begin(tmp_path / "out", ONE)
     fabricate(slot.path, steps=6, done=2)
-    with pytest.raises(Failed, match="holds a run of other settings; remove it"):
+    with pytest.raises(RunFailed, match="holds a run of other settings; remove it"):
         work(tmp_path / "out", Here(), ONE)

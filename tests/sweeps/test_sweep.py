@@ -57,7 +57,7 @@ def test_the_jobs_are_the_product() -> None:
     ]
     assert told == expected
     one = found[told.index((("9", "grid"), "sdi", 5))].config
-    assert one == ms.runs.config.config.read_config(
+    assert one == ms.config.config.read_config(
         BASE
         | {"steps": 9, "seed": 5, "method": {"sdi": {"inversion_steps": 3}}}
         | {"generator": {"points": {"start": {"grid": {"side": 3}}}}}

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 import modeseek as ms
 import modeseek.priors.pipeline.vae as ms_vae
 from modeseek.datasets.scenes import Scenes
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS
-from modeseek.runs.interrupts import Stopped
+from modeseek.runs.interrupts import RunInterrupted
 from tools.bundled_priors.caption_targets import ANSWERS, said
 from tools.bundled_priors.cli import main
 from tools.bundled_priors.ema import decay_at, follow
@@ -209,7 +209,7 @@ def test_what_captions_say_in_numbers():
         "a pink mug",
     ]
     rows = said(told)
-    things, colours = list(THINGS), list(COLOURS)
+    things, colours = list(OBJECT_TYPES), list(COLOURS)
     azimuth = 4 + (180 - 15 - 30) // 15  # after the four coarse phrases, from -165 in steps of 15
     assert rows[0].tolist() == [
         1 + things.index("cone"), 1 + colours.index("red"), 1, 1 + things.index("cube"), 1 + colours.index("blue"), 0,
@@ -386,7 +386,7 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, tmp_path, mo
             for _ in train(folder, budget=1e9, recipe=TINY):
                 pass
             break
-        except Stopped as stopped:
+        except RunInterrupted as stopped:
             assert "python -m tools.bundled_priors train scenes --out" in str(stopped)
             stops += 1
     assert stops == 15

@@ -14,7 +14,7 @@ from run_folders import fabricate
 
 from modeseek.cli.errors import one_line
 from modeseek.cli.view import ViewCommand
-from modeseek.config.priors import Renders
+from modeseek.config.priors import RenderedPriorConfig
 from modeseek.generators.export import ply
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface import Surface
@@ -60,10 +60,10 @@ def dense(run: Run, *steps: int) -> dict[int, NeRF]:
 def no_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     """The prior is never loaded here."""
 
-    def refuse(self: Renders, device: str) -> None:
+    def refuse(self: RenderedPriorConfig, device: str) -> None:
         raise AssertionError("the prior was loaded")
 
-    monkeypatch.setattr(Renders, "load", refuse)
+    monkeypatch.setattr(RenderedPriorConfig, "load", refuse)
 
 
 class Noted:

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.caption import Object, Said, parse
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, parse
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE, HEIGHTS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
-_OBJECT = (list(THINGS), list(COLOURS), list(SIZES))
+_OBJECT = (list(OBJECT_TYPES), list(COLOURS), list(SIZES))
 _VIEW = ([*COARSE, *AZIMUTHS], list(HEIGHTS))
 # Answers to each question, "not said" included: thing, colour and size of both objects, relation, view, height.
 ANSWERS: tuple[int, ...] = tuple(1 + len(words) for words in (*_OBJECT, *_OBJECT, RELATIONS, *_VIEW))
@@ -28,18 +28,18 @@ def said(captions: Sequence[str]) -> Int[Tensor, "n questions"]:
     return torch.tensor([_numbers(parse(caption)) for caption in captions])
 
 
-def _numbers(told: Said) -> list[int]:
+def _numbers(told: ParsedCaption) -> list[int]:
     first, second = (*told.objects, None)[:2]
     relation = 0 if told.relation is None else 1 + RELATIONS.index(told.relation)
     return [*_object(first), *_object(second), relation, *_view(told)]
 
 
-def _object(told: Object | None) -> list[int]:
+def _object(told: CaptionObject | None) -> list[int]:
     words = (None,) * 3 if told is None else (told.thing, told.colour, told.size)
     return [0 if word is None else 1 + known.index(word) for word, known in zip(words, _OBJECT, strict=True)]
 
 
-def _view(told: Said) -> list[int]:
+def _view(told: ParsedCaption) -> list[int]:
     if told.view is None:
         return [0, 0]
     if told.view.name is not None:

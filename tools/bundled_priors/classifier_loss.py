@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from modeseek.datasets.scenes import Layouts
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import BESIDE
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS, STEP
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
-from modeseek.metrics.scenes.classifier_output import Answers
+from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Truth:
         """Told by the scenes themselves."""
         empty = layouts.thing < 0
         return cls(
-            layouts.thing.masked_fill(empty, len(THINGS)),
+            layouts.thing.masked_fill(empty, len(OBJECT_TYPES)),
             layouts.colour.masked_fill(empty, len(COLOURS)),
             layouts.relation.masked_fill(layouts.relation < 0, len(RELATIONS)),
             layouts.azimuth,
@@ -48,7 +48,7 @@ class Truth:
         )
 
 
-def judge_loss(answers: Answers, truth: Truth) -> Float[Tensor, "b"]:
+def judge_loss(answers: ClassifierOutput, truth: Truth) -> Float[Tensor, "b"]:
     """Cross-entropies of all answers, and the elevation's error; side by side the better of both orders counts.
 
     The azimuth's target lies between two steps of fifteen degrees, in shares. Where several azimuths look the same,

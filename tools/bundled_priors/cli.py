@@ -50,13 +50,13 @@ class TrainCommand:
 
     def _judge(self) -> None:
         from modeseek.cli.terminal import follow
-        from modeseek.metrics.scenes.classifier import Judge
+        from modeseek.metrics.scenes.classifier import SceneClassifier
         from tools.bundled_priors.recipe import seconds_of
         from tools.bundled_priors.train_classifier import Lesson, train_judge
 
         lesson = Lesson() if self.batch is None else Lesson(batch=self.batch)
         budget = seconds_of(self.budget or "40m")
-        start = None if self.start is None else Judge.load(self.start)
+        start = None if self.start is None else SceneClassifier.load(self.start)
         job = train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson, start=start)
         judge = follow(job)
         told = ", ".join(f"{name} {share:.1%}" for name, share in judge.accuracy.items())

@@ -11,7 +11,7 @@ import torch
 
 from modeseek.io.atomic import whole_folder, write_synced
 from modeseek.io.progress import Progress
-from modeseek.runs.interrupts import Failed, Stopped, Wish, on_request
+from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
 from tools.bundled_priors.lr_schedule import Clock, Pace
 from tools.bundled_priors.model import build, write_pipeline
 from tools.bundled_priors.model_card import card
@@ -44,7 +44,7 @@ class Sitting:
     budget: float
     device: torch.device
     clock: Clock
-    wish: Wish
+    wish: StopRequest
     batch: int | None = None
 
     @property
@@ -89,7 +89,7 @@ def train(
     told = place.recipe
     if seed is not None and seed != told.seed:
         raise ValueError(f"{out} was begun with seed {told.seed}: got {seed}; leave --seed out or name another folder")
-    with place.locked(), on_request() as wish:
+    with place.locked(), stop_on_signal() as wish:
 
         def at(seconds: float) -> Sitting:
             return Sitting(place, budget, where, Clock(seconds), wish, batch)
@@ -143,7 +143,7 @@ def _walk(sitting: Sitting, training: Training, pace: Pace) -> Generator[Progres
         seconds = clock.seconds
         if not losses[-1] < float("inf"):
             where = f"step {training.step} of the {training.name}"
-            raise Failed(f"the loss is {losses[-1]} at {where}; the last checkpoint is kept: {sitting.again}")
+            raise RunFailed(f"the loss is {losses[-1]} at {where}; the last checkpoint is kept: {sitting.again}")
         if training.step % _LOG == 0:
             row = {"stage": training.name, "step": training.step, "seconds": round(seconds, 1)}
             place.log(row | {"loss": sum(losses) / len(losses), "lr": training.lr})
@@ -156,7 +156,9 @@ def _walk(sitting: Sitting, training: Training, pace: Pace) -> Generator[Progres
             _save(sitting, training)
             saved = clock.seconds
         if asked:
-            raise Stopped(f"{asked} after step {training.step} of the {training.name}; go on with: {sitting.again}")
+            raise RunInterrupted(
+                f"{asked} after step {training.step} of the {training.name}; go on with: {sitting.again}"
+            )
         if seconds - shown >= _SHOW:
             _show(sitting, training)
             shown = clock.seconds

@@ -12,9 +12,9 @@ from torch import nn
 from modeseek.datasets.scenes import Scenes
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.caption_accuracy import accuracy, score
-from modeseek.metrics.scenes.classifier import Judge
-from modeseek.metrics.scenes.classifier_config import Shape
-from modeseek.runs.interrupts import Failed
+from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.metrics.scenes.classifier_config import ClassifierConfig
+from modeseek.runs.interrupts import RunFailed
 from tools.bundled_priors.augment import disturb
 from tools.bundled_priors.classifier_loss import Truth, judge_loss
 from tools.bundled_priors.example_pool import Examples, Pool
@@ -41,7 +41,7 @@ class Lesson:
         steps: in place of a budget of time; then the seed fixes every weight.
     """
 
-    shape: Shape = Shape()
+    shape: ClassifierConfig = ClassifierConfig()
     batch: int = 64
     lr: float = 2.5e-3
     warm: int = 200
@@ -61,8 +61,8 @@ def train_judge(
     device: str = "cpu",
     seed: int = 0,
     lesson: Lesson | None = None,
-    start: Judge | None = None,
-) -> Generator[Progress, None, Judge]:
+    start: SceneClassifier | None = None,
+) -> Generator[Progress, None, SceneClassifier]:
     """Trains a judge on fresh renders, measures it on others, of held-out combinations, and saves it there.
 
     It learns from all combinations: one that had never met a green cube alone would take every green cube that hides
@@ -86,7 +86,7 @@ def train_judge(
     told = lesson or Lesson()
     world, clock = Scenes(), Clock()
     pace = Pace(0.0, budget, told.steps)
-    judge = Judge(told.shape if start is None else start.shape, seed=seed)
+    judge = SceneClassifier(told.shape if start is None else start.shape, seed=seed)
     if start is not None:
         judge.load_state_dict(start.state_dict())
     judge = judge.to(device).train()
@@ -115,7 +115,7 @@ def train_judge(
         step += 1
         losses.append(loss.item())
         if not losses[-1] < float("inf"):
-            raise Failed(f"the loss is {losses[-1]} at step {step} of the judge; start again with another --seed")
+            raise RunFailed(f"the loss is {losses[-1]} at step {step} of the judge; start again with another --seed")
         if step % _REPORT == 0:
             total = pace.steps or round(step / max(1e-6, pace.progress(step, clock.seconds)))
             yield Progress("judge", step, total, f"loss {sum(losses) / len(losses):.3f}")

@@ -11,7 +11,7 @@ import torch
 _VIEWS = ("front", "side", "back", "overhead")
 
 
-class MaskedViews:
+class BertViews:
     """A masked language model (BERT: Devlin et al. 2018, arXiv 1810.04805) that fills in the view of a prompt.
 
     `P(v | prompt)` is its probability of the word v at the mask of "This image is depicting a [MASK] view of {prompt}",
@@ -32,7 +32,7 @@ class MaskedViews:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> MaskedViews:
+    def load(cls, path: str | os.PathLike[str]) -> BertViews:
         """Reads a folder with such a model and its tokenizer; nothing is fetched.
 
         Raises:

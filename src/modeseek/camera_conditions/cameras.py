@@ -16,7 +16,7 @@ from modeseek.priors.base import Conditions
 
 
 @runtime_checkable
-class Angled(Protocol):
+class CameraConditional(Protocol):
     """Conditions that depend on where the camera stands, such as `ViewConditions` and `FineConditions`."""
 
     def at(
@@ -35,7 +35,7 @@ class CameraConditions:
         prompt: which prompt an item seeks, by its number; None: all the first.
     """
 
-    told: Angled
+    told: CameraConditional
     prompt: Callable[[int], int] | None = None
 
     def __call__(self, view: View) -> Conditions:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.camera_conditions.prompts import ViewConditions, ViewPrompts, Wordy
+from modeseek.camera_conditions.prompts import TextPrior, ViewConditions, ViewPrompts
 
 Likely = Callable[[str], Sequence[float]]
-"""How likely each of the four views (front, side, back, overhead) is, given a prompt; see `MaskedViews`."""
+"""How likely each of the four views (front, side, back, overhead) is, given a prompt; see `BertViews`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DebiasedPrompts:
         return front, side, back, overhead
 
     def encode(
-        self, prior: Wordy, prompts: Sequence[str], negative: str = "", opposing: PerpNegViews | None = None
+        self, prior: TextPrior, prompts: Sequence[str], negative: str = "", opposing: PerpNegViews | None = None
     ) -> ViewConditions:
         """As `ViewPrompts.encode`, of what is left of each prompt.
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.camera_conditions.perp_neg_views import mix
-from modeseek.camera_conditions.prompts import Wordy
+from modeseek.camera_conditions.prompts import TextPrior
 from modeseek.priors.base import Conditions
 from modeseek.pytree import select
 
@@ -41,7 +41,7 @@ class FinePrompts:
         if list(self.heights) != sorted(set(self.heights)):
             raise ValueError(f"heights ascend: got {self.heights}; sort them")
 
-    def encode(self, prior: Wordy, prompts: Sequence[str], negative: str = "") -> FineConditions:
+    def encode(self, prior: TextPrior, prompts: Sequence[str], negative: str = "") -> FineConditions:
         """Every prompt with every phrase, encoded once; no prior call.
 
         Args:

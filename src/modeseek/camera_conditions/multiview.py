@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.camera_conditions.cameras import Angled, seen
+from modeseek.camera_conditions.cameras import CameraConditional, seen
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras
 from modeseek.priors.base import Conditions
@@ -30,7 +30,7 @@ def blender_matrices(cameras: Cameras) -> Float[Tensor, "b 16"]:
 
 
 @dataclass(frozen=True)
-class GroupedViews:
+class MultiviewPrompts:
     """Conditions for a prior that sees groups of views together: `{"text": what is told, "camera": where from}`.
 
     MVDream (Shi et al. 2023, arXiv 2308.16512): `views` consecutive rows are one group, which such a prior may relate
@@ -43,7 +43,7 @@ class GroupedViews:
         describe: what the prior is told of cameras, (b, k).
     """
 
-    told: Conditions | Angled
+    told: Conditions | CameraConditional
     views: int = 4
     describe: Callable[[Cameras], Tensor] = blender_matrices
 

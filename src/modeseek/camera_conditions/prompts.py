@@ -16,7 +16,7 @@ from modeseek.pytree import select
 
 
 @runtime_checkable
-class Wordy(Protocol):
+class TextPrior(Protocol):
     """A prior that knows words, such as `Pipeline`."""
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
@@ -73,7 +73,7 @@ class ViewPrompts:
         return torch.where(elevation > self.overhead_above, 3, side)
 
     def encode(
-        self, prior: Wordy, prompts: Sequence[str], negative: str = "", opposing: PerpNegViews | None = None
+        self, prior: TextPrior, prompts: Sequence[str], negative: str = "", opposing: PerpNegViews | None = None
     ) -> ViewConditions:
         """All four variants of every prompt, encoded once; no prior call.
 

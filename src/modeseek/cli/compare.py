@@ -14,7 +14,7 @@ from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import follow, show
 from modeseek.config.priors import problem_digest
 from modeseek.datasets.names import PROBLEMS
-from modeseek.datasets.toy2d import Plane
+from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.experiments.common.results_files import Record
 from modeseek.experiments.toy2d.entries import Contestant, Descent
 from modeseek.experiments.toy2d.entries_all import EVERY
@@ -64,7 +64,7 @@ class CompareCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Runs it, prints the table and where the files are."""
         problem = look_up("problem", self.problem, {k: v for k, v in PROBLEMS.items() if k != "digits"})()
-        if not isinstance(problem, Plane):
+        if not isinstance(problem, ToyDataset2D):
             raise TypeError(f"{self.problem} is no distribution of the plane; choose another problem")
         label = self._label(problem)
         plan = PlanePlan(problem, (), self.side, self.budget, self.seed, label, self.scale, self.bandwidth)
@@ -88,7 +88,7 @@ class CompareCommand:
             print(line)
         print(f"Report: {done.folder / 'report.html'}")
 
-    def _label(self, problem: Plane) -> Any:
+    def _label(self, problem: ToyDataset2D) -> Any:
         if self.label == "none" or (self.label == "each" and problem.prior.labels is None):
             return None
         if self.label == "each":

@@ -17,10 +17,10 @@ import torch
 import tyro
 
 from modeseek.cli.pipeline_requirements import tell
-from modeseek.config.config import Config, Saving
-from modeseek.config.generators import FreePoints, Noise
-from modeseek.config.optimizers import SGD
-from modeseek.config.priors import FromPipeline, Problem
+from modeseek.config.config import CheckpointConfig, Config
+from modeseek.config.generators import NoiseStart, PointsConfig
+from modeseek.config.optimizers import SGDConfig
+from modeseek.config.priors import PipelinePriorConfig, ToyPriorConfig
 from modeseek.meanshift.bandwidth import Fixed
 from modeseek.methods.msd import MSD
 from modeseek.rundir.environment import PACKAGES, machine, versions
@@ -61,7 +61,7 @@ class DoctorCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Prints the findings."""
         if self.prior is not None:
-            source = FromPipeline(self.prior, self.size, self.dtype)
+            source = PipelinePriorConfig(self.prior, self.size, self.dtype)
             for line in tell(source, self.device, _free(self.device), self.measure):
                 print(line)
             return
@@ -120,12 +120,12 @@ def _trial() -> str:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="modeseek-doctor-") as folder:
         config = Config(
-            Problem("ring"),
+            ToyPriorConfig("ring"),
             MSD(Fixed(0.1)),
-            FreePoints(Noise(16)),
-            SGD(),
+            PointsConfig(NoiseStart(16)),
+            SGDConfig(),
             steps=10,
-            saving=Saving(steps=5),
+            saving=CheckpointConfig(steps=5),
             previews=0,
         )
         done = resume(run(config, Path(folder) / "trial"), steps=20)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from modeseek.runs.interrupts import FAILED, RESUMABLE, Failed, Stopped
+from modeseek.runs.interrupts import FAILED, RESUMABLE, RunFailed, RunInterrupted
 
 
 @contextmanager
@@ -16,9 +16,9 @@ def exit_on_error() -> Generator[None]:
         yield
     except KeyboardInterrupt:
         _end("stopped", 130)
-    except Stopped as stopped:
+    except RunInterrupted as stopped:
         _end(f"stopped: {one_line(stopped)}", RESUMABLE)
-    except Failed as failed:
+    except RunFailed as failed:
         _end(f"the run failed: {one_line(failed)}", FAILED)
     except (ValueError, TypeError, FloatingPointError, MemoryError, OSError) as error:
         _end(f"error: {one_line(error)}", 2)

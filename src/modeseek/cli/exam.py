@@ -49,7 +49,7 @@ class ExamCommand:
         from modeseek.experiments.caption_exam.caption_exam import Exam, held_out_captions
         from modeseek.experiments.caption_exam.experiment import run_exam
         from modeseek.experiments.caption_exam.report import findings
-        from modeseek.metrics.scenes.classifier import Judge
+        from modeseek.metrics.scenes.classifier import SceneClassifier
         from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion
         from modeseek.rundir.environment import environment
         from modeseek.rundir.run_dir import Run
@@ -59,7 +59,7 @@ class ExamCommand:
             if value < 1:
                 raise ValueError(f"--{name} is at least 1: got {value}; raise it")
         folder = find_stable_diffusion(self.prior)
-        judge = Judge.packaged() if self.judge is None else Judge.load(self.judge)
+        judge = SceneClassifier.packaged() if self.judge is None else SceneClassifier.load(self.judge)
         captions = held_out_captions(self.captions, self.seed)
         exam = Exam(folder, captions, self.scale, self.steps, self.seed, self.device, self.batch)
         name = Path(self.prior).name or "here"

@@ -7,14 +7,14 @@ from collections.abc import Generator
 from modeseek.cli.terminal import follow
 from modeseek.io.progress import Progress
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.process_group import Crew
+from modeseek.runs.process_group import ProcessGroup
 
 
 def follow_run(run: Run, job: Generator[Progress, None, None]) -> None:
     """Shows the job until it ends, then what came out and where."""
     print(f"Run: {run.path}")
     follow(job)
-    if not Crew.current().first:
+    if not ProcessGroup.current().first:
         return
     status, metrics = run.status, run.metrics
     words = [f"{status.step} steps", f"{status.calls} prior calls", f"{status.seconds:.1f} s"]

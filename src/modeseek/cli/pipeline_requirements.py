@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import torch
 
-from modeseek.config.priors import FromPipeline
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.methods.sds import SDS
 from modeseek.priors.guidance import Guided
 from modeseek.priors.pipeline.requirements import needs
 
 
-def tell(source: FromPipeline, device: str, free: float, try_it: bool) -> Iterator[str]:
+def tell(source: PipelinePriorConfig, device: str, free: float, try_it: bool) -> Iterator[str]:
     """Lines about a pipeline.
 
     Args:
@@ -58,7 +58,7 @@ def _size(n: float | int) -> str:
     return f"{n / 2**30:.2f} GiB" if n >= 2**30 else f"{n / 2**20:.2f} MiB"
 
 
-def _tried(source: FromPipeline, device: str) -> str:
+def _tried(source: PipelinePriorConfig, device: str) -> str:
     prior = source.pipeline(device)
     encoded = time.perf_counter()
     told = prior.conditions(["a test"])

@@ -14,9 +14,9 @@ from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.config.config import Config, read_config, read_text
-from modeseek.config.overrides import put
-from modeseek.config.priors import BUNDLED, FromPipeline, PriorSource
-from modeseek.config.registry import GENERATORS, KINDS, METHODS, OPTIMIZERS
+from modeseek.config.overrides import override
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, PriorConfig
+from modeseek.config.registry import GENERATORS, METHODS, OPTIMIZERS, REGISTRY
 from modeseek.datasets.names import PROBLEMS
 from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
 from modeseek.rundir.run_dir import Run
@@ -116,7 +116,7 @@ class RunCommand:
             if getattr(self, key) is not None:
                 plain[key] = getattr(self, key)
         for setting in self.set:
-            plain = put(plain, setting, KINDS, Config)
+            plain = override(plain, setting, REGISTRY, Config)
         return read_config(_completed(plain), "config" if self.config is None else self.config.name)
 
     def _again(self, plain: dict[str, Any], argv: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ class RunCommand:
             )
         command = _WHOLE[plain["verb"]]
         plain = {key: value for key, value in plain.items() if key != "verb"} | {"out": self.out and str(self.out)}
-        KINDS.read(command, plain, str(self.config)).run(argv)
+        REGISTRY.read(command, plain, str(self.config)).run(argv)
 
 
 def _prior(text: str) -> dict[str, Any]:
@@ -154,8 +154,8 @@ def _completed(plain: dict[str, Any]) -> dict[str, Any]:
     if name != "msd" or not isinstance(settings, dict | None):
         return plain
     if "bandwidth" not in (settings or {}):
-        source: PriorSource = KINDS.read(PriorSource, plain["prior"], "config.prior")
-        if isinstance(source, FromPipeline):
+        source: PriorConfig = REGISTRY.read(PriorConfig, plain["prior"], "config.prior")
+        if isinstance(source, PipelinePriorConfig):
             return plain | {"method": {"msd": SETTINGS["msd"]["msd"] | (settings or {})}}
         end = source.load("cpu").bandwidth
         if end is None:

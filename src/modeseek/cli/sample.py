@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import tyro
 
 from modeseek.cli.terminal import follow
-from modeseek.config.priors import BUNDLED, FromPipeline, digest_of, usual_scale
-from modeseek.config.registry import KINDS
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, digest_of, usual_scale
+from modeseek.config.registry import REGISTRY
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
@@ -59,7 +59,7 @@ class SampleCommand:
             raise ValueError(f'a picture needs words: got {list(self.prompts)}; write modeseek sample "a red cone"')
         if self.copies < 1 or self.steps < 1:
             raise ValueError(f"copies and steps are at least 1: got {self.copies} and {self.steps}; raise them")
-        source = FromPipeline(self.prior, self.size)
+        source = PipelinePriorConfig(self.prior, self.size)
         prior = source.pipeline(self.device)
         n = self.copies * len(self.prompts)
         texts = [self.prompts[item % len(self.prompts)] for item in range(n)]
@@ -70,7 +70,7 @@ class SampleCommand:
         columns = None if 1 in (self.copies, len(self.prompts)) else len(self.prompts)  # a row a copy
         drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title, columns)
         run = Run.create(
-            {"verb": "sample", **KINDS.fields_of(replace(self, out=None, scale=scale), "config")},
+            {"verb": "sample", **REGISTRY.fields_of(replace(self, out=None, scale=scale), "config")},
             words=["sample", self.prompts[0]],
             command=argv,
             environment=environment(self.device, {"title": source.title, "sha256": digest_of(prior)}),

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from modeseek.config.registry import KINDS
+from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import UNIONS
 
 
@@ -45,13 +45,13 @@ def settings_of(thing: type) -> Iterator[Setting]:
 
 
 def _typed(value: Any) -> str:
-    plain = KINDS.write(value)
+    plain = REGISTRY.write(value)
     return plain if isinstance(plain, str) and plain else next(iter(plain)) if isinstance(plain, dict) else repr(plain)
 
 
 def _words(hint: Any) -> str:
-    if hint in KINDS.tables:
-        word, names = KINDS.tables[hint]
+    if hint in REGISTRY.tables:
+        word, names = REGISTRY.tables[hint]
         return f"{word} ({', '.join(names)})"
     if get_origin(hint) in UNIONS:
         return " or ".join(_words(part) for part in get_args(hint))

@@ -15,16 +15,16 @@ from modeseek.cli.sweep_view import follow_sweep, show_jobs
 from modeseek.cli.terminal import show
 from modeseek.io.thread_pool import cores
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.interrupts import Failed
-from modeseek.sweeps.folder import Slot, open_sweep, peek
-from modeseek.sweeps.jobs import Entry, entries
+from modeseek.runs.interrupts import RunFailed
+from modeseek.sweeps.folder import JobDir, open_sweep, peek
+from modeseek.sweeps.jobs import JobSpec, entries
 from modeseek.sweeps.local_workers import LocalStaff
-from modeseek.sweeps.progress import Patience
+from modeseek.sweeps.progress import RetryPolicy
 from modeseek.sweeps.ray_workers import RayStaff
 from modeseek.sweeps.results import collect, table
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import Spec, read_spec
-from modeseek.sweeps.worker_pool import Staff
+from modeseek.sweeps.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SweepCommand:
         """Runs what is missing, and shows what came out."""
         if self.address is not None and self.executor != "ray":
             raise ValueError(f"only the executor ray has an address: got {self.address}; add --executor ray")
-        patience = Patience(self.retries)
+        patience = RetryPolicy(self.retries)
         spec = read_spec(self.sweep)
         jobs = entries(spec, RunCommand().configured)
         out = Path("runs") / self._name if self.out is None else self.out
@@ -84,7 +84,7 @@ class SweepCommand:
         path = self.sweep.absolute()
         return f"{path.name}-again" if path.is_dir() else path.stem
 
-    def _staff(self, jobs: Sequence[Entry]) -> Staff:
+    def _staff(self, jobs: Sequence[JobSpec]) -> WorkerPool:
         gpu = any(torch.device(entry.config.device).type == "cuda" for entry in jobs)
         if self.executor == "ray":
             return RayStaff(self.workers, self.address, gpu)
@@ -94,19 +94,25 @@ class SweepCommand:
         return LocalStaff(min(most, len(jobs)), () if named or len(gpus) < 2 else gpus)
 
     def _work(
-        self, spec: Spec, jobs: Sequence[Entry], out: Path, staff: Staff, argv: Sequence[str], patience: Patience
+        self,
+        spec: Spec,
+        jobs: Sequence[JobSpec],
+        out: Path,
+        staff: WorkerPool,
+        argv: Sequence[str],
+        patience: RetryPolicy,
     ) -> None:
         run, slots = open_sweep(spec, jobs, argv, out)
         print(f"Sweep: {run.path}, {len(slots)} jobs")
         try:
             follow_sweep(run_sweep(run, slots, staff, argv, patience, self.retry_failed))
-        except Failed:
+        except RunFailed:
             _tell(run, slots)
             raise
         _tell(run, slots)
 
 
-def _tell(run: Run, slots: Sequence[Slot]) -> None:
+def _tell(run: Run, slots: Sequence[JobDir]) -> None:
     results = collect(slots)
     show(table(results), {}, f"{sum(one.state == 'finished' for one in results)} of {len(results)} jobs finished")
     for one in results:

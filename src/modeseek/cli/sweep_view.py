@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 from modeseek.sweeps.cost import calls, total_calls
-from modeseek.sweeps.folder import Slot
-from modeseek.sweeps.progress import Standing
+from modeseek.sweeps.folder import JobDir
+from modeseek.sweeps.progress import SweepProgress
 
 _WIDEST = 44  # letters of a job's name
 
 
-def follow_sweep(job: Generator[Standing, None, None]) -> None:
+def follow_sweep(job: Generator[SweepProgress, None, None]) -> None:
     """Runs the sweep to its end: a bar of all steps with seconds left, counts of jobs, and a bar a job at work.
 
     Whatever ends it early, the sweep is closed and leaves its folders in order.
@@ -44,7 +44,7 @@ def follow_sweep(job: Generator[Standing, None, None]) -> None:
                 bars.update(tasks[title], completed=told.step, total=told.steps or None, note=_plain(told.note))
 
 
-def show_jobs(slots: Sequence[Slot], out: Path) -> None:
+def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
     """Prints the jobs, how they stand, and what they cost as far as that is known."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

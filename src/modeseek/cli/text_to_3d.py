@@ -12,15 +12,15 @@ import tyro
 
 from modeseek.cli.lookup import look_up_all
 from modeseek.cli.terminal import follow, show
-from modeseek.config.priors import BUNDLED, FromPipeline
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig
 from modeseek.experiments.text_to_3d.entries import FEW, FIRST, PLAYERS
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.jobs import Shelf
 from modeseek.experiments.text_to_3d.plan import TextTo3D
 from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder, way_on
-from modeseek.runs.interrupts import Stopped
+from modeseek.runs.interrupts import RunInterrupted
 
 CAPTIONS = (
     "a blue cube with a white face",
@@ -99,15 +99,18 @@ class TextTo3DCommand:
         plan = self.plan()
         for play in plan.plays():  # what cannot be is said before anything is loaded
             plan.config(play)
-        judge, shelf = Judge.packaged(), Shelf(plan.device)
-        prior = {"title": plan.prior, "sha256": None if plan.exact else shelf.load(FromPipeline(plan.prior)).sha256}
+        judge, shelf = SceneClassifier.packaged(), Shelf(plan.device)
+        prior = {
+            "title": plan.prior,
+            "sha256": None if plan.exact else shelf.load(PipelinePriorConfig(plan.prior)).sha256,
+        }
         run = open_folder(TEXT_TO_3D, self._settings(plan), prior, argv, self.out)
         print(f"Experiment: {run.path}")
         with closing(run_text_to_3d(plan, run, judge, shelf)) as job:
             try:
                 shown = follow(job).shown
             except KeyboardInterrupt as error:  # it came while the bars were drawn
-                raise Stopped(way_on(run, "interrupted")) from error
+                raise RunInterrupted(way_on(run, "interrupted")) from error
         show(shown.table, shown.titles, f"Text to 3-D, {plan.prior}")
         if shown.fronts.rows:
             show(shown.fronts, shown.titles, "Captions with a front")

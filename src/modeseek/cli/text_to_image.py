@@ -12,7 +12,7 @@ import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import follow, show
-from modeseek.config.priors import BUNDLED, FromPipeline, usual_scale
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, usual_scale
 from modeseek.datasets.scenes import parse
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.text_to_image.entries import DEFAULT, ESTIMATORS, PLAYERS, Player
@@ -22,9 +22,9 @@ from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.experiments.text_to_image.scene_scores import are_captions
 from modeseek.metrics.clip import Clip
 from modeseek.metrics.features import Features
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_folder, way_on
-from modeseek.runs.interrupts import Stopped
+from modeseek.runs.interrupts import RunInterrupted
 
 _SWEEP = (1.0, 3.0, 7.5, 15.0)
 _DENSITY = 12  # Runge-Kutta steps
@@ -129,7 +129,7 @@ class TextToImageCommand:
             try:
                 done = follow(job)
             except KeyboardInterrupt as error:  # it came while the bars were drawn
-                raise Stopped(way_on(run, "interrupted")) from error
+                raise RunInterrupted(way_on(run, "interrupted")) from error
         show(done.table, {player.name: player.title for player in plan.players}, f"Text to image, {plan.source.title}")
         for line in (*done.findings, *done.lacking):
             print(line)
@@ -163,7 +163,7 @@ class TextToImageCommand:
             pairs = [(_under(player, scale), scale) for player in players for scale in sweep]
             players, scales = tuple(player for player, _ in pairs), scales | {player.name: s for player, s in pairs}
         return TextToImage(
-            FromPipeline(self.prior, self.size),
+            PipelinePriorConfig(self.prior, self.size),
             prompts,
             players,
             scales,
@@ -186,12 +186,12 @@ class TextToImageCommand:
             raise ValueError("the experiment needs prompts: got none; write one a line, and name the file by --prompts")
         return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.seed)
 
-    def _judge(self, prompts: tuple[str, ...]) -> Judge | None:
+    def _judge(self, prompts: tuple[str, ...]) -> SceneClassifier | None:
         if self.judge is not None:
             for prompt in prompts:
                 parse(prompt)  # ValueError, with the grammar
-            return Judge.load(self.judge)
-        return Judge.packaged() if are_captions(prompts) else None
+            return SceneClassifier.load(self.judge)
+        return SceneClassifier.packaged() if are_captions(prompts) else None
 
     def _settings(self, plan: TextToImage) -> dict[str, Any]:
         names = ("seeds", "steps", "budget", "generator", "reference", "sample_steps", "batch", "seed", "device")

@@ -12,11 +12,11 @@ import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import follow, show
-from modeseek.config.priors import Trained, problem_digest
-from modeseek.config.registry import KINDS
+from modeseek.config.priors import NetworkPriorConfig, problem_digest
+from modeseek.config.registry import REGISTRY
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.names import PROBLEMS
-from modeseek.datasets.toy2d import Plane
+from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.experiments.common.outcome import Finished
 from modeseek.experiments.common.results_files import Record
 from modeseek.experiments.toy2d import train_prior as learn
@@ -116,13 +116,13 @@ class ToyCommand:
             print(f"{self.out} exists and was kept; this run is in {done.folder.name}.")
         print(f"Report: {done.folder / 'report.html'}")
 
-    def _begin(self, argv: Sequence[str], problem: Plane | Digits, budget: int) -> Run:
+    def _begin(self, argv: Sequence[str], problem: ToyDataset2D | Digits, budget: int) -> Run:
         told: dict[str, Any] = {"title": f"{self.problem}, {self.prior}", "sha256": None}
         if self.prior == "ideal":
             told["sha256"] = problem_digest(problem)
         elif self.network is not None:
-            told["sha256"] = Trained(self.network).load("cpu").sha256
-        settings = KINDS.fields_of(replace(self, out=None, budget=self._budget(budget)), "config")
+            told["sha256"] = NetworkPriorConfig(self.network).load("cpu").sha256
+        settings = REGISTRY.fields_of(replace(self, out=None, budget=self._budget(budget)), "config")
         return Run.create(
             {"verb": "toy", **settings},
             words=["toy", self.problem, self.prior],
@@ -158,7 +158,7 @@ class ToyCommand:
     def _budget(self, default: int) -> int:
         return default if self.budget is None else self.budget
 
-    def _prior(self, problem: Plane | Digits, recipe: Recipe) -> Prior | Recipe:
+    def _prior(self, problem: ToyDataset2D | Digits, recipe: Recipe) -> Prior | Recipe:
         if self.prior == "ideal":
             return problem.prior
         if self.network is not None:

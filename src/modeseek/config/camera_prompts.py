@@ -8,14 +8,14 @@ from typing import Literal
 
 from modeseek.camera_conditions.cameras import CameraConditions
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.camera_conditions.prompts import ViewPrompts, Wordy
+from modeseek.camera_conditions.prompts import TextPrior, ViewPrompts
 from modeseek.datasets.scenes.view_prompts import fine_prompts
 from modeseek.generators.base import View
 from modeseek.priors.base import Conditions
 
 
 @dataclass(frozen=True)
-class Views:
+class CameraPromptsConfig:
     """How prompts follow the camera.
 
     Attributes:
@@ -31,7 +31,7 @@ class Views:
         if self.opposed and self.words != "coarse":
             raise ValueError(f"Perp-Neg opposes coarse views: got words {self.words!r}; set views.words=coarse")
 
-    def conditions(self, prior: Wordy, prompt: str, negative: str) -> Conditions | Callable[[View], Conditions]:
+    def conditions(self, prior: TextPrior, prompt: str, negative: str) -> Conditions | Callable[[View], Conditions]:
         """What to tell the prior of each view."""
         if self.words == "none":
             return prior.conditions([prompt], [negative] if negative else None)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import torch
 
-from modeseek.config.camera_prompts import Views
-from modeseek.config.generators import FreePoints, GeneratorSource
-from modeseek.config.optimizers import Adam, OptimizerSource
-from modeseek.config.priors import PriorSource
-from modeseek.config.registry import KINDS
+from modeseek.config.camera_prompts import CameraPromptsConfig
+from modeseek.config.generators import GeneratorConfig, PointsConfig
+from modeseek.config.optimizers import AdamConfig, OptimizerConfig
+from modeseek.config.priors import PriorConfig
+from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import LARGEST, read_yaml, write_yaml
 from modeseek.methods.base import Method
 from modeseek.regularizers import Penalty
@@ -21,7 +21,7 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 
 @dataclass(frozen=True)
-class Saving:
+class CheckpointConfig:
     """When checkpoints are written.
 
     Attributes:
@@ -40,7 +40,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Guard:
+class GuardConfig:
     """What counts as a run that went wrong, for generators that render pixels in [0, 1].
 
     Attributes:
@@ -90,22 +90,22 @@ class Config:
         trackers: where else the metrics go: tensorboard, wandb, trackio.
     """
 
-    prior: PriorSource
+    prior: PriorConfig
     method: Method
-    generator: GeneratorSource = FreePoints()
-    optimizer: OptimizerSource = Adam()
+    generator: GeneratorConfig = PointsConfig()
+    optimizer: OptimizerConfig = AdamConfig()
     name: str = ""
     steps: int = 400
     seed: int = 0
     label: int | None = None
     prompts: tuple[str, ...] = ()
     negative: str = ""
-    views: Views = Views()
+    views: CameraPromptsConfig = CameraPromptsConfig()
     regularizers: tuple[Penalty, ...] = ()
     scale: float = 1.0
     device: str = "cpu"
-    saving: Saving = field(default_factory=Saving)
-    guard: Guard = field(default_factory=Guard)
+    saving: CheckpointConfig = field(default_factory=CheckpointConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     on_failure: Literal["stop", "rollback"] = "stop"
     previews: int = 24
     mp4: bool = False
@@ -132,7 +132,7 @@ class Config:
     @property
     def method_name(self) -> str:
         """As people type it."""
-        plain = KINDS.write(self.method)
+        plain = REGISTRY.write(self.method)
         return plain if isinstance(plain, str) else next(iter(plain))
 
     @property
@@ -147,7 +147,7 @@ class Config:
 
     def plain(self) -> dict[str, Any]:
         """Every value, as plain data."""
-        return KINDS.fields_of(self, "config")
+        return REGISTRY.fields_of(self, "config")
 
     def yaml(self) -> str:
         """Every value, as the text of `config.yaml`."""
@@ -169,7 +169,7 @@ def read_config(plain: Any, place: str = "config") -> Config:
         plain = {key: value for key, value in plain.items() if key != "verb"}
     if not isinstance(plain, dict):
         raise ValueError(f"{place} is no configuration: settings are wanted, one a line, such as method: msd")
-    return KINDS.read(Config, plain, place)
+    return REGISTRY.read(Config, plain, place)
 
 
 def read_text(path: Path) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modeseek.codec import Codec, Identity
-from modeseek.config.priors import Loaded
+from modeseek.config.priors import LoadedPrior
 from modeseek.generators.field import Field, Kind
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.points import Points
@@ -22,7 +22,7 @@ _MOST = 50_000_000  # numbers in a start
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltGenerator:
     """A generator, ready to be optimised.
 
     Attributes:
@@ -39,25 +39,25 @@ class Made:
 
 
 @runtime_checkable
-class GeneratorSource(Protocol):
+class GeneratorConfig(Protocol):
     """A frozen description of a generator."""
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         """Builds it for a prior, its random numbers fixed by the seed."""
         ...
 
 
 @runtime_checkable
-class Start(Protocol):
+class StartConfig(Protocol):
     """Where points start."""
 
-    def z(self, loaded: Loaded, seed: int) -> Tensor:
+    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         """(n, *d), in the prior's space."""
         ...
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseStart:
     """Normal random numbers.
 
     Attributes:
@@ -72,7 +72,7 @@ class Noise:
         if self.n < 1 or not 0 <= self.spread < float("inf"):
             raise ValueError(f"noise needs n >= 1 and a finite spread >= 0: got {self.n} and {self.spread}; fix them")
 
-    def z(self, loaded: Loaded, seed: int) -> Tensor:
+    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         shape = loaded.prior.shape
         _check_size(self.n, shape)
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
@@ -80,7 +80,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GridStart:
     """side^2 points of the plane, dense over the square worth drawing.
 
     Attributes:
@@ -93,7 +93,7 @@ class Grid:
         if self.side < 1:
             raise ValueError(f"a grid needs side >= 1: got {self.side}; raise it")
 
-    def z(self, loaded: Loaded, seed: int) -> Tensor:
+    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         if loaded.prior.shape != (2,) or loaded.extent is None:
             raise ValueError(f"a grid lies in the plane: got a prior of shape {loaded.prior.shape}; start from noise")
         _check_size(self.side**2, (2,))
@@ -103,7 +103,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class File:
+class FileStart:
     """Points from a file.
 
     Attributes:
@@ -112,7 +112,7 @@ class File:
 
     path: Path
 
-    def z(self, loaded: Loaded, seed: int) -> Tensor:
+    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         points = read_points(self.path)
         shape = loaded.prior.shape
         if points[0].numel() != torch.Size(shape).numel():
@@ -121,21 +121,21 @@ class File:
 
 
 @dataclass(frozen=True)
-class FreePoints:
+class PointsConfig:
     """Points, or whole images, moved directly in the prior's own space. With SGD of rate 1, MSD is mean shift.
 
     Attributes:
         start: noise, grid or file.
     """
 
-    start: Start = Noise()
+    start: StartConfig = NoiseStart()
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
-        return Made(Points(self.start.z(loaded, seed)), Identity(), 1, pixels=False)
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+        return BuiltGenerator(Points(self.start.z(loaded, seed)), Identity(), 1, pixels=False)
 
 
 @dataclass(frozen=True)
-class FreePixels:
+class PixelsConfig:
     """Pictures whose pixels are optimised directly, in [0, 1]: one item each.
 
     Attributes:
@@ -154,17 +154,17 @@ class FreePixels:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
             raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0: got {self}; fix them")
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         shape = picture_shape(loaded)
         _check_size(self.n, shape)
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         noise = randn((self.n, *shape), Streams(seed, use="start"), like)
         start = (self.gray + self.spread * noise).clamp(0, 1)
-        return Made(Image(start, self.levels), loaded.codec, self.n, pixels=True)
+        return BuiltGenerator(Image(start, self.levels), loaded.codec, self.n, pixels=True)
 
 
 @dataclass(frozen=True)
-class FreeLatents:
+class LatentConfig:
     """Latents optimised directly in the prior's own space: one item each, decoded for pictures only.
 
     Attributes:
@@ -176,14 +176,14 @@ class FreeLatents:
     spread: float = 1.0
 
     def __post_init__(self) -> None:
-        Noise(self.n, self.spread)
+        NoiseStart(self.n, self.spread)
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
-        return Made(Latent(Noise(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+        return BuiltGenerator(Latent(NoiseStart(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
 
 
 @dataclass(frozen=True)
-class FreeField:
+class FieldConfig:
     """Coordinate networks: each picture is a function of its coordinates, which resists noise that pixels follow.
 
     Attributes:
@@ -200,16 +200,16 @@ class FreeField:
     depth: int = 3
     frequency: float = 4.8
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         channels, height, width = picture_shape(loaded)
         _check_size(self.n, (channels, height, width))
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         rng = Streams(seed, use="start")
         field = Field(self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, like)
-        return Made(field, loaded.codec, self.n, pixels=True)
+        return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
 
 
-def picture_shape(loaded: Loaded) -> tuple[int, ...]:
+def picture_shape(loaded: LoadedPrior) -> tuple[int, ...]:
     """Shape of one picture in pixels: that of z, or of what the codec decodes it to."""
     shape = loaded.prior.shape
     if len(shape) != 3:

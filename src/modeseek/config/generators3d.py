@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from modeseek.codec import Codec, Resized
-from modeseek.config.generators import Made, picture_shape
-from modeseek.config.priors import Loaded
+from modeseek.codec import Codec, ResizeCodec
+from modeseek.config.generators import BuiltGenerator, picture_shape
+from modeseek.config.priors import LoadedPrior
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
-from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, Stage, Triplane, Volume
+from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane, Volume
 from modeseek.generators.orbit import Orbit
 from modeseek.rng import Streams
 
@@ -22,7 +22,7 @@ Kind = Literal["dense", "triplane", "fourier", "hash"]
 
 
 @dataclass(frozen=True)
-class FreeVolume:
+class NeRFConfig:
     """A NeRF: density and colour inside a ball, seen by cameras around it.
 
     Attributes:
@@ -60,7 +60,7 @@ class FreeVolume:
         if not 0 < self.coarse <= 1:
             raise ValueError(f"coarse is a share of the pictures' side in (0, 1]: got {self.coarse}; 1 is all of it")
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         codec, side = _sized(loaded, self.size, resizes=self.coarse < 1)
         volume = self._volume(Streams(seed, use="start"), like)
@@ -73,23 +73,25 @@ class FreeVolume:
             background=Background(self.background, like=like),
             stages=self._stages(side, volume),
         )
-        return Made(nerf, codec, self.views, pixels=True)
+        return BuiltGenerator(nerf, codec, self.views, pixels=True)
 
     def _volume(self, rng: Streams, like: Tensor) -> Dense | Triplane | Fourier | HashGrid:
         if self.kind == "dense":
             return Dense(self.sides, like=like)
         return {"triplane": Triplane, "fourier": Fourier, "hash": HashGrid}[self.kind](rng, like=like)
 
-    def _stages(self, side: int, volume: Volume) -> tuple[Stage, ...]:
+    def _stages(self, side: int, volume: Volume) -> tuple[ResolutionStage, ...]:
         """The first grid until `finer`, then the others, each for an equal share of what is left."""
         more = volume.levels - 1
-        first = Stage(0.0, max(1, round(self.coarse * side)) if more else side)
-        later = (Stage(self.finer + (1 - self.finer) * k / more, side, k + 1, self.prune) for k in range(more))
+        first = ResolutionStage(0.0, max(1, round(self.coarse * side)) if more else side)
+        later = (
+            ResolutionStage(self.finer + (1 - self.finer) * k / more, side, k + 1, self.prune) for k in range(more)
+        )
         return (first, *later)
 
 
 @dataclass(frozen=True)
-class FreeSurface:
+class MeshConfig:
     """A mesh whose vertex colours are optimised: a second stage after a volume.
 
     Attributes:
@@ -112,7 +114,7 @@ class FreeSurface:
         if self.views < 1:
             raise ValueError(f"a surface needs views >= 1: got {self.views}")
 
-    def make(self, loaded: Loaded, seed: int) -> Made:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         codec, side = _sized(loaded, self.size)
         surface = Surface(
@@ -122,10 +124,10 @@ class FreeSurface:
             background=Background(self.background, like=like),
             samples=self.samples,
         )
-        return Made(surface, codec, self.views, pixels=True)
+        return BuiltGenerator(surface, codec, self.views, pixels=True)
 
 
-def _sized(loaded: Loaded, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
+def _sized(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
     """The codec, which resizes where it must or shall be able to, and the side that is rendered.
 
     Raises:
@@ -140,4 +142,4 @@ def _sized(loaded: Loaded, size: int | None, *, resizes: bool = False) -> tuple[
     size = height if size is None else size
     if size == height and not resizes:
         return loaded.codec, height
-    return Resized(loaded.codec, height, width), size
+    return ResizeCodec(loaded.codec, height, width), size

@@ -11,7 +11,7 @@ from torch import nn
 
 
 @runtime_checkable
-class OptimizerSource(Protocol):
+class OptimizerConfig(Protocol):
     """A frozen description of an optimizer."""
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -24,7 +24,7 @@ class OptimizerSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Adam:
+class AdamConfig:
     """Adam (Kingma and Ba 2014, arXiv 1412.6980); with weight decay, decoupled (AdamW, arXiv 1711.05101).
 
     Attributes:
@@ -58,7 +58,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGDConfig:
     """Plain gradient descent. With rate 1 on free points, MSD is the mean-shift iteration.
 
     Attributes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from modeseek.config.serialization import Kinds, Plain, hint_at
+from modeseek.config.serialization import Plain, Registry, hint_at
 from modeseek.config.yaml import read_yaml
 
 
-def put(plain: dict[str, Plain], setting: str, kinds: Kinds, hint: type) -> dict[str, Plain]:
+def override(plain: dict[str, Plain], setting: str, kinds: Registry, hint: type) -> dict[str, Plain]:
     """The plain data with one setting changed; a thing of another name than the one there takes its place.
 
     Args:
@@ -27,7 +27,7 @@ def put(plain: dict[str, Plain], setting: str, kinds: Kinds, hint: type) -> dict
     return _put(plain, key.split("."), read_yaml(text, key), kinds, hint, "")
 
 
-def _put(plain: Plain, keys: list[str], value: Plain, kinds: Kinds, hint: Any, place: str) -> Plain:
+def _put(plain: Plain, keys: list[str], value: Plain, kinds: Registry, hint: Any, place: str) -> Plain:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
@@ -50,7 +50,7 @@ def _put(plain: Plain, keys: list[str], value: Plain, kinds: Kinds, hint: Any, p
     return base | {key: _put(base.get(key), rest, value, kinds, get_type_hints(hint)[key], here)}
 
 
-def _descendable(hint: Any, kinds: Kinds) -> Any:
+def _descendable(hint: Any, kinds: Registry) -> Any:
     """Of a union, the member that has settings."""
     members = get_args(hint) or (hint,)
     for member in members if hint not in kinds.tables else ():

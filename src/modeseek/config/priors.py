@@ -11,13 +11,13 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from modeseek.codec import Codec, Identity, Range
+from modeseek.codec import Codec, Identity, RangeCodec
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.names import PROBLEMS
 from modeseek.datasets.scenes.lighting import OVERHEAD
-from modeseek.datasets.scenes.rendered_prior import BANDS, ideal
-from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, Still
-from modeseek.datasets.toy2d import Plane
+from modeseek.datasets.scenes.rendered_prior import BANDS, rendered_prior
+from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
+from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.diffusion.schedule import VE, Schedule
 from modeseek.generators.base import View
 from modeseek.generators.orbit import Orbit
@@ -25,7 +25,7 @@ from modeseek.io.points import read_points
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
-from modeseek.priors.pipeline import Economy, LoRA, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 from modeseek.priors.pipeline.loading import BUNDLED
 
 FINEST_RENDER = 0.3  # pixels in [-1, 1]
@@ -34,7 +34,7 @@ ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPrior:
     """A prior, ready to be asked.
 
     Attributes:
@@ -59,10 +59,10 @@ class Loaded:
 
 
 @runtime_checkable
-class PriorSource(Protocol):
+class PriorConfig(Protocol):
     """A frozen description of a prior."""
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Reads or builds it."""
         ...
 
@@ -73,7 +73,7 @@ class PriorSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Problem:
+class ToyPriorConfig:
     """The exact prior of a problem with known truth.
 
     Attributes:
@@ -86,20 +86,20 @@ class Problem:
     def title(self) -> str:
         return self.name
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Builds it; exact priors live on the CPU."""
         if torch.device(device).type != "cpu":
             raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
         problem = PROBLEMS[self.name]()
-        if isinstance(problem, Plane):
+        if isinstance(problem, ToyDataset2D):
             exact = problem.prior
             known = None if exact.labels is None else tuple(exact.labels.unique().tolist())
-            return Loaded(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, known)
-        return Loaded(problem.prior, problem_digest(problem), Range(-1.0, 1.0), 0.3, None, tuple(range(10)))
+            return LoadedPrior(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, known)
+        return LoadedPrior(problem.prior, problem_digest(problem), RangeCodec(-1.0, 1.0), 0.3, None, tuple(range(10)))
 
 
 @dataclass(frozen=True)
-class Trained:
+class NetworkPriorConfig:
     """A network that `Network.save` or `modeseek toy --save-network` wrote.
 
     Attributes:
@@ -116,7 +116,7 @@ class Trained:
     def title(self) -> str:
         return self.path.name
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Reads it.
 
         Raises:
@@ -126,12 +126,12 @@ class Trained:
         scale = network.preconditioning.scale
         n = network.architecture.n_classes
         sha256 = files_digest([self.path / "network.json", self.path / "network.safetensors"])
-        codec = Range(self.low, self.high) if len(network.shape) == 3 else Identity()
-        return Loaded(network, sha256, codec, 0.02 * scale, 3 * scale, tuple(range(n)) if n else None)
+        codec = RangeCodec(self.low, self.high) if len(network.shape) == 3 else Identity()
+        return LoadedPrior(network, sha256, codec, 0.02 * scale, 3 * scale, tuple(range(n)) if n else None)
 
 
 @dataclass(frozen=True)
-class Samples:
+class SamplesPriorConfig:
     """The ideal denoiser of your own points.
 
     Attributes:
@@ -146,7 +146,7 @@ class Samples:
     def title(self) -> str:
         return self.path.stem
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Reads them.
 
         Raises:
@@ -155,11 +155,11 @@ class Samples:
         """
         points = read_points(self.path).to(device)
         extent = 1.1 * points.abs().max().item()
-        return Loaded(Empirical(points, self.schedule), files_digest([self.path]), extent=extent)
+        return LoadedPrior(Empirical(points, self.schedule), files_digest([self.path]), extent=extent)
 
 
 @dataclass(frozen=True)
-class FromPipeline:
+class PipelinePriorConfig:
     """A text-to-image pipeline of diffusers.
 
     Attributes:
@@ -177,21 +177,21 @@ class FromPipeline:
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     guidance: float = 3.5
     loras: tuple[LoRA, ...] = ()
-    economy: Economy = Economy()
+    economy: MemoryOptions = MemoryOptions()
     cache: bool = True
 
     @property
     def title(self) -> str:
         return Path(self.path).name
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Loads it; the SHA-256 is of the network's numbers.
 
         Raises:
             ValueError: no such pipeline.
         """
         prior = self.pipeline(device)
-        return Loaded(prior, digest_of(prior), prior.codec, FINEST_LATENT)
+        return LoadedPrior(prior, digest_of(prior), prior.codec, FINEST_LATENT)
 
     def pipeline(self, device: str) -> Pipeline:
         """The prior alone."""
@@ -209,7 +209,7 @@ class FromPipeline:
 
 
 @dataclass(frozen=True)
-class Renders:
+class RenderedPriorConfig:
     """The exact denoiser of one thing's own renders, told the camera: what 3-D methods can reach at most.
 
     Attributes:
@@ -226,14 +226,14 @@ class Renders:
     def title(self) -> str:
         return f"renders of {self.caption}"
 
-    def load(self, device: str) -> Loaded:
+    def load(self, device: str) -> LoadedPrior:
         """Renders it."""
         if torch.device(device).type != "cpu":
             raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
-        known = ideal(Still.of(self.caption, OVERHEAD), self.size, bins=self.bins)
+        known = rendered_prior(StaticScene.of(self.caption, OVERHEAD), self.size, bins=self.bins)
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
         sha256 = digest(known.prior.data)
-        return Loaded(known.prior, sha256, known.codec, FINEST_RENDER, told=known.conditions, orbit=orbit)
+        return LoadedPrior(known.prior, sha256, known.codec, FINEST_RENDER, told=known.conditions, orbit=orbit)
 
 
 def usual_scale(path: str) -> float:
@@ -246,9 +246,9 @@ def digest_of(prior: Pipeline) -> str:
     return digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
 
 
-def problem_digest(problem: Plane | Digits) -> str:
+def problem_digest(problem: ToyDataset2D | Digits) -> str:
     """SHA-256 of what a problem's exact prior answers from."""
-    if isinstance(problem, Plane):
+    if isinstance(problem, ToyDataset2D):
         return digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
     return digest(problem.train, problem.train_labels)
 

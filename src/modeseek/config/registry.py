@@ -8,30 +8,37 @@ from typing import Any
 from torch import Tensor
 
 from modeseek.config.generators import (
-    File,
-    FreeField,
-    FreeLatents,
-    FreePixels,
-    FreePoints,
-    GeneratorSource,
-    Grid,
-    Noise,
-    Start,
+    FieldConfig,
+    FileStart,
+    GeneratorConfig,
+    GridStart,
+    LatentConfig,
+    NoiseStart,
+    PixelsConfig,
+    PointsConfig,
+    StartConfig,
 )
-from modeseek.config.generators3d import FreeSurface, FreeVolume
-from modeseek.config.optimizers import SGD, Adam, OptimizerSource
-from modeseek.config.priors import FromPipeline, PriorSource, Problem, Renders, Samples, Trained
-from modeseek.config.serialization import Kinds
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.priors import (
+    NetworkPriorConfig,
+    PipelinePriorConfig,
+    PriorConfig,
+    RenderedPriorConfig,
+    SamplesPriorConfig,
+    ToyPriorConfig,
+)
+from modeseek.config.serialization import Registry
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Times, Uniform
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
-from modeseek.diffusion.weighting import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, uniform
+from modeseek.diffusion.weighting import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, Fixed, Geometric
 from modeseek.methods.asd import ASD
 from modeseek.methods.async_sd import AsyncSD
 from modeseek.methods.auxiliary import Auxiliary
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussian, particles
-from modeseek.methods.auxiliary_lora import Adapter
-from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.auxiliary_lora import LoRAAuxiliary
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
@@ -96,26 +103,32 @@ METHODS = {
     "rfds-rev": RFDSRev,
     "ucm": UCM,
 }
-PRIORS = {"problem": Problem, "trained": Trained, "samples": Samples, "pipeline": FromPipeline, "renders": Renders}
-GENERATORS = {
-    "points": FreePoints,
-    "latent": FreeLatents,
-    "pixels": FreePixels,
-    "field": FreeField,
-    "nerf": FreeVolume,
-    "surface": FreeSurface,
+PRIORS = {
+    "problem": ToyPriorConfig,
+    "trained": NetworkPriorConfig,
+    "samples": SamplesPriorConfig,
+    "pipeline": PipelinePriorConfig,
+    "renders": RenderedPriorConfig,
 }
-OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+GENERATORS = {
+    "points": PointsConfig,
+    "latent": LatentConfig,
+    "pixels": PixelsConfig,
+    "field": FieldConfig,
+    "nerf": NeRFConfig,
+    "surface": MeshConfig,
+}
+OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
 
 _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
     Method: ("method", METHODS),
-    PriorSource: ("prior", PRIORS),
-    GeneratorSource: ("generator", GENERATORS),
-    OptimizerSource: ("optimizer", OPTIMIZERS),
-    Start: ("start", {"noise": Noise, "grid": Grid, "file": File}),
+    PriorConfig: ("prior", PRIORS),
+    GeneratorConfig: ("generator", GENERATORS),
+    OptimizerConfig: ("optimizer", OPTIMIZERS),
+    StartConfig: ("start", {"noise": NoiseStart, "grid": GridStart, "file": FileStart}),
     Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive}),
     Times: ("times", {"uniform": Uniform, "annealed": Annealed, "dream": DreamTime, "opening": Opening}),
-    Auxiliary: ("auxiliary", {"network": SmallNetwork, "adapter": Adapter, "exact": ExactAuxiliary}),
+    Auxiliary: ("auxiliary", {"network": MLPAuxiliary, "adapter": LoRAAuxiliary, "exact": ExactAuxiliary}),
     Penalty: (
         "penalty",
         {
@@ -139,10 +152,10 @@ _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
         "weight",
         {
             "sigma-squared": sigma_squared,
-            "uniform": uniform,
+            "uniform": unit_weight,
             "alpha-sigma-squared": alpha_sigma_squared,
             "sigma-over-alpha": sigma_over_alpha,
         },
     ),
 }
-KINDS = Kinds(_TABLES)
+REGISTRY = Registry(_TABLES)

@@ -20,7 +20,7 @@ Plain = Any
 UNIONS = (UnionType, get_origin(Literal[0] | None))  # `a | b` of types, and of typing's own forms
 
 
-class Kinds:
+class Registry:
     """What the names of each kind of thing stand for.
 
     Args:

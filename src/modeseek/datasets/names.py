@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modeseek.datasets.digits import Digits
-from modeseek.datasets.toy2d import Plane, fractal, grid, pinwheel, ring, spiral
+from modeseek.datasets.toy2d import ToyDataset2D, fractal, grid, pinwheel, ring, spiral
 
-PROBLEMS: dict[str, Callable[[], Plane | Digits]] = {
+PROBLEMS: dict[str, Callable[[], ToyDataset2D | Digits]] = {
     "fractal": fractal,
     "spiral": spiral,
     "pinwheel": pinwheel,

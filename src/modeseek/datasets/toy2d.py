@@ -16,7 +16,7 @@ _WALK = VE(0.002, 5.0)
 
 
 @dataclass(frozen=True)
-class Plane:
+class ToyDataset2D:
     """A 2-D problem.
 
     Attributes:
@@ -40,7 +40,7 @@ class Plane:
         return torch.cartesian_prod(ticks, ticks)
 
 
-def fractal(depth: int = 6) -> Plane:
+def fractal(depth: int = 6) -> ToyDataset2D:
     """Two classes, each a tree of ever finer branches, two elongated Gaussians a branch.
 
     Our own construction in the spirit of Karras et al. 2024 (arXiv 2406.02507): much mass in fine structure, so that
@@ -69,7 +69,7 @@ def fractal(depth: int = 6) -> Plane:
     return _plane("fractal", means, covs, weights, labels)
 
 
-def spiral(turns: float = 2.25, n: int = 96) -> Plane:
+def spiral(turns: float = 2.25, n: int = 96) -> ToyDataset2D:
     """One arm, densest at its middle, of isotropic Gaussians narrower than the gap between turns."""
     s = torch.linspace(0.12, 1, n, dtype=torch.float64).sqrt()
     angle = 2 * math.pi * turns * s
@@ -78,7 +78,7 @@ def spiral(turns: float = 2.25, n: int = 96) -> Plane:
     return _plane("spiral", list(means), covs, [1.0] * n, None)
 
 
-def pinwheel(blades: int = 5, n: int = 12) -> Plane:
+def pinwheel(blades: int = 5, n: int = 12) -> ToyDataset2D:
     """Blades that bend with the radius, wider outside; one class a blade."""
     means, covs, weights, labels = [], [], [], []
     for blade in range(blades):
@@ -93,7 +93,7 @@ def pinwheel(blades: int = 5, n: int = 12) -> Plane:
     return _plane("pinwheel", means, covs, weights, labels)
 
 
-def ring(n: int = 8, radius: float = 1.3, width: float = 0.12) -> Plane:
+def ring(n: int = 8, radius: float = 1.3, width: float = 0.12) -> ToyDataset2D:
     """Equal Gaussians on a circle: every mode is known, up to a blur that joins them."""
     angle = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
     means = radius * torch.stack([angle.cos(), angle.sin()], 1)
@@ -101,7 +101,7 @@ def ring(n: int = 8, radius: float = 1.3, width: float = 0.12) -> Plane:
     return _plane("ring", list(means), covs, [1.0] * n, list(range(n)))
 
 
-def grid(side: int = 5) -> Plane:
+def grid(side: int = 5) -> ToyDataset2D:
     """A square of Gaussians whose weights span a factor of 20 and whose shapes differ."""
     means, covs, weights = [], [], []
     for i in range(side):
@@ -117,7 +117,9 @@ def grid(side: int = 5) -> Plane:
     return _plane("grid", means, covs, weights, None)
 
 
-def _plane(name: str, means: list[Tensor], covs: list[Tensor], weights: list[float], labels: list[int] | None) -> Plane:
+def _plane(
+    name: str, means: list[Tensor], covs: list[Tensor], weights: list[float], labels: list[int] | None
+) -> ToyDataset2D:
     """Normalises weights, and centres and scales the whole to unit variance a coordinate."""
     w = torch.tensor(weights, dtype=torch.float64)
     w = w / w.sum()
@@ -128,4 +130,4 @@ def _plane(name: str, means: list[Tensor], covs: list[Tensor], weights: list[flo
     mu, cov = mu * scale, cov * scale**2
     known = None if labels is None else torch.tensor(labels)
     reach = mu.abs().max() + 3 * torch.linalg.eigvalsh(cov).max().sqrt()
-    return Plane(name, GaussianMixture(w, mu, cov, _WALK, known), reach.item())
+    return ToyDataset2D(name, GaussianMixture(w, mu, cov, _WALK, known), reach.item())

@@ -234,7 +234,7 @@ class Discrete:
 
 
 @dataclass(frozen=True)
-class Scaled:
+class ScaledSchedule:
     """Another schedule with its noise multiplied by `factor`: the walk in units of a data scale or a kernel width.
 
     Attributes:

@@ -15,7 +15,7 @@ def sigma_squared(alpha: Tensor, sigma: Tensor) -> Tensor:
     return sigma**2
 
 
-def uniform(alpha: Tensor, sigma: Tensor) -> Tensor:
+def unit_weight(alpha: Tensor, sigma: Tensor) -> Tensor:
     """1 at every level."""
     return torch.ones_like(sigma)
 

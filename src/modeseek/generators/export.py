@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 
 _CARRIED = "_COLOUR"  # trimesh writes own attributes as they are, its colours in 8 bits
 
@@ -92,7 +92,7 @@ def pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
     return files
 
 
-def strips(solid: Solid) -> Float[Tensor, "b 3 h w_all"]:
+def strips(solid: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
     """Image, depth and normal side by side, [0, 1]; the normal is left out where it was not rendered.
 
     Depth is bright where it is near, in the even steps of viridis, on one scale for the whole batch; normals
@@ -116,7 +116,7 @@ def depth_colours(depth: Float[Tensor, "b 1 h w"], opacity: Float[Tensor, "b 1 h
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).to(depth)
 
 
-def _over_white(colour: Tensor, solid: Solid) -> Tensor:
+def _over_white(colour: Tensor, solid: Rendering3D) -> Tensor:
     return 1 - solid.opacity.detach() * (1 - colour)
 
 

@@ -15,7 +15,7 @@ from modeseek.generators.orbit import Orbit
 
 
 @dataclass(frozen=True)
-class March:
+class RaySamples:
     """The samples along those m rays of a batch that met the volume; all differentiable.
 
     Attributes:
@@ -36,7 +36,7 @@ class March:
 
 
 @dataclass(frozen=True)
-class Solid(Rendering):
+class Rendering3D(Rendering):
     """A rendered volume or surface.
 
     Attributes:
@@ -50,12 +50,12 @@ class Solid(Rendering):
     opacity: Float[Tensor, "b 1 h w"]
     depth: Float[Tensor, "b 1 h w"]
     normal: Float[Tensor, "b 3 h w"] | None = None
-    march: March | None = None
+    march: RaySamples | None = None
     grids: tuple[Tensor, ...] = ()
 
 
 @runtime_checkable
-class Turnable(Protocol):
+class Generator3D(Protocol):
     """A generator that can be seen from anywhere."""
 
     orbit: Orbit
@@ -65,6 +65,6 @@ class Turnable(Protocol):
         """The view of those cameras, without anything random."""
         ...
 
-    def __call__(self, view: CameraView) -> Solid:
+    def __call__(self, view: CameraView) -> Rendering3D:
         """What they see."""
         ...

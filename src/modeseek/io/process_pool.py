@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from modeseek.io.thread_pool import cores, interleave
+from modeseek.io.thread_pool import cores, run_in_threads
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -19,7 +19,7 @@ _OFTEN = 0.1  # seconds between two items of a job that are told
 _PATIENCE = 3.0  # seconds that the last words of a process that ended may take
 
 
-def apart(
+def run_in_processes(
     jobs: Mapping[str, Callable[[], Generator[Item, None, Answer]]], workers: int | None = None
 ) -> Generator[tuple[str, Item], None, dict[str, Answer]]:
     """Runs the jobs side by side, yields some of what they yield as it comes, returns what they return, by name.
@@ -37,7 +37,7 @@ def apart(
         RuntimeError: a job's process died, out of memory for instance.
     """
     if sys.platform != "linux":
-        return (yield from interleave({name: job() for name, job in jobs.items()}, workers))
+        return (yield from run_in_threads({name: job() for name, job in jobs.items()}, workers))
     context = multiprocessing.get_context("fork")
     queue: Any = context.Queue()
     waiting, running, answers, gone = list(jobs), {}, {}, {}

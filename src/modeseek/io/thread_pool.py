@@ -27,7 +27,7 @@ def single_threaded() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def interleave(
+def run_in_threads(
     jobs: Mapping[str, Generator[Item, None, Answer]], workers: int | None = None
 ) -> Generator[tuple[str, Item], None, dict[str, Answer]]:
     """Runs the generators side by side, yields what they yield as it comes, returns what they return, by name.

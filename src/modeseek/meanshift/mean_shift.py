@@ -12,7 +12,7 @@ from torch import Tensor
 from modeseek.diffusion.prediction import expand_like
 from modeseek.meanshift.anderson import Memory
 from modeseek.meanshift.kd_tree import Neighbours
-from modeseek.priors.base import Exact, Prior, take
+from modeseek.priors.base import DensityPrior, Prior, take
 from modeseek.priors.empirical import Empirical
 from modeseek.pytree import Cond
 
@@ -171,7 +171,7 @@ def _field(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, truncate: b
 
 
 def _step(prior: Prior, z: Tensor, h: Tensor, cond: Cond) -> tuple[Tensor, Tensor | None]:
-    if isinstance(prior, Exact):
+    if isinstance(prior, DensityPrior):
         prediction, log_p = prior.evaluate(z, torch.ones_like(h), h, cond)
     else:
         prediction, log_p = prior.at(z, torch.ones_like(h), h, cond), None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from modeseek.methods.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.vsd import VSD
 from modeseek.priors.base import Prior
 
@@ -38,9 +38,9 @@ class ASD(VSD):
                 f"ASD gamma > -1 gives phi's loss a minimum: got {self.gamma}; raise it, or pass unbounded=True"
             )
 
-    def _targets(self, seen: Seen, prior: Prior, eps: Tensor) -> tuple[Target, ...]:
+    def _targets(self, seen: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
         targets = super()._targets(seen, prior, eps)
         if self.gamma == 0:
             return targets
         p = prior.at(seen.z_t, seen.alpha, seen.sigma, seen.cond)
-        return (*targets, Target(self.gamma, p.z.detach(), p.eps.detach()))
+        return (*targets, AuxiliaryTarget(self.gamma, p.z.detach(), p.eps.detach()))

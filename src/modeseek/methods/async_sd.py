@@ -11,10 +11,10 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix, noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import Question, together
+from modeseek.priors.batched import Question, evaluate_batched
 from modeseek.priors.guidance import bare
 from modeseek.rng import Rng, rand
 
@@ -62,7 +62,7 @@ class AsyncSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 
@@ -83,7 +83,7 @@ class AsyncSD:
         ]
         if conditions is not None and self.scale != 1:
             questions.append((at.z_t, at.alpha, at.sigma, conditions.baseline))
-        first, second, *base = together(prior, questions)
+        first, second, *base = evaluate_batched(prior, questions)
         eps = base[0].eps + self.scale * (first.eps - base[0].eps) if base else first.eps
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * (eps - second.eps)
         return Direction(grad, t=at.t, eps=at.eps, prediction=first, logs={"t": at.t, "t_later": u}), None

@@ -15,7 +15,7 @@ from modeseek.pytree import Cond, expand, select
 
 
 @dataclass(frozen=True)
-class Seen:
+class AuxiliaryInput:
     """What phi is asked about, a row per item.
 
     Attributes:
@@ -36,13 +36,13 @@ class Seen:
     camera: Float[Tensor, "b k"] | None = None
     shown: Bool[Tensor, "b"] | None = None
 
-    def take(self, rows: Int[Tensor, "r"], shown: Bool[Tensor, "r"] | None = None) -> Seen:
+    def take(self, rows: Int[Tensor, "r"], shown: Bool[Tensor, "r"] | None = None) -> AuxiliaryInput:
         """Some rows, repeated or reordered; `shown` replaces whether their cameras are known."""
         if shown is None and self.shown is not None:
             shown = self.shown[rows]
         camera = None if self.camera is None else self.camera[rows]
         cond = select(expand(self.cond, len(self.z)), rows)
-        return Seen(self.z[rows], self.z_t[rows], self.alpha[rows], self.sigma[rows], cond, camera, shown)
+        return AuxiliaryInput(self.z[rows], self.z_t[rows], self.alpha[rows], self.sigma[rows], cond, camera, shown)
 
     def visible_camera(self, k: int) -> tuple[Tensor, Tensor] | None:
         """The cameras and 1 where each is shown, else 0, (b, k) and (b, 1); hidden ones are 0. None where k is 0.
@@ -64,7 +64,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Target:
+class AuxiliaryTarget:
     """What phi's answer is drawn to: `share` times the squared distance, in phi's own kind of prediction.
 
     Attributes:
@@ -90,10 +90,12 @@ class Auxiliary(Protocol):
         """The state before the first step; no prior call, no random number but its own seed's."""
         ...
 
-    def predict(self, state: Any, seen: Seen) -> Prediction:
+    def predict(self, state: Any, seen: AuxiliaryInput) -> Prediction:
         """What phi says of the noised particles; no graph leads back to it."""
         ...
 
-    def learn(self, state: Any, seen: Seen, targets: tuple[Target, ...]) -> tuple[Any, Float[Tensor, "b"]]:
+    def learn(
+        self, state: Any, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    ) -> tuple[Any, Float[Tensor, "b"]]:
         """One training step; the next state and each row's loss before it."""
         ...

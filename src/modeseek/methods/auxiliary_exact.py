@@ -10,15 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.priors.base import Prior
 from modeseek.priors.empirical import Empirical
 
-Law = Callable[[Seen], Prediction]
+Law = Callable[[AuxiliaryInput], Prediction]
 """From what is seen to what the exact denoiser of the particles' law says of it."""
 
 
-def delta(seen: Seen) -> Prediction:
+def delta(seen: AuxiliaryInput) -> Prediction:
     """Each particle a law of its own, a point mass: `eps_hat = (z_t - alpha z) / sigma`, the noise itself.
 
     VSD becomes SDS, draw by draw.
@@ -26,7 +26,7 @@ def delta(seen: Seen) -> Prediction:
     return Prediction.from_z(seen.z_t, seen.alpha, seen.sigma, seen.z)
 
 
-def gaussian(seen: Seen) -> Prediction:
+def gaussian(seen: AuxiliaryInput) -> Prediction:
     """The Gaussian with the rows' mean m and covariance C (sums over the rows, divided by their number).
 
     `eps_hat = sigma (alpha^2 C + sigma^2 I)^-1 (z_t - alpha m)`. The rows know each other: a batch of 4 goes elsewhere
@@ -44,7 +44,7 @@ def gaussian(seen: Seen) -> Prediction:
     return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z.reshape(shape), eps.reshape(shape))
 
 
-def particles(seen: Seen) -> Prediction:
+def particles(seen: AuxiliaryInput) -> Prediction:
     """The rows themselves, a point mass each, all of one weight: the exact score of a population."""
     return Empirical(seen.z).at(seen.z_t, seen.alpha, seen.sigma)
 
@@ -69,10 +69,12 @@ class ExactAuxiliary:
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
 
-    def predict(self, state: None, seen: Seen) -> Prediction:
+    def predict(self, state: None, seen: AuxiliaryInput) -> Prediction:
         return self.law(seen)
 
-    def learn(self, state: None, seen: Seen, targets: tuple[Target, ...]) -> tuple[None, Float[Tensor, "b"]]:
+    def learn(
+        self, state: None, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    ) -> tuple[None, Float[Tensor, "b"]]:
         """Nothing to learn; the loss is that of the law itself, in eps."""
         eps = self.law(seen).eps
         loss = sum(((eps - t.eps) ** 2).flatten(1).mean(1) * t.share for t in targets)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_lora_camera import CameraEmbedding, hear
 from modeseek.priors.base import Prior
 from modeseek.priors.pipeline.noise_level import Kind
@@ -43,7 +43,7 @@ class Adapted(nn.Module):
         """The pipeline that predicts."""
         return self._held[0]
 
-    def forward(self, seen: Seen, learning: bool = False) -> Prediction:
+    def forward(self, seen: AuxiliaryInput, learning: bool = False) -> Prediction:
         """phi's prediction, with a graph to the numbers that learn where `learning`."""
         z_t = seen.z_t.detach()
         if learning:  # a pipeline builds a graph where z_t asks for one
@@ -56,7 +56,7 @@ class Adapted(nn.Module):
 
 
 @dataclass(frozen=True)
-class AdapterState:
+class LoRAState:
     """What a LoRA phi is made of.
 
     Attributes:
@@ -69,7 +69,7 @@ class AdapterState:
 
 
 @dataclass(frozen=True)
-class Adapter:
+class LoRAAuxiliary:
     """phi as a LoRA (Hu et al. 2021, arXiv 2106.09685) on the prior's own diffusers network, trained online by AdamW.
 
     It starts as the prior itself, predicts at the pipeline's levels in its own kind of prediction (noise, v, signal or
@@ -100,7 +100,7 @@ class Adapter:
         if not (0 < self.lr < math.inf and 0 <= self.decay < math.inf):
             raise ValueError(f"an adapter needs lr > 0 and decay >= 0: got {self}; fix them")
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> AdapterState:
+    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> LoRAState:
         """A LoRA beside the pipeline inside `prior`.
 
         Raises:
@@ -124,17 +124,17 @@ class Adapter:
         parts = {"scheduler": teacher.pipe.scheduler, "vae": getattr(teacher.pipe, "vae", None)}
         phi.pipe = SimpleNamespace(**parts, **{teacher.family.network: network})
         adapted = Adapted(phi, camera)
-        return AdapterState(
+        return LoRAState(
             adapted, torch.optim.AdamW(adapted.parameters(), lr=self.lr, weight_decay=self.decay, foreach=False)
         )
 
-    def predict(self, state: AdapterState, seen: Seen) -> Prediction:
+    def predict(self, state: LoRAState, seen: AuxiliaryInput) -> Prediction:
         with torch.no_grad():
             return state.adapted(seen)
 
     def learn(
-        self, state: AdapterState, seen: Seen, targets: tuple[Target, ...]
-    ) -> tuple[AdapterState, Float[Tensor, "b"]]:
+        self, state: LoRAState, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    ) -> tuple[LoRAState, Float[Tensor, "b"]]:
         kind = state.adapted.phi.kind
         with torch.enable_grad():
             said = state.adapted(seen, learning=True)
@@ -181,7 +181,7 @@ def _innermost(prior: Any) -> Any:
     return prior if inner is None else _innermost(inner)
 
 
-def _in_kind(kind: Kind, z: Tensor, eps: Tensor, seen: Seen) -> Tensor:
+def _in_kind(kind: Kind, z: Tensor, eps: Tensor, seen: AuxiliaryInput) -> Tensor:
     """Signal and noise as the network's own kind of prediction, at its own scaling."""
     if kind in ("z", "eps"):
         return z if kind == "z" else eps

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.auxiliary import Seen, Target
+from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.priors.base import Prior
 from modeseek.priors.mlp import MLP, Architecture
 from modeseek.pytree import expand
@@ -31,7 +31,7 @@ class PhiNetwork(nn.Module):
         beside = cameras + 1 if cameras else 0
         self.mlp = MLP(Architecture(dim + beside, classes, *shape), rng)
 
-    def forward(self, seen: Seen, spread: float) -> Float[Tensor, "b n"]:
+    def forward(self, seen: AuxiliaryInput, spread: float) -> Float[Tensor, "b n"]:
         """F of every row, (b, dim)."""
         a, s = (spread * seen.alpha).float(), seen.sigma.float()
         x = seen.z_t.flatten(1).float() / torch.hypot(a, s)[:, None]
@@ -41,7 +41,7 @@ class PhiNetwork(nn.Module):
         level = (s.log() - a.log()).clamp(-_WIDEST, _WIDEST)
         return self.mlp(x, level, self._labels(seen))[:, : self.dim]
 
-    def _labels(self, seen: Seen) -> Tensor:
+    def _labels(self, seen: AuxiliaryInput) -> Tensor:
         n, known = len(seen.z), self.mlp.classes.num_embeddings - 1
         if seen.cond is None:
             return torch.full((n,), -1, device=seen.z.device)
@@ -67,7 +67,7 @@ class NetworkState:
 
 
 @dataclass(frozen=True)
-class SmallNetwork:
+class MLPAuxiliary:
     """phi as a small perceptron on vectors (or small images, flattened), trained online by Adam.
 
     Its loss is the mean squared error of F, whose scale is 1 at every noise level (see `PhiNetwork`). Costs no prior
@@ -103,7 +103,7 @@ class SmallNetwork:
         network = PhiNetwork(z[0].numel(), classes, self.cameras, (self.width, self.depth), rng).to(z.device)
         return NetworkState(network, torch.optim.Adam(network.parameters(), lr=self.lr, betas=(0.9, 0.99), fused=True))
 
-    def predict(self, state: NetworkState, seen: Seen) -> Prediction:
+    def predict(self, state: NetworkState, seen: AuxiliaryInput) -> Prediction:
         with torch.no_grad():
             raw = state.network(seen, self.spread).to(seen.z_t)
         a, s, n = self._levels(seen)
@@ -113,7 +113,7 @@ class SmallNetwork:
         return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z.reshape(shape), eps.reshape(shape))
 
     def learn(
-        self, state: NetworkState, seen: Seen, targets: tuple[Target, ...]
+        self, state: NetworkState, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[NetworkState, Float[Tensor, "b"]]:
         a, s, n = self._levels(seen)
         with torch.enable_grad():
@@ -127,7 +127,7 @@ class SmallNetwork:
         state.optimizer.step()
         return state, losses.detach().to(seen.z)
 
-    def _levels(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+    def _levels(self, seen: AuxiliaryInput) -> tuple[Tensor, Tensor, Tensor]:
         a, s = self.spread * seen.alpha[:, None], seen.sigma[:, None]
         return a, s, torch.hypot(a, s)
 

@@ -16,7 +16,7 @@ from modeseek.rng import Rng
 
 
 @dataclass(frozen=True)
-class Scene:
+class RenderContext:
     """What some methods need beside z: pixels, camera, codec, particle.
 
     Attributes:
@@ -58,7 +58,7 @@ class Direction:
 
 
 @runtime_checkable
-class Blocked(Protocol):
+class Grouped(Protocol):
     """What compares rows with each other: a method, or conditions. Several processes then keep them together."""
 
     @property
@@ -84,7 +84,7 @@ class Method(Protocol):
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, Any]:
         """The direction at z and the next state; progress in [0, 1] is where the run stands."""
         ...

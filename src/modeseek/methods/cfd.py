@@ -11,7 +11,7 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noise_maps import Kept, NoiseMap, PerItem, refreshed
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
@@ -68,14 +68,14 @@ class CFD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, ConsistentState]:
         """The direction, and the noise as it will be met next."""
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         alpha, sigma = prior.schedule(t)
-        kept: Kept = self.noise.drawn(state.noise, z, scene, rng)
-        eps = self.noise(kept, z, scene, rng)
+        kept: Kept = self.noise.drawn(state.noise, z, context, rng)
+        eps = self.noise(kept, z, context, rng)
         prediction = prior.at(mix(z, eps, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - eps)
         noise = {**state.noise, **refreshed(kept, self.refresh, rng)}
@@ -111,8 +111,8 @@ class FSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, ConsistentState]:
         """The direction; the state holds the noise."""
         flow = CFD(self.times, self.weight, self.noise, refresh=0.0)
-        return flow.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, scene=scene)
+        return flow.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)

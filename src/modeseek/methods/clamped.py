@@ -8,9 +8,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.methods.base import Blocked, Direction, Method, Scene
+from modeseek.methods.base import Direction, Grouped, Method, RenderContext
 from modeseek.priors.base import Conditions, Prior
-from modeseek.ramp import Ramp, Varying, now
+from modeseek.ramp import Ramp, Varying, value_at
 from modeseek.rng import Rng
 
 
@@ -40,7 +40,7 @@ class Debiased:
     @property
     def block(self) -> int | None:
         """What the method asks for."""
-        return self.method.block if isinstance(self.method, Blocked) else 1
+        return self.method.block if isinstance(self.method, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         return self.method.init(z, prior)
@@ -51,7 +51,7 @@ class Debiased:
         Raises:
             ValueError: it is not positive.
         """
-        c = now(self.threshold, progress)
+        c = value_at(self.threshold, progress)
         if not c > 0:
             raise ValueError(f"Debiased needs a positive threshold: got {c:g} at progress {progress:g}; raise it")
         return c
@@ -65,11 +65,11 @@ class Debiased:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, Any]:
         """The wrapped method's direction with its entries bounded, and its state; logs the share held back."""
         direction, state = self.method.step(
-            z, prior, state, conditions=conditions, progress=progress, rng=rng, scene=scene
+            z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context
         )
         c = self.bound(progress)
         held = (direction.grad.abs() > c).flatten(1).to(direction.grad).mean(1)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.methods.base import Blocked, Direction, Method, Scene
+from modeseek.methods.base import Direction, Grouped, Method, RenderContext
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -19,7 +19,9 @@ from modeseek.rng import Rng
 class Variate(Protocol):
     """Something random of mean zero: over the method's noise, at every z and every level."""
 
-    def __call__(self, z: Float[Tensor, "b *d"], direction: Direction, scene: Scene | None) -> Float[Tensor, "b *d"]:
+    def __call__(
+        self, z: Float[Tensor, "b *d"], direction: Direction, context: RenderContext | None
+    ) -> Float[Tensor, "b *d"]:
         """Its value for the very noise (`direction.eps`, `direction.prediction`) that made the direction."""
         ...
 
@@ -95,7 +97,7 @@ class ControlVariate:
     @property
     def block(self) -> int | None:
         """What the method asks for."""
-        return self.method.block if isinstance(self.method, Blocked) else 1
+        return self.method.block if isinstance(self.method, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
         """Nothing learned, beside the method's own state."""
@@ -116,7 +118,7 @@ class ControlVariate:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, VariateState]:
         """The method's direction with the variate, and what was learned from it.
 
@@ -126,10 +128,10 @@ class ControlVariate:
         if len(z) != len(state.visits):
             raise ValueError(f"coefficients belong to {len(state.visits)} rows: got {len(z)}; keep the batch, or init")
         direction, inner = self.method.step(
-            z, prior, state.inner, conditions=conditions, progress=progress, rng=rng, scene=scene
+            z, prior, state.inner, conditions=conditions, progress=progress, rng=rng, context=context
         )
         g = direction.grad.to(state.before)
-        v = self.variate(z.detach(), direction, scene).detach().to(g)
+        v = self.variate(z.detach(), direction, context).detach().to(g)
         at = (torch.arange(len(z), device=z.device), self._bin(direction, len(z)))
         visits, mean, rest, cross, square = (
             x[at] for x in (state.visits, state.mean, state.rest, state.cross, state.square)

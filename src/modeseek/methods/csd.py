@@ -10,13 +10,13 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.batched import branches, needed
 from modeseek.priors.guidance import bare
-from modeseek.ramp import Varying, now
+from modeseek.ramp import Varying, value_at
 from modeseek.rng import Rng
 
 _BRANCHES = ("positive", "negative", "null")
@@ -45,7 +45,7 @@ class CSD:
     """
 
     times: Times = Uniform(0.02, 0.98)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
     positive: Varying = 1.0
     negative: Varying = 0.0
     null: Varying = -1.0
@@ -65,7 +65,7 @@ class CSD:
         Raises:
             ValueError: they do not sum to zero.
         """
-        a, b, c, d = (now(v, progress) for v in (self.positive, self.negative, self.null, self.noise))
+        a, b, c, d = (value_at(v, progress) for v in (self.positive, self.negative, self.null, self.noise))
         if not abs(a + b + c + d) <= 1e-6 * max(1.0, abs(a), abs(b), abs(c), abs(d)):
             raise ValueError(
                 f"CSD needs positive + negative + null + noise = 0: got {a:g}, {b:g}, {c:g}, {d:g} at progress "
@@ -82,7 +82,7 @@ class CSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 

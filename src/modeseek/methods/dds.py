@@ -9,8 +9,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.editing import EditState, Source, begin, pair, source_of
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare
@@ -37,7 +37,7 @@ class DDS:
 
     source: Source | None = None
     times: Times = Uniform(0.05, 0.95)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
     scale: float = 7.5
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> EditState:
@@ -53,7 +53,7 @@ class DDS:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, EditState]:
         """The direction; the state stays.
 
@@ -63,7 +63,7 @@ class DDS:
         """
         bare(prior, "DDS")
         z = z.detach()
-        source = source_of(self.source, state, z, scene)
+        source = source_of(self.source, state, z, context)
         t = self.times(progress, len(z), rng).to(z)
         eps = randn(tuple(z.shape), rng, z)
         target, origin = pair(prior, z, source, t, eps, conditions, self.scale, "DDS")

@@ -12,7 +12,7 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noise_maps import PerItem
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
@@ -82,7 +82,7 @@ class DSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, DSDState]:
         """The direction; the state holds every item's seed.
 
@@ -93,8 +93,8 @@ class DSD:
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         later = (t + rand((len(z),), rng, z) * self.gap * (t - self.least).clamp(min=0)).clamp(max=1)
-        kept = PerItem().drawn(state.noise, z, scene, rng)
-        seed = PerItem()(kept, z, scene, rng)
+        kept = PerItem().drawn(state.noise, z, context, rng)
+        seed = PerItem()(kept, z, context, rng)
         towards, reference = (guided(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
         last = prior.schedule(torch.ones_like(t))[1]
         walk = torch.linspace(0, 1, self.ode_steps + 1, dtype=z.dtype, device=z.device)[:, None]

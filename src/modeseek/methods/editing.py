@@ -10,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.base import Scene
+from modeseek.methods.base import RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import needed, together
+from modeseek.priors.batched import evaluate_batched, needed
 from modeseek.priors.guidance import blend
 
-Source = Tensor | Callable[[Scene], Tensor]
-"""What is edited, as the prior sees it (z): a tensor that broadcasts to z, or a function of the scene (what another
+Source = Tensor | Callable[[RenderContext], Tensor]
+"""What is edited, as the prior sees it (z): a tensor that broadcasts to z, or a function of the context (what another
 generator renders from the same camera)."""
 
 
@@ -38,17 +38,17 @@ def begin(source: Source | None, z: Float[Tensor, "b *d"]) -> EditState:
 
 
 def source_of(
-    source: Source | None, state: EditState, z: Float[Tensor, "b *d"], scene: Scene | None
+    source: Source | None, state: EditState, z: Float[Tensor, "b *d"], context: RenderContext | None
 ) -> Float[Tensor, "b *d"]:
     """The source of every row, like z.
 
     Raises:
-        ValueError: a function without a scene; a source that does not broadcast to z.
+        ValueError: a function without a context; a source that does not broadcast to z.
     """
     if callable(source) and not isinstance(source, Tensor):
-        if scene is None:
-            raise ValueError("a source that is a function needs a scene: got none; pass scene=... or a tensor")
-        source = source(scene)
+        if context is None:
+            raise ValueError("a source that is a function needs a context: got none; pass context=... or a tensor")
+        source = source(context)
     found = state.source if source is None else source
     if found is None:
         raise ValueError("an edit needs its source: got a state without; begin with init, or pass source=...")
@@ -82,7 +82,7 @@ def pair(
     asked = [(x, alpha, sigma, cond) for x, cond in zip(points, (told.positive, told.source), strict=True)]
     if scale != 1:
         asked += [(x, alpha, sigma, told.baseline) for x in points]
-    target, origin, *bases = together(prior, asked)
+    target, origin, *bases = evaluate_batched(prior, asked)
     if bases:
         s = torch.full_like(alpha, scale)
         target, origin = blend(bases[0], target, s), blend(bases[1], origin, s)

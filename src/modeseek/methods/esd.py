@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.auxiliary import Seen
+from modeseek.methods.auxiliary import AuxiliaryInput
 from modeseek.methods.vsd import VSD, VSDState
 from modeseek.priors.base import Prior
 
@@ -41,11 +41,11 @@ class ESD(VSD):
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         if self.entropy > 0 and self.camera is None:
             raise ValueError(
-                f"ESD compares views: got entropy {self.entropy} and no camera; pass camera=..., (b, k) of a scene"
+                f"ESD compares views: got entropy {self.entropy} and no camera; pass camera=..., (b, k) of a context"
             )
         return super().init(z, prior)
 
-    def _ask(self, phi: Any, seen: Seen) -> Prediction:
+    def _ask(self, phi: Any, seen: AuxiliaryInput) -> Prediction:
         if self.entropy == 0:
             return super()._ask(phi, seen)
         n = len(seen.z)

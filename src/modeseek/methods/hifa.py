@@ -10,8 +10,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix, noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
@@ -36,7 +36,7 @@ class HiFA:
     """
 
     times: Times = Annealed(0.98, 0.3, 0.5)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
     image_weight: float = 0.1
     denoise_steps: int = 1
 
@@ -59,15 +59,15 @@ class HiFA:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 
         Raises:
-            ValueError: the image term is on and there is no scene.
+            ValueError: the image term is on and there is no context.
         """
-        if self.image_weight > 0 and scene is None:
-            raise ValueError("HiFA's image term needs the scene: got none; pass scene=... or set image_weight=0")
+        if self.image_weight > 0 and context is None:
+            raise ValueError("HiFA's image term needs the context: got none; pass context=... or set image_weight=0")
         z = z.detach()
         start = noise(z, prior, self.times, progress, rng)
         p = prior.at(start.z_t, start.alpha, start.sigma, conditions)
@@ -76,9 +76,9 @@ class HiFA:
             p = prior.at(mix(p.z, p.eps, *level), *level, conditions)
         w = self.weight(start.alpha, start.sigma)
         grad_image = None
-        if self.image_weight > 0 and scene is not None:
+        if self.image_weight > 0 and context is not None:
             with torch.no_grad():
-                picture = scene.codec.decode(p.z)
-            grad_image = self.image_weight * expand_like(w.to(picture), picture) * (scene.image.detach() - picture)
+                picture = context.codec.decode(p.z)
+            grad_image = self.image_weight * expand_like(w.to(picture), picture) * (context.image.detach() - picture)
         grad = expand_like(w, z) * (z - p.z)
         return Direction(grad, grad_image, t=start.t, eps=start.eps, prediction=p, logs={"t": start.t}), None

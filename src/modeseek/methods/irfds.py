@@ -9,8 +9,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
@@ -37,7 +37,7 @@ class IRFDS:
 
     data: Float[Tensor, "b *d"]
     times: Times = Uniform(0.02, 0.98)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         self._data(z)
@@ -51,7 +51,7 @@ class IRFDS:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction of the noise, here called z like whatever is optimised; no state.
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.batched import needed
 from modeseek.priors.guidance import bare, guided
 from modeseek.pytree import Cond, expand, select
-from modeseek.ramp import Varying, now
+from modeseek.ramp import Varying, value_at
 from modeseek.rng import Rng
 
 
@@ -66,7 +66,7 @@ class ISM:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 
@@ -76,7 +76,7 @@ class ISM:
         """
         bare(prior, "ISM")
         null = None if conditions is None else needed(conditions, "ISM", "positive", "null").null
-        gap = now(self.gap, progress)
+        gap = value_at(self.gap, progress)
         if not 0 <= gap <= 1:
             raise ValueError(f"ISM needs a gap in [0, 1]: got {gap:g} at progress {progress:g}; change its schedule")
         z = z.detach()

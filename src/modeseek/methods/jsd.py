@@ -13,15 +13,15 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.batched import branches, sides
 from modeseek.priors.guidance import bare, blend
 from modeseek.rng import Rng
 
-Energy = Callable[[Tensor, Scene | None], Tensor]
-"""Of what the prior predicts for all rows, and the scene: how little they agree, one number per row or in all."""
+Energy = Callable[[Tensor, RenderContext | None], Tensor]
+"""Of what the prior predicts for all rows, and the context: how little they agree, one number per row or in all."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class JSD:
     without any. An energy of agreement with a multi-view prior is `0.5 |z_hat - z_hat_mv|^2`, its target detached.
 
     Attributes:
-        energy: E, differentiable; called with z_hat (or its decoded image) and the scene.
+        energy: E, differentiable; called with z_hat (or its decoded image) and the context.
         strength: w_C of the paper.
         begin: progress from which the energy acts (the authors: step 600 of 5000).
-        sees: whether the energy is told z, or pixels by the scene's codec.
+        sees: whether the energy is told z, or pixels by the context's codec.
         jacobian: differentiate the prior (the row's Jacobian product costs about two more calls of each branch).
         times: which noise levels to visit, per row.
         weight: w(alpha, sigma).
@@ -80,13 +80,13 @@ class JSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 
         Raises:
             TypeError: the prior is guided already.
-            ValueError: no baseline to guide away from, no scene to see pixels, or an energy without a gradient.
+            ValueError: no baseline to guide away from, no context to see pixels, or an energy without a gradient.
         """
         bare(prior, "JSD")
         z = z.detach()
@@ -101,23 +101,27 @@ class JSD:
         prediction = blend(base, plain, torch.full_like(alpha, self.scale)) if len(found) > 1 else plain
         logs = {"t": noised.t}
         if joint:
-            values, slope = self._slope(seen, asked, alpha, scene)
+            values, slope = self._slope(seen, asked, alpha, context)
             prediction = prediction.tilt(-self.strength * slope)
             logs["energy"] = values
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - noised.eps)
         return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), None
 
-    def _slope(self, seen: Prediction, z_t: Tensor, alpha: Tensor, scene: Scene | None) -> tuple[Tensor, Tensor]:
+    def _slope(
+        self, seen: Prediction, z_t: Tensor, alpha: Tensor, context: RenderContext | None
+    ) -> tuple[Tensor, Tensor]:
         """The energy of each row (its mean share where it is one number) and its gradient in z_t."""
         with torch.enable_grad():
             z = seen.z if self.jacobian else seen.z.detach().requires_grad_()
             if self.sees == "z":
                 told = z
-            elif scene is None:
-                raise ValueError("JSD's energy sees pixels: got no scene to decode with; pass scene=... or sees='z'")
+            elif context is None:
+                raise ValueError(
+                    "JSD's energy sees pixels: got no context to decode with; pass context=... or sees='z'"
+                )
             else:
-                told = scene.codec.decode(z)
-            value = self.energy(told, scene)
+                told = context.codec.decode(z)
+            value = self.energy(told, context)
             if not value.requires_grad:
                 raise ValueError("JSD's energy needs a gradient in what it sees: got a constant; do not detach it")
             (slope,) = torch.autograd.grad(value.sum(), z_t if self.jacobian else z)

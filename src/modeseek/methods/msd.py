@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
-from modeseek.diffusion.schedule import Cosine, Scaled
+from modeseek.diffusion.schedule import Cosine, ScaledSchedule
 from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, prior_scale
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.kernel_score import kernel_score
 from modeseek.priors.base import Conditions, Prior, take
 from modeseek.priors.product import Product
@@ -106,7 +106,7 @@ class MSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, MSDState]:
         """The direction `z - target` and the next state."""
         z = z.detach()
@@ -148,7 +148,7 @@ class MSD:
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
         center, width, told = z[rows], h[rows], take(cond, rows)
         if self.estimator == "product":
-            product = Product(prior, center, width, Scaled(Cosine(), width))
+            product = Product(prior, center, width, ScaledSchedule(Cosine(), width))
             y = self.sampler(product, product.noised(noise), product.grid(self.steps), told)
         else:
             y = kernel_score(prior, center, width, noise, self.steps, told, self.interval, self.noise_scale)

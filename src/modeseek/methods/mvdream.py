@@ -10,8 +10,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times
 from modeseek.diffusion.prediction import Prediction, expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.batched import branches, sides
@@ -69,7 +69,7 @@ class MVDream:
     scale: float = 50.0
     rescale: float = 0.5
     times: Times = Opening()
-    weight: Weight = uniform
+    weight: Weight = unit_weight
 
     def __post_init__(self) -> None:
         if self.views < 1 or not 0 <= self.rescale <= 1:
@@ -92,7 +92,7 @@ class MVDream:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 

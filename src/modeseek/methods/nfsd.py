@@ -10,10 +10,10 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import Question, needed, together
+from modeseek.priors.batched import Question, evaluate_batched, needed
 from modeseek.priors.guidance import bare
 from modeseek.pytree import expand, select
 from modeseek.rng import Rng
@@ -57,7 +57,7 @@ class NFSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 
@@ -74,7 +74,7 @@ class NFSD:
         if len(far):
             negative = select(expand(told.negative, len(z)), far)
             questions.append((at.z_t[far], at.alpha[far], at.sigma[far], negative))
-        positive, null, *negative = together(prior, questions)
+        positive, null, *negative = evaluate_batched(prior, questions)
         domain = null.eps
         if negative:
             domain = domain.index_add(0, far, -negative[0].eps)

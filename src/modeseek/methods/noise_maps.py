@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.methods.base import Scene
+from modeseek.methods.base import RenderContext
 from modeseek.rng import Rng, Streams, randn
 
 Kept = Mapping[int, Tensor]
@@ -23,11 +23,13 @@ WORLD = -1
 class NoiseMap(Protocol):
     """Where an item's noise comes from."""
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> dict[int, Tensor]:
+    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
         """The standard normal numbers that these rows need, by item: those kept, and what is new."""
         ...
 
-    def __call__(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> Float[Tensor, "b *d"]:
+    def __call__(
+        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> Float[Tensor, "b *d"]:
         """The noise of every row, each number standard normal."""
         ...
 
@@ -39,8 +41,8 @@ class PerItem:
     With `Streams` an item's noise depends on the seed and its number alone, whenever it is first met.
     """
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> dict[int, Tensor]:
-        items, rows = _items(z, scene, rng)
+    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
+        items, rows = _items(z, context, rng)
         block = (rows, *z.shape[1:])
         for item in items:
             if item in kept and kept[item].shape != block:
@@ -54,8 +56,10 @@ class PerItem:
         fresh = dict(zip(items, randn(tuple(z.shape), source, z).split(rows), strict=True))
         return {item: kept.get(item, fresh[item]) for item in items}
 
-    def __call__(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> Float[Tensor, "b *d"]:
-        items, _ = _items(z, scene, rng)
+    def __call__(
+        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> Float[Tensor, "b *d"]:
+        items, _ = _items(z, context, rng)
         return torch.cat([kept[item].to(z) for item in items])
 
 
@@ -70,17 +74,17 @@ class WorldNoise:
 
     Attributes:
         cells: how many numbers a channel of the world has.
-        places: from a scene to the cells of each pixel, (b, p, h, w) integers below `cells`.
+        places: from a context to the cells of each pixel, (b, p, h, w) integers below `cells`.
     """
 
     cells: int
-    places: Callable[[Scene], Int[Tensor, "b p h w"]]
+    places: Callable[[RenderContext], Int[Tensor, "b p h w"]]
 
     def __post_init__(self) -> None:
         if self.cells < 1:
             raise ValueError(f"a world of noise needs cells >= 1: got {self.cells}; raise it")
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> dict[int, Tensor]:
+    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
         if z.ndim != 4:
             raise ValueError(f"a world of noise is seen in pictures (b, c, h, w): got {tuple(z.shape)}; use PerItem()")
         if WORLD in kept:
@@ -88,10 +92,12 @@ class WorldNoise:
         source = rng.at(0, (0,), f"{rng.use}/world") if isinstance(rng, Streams) else rng
         return {WORLD: randn((z.shape[1], self.cells), source, z)}
 
-    def __call__(self, kept: Kept, z: Float[Tensor, "b *d"], scene: Scene | None, rng: Rng) -> Float[Tensor, "b *d"]:
-        if scene is None:
-            raise ValueError("a world of noise needs a camera: got no scene; pass scene=Scene(...)")
-        places = self.places(scene)
+    def __call__(
+        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> Float[Tensor, "b *d"]:
+        if context is None:
+            raise ValueError("a world of noise needs a camera: got no context; pass context=Scene(...)")
+        places = self.places(context)
         if places.ndim != 4 or places[:, 0].shape != (len(z), *z.shape[2:]):
             raise ValueError(f"places are ({len(z)}, p, {', '.join(map(str, z.shape[2:]))}): got {tuple(places.shape)}")
         seen = kept[WORLD].to(z)[:, places].sum(2) / math.sqrt(places.shape[1])
@@ -112,10 +118,10 @@ def refreshed(kept: Mapping[int, Tensor], share: float, rng: Rng) -> dict[int, T
     return dict(zip(kept, mixed.split(len(first)), strict=True))
 
 
-def _items(z: Tensor, scene: Scene | None, rng: Rng) -> tuple[tuple[int, ...], int]:
+def _items(z: Tensor, context: RenderContext | None, rng: Rng) -> tuple[tuple[int, ...], int]:
     """The items of a batch, and how many rows each has."""
-    if scene is not None:
-        items = tuple(int(i) for i in scene.item)
+    if context is not None:
+        items = tuple(int(i) for i in context.item)
     else:
         items = rng.items if isinstance(rng, Streams) else tuple(range(len(z)))
     if len(z) % len(items) or len(set(items)) != len(items):

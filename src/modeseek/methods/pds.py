@@ -12,7 +12,7 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.schedule import Schedule
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.editing import EditState, Source, begin, pair, source_of
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare
@@ -71,7 +71,7 @@ class PDS:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, EditState]:
         """The direction; the state stays.
 
@@ -81,7 +81,7 @@ class PDS:
         """
         bare(prior, "PDS")
         z = z.detach()
-        source = source_of(self.source, state, z, scene)
+        source = source_of(self.source, state, z, context)
         t = self.times(progress, len(z), rng).to(z)
         psi, chi = self.weights(prior.schedule, t)
         eps = randn(tuple(z.shape), rng, z)

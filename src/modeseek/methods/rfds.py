@@ -9,8 +9,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
@@ -33,7 +33,7 @@ class RFDS:
     """
 
     times: Times = Uniform(0.02, 0.98)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
@@ -47,7 +47,7 @@ class RFDS:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state."""
         z = z.detach()

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix, noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare, guided
@@ -36,7 +36,7 @@ class RFDSRev:
     """
 
     times: Times = Uniform(0.02, 0.98)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
     scale: float = 50.0
     inversion_scale: float = 1.0
 
@@ -52,7 +52,7 @@ class RFDSRev:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state. `eps` is the noise as drawn.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
@@ -65,7 +65,7 @@ class RSD:
     """RSD (Zilberstein et al. 2024, arXiv 2406.16683): SDS, and particles that push each other apart.
 
     `grad_i = w (eps(z_t,i) - n_i) + w repulsion sigma grad_{z_i} log sum_{j != i} k(h(z_i), h(z_j))`: descending it
-    lowers the kernels. The rows of z are the particles; rows that are views of one particle (`scene.particle`) leave
+    lowers the kernels. The rows of z are the particles; rows that are views of one particle (`context.particle`) leave
     each other alone. One particle feels nothing: n = 1 is SDS, and so is repulsion = 0. The original scales the
     repulsion by sigma^2 where the paper has sigma, feeds noised latents to its features, and has an infinite width at
     n = 2.
@@ -107,7 +107,7 @@ class RSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state."""
         z = z.detach()
@@ -115,7 +115,7 @@ class RSD:
         prediction = prior.at(at.z_t, at.alpha, at.sigma, conditions)
         grad = prediction.eps - at.eps
         if self.repulsion > 0 and len(z) > 1:
-            force = self.crowding(z, None if scene is None else scene.particle)
+            force = self.crowding(z, None if context is None else context.particle)
             grad = grad + expand_like(self.repulsion * at.sigma, z) * force
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * grad
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None

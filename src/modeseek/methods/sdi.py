@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare, guided
@@ -60,7 +60,7 @@ class SDI:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state.
 

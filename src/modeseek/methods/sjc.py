@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.priors.base import Conditions, Prior, take
 from modeseek.rng import Rng, randn
 
@@ -52,7 +52,7 @@ class SJC:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state. `eps` and `prediction` are told where there is one sample.
 

@@ -13,17 +13,17 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, Scene
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.control_variate import ControlVariate, VariateState
 from modeseek.methods.sds import SDS
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
-Baseline = Callable[[Tensor, Scene | None], Tensor]
-"""phi: of the noised points and the scene, one number per row (b,); differentiable in the points."""
+Baseline = Callable[[Tensor, RenderContext | None], Tensor]
+"""phi: of the noised points and the context, one number per row (b,); differentiable in the points."""
 
 
-def constant(z_t: Tensor, scene: Scene | None) -> Tensor:
+def constant(z_t: Tensor, context: RenderContext | None) -> Tensor:
     """-1 everywhere: the baseline with which `SteinDreamer` at mu = 1 is SDS."""
     return torch.full((len(z_t),), -1.0, dtype=z_t.dtype, device=z_t.device)
 
@@ -43,7 +43,9 @@ class Stein:
     baseline: Baseline
     weight: Weight = sigma_squared
 
-    def __call__(self, z: Float[Tensor, "b *d"], direction: Direction, scene: Scene | None) -> Float[Tensor, "b *d"]:
+    def __call__(
+        self, z: Float[Tensor, "b *d"], direction: Direction, context: RenderContext | None
+    ) -> Float[Tensor, "b *d"]:
         """Its value for the direction's own noise.
 
         Raises:
@@ -60,7 +62,7 @@ class Stein:
             )
         with torch.enable_grad():
             z_t = p.z_t.detach().requires_grad_()
-            phi = self.baseline(z_t, scene)
+            phi = self.baseline(z_t, context)
             if phi.shape != (len(z),):
                 raise ValueError(f"a baseline is one number per row, ({len(z)},): got {tuple(phi.shape)}; sum the rest")
             slope = torch.zeros_like(z_t)
@@ -88,9 +90,9 @@ class _Score:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        d, _ = self.sds.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, scene=scene)
+        d, _ = self.sds.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)
         p = d.prediction
         assert p is not None
         return replace(d, grad=expand_like(self.sds.weight(p.alpha, p.sigma), z) * p.eps), None
@@ -109,7 +111,7 @@ class SteinDreamer:
     One call of the given prior a row, and what the baseline spends; guidance: pass a `Guided` prior.
 
     Attributes:
-        baseline: phi(z_t, scene), (b,).
+        baseline: phi(z_t, context), (b,).
         times: which noise levels to visit, per row.
         weight: w(alpha, sigma).
         initial: mu until there is something to go by.
@@ -150,7 +152,7 @@ class SteinDreamer:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, VariateState]:
         """The direction, and what was learned from it."""
-        return self.varied().step(z, prior, state, conditions=conditions, progress=progress, rng=rng, scene=scene)
+        return self.varied().step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)

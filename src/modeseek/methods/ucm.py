@@ -10,8 +10,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.weighting import Weight, uniform
-from modeseek.methods.base import Direction, Scene
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noised import mix
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare, guided
@@ -41,7 +41,7 @@ class UCM:
     """
 
     times: Times = Uniform(0.02, 0.98)
-    weight: Weight = uniform
+    weight: Weight = unit_weight
     scale: float = 60.0
     inversion_scale: float = 1.0
     inversion_steps: int = 3
@@ -69,7 +69,7 @@ class UCM:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
         """The direction; no state. `eps` is the noise used, inverted or drawn.
 

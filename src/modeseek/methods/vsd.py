@@ -13,17 +13,17 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.auxiliary import Auxiliary, Seen, Target
-from modeseek.methods.auxiliary_mlp import SmallNetwork
-from modeseek.methods.base import Blocked, Direction, Scene
+from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
+from modeseek.methods.base import Direction, Grouped, RenderContext
 from modeseek.methods.noised import noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import bare, guided
 from modeseek.pytree import expand, map_tensors
 from modeseek.rng import Rng, Streams, rand
 
-Camera = Callable[[Scene], Tensor]
-"""From a scene to (b, k) numbers that say from where each item was seen."""
+Camera = Callable[[RenderContext], Tensor]
+"""From a context to (b, k) numbers that say from where each item was seen."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class VSD:
         times: which noise levels the direction visits, per row (the authors: 0.02 to 0.98, later to 0.5).
         scale: guidance of the prior.
         weight: w(alpha, sigma).
-        auxiliary: phi; an `Adapter` on pipelines.
+        auxiliary: phi; an `LoRAAuxiliary` on pipelines.
         phi_times: which noise levels phi learns at.
         updates: training steps of phi a step.
         warmup: training steps of phi before the first direction, all on the first particles.
@@ -68,7 +68,7 @@ class VSD:
     times: Times = Uniform(0.02, 0.98)
     scale: float = 7.5
     weight: Weight = sigma_squared
-    auxiliary: Auxiliary = field(default_factory=SmallNetwork)
+    auxiliary: Auxiliary = field(default_factory=MLPAuxiliary)
     phi_times: Times = Uniform(0.0, 1.0)
     updates: int = 1
     warmup: int = 0
@@ -85,7 +85,7 @@ class VSD:
     @property
     def block(self) -> int | None:
         """What phi asks for."""
-        return self.auxiliary.block if isinstance(self.auxiliary, Blocked) else 1
+        return self.auxiliary.block if isinstance(self.auxiliary, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         bare(prior, type(self).__name__)
@@ -100,37 +100,37 @@ class VSD:
         conditions: Conditions | None = None,
         progress: float,
         rng: Rng,
-        scene: Scene | None = None,
+        context: RenderContext | None = None,
     ) -> tuple[Direction, VSDState]:
         """The direction and the next state, in which phi has learned.
 
         Raises:
             TypeError: the prior is guided already.
-            ValueError: a camera is wanted and there is no scene, or it has the wrong shape.
+            ValueError: a camera is wanted and there is no context, or it has the wrong shape.
         """
         bare(prior, type(self).__name__)
         z = z.detach()
-        camera = self._seen_from(scene, z)
+        camera = self._seen_from(context, z)
         at = noise(z, prior, self.times, progress, rng)
         own, phi = _apart(rng), state.phi
         for _ in range(self.warmup if state.steps == 0 else 0):
             phi, _ = self._lesson(phi, z, prior, conditions, camera, progress, own)
         prediction = guided(prior, self.scale, conditions).at(at.z_t, at.alpha, at.sigma, conditions)
         told = None if conditions is None else conditions.positive
-        answer = self._ask(phi, Seen(z, at.z_t, at.alpha, at.sigma, told, camera))
+        answer = self._ask(phi, AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera))
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.eps - answer.eps)
         logs = {"t": at.t}
         for _ in range(self.updates):
             phi, logs["phi_loss"] = self._lesson(phi, z, prior, conditions, camera, progress, own)
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs=logs), VSDState(phi, state.steps + 1)
 
-    def _ask(self, phi: Any, seen: Seen) -> Prediction:
+    def _ask(self, phi: Any, seen: AuxiliaryInput) -> Prediction:
         """What is subtracted from the prior."""
         return self.auxiliary.predict(phi, seen)
 
-    def _targets(self, seen: Seen, prior: Prior, eps: Tensor) -> tuple[Target, ...]:
+    def _targets(self, seen: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
         """What phi is drawn to: the particles, and the noise that hides them."""
-        return (Target(1.0, seen.z, eps),)
+        return (AuxiliaryTarget(1.0, seen.z, eps),)
 
     def _lesson(
         self,
@@ -152,15 +152,15 @@ class VSD:
                 told,
                 expand(conditions.null, n),
             )
-        seen = Seen(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)
+        seen = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)
         return self.auxiliary.learn(phi, seen, self._targets(seen, prior, at.eps))
 
-    def _seen_from(self, scene: Scene | None, z: Tensor) -> Tensor | None:
+    def _seen_from(self, context: RenderContext | None, z: Tensor) -> Tensor | None:
         if self.camera is None:
             return None
-        if scene is None:
-            raise ValueError(f"{type(self).__name__} with a camera needs a scene: got none; pass scene=Scene(...)")
-        camera = self.camera(scene)
+        if context is None:
+            raise ValueError(f"{type(self).__name__} with a camera needs a context: got none; pass context=Scene(...)")
+        camera = self.camera(context)
         if camera.ndim != 2 or len(camera) != len(z):
             raise ValueError(f"a camera is ({len(z)}, k): got {tuple(camera.shape)}; mend camera=...")
         return camera.to(z)

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.meanshift.modes import Modes
-from modeseek.priors.base import Exact
+from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond
 
 
-def nll(prior: Exact, z: Float[Tensor, "b *d"], bandwidth: float = 0.0, cond: Cond = None) -> Float[Tensor, "b"]:
+def nll(prior: DensityPrior, z: Float[Tensor, "b *d"], bandwidth: float = 0.0, cond: Cond = None) -> Float[Tensor, "b"]:
     """`-log p_h(z)` in nats, p_h the density blurred by `bandwidth` (0: the density itself, for mixtures)."""
     one = z.new_ones(len(z))
     return -prior.evaluate(z, one, bandwidth * one, cond)[1]

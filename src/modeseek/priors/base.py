@@ -83,7 +83,7 @@ class BasePrior:
 
 
 @runtime_checkable
-class Exact(Protocol):
+class DensityPrior(Protocol):
     """A prior that also knows its density at every noise level and can be sampled without a sampler."""
 
     def evaluate(

@@ -40,10 +40,10 @@ def branches(
     Raises:
         ValueError: no condition; None beside a condition; a leading axis that is neither 1 nor b.
     """
-    return together(prior, [(z_t, alpha, sigma, cond) for cond in conds])
+    return evaluate_batched(prior, [(z_t, alpha, sigma, cond) for cond in conds])
 
 
-def together(prior: Prior, questions: Sequence[Question]) -> list[Prediction]:
+def evaluate_batched(prior: Prior, questions: Sequence[Question]) -> list[Prediction]:
     """Answers every question in one batched call, in their order; one call per row of each.
 
     Rows are stacked question by question in points, levels and conditions alike, so that no point is ever asked about

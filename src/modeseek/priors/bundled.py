@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from modeseek.priors.pipeline import Economy, LoRA, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 from modeseek.priors.pipeline.loading import BUNDLED
 
 
@@ -36,9 +36,9 @@ class Bundled(Pipeline):
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         loras: Sequence[LoRA] = (),
-        economy: Economy | None = None,
+        economy: MemoryOptions | None = None,
         cache: str | os.PathLike[str] | None | bool = True,
     ) -> None:
-        told = Economy() if economy is None else economy
+        told = MemoryOptions() if economy is None else economy
         it = Pipeline.load(BUNDLED, device=device, dtype=dtype, loras=loras, economy=told, cache=cache)
         super().__init__(it.pipe, it.family, it.shape, it.texts, it.guidance, it.economy, it.device)

@@ -113,7 +113,7 @@ class Guided(Wrapper):
 
 
 @dataclass(frozen=True)
-class Auto(Wrapper):
+class AutoGuidance(Wrapper):
     """Guidance by a weaker prior: `eps = eps_weak + scale (eps - eps_weak)` (Karras et al. 2024, arXiv 2406.02507).
 
     Two prior calls a row (one of them the weak prior's); a `Conditions` is passed on as its positive.
@@ -148,9 +148,9 @@ class Auto(Wrapper):
         return blend(self.weak.at(z_t, alpha, sigma, positive(cond)), good, scale)
 
 
-def guide_in(prior: Prior) -> Guided | Auto | PerpNeg | None:
+def guide_in(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
     """The prior that guides: this one, or one that it wraps (as `prior`, like every wrapper here); or None."""
-    if isinstance(prior, Guided | Auto | PerpNeg):
+    if isinstance(prior, Guided | AutoGuidance | PerpNeg):
         return prior
     inner = getattr(prior, "prior", None)
     return None if inner is None else guide_in(inner)

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.generators.rendering3d import March, Solid
-from modeseek.ramp import Varying, now
+from modeseek.generators.rendering3d import RaySamples, Rendering3D
+from modeseek.ramp import Varying, value_at
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Penalty(ABC):
         """What is penalised, without the weight."""
 
     def _now(self, progress: float) -> float:
-        weight = now(self.weight, progress)
+        weight = value_at(self.weight, progress)
         if not 0 <= weight < math.inf:
             raise ValueError(
                 f"{type(self).__name__} needs a finite weight >= 0: got {weight:g} at progress {progress:g}; raise it"
@@ -53,13 +53,13 @@ class Penalty(ABC):
         return weight
 
 
-def solid(rendering: Rendering, penalty: Penalty) -> Solid:
+def solid(rendering: Rendering, penalty: Penalty) -> Rendering3D:
     """The rendering, which has opacity and depth.
 
     Raises:
         ValueError: it is a plain picture.
     """
-    if not isinstance(rendering, Solid):
+    if not isinstance(rendering, Rendering3D):
         raise ValueError(
             f"{type(penalty).__name__} reads opacity and depth: got a {type(rendering).__name__}, which is flat; "
             "drop it, or use a generator that renders a Solid"
@@ -67,7 +67,7 @@ def solid(rendering: Rendering, penalty: Penalty) -> Solid:
     return rendering
 
 
-def march(rendering: Rendering, penalty: Penalty) -> tuple[March, int]:
+def march(rendering: Rendering, penalty: Penalty) -> tuple[RaySamples, int]:
     """The samples along its rays, and how many rays there were, those that met nothing included.
 
     Raises:

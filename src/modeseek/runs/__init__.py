@@ -3,32 +3,41 @@
 From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, steps=...))`; the pieces are here:
 
     from modeseek import runs
-    ms.run(ms.Config(runs.Problem("ring"), ms.MSD(ms.Adaptive(0.1)), runs.FreePoints(runs.Grid(20)), runs.SGD()))
+    config = ms.Config(runs.ToyPriorConfig("ring"), ms.MSD(ms.Adaptive(0.1)), runs.PointsConfig(runs.GridStart(20)))
+    ms.run(config)
 """
 
-from modeseek.config.config import Config, Guard, Saving
-from modeseek.config.generators import File, FreeField, FreeLatents, FreePixels, FreePoints, Grid, Noise
-from modeseek.config.optimizers import SGD, Adam
-from modeseek.config.priors import FromPipeline, Problem, Samples, Trained
-from modeseek.runs.interrupts import Failed, Stopped
+from modeseek.config.config import CheckpointConfig, Config, GuardConfig
+from modeseek.config.generators import (
+    FieldConfig,
+    FileStart,
+    GridStart,
+    LatentConfig,
+    NoiseStart,
+    PixelsConfig,
+    PointsConfig,
+)
+from modeseek.config.optimizers import AdamConfig, SGDConfig
+from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, SamplesPriorConfig, ToyPriorConfig
+from modeseek.runs.interrupts import RunFailed, RunInterrupted
 
 __all__ = [
-    "SGD",
-    "Adam",
+    "SGDConfig",
+    "AdamConfig",
     "Config",
-    "Failed",
-    "File",
-    "FreeField",
-    "FreeLatents",
-    "FreePixels",
-    "FreePoints",
-    "FromPipeline",
-    "Grid",
-    "Guard",
-    "Noise",
-    "Problem",
-    "Samples",
-    "Saving",
-    "Stopped",
-    "Trained",
+    "RunFailed",
+    "FileStart",
+    "FieldConfig",
+    "LatentConfig",
+    "PixelsConfig",
+    "PointsConfig",
+    "PipelinePriorConfig",
+    "GridStart",
+    "GuardConfig",
+    "NoiseStart",
+    "ToyPriorConfig",
+    "SamplesPriorConfig",
+    "CheckpointConfig",
+    "RunInterrupted",
+    "NetworkPriorConfig",
 ]

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Literal
 
 from modeseek.config.config import Config
-from modeseek.distill import together
+from modeseek.distill import block_size
 from modeseek.io.progress import Progress
 from modeseek.rundir.environment import describe_device, environment, versions
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.runs.build import Job, build
-from modeseek.runs.process_group import Crew
+from modeseek.runs.build import RunObjects, build
+from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.train import optimise
 
 
@@ -56,17 +56,17 @@ def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
     return found
 
 
-def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, Job]:
+def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, RunObjects]:
     """Builds everything, then makes the folder: a configuration that cannot work leaves none.
 
     Of several processes the first one makes it, once all have built.
     """
-    crew = Crew.current()
+    crew = ProcessGroup.current()
     job = build(config)
-    crew.team.share(job.batch, together(job.method, job.conditions))  # or an error, before anything is written
+    crew.team.share(job.batch, block_size(job.method, job.conditions))  # or an error, before anything is written
     crew.gather(None)
     if not crew.first:
-        return Run(crew.tell(None)), job
+        return Run(crew.broadcast(None)), job
     prior = {"title": config.prior.title, "sha256": job.loaded.sha256}
     begun = Run.create(
         {"verb": "run", **config.plain()},
@@ -76,7 +76,7 @@ def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | 
         status=Status("created", steps=config.steps),
         out=out,
     )
-    crew.tell(begun.path)
+    crew.broadcast(begun.path)
     return begun, job
 
 
@@ -93,7 +93,9 @@ def resuming(
     status, config = run.status, run.config
     total = (status.steps or config.steps) if steps is None else steps
     if status.state == "finished" and total == status.step:
-        if Crew.current().first and not (run.path / "report.html").exists():  # killed between its last two writes
+        if (
+            ProcessGroup.current().first and not (run.path / "report.html").exists()
+        ):  # killed between its last two writes
             from modeseek.reports.run_page import write_run_page
 
             write_run_page(run)

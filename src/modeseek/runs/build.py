@@ -10,11 +10,11 @@ from torch import Tensor
 
 from modeseek.codec import Codec
 from modeseek.config.config import Config
-from modeseek.config.generators import Made
-from modeseek.config.priors import Loaded
+from modeseek.config.generators import BuiltGenerator
+from modeseek.config.priors import LoadedPrior
 from modeseek.distill import Regularizer
 from modeseek.generators.base import Generator, View, render
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.io.video import check_film
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
@@ -30,7 +30,7 @@ _AROUND = 6  # views of a thing in previews
 
 
 @dataclass
-class Job:
+class RunObjects:
     """What a run works with.
 
     Attributes:
@@ -49,7 +49,7 @@ class Job:
     """
 
     config: Config
-    loaded: Loaded
+    loaded: LoadedPrior
     counting: Counting
     prior: Prior
     method: Method
@@ -61,7 +61,7 @@ class Job:
     conditions: Conditions | Callable[[View], Conditions] | None
     regularizers: Sequence[Regularizer] = ()
 
-    def again(self) -> Job:
+    def again(self) -> RunObjects:
         """Another one as it was at the start, with the same prior."""
         return build(self.config, self.loaded)
 
@@ -73,14 +73,14 @@ class Job:
 
     def view(self) -> View:
         """What previews show: the same every time."""
-        if isinstance(self.generator, Turnable):
+        if isinstance(self.generator, Generator3D):
             return self.generator.look(self.generator.orbit.ring(_AROUND))
         return self.generator.view(self.batch, Streams(self.config.seed, use="preview"))
 
     @property
     def turnable(self) -> bool:
         """Whether it is a thing, which pictures show from the same sides every time, and not as a step saw it."""
-        return isinstance(self.generator, Turnable)
+        return isinstance(self.generator, Generator3D)
 
     def shown(self, image: Tensor) -> Tensor:
         """A render as pictures are drawn of it."""
@@ -92,7 +92,7 @@ class Job:
         return Painter(self.loaded.prior.shape, self.loaded.prior, cond, self.loaded.extent)
 
 
-def build(config: Config, loaded: Loaded | None = None) -> Job:
+def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     """Loads the prior, makes the generator and the optimizer, and checks that they fit.
 
     Args:
@@ -126,7 +126,7 @@ def build(config: Config, loaded: Loaded | None = None) -> Job:
     if not isinstance(module, Generator):
         raise TypeError(f"a generator has view and renders it: got {type(module).__name__}; give it both")
     optimizer = config.optimizer.make(made.module.parameters())
-    return Job(
+    return RunObjects(
         config,
         loaded,
         counting,
@@ -142,7 +142,9 @@ def build(config: Config, loaded: Loaded | None = None) -> Job:
     )
 
 
-def _conditions(config: Config, loaded: Loaded, made: Made) -> Conditions | Callable[[View], Conditions] | None:
+def _conditions(
+    config: Config, loaded: LoadedPrior, made: BuiltGenerator
+) -> Conditions | Callable[[View], Conditions] | None:
     if loaded.told is not None:
         if config.prompts or config.label is not None:
             raise ValueError(f"{config.prior.title} is told the camera alone: got words or a label; leave them out")
@@ -150,7 +152,7 @@ def _conditions(config: Config, loaded: Loaded, made: Made) -> Conditions | Call
     if config.prompts:
         if not isinstance(loaded.prior, Pipeline):
             raise ValueError(f"{config.prior.title} knows no words: got prompts; use a pipeline, or label")
-        if isinstance(made.module, Turnable):
+        if isinstance(made.module, Generator3D):
             if config.prompts[1:]:
                 raise ValueError(f"one thing has one prompt: got {len(config.prompts)}; make a run of each")
             return config.views.conditions(loaded.prior, config.prompts[0], config.negative)

@@ -15,7 +15,9 @@ _STEPS = 9  # of a run on which the cost is counted
 _TOLD = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
 
 
-def price(method: Method, scale: float, guided: bool, conditions: Conditions | None = _TOLD) -> tuple[int, int]:
+def count_prior_calls(
+    method: Method, scale: float, guided: bool, conditions: Conditions | None = _TOLD
+) -> tuple[int, int]:
     """Prior calls a row: before the first step, and each step, the mean of a run rounded up where steps differ.
 
     Args:

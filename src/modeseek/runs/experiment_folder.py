@@ -16,7 +16,7 @@ from modeseek.io.atomic import Lines, write_whole
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import State, Status, now
-from modeseek.runs.interrupts import Stopped
+from modeseek.runs.interrupts import RunInterrupted
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ def standing(run: Run) -> Generator[Lines]:
             tell("running", sessions=1)
             yield log
             tell("finished")
-        except (KeyboardInterrupt, Stopped) as error:
+        except (KeyboardInterrupt, RunInterrupted) as error:
             reason = (
                 "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split(";")[0].split())
             )
             tell("stopped", reason)
-            raise Stopped(way_on(run, reason)) from error
+            raise RunInterrupted(way_on(run, reason)) from error
         except GeneratorExit:
             tell("stopped", "left by who watched it")
             raise

@@ -8,17 +8,17 @@ import numpy as np
 import safetensors.torch
 from torch import nn
 
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.io.atomic import write_whole
 from modeseek.io.images import moving, picture
 from modeseek.io.video import mp4
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.build import Job
-from modeseek.runs.exports3d import leave_solid
+from modeseek.runs.build import RunObjects
+from modeseek.runs.exports3d import export_3d
 from modeseek.runs.recorder import Recorder
 
 
-def leave(run: Run, job: Job, recorder: Recorder) -> None:
+def export_run(run: Run, job: RunObjects, recorder: Recorder) -> None:
     """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF, MP4)."""
     exports, media = run.path / "exports", run.path / "media"
     if isinstance(job.generator, nn.Module):
@@ -31,8 +31,8 @@ def leave(run: Run, job: Job, recorder: Recorder) -> None:
     if shown.ndim == 4 and shown.shape[1] in (1, 3):
         for index, one in enumerate(shown):
             write_whole(exports / f"image-{index:03d}.png", picture(one))
-    if isinstance(job.generator, Turnable):
-        for line in leave_solid(run, job.generator, job.config.mp4):
+    if isinstance(job.generator, Generator3D):
+        for line in export_3d(run, job.generator, job.config.mp4):
             recorder.note(line)
     pictures = sorted((run.path / "previews").glob("step-*.png"))
     if not pictures:

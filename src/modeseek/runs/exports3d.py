@@ -12,7 +12,7 @@ from modeseek.generators.mesh.extract import extract
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import NeRF
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.io.atomic import write_whole
 from modeseek.io.video import mp4
 from modeseek.reports.mesh_viewer import picture_of
@@ -25,7 +25,7 @@ _SIDES = 6  # strips
 _SAMPLES = 96  # of the density along each side, for the mesh
 
 
-def leave_solid(run: Run, thing: Turnable, film: bool) -> Iterator[str]:
+def export_3d(run: Run, thing: Generator3D, film: bool) -> Iterator[str]:
     """Writes `media/turntable.gif` (and MP4), `media/sides.png`, `exports/mesh.glb` and `.ply`; yields what came of it.
 
     A volume without a surface leaves no mesh, and the line says why.
@@ -52,14 +52,14 @@ def leave_solid(run: Run, thing: Turnable, film: bool) -> Iterator[str]:
     yield f"mesh written: {told}"
 
 
-def turntable(thing: Turnable, n: int, size: int) -> Tensor:
+def turntable(thing: Generator3D, n: int, size: int) -> Tensor:
     """(n, 3, size, size) pictures from all around, one rendered at a time."""
     ring = thing.orbit.ring(n)
     with torch.no_grad():
         return torch.cat([thing(thing.look(ring.only(k), size)).image.cpu() for k in range(n)])
 
 
-def mesh_of(thing: Turnable) -> tuple[Mesh, str]:
+def mesh_of(thing: Generator3D) -> tuple[Mesh, str]:
     """The surface of a thing, and a line about it.
 
     Raises:

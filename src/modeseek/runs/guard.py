@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modeseek.config.config import Guard
-from modeseek.runs.interrupts import Failed
+from modeseek.config.config import GuardConfig
+from modeseek.runs.interrupts import RunFailed
 
 _ADVICE = {
     "vanished": "lower the learning rate, raise the density's start or weaken the sparsity penalty",
@@ -32,7 +32,7 @@ class Watch:
     kind: str = ""
     streak: int = 0
 
-    def look(self, image: Tensor, guard: Guard, index: int, steps: int) -> Watch:
+    def look(self, image: Tensor, guard: GuardConfig, index: int, steps: int) -> Watch:
         """The watch after this render, (b, *d) pixels in [0, 1].
 
         Raises:
@@ -45,14 +45,14 @@ class Watch:
             return self
         streak = self.streak + 1 if kind == self.kind else 1
         if streak >= guard.patience:
-            raise Failed(
+            raise RunFailed(
                 f"the render {'is ' if kind != 'vanished' else ''}{kind} at step {index}, item {item} ({measure}), for "
                 f"{streak} steps in a row; {_ADVICE[kind]}"
             )
         return Watch(self.lived, kind, streak)
 
 
-def judge(image: Tensor, guard: Guard) -> tuple[str, int, str]:
+def judge(image: Tensor, guard: GuardConfig) -> tuple[str, int, str]:
     """What is wrong with the worst item: vanished (black), constant or saturated; its number and the measure.
 
     Empty where nothing is wrong.

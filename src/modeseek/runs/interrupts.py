@@ -13,16 +13,16 @@ RESUMABLE = 75  # the exit code of a run that stopped and can go on: EX_TEMPFAIL
 FAILED = 1
 
 
-class Stopped(Exception):
+class RunInterrupted(Exception):
     """A run that was stopped and can be resumed; its message says how."""
 
 
-class Failed(RuntimeError):
+class RunFailed(RuntimeError):
     """A run that went wrong: at which step, which item, and what to do."""
 
 
 @dataclass
-class Wish:
+class StopRequest:
     """Whether somebody asked the run to stop.
 
     Attributes:
@@ -33,12 +33,12 @@ class Wish:
 
 
 @contextmanager
-def on_request() -> Generator[Wish]:
+def stop_on_signal() -> Generator[StopRequest]:
     """Turns the first Ctrl-C or SIGTERM into a wish that the loop grants after its step; a second one ends at once.
 
     Outside the main thread signals cannot be taken over; they then keep their meaning.
     """
-    wish = Wish()
+    wish = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield wish
         return

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modeseek.priors.base import Exact, Prior
+from modeseek.priors.base import DensityPrior, Prior
 
 _SIDE = 480  # pixels
 _FINE = 2  # drawn larger, then reduced: smooth edges
@@ -31,7 +31,7 @@ class Painter:
     def __init__(self, shape: tuple[int, ...], prior: Prior, cond: Any, extent: float | None) -> None:
         self.shape, self.extent = shape, None if extent is None else _MARGIN * extent
         self._ground: np.ndarray | None = None
-        if shape == (2,) and isinstance(prior, Exact) and extent is not None:
+        if shape == (2,) and isinstance(prior, DensityPrior) and extent is not None:
             self._ground = _density(prior, cond, _MARGIN * extent)
 
     def draw(self, image: Tensor, columns: int | None = None) -> bytes:
@@ -83,7 +83,7 @@ def _sheet(image: Tensor, columns: int | None) -> Any:
     return picture
 
 
-def _density(prior: Exact, cond: Any, extent: float) -> np.ndarray:
+def _density(prior: DensityPrior, cond: Any, extent: float) -> np.ndarray:
     """The density's square root, from paper to ink, (h, w, 3); its root, so that faint parts show."""
     side = _SIDE // 2
     ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)

@@ -15,15 +15,15 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from modeseek.distributed import Team
-from modeseek.runs.interrupts import Failed
+from modeseek.distributed import Distributed
+from modeseek.runs.interrupts import RunFailed
 
 _WAIT = timedelta(minutes=30)  # for a process that loads a large prior, or writes the films of a finished run
 _LAST_WORDS = "modeseek/last words"
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """A team, and a place where its members leave word.
 
     Attributes:
@@ -31,11 +31,11 @@ class Crew:
         store: between them; None for one alone.
     """
 
-    team: Team = Team()
+    team: Distributed = Distributed()
     store: dist.Store | None = None  # pyright: ignore[reportPrivateImportUsage]
 
     @classmethod
-    def current(cls) -> Crew:
+    def current(cls) -> ProcessGroup:
         """The one that `joined` made, else this process alone."""
         return _CURRENT.get(cls())
 
@@ -44,7 +44,7 @@ class Crew:
         """Whether this is the process that writes."""
         return self.team.first
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What the first process has."""
         if self.team.size == 1:
             return value
@@ -65,7 +65,7 @@ class Crew:
         return self.team.sum([torch.tensor(numbers, dtype=torch.float64)])[0].tolist()
 
     @contextmanager
-    def failing(self) -> Generator[None]:
+    def propagate_errors(self) -> Generator[None]:
         """Where one process fails, the others fail with its message instead of waiting for it.
 
         Raises:
@@ -80,10 +80,12 @@ class Crew:
                 self.store.set(_LAST_WORDS, f"process {self.team.rank} of {self.team.size}: {error}")
                 raise
             words = self.store.get(_LAST_WORDS).decode() if self.store.check([_LAST_WORDS]) else ""
-            raise Failed(words or "another process ended without a word; was it killed, or out of memory?") from error
+            raise RunFailed(
+                words or "another process ended without a word; was it killed, or out of memory?"
+            ) from error
 
 
-_CURRENT: ContextVar[Crew] = ContextVar("crew")
+_CURRENT: ContextVar[ProcessGroup] = ContextVar("crew")
 
 
 def started() -> int:
@@ -93,7 +95,7 @@ def started() -> int:
 
 
 @contextmanager
-def joined() -> Generator[Crew]:
+def init_process_group() -> Generator[ProcessGroup]:
     """Meets the other processes that were started for this command, where there are any.
 
     They talk through gloo on CPUs and NCCL on GPUs; each takes the GPU of its local rank as "cuda". All but the first
@@ -103,7 +105,7 @@ def joined() -> Generator[Crew]:
         ValueError: they cannot be met.
     """
     if started() == 1:
-        yield Crew.current()
+        yield ProcessGroup.current()
         return
     cuda = torch.cuda.is_available()
     if cuda:
@@ -118,7 +120,7 @@ def joined() -> Generator[Crew]:
         store.wait(["modeseek/all"], _WAIT)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"cannot meet the other processes: {' '.join(str(error).split())[:200]}") from error
-    crew = Crew(Team.current(), store)
+    crew = ProcessGroup(Distributed.current(), store)
     before = _CURRENT.set(crew)
     try:
         with ExitStack() as quiet:

@@ -14,7 +14,7 @@ from modeseek.io.atomic import Lines, cut, kept_lines, write_whole
 from modeseek.rundir.environment import peak_memory_mb
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import now
-from modeseek.runs.build import Job
+from modeseek.runs.build import RunObjects
 from modeseek.runs.trackers import Log, tracking
 
 
@@ -26,7 +26,7 @@ class Recorder:
         self._metrics: Lines | None = None
         self._log = Lines(run.path / "log.txt")
 
-    def step(self, step: Step, job: Job, seconds: float, calls: int) -> None:
+    def step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
         """Adds one line to `metrics.jsonl`: means over the rows."""
         direction = step.direction
         told: dict[str, Any] = {
@@ -93,7 +93,7 @@ class Silent(Recorder):
     def __init__(self) -> None:
         self._metrics = None
 
-    def step(self, step: Step, job: Job, seconds: float, calls: int) -> None:
+    def step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
         return
 
     def cut(self, step: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from modeseek.distill import together
+from modeseek.distill import block_size
 from modeseek.generators.base import render
 from modeseek.rng import Streams
 from modeseek.rundir.checkpoint import newest, save, stored
@@ -15,15 +15,15 @@ from modeseek.rundir.environment import peak_device_memory_mb, peak_memory_mb
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.state_sharding import gathered, portable, taken
 from modeseek.rundir.status import Status, now
-from modeseek.runs.build import Job
+from modeseek.runs.build import RunObjects
 from modeseek.runs.guard import Watch
-from modeseek.runs.interrupts import Failed
-from modeseek.runs.process_group import Crew
+from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Recorder
 
 
 @dataclass(frozen=True)
-class Work:
+class RunContext:
     """A run under way, as one process sees it.
 
     Attributes:
@@ -34,18 +34,18 @@ class Work:
     """
 
     run: Run
-    job: Job
+    job: RunObjects
     recorder: Recorder
-    crew: Crew
+    crew: ProcessGroup
 
     @property
     def mine(self) -> slice:
         """This process's items of a step."""
-        return self.crew.team.share(self.job.batch, together(self.job.method, self.job.conditions))
+        return self.crew.team.share(self.job.batch, block_size(self.job.method, self.job.conditions))
 
 
 @dataclass
-class Place:
+class RunState:
     """Where a run is: what a checkpoint holds beside generator and optimizer.
 
     Attributes:
@@ -64,7 +64,7 @@ class Place:
     seconds: float = 0.0
     calls: int = 0
 
-    def packed(self, job: Job, method: Any) -> dict[str, Any]:
+    def packed(self, job: RunObjects, method: Any) -> dict[str, Any]:
         """What a checkpoint keeps, the method's state being that of all items."""
         return {
             "generator": job.generator,
@@ -77,7 +77,7 @@ class Place:
             "torch_rng": torch.get_rng_state(),
         }
 
-    def status(self, work: Work) -> Status:
+    def status(self, work: RunContext) -> Status:
         """As `status.json` tells it."""
         kept = stored(work.run.path / "checkpoints")
         return replace(
@@ -93,7 +93,7 @@ class Place:
         )
 
 
-def keep(work: Work, place: Place) -> None:
+def save_checkpoint(work: RunContext, place: RunState) -> None:
     """A checkpoint; metrics first, so that none is ahead of them.
 
     Raises:
@@ -101,7 +101,7 @@ def keep(work: Work, place: Place) -> None:
     """
     for name, parameter in work.job.generator.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
         if not parameter.isfinite().all():
-            raise Failed(f"{name} is not finite after step {place.step - 1}; lower the learning rate")
+            raise RunFailed(f"{name} is not finite after step {place.step - 1}; lower the learning rate")
     method = _of_all(work, place.method)
     if work.crew.first:
         work.recorder.sync()
@@ -109,32 +109,32 @@ def keep(work: Work, place: Place) -> None:
         place.status(work).write(work.run.path)
 
 
-def restored(work: Work) -> Place:
+def load_checkpoint(work: RunContext) -> RunState:
     """The place of the newest whole checkpoint, or the start; metrics beyond it are cut off."""
     run, job, crew = work.run, work.job, work.crew
-    checkpoint, damaged = crew.tell(newest(run.path / "checkpoints") if crew.first else None)
+    checkpoint, damaged = crew.broadcast(newest(run.path / "checkpoints") if crew.first else None)
     for line in damaged:
         work.recorder.note(f"{line}; using {'the one before it' if checkpoint else 'the start'}")
-    place = Place()
+    place = RunState()
     if checkpoint is not None:
         z, items = _seen(job)
         held = checkpoint.restore(place.packed(job, job.method.init(z, job.prior)), job.config.device)
         method = held["method"]
         if crew.team.size > 1:
             method = taken(method, work.mine, job.batch, items[work.mine])
-        place = Place(checkpoint.step, method, held["watch"], held["attempt"], held["seconds"], held["calls"])
+        place = RunState(checkpoint.step, method, held["watch"], held["attempt"], held["seconds"], held["calls"])
         torch.set_rng_state(held["torch_rng"])
         work.recorder.note(f"resumed at step {place.step}")
     work.recorder.cut(place.step)
     return place
 
 
-def back(work: Work, place: Place) -> None:
+def rollback(work: RunContext, place: RunState) -> None:
     """Moves a place to the last checkpoint, or the start: with half the learning rate and other draws, kept as such."""
-    if work.crew.tell(newest(work.run.path / "checkpoints")[0] is None if work.crew.first else None):
+    if work.crew.broadcast(newest(work.run.path / "checkpoints")[0] is None if work.crew.first else None):
         fresh = work.job.again()
         work.job.generator, work.job.optimizer = fresh.generator, fresh.optimizer
-    for name, value in vars(restored(work)).items():
+    for name, value in vars(load_checkpoint(work)).items():
         setattr(place, name, value)
     place.attempt += 1
     place.watch = Watch(lived=place.watch.lived)
@@ -144,11 +144,11 @@ def back(work: Work, place: Place) -> None:
     work.recorder.note(f"back at step {place.step} with half the learning rate and other random draws")
 
 
-def _write(work: Work, place: Place, method: Any) -> None:
+def _write(work: RunContext, place: RunState, method: Any) -> None:
     save(work.run.path / "checkpoints", place.step, place.packed(work.job, method), work.job.config.saving.keep)
 
 
-def _of_all(work: Work, state: Any) -> Any:
+def _of_all(work: RunContext, state: Any) -> Any:
     """The method's state of all items, in the first process."""
     if work.crew.team.size == 1:
         return state
@@ -157,7 +157,7 @@ def _of_all(work: Work, state: Any) -> Any:
     return gathered(states, [rows.stop - rows.start for _, rows in parts]) if work.crew.first else None
 
 
-def _seen(job: Job) -> tuple[torch.Tensor, tuple[int, ...]]:
+def _seen(job: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
     """What the prior would see now, and of which items."""
     with torch.no_grad():
         view = job.generator.view(job.batch, Streams(job.config.seed, use="view"))

@@ -17,18 +17,18 @@ from modeseek.rng import Streams
 from modeseek.rundir.checkpoint import stored
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import now
-from modeseek.runs.build import Job
-from modeseek.runs.exports import leave
-from modeseek.runs.interrupts import Failed, Stopped, Wish, on_request
-from modeseek.runs.process_group import Crew
+from modeseek.runs.build import RunObjects
+from modeseek.runs.exports import export_run
+from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
+from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Silent, recording
-from modeseek.runs.run_state import Place, Work, back, keep, restored
+from modeseek.runs.run_state import RunContext, RunState, load_checkpoint, rollback, save_checkpoint
 
 _THRIFT = 50  # a checkpoint is followed by at least so many times its own cost
 
 
 def optimise(
-    run: Run, job: Job, steps: int, remarks: Sequence[str] = (), crew: Crew | None = None
+    run: Run, job: RunObjects, steps: int, remarks: Sequence[str] = (), crew: ProcessGroup | None = None
 ) -> Generator[Progress, None, None]:
     """Works on a run until it has `steps` steps, from its newest whole checkpoint if it has one.
 
@@ -50,28 +50,28 @@ def optimise(
         ValueError: another process works on it, or its checkpoints belong to something else.
         OSError: the folder cannot be written to.
     """
-    crew = Crew.current() if crew is None else crew
+    crew = ProcessGroup.current() if crew is None else crew
     if not crew.first:
         yield from _assist(run, job, steps, crew)
         return
-    with run.locked(), on_request() as wish, recording(run, job.config) as recorder:
+    with run.locked(), stop_on_signal() as wish, recording(run, job.config) as recorder:
         before = run.status
         status = replace(before, state="running", reason="", steps=steps, sessions=before.sessions + 1, updated=now())
         status.write(run.path)
         for line in remarks:
             recorder.note(line)
-        work = Work(run, job, recorder, crew)
-        place = restored(work)
+        work = RunContext(run, job, recorder, crew)
+        place = load_checkpoint(work)
         try:
-            with crew.failing():
+            with crew.propagate_errors():
                 yield from _travel(work, place, steps, wish)
-                leave(run, job, recorder)
-                crew.tell(None)  # the others wait, so that what comes next finds what was left
+                export_run(run, job, recorder)
+                crew.broadcast(None)  # the others wait, so that what comes next finds what was left
             _end(work, place, "finished", "")
-        except Stopped as error:
+        except RunInterrupted as error:
             _end(work, place, "stopped", str(error))
             raise
-        except Failed as error:
+        except RunFailed as error:
             _end(work, place, "failed", str(error))
             raise
         except OSError as error:
@@ -80,7 +80,7 @@ def optimise(
                 _end(work, place, "stopped", reason)
             except OSError as second:
                 error.add_note(f"nor could the reason be written: {second}")
-            raise Stopped(
+            raise RunInterrupted(
                 f"{reason} ({error.filename or run.path}); {_kept(run)}; make room, then: modeseek resume {run.path}"
             ) from error
         except ValueError as error:
@@ -91,30 +91,30 @@ def optimise(
             raise
 
 
-def _assist(run: Run, job: Job, steps: int, crew: Crew) -> Generator[Progress, None, None]:
+def _assist(run: Run, job: RunObjects, steps: int, crew: ProcessGroup) -> Generator[Progress, None, None]:
     """What every process but the first does."""
-    with on_request() as wish, crew.failing():
-        work = Work(run, job, Silent(), crew)
-        yield from _travel(work, restored(work), steps, wish)
-        crew.tell(None)
+    with stop_on_signal() as wish, crew.propagate_errors():
+        work = RunContext(run, job, Silent(), crew)
+        yield from _travel(work, load_checkpoint(work), steps, wish)
+        crew.broadcast(None)
 
 
-def _travel(work: Work, place: Place, steps: int, wish: Wish) -> Generator[Progress, None, None]:
+def _travel(work: RunContext, place: RunState, steps: int, wish: StopRequest) -> Generator[Progress, None, None]:
     """The walk to the end, with one rollback where that is allowed."""
     while True:
         try:
             yield from _walk(work, place, steps, wish)
             return
         except (MemoryError, torch.OutOfMemoryError) as error:
-            raise Failed(f"out of memory at step {place.step}; optimise fewer or smaller items") from error
-        except (FloatingPointError, Failed) as error:
+            raise RunFailed(f"out of memory at step {place.step}; optimise fewer or smaller items") from error
+        except (FloatingPointError, RunFailed) as error:
             if work.job.config.on_failure != "rollback" or place.attempt > 0:
-                raise Failed(f"{error} [{_advice(work.run)}]") from error
+                raise RunFailed(f"{error} [{_advice(work.run)}]") from error
             work.recorder.note(f"rolling back once: {error}")
-            back(work, place)
+            rollback(work, place)
 
 
-def _walk(work: Work, place: Place, steps: int, wish: Wish) -> Generator[Progress, None, None]:
+def _walk(work: RunContext, place: RunState, steps: int, wish: StopRequest) -> Generator[Progress, None, None]:
     run, job, recorder, crew = work.run, work.job, work.recorder, work.crew
     config, painter = job.config, job.painter()
     seed = config.seed if place.attempt == 0 else _other_seed(config.seed, place.attempt)
@@ -156,17 +156,17 @@ def _walk(work: Work, place: Place, steps: int, wish: Wish) -> Generator[Progres
         asked = wished and (wish.signal or "another process")  # one that comes from here on counts after the next step
         if asked or place.step == steps or (due and not place.watch.streak):  # never keep what looks wrong
             began_saving = time.perf_counter()
-            keep(work, place)
+            save_checkpoint(work, place)
             saved_at = time.perf_counter()
             cost = saved_at - began_saving
         if asked and place.step < steps:
-            raise Stopped(f"{asked} after step {place.step} of {steps}; go on with: modeseek resume {run.path}")
+            raise RunInterrupted(f"{asked} after step {place.step} of {steps}; go on with: modeseek resume {run.path}")
         yield Progress("optimising", place.step, steps, _note(step))
     if crew.first:
         recorder.picture(place.step, painter.draw(job.render()))
 
 
-def _pace(job: Job, place: Place, steps: int) -> None:
+def _pace(job: RunObjects, place: RunState, steps: int) -> None:
     """The rate of the step that comes next; half of it after a rollback."""
     rate = job.config.optimizer.rate(min(1.0, place.step / max(1, steps - 1))) / 2**place.attempt
     for group in job.optimizer.param_groups:
@@ -180,7 +180,7 @@ def _due(config: Config, done: int, seconds: float, cost: float) -> bool:
     return seconds >= max(config.saving.seconds, _THRIFT * cost)
 
 
-def _end(work: Work, place: Place, state: Any, reason: str) -> None:
+def _end(work: RunContext, place: RunState, state: Any, reason: str) -> None:
     from modeseek.reports.run_page import write_run_page  # not needed until now, and not light
 
     work.recorder.note(f"{state} at step {place.step}" + (f": {reason}" if reason else ""))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modeseek.config.config import Config
-from modeseek.config.generators import FreeField, FreeLatents, FreePixels, FreePoints, Grid, Noise
-from modeseek.config.generators3d import FreeSurface, FreeVolume
-from modeseek.runs.count_calls import price
+from modeseek.config.generators import FieldConfig, GridStart, LatentConfig, NoiseStart, PixelsConfig, PointsConfig
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.runs.count_calls import count_prior_calls
 
 
 def rows(config: Config) -> int | None:
     """Rows that the prior is asked about at each step; None where only a file tells."""
     made = config.generator
-    if isinstance(made, FreePoints):
+    if isinstance(made, PointsConfig):
         start = made.start
-        return start.n if isinstance(start, Noise) else start.side**2 if isinstance(start, Grid) else None
-    if isinstance(made, FreePixels | FreeLatents | FreeField):
+        return start.n if isinstance(start, NoiseStart) else start.side**2 if isinstance(start, GridStart) else None
+    if isinstance(made, PixelsConfig | LatentConfig | FieldConfig):
         return made.n
-    return made.views if isinstance(made, FreeVolume | FreeSurface) else None
+    return made.views if isinstance(made, NeRFConfig | MeshConfig) else None
 
 
 def calls(config: Config) -> int | None:
@@ -30,9 +30,9 @@ def calls(config: Config) -> int | None:
     own = hasattr(config.method, "scale")
     try:
         if told:
-            first, each = price(config.method, config.scale, not own)
+            first, each = count_prior_calls(config.method, config.scale, not own)
         else:
-            first, each = price(config.method, config.scale, not own, None)
+            first, each = count_prior_calls(config.method, config.scale, not own, None)
     except (ValueError, TypeError):  # it needs a pipeline, a source or a camera, which the small prior lacks
         return None
     return n * (first + each * config.steps)

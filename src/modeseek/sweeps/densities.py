@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from modeseek.config.config import Config
-from modeseek.config.priors import Loaded, PriorSource, Problem
-from modeseek.priors.base import Exact
+from modeseek.config.priors import LoadedPrior, PriorConfig, ToyPriorConfig
+from modeseek.priors.base import DensityPrior
 from modeseek.rundir.run_dir import Run
 
 
@@ -17,7 +17,7 @@ class Densities:
     """Log-densities of runs on problems with known truth; each problem is built once."""
 
     def __init__(self) -> None:
-        self._loaded: dict[PriorSource, Loaded] = {}
+        self._loaded: dict[PriorConfig, LoadedPrior] = {}
 
     def of(self, run: Run, config: Config) -> float | None:
         """Mean over rows of `log p_h(z)`, h the finest kernel worth a run; None where no density is known.
@@ -27,11 +27,11 @@ class Densities:
         Raises:
             ValueError: what the run left is damaged.
         """
-        if not isinstance(config.prior, Problem):
+        if not isinstance(config.prior, ToyPriorConfig):
             return None
         path = next((p for name in ("points", "images") if (p := run.path / "exports" / f"{name}.npy").is_file()), None)
         loaded = self._load(config.prior)
-        if path is None or loaded.bandwidth is None or not isinstance(loaded.prior, Exact):
+        if path is None or loaded.bandwidth is None or not isinstance(loaded.prior, DensityPrior):
             return None
         z = loaded.codec.encode(_read(path).to(loaded.prior.dtype))
         if z.shape[1:] != torch.Size(loaded.prior.shape):
@@ -42,7 +42,7 @@ class Densities:
             _, log_density = loaded.prior.evaluate(z, one, one * loaded.bandwidth, cond)
         return log_density.mean().item()
 
-    def _load(self, source: Problem) -> Loaded:
+    def _load(self, source: ToyPriorConfig) -> LoadedPrior:
         if source not in self._loaded:
             self._loaded[source] = source.load("cpu")
         return self._loaded[source]

@@ -17,7 +17,7 @@ from modeseek.reports.tolerant import state_of
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status, now
-from modeseek.sweeps.jobs import Entry, config_id
+from modeseek.sweeps.jobs import JobSpec, config_id
 from modeseek.sweeps.spec import Spec
 
 JOBS = "jobs"
@@ -26,7 +26,7 @@ _FORMAT = "modeseek-sweep-1"
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class JobDir:
     """A job and its place.
 
     Attributes:
@@ -34,7 +34,7 @@ class Slot:
         path: its run's folder, absolute; it may not be there yet.
     """
 
-    entry: Entry
+    entry: JobSpec
     path: Path
 
     @property
@@ -53,7 +53,7 @@ class Slot:
         return "waiting" if status is None else state_of(Run(self.path), status)
 
 
-def peek(entries: Sequence[Entry], out: Path) -> list[Slot]:
+def peek(entries: Sequence[JobSpec], out: Path) -> list[JobDir]:
     """The places that the jobs have or would have; nothing is written.
 
     Raises:
@@ -62,7 +62,7 @@ def peek(entries: Sequence[Entry], out: Path) -> list[Slot]:
     return _slots(entries, out, _told(out, entries))
 
 
-def open_sweep(spec: Spec, entries: Sequence[Entry], command: Sequence[str], out: Path) -> tuple[Run, list[Slot]]:
+def open_sweep(spec: Spec, entries: Sequence[JobSpec], command: Sequence[str], out: Path) -> tuple[Run, list[JobDir]]:
     """Begins the folder, or finds it again; the same jobs and new ones may be in it, none may be missing.
 
     Args:
@@ -101,7 +101,7 @@ def open_sweep(spec: Spec, entries: Sequence[Entry], command: Sequence[str], out
     return run, slots
 
 
-def forget_failures(slots: Sequence[Slot]) -> int:
+def forget_failures(slots: Sequence[JobDir]) -> int:
     """Makes failed jobs wait again: from their checkpoint where they have one, else from the start; how many."""
     count = 0
     for slot in slots:
@@ -117,12 +117,12 @@ def forget_failures(slots: Sequence[Slot]) -> int:
     return count
 
 
-def _slots(entries: Sequence[Entry], out: Path, told: dict[str, str]) -> list[Slot]:
+def _slots(entries: Sequence[JobSpec], out: Path, told: dict[str, str]) -> list[JobDir]:
     place = Path(os.path.abspath(out)) / JOBS
-    return [Slot(entry, place / told.get(entry.id, entry.folder)) for entry in entries]
+    return [JobDir(entry, place / told.get(entry.id, entry.folder)) for entry in entries]
 
 
-def _told(out: Path, entries: Sequence[Entry]) -> dict[str, str]:
+def _told(out: Path, entries: Sequence[JobSpec]) -> dict[str, str]:
     """Folder names by id, as the folder's own table has them; empty where there is none yet."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
@@ -144,7 +144,7 @@ def _told(out: Path, entries: Sequence[Entry]) -> dict[str, str]:
     return told
 
 
-def _row(slot: Slot) -> dict[str, Any]:
+def _row(slot: JobDir) -> dict[str, Any]:
     entry = slot.entry
     return {
         "id": entry.id,

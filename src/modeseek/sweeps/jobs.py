@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modeseek.config.config import Config, read_config
-from modeseek.config.overrides import put
-from modeseek.config.registry import KINDS
+from modeseek.config.overrides import override
+from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import write_yaml
 from modeseek.sweeps.spec import Spec
 
@@ -23,7 +23,7 @@ Configure = Callable[[dict[str, Any]], Config]
 
 
 @dataclass(frozen=True)
-class Entry:
+class JobSpec:
     """One job.
 
     Attributes:
@@ -56,7 +56,7 @@ class Entry:
         return f"{readable}-seed{self.config.seed}-{self.id}"
 
 
-def entries(spec: Spec, configure: Configure = read_config) -> tuple[Entry, ...]:
+def entries(spec: Spec, configure: Configure = read_config) -> tuple[JobSpec, ...]:
     """All jobs, each checked: seed by seed, so that the whole grid is seen once before it is seen twice.
 
     Args:
@@ -72,11 +72,11 @@ def entries(spec: Spec, configure: Configure = read_config) -> tuple[Entry, ...]
         (labels, method.label, configured(spec.base, settings, " · ".join((*labels, method.label)), configure))
         for labels, settings, method in _grid(spec)
     ]
-    found: dict[str, Entry] = {}
+    found: dict[str, JobSpec] = {}
     for seed in spec.seeds:
         for labels, method, config in grid:
             seeded = _checked(lambda c=config, s=seed: replace(c, seed=s), f"seed {seed}")
-            entry = Entry(labels, method, seeded, config_id(seeded))
+            entry = JobSpec(labels, method, seeded, config_id(seeded))
             if entry.id in found:
                 raise ValueError(f"{found[entry.id].title} and {entry.title} are one and the same run; leave one out")
             found[entry.id] = entry
@@ -95,7 +95,7 @@ def configured(
     def make() -> Config:
         plain = dict(base)
         for place, value in settings.items():
-            plain = put(plain, f"{place}={write_yaml(value)}", KINDS, Config)
+            plain = override(plain, f"{place}={write_yaml(value)}", REGISTRY, Config)
         return configure(plain)
 
     return _checked(make, title)

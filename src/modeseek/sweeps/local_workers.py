@@ -13,8 +13,8 @@ from multiprocessing import connection
 from typing import Any
 
 from modeseek.io.thread_pool import cores
-from modeseek.sweeps.worker import Told, Worker
-from modeseek.sweeps.worker_pool import Ask, Lost
+from modeseek.sweeps.worker import Worker, WorkerStatus
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost
 
 _GRACE = 10.0  # seconds that a worker has to keep its step when all ends at once
 
@@ -59,11 +59,11 @@ class LocalStaff:
         self._members[number] = _Member(process, ours)
         return number
 
-    def ask(self, worker: int, ask: Ask) -> None:
+    def ask(self, worker: int, ask: JobRequest) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # `hear` finds that it is gone
             self._members[worker].line.send(ask)
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         numbers = {member.line: number for number, member in self._members.items()}
         if not numbers:
             time.sleep(seconds)
@@ -85,13 +85,13 @@ class LocalStaff:
         """The number that the system knows a worker by."""
         return self._members[worker].process.pid
 
-    def _answer(self, number: int, line: Any) -> Told | Lost:
+    def _answer(self, number: int, line: Any) -> WorkerStatus | WorkerLost:
         try:
             return line.recv()
         except (EOFError, ConnectionResetError):
             member = self._members.pop(number)
             member.process.join()
-            return Lost(f"its process ended with code {member.process.exitcode}")
+            return WorkerLost(f"its process ended with code {member.process.exitcode}")
 
 
 def _serve(line: Any, threads: int, gpu: str | None) -> None:

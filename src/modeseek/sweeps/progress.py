@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from modeseek.sweeps.worker import Told
+from modeseek.sweeps.worker import WorkerStatus
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How much may go wrong.
 
     Attributes:
@@ -25,7 +25,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SweepProgress:
     """Where a sweep stands, for who watches it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Standing:
     jobs: int
     finished: int
     failed: int
-    running: tuple[tuple[str, Told], ...]
+    running: tuple[tuple[str, WorkerStatus], ...]
     steps: int
     total: int
     note: str = ""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from modeseek.sweeps.worker import Told, Worker
-from modeseek.sweeps.worker_pool import Ask, Lost
+from modeseek.sweeps.worker import Worker, WorkerStatus
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost
 
 _LOOPBACK = "127.0.0.1"
 _BEYOND = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray replaces no 127.0.0.1 by an address that others can reach
@@ -67,10 +67,10 @@ class RayStaff:
         self._pending[member.hello.remote()] = number
         return number
 
-    def ask(self, worker: int, ask: Ask) -> None:
+    def ask(self, worker: int, ask: JobRequest) -> None:
         self._pending[getattr(self._members[worker], ask.method).remote(*ask.args)] = worker
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         if not self._pending:
             time.sleep(seconds)
             return []
@@ -88,7 +88,7 @@ class RayStaff:
             self._ray.shutdown()
             self._ours = False
 
-    def _answer(self, number: int, ref: Any) -> Told | Lost:
+    def _answer(self, number: int, ref: Any) -> WorkerStatus | WorkerLost:
         failures = self._ray.exceptions
         try:
             return self._ray.get(ref)
@@ -97,7 +97,7 @@ class RayStaff:
         except failures.RayError as error:
             self._ray.kill(self._members.pop(number), no_restart=True)  # should it only be out of reach
             first, *_, last = [*str(error).strip().split("\n"), ""]
-            return Lost(" ".join(f"{first} {last}".split())[:200] or type(error).__name__)
+            return WorkerLost(" ".join(f"{first} {last}".split())[:200] or type(error).__name__)
 
 
 def _ray(alone: bool) -> Any:

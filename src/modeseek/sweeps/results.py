@@ -12,7 +12,7 @@ from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 from modeseek.sweeps.densities import Densities
-from modeseek.sweeps.folder import Slot
+from modeseek.sweeps.folder import JobDir
 
 COLUMNS = (
     Column("jobs", "Jobs", "Finished ones, one a seed; the other numbers are of these.", ",.0f"),
@@ -41,7 +41,7 @@ class Result:
         values: by column key; those of a job that is not finished are left out of tables.
     """
 
-    slot: Slot
+    slot: JobDir
     state: str
     status: Status | None
     values: dict[str, float]
@@ -65,7 +65,7 @@ class Spread(Table):
         return Table(tuple(wide), self.rows).csv()
 
 
-def collect(slots: Sequence[Slot]) -> list[Result]:
+def collect(slots: Sequence[JobDir]) -> list[Result]:
     """Reads the jobs' folders.
 
     Raises:

@@ -10,24 +10,24 @@ from modeseek.io.atomic import write_whole
 from modeseek.rundir.environment import machine, versions
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.experiment_folder import standing
-from modeseek.runs.interrupts import Failed
+from modeseek.runs.interrupts import RunFailed
 from modeseek.sweeps.contact_sheet import draw_sheet
-from modeseek.sweeps.folder import Slot, forget_failures
-from modeseek.sweeps.progress import Outcome, Patience, Standing
+from modeseek.sweeps.folder import JobDir, forget_failures
+from modeseek.sweeps.progress import Outcome, RetryPolicy, SweepProgress
 from modeseek.sweeps.report import write_page
 from modeseek.sweeps.results import COLUMNS, Result, collect, job_table, table
-from modeseek.sweeps.scheduler import drive
-from modeseek.sweeps.worker_pool import Staff
+from modeseek.sweeps.scheduler import schedule
+from modeseek.sweeps.worker_pool import WorkerPool
 
 
 def run_sweep(
     run: Run,
-    slots: Sequence[Slot],
-    staff: Staff,
+    slots: Sequence[JobDir],
+    staff: WorkerPool,
     command: Sequence[str],
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     retry_failed: bool = False,
-) -> Generator[Standing, None, None]:
+) -> Generator[SweepProgress, None, None]:
     """Has the jobs done that are not, then writes tables, contact sheet and report.
 
     Args:
@@ -47,7 +47,7 @@ def run_sweep(
         with standing(run) as log:
             if retry_failed:
                 log.add(f"{forget_failures(slots)} failed jobs wait again")
-            outcome = yield from drive(slots, staff, command, log, patience or Patience())
+            outcome = yield from schedule(slots, staff, command, log, patience or RetryPolicy())
             results = collect(slots)
             finished = sum(one.state == "finished" for one in results)
             calls = sum(one.status.calls for one in results if one.status is not None)
@@ -55,7 +55,7 @@ def run_sweep(
             _write(run, results, outcome)
             if outcome.failures:
                 name, reason = next(iter(outcome.failures.items()))
-                raise Failed(f"{len(outcome.failures)} of {len(slots)} jobs failed, such as {name}: {reason}")
+                raise RunFailed(f"{len(outcome.failures)} of {len(slots)} jobs failed, such as {name}: {reason}")
     finally:
         staff.close()
 

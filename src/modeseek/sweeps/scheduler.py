@@ -8,20 +8,20 @@ from collections.abc import Generator, Sequence
 
 from modeseek.io.atomic import Lines
 from modeseek.rundir.status import now
-from modeseek.runs.interrupts import Failed, Stopped, Wish, on_request
-from modeseek.sweeps.folder import Slot
-from modeseek.sweeps.progress import Outcome, Patience, Standing
-from modeseek.sweeps.worker import Told
-from modeseek.sweeps.worker_pool import Ask, Lost, Staff
+from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
+from modeseek.sweeps.folder import JobDir
+from modeseek.sweeps.progress import Outcome, RetryPolicy, SweepProgress
+from modeseek.sweeps.worker import WorkerStatus
+from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
 _OFTEN = 0.2  # seconds between two looks at what was asked of this process
 _AGAIN = 1.0  # seconds after which a job that another process has is asked for again
 _STILLBORN = 3  # workers in a row that may end before they said a word
 
 
-def drive(
-    slots: Sequence[Slot], staff: Staff, command: Sequence[str], log: Lines, patience: Patience
-) -> Generator[Standing, None, Outcome]:
+def schedule(
+    slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: Lines, patience: RetryPolicy
+) -> Generator[SweepProgress, None, Outcome]:
     """Has all jobs done that are not; the staff is closed however it ends.
 
     Args:
@@ -37,7 +37,7 @@ def drive(
     """
     drive = _Drive(slots, staff, command, log, patience)
     try:
-        with on_request() as wish:
+        with stop_on_signal() as wish:
             yield from drive.run(wish)
     finally:
         staff.close()
@@ -48,7 +48,7 @@ class _Drive:
     """The state of `drive`."""
 
     def __init__(
-        self, slots: Sequence[Slot], staff: Staff, command: Sequence[str], log: Lines, patience: Patience
+        self, slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: Lines, patience: RetryPolicy
     ) -> None:
         states = [(slot, slot.state) for slot in slots]
         self.slots, self.staff, self.command, self.log, self.patience = slots, staff, list(command), log, patience
@@ -57,9 +57,9 @@ class _Drive:
         self.outcome = Outcome(
             {s.path.name: s.status.reason for s, state in states if state == "failed" and s.status is not None}
         )
-        self.later: list[tuple[float, Slot]] = []
-        self.at: dict[int, Slot] = {}
-        self.words: dict[int, Told] = {}  # of those at work
+        self.later: list[tuple[float, JobDir]] = []
+        self.at: dict[int, JobDir] = {}
+        self.words: dict[int, WorkerStatus] = {}  # of those at work
         self.unborn: set[int] = set()
         self.idle: list[int] = []
         self.priors: dict[int, object] = {}
@@ -68,7 +68,7 @@ class _Drive:
         self.stillborn, self.seen, self.note = 0, time.monotonic(), ""
         self.ending, self.number = "", int(signal.SIGTERM)  # why nothing is handed out any more; what runs are told
 
-    def run(self, wish: Wish) -> Generator[Standing, None, None]:
+    def run(self, wish: StopRequest) -> Generator[SweepProgress, None, None]:
         yield self._standing()
         while self.waiting or self.later or self.at:
             if wish.signal:
@@ -85,7 +85,7 @@ class _Drive:
             yield self._standing()
         self.outcome.loads = sum(self.loads.values())
         if self.ending:
-            raise Stopped(f"{self.ending}; the same command goes on")
+            raise RunInterrupted(f"{self.ending}; the same command goes on")
 
     def _end(self, reason: str) -> None:
         """The jobs at work are kept after their step; the first reason counts."""
@@ -104,10 +104,10 @@ class _Drive:
             slot = self._choose(worker)
             self.waiting.remove(slot)
             self.at[worker], self.priors[worker] = slot, slot.entry.config.prior
-            self.words[worker] = Told("going", note="loading")
-            self.staff.ask(worker, Ask("begin", (str(slot.path), slot.entry.config.plain(), self.command)))
+            self.words[worker] = WorkerStatus("going", note="loading")
+            self.staff.ask(worker, JobRequest("begin", (str(slot.path), slot.entry.config.plain(), self.command)))
 
-    def _choose(self, worker: int) -> Slot:
+    def _choose(self, worker: int) -> JobDir:
         """A job whose prior the worker holds; else one whose prior nobody holds; else the next."""
         priors = [slot.entry.config.prior for slot in self.waiting]
         mine = self.priors.get(worker)
@@ -117,9 +117,9 @@ class _Drive:
         ]
         return self.waiting[best[0] if best else 0]
 
-    def _hear(self, worker: int, told: Told | Lost) -> None:
+    def _hear(self, worker: int, told: WorkerStatus | WorkerLost) -> None:
         """Takes an answer in."""
-        if isinstance(told, Lost):
+        if isinstance(told, WorkerLost):
             self._lose(worker, told)
             return
         self.seen, self.loads[worker] = time.monotonic(), told.loads
@@ -130,7 +130,7 @@ class _Drive:
             return
         if told.state == "going":
             self.words[worker] = told
-            self.staff.ask(worker, Ask("stop", (self.number,)) if self.ending else Ask("advance"))
+            self.staff.ask(worker, JobRequest("stop", (self.number,)) if self.ending else JobRequest("advance"))
             return
         slot = self.at[worker]
         self._let_go(worker)
@@ -147,7 +147,7 @@ class _Drive:
             self.waiting.append(slot)
             self._end(f"{slot.path.name} stopped: {told.reason.split(';')[0]}")
 
-    def _lose(self, worker: int, lost: Lost) -> None:
+    def _lose(self, worker: int, lost: WorkerLost) -> None:
         slot = self._let_go(worker)
         self.outcome.lost += 1
         if worker in self.idle:
@@ -156,7 +156,7 @@ class _Drive:
             self.unborn.discard(worker)
             self.stillborn += 1
             if self.stillborn >= _STILLBORN:
-                raise Failed(f"{_STILLBORN} workers in a row ended before they began: {lost.reason}")
+                raise RunFailed(f"{_STILLBORN} workers in a row ended before they began: {lost.reason}")
         if slot is None:
             self._say(f"worker {worker} was lost ({lost.reason})")
             return
@@ -169,7 +169,7 @@ class _Drive:
         self._say(f"worker {worker} was lost on {name} ({lost.reason}); retry {tries} of {retries}")
         self.waiting.insert(0, slot)
 
-    def _let_go(self, worker: int) -> Slot | None:
+    def _let_go(self, worker: int) -> JobDir | None:
         self.words.pop(worker, None)
         return self.at.pop(worker, None)
 
@@ -177,12 +177,12 @@ class _Drive:
         self.note = line
         self.log.add(f"{now()} {' '.join(line.split())}")
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> SweepProgress:
         running = tuple((self.at[worker].entry.title, told) for worker, told in sorted(self.words.items()))
         done = sum(slot.entry.config.steps for slot in self.finished)
         ours = sum(told.step for told in self.words.values())
         gone = self.outcome.failures
         total = sum(slot.entry.config.steps for slot in self.slots if slot.path.name not in gone)
-        return Standing(
+        return SweepProgress(
             len(self.slots), len(self.finished), len(gone), running, min(total, done + ours), total, self.note
         )

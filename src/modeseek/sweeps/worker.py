@@ -15,20 +15,20 @@ from typing import Any, Literal
 import torch
 
 from modeseek.config.config import Config, read_config
-from modeseek.config.priors import Loaded, PriorSource
+from modeseek.config.priors import LoadedPrior, PriorConfig
 from modeseek.io.progress import Progress
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status, now
 from modeseek.runs.build import build
-from modeseek.runs.interrupts import Failed, Stopped
+from modeseek.runs.interrupts import RunFailed, RunInterrupted
 from modeseek.runs.train import optimise
 
 _SLICE = 0.5  # seconds between two words with who drives
 
 
 @dataclass(frozen=True)
-class Told:
+class WorkerStatus:
     """How a worker stands.
 
     Attributes:
@@ -61,18 +61,18 @@ class Worker:
         torch.set_num_threads(threads)
         if folder is not None:
             os.chdir(folder)
-        self._prior: tuple[PriorSource, str, Loaded] | None = None
+        self._prior: tuple[PriorConfig, str, LoadedPrior] | None = None
         self._loads = 0
         self._run: Run | None = None
         self._walk: Generator[Progress, None, None] | None = None
         self._last = Progress("optimising", 0, 0)
         self._began = False
 
-    def hello(self) -> Told:
+    def hello(self) -> WorkerStatus:
         """Says that it lives."""
         return self._told("ready")
 
-    def begin(self, path: str, plain: dict[str, Any], command: Sequence[str]) -> Told:
+    def begin(self, path: str, plain: dict[str, Any], command: Sequence[str]) -> WorkerStatus:
         """Takes a job up: makes its folder, or finds where it was left.
 
         Args:
@@ -105,7 +105,7 @@ class Worker:
         except Exception as error:
             return self._gave_up(run, error)
 
-    def advance(self, seconds: float = _SLICE) -> Told:
+    def advance(self, seconds: float = _SLICE) -> WorkerStatus:
         """Works on the job for about so long, at least one step."""
         run, walk, ends = self._run, self._walk, time.monotonic() + seconds
         if run is None or walk is None:
@@ -119,13 +119,13 @@ class Worker:
         except StopIteration:
             self._rest()
             return self._told("finished")
-        except Stopped as error:
+        except RunInterrupted as error:
             self._rest()
             return self._told("stopped", _line(error))
         except Exception as error:
             return self._gave_up(run, error)
 
-    def stop(self, number: int = signal.SIGTERM) -> Told:
+    def stop(self, number: int = signal.SIGTERM) -> WorkerStatus:
         """Makes the step at hand the job's last for now, and keeps it.
 
         Args:
@@ -141,7 +141,7 @@ class Worker:
         self._rest()
         return self._told("stopped", "kept up to its last checkpoint")
 
-    def _load(self, config: Config) -> Loaded:
+    def _load(self, config: Config) -> LoadedPrior:
         if self._prior is None or self._prior[:2] != (config.prior, config.device):
             self._prior = None  # room for the next one
             gc.collect()
@@ -150,12 +150,12 @@ class Worker:
             self._loads += 1
         return self._prior[2]
 
-    def _gave_up(self, run: Run, error: Exception | None) -> Told:
+    def _gave_up(self, run: Run, error: Exception | None) -> WorkerStatus:
         """The job's own fault, told in its folder too; or not its fault, where somebody else has it."""
         self._rest()
         if error is None or run.running:
             return self._told("busy", f"{run.path.name} is being worked on by another process")
-        ours = isinstance(error, Failed | ValueError | OSError)
+        ours = isinstance(error, RunFailed | ValueError | OSError)
         reason = _line(error) if ours else f"{type(error).__name__}: {_line(error)}"
         status = run.status
         if status.state != "failed":
@@ -166,8 +166,8 @@ class Worker:
         """Lets go of the job, not of the prior."""
         self._walk = self._run = None
 
-    def _told(self, state: Any, reason: str = "") -> Told:
-        return Told(state, self._last.done, self._last.total, self._last.note, reason, self._loads)
+    def _told(self, state: Any, reason: str = "") -> WorkerStatus:
+        return WorkerStatus(state, self._last.done, self._last.total, self._last.note, reason, self._loads)
 
 
 def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | None) -> Run:
@@ -185,7 +185,7 @@ def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | 
     return run
 
 
-def _check(run: Run, config: Config, loaded: Loaded) -> None:
+def _check(run: Run, config: Config, loaded: LoadedPrior) -> None:
     """Whether the folder is this job's."""
     if run.config != config:
         raise ValueError(f"{run.path} holds a run of other settings; remove it")

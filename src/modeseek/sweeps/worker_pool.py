@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from modeseek.sweeps.worker import Told
+from modeseek.sweeps.worker import WorkerStatus
 
 
 @dataclass(frozen=True)
-class Ask:
+class JobRequest:
     """A call of one of a worker's methods.
 
     Attributes:
@@ -23,7 +23,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerLost:
     """A worker that is no more: killed, crashed, or its machine is gone.
 
     Attributes:
@@ -34,7 +34,7 @@ class Lost:
 
 
 @runtime_checkable
-class Staff(Protocol):
+class WorkerPool(Protocol):
     """Workers, each of which takes one call at a time and answers it once."""
 
     @property
@@ -46,11 +46,11 @@ class Staff(Protocol):
         """Starts another; it says `ready` when it can take its first call, maybe much later. Returns its number."""
         ...
 
-    def ask(self, worker: int, ask: Ask) -> None:
+    def ask(self, worker: int, ask: JobRequest) -> None:
         """Calls one, without waiting."""
         ...
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, Told | Lost]]:
+    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         """What came back, after so many seconds at most."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.rundir.checkpoint import read
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer.picture import Look, picture
@@ -45,7 +45,7 @@ class Solids:
 
     def __init__(self, run: Run, device: str = "cpu") -> None:
         self._run, self._config, self._device = run, run.config, device
-        self._thing: Turnable | None = None
+        self._thing: Generator3D | None = None
         self._lock = threading.Lock()
 
     def steps(self) -> list[int]:

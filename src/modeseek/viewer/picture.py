@@ -12,7 +12,7 @@ from torch import Tensor
 
 from modeseek.generators.export import depth_colours
 from modeseek.generators.nerf import NeRF
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.viewer.section import Section, densities, laid_over
 from modeseek.viewer.viser_camera import Pose
 
@@ -33,7 +33,7 @@ class Look:
     section: Section | None = None
 
 
-def picture(thing: Turnable, pose: Pose, size: int, look: Look) -> np.ndarray:
+def picture(thing: Generator3D, pose: Pose, size: int, look: Look) -> np.ndarray:
     """What the window shows, (h, w, 3) bytes, of which `size` pixels lie along its shorter side."""
     side = pose.side(size)
     rows, columns = pose.window(side)
@@ -42,7 +42,7 @@ def picture(thing: Turnable, pose: Pose, size: int, look: Look) -> np.ndarray:
         return (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def _shown(thing: Turnable, pose: Pose, side: int, look: Look) -> Float[Tensor, "1 3 s s"]:
+def _shown(thing: Generator3D, pose: Pose, side: int, look: Look) -> Float[Tensor, "1 3 s s"]:
     cameras = pose.cameras()
     solid = thing(thing.look(cameras, side, normals=look.mode == "normal"))
     if look.mode == "depth":

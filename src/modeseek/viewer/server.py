@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from modeseek.config.generators3d import FreeSurface, FreeVolume
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.generators.camera import Cameras
 from modeseek.generators.orbit import Orbit
 from modeseek.rundir.run_dir import Run
@@ -83,10 +83,10 @@ def viewing(run: Run, host: str | None = None, port: int = 8080, device: str = "
     show = Solids(run, device) if solid else Pictures(run)
     painter = Painter(show)
     desk = Desk(lambda: follower.nudge())
-    reach = config.generator.radius if isinstance(config.generator, FreeVolume) else 0.0
+    reach = config.generator.radius if isinstance(config.generator, NeRFConfig) else 0.0
     panel = Panel(server, desk, config.title, solid, reach)
     follower = Follower(run, show, painter, panel, desk)
-    if solid and isinstance(config.generator, FreeVolume | FreeSurface):
+    if solid and isinstance(config.generator, NeRFConfig | MeshConfig):
         _first_camera(server, config.generator.orbit or Orbit())
     _watch(server, painter)
     number = outside.getsockname()[1]

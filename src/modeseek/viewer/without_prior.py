@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.config.config import Config
-from modeseek.config.generators3d import FreeSurface, FreeVolume
-from modeseek.config.priors import Loaded
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.priors import LoadedPrior
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, Schedule
-from modeseek.generators.rendering3d import Turnable
+from modeseek.generators.rendering3d import Generator3D
 from modeseek.priors.base import BasePrior
 from modeseek.pytree import Cond
 from modeseek.rundir.checkpoint import Checkpoint
@@ -50,10 +50,10 @@ class Absent(BasePrior):
 
 def turnable(config: Config) -> bool:
     """Whether the run makes a thing that can be seen from anywhere."""
-    return isinstance(config.generator, FreeVolume | FreeSurface)
+    return isinstance(config.generator, NeRFConfig | MeshConfig)
 
 
-def thing(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Turnable:
+def thing(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
     """The generator as the checkpoint left it.
 
     What it takes from the prior at a run's start is in the checkpoint (the numbers and their dtype) or does not matter
@@ -63,13 +63,13 @@ def thing(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Turnab
         ValueError: the checkpoint does not fit, or the generator is none that can be turned.
         OSError: a mesh that cannot be read.
     """
-    if not isinstance(config.generator, FreeVolume | FreeSurface):
+    if not isinstance(config.generator, NeRFConfig | MeshConfig):
         raise ValueError(f"only volumes and surfaces can be turned: got {type(config.generator).__name__}")
     side = config.generator.size or 64
     prior = Absent((3, side, side), _dtype(checkpoint), torch.device(device))
-    made = config.generator.make(Loaded(prior, ""), config.seed).module
+    made = config.generator.make(LoadedPrior(prior, ""), config.seed).module
     restore(made, checkpoint, device)
-    if not isinstance(made, Turnable):
+    if not isinstance(made, Generator3D):
         raise TypeError(f"a thing that can be turned has look and orbit: got {type(made).__name__}; give it both")
     return made.requires_grad_(False)
 

@@ -15,7 +15,7 @@ from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf.background import Background
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 from modeseek.rng import Rng
 
 
@@ -73,7 +73,7 @@ def test_it_is_a_generator_and_renders_a_solid() -> None:
     assert isinstance(made, Generator) and made.view(2, torch.Generator()) is shot
     seen = render(made, made.look(shot.cameras, normals=True))
     assert render(made, shot).normal is None
-    assert isinstance(seen, Solid) and seen.march is None and seen.grids == ()
+    assert isinstance(seen, Rendering3D) and seen.march is None and seen.grids == ()
     assert seen.image.shape == (2, 3, 32, 32) and seen.opacity.shape == seen.depth.shape == (2, 1, 32, 32)
     torch.testing.assert_close(seen.image[:, :, 0, 0], torch.tensor([0.2, 0.4, 0.6]).expand(2, 3))
     assert seen.normal is not None and (seen.opacity[:, :, 0, 0] == 0).all() and (seen.depth[:, :, 0, 0] == 0).all()

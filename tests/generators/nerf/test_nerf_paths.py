@@ -13,13 +13,23 @@ from volumes import PLACES, Known, cameras, rng, tiny
 
 import modeseek as ms
 from modeseek.generators.camera import CameraView
-from modeseek.generators.nerf import Background, Blob, Dense, Fourier, HashGrid, NeRF, Skip, Stage, Triplane
+from modeseek.generators.nerf import (
+    Background,
+    BlobInit,
+    Dense,
+    EmptySpaceSkipping,
+    Fourier,
+    HashGrid,
+    NeRF,
+    ResolutionStage,
+    Triplane,
+)
 from modeseek.generators.orbit import Orbit
 
 
 def trained(seed: int = 0) -> NeRF:
     """A grid with a dense ball in the middle and haze around it, like the end of a run; pruned."""
-    nerf = NeRF(Dense((24,), Blob(6.0, 70.0)), size=24, samples=48, radius=1.2, orbit=Orbit(fov=(30.0, 40.0)))
+    nerf = NeRF(Dense((24,), BlobInit(6.0, 70.0)), size=24, samples=48, radius=1.2, orbit=Orbit(fov=(30.0, 40.0)))
     with torch.no_grad():
         grid = nerf.volume.grid
         grid[0, 0].clamp_(min=-9)
@@ -33,7 +43,7 @@ def test_the_fast_path_is_the_plain_one() -> None:
     view = replace(nerf.view(3, ms.Streams(0)), normals=True)
     pull = torch.randn(3, 3, 24, 24, generator=rng(1))
     both = []
-    for skip in (None, Skip()):
+    for skip in (None, EmptySpaceSkipping()):
         nerf.skip = skip
         nerf.zero_grad()
         solid = nerf(view)
@@ -80,7 +90,9 @@ def test_chunks_are_the_whole() -> None:
 
 
 def test_a_refined_grid_is_the_same_and_its_optimizer_goes_on() -> None:
-    nerf = NeRF(Dense((5, 9, 17), Blob(2.0, 4.0)), size=8, samples=16)  # 17 = 2 * 9 - 1: nested, so exactly the same
+    nerf = NeRF(
+        Dense((5, 9, 17), BlobInit(2.0, 4.0)), size=8, samples=16
+    )  # 17 = 2 * 9 - 1: nested, so exactly the same
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.1)
     view = nerf.look(nerf.orbit.ring(2))
     kinds = []
@@ -101,7 +113,9 @@ def test_a_refined_grid_is_the_same_and_its_optimizer_goes_on() -> None:
 
 def test_a_resumed_run_neither_refines_nor_prunes_again() -> None:
     def make() -> NeRF:
-        return NeRF(Dense((5, 9)), size=8, samples=8, stages=(Stage(0.0, 6), Stage(0.5, 10, 1, 0.05)))
+        return NeRF(
+            Dense((5, 9)), size=8, samples=8, stages=(ResolutionStage(0.0, 6), ResolutionStage(0.5, 10, 1, 0.05))
+        )
 
     nerf = make()
     assert nerf.size == 6 and nerf.space.whole
@@ -137,11 +151,11 @@ def test_rays_that_all_miss_leave_the_background_and_a_gradient_of_zero() -> Non
         (lambda: NeRF(samples=0), "size, samples and chunk of 1 or more"),
         (lambda: NeRF(chunk=0), "size, samples and chunk of 1 or more"),
         (lambda: NeRF(radius=0.0), "positive radius"),
-        (lambda: NeRF(stages=(Stage(0.1, 8),)), "stages begin at 0"),
-        (lambda: NeRF(stages=(Stage(0.0, 8), Stage(0.0, 16))), "stages begin at 0"),
-        (lambda: NeRF(stages=(Stage(0.0, 8, 1), Stage(0.5, 8, 0))), "stages begin at 0"),
-        (lambda: NeRF(stages=(Stage(0.0, 8, 2),)), "one of the volume's 2 levels"),
-        (lambda: NeRF(stages=(Stage(0.0, 0),)), "size >= 1"),
+        (lambda: NeRF(stages=(ResolutionStage(0.1, 8),)), "stages begin at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 8), ResolutionStage(0.0, 16))), "stages begin at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 8, 1), ResolutionStage(0.5, 8, 0))), "stages begin at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 8, 2),)), "one of the volume's 2 levels"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 0),)), "size >= 1"),
         (lambda: Dense(()), "at least 2 and grow"),
         (lambda: Dense((8, 8)), "at least 2 and grow"),
         (lambda: Triplane(rng(), side=1), "at least 2 points a side"),
@@ -150,8 +164,8 @@ def test_rays_that_all_miss_leave_the_background_and_a_gradient_of_zero() -> Non
         (lambda: HashGrid(rng(), 8, 4), "a finest grid no coarser"),
         (lambda: Background("gold"), "constant, random or learned: got 'gold'"),
         (lambda: Background(colour=(2.0, 0.0, 0.0)), r"three numbers in \[0, 1\]"),
-        (lambda: Skip(empty=-1.0), "empty >= 0"),
-        (lambda: Skip(opaque=1.0), r"opaque in \[0, 1\)"),
+        (lambda: EmptySpaceSkipping(empty=-1.0), "empty >= 0"),
+        (lambda: EmptySpaceSkipping(opaque=1.0), r"opaque in \[0, 1\)"),
         (lambda: NeRF(Dense((4,))).view(0, rng()), "at least one item"),
     ],
 )

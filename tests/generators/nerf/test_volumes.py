@@ -12,7 +12,7 @@ from torch import nn
 from volumes import F64, Known, rng
 
 import modeseek as ms
-from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, Stage, Triplane
+from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane
 from modeseek.generators.nerf.interpolate import bilinear, trilinear
 from modeseek.generators.orbit import Orbit
 
@@ -28,7 +28,7 @@ VOLUMES: dict[str, tuple[Callable[[], nn.Module], float]] = {
 def test_every_volume_learns_a_thing(name: str) -> None:
     """A red and blue egg, seen from 6 sides, then from 4 others; the grid is refined and pruned on the way."""
     make, rate = VOLUMES[name]
-    stages = (Stage(0.0, 10), Stage(0.5, 10, 1 if name == "dense" else 0, 0.02))
+    stages = (ResolutionStage(0.0, 10), ResolutionStage(0.5, 10, 1 if name == "dense" else 0, 0.02))
     nerf = NeRF(make(), size=10, samples=16, stages=stages)
     red, blue = torch.tensor([0.9, 0.1, 0.1]).double(), torch.tensor([0.1, 0.2, 0.9]).double()
     egg = NeRF(
@@ -126,7 +126,7 @@ def test_a_nerf_is_a_generator_that_a_prior_shapes() -> None:
     nerf = NeRF(Dense((8,)), size=8, samples=12, orbit=Orbit(fov=(30.0, 40.0)))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.25)
     method = ms.MSD(ms.Geometric(4.0, 0.5))
-    walk = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.Range(), rng=ms.Streams(0))
+    walk = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.RangeCodec(), rng=ms.Streams(0))
     for step in walk:
         assert step.image.shape == (2, 3, 8, 8)
     middle = nerf(nerf.look(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))

@@ -14,29 +14,29 @@ from safetensors.torch import load_file, save_file
 
 from modeseek.cli import main
 from modeseek.datasets.scenes import Scenes, held_out, parse
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions, mistakes
 from modeseek.io.packaged import data_folder
-from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Verdicts, accuracy, compare, score
-from modeseek.metrics.scenes.classifier import Judge
-from modeseek.metrics.scenes.classifier_config import Shape
-from modeseek.metrics.scenes.classifier_output import Answers
+from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Predictions, accuracy, compare, score
+from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.metrics.scenes.classifier_config import ClassifierConfig
+from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 from modeseek.metrics.scenes.view_symmetry import same_views, shows_height
 from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion, stock_samples
 from tools.bundled_priors.augment import disturb
 from tools.bundled_priors.classifier_loss import Truth, judge_loss
 from tools.bundled_priors.train_classifier import Lesson, train_judge
 
-SMALL = Shape((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
+SMALL = ClassifierConfig((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
 
 
 def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
     """One verdict, told in words: "red cone", "on", "blue cube"."""
-    things, colours = [*THINGS, None], [*COLOURS, None]
+    things, colours = [*OBJECT_TYPES, None], [*COLOURS, None]
     pairs = [(None, None) if one is None else one.split(" ", 1) for one in (first, second)]
-    return Verdicts(
+    return Predictions(
         torch.tensor([[things.index(thing) for _, thing in pairs]]),
         torch.tensor([[colours.index(colour) for colour, _ in pairs]]),
         torch.tensor([[*RELATIONS, None].index(relation)]),
@@ -113,7 +113,7 @@ def test_the_rules_against_cases_by_hand(caption, verdict, lacking) -> None:
 def test_everything_right_is_what_all_means_and_only_what_is_said_is_judged() -> None:
     captions = ["a red cone", "a red cone on a blue cube, from 30 degrees left, above", "a red sphere, front view"]
     parts = [seen("red cone"), seen("red cone", "on", "blue torus", azimuth=0), seen("red sphere")]
-    both = Verdicts(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+    both = Predictions(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
     scores = compare(both, [parse(caption) for caption in captions])
     assert scores.all.tolist() == [True, False, True]
     assert scores.judged("relation").tolist() == [False, True, False] and scores.judged("colour").all()
@@ -131,7 +131,7 @@ def test_what_renders_truly_show_is_right() -> None:
     layouts = Scenes().draw(200, torch.Generator().manual_seed(5), held_out=None)
     truth = Truth.of(layouts)
     row = ((layouts.azimuth - AZIMUTHS[0]) / 15).round().long() % 24
-    verdicts = Verdicts(truth.thing, truth.colour, truth.relation, row, layouts.elevation)
+    verdicts = Predictions(truth.thing, truth.colour, truth.relation, row, layouts.elevation)
     scores = compare(verdicts, [parse(caption) for caption in layouts.captions])
     assert scores.all.all() and scores.seen.sum() > 100
 
@@ -147,15 +147,15 @@ def test_which_views_look_alike() -> None:
         assert torch.equal(same_views(thing, thing), torch.eye(24, dtype=torch.bool)), thing
     rocket, back, side, front = same_views("rocket", "rocket"), *(AZIMUTHS.index(a) for a in (180, 90, 0))
     assert rocket[back, side] and not rocket[back, front] and not rocket[side, front]
-    assert [thing for thing in THINGS if not shows_height(thing)] == ["sphere"]
+    assert [thing for thing in OBJECT_TYPES if not shows_height(thing)] == ["sphere"]
     with pytest.raises(ValueError, match="no thing 'ball'"):
         same_views("ball", "ball")
 
 
-def answers(n: int, seed: int = 0) -> Answers:
+def answers(n: int, seed: int = 0) -> ClassifierOutput:
     rng = torch.Generator().manual_seed(seed)
-    shapes = ((n, 2, len(THINGS) + 1), (n, 2, len(COLOURS) + 1), (n, len(RELATIONS) + 1), (n, 24), (n,))
-    return Answers(*(torch.randn(shape, generator=rng) for shape in shapes))
+    shapes = ((n, 2, len(OBJECT_TYPES) + 1), (n, 2, len(COLOURS) + 1), (n, len(RELATIONS) + 1), (n, 24), (n,))
+    return ClassifierOutput(*(torch.randn(shape, generator=rng) for shape in shapes))
 
 
 def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
@@ -170,7 +170,7 @@ def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
         objects = (thing, colour) if turn == 1 else (thing.flip(1), colour.flip(1))
         rest = (torch.tensor([number]) for number in (RELATIONS.index(relation), 178.0, 20.0))
         truth = Truth(*objects, *rest)
-        one = Answers(*(getattr(said, name)[i : i + 1] for name in vars(said)))
+        one = ClassifierOutput(*(getattr(said, name)[i : i + 1] for name in vars(said)))
         orders = []
         for order in ((0, 1), (1, 0)):
             pairs = list(zip(order, thing[0].tolist(), colour[0].tolist(), strict=True))
@@ -182,7 +182,7 @@ def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
         want = objects + nll(said.relation[i], RELATIONS.index(relation)) + turns + height
         assert judge_loss(one, truth).item() == pytest.approx(want, rel=1e-5)
     around = Truth(thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0]))  # from 180 to -165
-    one = Answers(*(value[:1] for value in vars(said).values()))
+    one = ClassifierOutput(*(value[:1] for value in vars(said).values()))
     half = judge_loss(one, around) - judge_loss(one, Truth(**(vars(around) | {"azimuth": torch.tensor([180.0])})))
     assert half.item() == pytest.approx((nll(said.azimuth[0], 0) - nll(said.azimuth[0], 23)) / 2, rel=1e-4)
 
@@ -207,9 +207,9 @@ def test_a_disturbed_picture_is_another_of_the_same_colours() -> None:
 
 
 def test_save_and_load(tmp_path) -> None:
-    judge = Judge(SMALL, {"object": 0.5}, seed=1).eval()
+    judge = SceneClassifier(SMALL, {"object": 0.5}, seed=1).eval()
     judge.save(tmp_path / "deep" / "one")
-    again = Judge.load(tmp_path / "deep" / "one")
+    again = SceneClassifier.load(tmp_path / "deep" / "one")
     assert again.shape == SMALL and SMALL.features == 16 and again.accuracy == {"object": 0.5} and not again.training
     image = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -219,12 +219,12 @@ def test_save_and_load(tmp_path) -> None:
     with pytest.raises(FileExistsError, match="choose another name"):
         judge.save(tmp_path / "deep" / "one")
     before = torch.get_rng_state()
-    assert not torch.equal(Judge(SMALL, seed=2).gaze.weight, Judge(SMALL, seed=3).gaze.weight)
+    assert not torch.equal(SceneClassifier(SMALL, seed=2).gaze.weight, SceneClassifier(SMALL, seed=3).gaze.weight)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_balanced_features_have_a_mean_square_of_one_and_the_same_answers() -> None:
-    judge = Judge(SMALL, seed=4).eval()
+    judge = SceneClassifier(SMALL, seed=4).eval()
     image = torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before, old = judge(image), judge.features(image)
@@ -270,10 +270,10 @@ def spoil(folder, name):
 )
 def test_a_damaged_folder_is_told_in_one_line(tmp_path, harm, line) -> None:
     folder = tmp_path / "judge"
-    Judge(SMALL).save(folder)
+    SceneClassifier(SMALL).save(folder)
     harm(folder)
     with pytest.raises(ValueError, match="is no readable judge") as caught:
-        Judge.load(folder)
+        SceneClassifier.load(folder)
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -288,14 +288,14 @@ def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
         made.append(load_file(tmp_path / name / "judge.safetensors"))
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
     assert not torch.equal(made[0]["scene.weight"], made[2]["scene.weight"])
-    assert set(Judge.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
+    assert set(SceneClassifier.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
     with pytest.raises(FileExistsError, match="choose another name"):
         next(train_judge(tmp_path / "one", budget=1.0, lesson=lesson))
 
 
 def test_the_packaged_judge_is_small_and_right() -> None:
     """On combinations that its training never saw, drawn anew."""
-    judge = Judge.packaged()
+    judge = SceneClassifier.packaged()
     assert sum(p.numel() for p in judge.parameters()) <= 1_100_000
     assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 2.2e6
     shots = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)

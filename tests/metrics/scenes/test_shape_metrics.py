@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from modeseek.datasets.scenes.caption import parse
 from modeseek.datasets.scenes.lighting import OVERHEAD
 from modeseek.datasets.scenes.objects_with_front import FRONTED
-from modeseek.datasets.scenes.static_scene import Still, turntable
+from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.generators.camera import Cameras, CameraView
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 from modeseek.metrics.color_difference import delta_e, lab
 from modeseek.metrics.scenes.alignment import Alignment, Look, align, overlap, through
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import compared_fronts, count_fronts, has_front, judged_fronts, runs
 from modeseek.metrics.scenes.shape_metrics import fit, held_out_cameras
 from modeseek.rng import Rng
@@ -28,7 +28,7 @@ N, SIDE = 24, 32
 FEW = held_out_cameras(4)
 
 
-def looking(still: Still) -> Look:
+def looking(still: StaticScene) -> Look:
     def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
         shots = still.render(cameras, size, 3)
         return shots.image, shots.mask
@@ -66,7 +66,7 @@ def test_overlap_of_planted_boxes() -> None:
 
 
 def test_the_truth_itself_is_exact() -> None:
-    still = Still.of("a red cone")
+    still = StaticScene.of("a red cone")
     found = fit(looking(still), still, cameras=FEW, size=32)
     assert found.alignment == Alignment() and (found.iou == 1).all() and (found.psnr == 100).all()
     assert not found.colour.any() and not found.delta_e.any()
@@ -74,7 +74,7 @@ def test_the_truth_itself_is_exact() -> None:
 
 
 def test_planted_moves_are_found() -> None:
-    still = Still.of("a blue cube with a white face", OVERHEAD)
+    still = StaticScene.of("a blue cube with a white face", OVERHEAD)
     where = align(looking(still.moved(1.25, -0.1)), still, FEW, turns=False)
     assert where.scale == pytest.approx(1.25, rel=0.03) and where.up == pytest.approx(-0.1, abs=0.02) and not where.turn
     spun = looking(still.moved(0.9, 0.05, turn=100.0))
@@ -86,7 +86,7 @@ def test_planted_moves_are_found() -> None:
 
 
 def test_other_colours_and_no_object_at_all() -> None:
-    still = Still.of("a red sphere", OVERHEAD)
+    still = StaticScene.of("a red sphere", OVERHEAD)
 
     def paler(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
         shots = still.render(cameras, size, 3)
@@ -112,20 +112,20 @@ def test_other_colours_and_no_object_at_all() -> None:
 class Turntable(nn.Module):
     """A generator that renders the truth."""
 
-    def __init__(self, still: Still, flat: bool = False) -> None:
+    def __init__(self, still: StaticScene, flat: bool = False) -> None:
         super().__init__()
         self.still, self.flat = still, flat
 
     def view(self, n: int, rng: Rng) -> CameraView:
         return CameraView(tuple(range(n)), turntable(n), SIDE)
 
-    def forward(self, view: CameraView) -> Tensor | Solid:
+    def forward(self, view: CameraView) -> Tensor | Rendering3D:
         shots = self.still.render(view.cameras, view.size, 3)
-        return shots.image if self.flat else Solid(view, shots.image, shots.mask, shots.depth)
+        return shots.image if self.flat else Rendering3D(view, shots.image, shots.mask, shots.depth)
 
 
 def test_generators_are_looked_at() -> None:
-    still = Still.of("a blue cone")
+    still = StaticScene.of("a blue cone")
     image, opacity = through(Turntable(still))(FEW, 16)
     shots = still.render(FEW, 16, 3)
     assert torch.equal(image, shots.image) and torch.equal(opacity, shots.mask)
@@ -134,8 +134,8 @@ def test_generators_are_looked_at() -> None:
 
 
 @cache
-def ring(thing: str) -> tuple[Still, Tensor]:
-    still = Still.of(f"a blue {thing}")
+def ring(thing: str) -> tuple[StaticScene, Tensor]:
+    still = StaticScene.of(f"a blue {thing}")
     return still, still.render(turntable(N, 15.0), SIDE).image
 
 
@@ -159,7 +159,7 @@ def test_planted_fronts_are_counted(thing: str) -> None:
 
 def test_a_plain_cube_has_none_and_a_front_everywhere_is_many() -> None:
     still, images = ring("cube with a white face")
-    plain = Still.of("a blue cube")
+    plain = StaticScene.of("a blue cube")
     assert count_fronts(looking(plain), still, size=SIDE).count == 0
     assert compared_fronts(images[[0] * N], images).count == 3
     assert count_fronts(looking(still.moved(0.8, 0.1)), still, Alignment(0.8, 0.1, 50.0), size=SIDE).count == 1
@@ -171,8 +171,8 @@ def test_a_plain_cube_has_none_and_a_front_everywhere_is_many() -> None:
 
 
 def test_the_judge_counts_too() -> None:
-    judge = Judge.packaged()
-    still = Still.of("a blue robot head")
+    judge = SceneClassifier.packaged()
+    still = StaticScene.of("a blue robot head")
     images = still.render(turntable(N, 15.0), 64).image
     for rows, want in PLANTED.values():
         assert judged_fronts(judge, images[rows]).count == want

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.priors.pipeline import Economy, LoRA, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
@@ -143,18 +143,18 @@ def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp
 @pytest.mark.parametrize(
     ("name", "economy"),
     [
-        ("sd", Economy(channels_last=True)),
-        ("sd", Economy(slices=True)),
-        ("sd", Economy(offload="blocks")),
-        ("sd", Economy(offload="leaves", channels_last=True)),
-        ("sdxl", Economy(offload="leaves")),
-        ("if", Economy(offload="leaves", slices=True)),
-        ("sd3", Economy(offload="blocks")),
-        ("flux", Economy(offload="leaves")),
-        ("pixart", Economy(offload="leaves")),
+        ("sd", MemoryOptions(channels_last=True)),
+        ("sd", MemoryOptions(slices=True)),
+        ("sd", MemoryOptions(offload="blocks")),
+        ("sd", MemoryOptions(offload="leaves", channels_last=True)),
+        ("sdxl", MemoryOptions(offload="leaves")),
+        ("if", MemoryOptions(offload="leaves", slices=True)),
+        ("sd3", MemoryOptions(offload="blocks")),
+        ("flux", MemoryOptions(offload="leaves")),
+        ("pixart", MemoryOptions(offload="leaves")),
     ],
 )
-def test_an_economy_changes_no_answer(name: str, economy: Economy, folder: Callable[[str], Path]) -> None:
+def test_an_economy_changes_no_answer(name: str, economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
     plain, sparing = load(folder(name)), load(folder(name), economy=economy)
     assert torch.allclose(answer(sparing), answer(plain), atol=2e-5)
     assert sparing.device == torch.device("cpu")
@@ -165,19 +165,21 @@ def test_an_economy_changes_no_answer(name: str, economy: Economy, folder: Calla
 
 
 def test_a_compiled_network_answers_the_same(folder: Callable[[str], Path]) -> None:
-    sparing = load(folder("sd"), economy=Economy(compile=True))
+    sparing = load(folder("sd"), economy=MemoryOptions(compile=True))
     with torch.compiler.set_stance("fail_on_recompile"), pytest.raises(RuntimeError, match="fail_on_recompile"):
         answer(sparing)  # it would be compiled here
     with torch.compiler.set_stance("force_eager"):
         assert torch.allclose(answer(sparing), answer(load(folder("sd"))), atol=1e-6)
 
 
-@pytest.mark.parametrize("economy", [Economy(recompute=True), Economy(tiles=True), Economy(channels_last=True)])
-def test_gradients_pass_the_sparing_encoder(economy: Economy, folder: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    "economy", [MemoryOptions(recompute=True), MemoryOptions(tiles=True), MemoryOptions(channels_last=True)]
+)
+def test_gradients_pass_the_sparing_encoder(economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
     """Recomputing is exact; tiles of the whole picture's size too, and overlapping ones almost, off their seams."""
     image = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(1))
     found = []
-    for told in (Economy(), economy):
+    for told in (MemoryOptions(), economy):
         codec = load(folder("sd"), size=48, economy=told).codec
         pixels = image.clone().requires_grad_()
         z = codec.encode(pixels)
@@ -196,11 +198,11 @@ def test_gradients_pass_the_sparing_encoder(economy: Economy, folder: Callable[[
 
 def test_economies_that_make_no_sense(folder: Callable[[str], Path]) -> None:
     with pytest.raises(ValueError, match="cannot be offloaded"):
-        Economy(offload="blocks", compile=True)
+        MemoryOptions(offload="blocks", compile=True)
     with pytest.raises(ValueError, match="no sliced attention"):
-        load(folder("flux"), economy=Economy(slices=True))
+        load(folder("flux"), economy=MemoryOptions(slices=True))
     with pytest.raises(ValueError, match="works on pixels"):
-        load(folder("if"), economy=Economy(tiles=True))
+        load(folder("if"), economy=MemoryOptions(tiles=True))
 
 
 @pytest.mark.parametrize("name", ["sd3", "flux"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modeseek.datasets.scenes.caption import Object, Said, parse
+from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, parse
 from modeseek.datasets.scenes.held_out import held_out
 from modeseek.datasets.scenes.layouts import Layouts
 from modeseek.datasets.scenes.scenes import Scenes, Shots
-from modeseek.datasets.scenes.view_phrases import View
+from modeseek.datasets.scenes.view_phrases import ViewPhrase
 
-__all__ = ["Layouts", "Object", "Said", "Scenes", "Shots", "View", "held_out", "parse"]
+__all__ = ["Layouts", "CaptionObject", "ParsedCaption", "Scenes", "Shots", "ViewPhrase", "held_out", "parse"]

@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from modeseek.datasets.scenes.object_types import THINGS
-from modeseek.datasets.scenes.view_phrases import PHRASES, View
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
+from modeseek.datasets.scenes.view_phrases import PHRASES, ViewPhrase
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 
 @dataclass(frozen=True)
-class Object:
+class CaptionObject:
     """One thing as a caption names it; size None: not said."""
 
     thing: str
@@ -31,7 +31,7 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedCaption:
     """All that a caption says.
 
     Attributes:
@@ -40,9 +40,9 @@ class Said:
         view: None if the caption does not say it.
     """
 
-    objects: tuple[Object, ...]
+    objects: tuple[CaptionObject, ...]
     relation: str | None = None
-    view: View | None = None
+    view: ViewPhrase | None = None
 
     @property
     def caption(self) -> str:
@@ -59,14 +59,14 @@ def _pattern() -> re.Pattern[str]:
     def thing(i: int) -> str:
         return (
             rf"(?P<article{i}>an?) (?:(?P<size{i}>{one_of(list(SIZES))}) )?"
-            rf"(?P<colour{i}>{one_of(list(COLOURS))}) (?P<thing{i}>{one_of(list(THINGS))})"
+            rf"(?P<colour{i}>{one_of(list(COLOURS))}) (?P<thing{i}>{one_of(list(OBJECT_TYPES))})"
         )
 
     relation = f"(?P<relation>{one_of(list(RELATIONS))})"
     return re.compile(rf"{thing(0)}(?: {relation} {thing(1)})?(?:, (?P<view>{one_of(list(PHRASES))}))?")
 
 
-def parse(caption: str) -> Said:
+def parse(caption: str) -> ParsedCaption:
     """What a caption says.
 
     Raises:
@@ -75,12 +75,12 @@ def parse(caption: str) -> Said:
     found = _pattern().fullmatch(caption)
     if found:
         slots = (0, 1) if found["relation"] else (0,)
-        objects = tuple(Object(found[f"thing{i}"], found[f"colour{i}"], found[f"size{i}"]) for i in slots)
-        said = Said(objects, found["relation"], PHRASES[found["view"]] if found["view"] else None)
+        objects = tuple(CaptionObject(found[f"thing{i}"], found[f"colour{i}"], found[f"size{i}"]) for i in slots)
+        said = ParsedCaption(objects, found["relation"], PHRASES[found["view"]] if found["view"] else None)
         if said.caption == caption:
             return said
     shown = caption if len(caption) <= 80 else caption[:77] + "..."
     raise ValueError(
         f"no caption of these scenes: {shown!r}; say it as 'a red cone on a small blue cube, front view' "
-        f"with things {', '.join(THINGS)} and colours {', '.join(COLOURS)}"
+        f"with things {', '.join(OBJECT_TYPES)} and colours {', '.join(COLOURS)}"
     )

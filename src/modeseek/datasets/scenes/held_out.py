@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.caption import Said
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.caption import ParsedCaption
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 
 _ONE_IN = 20
 
 
-def held_out(said: Said) -> bool:
+def held_out(said: ParsedCaption) -> bool:
     """Whether these things and colours in this relation are kept from training, whatever the sizes and the view.
 
     A stable hash (CRC-32) of the words decides. One object alone is a combination of its own: "a red mug" may be
@@ -49,8 +49,8 @@ def combinations(held: bool | None) -> Combinations:
 
     Two objects differ in colour, and only what has a seat carries something.
     """
-    names = [f"{colour} {thing}" for thing in THINGS for colour in COLOURS]
-    seats = [thing.seat is not None for thing in THINGS.values() for _ in COLOURS]
+    names = [f"{colour} {thing}" for thing in OBJECT_TYPES for colour in COLOURS]
+    seats = [thing.seat is not None for thing in OBJECT_TYPES.values() for _ in COLOURS]
 
     def kept(mask: list[bool]) -> Bool[Tensor, "n"]:
         told = torch.tensor(mask)

@@ -12,7 +12,7 @@ from modeseek.generators.camera import Cameras
 
 
 @dataclass(frozen=True)
-class Lamp:
+class Light:
     """A distant lamp.
 
     Light is diffuse, so under a lamp that stands still in the world every point has one colour, whoever looks: the
@@ -41,5 +41,5 @@ class Lamp:
         return torch.stack([(axis * toward).sum(-1) for axis in (right, up, -forward)], -1)
 
 
-OVERHEAD = Lamp((0.0, 1.0, 0.0), fixed=True)
+OVERHEAD = Light((0.0, 1.0, 0.0), fixed=True)
 """Straight above: fixed, and the same from every azimuth."""

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import Points
-from modeseek.datasets.scenes.sdf_primitives import Solid
+from modeseek.datasets.scenes.sdf_points import SDFPoints
+from modeseek.datasets.scenes.sdf_primitives import SDF
 from modeseek.datasets.scenes.vocabulary import PAINTS
 
 MAIN, DARK = "main", "dark"
@@ -18,23 +18,23 @@ _INDEX = {name: i for i, name in enumerate((MAIN, DARK, *PAINTS))}
 
 
 @dataclass(frozen=True)
-class Part:
+class SolidPart:
     """A solid and its paint: "main" is the colour that the caption names, "dark" a darker one, else one of `PAINTS`."""
 
-    solid: Solid
+    solid: SDF
     paint: str = MAIN
 
 
 @dataclass(frozen=True)
-class Mark:
+class Decal:
     """Paint on every surface point inside a solid."""
 
-    solid: Solid
+    solid: SDF
     paint: str
 
 
 @dataclass(frozen=True)
-class Thing:
+class ObjectType:
     """A union of parts about the origin, front towards +z, upright along +y, about as large as the unit ball.
 
     Attributes:
@@ -45,19 +45,19 @@ class Thing:
     """
 
     name: str
-    parts: tuple[Part, ...]
-    marks: tuple[Mark, ...] = ()
+    parts: tuple[SolidPart, ...]
+    marks: tuple[Decal, ...] = ()
     seat: tuple[float, float, float] | None = None
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         """Signed distance of the union, a lower bound of the true one outside."""
         return reduce(torch.minimum, (part.solid.distance(p) for part in self.parts))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         """The union's support function: how far it extends along each direction."""
         return reduce(torch.maximum, (part.solid.reach(d) for part in self.parts))
 
-    def paint(self, p: Points) -> Int[Tensor, "m"]:
+    def paint(self, p: SDFPoints) -> Int[Tensor, "m"]:
         """Which paint surface points wear: 0 the caption's colour, 1 that darkened, 2.. the rows of `PAINTS`."""
         worn = torch.full_like(p.x, _INDEX[self.parts[0].paint], dtype=torch.long)
         nearest = None
@@ -73,7 +73,7 @@ class Thing:
     def box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """The corners (low, high) of the box around it."""
         axes = torch.eye(3, dtype=torch.float64)
-        high, low = self.reach(Points(*axes)), -self.reach(Points(*-axes))
+        high, low = self.reach(SDFPoints(*axes)), -self.reach(SDFPoints(*-axes))
         return (*low.tolist(),), (*high.tolist(),)
 
     @cached_property

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from modeseek.datasets.scenes.object_type import Part, Thing
+from modeseek.datasets.scenes.object_type import ObjectType, SolidPart
 from modeseek.datasets.scenes.objects_symmetric import COMPOSITES
 from modeseek.datasets.scenes.objects_with_front import FRONTED
 from modeseek.datasets.scenes.sdf_primitives import Ball, Box, Capsule, Cone, Cylinder, Torus
 from modeseek.datasets.scenes.sdf_transforms import AlongZ
 
 _PRIMITIVES = (
-    Thing("sphere", (Part(Ball(0.9)),), seat=(0.0, 0.9, 0.0)),
-    Thing("cube", (Part(Box(0.62, 0.62, 0.62, 0.03)),), seat=(0.0, 0.62, 0.0)),
-    Thing("cylinder", (Part(Cylinder(0.56, 0.78, 0.03)),), seat=(0.0, 0.78, 0.0)),
-    Thing("cone", (Part(Cone(0.78, 0.0, 0.85)),)),
-    Thing(
-        "torus", (Part(AlongZ(Torus(0.68, 0.28))),), seat=(0.0, 0.96, 0.0)
+    ObjectType("sphere", (SolidPart(Ball(0.9)),), seat=(0.0, 0.9, 0.0)),
+    ObjectType("cube", (SolidPart(Box(0.62, 0.62, 0.62, 0.03)),), seat=(0.0, 0.62, 0.0)),
+    ObjectType("cylinder", (SolidPart(Cylinder(0.56, 0.78, 0.03)),), seat=(0.0, 0.78, 0.0)),
+    ObjectType("cone", (SolidPart(Cone(0.78, 0.0, 0.85)),)),
+    ObjectType(
+        "torus", (SolidPart(AlongZ(Torus(0.68, 0.28))),), seat=(0.0, 0.96, 0.0)
     ),  # upright: its hole is seen from the front
-    Thing("capsule", (Part(Capsule(0.5, 0.45)),), seat=(0.0, 0.95, 0.0)),
+    ObjectType("capsule", (SolidPart(Capsule(0.5, 0.45)),), seat=(0.0, 0.95, 0.0)),
 )
 
-THINGS: dict[str, Thing] = {thing.name: thing for thing in (*_PRIMITIVES, *COMPOSITES, *FRONTED)}
+OBJECT_TYPES: dict[str, ObjectType] = {thing.name: thing for thing in (*_PRIMITIVES, *COMPOSITES, *FRONTED)}

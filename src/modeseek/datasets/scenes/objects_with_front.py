@@ -2,120 +2,120 @@
 
 from __future__ import annotations
 
-from modeseek.datasets.scenes.object_type import Mark, Part, Thing
+from modeseek.datasets.scenes.object_type import Decal, ObjectType, SolidPart
 from modeseek.datasets.scenes.sdf_primitives import Ball, Box, Capsule, Cone, Cylinder, Gable
 from modeseek.datasets.scenes.sdf_transforms import AlongX, AlongZ, At, Leaning, Twin
 
 FRONTED = (
-    Thing(
+    ObjectType(
         "cube with a white face",
-        (Part(Box(0.62, 0.62, 0.62, 0.03)),),
-        marks=(Mark(At(Box(0.47, 0.47, 0.05), 0.0, 0.0, 0.62), "white"),),
+        (SolidPart(Box(0.62, 0.62, 0.62, 0.03)),),
+        marks=(Decal(At(Box(0.47, 0.47, 0.05), 0.0, 0.0, 0.62), "white"),),
         seat=(0.0, 0.62, 0.0),
     ),
-    Thing(
+    ObjectType(
         "robot head",
         (
-            Part(At(Box(0.6, 0.54, 0.52, 0.08), 0.0, -0.12)),
-            Part(Twin(At(AlongX(Cylinder(0.18, 0.1, 0.02)), 0.66, -0.1)), "grey"),
-            Part(At(Cylinder(0.06, 0.16), 0.0, 0.54), "grey"),
-            Part(At(Ball(0.14), 0.0, 0.76), "carrot"),
+            SolidPart(At(Box(0.6, 0.54, 0.52, 0.08), 0.0, -0.12)),
+            SolidPart(Twin(At(AlongX(Cylinder(0.18, 0.1, 0.02)), 0.66, -0.1)), "grey"),
+            SolidPart(At(Cylinder(0.06, 0.16), 0.0, 0.54), "grey"),
+            SolidPart(At(Ball(0.14), 0.0, 0.76), "carrot"),
         ),
         marks=(
-            Mark(Twin(At(AlongZ(Cylinder(0.19, 0.1)), 0.27, 0.08, 0.52)), "white"),
-            Mark(Twin(At(AlongZ(Cylinder(0.085, 0.1)), 0.27, 0.08, 0.52)), "ink"),
-            Mark(At(Box(0.34, 0.075, 0.1), 0.0, -0.38, 0.52), "grey"),
+            Decal(Twin(At(AlongZ(Cylinder(0.19, 0.1)), 0.27, 0.08, 0.52)), "white"),
+            Decal(Twin(At(AlongZ(Cylinder(0.085, 0.1)), 0.27, 0.08, 0.52)), "ink"),
+            Decal(At(Box(0.34, 0.075, 0.1), 0.0, -0.38, 0.52), "grey"),
         ),
     ),
-    Thing(
+    ObjectType(
         "snowman",
         (
-            Part(At(Ball(0.48), 0.0, -0.5)),
-            Part(At(Ball(0.36), 0.0, 0.13)),
-            Part(At(Ball(0.26), 0.0, 0.61)),
-            Part(At(AlongZ(Cone(0.085, 0.0, 0.17)), 0.0, 0.6, 0.38), "carrot"),
+            SolidPart(At(Ball(0.48), 0.0, -0.5)),
+            SolidPart(At(Ball(0.36), 0.0, 0.13)),
+            SolidPart(At(Ball(0.26), 0.0, 0.61)),
+            SolidPart(At(AlongZ(Cone(0.085, 0.0, 0.17)), 0.0, 0.6, 0.38), "carrot"),
         ),
         marks=(
-            Mark(Twin(At(Ball(0.065), 0.1, 0.7, 0.23)), "white"),
-            Mark(Twin(At(Ball(0.04), 0.1, 0.7, 0.24)), "ink"),
-            Mark(At(Ball(0.07), 0.0, 0.24, 0.35), "white"),
-            Mark(At(Ball(0.07), 0.0, 0.02, 0.35), "white"),
+            Decal(Twin(At(Ball(0.065), 0.1, 0.7, 0.23)), "white"),
+            Decal(Twin(At(Ball(0.04), 0.1, 0.7, 0.24)), "ink"),
+            Decal(At(Ball(0.07), 0.0, 0.24, 0.35), "white"),
+            Decal(At(Ball(0.07), 0.0, 0.02, 0.35), "white"),
         ),
     ),
-    Thing(
+    ObjectType(
         "house",
         (
-            Part(At(Box(0.6, 0.46, 0.52), 0.0, -0.36)),
-            Part(At(Gable(0.76, 0.34, 0.62), 0.0, 0.42), "dark"),
+            SolidPart(At(Box(0.6, 0.46, 0.52), 0.0, -0.36)),
+            SolidPart(At(Gable(0.76, 0.34, 0.62), 0.0, 0.42), "dark"),
         ),
         marks=(
-            Mark(At(Box(0.15, 0.3, 0.05), 0.0, -0.54, 0.52), "brown"),
-            Mark(Twin(At(Box(0.12, 0.14, 0.05), 0.39, -0.26, 0.52)), "glass"),
-            Mark(Twin(At(Box(0.05, 0.15, 0.2), 0.6, -0.3, 0.0)), "glass"),
+            Decal(At(Box(0.15, 0.3, 0.05), 0.0, -0.54, 0.52), "brown"),
+            Decal(Twin(At(Box(0.12, 0.14, 0.05), 0.39, -0.26, 0.52)), "glass"),
+            Decal(Twin(At(Box(0.05, 0.15, 0.2), 0.6, -0.3, 0.0)), "glass"),
         ),
     ),
-    Thing(
+    ObjectType(
         "chair",
         (
-            Part(At(Box(0.5, 0.08, 0.48, 0.02), 0.0, -0.12)),
-            Part(At(Box(0.5, 0.5, 0.08, 0.02), 0.0, 0.4, -0.4)),
-            Part(Twin(At(Box(0.08, 0.36, 0.08, 0.01), 0.4, -0.52, 0.38), z=True)),
+            SolidPart(At(Box(0.5, 0.08, 0.48, 0.02), 0.0, -0.12)),
+            SolidPart(At(Box(0.5, 0.5, 0.08, 0.02), 0.0, 0.4, -0.4)),
+            SolidPart(Twin(At(Box(0.08, 0.36, 0.08, 0.01), 0.4, -0.52, 0.38), z=True)),
         ),
         seat=(0.0, -0.04, 0.06),
     ),
-    Thing(
+    ObjectType(
         "rocket",
         (
-            Part(At(Cylinder(0.3, 0.45), 0.0, -0.1)),
-            Part(At(Cone(0.3, 0.0, 0.3), 0.0, 0.65), "grey"),
-            Part(Twin(At(Box(0.15, 0.26, 0.05, 0.02), 0.4, -0.58)), "grey"),
-            Part(At(Cone(0.24, 0.16, 0.1), 0.0, -0.62), "ink"),
-            Part(Twin(At(Box(0.05, 0.26, 0.15, 0.02), 0.0, -0.58, 0.4), z=True), "grey"),
+            SolidPart(At(Cylinder(0.3, 0.45), 0.0, -0.1)),
+            SolidPart(At(Cone(0.3, 0.0, 0.3), 0.0, 0.65), "grey"),
+            SolidPart(Twin(At(Box(0.15, 0.26, 0.05, 0.02), 0.4, -0.58)), "grey"),
+            SolidPart(At(Cone(0.24, 0.16, 0.1), 0.0, -0.62), "ink"),
+            SolidPart(Twin(At(Box(0.05, 0.26, 0.15, 0.02), 0.0, -0.58, 0.4), z=True), "grey"),
         ),
         marks=(
-            Mark(At(Ball(0.2), 0.0, 0.12, 0.3), "white"),
-            Mark(At(Ball(0.13), 0.0, 0.12, 0.3), "ink"),
+            Decal(At(Ball(0.2), 0.0, 0.12, 0.3), "white"),
+            Decal(At(Ball(0.13), 0.0, 0.12, 0.3), "ink"),
         ),
     ),
-    Thing(
+    ObjectType(
         "car",
         (
-            Part(At(Box(0.46, 0.2, 0.92, 0.08), 0.0, -0.14)),
-            Part(At(Box(0.38, 0.22, 0.42, 0.08), 0.0, 0.2, -0.14)),
-            Part(Twin(At(AlongX(Cylinder(0.23, 0.1, 0.03)), 0.42, -0.3, 0.52), z=True), "ink"),
+            SolidPart(At(Box(0.46, 0.2, 0.92, 0.08), 0.0, -0.14)),
+            SolidPart(At(Box(0.38, 0.22, 0.42, 0.08), 0.0, 0.2, -0.14)),
+            SolidPart(Twin(At(AlongX(Cylinder(0.23, 0.1, 0.03)), 0.42, -0.3, 0.52), z=True), "ink"),
         ),
         marks=(
-            Mark(Twin(At(Ball(0.12), 0.29, -0.08, 0.92)), "lamplight"),
-            Mark(At(Box(0.3, 0.11, 0.6), 0.0, 0.2, -0.14), "glass"),
-            Mark(At(Box(0.6, 0.11, 0.32), 0.0, 0.2, -0.14), "glass"),
+            Decal(Twin(At(Ball(0.12), 0.29, -0.08, 0.92)), "lamplight"),
+            Decal(At(Box(0.3, 0.11, 0.6), 0.0, 0.2, -0.14), "glass"),
+            Decal(At(Box(0.6, 0.11, 0.32), 0.0, 0.2, -0.14), "glass"),
         ),
         seat=(0.0, 0.42, -0.14),
     ),
-    Thing(
+    ObjectType(
         "duck",
         (
-            Part(At(AlongZ(Capsule(0.25, 0.44)), 0.0, -0.36, -0.1)),
-            Part(At(Ball(0.34), 0.0, 0.32, 0.32)),
-            Part(At(AlongZ(Cone(0.17, 0.06, 0.16)), 0.0, 0.26, 0.76), "carrot"),
-            Part(At(Leaning(Cone(0.2, 0.03, 0.26), -55.0), 0.0, -0.1, -0.64)),
+            SolidPart(At(AlongZ(Capsule(0.25, 0.44)), 0.0, -0.36, -0.1)),
+            SolidPart(At(Ball(0.34), 0.0, 0.32, 0.32)),
+            SolidPart(At(AlongZ(Cone(0.17, 0.06, 0.16)), 0.0, 0.26, 0.76), "carrot"),
+            SolidPart(At(Leaning(Cone(0.2, 0.03, 0.26), -55.0), 0.0, -0.1, -0.64)),
         ),
         marks=(
-            Mark(Twin(At(Ball(0.1), 0.22, 0.42, 0.56)), "white"),
-            Mark(Twin(At(Ball(0.06), 0.23, 0.42, 0.6)), "ink"),
+            Decal(Twin(At(Ball(0.1), 0.22, 0.42, 0.56)), "white"),
+            Decal(Twin(At(Ball(0.06), 0.23, 0.42, 0.6)), "ink"),
         ),
     ),
-    Thing(
+    ObjectType(
         "bear head",
         (
-            Part(At(Ball(0.74), 0.0, -0.12)),
-            Part(Twin(At(Ball(0.27), 0.56, 0.55))),
-            Part(At(Ball(0.33), 0.0, -0.3, 0.56), "cream"),
+            SolidPart(At(Ball(0.74), 0.0, -0.12)),
+            SolidPart(Twin(At(Ball(0.27), 0.56, 0.55))),
+            SolidPart(At(Ball(0.33), 0.0, -0.3, 0.56), "cream"),
         ),
         marks=(
-            Mark(Twin(At(Ball(0.14), 0.28, 0.12, 0.64)), "white"),
-            Mark(Twin(At(Ball(0.09), 0.27, 0.12, 0.68)), "ink"),
-            Mark(At(Ball(0.13), 0.0, -0.16, 0.87), "ink"),
-            Mark(Twin(At(Ball(0.15), 0.58, 0.57, 0.25)), "cream"),
+            Decal(Twin(At(Ball(0.14), 0.28, 0.12, 0.64)), "white"),
+            Decal(Twin(At(Ball(0.09), 0.27, 0.12, 0.68)), "ink"),
+            Decal(At(Ball(0.13), 0.0, -0.16, 0.87), "ink"),
+            Decal(Twin(At(Ball(0.15), 0.58, 0.57, 0.25)), "cream"),
         ),
     ),
 )

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.object_types import THINGS
-from modeseek.datasets.scenes.sdf_points import Points
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
+from modeseek.datasets.scenes.sdf_points import SDFPoints
 from modeseek.datasets.scenes.vocabulary import RELATIONS
 from modeseek.generators.camera import frame
 
@@ -20,10 +20,10 @@ def reach(
     """How far each thing, stood at the origin, extends along a world direction (0 for an empty slot)."""
     local = to_local(along, turn)
     out = torch.zeros_like(scale)
-    for i, kind in enumerate(THINGS.values()):
+    for i, kind in enumerate(OBJECT_TYPES.values()):
         rows = (thing == i).nonzero()[:, 0]
         if len(rows):
-            out[rows] = scale[rows] * kind.reach(Points(*local[rows].T.contiguous()))
+            out[rows] = scale[rows] * kind.reach(SDFPoints(*local[rows].T.contiguous()))
     return out
 
 
@@ -94,8 +94,8 @@ def place(
     beside = ground + (narrow + wide) * (1.06 + 0.1 * swing.abs()[:, None]) * far
     depths = (of(0, -away) + of(1, away))[:, None]
     behind = ground + 1.05 * depths * away + (wide + narrow * (0.05 + 0.35 * swing.abs()[:, None])) * far
-    seats = torch.tensor([kind.seat or (0.0, 0.0, 0.0) for kind in THINGS.values()])
-    under = torch.tensor([(kind.middle[0], 0.0, kind.middle[2]) for kind in THINGS.values()])
+    seats = torch.tensor([kind.seat or (0.0, 0.0, 0.0) for kind in OBJECT_TYPES.values()])
+    under = torch.tensor([(kind.middle[0], 0.0, kind.middle[2]) for kind in OBJECT_TYPES.values()])
     stacked = (
         to_world(seats[thing[:, 1]] * scale[:, 1:], turn[:, 1])
         - to_world(under[thing[:, 0]] * scale[:, :1], turn[:, 0])

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.shade import shade
 from modeseek.datasets.scenes.sphere_tracing import Instances, trace
 from modeseek.generators.camera import pixels
@@ -72,9 +72,9 @@ def candidates(instances: Instances, size: int) -> Int[Tensor, "q 2"]:
     across = pixels(size, device=instances.scale.device)
     u, v = across.repeat(size), -across.repeat_interleave(size)
     half = torch.tensor(
-        [[(b - a) / 2 for a, b in zip(*thing.box, strict=True)] for thing in THINGS.values()], device=u.device
+        [[(b - a) / 2 for a, b in zip(*thing.box, strict=True)] for thing in OBJECT_TYPES.values()], device=u.device
     ).norm(dim=-1)[instances.thing]
-    middle = torch.tensor([thing.middle for thing in THINGS.values()], device=u.device)[instances.thing]
+    middle = torch.tensor([thing.middle for thing in OBJECT_TYPES.values()], device=u.device)[instances.thing]
     eye = middle - instances.eye
     along = (instances.axes * eye[:, None]).sum(-1)
     # The ray (u, v, 1) tangent passes the ball where (eye . d)^2 >= (|eye|^2 - r^2) |d|^2.

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.codec import Range
-from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, Still
+from modeseek.codec import RangeCodec
+from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.datasets.scenes.view_phrases import HEIGHTS
 from modeseek.diffusion.schedule import Schedule
 from modeseek.generators.base import View
@@ -24,7 +24,7 @@ BANDS = (HEIGHTS["at eye level"], HEIGHTS["slightly above"], HEIGHTS["above"])
 
 
 @dataclass(frozen=True)
-class Ideal:
+class RenderedPrior:
     """The prior, and what to tell it.
 
     Attributes:
@@ -35,9 +35,9 @@ class Ideal:
         bands: of the elevation, degrees [from, to), ascending.
     """
 
-    still: Still
+    still: StaticScene
     prior: Empirical
-    codec: Range
+    codec: RangeCodec
     bins: int
     bands: tuple[tuple[float, float], ...]
 
@@ -60,8 +60,8 @@ class Ideal:
         return Conditions(label, null=label.new_full((1,), -1))
 
 
-def ideal(
-    still: Still,
+def rendered_prior(
+    still: StaticScene,
     size: int = 64,
     *,
     bins: int = 24,
@@ -71,7 +71,7 @@ def ideal(
     distance: float = DISTANCE,
     fov: float = FOV,
     schedule: Schedule | None = None,
-) -> Ideal:
+) -> RenderedPrior:
     """The ideal prior of a thing, from renders spread evenly over all azimuths and within each band of elevation.
 
     The pictures do not depend on `bins`: fewer bins only tell less of where each was taken from. Memory is
@@ -106,8 +106,8 @@ def ideal(
     elevation, azimuth = (t.reshape(-1) for t in torch.meshgrid(heights, around, indexing="ij"))
     same = torch.ones_like(azimuth)
     shots = still.render(Cameras(azimuth, elevation, distance * same, fov * same), size)
-    codec = Range()
+    codec = RangeCodec()
     band = torch.arange(len(bands)).repeat_interleave(elevations * azimuths)
     bin_ = torch.arange(azimuths).div(azimuths // bins, rounding_mode="floor").repeat(len(heights))
     prior = Empirical(codec.encode(shots.image), schedule, labels=band * bins + bin_)
-    return Ideal(still, prior, codec, bins, bands)
+    return RenderedPrior(still, prior, codec, bins, bands)

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.caption import Object, Said
+from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption
 from modeseek.datasets.scenes.held_out import combinations
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import ON, place
-from modeseek.datasets.scenes.view_phrases import HEIGHTS, OVERHEAD, STEP, View, coarse, fine
+from modeseek.datasets.scenes.view_phrases import HEIGHTS, OVERHEAD, STEP, ViewPhrase, coarse, fine
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 _ALONE = 0.3  # the share of scenes with one object
@@ -34,9 +34,9 @@ class Chosen:
     relation: Int[Tensor, "n"]
 
     @classmethod
-    def of(cls, said: Sequence[Said]) -> Chosen:
+    def of(cls, said: Sequence[ParsedCaption]) -> Chosen:
         """What those captions ask for."""
-        things, colours, sizes = list(THINGS), list(COLOURS), list(SIZES)
+        things, colours, sizes = list(OBJECT_TYPES), list(COLOURS), list(SIZES)
 
         def pad(rows: list[list[int]], empty: int) -> Tensor:
             return torch.tensor([(row + [empty])[:2] for row in rows])
@@ -48,16 +48,18 @@ class Chosen:
             torch.tensor([RELATIONS.index(s.relation) if s.relation else -1 for s in said]),
         )
 
-    def said(self, views: Sequence[View | None]) -> list[Said]:
+    def said(self, views: Sequence[ViewPhrase | None]) -> list[ParsedCaption]:
         """What captions say of them from those views."""
-        things, colours, sizes = list(THINGS), list(COLOURS), (None, *SIZES)
+        things, colours, sizes = list(OBJECT_TYPES), list(COLOURS), (None, *SIZES)
         out = []
         rows = zip(*(t.tolist() for t in (self.thing, self.colour, self.size, self.relation)), views, strict=True)
         for thing, colour, size, relation, view in rows:
             objects = tuple(
-                Object(things[t], colours[c], sizes[s]) for t, c, s in zip(thing, colour, size, strict=True) if t >= 0
+                CaptionObject(things[t], colours[c], sizes[s])
+                for t, c, s in zip(thing, colour, size, strict=True)
+                if t >= 0
             )
-            out.append(Said(objects, RELATIONS[relation] if relation >= 0 else None, view))
+            out.append(ParsedCaption(objects, RELATIONS[relation] if relation >= 0 else None, view))
         return out
 
 
@@ -179,7 +181,7 @@ def stage(
     )
 
 
-def angles_of(view: View, rng: torch.Generator) -> tuple[float, float]:
+def angles_of(view: ViewPhrase, rng: torch.Generator) -> tuple[float, float]:
     """An azimuth and elevation, in degrees, of which that phrase is true."""
 
     def between(low: float, high: float) -> float:

@@ -10,16 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Points(NamedTuple):
+class SDFPoints(NamedTuple):
     """m points or directions, one contiguous tensor a coordinate."""
 
     x: Float[Tensor, "m"]
     y: Float[Tensor, "m"]
     z: Float[Tensor, "m"]
 
-    def less(self, x: float, y: float, z: float) -> Points:
+    def less(self, x: float, y: float, z: float) -> SDFPoints:
         """The points as seen from (x, y, z); a coordinate that does not move costs nothing."""
-        return Points(
+        return SDFPoints(
             self.x - number(x) if x else self.x,
             self.y - number(y) if y else self.y,
             self.z - number(z) if z else self.z,

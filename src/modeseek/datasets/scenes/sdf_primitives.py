@@ -16,18 +16,18 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import Points, length, number
+from modeseek.datasets.scenes.sdf_points import SDFPoints, length, number
 
 
 @runtime_checkable
-class Solid(Protocol):
+class SDF(Protocol):
     """Something with an inside."""
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         """Signed distance, or a lower bound of it outside."""
         ...
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         """The support function, or an upper bound of it."""
         ...
 
@@ -38,10 +38,10 @@ class Ball:
 
     radius: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         return (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
@@ -54,7 +54,7 @@ class Box:
     z: float
     soft: float = 0.0
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         x = p.x.abs().sub_(number(self.x - self.soft))
         y = p.y.abs().sub_(number(self.y - self.soft))
         z = p.z.abs().sub_(number(self.z - self.soft))
@@ -62,7 +62,7 @@ class Box:
         x, y, z = x.clamp_(min=0), y.clamp_(min=0), z.clamp_(min=0)
         return x.mul_(x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(inside).sub_(number(self.soft))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.x * d.x.abs() + self.y * d.y.abs() + self.z * d.z.abs()
 
 
@@ -74,13 +74,13 @@ class Cylinder:
     half: float
     soft: float = 0.0
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         r = length(p.x, p.z).sub_(number(self.radius - self.soft))
         y = p.y.abs().sub_(number(self.half - self.soft))
         inside = r.maximum(y).clamp_(max=0)
         return length(r.clamp_(min=0), y.clamp_(min=0)).add_(inside).sub_(number(self.soft))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.radius * length(d.x, d.z) + self.half * d.y.abs()
 
 
@@ -92,7 +92,7 @@ class Cone:
     top: float
     half: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         r = length(p.x, p.z)
         # To the nearer disc: (r - its radius)+ across, |y| - half along.
         a_y = p.y.abs().sub_(number(self.half))
@@ -109,7 +109,7 @@ class Cone:
         squares = a_r.mul_(a_r).addcmul_(a_y, a_y).minimum(b_r.mul_(b_r).addcmul_(b_y, b_y))
         return squares.sqrt_().mul_(sign)
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         across = length(d.x, d.z)
         return (self.bottom * across - self.half * d.y).maximum(self.top * across + self.half * d.y)
 
@@ -121,10 +121,10 @@ class Torus:
     radius: float
     tube: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         return length(length(p.x, p.z).sub_(number(self.radius)), p.y).sub_(number(self.tube))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.radius * length(d.x, d.z) + self.tube * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
@@ -135,11 +135,11 @@ class Capsule:
     half: float
     radius: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         y = p.y - p.y.clamp(-self.half, self.half)
         return y.mul_(y).addcmul_(p.x, p.x).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.half * d.y.abs() + self.radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
@@ -151,7 +151,7 @@ class Gable:
     y: float
     z: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         norm = math.hypot(2 * self.y, self.x)
         slope = (
             p.x.abs()
@@ -161,5 +161,5 @@ class Gable:
         )
         return slope.maximum(p.y.neg().sub_(number(self.y))).maximum(p.z.abs().sub_(number(self.z)))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return (self.x * d.x.abs() - self.y * d.y).maximum(self.y * d.y) + self.z * d.z.abs()

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import Points, number
-from modeseek.datasets.scenes.sdf_primitives import Solid
+from modeseek.datasets.scenes.sdf_points import SDFPoints, number
+from modeseek.datasets.scenes.sdf_primitives import SDF
 
 
 @dataclass(frozen=True)
 class At:
     """The solid with its origin carried to (x, y, z)."""
 
-    solid: Solid
+    solid: SDF
     x: float = 0.0
     y: float = 0.0
     z: float = 0.0
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.distance(p.less(self.x, self.y, self.z))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.reach(d) + d.dot(self.x, self.y, self.z)
 
 
@@ -32,43 +32,43 @@ class At:
 class AlongX:
     """The solid laid down: its +y end now points along +x."""
 
-    solid: Solid
+    solid: SDF
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
-        return self.solid.distance(Points(-p.y, p.x, p.z))
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.distance(SDFPoints(-p.y, p.x, p.z))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
-        return self.solid.reach(Points(-d.y, d.x, d.z))
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.reach(SDFPoints(-d.y, d.x, d.z))
 
 
 @dataclass(frozen=True)
 class AlongZ:
     """The solid laid down: its +y end now points along +z."""
 
-    solid: Solid
+    solid: SDF
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
-        return self.solid.distance(Points(p.x, p.z, -p.y))
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.distance(SDFPoints(p.x, p.z, -p.y))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
-        return self.solid.reach(Points(d.x, d.z, -d.y))
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.reach(SDFPoints(d.x, d.z, -d.y))
 
 
 @dataclass(frozen=True)
 class Leaning:
     """The solid turned about x by `degrees`: its +y end leans towards +z."""
 
-    solid: Solid
+    solid: SDF
     degrees: float
 
-    def _back(self, p: Points) -> Points:
+    def _back(self, p: SDFPoints) -> SDFPoints:
         c, s = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
-        return Points(p.x, c * p.y + s * p.z, c * p.z - s * p.y)
+        return SDFPoints(p.x, c * p.y + s * p.z, c * p.z - s * p.y)
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.distance(self._back(p))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.reach(self._back(d))
 
 
@@ -80,27 +80,27 @@ class Twin:
     stays a lower bound as long as the solid's own part at x < 0, if any, lies inside the mirrored one.
     """
 
-    solid: Solid
+    solid: SDF
     z: bool = False
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
-        return self.solid.distance(Points(p.x.abs(), p.y, p.z.abs() if self.z else p.z))
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.distance(SDFPoints(p.x.abs(), p.y, p.z.abs() if self.z else p.z))
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
-        return self.solid.reach(Points(d.x.abs(), d.y, d.z.abs() if self.z else d.z))
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.solid.reach(SDFPoints(d.x.abs(), d.y, d.z.abs() if self.z else d.z))
 
 
 @dataclass(frozen=True)
 class Cut:
     """The solid without what `tool` covers: max(a, -b), a lower bound outside."""
 
-    solid: Solid
-    tool: Solid
+    solid: SDF
+    tool: SDF
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.distance(p).maximum(self.tool.distance(p).neg_())
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.solid.reach(d)
 
 
@@ -111,11 +111,11 @@ class Dome:
     radius: float
     floor: float
 
-    def distance(self, p: Points) -> Float[Tensor, "m"]:
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         ball = (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
         return ball.maximum(number(self.floor) - p.y)
 
-    def reach(self, d: Points) -> Float[Tensor, "m"]:
+    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
         whole = (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
         rim = math.sqrt(self.radius**2 - self.floor**2) * (d.x * d.x + d.z * d.z).sqrt() + self.floor * d.y
         return (self.radius * whole).where(self.radius * d.y >= self.floor * whole, rim)

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.object_type import Thing
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_type import ObjectType
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import to_world
-from modeseek.datasets.scenes.sdf_points import Points, number
-from modeseek.datasets.scenes.sphere_tracing import Instances, Rays
+from modeseek.datasets.scenes.sdf_points import SDFPoints, number
+from modeseek.datasets.scenes.sphere_tracing import Instances, TracedRays
 from modeseek.datasets.scenes.vocabulary import COLOURS, PAINTS
 
 _CHUNK = 32768
@@ -23,7 +23,7 @@ _DARK = 0.6  # what the paint "dark" leaves of a colour
 _CREVICE = 0.16  # how far out along the normal free space is looked for
 
 
-class Surface(NamedTuple):
+class SurfacePoints(NamedTuple):
     """What m rays meet.
 
     Attributes:
@@ -41,7 +41,7 @@ def _palette() -> Float[Tensor, "colours paints 3"]:
     return torch.stack([torch.cat([torch.tensor([c]), _DARK * torch.tensor([c]), fixed]) for c in COLOURS.values()])
 
 
-def shade(layouts: Layouts, instances: Instances, rays: Rays, length: Float[Tensor, "m"]) -> Surface:
+def shade(layouts: Layouts, instances: Instances, rays: TracedRays, length: Float[Tensor, "m"]) -> SurfacePoints:
     """Diffuse light from the scene's lamp, half wrapped around, over an ambient part darkened in crevices.
 
     Args:
@@ -53,19 +53,19 @@ def shade(layouts: Layouts, instances: Instances, rays: Rays, length: Float[Tens
     normals, open_, paints = [], [], []
     ends = torch.searchsorted(rays.which, torch.tensor(instances.count, device=length.device).cumsum(0)).tolist()
     begin = 0
-    for thing, end in zip(THINGS.values(), ends, strict=True):
+    for thing, end in zip(OBJECT_TYPES.values(), ends, strict=True):
         for at in range(begin, end, _CHUNK):
             part = slice(at, min(at + _CHUNK, end))
             line, t = rays.line[:, part], length[part]
-            p = Points(*(line[i].addcmul(line[3 + i], t) for i in range(3)))
+            p = SDFPoints(*(line[i].addcmul(line[3 + i], t) for i in range(3)))
             normal = _normal(thing, p)
             normals.append(torch.stack(normal, -1))
-            out = Points(*(a.add(n, alpha=_CREVICE) for a, n in zip(p, normal, strict=True)))
+            out = SDFPoints(*(a.add(n, alpha=_CREVICE) for a, n in zip(p, normal, strict=True)))
             open_.append((thing.distance(out) / _CREVICE).clamp_(0, 1))
             paints.append(thing.paint(p))
         begin = end
     if not normals:
-        return Surface(rays.line.new_zeros(0, 3), rays.line.new_zeros(0, 3))
+        return SurfacePoints(rays.line.new_zeros(0, 3), rays.line.new_zeros(0, 3))
     which = rays.which
     row, slot = instances.row[which], instances.slot[which]
     local = torch.cat(normals)
@@ -75,7 +75,7 @@ def shade(layouts: Layouts, instances: Instances, rays: Rays, length: Float[Tens
     base = _palette().to(local.device)[layouts.colour[row, slot], torch.cat(paints)]
     gloss = 0.05 * lit.pow(8)
     colour = (base * light[:, None] + gloss[:, None]).clamp_(0, 1)
-    return Surface(to_world(local, layouts.turn[row, slot]), colour)
+    return SurfacePoints(to_world(local, layouts.turn[row, slot]), colour)
 
 
 def _camera_axes(instances: Instances) -> Float[Tensor, "k 3 3"]:
@@ -83,12 +83,12 @@ def _camera_axes(instances: Instances) -> Float[Tensor, "k 3 3"]:
     return instances.axes * instances.axes.new_tensor([1.0, 1.0, -1.0])[:, None]
 
 
-def _normal(thing: Thing, p: Points) -> Points:
+def _normal(thing: ObjectType, p: SDFPoints) -> SDFPoints:
     """The gradient's direction from four probes at the corners of a tetrahedron."""
     n = [torch.zeros_like(p.x) for _ in range(3)]
     for corner in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
-        far = thing.distance(Points(*(a + number(_TIP * c) for a, c in zip(p, corner, strict=True))))
+        far = thing.distance(SDFPoints(*(a + number(_TIP * c) for a, c in zip(p, corner, strict=True))))
         for axis in range(3):
             n[axis].add_(far, alpha=corner[axis])
     norm = (n[0] * n[0]).addcmul_(n[1], n[1]).addcmul_(n[2], n[2]).clamp_(min=1e-20).rsqrt_()
-    return Points(*(a.mul_(norm) for a in n))
+    return SDFPoints(*(a.mul_(norm) for a in n))

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.object_type import Thing
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_type import ObjectType
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import to_local
-from modeseek.datasets.scenes.sdf_points import Points
+from modeseek.datasets.scenes.sdf_points import SDFPoints
 from modeseek.generators.camera import frame
 
 STEPS = 40
@@ -57,10 +57,10 @@ class Instances:
         turn, scale = layouts.turn[row, slot], layouts.scale[row, slot]
         eye = to_local(camera.position - layouts.place[row, slot], turn) / scale[:, None]
         axes = torch.stack([to_local(v, turn) for v in (camera.right, camera.up, camera.forward)], 1)
-        count = torch.bincount(thing, minlength=len(THINGS)).tolist()
+        count = torch.bincount(thing, minlength=len(OBJECT_TYPES)).tolist()
         return cls(row, slot, thing, count, scale, eye, axes, (layouts.fov[row] / 2).deg2rad().tan())
 
-    def rays(self, which: Int[Tensor, "m"], u: Float[Tensor, "m"], v: Float[Tensor, "m"]) -> Rays:
+    def rays(self, which: Int[Tensor, "m"], u: Float[Tensor, "m"], v: Float[Tensor, "m"]) -> TracedRays:
         """Rays through the image points (u, v) in [-1, 1], right and up, of instances in ascending order."""
         tangent = self.tangent[which]
         u, v = u * tangent, v * tangent
@@ -69,11 +69,11 @@ class Instances:
         columns = self.axes.reshape(-1, 9).T.contiguous().index_select(1, which)
         direction = [columns[i].mul(u).addcmul_(columns[3 + i], v).addcmul_(columns[6 + i], norm) for i in range(3)]
         eye = self.eye.T.contiguous().index_select(1, which)
-        return Rays(which, torch.stack([*eye, *direction]), norm)
+        return TracedRays(which, torch.stack([*eye, *direction]), norm)
 
 
 @dataclass(frozen=True)
-class Rays:
+class TracedRays:
     """m rays, each in the axes and units of its instance.
 
     Attributes:
@@ -86,12 +86,12 @@ class Rays:
     line: Float[Tensor, "6 m"]
     cosine: Float[Tensor, "m"]
 
-    def only(self, chosen: Int[Tensor, "q"]) -> Rays:
+    def only(self, chosen: Int[Tensor, "q"]) -> TracedRays:
         """Some of the rays."""
-        return Rays(self.which[chosen], self.line.index_select(1, chosen), self.cosine[chosen])
+        return TracedRays(self.which[chosen], self.line.index_select(1, chosen), self.cosine[chosen])
 
 
-def trace(instances: Instances, rays: Rays, pixel: Float[Tensor, "k"]) -> Float[Tensor, "m"]:
+def trace(instances: Instances, rays: TracedRays, pixel: Float[Tensor, "k"]) -> Float[Tensor, "m"]:
     """How long each ray goes until it meets its instance, in the instance's units; inf if it never does.
 
     Args:
@@ -102,7 +102,7 @@ def trace(instances: Instances, rays: Rays, pixel: Float[Tensor, "k"]) -> Float[
     out = torch.full_like(rays.cosine, math.inf)
     ends = torch.searchsorted(rays.which, torch.tensor(instances.count, device=out.device).cumsum(0)).tolist()
     begin = 0
-    for thing, end in zip(THINGS.values(), ends, strict=True):
+    for thing, end in zip(OBJECT_TYPES.values(), ends, strict=True):
         for at in range(begin, end, _CHUNK):
             part = slice(at, min(at + _CHUNK, end))
             out[part] = _march(thing, rays.line[:, part], pixel[rays.which[part]])
@@ -110,7 +110,7 @@ def trace(instances: Instances, rays: Rays, pixel: Float[Tensor, "k"]) -> Float[
     return out
 
 
-def _march(thing: Thing, line: Float[Tensor, "6 m"], pixel: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
+def _march(thing: ObjectType, line: Float[Tensor, "6 m"], pixel: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
     out = torch.full_like(pixel, math.inf)
     low, high = thing.box
     enter, leave = torch.zeros_like(pixel), torch.full_like(pixel, math.inf)
@@ -122,7 +122,7 @@ def _march(thing: Thing, line: Float[Tensor, "6 m"], pixel: Float[Tensor, "m"]) 
     state = torch.cat([line, enter[None], leave[None], pixel[None] * _CLOSE]).index_select(1, keep)
     for step in range(1, STEPS + 1):
         ox, oy, oz, dx, dy, dz, t, end, close = state
-        far = thing.distance(Points(ox.addcmul(dx, t), oy.addcmul(dy, t), oz.addcmul(dz, t)))
+        far = thing.distance(SDFPoints(ox.addcmul(dx, t), oy.addcmul(dy, t), oz.addcmul(dz, t)))
         t.add_(far)
         if step % _BETWEEN == 0 or step == STEPS:
             # Rays out of steps graze the surface: those within a tenth of a pixel of it count as meeting it.

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.caption import Said, parse
+from modeseek.datasets.scenes.caption import ParsedCaption, parse
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.lighting import Lamp
+from modeseek.datasets.scenes.lighting import Light
 from modeseek.datasets.scenes.placement import place, reach
 from modeseek.datasets.scenes.sampling import Chosen
 from modeseek.datasets.scenes.scenes import Scenes, Shots
@@ -30,7 +30,7 @@ WHITE = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Still:
+class StaticScene:
     """One thing, or one on another, that stands still; upright, its front towards +z, its box centred at the origin.
 
     Attributes:
@@ -40,13 +40,13 @@ class Still:
         background: the one colour behind it.
     """
 
-    said: Said
+    said: ParsedCaption
     layout: Layouts
-    lamp: Lamp = Lamp()
+    lamp: Light = Light()
     background: tuple[float, float, float] = WHITE
 
     @classmethod
-    def of(cls, caption: str, lamp: Lamp | None = None, background: tuple[float, float, float] = WHITE) -> Still:
+    def of(cls, caption: str, lamp: Light | None = None, background: tuple[float, float, float] = WHITE) -> StaticScene:
         """The thing that a caption names.
 
         Its larger half extent, across the picture or up it, is 0.6 world units on average over all azimuths (0.72 with
@@ -68,7 +68,7 @@ class Still:
             raise ValueError(f"'{said.relation}' is as one camera sees it: got {caption!r}; say 'on', or one object")
         if not all(0 <= c <= 1 for c in background):
             raise ValueError(f"a background is a colour in [0, 1]: got {background}; mend it")
-        return cls(said, _stand(said), lamp or Lamp(), background)
+        return cls(said, _stand(said), lamp or Light(), background)
 
     @property
     def caption(self) -> str:
@@ -80,7 +80,7 @@ class Still:
         """Of the ball about the origin that holds it, to one part in a thousand; of a mug, a little too large."""
         return _reach(self.layout, _sphere()).max().item()
 
-    def moved(self, scale: float = 1.0, up: float = 0.0, turn: float = 0.0) -> Still:
+    def moved(self, scale: float = 1.0, up: float = 0.0, turn: float = 0.0) -> StaticScene:
         """The same thing `scale` times as large, then lifted by `up`, and turned by `turn` degrees about +y.
 
         Seen from above it turns against the clock: its front then looks along (sin turn, 0, cos turn).
@@ -132,7 +132,7 @@ def turntable(
     return Cameras(start + 360 * torch.arange(n) / n, elevation * same, distance * same, fov * same)
 
 
-def _stand(said: Said) -> Layouts:
+def _stand(said: ParsedCaption) -> Layouts:
     """One row of it, centred and sized."""
     chosen = Chosen.of([said])
     scale = torch.tensor([1.0, *SIZES.values()])[chosen.size]

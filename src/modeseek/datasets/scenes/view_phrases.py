@@ -19,7 +19,7 @@ OVERHEAD = HEIGHTS["high above"][0]
 
 
 @dataclass(frozen=True)
-class View:
+class ViewPhrase:
     """A view phrase: either `name`, one of `COARSE`, or `azimuth` (a multiple of 15 in (-180, 180]) with `height`.
 
     Raises:
@@ -52,24 +52,25 @@ class View:
         return self == fine(azimuth, elevation)
 
 
-def coarse(azimuth: float, elevation: float) -> View:
+def coarse(azimuth: float, elevation: float) -> ViewPhrase:
     """Overhead from 55 degrees up (DreamFusion, arXiv 2209.14988, takes 60), else by quarters of the circle."""
     off = abs((azimuth + 180) % 360 - 180)
     if elevation >= OVERHEAD:
-        return View("overhead view")
-    return View(COARSE[0] if off < 45 else COARSE[1] if off < 135 else COARSE[2])
+        return ViewPhrase("overhead view")
+    return ViewPhrase(COARSE[0] if off < 45 else COARSE[1] if off < 135 else COARSE[2])
 
 
-def fine(azimuth: float, elevation: float) -> View:
+def fine(azimuth: float, elevation: float) -> ViewPhrase:
     """The nearest fifteen degrees and the word for the height; elevations beyond the words take the nearest one."""
     steps = round(azimuth / STEP) % (360 // STEP)
     nearest = steps * STEP if steps <= 180 // STEP else steps * STEP - 360
     names = list(HEIGHTS)
     above = sum(elevation >= HEIGHTS[name][0] for name in names)
-    return View(azimuth=nearest, height=names[max(above - 1, 0)])
+    return ViewPhrase(azimuth=nearest, height=names[max(above - 1, 0)])
 
 
-PHRASES: dict[str, View] = {
+PHRASES: dict[str, ViewPhrase] = {
     view.phrase: view
-    for view in [View(name) for name in COARSE] + [View(azimuth=a, height=h) for a in AZIMUTHS for h in HEIGHTS]
+    for view in [ViewPhrase(name) for name in COARSE]
+    + [ViewPhrase(azimuth=a, height=h) for a in AZIMUTHS for h in HEIGHTS]
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modeseek.camera_conditions.fine_prompts import FinePrompts
-from modeseek.datasets.scenes.view_phrases import HEIGHTS, STEP, View
+from modeseek.datasets.scenes.view_phrases import HEIGHTS, STEP, ViewPhrase
 
 
 def fine_prompts(interpolate: bool = True) -> FinePrompts:
@@ -13,5 +13,5 @@ def fine_prompts(interpolate: bool = True) -> FinePrompts:
         interpolate: blend the embeddings of neighbouring azimuths.
     """
     around = [k * STEP - 360 * (k * STEP > 180) for k in range(360 // STEP)]
-    phrases = tuple(tuple(View(azimuth=a, height=height).phrase for a in around) for height in HEIGHTS)
+    phrases = tuple(tuple(ViewPhrase(azimuth=a, height=height).phrase for a in around) for height in HEIGHTS)
     return FinePrompts(phrases, tuple(low for low, _ in list(HEIGHTS.values())[1:]), interpolate)

@@ -12,15 +12,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes import Said, Scenes, parse
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes import ParsedCaption, Scenes, parse
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.experiments.text_to_image.measure import Measured
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
-from modeseek.metrics.scenes.caption_accuracy import Scores, Verdicts, accuracy, compare, look, matched, named
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.caption_accuracy import (
+    CaptionAccuracy,
+    Predictions,
+    accuracy,
+    compare,
+    look,
+    matched,
+    named,
+)
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.diffusers_sampling import stock_samples
 from modeseek.reports.table import Column, Row
 from modeseek.rng import Streams
@@ -78,8 +86,8 @@ class Examined:
     """
 
     images: Float[Tensor, "n 3 h w"]
-    scores: Scores
-    verdicts: Verdicts
+    scores: CaptionAccuracy
+    verdicts: Predictions
     table: Measured
     mistakes: dict[str, list[tuple[str, str, int]]]
     confused: dict[str, list[tuple[str, str, int]]]
@@ -109,7 +117,7 @@ def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
     return tuple(by_kind[KINDS[i % len(KINDS)]][i // len(KINDS)] for i in range(n))
 
 
-def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
+def examine(exam: Exam, judge: SceneClassifier) -> Generator[Progress, None, Examined]:
     """Draws, renders the same captions and others, judges and compares.
 
     Raises:
@@ -150,7 +158,7 @@ def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
     for kind in KINDS:
         chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in said])
         if chosen.any():
-            part = Scores(*(getattr(scores, name)[chosen] for name in Scores.__dataclass_fields__))
+            part = CaptionAccuracy(*(getattr(scores, name)[chosen] for name in CaptionAccuracy.__dataclass_fields__))
             rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
     rows.append(Row("renders", _values(own, groups, exam.seed, apart[1]), reference=True))
     mixed = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
@@ -161,9 +169,11 @@ def examine(exam: Exam, judge: Judge) -> Generator[Progress, None, Examined]:
     return Examined(images, scores, found, table, mistakes(found, said), mistakes(true, said))
 
 
-def mistakes(verdicts: Verdicts, said: Sequence[Said], most: int = 12) -> dict[str, list[tuple[str, str, int]]]:
+def mistakes(
+    verdicts: Predictions, said: Sequence[ParsedCaption], most: int = 12
+) -> dict[str, list[tuple[str, str, int]]]:
     """What was taken for what: (asked, seen, times) of things, colours and relations, the most frequent first."""
-    things, colours, relations = (*THINGS, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
+    things, colours, relations = (*OBJECT_TYPES, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
     counts: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("thing", "colour", "relation")}
     for i, one in enumerate(said):
         found, turned = matched(verdicts, i, one)
@@ -182,7 +192,7 @@ def mistakes(verdicts: Verdicts, said: Sequence[Said], most: int = 12) -> dict[s
     }
 
 
-def _values(scores: Scores, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
+def _values(scores: CaptionAccuracy, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
     told = accuracy(scores, groups, seed)
     if distance is not None:
         told["kid"] = distance
@@ -200,7 +210,7 @@ def _groups(captions: Sequence[str]) -> Tensor:
     return torch.tensor([numbers[caption] for caption in captions])
 
 
-def facts(exam: Exam, done: Examined, judge: Judge) -> dict[str, Any]:
+def facts(exam: Exam, done: Examined, judge: SceneClassifier) -> dict[str, Any]:
     """What `results.json` holds beside the table."""
     return {
         "captions": [

@@ -12,14 +12,14 @@ from modeseek.experiments.common.results_files import Record, write_numbers
 from modeseek.io.atomic import write_whole
 from modeseek.io.images import picture
 from modeseek.io.progress import Progress
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import working
 
 _SHOWN = 64  # pictures on the sheet
 
 
-def run_exam(run: Run, exam: Exam, judge: Judge, title: str) -> Generator[Progress, None, Examined]:
+def run_exam(run: Run, exam: Exam, judge: SceneClassifier, title: str) -> Generator[Progress, None, Examined]:
     """Examines, and writes `exports/` (results, pictures), `media/sheet.png`, `metrics.jsonl` and `report.html`.
 
     Raises:

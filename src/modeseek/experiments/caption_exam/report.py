@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modeseek.experiments.caption_exam.caption_exam import Exam, Examined
 from modeseek.io.atomic import write_whole
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.html import code, data_uri, details, hint, page, safe, section, small, sources, terms
 from modeseek.reports.table import Row
 from modeseek.rundir.environment import machine, versions
@@ -35,7 +35,7 @@ def findings(exam: Exam, done: Examined) -> list[str]:
     return lines
 
 
-def write_exam_page(run: Run, exam: Exam, done: Examined, judge: Judge, sheet: bytes, title: str) -> None:
+def write_exam_page(run: Run, exam: Exam, done: Examined, judge: SceneClassifier, sheet: bytes, title: str) -> None:
     """Writes `report.html`.
 
     Args:

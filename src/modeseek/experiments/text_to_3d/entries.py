@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modeseek.config.registry import KINDS
+from modeseek.config.registry import REGISTRY
 from modeseek.experiments.text_to_3d.defaults import METHODS, PLAIN, PRODUCT
 from modeseek.methods.base import Method
 
@@ -38,7 +38,7 @@ class Player:
             scale: of guidance; 1 is none.
             words: whether the prior is a pipeline that knows words; else it is an exact one that knows labels.
         """
-        return KINDS.read(Method, self.plain(scale, words), f"the method {self.name}")
+        return REGISTRY.read(Method, self.plain(scale, words), f"the method {self.name}")
 
 
 def _sdi(scale: float, words: bool) -> Any:

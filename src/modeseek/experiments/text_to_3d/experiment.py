@@ -12,18 +12,18 @@ from modeseek.experiments.common.outcome import write_rows
 from modeseek.experiments.common.results_files import Record, write_numbers
 from modeseek.experiments.text_to_3d.contact_sheet import Wall
 from modeseek.experiments.text_to_3d.findings import find
-from modeseek.experiments.text_to_3d.jobs import Place, Shelf, done, perform, thing_of
+from modeseek.experiments.text_to_3d.jobs import Place, Shelf, done, run_job, thing_of
 from modeseek.experiments.text_to_3d.measure import TURN, kept, measure, measure_truth
-from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
 from modeseek.experiments.text_to_3d.report import Shown, write_page
 from modeseek.experiments.text_to_3d.table import TRUTH, Result, fronts_table, main_table
 from modeseek.experiments.text_to_image.measure import Measured
 from modeseek.io.atomic import Lines, write_whole
 from modeseek.io.progress import Progress
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.experiment_folder import standing
-from modeseek.runs.interrupts import Failed
+from modeseek.runs.interrupts import RunFailed
 
 PLAYS = "plays"
 _TRUTHS = Path("media") / "truth"
@@ -42,7 +42,9 @@ class Outcome:
     shown: Shown
 
 
-def run_text_to_3d(plan: TextTo3D, run: Run, judge: Judge, shelf: Shelf) -> Generator[Progress, None, Outcome]:
+def run_text_to_3d(
+    plan: TextTo3D, run: Run, judge: SceneClassifier, shelf: Shelf
+) -> Generator[Progress, None, Outcome]:
     """Works through all plays that are not done, measures each, then draws and writes.
 
     A play that fails is left out of the tables and named; it is tried again in the next call.
@@ -69,14 +71,14 @@ def run_text_to_3d(plan: TextTo3D, run: Run, judge: Judge, shelf: Shelf) -> Gene
             yield Progress("things", number, len(plays), play.name)
             try:
                 results.append((yield from _one(plan, play, place, judge, log)))
-            except Failed as error:
+            except RunFailed as error:
                 failures.append(f"{play.name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
                 log.add(failures[-1])
             calls = sum(int(one.measures["calls"]) for one in results)
             replace(run.status, step=len(results), steps=len(plays), calls=calls).write(run.path)
         yield Progress("things", len(plays), len(plays))
         if not results:
-            raise Failed(f"no play finished: {failures[0]}")
+            raise RunFailed(f"no play finished: {failures[0]}")
         truth = _truths(plan, run, judge)
         shown = _shown(plan, run, results, truth, failures)
         _write(plan, run, shown, truth)
@@ -91,10 +93,12 @@ def titles(plan: TextTo3D) -> dict[str, str]:
     return told
 
 
-def _one(plan: TextTo3D, play: Play, place: Place, judge: Judge, log: Lines) -> Generator[Progress, None, Result]:
+def _one(
+    plan: TextTo3D, play: Job3D, place: Place, judge: SceneClassifier, log: Lines
+) -> Generator[Progress, None, Result]:
     """One play, worked out and measured, unless it was before."""
     fresh = done(place.folder, play) is None
-    with closing(perform(plan, play, place)) as walk:
+    with closing(run_job(plan, play, place)) as walk:
         while True:
             try:
                 now = next(walk)
@@ -110,7 +114,7 @@ def _one(plan: TextTo3D, play: Play, place: Place, judge: Judge, log: Lines) -> 
     return Result(play, measures)
 
 
-def _truths(plan: TextTo3D, run: Run, judge: Judge) -> dict[int, dict[str, float]]:
+def _truths(plan: TextTo3D, run: Run, judge: SceneClassifier) -> dict[int, dict[str, float]]:
     """What perfect things would get; their strips of views, each under the number of its caption."""
     (run.path / _TRUTHS).mkdir(exist_ok=True)
     return {

@@ -10,8 +10,8 @@ from pathlib import Path
 import safetensors.torch
 from torch import nn
 
-from modeseek.config.priors import Loaded, PriorSource
-from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.config.priors import LoadedPrior, PriorConfig
+from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
 from modeseek.generators.nerf import NeRF
 from modeseek.io.atomic import remove_folder, write_whole
 from modeseek.io.progress import Progress
@@ -19,7 +19,7 @@ from modeseek.reports.run_page import write_run_page
 from modeseek.rundir.environment import environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.runs.build import Job, build
+from modeseek.runs.build import RunObjects, build
 from modeseek.runs.train import optimise
 
 WEIGHTS = Path("exports") / "generator.safetensors"
@@ -31,9 +31,9 @@ class Shelf:
     def __init__(self, device: str) -> None:
         self._device, self._held = device, None
 
-    _held: tuple[PriorSource, Loaded] | None
+    _held: tuple[PriorConfig, LoadedPrior] | None
 
-    def load(self, source: PriorSource) -> Loaded:
+    def load(self, source: PriorConfig) -> LoadedPrior:
         """The prior of that source.
 
         Raises:
@@ -59,7 +59,7 @@ class Place:
     command: Sequence[str]
 
 
-def done(folder: Path, play: Play) -> Run | None:
+def done(folder: Path, play: Job3D) -> Run | None:
     """The play's run, if it is finished and its thing is there."""
     path = folder / play.name
     if not (path / "status.json").is_file() or not (path / WEIGHTS).is_file():
@@ -68,7 +68,7 @@ def done(folder: Path, play: Play) -> Run | None:
     return run if run.status.state == "finished" else None
 
 
-def perform(plan: TextTo3D, play: Play, place: Place) -> Generator[Progress, None, Run]:
+def run_job(plan: TextTo3D, play: Job3D, place: Place) -> Generator[Progress, None, Run]:
     """Does the play unless it is done already; an unfinished one goes on from its newest checkpoint.
 
     What `modeseek shape` leaves beside the thing (a turntable, strips, a mesh) is left out: it takes longer than a
@@ -108,7 +108,7 @@ def perform(plan: TextTo3D, play: Play, place: Place) -> Generator[Progress, Non
     return run
 
 
-def _keep(run: Run, job: Job) -> None:
+def _keep(run: Run, job: RunObjects) -> None:
     """Keeps the thing itself, and no checkpoint of it any more, which takes six times the room."""
     if not isinstance(job.generator, nn.Module):
         raise TypeError(f"a thing is a module: got {type(job.generator).__name__}")

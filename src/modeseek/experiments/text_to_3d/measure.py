@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.static_scene import Still, turntable
+from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.generators.camera import Cameras
 from modeseek.generators.export import ply, pngs
 from modeseek.generators.mesh.mesh import Mesh
@@ -20,7 +20,7 @@ from modeseek.generators.nerf import NeRF
 from modeseek.io.atomic import Lines, write_whole
 from modeseek.metrics.scenes.alignment import SAMPLES, Look, through
 from modeseek.metrics.scenes.caption_accuracy import score
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import Fronts, count_fronts, has_front, judged_fronts
 from modeseek.metrics.scenes.shape_metrics import fit, held_out_cameras
 from modeseek.rundir.run_dir import Run
@@ -51,7 +51,7 @@ def kept(run: Run) -> dict[str, float] | None:
         raise ValueError(f"{path} is damaged; remove it and call again") from error
 
 
-def measure(run: Run, nerf: NeRF, still: Still, judge: Judge, turns: bool) -> dict[str, float]:
+def measure(run: Run, nerf: NeRF, still: StaticScene, judge: SceneClassifier, turns: bool) -> dict[str, float]:
     """Measures a thing, and keeps the numbers (`exports/measures.json`), what was seen, and its mesh.
 
     `media/held-out.png` shows the 16 held-out views in four rows: found, true (moved as it was compared), and both
@@ -89,7 +89,7 @@ def measure(run: Run, nerf: NeRF, still: Still, judge: Judge, turns: bool) -> di
     return finite
 
 
-def measure_truth(path: Path, still: Still, judge: Judge) -> dict[str, float]:
+def measure_truth(path: Path, still: StaticScene, judge: SceneClassifier) -> dict[str, float]:
     """What a perfect thing would get, and its views around as a strip under `path`."""
     shots = still.render(held_out_cameras(), _SIDE, SAMPLES)
     around = still.render(turntable(FRAMES, _HEIGHT), _TALL).image
@@ -115,7 +115,7 @@ def fronts_told(compared: Fronts, judged: Fronts) -> dict[str, float]:
     }
 
 
-def judged(judge: Judge, image: Float[Tensor, "n 3 h w"], still: Still) -> dict[str, float]:
+def judged(judge: SceneClassifier, image: Float[Tensor, "n 3 h w"], still: StaticScene) -> dict[str, float]:
     """Shares of views that show what the caption says, by the judge."""
     scores = score(judge, image, [still.caption] * len(image))
     told = {"right": scores.all, "object": scores.object, "colour": scores.colour}

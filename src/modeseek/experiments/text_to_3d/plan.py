@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from modeseek.config.camera_prompts import Views
-from modeseek.config.config import Config, Guard
-from modeseek.config.generators3d import FreeVolume, Kind
-from modeseek.config.optimizers import Adam
-from modeseek.config.priors import FromPipeline, PriorSource, Renders
+from modeseek.config.camera_prompts import CameraPromptsConfig
+from modeseek.config.config import Config, GuardConfig
+from modeseek.config.generators3d import Kind, NeRFConfig
+from modeseek.config.optimizers import AdamConfig
+from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.datasets.scenes.lighting import OVERHEAD
-from modeseek.datasets.scenes.static_scene import Still
+from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.experiments.text_to_3d.defaults import RATES
 from modeseek.experiments.text_to_3d.entries import Player
-from modeseek.experiments.text_to_3d.view_conditioning import Telling
+from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
 from modeseek.metrics.scenes.janus import has_front
-from modeseek.runs.count_calls import price
+from modeseek.runs.count_calls import count_prior_calls
 
 RENDERS = "renders"
 _OPPOSED = 2  # times as many calls as plain guidance: Perp-Neg asks for two other views as well
@@ -27,7 +27,7 @@ _SIDE = 64  # of what the exact prior sees, where nothing else is said
 
 
 @dataclass(frozen=True)
-class Play:
+class Job3D:
     """One thing by one method.
 
     Attributes:
@@ -39,7 +39,7 @@ class Play:
     """
 
     player: Player
-    telling: Telling
+    telling: ViewConditioning
     caption: int
     seed: int
     name: str
@@ -69,7 +69,7 @@ class TextTo3D:
     prior: str
     captions: tuple[str, ...]
     players: Mapping[Player, int | None]
-    tellings: tuple[Telling, ...]
+    tellings: tuple[ViewConditioning, ...]
     seeds: int = 3
     steps: int = 300
     budget: int | None = None
@@ -108,23 +108,23 @@ class TextTo3D:
         return 1.0 if self.exact else self.scale
 
     @cached_property
-    def stills(self) -> tuple[Still, ...]:
+    def stills(self) -> tuple[StaticScene, ...]:
         """The true things, under the lamp that the prior's pictures are lit by.
 
         Raises:
             ValueError: a caption that names no such thing.
         """
-        return tuple(Still.of(caption, OVERHEAD if self.exact else None) for caption in self.captions)
+        return tuple(StaticScene.of(caption, OVERHEAD if self.exact else None) for caption in self.captions)
 
     @property
     def fronted(self) -> tuple[int, ...]:
         """Numbers of the captions with a front."""
         return tuple(k for k, still in enumerate(self.stills) if has_front(still.said))
 
-    def plays(self) -> list[Play]:
+    def plays(self) -> list[Job3D]:
         """All there is to do, seed by seed, so that an interrupted experiment has seen everybody."""
         return [
-            Play(player, telling, caption, seed, self._name(player, telling, caption, seed))
+            Job3D(player, telling, caption, seed, self._name(player, telling, caption, seed))
             for seed in range(self.seeds)
             for number, telling in enumerate(self.tellings)
             for caption in range(len(self.captions))
@@ -133,32 +133,32 @@ class TextTo3D:
             and (number == 0 or caption in self.fronted)
         ]
 
-    def source(self, play: Play) -> PriorSource:
+    def source(self, play: Job3D) -> PriorConfig:
         """Whom the play asks."""
         if self.exact:
-            return Renders(self.captions[play.caption], self.size or _SIDE, play.telling.bins or 1)
-        return FromPipeline(self.prior)
+            return RenderedPriorConfig(self.captions[play.caption], self.size or _SIDE, play.telling.bins or 1)
+        return PipelinePriorConfig(self.prior)
 
-    def config(self, play: Play) -> Config:
+    def config(self, play: Job3D) -> Config:
         """The run of one play, as `modeseek shape` would make it."""
         player, guidance = play.player, self.guidance
         return Config(
             prior=self.source(play),
             method=player.method(guidance, not self.exact),
-            generator=FreeVolume(self.volume, self.views, None if self.exact else self.size),
-            optimizer=Adam(**RATES[self.volume]),
+            generator=NeRFConfig(self.volume, self.views, None if self.exact else self.size),
+            optimizer=AdamConfig(**RATES[self.volume]),
             name=play.name,
             steps=self.steps_of(player, play.telling),
             seed=self.seed + play.seed,
             prompts=() if self.exact else (self.captions[play.caption],),
-            views=Views() if self.exact else play.telling.views(player.guided),
+            views=CameraPromptsConfig() if self.exact else play.telling.views(player.guided),
             scale=guidance if player.guided else 1.0,
             device=self.device,
-            guard=Guard(active=False),  # an empty or glaring thing is a result here, and is measured
+            guard=GuardConfig(active=False),  # an empty or glaring thing is a result here, and is measured
             previews=0,
         )
 
-    def calls(self, player: Player, telling: Telling) -> tuple[int, int]:
+    def calls(self, player: Player, telling: ViewConditioning) -> tuple[int, int]:
         """Prior calls an item: before the first step, and each step; a second network of VSD's is no prior."""
         asked = _OPPOSED if telling.opposed and player.guided and self.guidance != 1 else 1
         first, each = self._prices[player]
@@ -168,7 +168,7 @@ class TextTo3D:
     def _prices(self) -> Mapping[Player, tuple[int, int]]:
         """Of players whose views are not opposed."""
         return {
-            player: price(player.method(self.guidance, words=False), self.guidance, player.guided)
+            player: count_prior_calls(player.method(self.guidance, words=False), self.guidance, player.guided)
             for player in self.players
         }
 
@@ -177,7 +177,7 @@ class TextTo3D:
         """Prior calls an item that every player may spend."""
         return self.budget if self.budget is not None else self.steps * (1 if self.guidance == 1 else 2)
 
-    def steps_of(self, player: Player, telling: Telling) -> int:
+    def steps_of(self, player: Player, telling: ViewConditioning) -> int:
         """Steps that a player takes: as many as its prior calls allow.
 
         Raises:
@@ -192,6 +192,6 @@ class TextTo3D:
             )
         return steps
 
-    def _name(self, player: Player, telling: Telling, caption: int, seed: int) -> str:
+    def _name(self, player: Player, telling: ViewConditioning, caption: int, seed: int) -> str:
         words = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
         return f"{player.name}-{telling.name}-{words}-{seed}"

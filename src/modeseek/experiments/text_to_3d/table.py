@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from modeseek.experiments.text_to_3d.plan import Play, TextTo3D
+from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
 from modeseek.experiments.text_to_image.measure import Measured
 from modeseek.metrics.bootstrap import Estimate, average
 from modeseek.reports.table import Column, Row
@@ -53,7 +53,7 @@ class Result:
         measures: by key of `COLUMNS`; what does not apply is absent.
     """
 
-    play: Play
+    play: Job3D
     measures: Mapping[str, float]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from modeseek.config.camera_prompts import Views
+from modeseek.config.camera_prompts import CameraPromptsConfig
 
 
 @dataclass(frozen=True)
-class Telling:
+class ViewConditioning:
     """One way to tell views.
 
     Attributes:
@@ -26,9 +26,9 @@ class Telling:
     opposed: bool = False
     bins: int | None = None
 
-    def views(self, guided: bool) -> Views:
+    def views(self, guided: bool) -> CameraPromptsConfig:
         """For a pipeline; methods that guide by themselves cannot be opposed, and are told the words alone."""
-        return Views(self.words, self.opposed and guided)
+        return CameraPromptsConfig(self.words, self.opposed and guided)
 
     @property
     def told(self) -> bool:
@@ -39,9 +39,9 @@ class Telling:
 TELLINGS = {
     one.name: one
     for one in (
-        Telling("none", "not told where the camera stands around it", "none", bins=1),
-        Telling("words", "told front, side, back (and overhead) view", "coarse", bins=4),
-        Telling("fine", "told the side in steps of 15 degrees", "fine", bins=24),
-        Telling("perp-neg", "told coarse views, and the others opposed", "coarse", opposed=True),
+        ViewConditioning("none", "not told where the camera stands around it", "none", bins=1),
+        ViewConditioning("words", "told front, side, back (and overhead) view", "coarse", bins=4),
+        ViewConditioning("fine", "told the side in steps of 15 degrees", "fine", bins=24),
+        ViewConditioning("perp-neg", "told coarse views, and the others opposed", "coarse", opposed=True),
     )
 }

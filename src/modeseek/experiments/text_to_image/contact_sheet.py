@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.pictures import read
 
 _WIDE, _MOST, _LEAST = 1400, 224, 64  # pixels: of all pictures in a row; of one
@@ -15,7 +15,7 @@ _TEXT, _GAP, _SIZE = 270, 14, 22
 _INK, _SOFT, _PAPER = (27, 31, 36), (89, 97, 107), (255, 255, 255)
 
 
-def draw_sheet(prompts: Sequence[str], jobs: Mapping[str, Sequence[Kept]], titles: Mapping[str, str]) -> bytes:
+def draw_sheet(prompts: Sequence[str], jobs: Mapping[str, Sequence[JobResult]], titles: Mapping[str, str]) -> bytes:
     """A PNG: prompts down, methods across, up to three seeds of each side by side.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modeseek.config.registry import KINDS
+from modeseek.config.registry import REGISTRY
 from modeseek.experiments.text_to_image.defaults import KERNEL, METHODS, PLAIN, PRODUCT
 from modeseek.methods.base import Method
 from modeseek.methods.sdi import SDI
@@ -36,7 +36,7 @@ class Player:
 
 
 def _of(plain: Any) -> Callable[[float], Method]:
-    return lambda scale: KINDS.read(Method, plain, "a method of the experiment")
+    return lambda scale: REGISTRY.read(Method, plain, "a method of the experiment")
 
 
 PLAYERS = {

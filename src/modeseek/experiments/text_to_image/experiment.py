@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from modeseek.config.priors import Loaded
+from modeseek.config.priors import LoadedPrior
 from modeseek.experiments.common.outcome import write_rows
 from modeseek.experiments.common.results_files import Record, write_numbers
 from modeseek.experiments.text_to_image.contact_sheet import draw_sheet
 from modeseek.experiments.text_to_image.entries import PLAYERS
-from modeseek.experiments.text_to_image.jobs import Kept, Place, kept, play
+from modeseek.experiments.text_to_image.jobs import JobResult, Place, kept, run_job
 from modeseek.experiments.text_to_image.measure import Judges, Measured, measure
 from modeseek.experiments.text_to_image.pictures import copy_out
 from modeseek.experiments.text_to_image.plan import Batch, TextToImage
@@ -24,7 +24,7 @@ from modeseek.io.progress import Progress
 from modeseek.priors.pipeline import Pipeline
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.experiment_folder import standing
-from modeseek.runs.interrupts import Failed
+from modeseek.runs.interrupts import RunFailed
 
 JOBS = "jobs"
 _OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "latent": "a latent"}
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def run_text_to_image(
-    plan: TextToImage, run: Run, loaded: Loaded, judges: Judges
+    plan: TextToImage, run: Run, loaded: LoadedPrior, judges: Judges
 ) -> Generator[Progress, None, Outcome]:
     """Works through all jobs that are not done, then measures, draws and writes.
 
@@ -72,17 +72,17 @@ def run_text_to_image(
         wanted = {player.name: plan.batches(player) for player in plan.players}
         reference = plan.references(PLAYERS["ddim"]) if judges.features is not None else []
         total = sum(map(len, wanted.values())) + len(reference)
-        done: dict[str, list[Kept]] = {}
+        done: dict[str, list[JobResult]] = {}
         failures: list[str] = []
         for name, batches in wanted.items():
             try:
                 done[name] = yield from _all(plan, batches, place, log)
-            except Failed as error:
+            except RunFailed as error:
                 failures.append(f"{name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
                 log.add(failures[-1])
             _count(run, folder, [*wanted.values(), reference], total)
         if not done:
-            raise Failed(f"no method finished: {failures[0]}")
+            raise RunFailed(f"no method finished: {failures[0]}")
         real = yield from _all(plan, reference, place, log)
         _count(run, folder, [*wanted.values(), reference], total)
         for judge in (judges.features, judges.clip, judges.scenes):
@@ -140,12 +140,12 @@ def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:
 
 def _all(
     plan: TextToImage, batches: Sequence[Batch], place: Place, log: Lines
-) -> Generator[Progress, None, list[Kept]]:
+) -> Generator[Progress, None, list[JobResult]]:
     """All jobs of one player, those done before included."""
     done = []
     for batch in batches:
         fresh = kept(place.folder, batch) is None
-        for_all = play(plan, batch, place)
+        for_all = run_job(plan, batch, place)
         while True:
             try:
                 now = next(for_all)
@@ -168,7 +168,7 @@ def _count(run: Run, folder: Path, wanted: Sequence[Sequence[Batch]], total: int
 def _write(
     plan: TextToImage,
     run: Run,
-    done: dict[str, list[Kept]],
+    done: dict[str, list[JobResult]],
     table: Measured,
     findings: Sequence[str],
     lacking: Sequence[str],

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeseek.config.priors import Loaded
+from modeseek.config.priors import LoadedPrior
 from modeseek.experiments.text_to_image.plan import Batch, TextToImage
 from modeseek.io.atomic import remove_folder
 from modeseek.io.progress import Progress
@@ -21,7 +21,7 @@ from modeseek.sampling.samplers import ddim
 
 
 @dataclass(frozen=True)
-class Kept:
+class JobResult:
     """What a finished job left.
 
     Attributes:
@@ -50,11 +50,11 @@ class Place:
     """
 
     folder: Path
-    loaded: Loaded
+    loaded: LoadedPrior
     command: Sequence[str]
 
 
-def kept(folder: Path, batch: Batch) -> Kept | None:
+def kept(folder: Path, batch: Batch) -> JobResult | None:
     """What the job left, if it is finished and whole."""
     path = folder / batch.name
     if not (path / "status.json").is_file():
@@ -66,10 +66,10 @@ def kept(folder: Path, batch: Batch) -> Kept | None:
         return None
     rows = run.metrics
     shift = rows[-1].get("relative_shift") if rows else None
-    return Kept(batch, pictures, status.calls, status.seconds, shift if isinstance(shift, float) else None)
+    return JobResult(batch, pictures, status.calls, status.seconds, shift if isinstance(shift, float) else None)
 
 
-def play(plan: TextToImage, batch: Batch, place: Place) -> Generator[Progress, None, Kept]:
+def run_job(plan: TextToImage, batch: Batch, place: Place) -> Generator[Progress, None, JobResult]:
     """Does the job unless it is done already; an unfinished one goes on from its checkpoint, samples start over.
 
     Raises:

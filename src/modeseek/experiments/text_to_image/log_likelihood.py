@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.pictures import in_turn
 from modeseek.priors.pipeline import Pipeline
 from modeseek.reports.table import Column
@@ -23,7 +23,7 @@ COLUMN = Column(
 
 
 def log_p(
-    prior: Pipeline, prompts: Sequence[str], jobs: Sequence[Kept], steps: int, seed: int
+    prior: Pipeline, prompts: Sequence[str], jobs: Sequence[JobResult], steps: int, seed: int
 ) -> tuple[Float[Tensor, "n"], list[int]]:
     """`log p(z | prompt) / d` of every picture, and the number of its prompt.
 

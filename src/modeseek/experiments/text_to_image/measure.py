@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modeseek.experiments.text_to_image import log_likelihood as density
 from modeseek.experiments.text_to_image import scene_scores as truth
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.pictures import in_turn
 from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.io.progress import Progress
@@ -19,7 +19,7 @@ from modeseek.metrics.clip import Clip
 from modeseek.metrics.features import Features
 from modeseek.metrics.frechet import fid, kid
 from modeseek.metrics.image_statistics import clipped, saturation, sharpness
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline import Pipeline
 from modeseek.reports.table import Column, Row, Table
 
@@ -52,7 +52,7 @@ class Judges:
 
     features: Features | None = None
     clip: Clip | None = None
-    scenes: Judge | None = None
+    scenes: SceneClassifier | None = None
     density: Pipeline | None = None
 
 
@@ -96,7 +96,7 @@ class Seen:
 
 
 def measure(
-    plan: TextToImage, jobs: Mapping[str, Sequence[Kept]], reference: Sequence[Kept], judges: Judges
+    plan: TextToImage, jobs: Mapping[str, Sequence[JobResult]], reference: Sequence[JobResult], judges: Judges
 ) -> Generator[Progress, None, tuple[Measured, tuple[str, ...]]]:
     """The table, and remarks on what its numbers can bear.
 
@@ -139,7 +139,7 @@ def measure(
     return Measured(COLUMNS, tuple(rows)), tuple(remarks)
 
 
-def look(plan: TextToImage, jobs: Sequence[Kept], judges: Judges) -> Seen:
+def look(plan: TextToImage, jobs: Sequence[JobResult], judges: Judges) -> Seen:
     """Shows the pictures to the judges, some at a time."""
     features: list[Tensor] = []
     cosines: list[Tensor] = []
@@ -162,7 +162,7 @@ def look(plan: TextToImage, jobs: Sequence[Kept], judges: Judges) -> Seen:
     )
 
 
-def _values(plan: TextToImage, seen: Seen, jobs: Sequence[Kept], real: Tensor | None) -> dict[str, float]:
+def _values(plan: TextToImage, seen: Seen, jobs: Sequence[JobResult], real: Tensor | None) -> dict[str, float]:
     told: dict[str, Estimate] = {}
     if seen.features is not None and real is not None and min(len(real), len(seen.features)) > 1:
         told["fid"] = fid(real, seen.features, plan.seed)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.io.atomic import write_whole
 
 _AT_ONCE = 16
@@ -35,14 +35,14 @@ def read(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
     return torch.stack(seen).permute(0, 3, 1, 2).float() / 255
 
 
-def in_turn(jobs: Sequence[Kept]) -> Iterator[tuple[Float[Tensor, "n 3 h w"], list[tuple[int, int]]]]:
+def in_turn(jobs: Sequence[JobResult]) -> Iterator[tuple[Float[Tensor, "n 3 h w"], list[tuple[int, int]]]]:
     """All pictures of these jobs, some at a time, with (prompt, seed) of each."""
     for job in jobs:
         for k in range(0, len(job.pictures), _AT_ONCE):
             yield read(job.pictures[k : k + _AT_ONCE]), list(job.batch.items[k : k + _AT_ONCE])
 
 
-def copy_out(jobs: Sequence[Kept], exports: Path) -> None:
+def copy_out(jobs: Sequence[JobResult], exports: Path) -> None:
     """Each picture as `<player>-prompt<NN>-seed<N>.png`."""
     for job in jobs:
         for path, (prompt, seed) in zip(job.pictures, job.batch.items, strict=True):

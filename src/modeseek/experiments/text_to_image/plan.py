@@ -10,12 +10,12 @@ from typing import Literal
 
 import torch
 
-from modeseek.config.config import Config, Guard
-from modeseek.config.generators import FreeField, FreeLatents, FreePixels, GeneratorSource
-from modeseek.config.optimizers import Adam
-from modeseek.config.priors import FromPipeline
+from modeseek.config.config import Config, GuardConfig
+from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig
+from modeseek.config.optimizers import AdamConfig
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.text_to_image.entries import Player
-from modeseek.runs.count_calls import price
+from modeseek.runs.count_calls import count_prior_calls
 
 REFERENCE = "reference"
 _PREVIEWS = 6
@@ -59,7 +59,7 @@ class TextToImage:
         likelihood: Runge-Kutta steps of the pictures' likelihood; 0 leaves it out.
     """
 
-    source: FromPipeline
+    source: PipelinePriorConfig
     prompts: tuple[str, ...]
     players: tuple[Player, ...]
     scales: Mapping[str, float]
@@ -120,23 +120,23 @@ class TextToImage:
         if player.method is None:
             raise ValueError(f"{player.name} optimises nothing: it has no run")
         scale = self.scales[player.name]
-        sources: dict[str, GeneratorSource] = {
-            "field": FreeField(n),
-            "pixels": FreePixels(n),
-            "latent": FreeLatents(n),
+        sources: dict[str, GeneratorConfig] = {
+            "field": FieldConfig(n),
+            "pixels": PixelsConfig(n),
+            "latent": LatentConfig(n),
         }
         return Config(
             prior=self.source,
             method=player.method(scale),
             generator=sources[self.generator],
-            optimizer=Adam(player.lr),
+            optimizer=AdamConfig(player.lr),
             name=batch.name,
             steps=self.steps_of(player),
             seed=batch.seed,
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
             scale=scale if player.guided else 1.0,
             device=self.device,
-            guard=Guard(active=False),  # a gray or glaring picture is a result here, and is measured
+            guard=GuardConfig(active=False),  # a gray or glaring picture is a result here, and is measured
             previews=_PREVIEWS,
         )
 
@@ -158,7 +158,7 @@ class TextToImage:
         scale = self.scales[player.name]
         if player.method is None:
             return 0, 1 if scale == 1 else 2
-        return price(player.method(scale), scale, player.guided)
+        return count_prior_calls(player.method(scale), scale, player.guided)
 
     def _cut(self, player: Player, name: str, items: list[tuple[int, int]], use: str) -> list[Batch]:
         parts = [items[k : k + self.batch] for k in range(0, len(items), self.batch)]

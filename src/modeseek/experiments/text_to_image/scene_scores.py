@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes import Scenes, parse
-from modeseek.experiments.text_to_image.jobs import Kept
+from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.pictures import in_turn
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
 from modeseek.metrics.scenes.caption_accuracy import accuracy, score
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.table import Column
 from modeseek.rng import Streams
 
@@ -43,7 +43,7 @@ def are_captions(prompts: Sequence[str]) -> bool:
 
 
 @torch.no_grad()
-def rendered(judge: Judge, prompts: tuple[str, ...], seed: int) -> Float[Tensor, "n d"]:
+def rendered(judge: SceneClassifier, prompts: tuple[str, ...], seed: int) -> Float[Tensor, "n d"]:
     """The judge's features of fresh renders, equally many of each prompt."""
     captions = list(prompts) * -(-_RENDERS // len(prompts))
     rng = Streams(seed, use="paper renders").generator(0, torch.device("cpu"))
@@ -52,7 +52,7 @@ def rendered(judge: Judge, prompts: tuple[str, ...], seed: int) -> Float[Tensor,
 
 
 def judged(
-    judge: Judge, prompts: tuple[str, ...], jobs: Sequence[Kept], truth: Float[Tensor, "n d"], seed: int
+    judge: SceneClassifier, prompts: tuple[str, ...], jobs: Sequence[JobResult], truth: Float[Tensor, "n d"], seed: int
 ) -> dict[str, Estimate]:
     """Shares of attributes that are right, and the distance to the truth, by the keys of `COLUMNS`.
 
@@ -77,5 +77,5 @@ def judged(
 
 
 @torch.no_grad()
-def _features(judge: Judge, images: Tensor) -> Tensor:
+def _features(judge: SceneClassifier, images: Tensor) -> Tensor:
     return judge.features(images.to(next(judge.parameters()).device)).cpu()

@@ -18,12 +18,12 @@ from modeseek.meanshift.mean_shift import mean_shift
 from modeseek.meanshift.modes import merged
 from modeseek.methods.msd import MSD
 from modeseek.methods.vsd import VSD
-from modeseek.priors.base import Conditions, Exact
+from modeseek.priors.base import Conditions, DensityPrior
 from modeseek.priors.guidance import Guided
 from modeseek.priors.wrapper import Counting
 from modeseek.pytree import Cond
 from modeseek.rng import Streams
-from modeseek.runs.count_calls import price
+from modeseek.runs.count_calls import count_prior_calls
 from modeseek.sampling.samplers import ddim
 
 _KEPT = 160  # frames of a trajectory
@@ -32,7 +32,9 @@ _KEPT = 160  # frames of a trajectory
 def costs(play: Descent, task: Task) -> tuple[int, int]:
     """Prior calls a point, guidance included: once before the first step, and each step."""
     labels = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
-    return price(play.method, task.scale, play.guided, None if task.conditions is None else play.told(labels, 2))
+    return count_prior_calls(
+        play.method, task.scale, play.guided, None if task.conditions is None else play.told(labels, 2)
+    )
 
 
 def run(contestant: Contestant, task: Task) -> Generator[Frame, None, Outcome]:
@@ -130,7 +132,7 @@ def _climb(contestant: Contestant, play: Climb, task: Task) -> Generator[Frame, 
     if task.conditions is not None:
         cond = task.conditions.positive
         cond = cond.repeat(-(-play.n_starts // len(cond)))[: play.n_starts]
-    if isinstance(task.prior, Exact):
+    if isinstance(task.prior, DensityPrior):
         starts = task.prior.sample(play.n_starts, rng, cond).to(task.starts)
     else:
         starts = counting.start(play.n_starts, rng).to(task.starts)

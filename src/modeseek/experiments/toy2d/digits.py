@@ -13,7 +13,7 @@ from modeseek.datasets.digits import Digits
 from modeseek.experiments.toy2d.benchmark import check, run, told
 from modeseek.experiments.toy2d.entries import Contestant, Descent, Outcome, Task
 from modeseek.io.progress import Progress
-from modeseek.io.thread_pool import interleave, single_threaded
+from modeseek.io.thread_pool import run_in_threads, single_threaded
 from modeseek.priors.base import Conditions, Prior
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rng import Streams, randn
@@ -110,7 +110,7 @@ def play_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None, Dig
     for contestant in plan.contestants:
         yield Progress(contestant.name, 0, 1)
     with single_threaded():
-        outcomes = yield from told(interleave({c.name: run(c, task) for c in plan.contestants}))
+        outcomes = yield from told(run_in_threads({c.name: run(c, task) for c in plan.contestants}))
         classify = plan.problem.classifier()
         rows = [_judge(plan, task, outcomes[c.name], classify) for c in plan.contestants]
         train = _real(plan, plan.problem.train, plan.problem.train_labels)

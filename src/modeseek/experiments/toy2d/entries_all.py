@@ -15,7 +15,7 @@ from modeseek.experiments.toy2d.entries import Contestant, Descent, Task
 from modeseek.experiments.toy2d.entries_tuned import PLANE, adam, sgd
 from modeseek.methods.asd import ASD
 from modeseek.methods.async_sd import AsyncSD
-from modeseek.methods.auxiliary_mlp import SmallNetwork
+from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
@@ -38,7 +38,7 @@ from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vsd import VSD
 
-_PHI = SmallNetwork(width=32)
+_PHI = MLPAuxiliary(width=32)
 _FALL = Annealed()
 
 

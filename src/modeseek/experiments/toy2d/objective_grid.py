@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import conv1d, max_pool2d
 
-from modeseek.priors.base import Exact
+from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond, expand
 
 _REACH = 4.0  # standard deviations of the noise that the average covers
@@ -33,7 +33,7 @@ class Landscape:
     msd: Float[Tensor, "n n"]
 
 
-def landscape(prior: Exact, bandwidth: float, extent: float, side: int, cond: Cond = None) -> Landscape:
+def landscape(prior: DensityPrior, bandwidth: float, extent: float, side: int, cond: Cond = None) -> Landscape:
     """Both objectives on a grid over [-extent, extent]^2, exactly but for the grid's own step.
 
     The average over n is a convolution with a Gaussian, done one axis after the other on a grid that reaches

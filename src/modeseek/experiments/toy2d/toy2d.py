@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.toy2d import Plane
+from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.experiments.toy2d.benchmark import check
 from modeseek.experiments.toy2d.direction_error import measure_direction
 from modeseek.experiments.toy2d.entries import Climb, Contestant, Descent, Outcome, Task
 from modeseek.experiments.toy2d.outcome_serialization import received, sent
-from modeseek.io.process_pool import apart
+from modeseek.io.process_pool import run_in_processes
 from modeseek.io.progress import Progress
 from modeseek.io.thread_pool import single_threaded
 from modeseek.meanshift.modes import Modes
@@ -97,7 +97,7 @@ class PlanePlan:
         end: the last bandwidth h; None is the problem's own.
     """
 
-    problem: Plane
+    problem: ToyDataset2D
     contestants: tuple[Contestant, ...]
     side: int = 20
     budget: int = 800
@@ -193,7 +193,9 @@ def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, Plane
     for name in jobs:
         yield Progress(name, 0, 1)
     with single_threaded():
-        outcomes = yield from _ended(apart(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.contestants})
+        outcomes = yield from _ended(
+            run_in_processes(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.contestants}
+        )
         truth = outcomes[_TRUTH.title].modes
         if truth is None:
             raise RuntimeError("the search for the true modes returned none")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from modeseek.generators.mesh.level import seen_level
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.parts import Kept, keep_large
+from modeseek.generators.mesh.parts import MeshParts, keep_large
 
 Volume = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points (m, 3) in world units -> density (m,), >= 0, in 1 / world units, and colour (m, 3) in [0, 1]."""
@@ -38,7 +38,7 @@ class Extraction:
         step: between samples of the density, world units.
     """
 
-    kept: Kept
+    kept: MeshParts
     level: float
     automatic: bool
     step: float

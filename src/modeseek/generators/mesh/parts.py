@@ -12,7 +12,7 @@ from modeseek.generators.mesh.mesh import Mesh, signed_volumes
 
 
 @dataclass(frozen=True)
-class Kept:
+class MeshParts:
     """A mesh after its small pieces were left out.
 
     Attributes:
@@ -30,7 +30,7 @@ class Kept:
     share: float
 
 
-def keep_large(mesh: Mesh, smallest: float) -> Kept:
+def keep_large(mesh: Mesh, smallest: float) -> MeshParts:
     """Leaves out pieces of less than `smallest` of the largest one's volume, and all hollows.
 
     A hollow is a piece whose faces look inwards: its volume is negative.
@@ -51,7 +51,7 @@ def keep_large(mesh: Mesh, smallest: float) -> Kept:
     if not outer.any():
         raise ValueError("the surface encloses nothing: got no piece with a volume; train longer, or lower the level")
     good = outer & (volume >= smallest * volume.max())
-    return Kept(
+    return MeshParts(
         only(mesh, good[piece]),
         int(good.sum()),
         int((outer & ~good).sum()),

@@ -13,7 +13,7 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.rasterise import Fragments, rasterise
 from modeseek.generators.nerf.background import Background
 from modeseek.generators.orbit import Orbit, per_item
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 from modeseek.rng import Rng
 
 _EDGE = 1 / 512  # colours start at least this far from 0 and 1, whose logits are infinite
@@ -99,7 +99,7 @@ class Surface(nn.Module):
         """Those cameras without anything random, for previews and evaluation."""
         return SurfaceView(tuple(range(len(cameras))), cameras, self.size if size is None else size, normals=normals)
 
-    def forward(self, view: CameraView) -> Solid:
+    def forward(self, view: CameraView) -> Rendering3D:
         """The picture; a plain `CameraView` is rendered like one of `look`."""
         told = view if isinstance(view, SurfaceView) else self.look(view.cameras, view.size)
         vertices, faces = self.get_buffer("vertices"), self.get_buffer("faces")
@@ -116,7 +116,7 @@ class Surface(nn.Module):
         rest = rest / opacity.clamp(min=0.5 / self.samples**2)  # where opacity is 0 they are, too
         behind = self.background(cameras.rays(view.size)[1], told.backdrop)
         image = colour + (1 - opacity) * behind
-        return Solid(view, image, opacity, rest[:, :1], rest[:, 1:] if told.normals else None)
+        return Rendering3D(view, image, opacity, rest[:, :1], rest[:, 1:] if told.normals else None)
 
 
 def interpolate(found: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -> Float[Tensor, "p c"]:

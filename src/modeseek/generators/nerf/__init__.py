@@ -7,22 +7,22 @@ from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.fourier import Fourier
 from modeseek.generators.nerf.hash_grid import HashGrid
 from modeseek.generators.nerf.nerf import NeRF
-from modeseek.generators.nerf.skip import Skip
-from modeseek.generators.nerf.stage import Stage
+from modeseek.generators.nerf.skip import EmptySpaceSkipping
+from modeseek.generators.nerf.stage import ResolutionStage
 from modeseek.generators.nerf.triplane import Triplane
 from modeseek.generators.nerf.view import NeRFView
-from modeseek.generators.nerf.volume import Blob, Volume
+from modeseek.generators.nerf.volume import BlobInit, Volume
 
 __all__ = [
     "Background",
-    "Blob",
+    "BlobInit",
     "Dense",
     "Fourier",
     "HashGrid",
     "NeRF",
     "NeRFView",
-    "Skip",
-    "Stage",
+    "EmptySpaceSkipping",
+    "ResolutionStage",
     "Triplane",
     "Volume",
 ]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.generators.nerf.interpolate import trilinear
-from modeseek.generators.nerf.volume import Blob, RawVolume
+from modeseek.generators.nerf.volume import BlobInit, RawVolume
 
 
 class Dense(RawVolume):
@@ -31,7 +31,9 @@ class Dense(RawVolume):
         ValueError: no sides, sides below 2, or sides that do not grow.
     """
 
-    def __init__(self, sides: Sequence[int] = (32, 64), blob: Blob | None = None, like: Tensor | None = None) -> None:
+    def __init__(
+        self, sides: Sequence[int] = (32, 64), blob: BlobInit | None = None, like: Tensor | None = None
+    ) -> None:
         super().__init__()
         sides = tuple(sides)
         if not sides or min(sides) < 2 or list(sides) != sorted(set(sides)):
@@ -41,7 +43,7 @@ class Dense(RawVolume):
         ticks = torch.linspace(-1, 1, sides[0], dtype=like.dtype, device=like.device)
         z, y, x = torch.meshgrid(ticks, ticks, ticks, indexing="ij")
         first = torch.zeros(1, 4, *z.shape, dtype=like.dtype, device=like.device)
-        first[0, 0] = (Blob() if blob is None else blob)(torch.stack([x, y, z], -1))
+        first[0, 0] = (BlobInit() if blob is None else blob)(torch.stack([x, y, z], -1))
         self.grid_of = nn.ParameterList([first] + [like.new_zeros(1, 4, side, side, side) for side in sides[1:]])
         self.register_buffer("level", torch.zeros((), dtype=torch.long))
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.nerf.network import Encoded
-from modeseek.generators.nerf.volume import Blob
+from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng
 
 
@@ -37,7 +37,7 @@ class Fourier(Encoded):
         octaves: int = 5,
         width: int = 32,
         depth: int = 2,
-        blob: Blob | None = None,
+        blob: BlobInit | None = None,
         like: Tensor | None = None,
     ) -> None:
         if octaves < 1:

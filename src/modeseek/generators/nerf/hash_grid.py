@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.generators.nerf.network import Encoded
-from modeseek.generators.nerf.volume import Blob
+from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng, rand
 
 _PRIMES = (1, 2_654_435_761, 805_459_861)
@@ -45,7 +45,7 @@ class HashGrid(Encoded):
         channels: int = 2,
         width: int = 32,
         depth: int = 1,
-        blob: Blob | None = None,
+        blob: BlobInit | None = None,
         like: Tensor | None = None,
     ) -> None:
         if min(coarsest, levels, rows, channels) < 1 or finest < coarsest:

@@ -15,16 +15,16 @@ from modeseek.generators.nerf.composite import composite, mix, per_opacity
 from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.normals import facing
 from modeseek.generators.nerf.rays import Rays
-from modeseek.generators.nerf.skip import Skip, numbers
-from modeseek.generators.nerf.space import Space
-from modeseek.generators.nerf.stage import Stage, check
+from modeseek.generators.nerf.skip import EmptySpaceSkipping, numbers
+from modeseek.generators.nerf.space import OccupancyGrid
+from modeseek.generators.nerf.stage import ResolutionStage, check
 from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import Volume
 from modeseek.generators.orbit import Orbit, per_item
-from modeseek.generators.rendering3d import March, Solid
+from modeseek.generators.rendering3d import RaySamples, Rendering3D
 from modeseek.rng import Rng, rand
 
-_SKIP = Skip()
+_SKIP = EmptySpaceSkipping()
 
 
 class NeRF(nn.Module):
@@ -60,9 +60,9 @@ class NeRF(nn.Module):
         samples: int = 48,
         radius: float = 1.0,
         background: Background | None = None,
-        skip: Skip | None = _SKIP,
+        skip: EmptySpaceSkipping | None = _SKIP,
         chunk: int | None = None,
-        stages: Sequence[Stage] = (),
+        stages: Sequence[ResolutionStage] = (),
         normals: bool = False,
     ) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class NeRF(nn.Module):
         self.size, self.samples, self.radius = size, samples, radius
         self.skip, self.chunk, self.normals = skip, chunk, normals
         self.stages = check(stages, volume.levels)
-        self.space = Space(next(volume.parameters()))
+        self.space = OccupancyGrid(next(volume.parameters()))
         self.register_buffer("begun", torch.zeros((), dtype=torch.long))
         self.advance(0.0)
 
@@ -121,7 +121,7 @@ class NeRF(nn.Module):
         size = self.size if size is None else size
         return NeRFView(tuple(range(len(cameras))), cameras, size, normals=normals)
 
-    def forward(self, view: CameraView) -> Solid:
+    def forward(self, view: CameraView) -> Rendering3D:
         """The picture; a plain `CameraView` is rendered like one of `look`."""
         told = view if isinstance(view, NeRFView) else NeRFView(view.items, view.cameras, view.size)
         cameras = view.cameras.to(next(self.volume.parameters()))
@@ -147,13 +147,13 @@ class NeRF(nn.Module):
         maps = rows.new_zeros(n * side**2, rows.shape[1]).index_copy(0, rays.ray, rows)
         maps = maps.view(n, side, side, -1).permute(0, 3, 1, 2)
         behind = self.background(directions, told.backdrop)
-        return Solid(
+        return Rendering3D(
             view,
             maps[:, :3] + (1 - maps[:, 3:4]) * behind,
             maps[:, 3:4],
             maps[:, 4:5],
             maps[:, 5:] if told.normals else None,
-            March(rays.ray, rays.direction, weights, rays.begins(), rays.begins() + rays.step[:, None], normals),
+            RaySamples(rays.ray, rays.direction, weights, rays.begins(), rays.begins() + rays.step[:, None], normals),
             self.volume.grids(),
         )
 

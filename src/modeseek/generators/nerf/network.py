@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.nerf.volume import Blob, RawVolume
+from modeseek.generators.nerf.volume import BlobInit, RawVolume
 from modeseek.rng import Rng, rand
 
 AT_ONCE = 2**16  # points on a processor: memory of larger tensors is given back and cleared anew at every step
@@ -55,13 +55,13 @@ class Encoded(RawVolume):
         ValueError: a size below 1.
     """
 
-    def __init__(self, features: int, width: int, depth: int, rng: Rng, blob: Blob | None, like: Tensor) -> None:
+    def __init__(self, features: int, width: int, depth: int, rng: Rng, blob: BlobInit | None, like: Tensor) -> None:
         super().__init__()
         if min(features, width, depth) < 1:
             raise ValueError(
                 f"a volume's network needs positive sizes: got {features} features, width {width}, depth {depth}"
             )
-        self.blob = Blob() if blob is None else blob
+        self.blob = BlobInit() if blob is None else blob
         self.network = Columns((features, *[width] * depth, 4), rng, like)
 
     @abstractmethod

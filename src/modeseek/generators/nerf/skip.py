@@ -11,7 +11,7 @@ from modeseek.generators.nerf.composite import transmittance
 
 
 @dataclass(frozen=True)
-class Skip:
+class EmptySpaceSkipping:
     """Leaves out samples with next to nothing in them, and those that next to no light reaches.
 
     That is, an optical depth (density times interval) of `empty` at most, and a share of light of `opaque` at most:

@@ -13,7 +13,7 @@ from modeseek.generators.nerf.rays import Rays
 _BOXES = 64  # along each axis
 
 
-class Space(nn.Module):
+class OccupancyGrid(nn.Module):
     """Equal boxes of [-1, 1]^3 (in radii), open at first; a volume's density counts in open ones only.
 
     Pruning closes what holds next to nothing, for good (as Fridovich-Keil, Yu, Tancik, Chen, Recht, Kanazawa 2021,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stage:
+class ResolutionStage:
     """From `start` on, pictures of that size and a volume refined that often.
 
     Attributes:
@@ -23,7 +23,7 @@ class Stage:
     prune: float = 0.0
 
 
-def check(stages: Sequence[Stage], levels: int) -> tuple[Stage, ...]:
+def check(stages: Sequence[ResolutionStage], levels: int) -> tuple[ResolutionStage, ...]:
     """The stages, if they begin at 0, go on, and the volume has their levels.
 
     Raises:

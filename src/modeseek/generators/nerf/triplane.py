@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from modeseek.generators.nerf.interpolate import bilinear
 from modeseek.generators.nerf.network import Encoded
-from modeseek.generators.nerf.volume import Blob
+from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng, randn
 
 
@@ -38,7 +38,7 @@ class Triplane(Encoded):
         channels: int = 8,
         width: int = 16,
         depth: int = 1,
-        blob: Blob | None = None,
+        blob: BlobInit | None = None,
         like: Tensor | None = None,
     ) -> None:
         like = torch.empty(0) if like is None else like

@@ -44,7 +44,7 @@ class Volume(Protocol):
 
 
 @dataclass(frozen=True)
-class Blob:
+class BlobInit:
     """A soft ball in the middle that optimisation begins with, as raw density `peak - fall |x|^2` (x in radii).
 
     DreamFusion (Poole, Jain, Barron, Mildenhall 2022, arXiv 2209.14988) starts from such a bump: an empty volume

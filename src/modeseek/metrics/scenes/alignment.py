@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.datasets.scenes.static_scene import Still
+from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.generators.base import Generator, render
 from modeseek.generators.camera import Cameras, CameraView
-from modeseek.generators.rendering3d import Solid
+from modeseek.generators.rendering3d import Rendering3D
 
 Look = Callable[[Cameras, int], tuple[Tensor, Tensor]]
 """What a found object looks like from cameras at a size: images (n, 3, s, s) in [0, 1], opacity (n, 1, s, s)."""
@@ -40,7 +40,7 @@ class Alignment:
     up: float = 0.0
     turn: float = 0.0
 
-    def __call__(self, still: Still) -> Still:
+    def __call__(self, still: StaticScene) -> StaticScene:
         """The truth, moved."""
         return still.moved(self.scale, self.up, self.turn)
 
@@ -53,7 +53,7 @@ def through(generator: Generator) -> Look:
 
     def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
         seen = render(generator, CameraView(tuple(range(len(cameras))), cameras, size))
-        if not isinstance(seen, Solid):
+        if not isinstance(seen, Rendering3D):
             raise ValueError(f"an object has an opacity: got a {type(seen).__name__}; use a 3-D generator")
         return seen.image, seen.opacity
 
@@ -76,7 +76,7 @@ def overlap(
     return both / either.clamp(min=1), torch.where(both > 0, apart / both, math.nan)
 
 
-def align(look: Look, still: Still, cameras: Cameras, turns: bool) -> Alignment:
+def align(look: Look, still: StaticScene, cameras: Cameras, turns: bool) -> Alignment:
     """The move of the truth that the found object matches best.
 
     Maximises mean IoU minus mean colour difference over the cameras: first on a grid of sizes (factors 0.7 to 1.43)
@@ -121,7 +121,7 @@ def _small(look: Look, cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
     return image.float().cpu(), opacity.float().cpu()
 
 
-def _grid(image: Tensor, opacity: Tensor, still: Still, cameras: Cameras, turns: bool) -> Alignment:
+def _grid(image: Tensor, opacity: Tensor, still: StaticScene, cameras: Cameras, turns: bool) -> Alignment:
     """The best of the coarse grid; sizes and lifts move the picture of the truth, which is nearly the same."""
     n, best, value = len(cameras), Alignment(), -math.inf
     half = cameras.distance * (cameras.fov / 2).deg2rad().tan()  # of the picture's width at the origin

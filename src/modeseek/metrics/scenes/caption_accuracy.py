@@ -22,23 +22,23 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from modeseek.datasets.scenes.caption import Said, parse
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.caption import ParsedCaption, parse
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import BESIDE
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.metrics.bootstrap import Estimate, average
-from modeseek.metrics.scenes.classifier import Judge
-from modeseek.metrics.scenes.classifier_output import Answers
+from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 from modeseek.metrics.scenes.view_rules import same_thing, seen_so, tells_view
 
 ATTRIBUTES = ("object", "colour", "relation", "view", "all")
 _CHUNK = 256  # pictures at a time
-_NAMES = (*THINGS, None)
+_NAMES = (*OBJECT_TYPES, None)
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Predictions:
     """What the judge says of n pictures, as rows of the vocabularies.
 
     Attributes:
@@ -56,7 +56,7 @@ class Verdicts:
     elevation: Float[Tensor, "n"]
 
     @classmethod
-    def of(cls, answers: Answers) -> Verdicts:
+    def of(cls, answers: ClassifierOutput) -> Predictions:
         """The likeliest of each."""
         thing, colour, relation, azimuth = (
             logits.argmax(-1).cpu() for logits in (answers.thing, answers.colour, answers.relation, answers.azimuth)
@@ -65,7 +65,7 @@ class Verdicts:
 
     def words(self, row: int) -> str:
         """For people: "red cone on blue cube, -30, 15 up"."""
-        things, colours = (*THINGS, ""), (*COLOURS, "")
+        things, colours = (*OBJECT_TYPES, ""), (*COLOURS, "")
         pairs = zip(self.colour[row].tolist(), self.thing[row].tolist(), strict=True)
         first, second = (f"{colours[colour]} {things[thing]}".strip() for colour, thing in pairs)
         relation = (*RELATIONS, "")[int(self.relation[row])]
@@ -74,7 +74,7 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
-class Scores:
+class CaptionAccuracy:
     """Whether n pictures show what their captions say, by attribute; true also where nothing is said.
 
     Attributes:
@@ -108,14 +108,16 @@ class Scores:
 
 
 @torch.no_grad()
-def look(judge: Judge, images: Float[Tensor, "n 3 h w"]) -> Verdicts:
+def look(judge: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Predictions:
     """What the judge says of pictures in [0, 1], some at a time, on its own device."""
     device = next(judge.parameters()).device
-    parts = [Verdicts.of(judge(part.to(device))) for part in images.split(_CHUNK)]
-    return Verdicts(*(torch.cat([getattr(part, name) for part in parts]) for name in Verdicts.__dataclass_fields__))
+    parts = [Predictions.of(judge(part.to(device))) for part in images.split(_CHUNK)]
+    return Predictions(
+        *(torch.cat([getattr(part, name) for part in parts]) for name in Predictions.__dataclass_fields__)
+    )
 
 
-def score(judge: Judge, images: Float[Tensor, "n 3 h w"], captions: Sequence[str]) -> Scores:
+def score(judge: SceneClassifier, images: Float[Tensor, "n 3 h w"], captions: Sequence[str]) -> CaptionAccuracy:
     """Shows the pictures to the judge and compares what it says with their captions.
 
     Raises:
@@ -127,16 +129,16 @@ def score(judge: Judge, images: Float[Tensor, "n 3 h w"], captions: Sequence[str
     return compare(look(judge, images), said)
 
 
-def compare(verdicts: Verdicts, said: Sequence[Said]) -> Scores:
+def compare(verdicts: Predictions, said: Sequence[ParsedCaption]) -> CaptionAccuracy:
     """What the judge said beside what the captions say, by the rules above."""
     rows = [_row(verdicts, i, one) for i, one in enumerate(said)]
     objects, colours, relations, views = torch.tensor(rows, dtype=torch.bool).reshape(-1, 4).unbind(-1)
     two = torch.tensor([len(one.objects) == 2 for one in said], dtype=torch.bool)
     seen = torch.tensor([tells_view(one) for one in said], dtype=torch.bool)
-    return Scores(objects, colours, relations, views, two, seen)
+    return CaptionAccuracy(objects, colours, relations, views, two, seen)
 
 
-def accuracy(scores: Scores, groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> dict[str, Estimate]:
+def accuracy(scores: CaptionAccuracy, groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> dict[str, Estimate]:
     """The share that is right of each attribute, where it is judged at all, with its bootstrap interval over captions.
 
     Args:
@@ -154,7 +156,7 @@ def accuracy(scores: Scores, groups: Int[Tensor, "n"] | None = None, seed: int =
     return told
 
 
-def matched(verdicts: Verdicts, row: int, said: Said) -> tuple[list[tuple[int, int]], bool]:
+def matched(verdicts: Predictions, row: int, said: ParsedCaption) -> tuple[list[tuple[int, int]], bool]:
     """What was seen of each of the caption's objects, (thing, colour), and whether that is in the other order."""
     found = list(zip(verdicts.thing[row].tolist(), verdicts.colour[row].tolist(), strict=True))
     azimuth = int(verdicts.azimuth[row])
@@ -167,7 +169,7 @@ def matched(verdicts: Verdicts, row: int, said: Said) -> tuple[list[tuple[int, i
     return (found[::-1], True) if agreeing(found[::-1]) > agreeing(found) else (found, False)
 
 
-def named(said: Said, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bool]:
+def named(said: ParsedCaption, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bool]:
     """Of each of the caption's objects, whether that thing was seen, or what looks the same from there."""
     names = [_NAMES[thing] for thing, _ in found]
     return [
@@ -176,13 +178,13 @@ def named(said: Said, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bo
     ]
 
 
-def _painted(said: Said, found: Sequence[tuple[int, int]]) -> list[bool]:
+def _painted(said: ParsedCaption, found: Sequence[tuple[int, int]]) -> list[bool]:
     """Of each of the caption's objects, whether its colour was seen there."""
     colours = list(COLOURS)
     return [colours.index(one.colour) == colour for one, (_, colour) in zip(said.objects, found, strict=True)]
 
 
-def _row(verdicts: Verdicts, i: int, said: Said) -> tuple[bool, bool, bool, bool]:
+def _row(verdicts: Predictions, i: int, said: ParsedCaption) -> tuple[bool, bool, bool, bool]:
     azimuth, (found, turned) = int(verdicts.azimuth[i]), matched(verdicts, i, said)
     right = named(said, azimuth, found)
     alone = len(found) == 2 or _NAMES[int(verdicts.thing[i, 1])] is None

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.io.packaged import packaged
-from modeseek.metrics.scenes.classifier_config import Shape, shape_of
-from modeseek.metrics.scenes.classifier_output import Answers, vocabulary
+from modeseek.metrics.scenes.classifier_config import ClassifierConfig, shape_of
+from modeseek.metrics.scenes.classifier_output import ClassifierOutput, vocabulary
 
 _FORMAT = "modeseek-judge-2"
 _WEIGHTS, _TOLD = "judge.safetensors", "judge.json"
@@ -35,7 +35,7 @@ class _Block(nn.Module):
         return torch.relu(x + self.last(self.out(torch.relu(self.norm(self.into(x))))))
 
 
-class Judge(nn.Module):
+class SceneClassifier(nn.Module):
     """A convolutional network that sees pictures of scenes, and its vocabulary.
 
     It looks at the same map of the picture for each of two objects, in a caption's order, at some places of its own
@@ -48,9 +48,11 @@ class Judge(nn.Module):
         seed: of its first weights.
     """
 
-    def __init__(self, shape: Shape | None = None, accuracy: Mapping[str, float] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, shape: ClassifierConfig | None = None, accuracy: Mapping[str, float] | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
-        self.shape, self.accuracy = shape or Shape(), dict(accuracy or {})
+        self.shape, self.accuracy = shape or ClassifierConfig(), dict(accuracy or {})
         words, widths, size = vocabulary(), self.shape.channels, self.shape
         self._parts = (len(words["things"]) + 1, len(words["colours"]) + 1, len(words["azimuths"]))
         with torch.random.fork_rng(devices=[]):
@@ -85,13 +87,13 @@ class Judge(nn.Module):
         places = nn.functional.adaptive_avg_pool2d(seen, _PLACES).flatten(1)
         return torch.cat([slots.flatten(1), torch.relu(self.scene(places))], -1)
 
-    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Answers:
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> ClassifierOutput:
         """Its answers to pictures in [0, 1]."""
         features = self.features(image)
         slots = features[:, : 2 * self.shape.slot].unflatten(-1, (2, -1))
         thing, colour, azimuth = self.name(slots).float().split(self._parts, -1)
         told = self.tell(features).float()
-        return Answers(thing, colour, told[:, :-1], azimuth.sum(1), 45 * told[:, -1])
+        return ClassifierOutput(thing, colour, told[:, :-1], azimuth.sum(1), 45 * told[:, -1])
 
     @torch.no_grad()
     def balance(self, images: Float[Tensor, "n 3 h w"]) -> None:
@@ -128,7 +130,7 @@ class Judge(nn.Module):
             folder.replace(target)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Judge:
+    def load(cls, path: str | os.PathLike[str]) -> SceneClassifier:
         """Reads what `save` wrote, ready to judge.
 
         Raises:
@@ -147,7 +149,7 @@ class Judge(nn.Module):
             weights = load_file(folder / _WEIGHTS)
             size = told["shape"]
             sides = (tuple(size["channels"]), tuple(size["blocks"]))
-            shape = Shape(*sides, *(int(size[name]) for name in ("gazes", "slot", "scene", "hidden")))
+            shape = ClassifierConfig(*sides, *(int(size[name]) for name in ("gazes", "slot", "scene", "hidden")))
             if shape != shape_of(weights):  # compared before anything of that size is made
                 raise ValueError(f"its weights are of {shape_of(weights)}, not of {shape}")
             judge = cls(shape, {str(name): float(value) for name, value in told["accuracy"].items()})
@@ -162,7 +164,7 @@ class Judge(nn.Module):
         return judge.eval()
 
     @classmethod
-    def packaged(cls) -> Judge:
+    def packaged(cls) -> SceneClassifier:
         """The one that ships with modeseek.
 
         Raises:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Shape:
+class ClassifierConfig:
     """How large the network is.
 
     Attributes:
@@ -34,7 +34,7 @@ class Shape:
         return 2 * self.slot + self.scene
 
 
-def shape_of(weights: Mapping[str, Tensor]) -> Shape:
+def shape_of(weights: Mapping[str, Tensor]) -> ClassifierConfig:
     """The shape of the network that has these weights.
 
     Raises:
@@ -47,7 +47,7 @@ def shape_of(weights: Mapping[str, Tensor]) -> Shape:
     channels = tuple(len(weights[f"eye.{i}.weight"]) for i in firsts)
     widths = (len(weights[f"{name}.weight"]) for name in ("slot", "scene", "name.0"))
     gazes = len(weights["gaze.weight"]) // 2
-    return Shape(channels, tuple(between), gazes, *widths)  # pyright: ignore[reportArgumentType]
+    return ClassifierConfig(channels, tuple(between), gazes, *widths)  # pyright: ignore[reportArgumentType]
 
 
 def _numbers(weights: Mapping[str, Tensor], end: str) -> list[int]:

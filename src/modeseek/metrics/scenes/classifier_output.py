@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 
@@ -17,7 +17,7 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 def vocabulary() -> dict[str, list[Any]]:
     """What its answers number, in order; each list but the azimuths is followed by "none"."""
     return {
-        "things": list(THINGS),
+        "things": list(OBJECT_TYPES),
         "colours": list(COLOURS),
         "relations": list(RELATIONS),
         "azimuths": list(AZIMUTHS),
@@ -25,7 +25,7 @@ def vocabulary() -> dict[str, list[Any]]:
 
 
 @dataclass(frozen=True)
-class Answers:
+class ClassifierOutput:
     """What the judge says of b pictures: logits, and the elevation itself. Slots follow a caption's order.
 
     "first on second", "first behind second"; side by side there is no order, and either may come first.

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from modeseek.datasets.scenes.caption import Said
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.caption import ParsedCaption
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.objects_with_front import FRONTED
-from modeseek.datasets.scenes.static_scene import Still, turntable
+from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.metrics.scenes.alignment import Alignment, Look
 from modeseek.metrics.scenes.caption_accuracy import look as judged
-from modeseek.metrics.scenes.classifier import Judge
+from modeseek.metrics.scenes.classifier import SceneClassifier
 
 _NAMES = frozenset(thing.name for thing in FRONTED)
 _FRONT = 45.0  # degrees to either side from which a front is said to be seen, as by the phrase "front view"
@@ -37,7 +37,7 @@ class Fronts:
     shows: Bool[Tensor, "n"]
 
 
-def has_front(said: Said) -> bool:
+def has_front(said: ParsedCaption) -> bool:
     """Whether one of its things has a front."""
     return any(one.thing in _NAMES for one in said.objects)
 
@@ -45,7 +45,7 @@ def has_front(said: Said) -> bool:
 @torch.no_grad()
 def count_fronts(
     look: Look,
-    still: Still,
+    still: StaticScene,
     alignment: Alignment | None = None,
     *,
     n: int = 24,
@@ -88,14 +88,14 @@ def compared_fronts(images: Float[Tensor, "n 3 s s"], true: Float[Tensor, "n 3 s
 
 
 @torch.no_grad()
-def judged_fronts(judge: Judge, images: Float[Tensor, "n 3 h w"]) -> Fronts:
+def judged_fronts(judge: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Fronts:
     """Fronts as the judge of scenes sees them in views evenly around, in order.
 
     A view shows a front where the judge names a thing that has one, seen from within 45 degrees of it. A second
     opinion that knows no truth.
     """
     verdicts = judged(judge, images)
-    fronted = torch.tensor([name in _NAMES for name in THINGS] + [False])[verdicts.thing].any(1)
+    fronted = torch.tensor([name in _NAMES for name in OBJECT_TYPES] + [False])[verdicts.thing].any(1)
     facing = torch.tensor([abs(a) <= _FRONT for a in AZIMUTHS])[verdicts.azimuth]
     shows = fronted & facing
     return Fronts(runs(shows, round(len(images) * 2 * _FRONT / 360)), shows)

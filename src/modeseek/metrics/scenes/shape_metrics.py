@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, Still
+from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.generators.camera import Cameras
 from modeseek.metrics.bootstrap import Estimate, average
 from modeseek.metrics.color_difference import delta_e
@@ -68,7 +68,7 @@ def held_out_cameras(n: int = 16, distance: float = DISTANCE, fov: float = FOV) 
 @torch.no_grad()
 def fit(
     look: Look,
-    still: Still,
+    still: StaticScene,
     *,
     cameras: Cameras | None = None,
     size: int = 64,

@@ -13,19 +13,19 @@ from functools import cache
 
 import torch
 
-from modeseek.datasets.scenes.caption import Said
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, HEIGHTS, OVERHEAD, STEP, View
+from modeseek.datasets.scenes.caption import ParsedCaption
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS, HEIGHTS, OVERHEAD, STEP, ViewPhrase
 from modeseek.metrics.scenes.view_symmetry import same_views, shows_height
 
 _SLACK = STEP / 2  # degrees of elevation
 
 
-def tells_view(said: Said) -> bool:
+def tells_view(said: ParsedCaption) -> bool:
     """Whether the caption says a view of which the picture tells anything."""
     return said.view is not None and (len(said.objects) == 2 or shows_height(said.objects[0].thing))
 
 
-def same_thing(asked: str, seen: str, azimuth: int, view: View | None) -> bool:
+def same_thing(asked: str, seen: str, azimuth: int, view: ViewPhrase | None) -> bool:
     """Whether what was seen could be what was asked for: the same thing, or one that looks the same from there.
 
     Args:
@@ -37,7 +37,7 @@ def same_thing(asked: str, seen: str, azimuth: int, view: View | None) -> bool:
     return asked == seen or bool(same_views(asked, seen)[list(_azimuths(view)), azimuth].any())
 
 
-def seen_so(azimuth: int, elevation: float, view: View, pairs: Sequence[tuple[str, str]]) -> bool:
+def seen_so(azimuth: int, elevation: float, view: ViewPhrase, pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether the view that the caption says counts as the one seen.
 
     Args:
@@ -53,7 +53,7 @@ def seen_so(azimuth: int, elevation: float, view: View, pairs: Sequence[tuple[st
     return bool(alike.all(0).any())
 
 
-def _heights(view: View) -> tuple[float, float]:
+def _heights(view: ViewPhrase) -> tuple[float, float]:
     """Elevations of which the phrase is true, degrees."""
     if view.height is not None:
         low, high = HEIGHTS[view.height]
@@ -66,7 +66,7 @@ def _heights(view: View) -> tuple[float, float]:
 
 
 @cache
-def _azimuths(view: View | None) -> tuple[int, ...]:
+def _azimuths(view: ViewPhrase | None) -> tuple[int, ...]:
     """Rows of `AZIMUTHS` of which the phrase counts as true."""
     if view is None:
         return tuple(range(len(AZIMUTHS)))

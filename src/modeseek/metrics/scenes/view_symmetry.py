@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from modeseek.datasets.scenes import Scenes
-from modeseek.datasets.scenes.object_types import THINGS
+from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 
 _ALIKE = 0.02  # root mean square difference of pixels; fifteen degrees of a thing with a front are 0.03 to 0.13
@@ -64,8 +64,8 @@ def _apart(a: Tensor, b: Tensor) -> Tensor:
 
 def _pictures(thing: str, views: list[tuple[float, float]]) -> Tensor:
     """(n, numbers), that thing alone, in red, from azimuths and elevations in degrees."""
-    if thing not in THINGS:
-        raise ValueError(f"there is no thing {thing!r} in these scenes: known are {', '.join(THINGS)}")
+    if thing not in OBJECT_TYPES:
+        raise ValueError(f"there is no thing {thing!r} in these scenes: known are {', '.join(OBJECT_TYPES)}")
     azimuth, elevation = torch.tensor(views).unbind(-1)
     n, world = len(views), Scenes(_SIDE)
     rng = torch.Generator().manual_seed(0)

@@ -1,7 +1,7 @@
 """Priors from diffusers' text-to-image pipelines: the only room that knows diffusers."""
 
 from modeseek.priors.pipeline.lora import LoRA
-from modeseek.priors.pipeline.memory_options import Economy
+from modeseek.priors.pipeline.memory_options import MemoryOptions
 from modeseek.priors.pipeline.pipeline import Pipeline
 
-__all__ = ["Economy", "LoRA", "Pipeline"]
+__all__ = ["MemoryOptions", "LoRA", "Pipeline"]

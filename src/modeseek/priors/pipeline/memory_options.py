@@ -9,7 +9,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Economy:
+class MemoryOptions:
     """What is switched on; none of it changes a direction beyond rounding.
 
     Attributes:
@@ -37,7 +37,7 @@ class Economy:
             raise ValueError(f"a compiled network cannot be offloaded: got compile and {self.offload!r}; choose one")
 
 
-def economise(network: Any, vae: Any | None, device: torch.device, economy: Economy) -> None:
+def apply_memory_options(network: Any, vae: Any | None, device: torch.device, economy: MemoryOptions) -> None:
     """Puts both on the device as the economy says, in place.
 
     Raises:

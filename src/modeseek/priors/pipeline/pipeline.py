@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.codec import Codec, Range
+from modeseek.codec import Codec, RangeCodec
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
 from modeseek.priors.base import BasePrior, Conditions, positive
@@ -27,13 +27,13 @@ from modeseek.priors.pipeline.loading import (
     open_pipeline,
 )
 from modeseek.priors.pipeline.lora import LoRA, into_network, into_words, words_identity
-from modeseek.priors.pipeline.memory_options import Economy, economise
+from modeseek.priors.pipeline.memory_options import MemoryOptions, apply_memory_options
 from modeseek.priors.pipeline.noise_level import Kind, on_flow, on_levels
 from modeseek.priors.pipeline.text_cache import Texts, cache_folder, folder_identity
 from modeseek.priors.pipeline.vae import VAE
 from modeseek.pytree import Cond, expand, map_tensors
 
-_PLAIN = Economy()
+_PLAIN = MemoryOptions()
 _KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}
 
 
@@ -59,7 +59,7 @@ class Pipeline(BasePrior):
         shape: tuple[int, ...],
         texts: Texts,
         guidance: float = 3.5,
-        economy: Economy = _PLAIN,
+        economy: MemoryOptions = _PLAIN,
         device: torch.device | None = None,
     ) -> None:
         self.pipe, self.family, self.shape, self.texts, self.guidance = pipe, family, shape, texts, guidance
@@ -70,7 +70,7 @@ class Pipeline(BasePrior):
         flows = family.kind == "flow"
         self.schedule: Discrete | Flow = _flow(pipe, shape) if flows else _levels(pipe)
         self.kind: Kind = "flow" if flows else _kind(pipe)
-        self.codec: Codec = Range(-1.0, 1.0)
+        self.codec: Codec = RangeCodec(-1.0, 1.0)
         if family.latent:
             vae = pipe.vae.eval().requires_grad_(False)
             shift = getattr(vae.config, "shift_factor", None) or 0.0
@@ -86,7 +86,7 @@ class Pipeline(BasePrior):
         size: int | tuple[int, int] | None = None,
         guidance: float = 3.5,
         loras: Sequence[LoRA] = (),
-        economy: Economy = _PLAIN,
+        economy: MemoryOptions = _PLAIN,
         cache: str | os.PathLike[str] | None | bool = True,
     ) -> Pipeline:
         """Loads the network and the autoencoder; text encoders wait until a text is new.
@@ -120,7 +120,7 @@ class Pipeline(BasePrior):
         if family.latent and dtype == torch.float16:
             pipe.vae.to(torch.float32)
         shape = shape_of(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
-        economise(network, pipe.vae if family.latent else None, where, economy)
+        apply_memory_options(network, pipe.vae if family.latent else None, where, economy)
         place = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
 
         def encode(texts: Sequence[str]) -> Encoded:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.priors.base import Exact
+from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond, expand
 
 DENSITY = "magma"
@@ -49,7 +49,7 @@ def drawing() -> Generator[Any]:
             plt.close("all")
 
 
-def log_density(prior: Exact, extent: float, side: int, cond: Cond = None) -> Float[Tensor, "side side"]:
+def log_density(prior: DensityPrior, extent: float, side: int, cond: Cond = None) -> Float[Tensor, "side side"]:
     """The log density on a grid over [-extent, extent]^2, rows along the second coordinate."""
     ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
