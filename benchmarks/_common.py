@@ -21,7 +21,7 @@ import torch
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def arguments(question: str, threads: int | None = None) -> argparse.Namespace:
+def parse_args(question: str, threads: int | None = None) -> argparse.Namespace:
     """--quick, --seed and --threads; sets torch's threads. A quick run is a smoke test and is saved apart."""
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds, saved to results/quick/")
@@ -36,7 +36,7 @@ def arguments(question: str, threads: int | None = None) -> argparse.Namespace:
     return args
 
 
-def machine() -> dict[str, Any]:
+def machine_info() -> dict[str, Any]:
     """Processor, cores, memory, system and versions."""
     info = Path("/proc/cpuinfo")
     names = []
@@ -54,7 +54,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit() -> dict[str, Any]:
+def commit_info() -> dict[str, Any]:
     """The commit measured, and whether the package's sources differed from it."""
     root = Path(__file__).resolve().parent.parent
 
@@ -64,7 +64,7 @@ def commit() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "sources_changed": bool(git("status", "--porcelain", "--", "src"))}
 
 
-def target(args: argparse.Namespace, suffix: str) -> Path:
+def result_path(args: argparse.Namespace, suffix: str) -> Path:
     """Where a result of this script goes: results/NAME.json, or results/quick/NAME.json."""
     folder = RESULTS / "quick" if args.quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,16 +77,16 @@ def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> 
         "question": args.question,
         "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "seed": args.seed,
-        **commit(),
+        **commit_info(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine_info(),
         "load_average": {"before": args.load_before, "after": os.getloadavg()},
         "seconds": round(time.perf_counter() - args.began, 1),
         "targets": targets,
         "results": results,
     }
-    path = target(args, ".json")
-    path.write_text(json.dumps(rounded(record), indent=1) + "\n")
+    path = result_path(args, ".json")
+    path.write_text(json.dumps(round_floats(record), indent=1) + "\n")
     print(f"wrote {path}")
     for name, told in targets.items():
         print(f"{'met   ' if told['met'] else 'MISSED'} {name}: target {told['target']}, reached {told['reached']}")
@@ -94,17 +94,17 @@ def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> 
 
 def goal(target: str, reached: Any, met: bool) -> dict[str, Any]:
     """One line of `targets`."""
-    return {"target": target, "reached": rounded(reached), "met": bool(met)}
+    return {"target": target, "reached": round_floats(reached), "met": bool(met)}
 
 
-def rounded(value: Any, digits: int = 5) -> Any:
+def round_floats(value: Any, digits: int = 5) -> Any:
     """Floats to so many significant digits, all the way down."""
     if isinstance(value, float):
         return float(f"{value:.{digits}g}")
     if isinstance(value, Mapping):
-        return {str(key): rounded(inner, digits) for key, inner in value.items()}
+        return {str(key): round_floats(inner, digits) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [rounded(inner, digits) for inner in value]
+        return [round_floats(inner, digits) for inner in value]
     return value
 
 
@@ -116,7 +116,7 @@ class Timings:
     cpu: dict[str, list[float]]
 
 
-def alternate(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> Timings:
+def time_alternately(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> Timings:
     """Times the tasks one after the other in every round, so that a passing load falls on all alike."""
     for _ in range(warm):
         for task in tasks.values():
@@ -134,7 +134,7 @@ def alternate(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int 
     return timings
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def summarise(values: Sequence[float]) -> dict[str, float]:
     """Best, quartiles and count."""
     low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
     return {"best": min(values), "q1": low, "median": middle, "q3": high, "n": len(values)}
@@ -142,4 +142,4 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def ratio(seconds: Mapping[str, Sequence[float]], of: str, over: str) -> dict[str, float]:
     """Quartiles of the round-by-round ratio of two tasks."""
-    return spread([a / b for a, b in zip(seconds[of], seconds[over], strict=True)])
+    return summarise([a / b for a, b in zip(seconds[of], seconds[over], strict=True)])

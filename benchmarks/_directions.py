@@ -19,7 +19,7 @@ GROUP = _RADII * _ANGLES  # noise draws that are balanced among themselves
 
 
 @dataclass(frozen=True)
-class Row:
+class EstimatorResult:
     """One estimator at one cost. `bias` is the squared bias; all three over mean |exact|^2."""
 
     problem: str
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Setting:
+class DirectionSetting:
     """Points, their noise and the true direction at one bandwidth.
 
     noise is (r, b, 2): r repeats at each of b points, the same for every estimator; see `balanced`.
@@ -55,16 +55,16 @@ class Setting:
         return self.z.expand_as(self.noise).flatten(0, 1)
 
 
-def setting(
+def make_setting(
     problem: str, truth: ms.GaussianMixture, h: float, points: int, repeats: int, rng: torch.Generator
-) -> Setting:
+) -> DirectionSetting:
     """Points drawn from p_h and the exact prior's shift at them."""
     z = truth.sample(points, rng)
     z = z + h * torch.randn(z.shape, generator=rng, dtype=z.dtype)
-    return Setting(problem, h, z, balanced(repeats, points, rng), ms.shift(truth, z, h))
+    return DirectionSetting(problem, h, z, balanced_noise(repeats, points, rng), ms.shift(truth, z, h))
 
 
-def balanced(repeats: int, points: int, rng: torch.Generator) -> Tensor:
+def balanced_noise(repeats: int, points: int, rng: torch.Generator) -> Tensor:
     """Standard normal numbers (repeats, points, 2) in groups of 16 whose mean has little noise.
 
     Within a group the radius is stratified (4 strata of equal mass) and each radius appears at 4 angles, 90 degrees
@@ -78,7 +78,9 @@ def balanced(repeats: int, points: int, rng: torch.Generator) -> Tensor:
     return torch.stack([radius * angle.cos(), radius * angle.sin()], -1).flatten(0, 2)
 
 
-def msd(prior: ms.Prior, at: Setting, steps: int, estimator: str, sampler: str = "heun") -> tuple[Tensor, float]:
+def msd_directions(
+    prior: ms.Prior, at: DirectionSetting, steps: int, estimator: str, sampler: str = "heun"
+) -> tuple[Tensor, float]:
     """Repeated directions (r, b, d) of one MSD estimator, and its calls a row."""
     counting = ms.Counting(prior)
     method = ms.MSD(ms.Fixed(at.h), estimator=estimator, steps=steps, sampler=SAMPLERS[sampler])
@@ -88,7 +90,7 @@ def msd(prior: ms.Prior, at: Setting, steps: int, estimator: str, sampler: str =
     return -direction.grad.reshape(-1, *at.z.shape), counting.calls / len(rows)
 
 
-def sds(prior: ms.Prior, at: Setting, rng: torch.Generator) -> tuple[Tensor, float]:
+def sds_directions(prior: ms.Prior, at: DirectionSetting, rng: torch.Generator) -> tuple[Tensor, float]:
     """Repeated SDS directions at the noise level h, weighted by sigma / alpha."""
     method = ms.SDS(times=_fixed_time(prior, at.h), weight=ms.sigma_over_alpha)
     counting = ms.Counting(prior)
@@ -96,7 +98,9 @@ def sds(prior: ms.Prior, at: Setting, rng: torch.Generator) -> tuple[Tensor, flo
     return -direction.grad.reshape(at.noise.shape), counting.calls / len(at.rows)
 
 
-def sdi(prior: ms.Prior, at: Setting, inversion_steps: int, rng: torch.Generator) -> tuple[Tensor, float]:
+def sdi_directions(
+    prior: ms.Prior, at: DirectionSetting, inversion_steps: int, rng: torch.Generator
+) -> tuple[Tensor, float]:
     """SDI's direction at the noise level h (it draws nothing): (1, b, d)."""
     method = ms.SDI(times=_fixed_time(prior, at.h), inversion_steps=inversion_steps)
     counting = ms.Counting(prior)
@@ -105,8 +109,8 @@ def sdi(prior: ms.Prior, at: Setting, inversion_steps: int, rng: torch.Generator
 
 
 def measure(
-    at: Setting, estimator: str, steps: int, calls: float, estimates: Tensor, reference: Tensor | None = None
-) -> Row:
+    at: DirectionSetting, estimator: str, steps: int, calls: float, estimates: Tensor, reference: Tensor | None = None
+) -> EstimatorResult:
     """NMSE, squared bias (with its standard error) and variance.
 
     The bias is that of the means of balanced groups, which are independent; its standard error is the jackknife's
@@ -115,17 +119,17 @@ def measure(
     """
     error = direction_error(estimates, at.exact)
     if len(estimates) == 1:
-        return Row(at.problem, at.h, estimator, steps, calls, error.nmse, error.bias, 0.0, 0.0)
+        return EstimatorResult(at.problem, at.h, estimator, steps, calls, error.nmse, error.bias, 0.0, 0.0)
     paired = estimates if reference is None else estimates - reference + at.exact
     means = paired.unflatten(0, (-1, GROUP)).mean(1)
     bias = direction_error(means, at.exact).bias
     n = len(means)
     without = [direction_error(means[torch.arange(n) != i], at.exact).bias for i in range(n)]
     se = ((n - 1) * torch.tensor(without, dtype=torch.float64).var(correction=0)).sqrt().item()
-    return Row(at.problem, at.h, estimator, steps, calls, error.nmse, bias, se, error.variance)
+    return EstimatorResult(at.problem, at.h, estimator, steps, calls, error.nmse, bias, se, error.variance)
 
 
-def scaled(estimates: Tensor, exact: Tensor) -> tuple[Tensor, float]:
+def best_scaled(estimates: Tensor, exact: Tensor) -> tuple[Tensor, float]:
     """The estimates times the one scalar that brings them nearest to the exact direction."""
     factor = ((estimates.mean(0) * exact).sum() / estimates.square().mean(0).sum()).item()
     return factor * estimates, factor
@@ -138,7 +142,9 @@ def _fixed_time(prior: ms.Prior, h: float) -> ms.Annealed:
     return ms.Annealed(t, t)
 
 
-def draw(rows: Sequence[Row], bandwidths: Sequence[float], what: str, title: str, path: str, floor: float) -> None:
+def plot(
+    rows: Sequence[EstimatorResult], bandwidths: Sequence[float], what: str, title: str, path: str, floor: float
+) -> None:
     """One line of panels a problem, one panel a bandwidth: `what` (nmse or bias) against prior calls.
 
     Values below floor are drawn at the lower edge.
@@ -212,7 +218,7 @@ def draw(rows: Sequence[Row], bandwidths: Sequence[float], what: str, title: str
     plt.close(figure)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[EstimatorResult]) -> str:
     """Plain text, one row an estimator."""
     head = "problem       h estimator         steps  calls       NMSE     bias^2        +-   variance"
     lines = [

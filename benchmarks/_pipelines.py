@@ -14,15 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import tiny  # noqa: E402 - small pipelines made from configuration
 
 import modeseek as ms  # noqa: E402
-from modeseek.priors.pipeline.architectures import BY_CLASS  # noqa: E402
-from modeseek.priors.pipeline.pipeline import shape_of  # noqa: E402
-from modeseek.priors.pipeline.text_cache import Texts  # noqa: E402
+from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS  # noqa: E402
+from modeseek.priors.pipeline.pipeline import z_shape  # noqa: E402
+from modeseek.priors.pipeline.text_cache import TextCache  # noqa: E402
 
 TEXT = "a red cone on a blue cube"
 
 
 @dataclass(frozen=True)
-class Shape:
+class PipelineShape:
     """Configurations of a network and of its autoencoder.
 
     Attributes:
@@ -46,8 +46,8 @@ _BLOCKS = {
     "addition_time_embed_dim": 256,
 }
 SHAPES = {
-    "sd-1.5": Shape("StableDiffusionPipeline", 768, {"sample_size": 64, "attention_head_dim": 8}),
-    "sdxl": Shape(
+    "sd-1.5": PipelineShape("StableDiffusionPipeline", 768, {"sample_size": 64, "attention_head_dim": 8}),
+    "sdxl": PipelineShape(
         "StableDiffusionXLPipeline",
         2048,
         _BLOCKS
@@ -59,7 +59,7 @@ SHAPES = {
             "projection_class_embeddings_input_dim": 1280 + 6 * 256,
         },
     ),
-    "sd-1.5, a fifth as wide": Shape(
+    "sd-1.5, a fifth as wide": PipelineShape(
         "StableDiffusionPipeline",
         768,
         {"sample_size": 64, "block_out_channels": (64, 128, 256, 256), "attention_head_dim": 8},
@@ -68,12 +68,14 @@ SHAPES = {
 }
 
 
-def smallest(folder: Path, side: int, device: str) -> ms.Pipeline:
+def tiny_pipeline(folder: Path, side: int, device: str) -> ms.Pipeline:
     """The smallest Stable Diffusion."""
     return _wrapped(tiny.stable_diffusion(folder / "made").to(device), "StableDiffusionPipeline", side, device)
 
 
-def shaped(shape: Shape, folder: Path, side: int, device: str, economy: ms.MemoryOptions | None = None) -> ms.Pipeline:
+def full_size_pipeline(
+    shape: PipelineShape, folder: Path, side: int, device: str, economy: ms.MemoryOptions | None = None
+) -> ms.Pipeline:
     """A pipeline of that shape; float16 (the autoencoder too) with CUDA, else float32."""
     import diffusers
 
@@ -94,7 +96,7 @@ def _wrapped(
     pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.MemoryOptions | None = None
 ) -> ms.Pipeline:
     """The pipeline as a prior; a text that were encoded again would be an error."""
-    family = BY_CLASS[kind]
+    family = FAMILY_BY_CLASS[kind]
     generator = torch.Generator().manual_seed(0)
 
     def encode(texts: Sequence[str]) -> Any:
@@ -103,13 +105,13 @@ def _wrapped(
             told["pooled"] = torch.randn(len(texts), 1280, generator=generator)
         return told, {name: 0 * part[:1] for name, part in told.items()}
 
-    shape = shape_of(family, dict(pipe.unet.config), dict(pipe.vae.config), side)
+    shape = z_shape(family, dict(pipe.unet.config), dict(pipe.vae.config), side)
     told = {} if economy is None else {"economy": economy}
-    prior = ms.Pipeline(pipe, family, shape, Texts(encode, "benchmark", None), device=torch.device(device), **told)
+    prior = ms.Pipeline(pipe, family, shape, TextCache(encode, "benchmark", None), device=torch.device(device), **told)
     prior.conditions([TEXT])
 
     def never(texts: Sequence[str]) -> Any:
         raise AssertionError(f"texts were encoded again: {texts}")
 
-    prior.texts._encode = never
+    prior.text_cache._encode = never
     return prior

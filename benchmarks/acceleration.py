@@ -9,18 +9,18 @@ same mode where they lie within h / 100 of each other; plain itself is refined t
 from __future__ import annotations
 
 import torch
-from _common import arguments, goal, save, spread
+from _common import goal, parse_args, save, summarise
 from torch import Tensor
 
 import modeseek as ms
 from modeseek.datasets.toy2d import fractal, grid, pinwheel, ring, spiral
 
 TOL, MAX_STEPS = 1e-6, 2_000
-SAME = 0.01  # of a bandwidth
+SAME_MODE = 0.01  # of a bandwidth
 
 
 def main() -> None:
-    args = arguments("How many prior calls does accelerated mean shift save over plain, to 1e-6?", threads=1)
+    args = parse_args("How many prior calls does accelerated mean shift save over plain, to 1e-6?", threads=1)
     starts = 16 if args.quick else 64
     rng = torch.Generator().manual_seed(args.seed)
     rows = []
@@ -42,7 +42,7 @@ def main() -> None:
         sum(row[key] for row in rows)
         for key in ("ended_elsewhere", "converged_both", "converged_plain", "converged_accelerated", "starts")
     )
-    overall = spread(slow) if slow else {"median": float("nan")}
+    overall = summarise(slow) if slow else {"median": float("nan")}
     save(
         args,
         {"tol": TOL, "rows": rows, "speedup_of_starts_where_plain_needs_50": overall, "settings_judged": len(settings)},
@@ -67,12 +67,12 @@ def compare(name: str, prior: ms.Prior, z: Tensor, h: float) -> dict:
     plain = ms.mean_shift(prior, z, h, TOL, MAX_STEPS, accelerate=False)
     fast = ms.mean_shift(prior, z, h, TOL, MAX_STEPS)
     apart = (plain.z - fast.z).flatten(1).norm(dim=1) / h
-    unsure = (apart > SAME).nonzero()[:, 0]
+    unsure = (apart > SAME_MODE).nonzero()[:, 0]
     if len(unsure):  # a slow plain start may stop short of the mode: polish both before saying they differ
         ends = [ms.mean_shift(prior, x.z[unsure], h, 1e-9, MAX_STEPS).z for x in (plain, fast)]
         apart[unsure] = (ends[0] - ends[1]).flatten(1).norm(dim=1) / h
     both = plain.converged & fast.converged
-    elsewhere = (apart > SAME) & both
+    elsewhere = (apart > SAME_MODE) & both
     ratios = plain.steps / fast.steps
     slow = plain.steps >= 50
     gain = fast.log_prob - plain.log_prob
@@ -80,9 +80,9 @@ def compare(name: str, prior: ms.Prior, z: Tensor, h: float) -> dict:
         "problem": name,
         "bandwidth": h,
         "starts": len(z),
-        "plain": spread(plain.steps.double().tolist()),
-        "accelerated": spread(fast.steps.double().tolist()),
-        "speedup": spread(ratios.tolist()),
+        "plain": summarise(plain.steps.double().tolist()),
+        "accelerated": summarise(fast.steps.double().tolist()),
+        "speedup": summarise(ratios.tolist()),
         "slow_starts": int(slow.sum()),
         "slow_ratios": ratios[slow].tolist(),
         "converged_plain": int(plain.converged.sum()),

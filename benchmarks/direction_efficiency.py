@@ -9,8 +9,19 @@ from __future__ import annotations
 import math
 
 import torch
-from _common import arguments, goal, save, target
-from _directions import SAMPLERS, Row, draw, measure, msd, scaled, sdi, sds, setting, table
+from _common import goal, parse_args, result_path, save
+from _directions import (
+    SAMPLERS,
+    EstimatorResult,
+    best_scaled,
+    make_setting,
+    measure,
+    msd_directions,
+    plot,
+    sdi_directions,
+    sds_directions,
+    table,
+)
 
 from modeseek.datasets.toy2d import fractal, ring
 
@@ -21,44 +32,46 @@ SIZES = {"fractal": (16, 64), "ring": (64, 128)}  # points, repeats
 
 
 def main() -> None:
-    args = arguments(__doc__.split("\n")[0], threads=1)
+    args = parse_args(__doc__.split("\n")[0], threads=1)
     bandwidths = BANDWIDTHS[::2] if args.quick else BANDWIDTHS
-    rows: list[Row] = []
+    rows: list[EstimatorResult] = []
     factors = {}
     for plane in (fractal(3 if args.quick else 6), ring()):
         points, repeats = (16, 64) if args.quick else SIZES[plane.name]
         rng = torch.Generator().manual_seed(args.seed)
         for h in bandwidths:
-            at = setting(plane.name, plane.prior, h, points, repeats, rng)
-            estimates, calls = msd(plane.prior, at, 1, "denoiser")
+            at = make_setting(plane.name, plane.prior, h, points, repeats, rng)
+            estimates, calls = msd_directions(plane.prior, at, 1, "denoiser")
             rows.append(measure(at, "denoiser", 1, calls, estimates))
-            estimates, calls = sds(plane.prior, at, rng)
+            estimates, calls = sds_directions(plane.prior, at, rng)
             rows.append(measure(at, "sds", 1, calls, estimates))
             for n in (1, 3, 7, 15, 31):
-                estimates, calls = sdi(plane.prior, at, n, rng)
+                estimates, calls = sdi_directions(plane.prior, at, n, rng)
                 rows.append(measure(at, "sdi", n, calls, estimates))
-                best, factor = scaled(estimates, at.exact)
+                best, factor = best_scaled(estimates, at.exact)
                 factors[f"{plane.name} h={h:g} steps={n}"] = factor
                 rows.append(measure(at, "sdi scaled", n, calls, best))
             for n in KERNEL_STEPS[:3] if args.quick else KERNEL_STEPS:
-                rows.append(measure(at, "kernel-score", n, *_swapped(msd(plane.prior, at, n, "kernel-score"))))
+                rows.append(
+                    measure(at, "kernel-score", n, *_swapped(msd_directions(plane.prior, at, n, "kernel-score")))
+                )
             half = 16 if args.quick else 64
-            coarse, _ = msd(plane.prior, at, half, "product", "heun")
-            fine, _ = msd(plane.prior, at, 2 * half, "product", "heun")
+            coarse, _ = msd_directions(plane.prior, at, half, "product", "heun")
+            fine, _ = msd_directions(plane.prior, at, 2 * half, "product", "heun")
             reference = fine + (fine - coarse) / 3
             for name in SAMPLERS:
                 for n in STEPS[:3] if args.quick else STEPS:
-                    estimates, calls = msd(plane.prior, at, n, "product", name)
+                    estimates, calls = msd_directions(plane.prior, at, n, "product", name)
                     rows.append(measure(at, f"product {name}", n, calls, estimates, reference))
             print(f"{plane.name} h = {h:g} done")
     told = table(rows)
     print(told)
-    target(args, ".txt").write_text(told + "\n")
+    result_path(args, ".txt").write_text(told + "\n")
     for what, name in (("nmse", "NMSE of the direction"), ("bias", "Squared bias of the direction")):
         suffix, floor = (".png", 1e-5) if what == "nmse" else ("_bias.png", 1e-14)
-        draw(rows, bandwidths, what, f"{name} against prior calls, exact priors", str(target(args, suffix)), floor)
-    orders = measured_orders(rows)
-    wins = duels(rows)
+        plot(rows, bandwidths, what, f"{name} against prior calls, exact priors", str(result_path(args, suffix)), floor)
+    orders = convergence_orders(rows)
+    wins = compare_with_kernel_score(rows)
     one_call = [row for row in rows if row.estimator == "denoiser"]
     save(
         args,
@@ -94,7 +107,7 @@ def main() -> None:
     )
 
 
-def measured_orders(rows: list[Row]) -> list[dict]:
+def convergence_orders(rows: list[EstimatorResult]) -> list[dict]:
     """The slope of log bias in log steps, over the step counts whose squared bias exceeds two standard errors."""
     orders = []
     for name in SAMPLERS:
@@ -109,7 +122,7 @@ def measured_orders(rows: list[Row]) -> list[dict]:
     return orders
 
 
-def duels(rows: list[Row]) -> list[dict]:
+def compare_with_kernel_score(rows: list[EstimatorResult]) -> list[dict]:
     """Each product sampler, at its largest cost within kernel-score's, against kernel-score's squared bias."""
     out = []
     for theirs in (row for row in rows if row.estimator == "kernel-score" and row.calls > 8):

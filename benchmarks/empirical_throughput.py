@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 
 import torch
-from _common import alternate, arguments, goal, ratio, rounded, save, spread
+from _common import goal, parse_args, ratio, round_floats, save, summarise, time_alternately
 
 import modeseek as ms
 
@@ -18,18 +18,18 @@ BANDWIDTHS = (0.1, 1.0, 4.0, 20.0)
 
 
 def main() -> None:
-    args = arguments("What fraction of torch.mm throughput does Empirical.at reach, and in what memory?", threads=1)
+    args = parse_args("What fraction of torch.mm throughput does Empirical.at reach, and in what memory?", threads=1)
     n, d, batch, rounds = (4_000, 256, 64, 3) if args.quick else (50_000, 3_072, 64, 3)
     rng = torch.Generator().manual_seed(args.seed)
-    memory = {"after_import": peak()}
+    memory = {"after_import": peak_memory()}
     data = torch.empty(n, d).normal_(generator=rng)
-    memory["with_data"] = peak()
+    memory["with_data"] = peak_memory()
     prior = ms.Empirical(data)
-    memory["after_construction"] = peak()
+    memory["after_construction"] = peak_memory()
     noise = torch.empty(batch, d).normal_(generator=rng)
     one = torch.ones(batch)
     prior.at(data[:batch] + noise, one, one)
-    memory["after_one_call"] = peak()
+    memory["after_one_call"] = peak_memory()
     weights = torch.rand(batch, n, generator=rng)
     rows = []
     for h in BANDWIDTHS[1:3] if args.quick else BANDWIDTHS:
@@ -38,21 +38,23 @@ def main() -> None:
             "mm": lambda z=z: (z @ data.T, weights @ data),
             "at": lambda z=z, h=h: prior.at(z, one, h * one),
         }
-        timings = alternate(tasks, 1, warm=0)
+        timings = time_alternately(tasks, 1, warm=0)
         if timings.wall["at"][0] < 15:  # else one round has told enough
-            timings = alternate(tasks, rounds, warm=0)
+            timings = time_alternately(tasks, rounds, warm=0)
         rows.append(
             {
                 "bandwidth": h,
-                "cpu_seconds_mm": spread(timings.cpu["mm"]),
-                "cpu_seconds_at": spread(timings.cpu["at"]),
+                "cpu_seconds_mm": summarise(timings.cpu["mm"]),
+                "cpu_seconds_at": summarise(timings.cpu["at"]),
                 "fraction": ratio(timings.cpu, "mm", "at"),
                 "fraction_by_wall_time": ratio(timings.wall, "mm", "at"),
                 "gflops_mm": 4e-9 * n * d * batch / min(timings.cpu["mm"]),
             }
         )
-        print(h, "cpu", rounded(rows[-1]["fraction"], 3), "wall", rounded(rows[-1]["fraction_by_wall_time"], 3))
-    memory["after_all"] = peak()
+        print(
+            h, "cpu", round_floats(rows[-1]["fraction"], 3), "wall", round_floats(rows[-1]["fraction_by_wall_time"], 3)
+        )
+    memory["after_all"] = peak_memory()
     worst = min(rows, key=lambda row: row["fraction"]["median"])
     gigabytes = memory["after_one_call"]
     save(
@@ -69,7 +71,7 @@ def main() -> None:
     )
 
 
-def peak() -> float:
+def peak_memory() -> float:
     """Peak resident memory of this process so far, in GB (1e9 bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from _common import alternate, arguments, ratio, save, spread
+from _common import parse_args, ratio, save, summarise, time_alternately
 
 import modeseek as ms
 from modeseek.generators import field as module
@@ -25,7 +25,7 @@ def step(field: ms.Field, at_once: int) -> Callable[[], None]:
     pull = torch.ones(field.n, 3, *field.size)
 
     def run() -> None:
-        module.AT_ONCE = at_once
+        module.CPU_CHUNK = at_once
         field.zero_grad()
         field(view).backward(pull)
 
@@ -34,9 +34,9 @@ def step(field: ms.Field, at_once: int) -> Callable[[], None]:
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments("What does a step of coordinate networks cost?", threads=1)
+    args = parse_args("What does a step of coordinate networks cost?", threads=1)
     rng = torch.Generator().manual_seed(args.seed)
-    blocks = module.AT_ONCE
+    blocks = module.CPU_CHUNK
     a, b = torch.randn(2, 1024, 1024)
     results: dict[str, object] = {}
     for shape, (n, side) in SHAPES.items():
@@ -44,11 +44,11 @@ def main() -> None:
         tasks = {kind: step(field, blocks) for kind, field in fields.items()}
         tasks |= {f"{kind}, whole": step(field, 2**62) for kind, field in fields.items()}
         rounds = 2 if args.quick else 15 if side == 64 else 7
-        timings = alternate(tasks | {"matmul": lambda: a @ b}, rounds, warm=1)
-        per_flop = spread(timings.wall["matmul"])["median"] / (2 * 1024**3)
+        timings = time_alternately(tasks | {"matmul": lambda: a @ b}, rounds, warm=1)
+        per_flop = summarise(timings.wall["matmul"])["median"] / (2 * 1024**3)
         for kind, field in fields.items():
             flop = 3.0 * 2 * side**2 * sum(w.numel() for w in field.weights)
-            median = spread(timings.wall[kind])["median"]
+            median = summarise(timings.wall[kind])["median"]
             gain = ratio(timings.wall, f"{kind}, whole", kind)
             results[f"{kind}, {shape}"] = {
                 "wall_ms": 1e3 * median,

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 
-from _common import arguments, goal, save, spread
+from _common import goal, parse_args, save, summarise
 
 _CODE = {
     "torch": (
@@ -32,7 +32,7 @@ def run(code: str) -> list[str]:
 
 
 def main() -> None:
-    args = arguments("How long does import modeseek take over import torch?")
+    args = parse_args("How long does import modeseek take over import torch?")
     rounds = 2 if args.quick else 10
     wall: dict[str, list[float]] = {name: [] for name in _CODE}
     cpu: dict[str, list[float]] = {name: [] for name in _CODE}
@@ -45,10 +45,10 @@ def main() -> None:
     loaded = run("import sys, modeseek; print(*{m.split('.')[0] for m in sys.modules})")
     unwanted = sorted(_HEAVY.intersection(loaded))
     results = {
-        "import_torch": {"wall_seconds": spread(wall["torch"]), "cpu_seconds": spread(cpu["torch"])},
+        "import_torch": {"wall_seconds": summarise(wall["torch"]), "cpu_seconds": summarise(cpu["torch"])},
         "import_modeseek_after_torch": {
-            "wall_seconds": spread(wall["modeseek"]),
-            "cpu_seconds": spread(cpu["modeseek"]),
+            "wall_seconds": summarise(wall["modeseek"]),
+            "cpu_seconds": summarise(cpu["modeseek"]),
         },
         "heavy_modules_loaded": unwanted,
     }

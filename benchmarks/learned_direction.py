@@ -9,8 +9,19 @@ from __future__ import annotations
 import time
 
 import torch
-from _common import arguments, goal, save, target
-from _directions import SAMPLERS, Row, draw, measure, msd, scaled, sdi, sds, setting, table
+from _common import goal, parse_args, result_path, save
+from _directions import (
+    SAMPLERS,
+    EstimatorResult,
+    best_scaled,
+    make_setting,
+    measure,
+    msd_directions,
+    plot,
+    sdi_directions,
+    sds_directions,
+    table,
+)
 
 import modeseek as ms
 from modeseek.datasets.toy2d import fractal, ring
@@ -23,9 +34,9 @@ SAMPLES = 50_000
 
 
 def main() -> None:
-    args = arguments(__doc__.split("\n")[0], threads=1)
+    args = parse_args(__doc__.split("\n")[0], threads=1)
     bandwidths = BANDWIDTHS[::2] if args.quick else BANDWIDTHS
-    rows: list[Row] = []
+    rows: list[EstimatorResult] = []
     training = {}
     for plane in (fractal(), ring()):
         rng = torch.Generator().manual_seed(args.seed)
@@ -43,30 +54,32 @@ def main() -> None:
         print(f"{plane.name}: {steps} training steps in {training[plane.name]['seconds']:.0f} s")
         for h in bandwidths:
             points, repeats = (16, 64) if args.quick else (32, 48)
-            at = setting(plane.name, plane.prior, h, points, repeats, rng)
-            estimates, calls = msd(network, at, 1, "denoiser")
+            at = make_setting(plane.name, plane.prior, h, points, repeats, rng)
+            estimates, calls = msd_directions(network, at, 1, "denoiser")
             rows.append(measure(at, "denoiser", 1, calls, estimates))
-            estimates, calls = sds(network, at, rng)
+            estimates, calls = sds_directions(network, at, rng)
             rows.append(measure(at, "sds", 1, calls, estimates))
             for n in (1, 7, 31):
-                estimates, calls = sdi(network, at, n, rng)
+                estimates, calls = sdi_directions(network, at, n, rng)
                 rows.append(measure(at, "sdi", n, calls, estimates))
-                rows.append(measure(at, "sdi scaled", n, calls, scaled(estimates, at.exact)[0]))
+                rows.append(measure(at, "sdi scaled", n, calls, best_scaled(estimates, at.exact)[0]))
             for n in KERNEL_STEPS[:3] if args.quick else KERNEL_STEPS:
-                estimates, calls = msd(network, at, n, "kernel-score")
+                estimates, calls = msd_directions(network, at, n, "kernel-score")
                 rows.append(measure(at, "kernel-score", n, calls, estimates))
             for name in SAMPLERS:
                 for n in STEPS[:3] if args.quick else STEPS:
-                    estimates, calls = msd(network, at, n, "product", name)
+                    estimates, calls = msd_directions(network, at, n, "product", name)
                     rows.append(measure(at, f"product {name}", n, calls, estimates))
             print(f"{plane.name} h = {h:g} done")
     told = table(rows)
     print(told)
-    target(args, ".txt").write_text(told + "\n")
+    result_path(args, ".txt").write_text(told + "\n")
     for what, name in (("nmse", "NMSE of the direction"), ("bias", "Squared bias of the direction")):
         suffix = ".png" if what == "nmse" else "_bias.png"
-        draw(rows, bandwidths, what, f"{name} against prior calls, learned priors", str(target(args, suffix)), 1e-5)
-    podium = best(rows)
+        plot(
+            rows, bandwidths, what, f"{name} against prior calls, learned priors", str(result_path(args, suffix)), 1e-5
+        )
+    podium = best_estimators(rows)
     first = [p["lowest_nmse_one_draw"]["estimator"] for p in podium]
     save(
         args,
@@ -82,7 +95,7 @@ def main() -> None:
     )
 
 
-def best(rows: list[Row]) -> list[dict]:
+def best_estimators(rows: list[EstimatorResult]) -> list[dict]:
     """Per problem and bandwidth: the lowest NMSE of one draw at any cost, and the lowest bias (many draws)."""
     out = []
     for problem, h in dict.fromkeys((row.problem, row.bandwidth) for row in rows):

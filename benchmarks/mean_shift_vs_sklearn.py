@@ -13,18 +13,18 @@ import time
 import warnings
 
 import torch
-from _common import arguments, goal, save
+from _common import goal, parse_args, save
 
 import modeseek as ms
 from modeseek.datasets.toy2d import grid
-from modeseek.meanshift.modes import merged
+from modeseek.meanshift.modes import merge_modes
 
 BANDWIDTH = 0.15  # the grid's clusters are 0.05 to 0.11 wide over 0.7 apart, before scaling to unit variance
 TOL = 1e-3
 
 
 def main() -> None:
-    args = arguments(__doc__.split("\n")[0], threads=1)
+    args = parse_args(__doc__.split("\n")[0], threads=1)
     sizes = (500, 1000) if args.quick else (2_000, 5_000, 10_000, 20_000, 50_000)
     longest = 1_000 if args.quick else 10_000  # scikit-learn without bin seeding takes time quadratic in n
     rows = [compare(n, with_all=n <= longest, seed=args.seed) for n in sizes]
@@ -77,7 +77,7 @@ def compare(n: int, with_all: bool, seed: int, rounds: int = 3) -> dict:
             wall[name].append(time.perf_counter() - began)
             cpu[name].append(time.process_time() - used)
     ended = answers["ours"]
-    modes = merged(ended, 0.1 * BANDWIDTH)
+    modes = merge_modes(ended, 0.1 * BANDWIDTH)
     kept = modes.z[modes.weight >= 2e-3]  # of a basin of at least 0.2 % of the points
     theirs = answers["sklearn" if with_all else "sklearn_bin_seeding"]
     centers = torch.from_numpy(theirs.cluster_centers_)

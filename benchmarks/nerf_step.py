@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from _common import alternate, arguments, goal, ratio, save, spread
+from _common import goal, parse_args, ratio, save, summarise, time_alternately
 from torch import Tensor, nn
 
 import modeseek as ms
@@ -43,7 +43,7 @@ class Egg(nn.Module):
         return None
 
 
-def fitted(steps: int, seed: int) -> NeRF:
+def fit_egg(steps: int, seed: int) -> NeRF:
     """A dense grid after that many steps against pictures of the egg, random backgrounds, pruned at half time."""
     truth = NeRF(Egg(), size=SIZE, samples=96)
     nerf = NeRF(Dense((32, 64)), size=SIZE, background=Background("random"))
@@ -78,7 +78,7 @@ def step(nerf: NeRF, skip: EmptySpaceSkipping | None, pull: Tensor, seed: int) -
 
 def flops(nerf: NeRF, seed: int) -> float:
     """Operations of a plain step, about: three times (forward, both backward products) its multiply-adds, times two."""
-    samples = nerf(nerf.view(VIEWS, ms.Streams(seed, 10**6))).march.weights.numel()
+    samples = nerf(nerf.view(VIEWS, ms.Streams(seed, 10**6))).ray_samples.weights.numel()
     volume = nerf.volume
     if isinstance(volume, Dense):
         return 3.0 * 2 * samples * 8 * 4
@@ -107,7 +107,7 @@ def matmul(flop: float, device: torch.device) -> Callable[[], Tensor]:
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments("What does a step of volume rendering cost, and what does the fast path save?", threads=1)
+    args = parse_args("What does a step of volume rendering cost, and what does the fast path save?", threads=1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rounds = 2 if args.quick else 15
     rng = torch.Generator().manual_seed(args.seed)
@@ -122,25 +122,25 @@ def main() -> None:
     nerfs = {
         name: NeRF(volume.to(device), size=SIZE, background=Background().to(device)) for name, volume in made.items()
     }
-    done = fitted(10 if args.quick else 120, args.seed).to(device)
+    done = fit_egg(10 if args.quick else 120, args.seed).to(device)
     tasks: dict[str, Callable[[], object]] = {name: step(nerf, None, pull, args.seed) for name, nerf in nerfs.items()}
     plain, fast = step(done, None, pull, args.seed), step(done, EmptySpaceSkipping(), pull, args.seed)
     roof = matmul(2e10, device)
-    timings = alternate(tasks | {"fitted, plain": plain, "fitted, fast": fast, "matmul": roof}, rounds, warm=1)
-    per_flop = spread(timings.wall["matmul"])["median"] / roof.flop  # pyright: ignore[reportFunctionMemberAccess]
+    timings = time_alternately(tasks | {"fitted, plain": plain, "fitted, fast": fast, "matmul": roof}, rounds, warm=1)
+    per_flop = summarise(timings.wall["matmul"])["median"] / roof.flop  # pyright: ignore[reportFunctionMemberAccess]
     results: dict[str, object] = {"device": str(device), "matmul_gflops": 1e-9 / per_flop}
     for name in timings.wall:
         if name == "matmul":
             continue
         told = {
-            "wall_ms": {k: v if k == "n" else 1e3 * v for k, v in spread(timings.wall[name]).items()},
-            "cpu_ms": {k: v if k == "n" else 1e3 * v for k, v in spread(timings.cpu[name]).items()},
+            "wall_ms": {k: v if k == "n" else 1e3 * v for k, v in summarise(timings.wall[name]).items()},
+            "cpu_ms": {k: v if k == "n" else 1e3 * v for k, v in summarise(timings.cpu[name]).items()},
         }
         if name in nerfs:
             flop = flops(nerfs[name], args.seed)
             told |= {
                 "mflop": flop / 1e6,
-                "share_of_matmul_roof": flop * per_flop / spread(timings.wall[name])["median"],
+                "share_of_matmul_roof": flop * per_flop / summarise(timings.wall[name])["median"],
             }
         results[name] = told
         print(f"{name:14} {told['wall_ms']['median']:8.1f} ms, best {told['wall_ms']['best']:.1f}")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import alternate, arguments, goal, ratio, save, spread
-from _pipelines import SHAPES, TEXT, shaped, smallest
+from _common import goal, parse_args, ratio, save, summarise, time_alternately
+from _pipelines import SHAPES, TEXT, full_size_pipeline, tiny_pipeline
 
 import modeseek as ms
-from modeseek.pytree import join
+from modeseek.pytree import concatenate
 
 SCALE = 7.5
 
@@ -29,7 +29,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
     rng = torch.Generator(prior.device).manual_seed(0)
     image = torch.rand(1, 3, side, side, device=prior.device, requires_grad=True)
     told = prior.conditions([TEXT])
-    both = join([told.null, told.positive])
+    both = concatenate([told.null, told.positive])
     network, guided = prior.network, ms.Guided(prior, SCALE)
     sds, msd = ms.SDS(), ms.MSD(ms.Fixed(1.0))
     state = {"msd": msd.init(torch.zeros(1, *prior.shape, device=prior.device), guided)}
@@ -59,27 +59,29 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments("What does a direction cost under a pipeline, over the bare call and the encoder?")
+    args = parse_args("What does a direction cost under a pipeline, over the bare call and the encoder?")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     results: dict[str, Any] = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
     reached: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         torch.manual_seed(args.seed)
         side = {"tiny": 64, "sd-1.5-shaped": 512 if device == "cuda" else 128}
-        makers: dict[str, Callable[[], ms.Pipeline]] = {"tiny": lambda: smallest(Path(scratch) / "tiny", 64, device)}
+        makers: dict[str, Callable[[], ms.Pipeline]] = {
+            "tiny": lambda: tiny_pipeline(Path(scratch) / "tiny", 64, device)
+        }
         if not args.quick:
-            makers["sd-1.5-shaped"] = lambda: shaped(
+            makers["sd-1.5-shaped"] = lambda: full_size_pipeline(
                 SHAPES["sd-1.5"], Path(scratch) / "full", side["sd-1.5-shaped"], device
             )
         for name, make in makers.items():
             prior = make()
             rounds = {"tiny": 5 if args.quick else 60, "sd-1.5-shaped": 9}[name]
-            timings = alternate(tasks(prior, side[name]), rounds)
+            timings = time_alternately(tasks(prior, side[name]), rounds)
             over = {task: ratio(timings.wall, task, "bare") for task in ("sds", "msd")}
             results[name] = {
                 "pixels": side[name],
                 "numbers": sum(p.numel() for p in prior.network.parameters()),
-                "seconds": {task: spread(times) for task, times in timings.wall.items()},
+                "seconds": {task: summarise(times) for task, times in timings.wall.items()},
                 "over_bare": over,
                 "over_bare_cpu": {task: ratio(timings.cpu, task, "bare") for task in ("sds", "msd")},
             }

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import alternate, arguments, goal, ratio, save, spread
-from _pipelines import SHAPES, TEXT, shaped
+from _common import goal, parse_args, ratio, save, summarise, time_alternately
+from _pipelines import SHAPES, TEXT, full_size_pipeline
 
 import modeseek as ms
-from modeseek.pytree import join
+from modeseek.pytree import concatenate
 
 SCALE = 7.5
 
@@ -53,7 +53,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         return step
 
     alphas = prior.schedule(torch.linspace(0, 1, 1000))[0].to(prior.device)
-    both = join([told.null, told.positive])
+    both = concatenate([told.null, told.positive])
 
     def plain() -> None:
         z = prior.codec.encode(image)
@@ -64,7 +64,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         with torch.no_grad():
             z_t = alpha * z + sigma * noise
             double = z_t.repeat(2, 1, 1, 1).to(prior.network.dtype)
-            raw = prior.family.ask(prior.pipe, double, index.float().repeat(2) / 999, both, 0.0).float()
+            raw = prior.family.predict(prior.pipe, double, index.float().repeat(2) / 999, both, 0.0).float()
             eps = raw[:1] + SCALE * (raw[1:] - raw[:1])
             prior.codec.decode((z_t - sigma * eps) / alpha)
         image.grad = None
@@ -73,7 +73,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
     return {"plain loop": plain} | {name: one(name) for name in methods}
 
 
-def peak(task: Callable[[], object]) -> float:
+def peak_memory(task: Callable[[], object]) -> float:
     """Gigabytes at most while a task runs, with all that lies there already."""
     torch.cuda.reset_peak_memory_stats()
     task()
@@ -83,7 +83,7 @@ def peak(task: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments("How many steps a second does each method take under a full-size pipeline, in how much memory?")
+    args = parse_args("How many steps a second does each method take under a full-size pipeline, in how much memory?")
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
     results: dict[str, Any] = {"device": torch.cuda.get_device_name() if cuda else "cpu"}
@@ -92,10 +92,10 @@ def main() -> None:
     torch.manual_seed(args.seed)
     for name, side in todo.items():
         with tempfile.TemporaryDirectory() as scratch:
-            prior = shaped(SHAPES[name], Path(scratch), side, device)
+            prior = full_size_pipeline(SHAPES[name], Path(scratch), side, device)
         work = tasks(prior, side)
-        timings = alternate(work, 2 if args.quick else 9).wall
-        seconds = {task: spread(times) for task, times in timings.items()}
+        timings = time_alternately(work, 2 if args.quick else 9).wall
+        seconds = {task: summarise(times) for task, times in timings.items()}
         results[name] = {
             "pixels": side,
             "numbers": sum(p.numel() for p in prior.network.parameters()),
@@ -104,11 +104,11 @@ def main() -> None:
             "over_plain_loop": {task: ratio(timings, task, "plain loop") for task in work},
         }
         if cuda:
-            results[name]["peak_gb"] = {task: peak(step) for task, step in work.items()}
+            results[name]["peak_gb"] = {task: peak_memory(step) for task, step in work.items()}
             del prior, work
             with tempfile.TemporaryDirectory() as scratch:
-                prior = shaped(SHAPES[name], Path(scratch), side, device, ms.MemoryOptions(recompute=True))
-            least = results[name]["peak_gb"]["sds, encoder recomputed"] = peak(tasks(prior, side)["sds"])
+                prior = full_size_pipeline(SHAPES[name], Path(scratch), side, device, ms.MemoryOptions(recompute=True))
+            least = results[name]["peak_gb"]["sds, encoder recomputed"] = peak_memory(tasks(prior, side)["sds"])
             if name == "sd-1.5":
                 targets["SDS through the encoder, float16"] = goal("<= 8 GB", least, least <= 8)
             del prior

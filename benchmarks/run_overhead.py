@@ -19,27 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import alternate, arguments, goal, ratio, save, spread
+from _common import goal, parse_args, ratio, save, summarise, time_alternately
 
 import modeseek as ms
 from modeseek import runs
 from modeseek.config.priors import LoadedPrior
-from modeseek.runs import optimise as module
-from modeseek.runs.api import begin
+from modeseek.runs import run_state as module
+from modeseek.runs.api import create_run
 from modeseek.runs.build import build
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 SHAPE, BATCH = (3, 64, 64), 4
 RESUME = """
 import sys, time
 from modeseek.cli import main
-from modeseek.runs import optimise
-began, real = time.perf_counter(), optimise.distill
+from modeseek.runs import train as module
+began, real = time.perf_counter(), module.distill
 def distill(*args, **options):
     for step in real(*args, **options):
         print("SECONDS", time.perf_counter() - began)
         raise KeyboardInterrupt
-optimise.distill = distill
+module.distill = distill
 main(["resume", sys.argv[1], "--steps", "40"])
 """
 
@@ -53,7 +53,7 @@ def config(steps: int, saving: runs.CheckpointConfig) -> ms.Config:
 def keep(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, list[float]]:
     """Runs it; seconds in all, and of each checkpoint."""
     spent: list[float] = []
-    real = module.save
+    real = module.write_checkpoint
 
     def timed(*args: Any) -> Path:
         began = time.perf_counter()
@@ -61,21 +61,21 @@ def keep(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, li
         spent.append(time.perf_counter() - began)
         return path
 
-    run, _ = begin(replace(given, generator=runs.PointsConfig(runs.NoiseStart(1))), ["benchmark"], folder)
+    run, _ = create_run(replace(given, generator=runs.PointsConfig(runs.NoiseStart(1))), ["benchmark"], folder)
     job = build(given, loaded)
-    module.save = timed
+    module.write_checkpoint = timed
     try:
         began = time.perf_counter()
-        for _ in optimise(run, job, given.steps):
+        for _ in train(run, job, given.steps):
             pass
         return time.perf_counter() - began, spent
     finally:
-        module.save = real
+        module.write_checkpoint = real
 
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments((__doc__ or "").split("\n")[0], threads=1)
+    args = parse_args((__doc__ or "").split("\n")[0], threads=1)
     rng = torch.Generator().manual_seed(args.seed)
     images = 2 * torch.rand(200 if args.quick else 3000, *SHAPE, generator=rng) - 1
     loaded = LoadedPrior(ms.Empirical(images), "0", ms.RangeCodec(), 1.0)
@@ -99,7 +99,7 @@ def main() -> None:
                 pass
 
         tasks = {"bare": bare, "kept": lambda: keep(short, loaded, place / str(next(count)))}
-        timings = alternate(tasks, 2 if args.quick else 5)
+        timings = time_alternately(tasks, 2 if args.quick else 5)
         shares = {}
         for name, saving in (("default", runs.CheckpointConfig()), ("no interval", runs.CheckpointConfig(seconds=0.0))):
             steps = 40 if args.quick else 2400 if name == "default" else 600
@@ -127,7 +127,7 @@ def main() -> None:
             "<= 3", statistics.median(latency), statistics.median(latency) <= 3
         ),
     }
-    results = {"kept_over_bare": over, "milliseconds_a_step": step, "checkpoints": shares, "resume": spread(latency)}
+    results = {"kept_over_bare": over, "milliseconds_a_step": step, "checkpoints": shares, "resume": summarise(latency)}
     save(args, results, targets)
 
 

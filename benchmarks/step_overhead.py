@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from _common import alternate, arguments, goal, ratio, save, spread
+from _common import goal, parse_args, ratio, save, summarise, time_alternately
 from torch import Tensor, nn
 
 import modeseek as ms
@@ -20,7 +20,7 @@ SHAPE = (3, 64, 64)
 BATCH = 4
 
 
-class Convolutions(nn.Module):
+class ConvNet(nn.Module):
     """Down, middle, up with skips: the shape of a U-Net, at three resolutions."""
 
     def __init__(self, width: int) -> None:
@@ -43,7 +43,7 @@ class Convolutions(nn.Module):
         return self.outlet(nn.functional.silu(self.norm(h)))
 
 
-class Conv(ms.BasePrior):
+class ConvPrior(ms.BasePrior):
     """An eps-predicting network as a prior."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
@@ -51,7 +51,7 @@ class Conv(ms.BasePrior):
     def __init__(self, width: int, seed: int) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.net = Convolutions(width).eval().requires_grad_(False)
+            self.net = ConvNet(width).eval().requires_grad_(False)
 
     def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: object = None) -> ms.Prediction:
         scale = torch.hypot(alpha, sigma)
@@ -59,14 +59,14 @@ class Conv(ms.BasePrior):
         return ms.Prediction.from_eps(z_t, alpha, sigma, eps)
 
 
-class Free(ms.BasePrior):
+class NearlyFreePrior(ms.BasePrior):
     """Standard normal data: one multiplication."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
 
     def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: object = None) -> ms.Prediction:
         norm = alpha * alpha + sigma * sigma
-        return ms.Prediction.of(
+        return ms.Prediction.from_z_and_eps(
             z_t, alpha, sigma, expand_like(alpha / norm, z_t) * z_t, expand_like(sigma / norm, z_t) * z_t
         )
 
@@ -86,23 +86,23 @@ class Pixels(nn.Module):
 
 
 def main() -> None:
-    args = arguments("How much does one step of a method cost over the bare prior call?", threads=1)
+    args = parse_args("How much does one step of a method cost over the bare prior call?", threads=1)
     rounds = {"conv": 5, "free": 20} if args.quick else {"conv": 120, "free": 1000}
     rng = torch.Generator().manual_seed(args.seed)
     z = 0.5 * torch.randn(BATCH, *SHAPE, generator=rng)
     results = {}
-    for name, prior in (("conv", Conv(24, args.seed)), ("free", Free())):
-        tasks = steps(prior, z, rng)
-        timings = alternate(tasks, rounds[name], warm=3)
-        bare = spread(timings.cpu["bare call"])
+    for name, prior in (("conv", ConvPrior(24, args.seed)), ("free", NearlyFreePrior())):
+        tasks = step_tasks(prior, z, rng)
+        timings = time_alternately(tasks, rounds[name], warm=3)
+        bare = summarise(timings.cpu["bare call"])
         results[name] = {
             task: {
-                "cpu_microseconds": _micro(spread(times)),
-                "wall_microseconds": _micro(spread(timings.wall[task])),
+                "cpu_microseconds": _micro(summarise(times)),
+                "wall_microseconds": _micro(summarise(timings.wall[task])),
                 "over_bare_call": ratio(timings.cpu, task, "bare call"),
                 "over_bare_call_by_wall_time": ratio(timings.wall, task, "bare call"),
-                "ratio_of_best": spread(times)["best"] / bare["best"],
-                "extra_cpu_microseconds": 1e6 * (spread(times)["median"] - bare["median"]),
+                "ratio_of_best": summarise(times)["best"] / bare["best"],
+                "extra_cpu_microseconds": 1e6 * (summarise(times)["median"] - bare["median"]),
             }
             for task, times in timings.cpu.items()
         }
@@ -112,7 +112,7 @@ def main() -> None:
                 f"{told['over_bare_call']['median']:.4f}, of best {told['ratio_of_best']:.4f}, "
                 f"wall {told['over_bare_call_by_wall_time']['median']:.4f}"
             )
-    results["conv"]["mflop_an_image"] = mflop(Conv(24, args.seed).net)
+    results["conv"]["mflop_an_image"] = mflop(ConvPrior(24, args.seed).net)
     targets = {
         f"{task} over the bare call of a convolutional prior": goal(
             "<= 1.05",
@@ -129,7 +129,7 @@ def _micro(seconds: dict[str, float]) -> dict[str, float]:
     return {key: value if key == "n" else 1e6 * value for key, value in seconds.items()}
 
 
-def steps(prior: ms.Prior, z: Tensor, rng: torch.Generator) -> dict[str, Callable[[], object]]:
+def step_tasks(prior: ms.Prior, z: Tensor, rng: torch.Generator) -> dict[str, Callable[[], object]]:
     """The bare call and each way of taking one step around it."""
     one = torch.ones(BATCH)
     alpha, sigma = prior.schedule(0.5 * one)

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from _common import arguments, goal, save, spread
+from _common import goal, parse_args, save, summarise
 
 import modeseek as ms
 from modeseek.codec import Codec
@@ -29,7 +29,7 @@ SIDE = 64
 
 
 @dataclass(frozen=True)
-class Asked:
+class PriorSetup:
     """A prior, what it sees, and what it is told."""
 
     prior: ms.Prior
@@ -37,44 +37,44 @@ class Asked:
     conditions: ms.Conditions | None = None
 
 
-def pictures(seed: int, items: int) -> Asked:
+def empirical_prior(seed: int, items: int) -> PriorSetup:
     rng = torch.Generator().manual_seed(seed)
-    return Asked(ms.Empirical(torch.rand(6, 3, SIDE, SIDE, generator=rng), ms.VP()))
+    return PriorSetup(ms.Empirical(torch.rand(6, 3, SIDE, SIDE, generator=rng), ms.VP()))
 
 
-def words(seed: int, items: int) -> Asked:
+def bundled_prior(seed: int, items: int) -> PriorSetup:
     prior = ms.Bundled(cache=None)
-    return Asked(ms.Guided(prior, 3.0), prior.codec, prior.conditions(["a red cone on a blue cube"] * items))
+    return PriorSetup(ms.Guided(prior, 3.0), prior.codec, prior.conditions(["a red cone on a blue cube"] * items))
 
 
-def field(seed: int, items: int) -> ms.Generator:
+def field_generator(seed: int, items: int) -> ms.Generator:
     return ms.Field(items, (SIDE, SIDE), torch.Generator().manual_seed(seed))
 
 
-def solid(seed: int, items: int) -> ms.Generator:
+def dense_nerf_32(seed: int, items: int) -> ms.Generator:
     return ms.NeRF(size=SIDE)
 
 
-def finer(seed: int, items: int) -> ms.Generator:
+def dense_nerf_64(seed: int, items: int) -> ms.Generator:
     return ms.NeRF(ms.Dense((64,)), size=SIDE)
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is optimised, how many items a step, whom it asks, and how many steps are timed together."""
 
     name: str
-    make: Callable[[int, int], ms.Generator] | None
+    make_generator: Callable[[int, int], ms.Generator] | None
     items: int = 1
-    ask: Callable[[int, int], Asked] = pictures
+    make_prior: Callable[[int, int], PriorSetup] = empirical_prior
     steps: int = 12
 
-    def walking(self, seed: int, team: Distributed) -> Iterator[Any]:
+    def iterate(self, seed: int, distributed: Distributed) -> Iterator[Any]:
         """Steps without end; every process makes the same."""
-        if self.make is None:
-            return products(team)
-        generator = self.make(seed, self.items)
-        asked = self.ask(seed, self.items)
+        if self.make_generator is None:
+            return matrix_products(distributed)
+        generator = self.make_generator(seed, self.items)
+        asked = self.make_prior(seed, self.items)
         return ms.distill(
             generator,
             asked.prior,
@@ -85,34 +85,34 @@ class Work:
             rng=ms.Streams(seed),
             conditions=asked.conditions,
             codec=asked.codec,
-            team=team,
+            distributed=distributed,
         )
 
 
-def products(team: Distributed) -> Iterator[None]:
+def matrix_products(distributed: Distributed) -> Iterator[None]:
     """Products of matrices, half of them in each of two processes."""
     a = torch.randn(384, 384)
     while True:
-        for _ in range(16 // team.size):
+        for _ in range(16 // distributed.size):
             a @ a
         yield
 
 
-WORKS = (
-    Work("field of 8", field, 8),
-    Work("field of 16", field, 16, steps=6),
-    Work("solid, 4 views", solid, 4),
-    Work("solid, 8 views", solid, 8, steps=6),
-    Work("solid of 64, 4 views", finer, 4),
-    Work("solid of 64, 8 views", finer, 8, steps=6),
-    Work("field of 8, bundled prior", field, 8, words, 4),
-    Work("solid, 4 views, bundled prior", solid, 4, words, 6),
-    Work("solid, 8 views, bundled prior", solid, 8, words, 4),
-    Work("matrix products", None),
+WORKLOADS = (
+    Workload("field of 8", field_generator, 8),
+    Workload("field of 16", field_generator, 16, steps=6),
+    Workload("solid, 4 views", dense_nerf_32, 4),
+    Workload("solid, 8 views", dense_nerf_32, 8, steps=6),
+    Workload("solid of 64, 4 views", dense_nerf_64, 4),
+    Workload("solid of 64, 8 views", dense_nerf_64, 8, steps=6),
+    Workload("field of 8, bundled prior", field_generator, 8, bundled_prior, 4),
+    Workload("solid, 4 views, bundled prior", dense_nerf_32, 4, bundled_prior, 6),
+    Workload("solid, 8 views, bundled prior", dense_nerf_32, 8, bundled_prior, 4),
+    Workload("matrix products", None),
 )
 
 
-def measured(steps: Iterator[Any], many: int, alone: bool) -> tuple[float, float]:
+def seconds_per_step(steps: Iterator[Any], many: int, alone: bool) -> tuple[float, float]:
     """Seconds a step, by the clock and of this process."""
     if not alone:
         dist.barrier()
@@ -122,44 +122,44 @@ def measured(steps: Iterator[Any], many: int, alone: bool) -> tuple[float, float
     return (time.perf_counter() - began) / many, (time.process_time() - used) / many
 
 
-def work(rank: int, store: Path, rounds: int, seed: int) -> dict[str, Any] | None:
+def run_process(rank: int, store: Path, rounds: int, seed: int) -> dict[str, Any] | None:
     """What one of the two processes does; the first one tells."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", store=dist.FileStore(str(store), 2), rank=rank, world_size=2)
     team = Distributed.current()
     told: dict[str, Any] = {}
-    for task in WORKS:
-        single, shared = task.walking(seed, Distributed()), task.walking(seed, team)
+    for task in WORKLOADS:
+        single, shared = task.iterate(seed, Distributed()), task.iterate(seed, team)
         times: dict[str, list[tuple[float, float]]] = {"one": [], "two": []}
         for index in range(rounds + 1):
             for kind in ("one", "two") if index % 2 else ("two", "one"):
                 if kind == "two":
-                    times[kind].append(measured(shared, task.steps, alone=False))
+                    times[kind].append(seconds_per_step(shared, task.steps, alone=False))
                 elif rank == 0:
-                    times[kind].append(measured(single, task.steps, alone=True))
+                    times[kind].append(seconds_per_step(single, task.steps, alone=True))
                 dist.barrier()
         pairs = list(zip(times["one"][1:], times["two"][1:], strict=False))
         told[task.name] = {
-            "speedup": spread([one[0] / two[0] for one, two in pairs]) if rank == 0 else None,
-            "speedup_by_processor_time": spread([one[1] / two[1] for one, two in pairs]) if rank == 0 else None,
-            "milliseconds_alone": 1e3 * spread([one[0] for one, _ in pairs])["median"] if rank == 0 else None,
+            "speedup": summarise([one[0] / two[0] for one, two in pairs]) if rank == 0 else None,
+            "speedup_by_processor_time": summarise([one[1] / two[1] for one, two in pairs]) if rank == 0 else None,
+            "milliseconds_alone": 1e3 * summarise([one[0] for one, _ in pairs])["median"] if rank == 0 else None,
         }
     dist.destroy_process_group()
     return told if rank == 0 else None
 
 
 def main() -> None:
-    args = arguments("How much faster are two processes than one, with one thread each?", threads=1)
+    args = parse_args("How much faster are two processes than one, with one thread each?", threads=1)
     rounds = 3 if args.quick else 16
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         child = os.fork()
         if child == 0:
             try:
-                work(1, store, rounds, args.seed)
+                run_process(1, store, rounds, args.seed)
             finally:
                 os._exit(0)
-        told = work(0, store, rounds, args.seed)
+        told = run_process(0, store, rounds, args.seed)
         os.waitpid(child, 0)
     assert told is not None
     for name, numbers in told.items():

@@ -18,20 +18,20 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from _common import alternate, arguments, goal, save, spread
+from _common import goal, parse_args, save, summarise, time_alternately
 from viser._image_encoding import cv2_imencode_with_fallback
 from viser.transforms import SO3
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
 from modeseek.viewer.adaptive_resolution import Pace
-from modeseek.viewer.picture import Look, picture
+from modeseek.viewer.render_frame import Look, picture
 from modeseek.viewer.viser_camera import Pose
 
 SIDES = (64, 128, 192, 256, 384)
 
 
-def egg(pruned: bool) -> NeRF:
+def egg_nerf(pruned: bool) -> NeRF:
     """A grid with an egg of density about 60 in it."""
     nerf = NeRF(Dense((64,)))
     z, y, x = torch.meshgrid(*[torch.linspace(-1, 1, 64)] * 3, indexing="ij")
@@ -44,7 +44,7 @@ def egg(pruned: bool) -> NeRF:
     return nerf.requires_grad_(False)
 
 
-def around(azimuth: float, aspect: float) -> Pose:
+def camera_pose(azimuth: float, aspect: float) -> Pose:
     """The viewer's camera there, at the distance of a run's own."""
     lens = math.radians(34)
     frame = Cameras(*(torch.tensor([v]) for v in (azimuth, 20.0, 1.2 / math.tan(lens / 2), 34.0))).frame
@@ -53,16 +53,16 @@ def around(azimuth: float, aspect: float) -> Pose:
     return Pose(tuple(wxyz.tolist()), tuple(position.tolist()), lens, aspect)
 
 
-def shot(nerf: NeRF, size: int, pose: Pose) -> Callable[[], bytes]:
+def render_task(nerf: NeRF, size: int, pose: Pose) -> Callable[[], bytes]:
     """All that the server does for one picture."""
     return lambda: cv2_imencode_with_fallback("jpeg", picture(nerf, pose, size, Look()), 80, "rgb")
 
 
-def paced(nerf: NeRF, aspect: float, pictures: int) -> dict[str, float]:
+def measure_pace(nerf: NeRF, aspect: float, pictures: int) -> dict[str, float]:
     """Sides and rate once the pace has settled, by processor time a thread."""
     pace, sides, seconds = Pace(), [], []
     for k in range(pictures):
-        draw = shot(nerf, size := pace.size(256), around(360 * k / pictures, aspect))
+        draw = render_task(nerf, size := pace.size(256), camera_pose(360 * k / pictures, aspect))
         began = time.process_time()
         draw()
         seconds.append((time.process_time() - began) / torch.get_num_threads())
@@ -78,25 +78,25 @@ def paced(nerf: NeRF, aspect: float, pictures: int) -> dict[str, float]:
 
 def main() -> None:
     """Measures, prints, saves."""
-    args = arguments("How many pictures a second does the live viewer render, by their side?", threads=1)
+    args = parse_args("How many pictures a second does the live viewer render, by their side?", threads=1)
     rounds, turn = (2, 12) if args.quick else (7, 60)
-    things = {"pruned": egg(True), "whole": egg(False)}
+    things = {"pruned": egg_nerf(True), "whole": egg_nerf(False)}
     tasks = {
-        (name, ratio, side): shot(nerf, side, around(30.0, aspect))
+        (name, ratio, side): render_task(nerf, side, camera_pose(30.0, aspect))
         for name, nerf in things.items()
         for ratio, aspect in (("1:1", 1.0), ("16:9", 16 / 9))
         for side in SIDES
     }
-    timings = alternate({" ".join(map(str, key)): task for key, task in tasks.items()}, rounds)
+    timings = time_alternately({" ".join(map(str, key)): task for key, task in tasks.items()}, rounds)
     results: dict[str, object] = {"threads": torch.get_num_threads()}
     rate: dict[str, float] = {}
     for name, wall in timings.wall.items():
-        told = {k: v if k == "n" else 1e3 * v for k, v in spread(timings.cpu[name]).items()}
-        clock = {k: v if k == "n" else 1e3 * v for k, v in spread(wall).items()}
+        told = {k: v if k == "n" else 1e3 * v for k, v in summarise(timings.cpu[name]).items()}
+        clock = {k: v if k == "n" else 1e3 * v for k, v in summarise(wall).items()}
         rate[name] = 1e3 * torch.get_num_threads() / told["median"]
         results[name] = {"cpu_ms": told, "wall_ms": clock, "pictures_a_second": rate[name]}
         print(f"{name:18} processor {told['median']:6.1f} ms, clock {clock['median']:6.1f} ms: {rate[name]:5.1f}/s")
-    chosen = {name: paced(nerf, 16 / 9, turn) for name, nerf in things.items()}
+    chosen = {name: measure_pace(nerf, 16 / 9, turn) for name, nerf in things.items()}
     results["paced, 16:9, at most 256"] = chosen
     for name, told in chosen.items():
         print(f"paced, {name}: {told['pictures_a_second']:.1f}/s at {told['side_median']:.0f} pixels")

@@ -48,7 +48,7 @@ def write(run: Path, page: Path) -> None:
     Raises:
         ValueError: the page has no place for it.
     """
-    from modeseek.io.atomic import write_whole
+    from modeseek.io.atomic import write_atomic
 
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -56,8 +56,8 @@ def write(run: Path, page: Path) -> None:
         raise ValueError(f"{page.name} has no place for an experiment: put the lines {BEGIN} and {END} there")
     picture = page.with_name(f"{page.stem}_experiment.png")
     told = section(run, picture.name)
-    write_whole(picture, small(run / "media" / "sheet.png"))
-    write_whole(page, f"{before}{BEGIN}\n\n{told}\n\n{END}{after}")
+    write_atomic(picture, small(run / "media" / "sheet.png"))
+    write_atomic(page, f"{before}{BEGIN}\n\n{told}\n\n{END}{after}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

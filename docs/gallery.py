@@ -60,10 +60,10 @@ def entry(folder: Path, notes: Mapping[str, str]) -> Entry:
         ValueError: it is not finished, has no picture, or its command holds a path of this machine.
         OSError: it is no run folder.
     """
-    from modeseek.config.config import read_config, read_text
+    from modeseek.config.config import read_config, read_yaml_file
     from modeseek.rundir.status import read_status
 
-    status, plain = read_status(folder), read_text(folder / "config.yaml")
+    status, plain = read_status(folder), read_yaml_file(folder / "config.yaml")
     if status.state != "finished":
         raise ValueError(f"{folder.name} is {status.state}: the gallery shows finished runs; resume it first")
     command = typed(folder)
@@ -123,7 +123,7 @@ def write(entries: Sequence[Entry], docs: Path) -> int:
     Raises:
         ValueError: two runs of one name.
     """
-    from modeseek.io.atomic import write_whole
+    from modeseek.io.atomic import write_atomic
 
     names = [one.name for one in entries]
     if len(set(names)) < len(names):
@@ -131,8 +131,8 @@ def write(entries: Sequence[Entry], docs: Path) -> int:
     pictures = docs / "gallery"
     pictures.mkdir(parents=True, exist_ok=True)
     for one in entries:
-        write_whole(pictures / f"{one.name}.png", one.picture)
-    write_whole(docs / "gallery.md", "\n".join([WORDS, *(one.markdown() for one in entries)]))
+        write_atomic(pictures / f"{one.name}.png", one.picture)
+    write_atomic(docs / "gallery.md", "\n".join([WORDS, *(one.markdown() for one in entries)]))
     for old in pictures.glob("*.png"):
         if old.stem not in names:
             old.unlink()

@@ -40,9 +40,9 @@ SCHEDULES: dict[str, ms.Schedule] = {
     "discrete-zero-snr": ms.Discrete.from_alphas_cumprod(torch.tensor(zero_terminal_table())),
     "scaled": ms.ScaledSchedule(ms.VP(), 2.5),
 }
-SILENT = ("cosine", "cosine-shifted", "flow", "flow-shifted", "discrete-zero-snr")
+ZERO_SNR_SCHEDULES = ("cosine", "cosine-shifted", "flow", "flow-shifted", "discrete-zero-snr")
 """Schedules with alpha = 0 exactly at t = 1."""
-CLEAN = ("vp", "vp-linear", "cosine", "cosine-shifted", "flow", "flow-shifted", "scaled")
+ZERO_NOISE_SCHEDULES = ("vp", "vp-linear", "cosine", "cosine-shifted", "flow", "flow-shifted", "scaled")
 """Schedules with sigma = 0 exactly at t = 0."""
 
 
@@ -79,7 +79,7 @@ def mixture(name: str, schedule: ms.Schedule | None = None, dtype: torch.dtype =
     return ms.GaussianMixture(*parts, schedule=schedule, labels=torch.tensor(LABELS[name]))
 
 
-def of_class(name: str, label: int) -> oracles.Mixture:
+def class_mixture(name: str, label: int) -> oracles.Mixture:
     """What a label selects; -1 is everything."""
     m, labels = MIXTURES[name], np.array(LABELS[name])
     keep = (labels == label) | (label == -1)

@@ -30,14 +30,14 @@ class PerRow:
         return torch.tensor(self.t, dtype=F64).repeat(n // len(self.t))
 
 
-def classes(schedule: str = "VP") -> ms.GaussianMixture:
+def class_prior(schedule: str = "VP") -> ms.GaussianMixture:
     """Three classes, one Gaussian each; a label of -1 is all of them."""
     covs = torch.diag_embed(VARIANCES)
     weights = tensor(0.2, 0.5, 0.3)
     return ms.GaussianMixture(weights, MEANS.clone(), covs, SCHEDULES[schedule], torch.tensor([0, 1, 2]))
 
 
-def told(
+def label_conditions(
     positive: int = POSITIVE, null: int | None = NULL, negative: int | None = NEGATIVE, source: int | None = None
 ) -> ms.Conditions:
     """Labels for the branches, the same for every item."""
@@ -119,7 +119,7 @@ def check_linear(method: ms.Method, prior: ms.Prior, mean: Tensor, factor: Tenso
 def check_batch(method: ms.Method, prior: ms.Prior, conditions: ms.Conditions | None, z: Tensor = Z, **given) -> None:
     """Four items draw and go what four singles do, in any order; the same stream gives the same answer."""
 
-    def go(rows: list[int]) -> ms.Direction:
+    def direction_of(rows: list[int]) -> ms.Direction:
         here = conditions
         if here is not None:
             parts = {
@@ -132,12 +132,12 @@ def check_batch(method: ms.Method, prior: ms.Prior, conditions: ms.Conditions | 
         rng = ms.Streams(5, 2, tuple(rows))
         return step(method, prior, z[rows], rng, conditions=here, context=context, progress=0.4)
 
-    every = go([0, 1, 2, 3])
+    every = direction_of([0, 1, 2, 3])
     assert every.grad.shape == z.shape and every.grad.isfinite().all() and not every.grad.requires_grad
-    assert torch.equal(every.grad, go([0, 1, 2, 3]).grad)
+    assert torch.equal(every.grad, direction_of([0, 1, 2, 3]).grad)
     scale = float(every.grad.abs().max().clamp(min=1))
     for rows in ([0], [1], [2], [3], [2, 0, 3, 1]):
-        some = go(rows)
+        some = direction_of(rows)
         assert torch.allclose(some.grad, every.grad[rows], rtol=0, atol=1e-12 * scale)
         for name in ("eps", "t"):
             mine, theirs = getattr(some, name), getattr(every, name)
@@ -145,9 +145,9 @@ def check_batch(method: ms.Method, prior: ms.Prior, conditions: ms.Conditions | 
             assert mine is None or torch.equal(mine, theirs[rows])
 
 
-def calls(method: ms.Method, z: Tensor = Z, guided: float | None = None, schedule: str = "VP", **given) -> int:
+def count_calls(method: ms.Method, z: Tensor = Z, guided: float | None = None, schedule: str = "VP", **given) -> int:
     """Prior calls of one step."""
-    counted = ms.Counting(classes(schedule))
+    counted = ms.Counting(class_prior(schedule))
     step(method, counted if guided is None else ms.Guided(counted, guided), z, **given)
     return counted.calls
 

@@ -57,24 +57,24 @@ def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingAuxiliary:
     """A phi that answers with the noise of a standard normal law, and keeps what it was shown."""
 
-    asked: list[AuxiliaryInput] = field(default_factory=list)
-    taught: list[tuple[AuxiliaryInput, tuple[AuxiliaryTarget, ...]]] = field(default_factory=list)
+    predict_inputs: list[AuxiliaryInput] = field(default_factory=list)
+    updates: list[tuple[AuxiliaryInput, tuple[AuxiliaryTarget, ...]]] = field(default_factory=list)
 
     def init(self, z: Tensor, prior: ms.Prior) -> None:
         return None
 
-    def predict(self, state: Any, seen: AuxiliaryInput) -> Prediction:
-        self.asked.append(seen)
-        a, s = seen.alpha[:, None], seen.sigma[:, None]
+    def predict(self, state: Any, inputs: AuxiliaryInput) -> Prediction:
+        self.predict_inputs.append(inputs)
+        a, s = inputs.alpha[:, None], inputs.sigma[:, None]
         n = a**2 + s**2
-        return Prediction.of(seen.z_t, seen.alpha, seen.sigma, a * seen.z_t / n, s * seen.z_t / n)
+        return Prediction.from_z_and_eps(inputs.z_t, inputs.alpha, inputs.sigma, a * inputs.z_t / n, s * inputs.z_t / n)
 
-    def learn(self, state: Any, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]) -> tuple[None, Tensor]:
-        self.taught.append((seen, targets))
-        return None, torch.zeros_like(seen.alpha)
+    def update(self, state: Any, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]) -> tuple[None, Tensor]:
+        self.updates.append((inputs, targets))
+        return None, torch.zeros_like(inputs.alpha)
 
 
 def step(method: ms.Method, z: Tensor, prior: ms.Prior, rng: ms.Rng, **told: Any) -> ms.Direction:
@@ -83,6 +83,6 @@ def step(method: ms.Method, z: Tensor, prior: ms.Prior, rng: ms.Rng, **told: Any
     return method.step(z, prior, method.init(z, prior), rng=rng, **told)[0]
 
 
-def on(schedule: str, mixture: Mixture, labels: list[int] | None = None) -> ms.GaussianMixture:
+def prior_on(schedule: str, mixture: Mixture, labels: list[int] | None = None) -> ms.GaussianMixture:
     """The library's prior of an oracle's mixture."""
     return prior_of(mixture, SCHEDULES[schedule], labels)

@@ -20,14 +20,14 @@ def tensor(*values) -> torch.Tensor:
     return torch.tensor(values, dtype=F64)
 
 
-def three() -> Mixture:
+def three_gaussians() -> Mixture:
     """Three anisotropic components in the plane."""
     means = tensor([-2.0, 0.5], [1.5, 1.0], [0.5, -2.0])
     covs = tensor([[0.5, 0.2], [0.2, 0.3]], [[0.25, -0.1], [-0.1, 0.6]], [[0.8, 0.0], [0.0, 0.2]])
     return Mixture(tensor(0.5, 0.3, 0.2), means, covs)
 
 
-def ring(weights: torch.Tensor, radius: float = 4.0, std: float = 0.3) -> Mixture:
+def gaussian_ring(weights: torch.Tensor, radius: float = 4.0, std: float = 0.3) -> Mixture:
     """Equal round components on a circle."""
     k = len(weights)
     angle = torch.arange(k, dtype=F64) * (2 * math.pi / k)
@@ -35,7 +35,7 @@ def ring(weights: torch.Tensor, radius: float = 4.0, std: float = 0.3) -> Mixtur
     return Mixture(weights, means, (std**2 * torch.eye(2, dtype=F64)).expand(k, 2, 2))
 
 
-def pair(gap: float = 3.0, std: float = 0.5) -> Mixture:
+def two_gaussians(gap: float = 3.0, std: float = 0.5) -> Mixture:
     """Two equal round components, symmetric about the origin: a saddle lies there."""
     return Mixture(
         tensor(0.5, 0.5), tensor([-gap / 2, 0.0], [gap / 2, 0.0]), std**2 * torch.eye(2, dtype=F64).expand(2, 2, 2)
@@ -53,13 +53,13 @@ def prior_of(mixture: Mixture, schedule=None, labels: list[int] | None = None) -
     return ms.GaussianMixture(mixture.weights, mixture.means, mixture.covs.clone(), schedule, known)
 
 
-def only(mixture: Mixture, rows: list[int]) -> Mixture:
+def components(mixture: Mixture, rows: list[int]) -> Mixture:
     """Some components, weights brought back to 1."""
     weights = mixture.weights[rows]
     return Mixture(weights / weights.sum(), mixture.means[rows], mixture.covs[rows])
 
 
-def draws(mixture: Mixture, n: int, seed: int = 0) -> torch.Tensor:
+def sample_mixture(mixture: Mixture, n: int, seed: int = 0) -> torch.Tensor:
     """Samples of a mixture, by Cholesky factors."""
     g = generator(seed)
     k = torch.multinomial(mixture.weights, n, replacement=True, generator=g)

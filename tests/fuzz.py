@@ -34,7 +34,7 @@ class Hang(BaseException):
 
 
 @contextmanager
-def within(seconds: float = SECONDS) -> Iterator[None]:
+def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     """Ends the block with `Hang` when it takes longer."""
 
     def ring(*_: Any) -> None:
@@ -49,9 +49,9 @@ def within(seconds: float = SECONDS) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def refused(function: Callable[[], Any]) -> str | None:
+def error_line(function: Callable[[], Any]) -> str | None:
     """The one line with which it refuses; None where it works. Anything but ValueError and OSError fails the test."""
-    with within():
+    with time_limit():
         try:
             function()
         except (ValueError, OSError) as error:
@@ -186,7 +186,7 @@ scalars = st.one_of(
     st.text(),
     st.sampled_from(["msd", "ring", "0.1", "1e-3", "yes", "null", "2020-01-01", "1:30", "0x1F", "~", "=", "<<", "- a"]),
 )
-plains = st.recursive(
+plain_data = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.integers() | st.booleans(), inner)
@@ -196,16 +196,16 @@ plains = st.recursive(
 _words = st.sampled_from(
     ["msd", "sds", "sdi", "fixed", "ring", "noise", "adam", "heun", "uniform", "vp", "h", "lr", ""]
 )
-odd = plains | _words | st.dictionaries(_words, plains | _words, max_size=2) | st.sampled_from([-1, 0, 1e999, "1e3"])
+odd_values = plain_data | _words | st.dictionaries(_words, plain_data | _words, max_size=2) | st.sampled_from([-1, 0, 1e999, "1e3"])
 _SETTINGS = ["prior", "method", "generator", "optimizer", "name", "steps", "seed", "label", "scale", "device", "verb"]
 _SETTINGS += ["saving", "guard", "on_failure", "previews", "trackers"]
-settings_like = st.dictionaries(st.sampled_from(_SETTINGS) | st.text(max_size=5), plains, max_size=6)
+settings_like = st.dictionaries(st.sampled_from(_SETTINGS) | st.text(max_size=5), plain_data, max_size=6)
 _MARKS = ["&a ", "*a", "!!python/object:os.system ", "[", "{", "]", "}", ": ", "? ", "- ", "\n", "\t", "\0", "'", '"']
 _MARKS += ["---\n", "...\n", "|\n", ">\n", "#", "<<: ", "%YAML 1.1\n", "\ufeff", "\x85", "1:1:1", "0x", "0b_", "\ud800"]
-shards = st.sampled_from(_MARKS) | st.text(max_size=6)
+yaml_fragments = st.sampled_from(_MARKS) | st.text(max_size=6)
 
 
-def bent(plain: Any) -> st.SearchStrategy[Any]:
+def mutated_data(plain: Any) -> st.SearchStrategy[Any]:
     """The same data with one value at any depth replaced, left out or given another name."""
 
     def places(part: Any) -> list[tuple[Any, ...]]:
@@ -227,13 +227,13 @@ def bent(plain: Any) -> st.SearchStrategy[Any]:
 
     there = places(plain)
     hows = st.sampled_from(["value", "value", "value", "rename", "drop"])
-    return st.tuples(st.sampled_from(there), hows, odd).map(lambda change: bend(plain, *change))
+    return st.tuples(st.sampled_from(there), hows, odd_values).map(lambda change: bend(plain, *change))
 
 
-def broken(text: str) -> st.SearchStrategy[str]:
+def corrupted_text(text: str) -> st.SearchStrategy[str]:
     """The text with a few pieces cut out, put in or doubled."""
     place = st.integers(0, len(text))
-    shard = st.one_of(st.just(None), scalars.map(str), _words, shards)
+    shard = st.one_of(st.just(None), scalars.map(str), _words, yaml_fragments)
     edits = st.lists(st.tuples(place, place, shard), min_size=1, max_size=2)
 
     def apply(edits: list[tuple[int, int, str | None]]) -> str:
@@ -251,7 +251,7 @@ def broken(text: str) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+def file_damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
     """A way to damage bytes: cut, flipped, overwritten, doubled, or something else altogether."""
     kind = draw(st.sampled_from(["cut", "flip", "put", "drop", "other", "nothing"]))
     where, bit, junk = draw(shares), draw(st.integers(0, 7)), draw(st.binary(max_size=12) | _json_junk)

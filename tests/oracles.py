@@ -114,7 +114,7 @@ class Grid:
             terms.append(math.log(w) - 0.5 * (quadratic + np.linalg.slogdet(2 * math.pi * cov)[1]))
         return special.logsumexp(np.stack(terms), axis=0)
 
-    def log_seen(self, log_p: Array, z_t: Array, alpha: float, sigma: float) -> float:
+    def log_noised_density(self, log_p: Array, z_t: Array, alpha: float, sigma: float) -> float:
         """log of the integral of p(z) N(z_t; alpha z, sigma^2 I) dz."""
         return float(special.logsumexp(log_p + self._kernel(z_t, alpha, sigma)) + math.log(self.weight))
 

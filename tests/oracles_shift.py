@@ -146,7 +146,7 @@ def kernel_sums(samples: Tensor, z: Tensor, h: float) -> tuple[Tensor, Tensor]:
     return torch.stack(means), torch.stack(log_p)
 
 
-def climb(samples: Tensor, start: Tensor, h: float, tol: float, max_steps: int) -> tuple[Tensor, int, bool]:
+def mean_shift_path(samples: Tensor, start: Tensor, h: float, tol: float, max_steps: int) -> tuple[Tensor, int, bool]:
     """Plain mean shift of one start (d,): where it ended, kernel sums spent, and whether it arrived."""
     z, unit = start.clone(), h * math.sqrt(len(start))
     for step in range(1, max_steps + 1):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from modeseek.rundir.state_serialization import pack, unpack
 
 
-def through_disk(value: Any, template: Any = None) -> Any:
+def round_trip(value: Any, template: Any = None) -> Any:
     """What comes back of a value that was written and read."""
     tensors: dict[str, Tensor] = {}
     plain = json.loads(json.dumps(pack(value, tensors), allow_nan=False))

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-import modeseek.sweeps.folder
+import modeseek.sweeps.sweep_dir
 import modeseek.sweeps.worker
-from modeseek.rundir.environment import environment
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.folder import JobDir, open_sweep
-from modeseek.sweeps.jobs import entries
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep
+from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.spec import spec_of
+from modeseek.sweeps.spec import parse_spec
 from modeseek.sweeps.worker import Worker, WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
@@ -35,11 +35,11 @@ TWO = SMALL | {"methods": ["sds"]}
 ONE = TWO | {"seeds": 1}
 
 
-class Here:
+class InlineWorkerPool:
     """A staff of one worker, in a thread; `plan` may replace its n-th answer, such as by the news that it is lost."""
 
     def __init__(self, plan: dict[int, WorkerStatus | WorkerLost] | None = None) -> None:
-        self.plan, self.count, self.hired, self.closed = plan or {}, 0, 0, False
+        self.plan, self.count, self.spawned, self.closed = plan or {}, 0, 0, False
         self.thread = ThreadPoolExecutor(1)
         self.worker: Worker | None = None
         self.answers: list[tuple[int, Future[WorkerStatus | WorkerLost]]] = []
@@ -48,27 +48,27 @@ class Here:
     def size(self) -> int:
         return 1
 
-    def hire(self) -> int:
-        self.hired += 1
-        self.answers.append((self.hired, self.thread.submit(self.born)))
-        return self.hired
+    def spawn(self) -> int:
+        self.spawned += 1
+        self.answers.append((self.spawned, self.thread.submit(self.born)))
+        return self.spawned
 
     def born(self) -> WorkerStatus | WorkerLost:
         self.worker = Worker()
-        return self.worker.hello()
+        return self.worker.ready()
 
-    def ask(self, worker: int, ask: JobRequest) -> None:
-        assert worker == self.hired and not self.answers, "one call at a time"
-        self.answers.append((worker, self.thread.submit(self.answer, ask)))
+    def submit(self, worker: int, request: JobRequest) -> None:
+        assert worker == self.spawned and not self.answers, "one call at a time"
+        self.answers.append((worker, self.thread.submit(self.answer, request)))
 
-    def answer(self, ask: JobRequest) -> WorkerStatus | WorkerLost:
-        told = getattr(self.worker, ask.method)(*((0.0,) if ask.method == "advance" else ask.args))
+    def answer(self, request: JobRequest) -> WorkerStatus | WorkerLost:
+        told = getattr(self.worker, request.method)(*((0.0,) if request.method == "advance" else request.args))
         self.count += 1
         if isinstance(self.plan.get(self.count), WorkerLost):
             self.worker.stop()  # a killed process lets go of its locks, too
         return self.plan.get(self.count, told)
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         heard, self.answers = self.answers, []
         return [(worker, answer.result()) for worker, answer in heard]
 
@@ -77,19 +77,19 @@ class Here:
         self.thread.shutdown()
 
 
-SURROUNDINGS = environment("cpu", {})
+SURROUNDINGS = collect_environment("cpu", {})
 
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The surroundings are looked up once: git takes longer than these jobs."""
-    for module in (modeseek.sweeps.worker, modeseek.sweeps.folder):
+    for module in (modeseek.sweeps.worker, modeseek.sweeps.sweep_dir):
         monkeypatch.setattr(module, "environment", lambda device, prior: SURROUNDINGS | {"prior": prior})
 
 
 def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[JobDir]]:
-    spec = spec_of(plain)
-    return open_sweep(spec, entries(spec), ["modeseek", "sweep", "my sweep.yaml"], out)
+    spec = parse_spec(plain)
+    return open_sweep(spec, job_specs(spec), ["modeseek", "sweep", "my sweep.yaml"], out)
 
 
 def work(out: Path, staff: WorkerPool, plain: dict[str, Any] = SMALL, **more: Any) -> list[SweepProgress]:

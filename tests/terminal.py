@@ -7,7 +7,7 @@ import pytest
 from modeseek.cli import main
 
 
-def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def cli_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line that a user's mistake ends with."""
     with pytest.raises(SystemExit) as caught:
         main(argv)
@@ -20,7 +20,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
-def shown(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def help_text(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from cases_shift import generator, prior_of, tensor, three
+from cases_shift import generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64
 from torch import nn
 
@@ -53,7 +53,7 @@ def sgd(module: nn.Module, lr: float = 1.0) -> torch.optim.SGD:
     return torch.optim.SGD(module.parameters(), lr=lr)
 
 
-PRIOR = prior_of(three())
+PRIOR = prior_of(three_gaussians())
 
 
 @pytest.mark.parametrize("rows", [1, 2])

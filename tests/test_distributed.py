@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import modeseek as ms
 from modeseek.distill import block_size
-from modeseek.distributed import Distributed, optimizers
+from modeseek.distributed import Distributed, find_optimizers
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
-from modeseek.rundir.state_sharding import gathered, portable, taken
+from modeseek.rundir.state_sharding import gather_state, without_modules, shard_state
 
-DRIVER = Path(__file__).parent / "distributed_work.py"
+DRIVER = Path(__file__).parent / "distributed_driver.py"
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
 
 
@@ -28,14 +28,14 @@ def test_shares_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
     n = block * blocks
     if blocks < size:
         with pytest.raises(ValueError, match="share the items"):
-            Distributed(0, size).share(n, block)
+            Distributed(0, size).shard(n, block)
         return
-    shares = [Distributed(rank, size).share(n, block) for rank in range(size)]
+    shares = [Distributed(rank, size).shard(n, block) for rank in range(size)]
     assert [row for share in shares for row in range(n)[share]] == list(range(n))
     lengths = [share.stop - share.start for share in shares]
     assert all(length % block == 0 for length in lengths) and max(lengths) - min(lengths) <= block
     with pytest.raises(ValueError, match="stay together"):
-        Distributed(0, 2).share(2 * block + 1, 2 * block)
+        Distributed(0, 2).shard(2 * block + 1, 2 * block)
 
 
 def test_what_compares_rows_says_so():
@@ -47,7 +47,7 @@ def test_what_compares_rows_says_so():
         block_size(ms.Debiased(ms.MVDream(views=6)), ms.MultiviewPrompts(ms.Conditions(torch.zeros(1)), views=4)) == 12
     )
     with pytest.raises(ValueError, match="got 1"):
-        Distributed(0, 2).share(1)
+        Distributed(0, 2).shard(1)
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ def test_a_state_taken_apart_is_put_together_again(counts):
     whole = State(torch.randn(n, 2), 0.5, kept, phi, (torch.arange(n), torch.tensor(3.0), [None, "x"]))
     ends = [sum(counts[: i + 1]) for i in range(len(counts))]
     shares = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
-    parts = [taken(whole, share, n, range(10, 10 + n)[share]) for share in shares]
+    parts = [shard_state(whole, share, n, range(10, 10 + n)[share]) for share in shares]
     for part, share in zip(parts, shares, strict=True):
         assert torch.equal(part.rows, whole.rows[share]) and torch.equal(part.inner[0], whole.inner[0][share])
         assert set(part.kept) == {-1, *range(10 + share.start, 10 + share.stop)} and part.phi is phi
-    assert portable(whole).phi is None
-    again = gathered([parts[0], *(portable(part) for part in parts[1:])], counts)
+    assert without_modules(whole).phi is None
+    again = gather_state([parts[0], *(without_modules(part) for part in parts[1:])], counts)
     assert torch.equal(again.rows, whole.rows) and again.phi is phi and again.inner[1:] == whole.inner[1:]
     assert torch.equal(again.inner[0], whole.inner[0]) and set(again.kept) == set(kept)
     assert all(torch.equal(again.kept[item], kept[item]) for item in kept)
@@ -80,7 +80,7 @@ def test_a_state_taken_apart_is_put_together_again(counts):
 
 def test_optimizers_are_found_wherever_a_state_holds_them():
     moves = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1) for _ in range(3)]
-    assert optimizers(State(torch.zeros(1), 0.0, {0: moves[0]}, moves[1], ([moves[2]], None))) == moves
+    assert find_optimizers(State(torch.zeros(1), 0.0, {0: moves[0]}, moves[1], ([moves[2]], None))) == moves
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ from PIL import Image
 
 import modeseek as ms
 from modeseek.cli import main
-from modeseek.config.config import Config, read_config, read_text
+from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.overrides import override
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import read_yaml
-from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.common.results_files import RunRecord, write_results
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.status import read_status
 
@@ -124,7 +124,7 @@ def test_commands_that_are_told_exist(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_configuration_from_threestudio_says_what_theirs_says() -> None:
     theirs = read_yaml((DOCS / "threestudio" / "dreamfusion-sd.yaml").read_text(), "theirs")
-    ours = read_config(read_text(DOCS / "threestudio" / "dreamfusion.yaml"))
+    ours = read_config(read_yaml_file(DOCS / "threestudio" / "dreamfusion.yaml"))
     system, data = theirs["system"], theirs["data"]
     guidance, loss = system["guidance"], system["loss"]
     assert ours.prior.path == guidance["pretrained_model_name_or_path"]
@@ -152,8 +152,8 @@ def test_its_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = (line for page, line in commands() if page == "threestudio.md" and "hamburger" in line)
     main([*shlex.split(line)[1:], "--dry-run"])
     told = read_config(read_yaml(capsys.readouterr().out, "told"))
-    ours = read_config(read_text(DOCS / "threestudio" / "dreamfusion.yaml"))
-    assert told.plain() == ours.plain() | {"name": "a hamburger"}
+    ours = read_config(read_yaml_file(DOCS / "threestudio" / "dreamfusion.yaml"))
+    assert told.to_dict() == ours.to_dict() | {"name": "a hamburger"}
 
 
 def test_settings_that_are_named_exist() -> None:
@@ -257,8 +257,8 @@ def measured(finished: ms.Run, tmp_path: Path) -> Path:
     table = Table(
         (Column("right", "All", "Share.", ".2f", "high"),), (Row("sds", {"right": 0.5}), Row("msd", {"right": 1.0}))
     )
-    record = Record("Text to image", "modeseek paper text-to-image", {})
-    write_numbers(folder / "exports", record, table, {"lacking": ["No CLIP."]})
+    record = RunRecord("Text to image", "modeseek paper text-to-image", {})
+    write_results(folder / "exports", record, table, {"lacking": ["No CLIP."]})
     (folder / "exports" / "table.md").write_text(table.markdown({"msd": "MSD"}) + "\n- MSD is better.\n")
     Image.new("RGB", (1520, 40), "red").save(folder / "media" / "sheet.png")
     return folder

@@ -9,8 +9,8 @@ import torch
 from cases import one_line
 from torch import Tensor
 
-from modeseek.priors.base import Conditions, positive, take
-from modeseek.pytree import expand, join, map_tensors, select
+from modeseek.priors.base import Conditions, positive_condition, select_conditions
+from modeseek.pytree import expand, concatenate, map_tensors, select
 
 
 class Text(NamedTuple):
@@ -58,11 +58,11 @@ def test_select_takes_rows_and_leaves_shared_ones() -> None:
 
 
 def test_join_concatenates() -> None:
-    both = join([tree(), tree()])
+    both = concatenate([tree(), tree()])
     assert both["a"].shape == (6, 2)
     assert torch.equal(both["b"][0], torch.tensor([0, 1, 2, 0, 1, 2]))
     with pytest.raises(ValueError):
-        join([(torch.ones(1),), (torch.ones(1), torch.ones(1))])
+        concatenate([(torch.ones(1),), (torch.ones(1), torch.ones(1))])
 
 
 def test_what_is_no_condition() -> None:
@@ -74,15 +74,15 @@ def test_what_is_no_condition() -> None:
 def test_take_and_positive() -> None:
     weight = torch.tensor([1.0, 2.0])
     told = Conditions(torch.tensor([3, 4]), null=torch.tensor([-1]), opposed=((torch.tensor([5, 6]), weight),))
-    twice = take(told, torch.tensor([0, 0, 1, 1]))
+    twice = select_conditions(told, torch.tensor([0, 0, 1, 1]))
     assert torch.equal(twice.positive, torch.tensor([3, 3, 4, 4]))
     assert torch.equal(twice.null, torch.tensor([-1]))
     assert twice.negative is None
     assert torch.equal(twice.opposed[0][0], torch.tensor([5, 5, 6, 6]))
     assert torch.equal(twice.opposed[0][1], torch.tensor([1.0, 1.0, 2.0, 2.0]))
-    assert positive(told) is told.positive
-    assert positive(weight) is weight
-    assert take(None, torch.arange(3)) is None
+    assert positive_condition(told) is told.positive
+    assert positive_condition(weight) is weight
+    assert select_conditions(None, torch.arange(3)) is None
 
 
 def test_baseline_prefers_the_negative() -> None:

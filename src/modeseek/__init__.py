@@ -2,11 +2,11 @@
 
 from modeseek.camera_conditions.bert_views import BertViews
 from modeseek.camera_conditions.cameras import CameraConditions
-from modeseek.camera_conditions.debiased import DebiasedPrompts
+from modeseek.camera_conditions.debiased_prompts import DebiasedPrompts
 from modeseek.camera_conditions.fine_prompts import FineConditions, FinePrompts
 from modeseek.camera_conditions.multiview import MultiviewPrompts
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.camera_conditions.prompts import ViewConditions, ViewPrompts
+from modeseek.camera_conditions.view_prompts import ViewConditions, ViewPrompts
 from modeseek.codec import Identity, RangeCodec, ResizeCodec
 from modeseek.config.config import Config
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Uniform
@@ -45,9 +45,9 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Direction, Method, RenderContext
-from modeseek.methods.bridge import SDSBridge
+from modeseek.methods.sds_bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.clamped import Debiased
+from modeseek.methods.debiased import Debiased
 from modeseek.methods.control_variate import ControlVariate
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS

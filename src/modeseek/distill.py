@@ -14,9 +14,9 @@ from torch import Tensor
 
 from modeseek.codec import Codec, Identity
 from modeseek.distributed import Distributed, parameters_of
-from modeseek.generators.base import Generator, Growing, Rendering, View, render
+from modeseek.generators.base import Generator, ProgressiveGenerator, Rendering, View, render
 from modeseek.methods.base import Direction, Grouped, Method, RenderContext
-from modeseek.priors.base import Conditions, Prior, take
+from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.rng import Rng, Streams
 
 Regularizer = Callable[[Rendering, float], Tensor]
@@ -57,7 +57,7 @@ def distill(
     regularizers: Sequence[Regularizer] = (),
     rng: Rng,
     state: Any = None,
-    team: Distributed | None = None,
+    distributed: Distributed | None = None,
 ) -> Iterator[Step]:
     """Optimises a generator towards the modes of a prior.
 
@@ -91,22 +91,22 @@ def distill(
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
-    team = Distributed() if team is None else team
-    if team.size > 1 and not isinstance(rng, Streams):
+    distributed = Distributed() if distributed is None else distributed
+    if distributed.size > 1 and not isinstance(rng, Streams):
         raise ValueError("several processes draw each item's numbers from its own stream: got a Generator; use Streams")
     codec = Identity() if codec is None else codec
-    names, moved = _names(regularizers), parameters_of(optimizer)
-    mine = team.share(batch, block_size(method, conditions))
-    share = (mine.stop - mine.start) / batch
-    team.broadcast_parameters(moved)
+    names, moved = _regularizer_names(regularizers), parameters_of(optimizer)
+    own_rows = distributed.shard(batch, block_size(method, conditions))
+    fraction = (own_rows.stop - own_rows.start) / batch
+    distributed.broadcast_parameters(moved)
     with ExitStack() as stack:
         for index in range(start, steps):
             progress = index / max(1, steps - 1)
-            if isinstance(generator, Growing):
+            if isinstance(generator, ProgressiveGenerator):
                 generator.advance(progress)
             view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
             items = len(view.items)
-            view = view if team.size == 1 else view.part(mine)
+            view = view if distributed.size == 1 else view.select(own_rows)
             draw = rng.at(index, view.items) if isinstance(rng, Streams) else rng
             rendering = render(generator, view)
             image = rendering.image
@@ -114,13 +114,13 @@ def distill(
             if state is None:
                 state = method.init(z.detach(), prior)
             if index == start:
-                stack.enter_context(team.sync_auxiliary(state, share))
-            told = conditions(view) if callable(conditions) else _those(conditions, mine, team)
+                stack.enter_context(distributed.sync_auxiliary(state, fraction))
+            told = conditions(view) if callable(conditions) else _shard_conditions(conditions, own_rows, distributed)
             context = RenderContext(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
             direction, state = method.step(
                 z.detach(), prior, state, conditions=told, progress=progress, rng=draw, context=context
             )
-            penalties = {name: share * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
+            penalties = {name: fraction * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
             roots: list[Tensor] = [z, *penalties.values()]
             grads: list[Tensor | None] = [direction.grad / items, *(None for _ in penalties)]
             if direction.grad_image is not None:
@@ -131,7 +131,7 @@ def distill(
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(roots, grads)
             losses = {name: value.item() for name, value in penalties.items()}
-            step = _of_all(team, Step(index, before, seen, direction, losses, state), moved, mine, items)
+            step = _all_gather_step(distributed, Step(index, before, seen, direction, losses, state), moved, own_rows, items)
             check_finite(step.direction, index)
             optimizer.step()
             yield step
@@ -172,16 +172,16 @@ def check_finite(direction: Direction, index: int) -> None:
         )
 
 
-def _those(conditions: Conditions | None, rows: slice, team: Distributed) -> Conditions | None:
+def _shard_conditions(conditions: Conditions | None, rows: slice, distributed: Distributed) -> Conditions | None:
     """Fixed conditions of this process's items."""
-    if conditions is None or team.size == 1:
+    if conditions is None or distributed.size == 1:
         return conditions
-    return take(conditions, torch.arange(rows.start, rows.stop))
+    return select_conditions(conditions, torch.arange(rows.start, rows.stop))
 
 
-def _of_all(team: Distributed, own: Step, moved: Sequence[Tensor], mine: slice, n: int) -> Step:
+def _all_gather_step(distributed: Distributed, own: Step, moved: Sequence[Tensor], own_rows: slice, n: int) -> Step:
     """Adds up the gradients of all processes, and puts together what each of them saw in its step."""
-    if team.size == 1:
+    if distributed.size == 1:
         return own
     told = own.direction
     image = None if own.image is own.z else own.image
@@ -190,8 +190,8 @@ def _of_all(team: Distributed, own: Step, moved: Sequence[Tensor], mine: slice, 
     held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
     exact = torch.promote_types(own.z.dtype, torch.float32)  # one message, where z is float32 as gradients are
     losses = torch.tensor(list(own.losses.values()), dtype=exact, device=own.z.device)
-    *summed, losses = team.sum_gradients(
-        moved, [*(team.scatter_rows(value, mine, n) for value in held.values()), losses]
+    *summed, losses = distributed.sum_gradients(
+        moved, [*(distributed.scatter_rows(value, own_rows, n) for value in held.values()), losses]
     )
     all_ = dict(zip(held, summed, strict=True))
     logs = {name: all_[f"log {name}"] for name in told.logs}
@@ -206,7 +206,7 @@ def _of_all(team: Distributed, own: Step, moved: Sequence[Tensor], mine: slice, 
     )
 
 
-def _names(regularizers: Sequence[Regularizer]) -> list[str]:
+def _regularizer_names(regularizers: Sequence[Regularizer]) -> list[str]:
     """What each is called, a number after the second of a name and all that follow."""
     plain = [getattr(regularizer, "__name__", type(regularizer).__name__) for regularizer in regularizers]
     return [f"{name}_{n}" if (n := plain[: i + 1].count(name)) > 1 else name for i, name in enumerate(plain)]

@@ -41,11 +41,11 @@ class Distributed:
         return cls()
 
     @property
-    def first(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
 
-    def share(self, n: int, block: int | None = 1) -> slice:
+    def shard(self, n: int, block: int | None = 1) -> slice:
         """This process's rows of n, in whole blocks; shares differ by one block at most.
 
         Args:
@@ -70,7 +70,7 @@ class Distributed:
         low, high = (block * (rank * blocks // self.size) for rank in (self.rank, self.rank + 1))
         return slice(low, high)
 
-    def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Each tensor's sum over the processes, all in one message a dtype; the tensors' shapes must agree."""
         if self.size == 1:
             return list(tensors)
@@ -85,27 +85,27 @@ class Distributed:
                 out[i] = part.view(tensors[i].shape)
         return out
 
-    def scatter_rows(self, rows: Float[Tensor, "r *d"], mine: slice, n: int) -> Float[Tensor, "n *d"]:
+    def scatter_rows(self, rows: Float[Tensor, "r *d"], own_rows: slice, n: int) -> Float[Tensor, "n *d"]:
         """This process's rows where they belong among all n, zeros elsewhere: summed, they are all rows."""
         if self.size == 1:
             return rows
         whole = rows.new_zeros(n, *rows.shape[1:])
-        whole[mine] = rows.detach()
+        whole[own_rows] = rows.detach()
         return whole
 
-    def sum_gradients(self, parameters: Sequence[Tensor], beside: Sequence[Tensor] = ()) -> list[Tensor]:
+    def sum_gradients(self, parameters: Sequence[Tensor], extra: Sequence[Tensor] = ()) -> list[Tensor]:
         """Sums the gradients of all processes as one flat vector; returns the sums of `beside`, which travel along.
 
         A parameter without a gradient anywhere keeps none, so that optimizers pass over it as they would in one
         process.
         """
         if self.size == 1:
-            return list(beside)
+            return list(extra)
         had = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
-        (holders,) = self.sum([had])
+        (holders,) = self.all_reduce([had])
         held = [p for p, any_ in zip(parameters, holders.tolist(), strict=True) if any_]
         own = [torch.zeros_like(p) if p.grad is None else p.grad for p in held]
-        summed = self.sum([*own, *beside])
+        summed = self.all_reduce([*own, *extra])
         for p, gradient in zip(held, summed, strict=False):
             p.grad = gradient
         return summed[len(held) :]
@@ -117,7 +117,7 @@ class Distributed:
                 dist.broadcast(p.detach(), 0)
 
     @contextmanager
-    def sync_auxiliary(self, state: Any, share: float) -> Generator[None]:
+    def sync_auxiliary(self, state: Any, fraction: float) -> Generator[None]:
         """What learns inside a method's state (VSD's phi) learns from the items of all processes meanwhile.
 
         Each optimizer in the state steps along the sum of every process's gradient times its share, which is the
@@ -128,13 +128,13 @@ class Distributed:
             share: of the items, that this process holds.
         """
         with ExitStack() as hooks:
-            for optimizer in optimizers(state) if self.size > 1 else ():
+            for optimizer in find_optimizers(state) if self.size > 1 else ():
                 self.broadcast_parameters(parameters_of(optimizer))
 
                 def mean(moved: torch.optim.Optimizer, *_: Any) -> None:
                     for p in parameters_of(moved):
                         if p.grad is not None:
-                            p.grad = p.grad * share
+                            p.grad = p.grad * fraction
                     self.sum_gradients(parameters_of(moved))
 
                 hooks.callback(optimizer.register_step_pre_hook(mean).remove)
@@ -146,7 +146,7 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def optimizers(state: Any) -> list[torch.optim.Optimizer]:
+def find_optimizers(state: Any) -> list[torch.optim.Optimizer]:
     """The optimizers that a method's state holds, in order: in dataclasses, mappings, tuples and lists."""
     if isinstance(state, torch.optim.Optimizer):
         return [state]
@@ -158,4 +158,4 @@ def optimizers(state: Any) -> list[torch.optim.Optimizer]:
         parts = list(state)
     else:
         return []
-    return [found for part in parts for found in optimizers(part)]
+    return [found for part in parts for found in find_optimizers(part)]

@@ -12,17 +12,17 @@ Cond = Any
 """Any pytree of tensors with leading axis b (or 1, which broadcasts); None is no condition."""
 
 
-def map_tensors(f: Callable[..., Tensor], *trees: Cond) -> Cond:
+def map_tensors(function: Callable[..., Tensor], *trees: Cond) -> Cond:
     """Applies f to the tensors that stand at the same place of every tree."""
     first = trees[0]
     if first is None:
         return None
     if isinstance(first, Tensor):
-        return f(*trees)
+        return function(*trees)
     if isinstance(first, dict):
-        return {key: map_tensors(f, *(tree[key] for tree in trees)) for key in first}
+        return {key: map_tensors(function, *(tree[key] for tree in trees)) for key in first}
     if isinstance(first, (tuple, list)):
-        parts = [map_tensors(f, *part) for part in zip(*trees, strict=True)]
+        parts = [map_tensors(function, *part) for part in zip(*trees, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     raise TypeError(f"a condition is made of tensors, tuples, lists and dicts: got {type(first).__name__}; convert it")
 
@@ -46,6 +46,6 @@ def select(tree: Cond, rows: Tensor) -> Cond:
     return map_tensors(lambda x: x if x.shape[0] == 1 else x[rows], tree)
 
 
-def join(trees: list[Cond]) -> Cond:
+def concatenate(trees: list[Cond]) -> Cond:
     """Concatenates conditions along the leading axis, for one batched call."""
     return map_tensors(lambda *parts: torch.cat(parts), *trees)

@@ -40,12 +40,12 @@ class Streams:
         """Fresh streams of another step (other items, another use)."""
         return Streams(self.seed, step, self.items if items is None else items, use)
 
-    def generator(self, slot: int, device: torch.device) -> torch.Generator:
+    def generator(self, index: int, device: torch.device) -> torch.Generator:
         """The stream of the slot-th item; successive draws continue it."""
-        key = (slot, device)
+        key = (index, device)
         if key not in self._generators:
             digest = hashlib.blake2b(
-                repr((self.seed, self.step, self.items[slot], self.use)).encode(), digest_size=8
+                repr((self.seed, self.step, self.items[index], self.use)).encode(), digest_size=8
             ).digest()
             seed = int.from_bytes(digest, "little") >> 1
             self._generators[key] = torch.Generator(device).manual_seed(seed)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modeseek.camera_conditions.bert_views import BertViews
-from modeseek.camera_conditions.debiased import DebiasedPrompts
+from modeseek.camera_conditions.debiased_prompts import DebiasedPrompts
 
 WORDS = "this image is depicting a view of front side back overhead smiling dog with tail".split()
 
@@ -40,7 +40,7 @@ def test_the_views_share_the_probability_at_the_mask(folder: Path) -> None:
         p = views.network(input_ids=torch.tensor([ids])).logits[0, 6].double().softmax(0)
     four = [p[5 + WORDS.index(w)].item() for w in ("front", "side", "back", "overhead")]
     assert found == pytest.approx([x / sum(four) for x in four], rel=1e-5)
-    assert all("dog" in text for text in DebiasedPrompts(views, kept=("dog",)).said("a smiling dog with a tail"))
+    assert all("dog" in text for text in DebiasedPrompts(views, keep_words=("dog",)).debias("a smiling dog with a tail"))
 
 
 def test_mistakes_in_one_line(folder: Path, tmp_path: Path) -> None:

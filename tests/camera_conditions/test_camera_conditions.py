@@ -15,17 +15,17 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek.camera_conditions.cameras import CameraConditions
-from modeseek.camera_conditions.debiased import DebiasedPrompts
+from modeseek.camera_conditions.debiased_prompts import DebiasedPrompts
 from modeseek.camera_conditions.fine_prompts import FinePrompts
 from modeseek.camera_conditions.multiview import MultiviewPrompts, blender_matrices
 from modeseek.datasets.scenes.caption import parse
-from modeseek.datasets.scenes.view_phrases import fine
+from modeseek.datasets.scenes.view_phrases import fine_phrase
 from modeseek.datasets.scenes.view_prompts import fine_prompts
 from modeseek.diffusion.prediction import Prediction
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.methods.mvdream import MVDream
-from modeseek.priors.base import BasePrior, positive
+from modeseek.priors.base import BasePrior, positive_condition
 from modeseek.pytree import Cond
 
 F64 = torch.float64
@@ -87,7 +87,7 @@ def test_fine_phrases_are_the_captions(cameras: list[tuple[float, float, int]]) 
     azimuth, elevation, which = (list(part) for part in zip(*cameras, strict=True))
     view = view_of(azimuth, elevation)
     found = CameraConditions(FINE, prompt=lambda item: which[item])(view)
-    want = [f"{('a red cone', 'a blue cube')[i]}, {fine(a, e).phrase}" for a, e, i in cameras]
+    want = [f"{('a red cone', 'a blue cube')[i]}, {fine_phrase(a, e).phrase}" for a, e, i in cameras]
     assert heard(found.positive) == want
     assert all(parse(text) for text in want)
     assert heard(found.null) == [""] and heard(found.negative) == ["blurry"]
@@ -98,7 +98,7 @@ def test_fine_phrases_are_the_captions(cameras: list[tuple[float, float, int]]) 
 def test_between_two_phrases_their_embeddings_are_blended(azimuth: float, elevation: float) -> None:
     found = BLENDED.at(torch.tensor([azimuth], dtype=F64), torch.tensor([elevation], dtype=F64)).positive
     low = math.floor(azimuth / 15) * 15.0
-    ends = [Letters().conditions([f"a red cone, {fine(a, elevation).phrase}"]).positive for a in (low, low + 15)]
+    ends = [Letters().conditions([f"a red cone, {fine_phrase(a, elevation).phrase}"]).positive for a in (low, low + 15)]
     share = (azimuth - low) / 15
     assert torch.allclose(found, (1 - share) * ends[0] + share * ends[1], atol=1e-6)
 
@@ -142,7 +142,7 @@ class Group(BasePrior):
     schedule: ms.VP = ms.VP()
 
     def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: Cond = None) -> Prediction:
-        told = positive(cond)
+        told = positive_condition(cond)
         camera = told["camera"].reshape(-1, 4, 4)[:, :3, 3]
         partner = camera.reshape(-1, 2, 3).flip(1).reshape(-1, 3)
         return Prediction.from_z(z_t, alpha, sigma, partner + 10 * told["text"].reshape(len(z_t), 1))
@@ -197,22 +197,22 @@ def test_words_that_contradict_a_view_are_left_out_of_it() -> None:
                 left.append(word)
         want.append(" ".join(left))
     found = DebiasedPrompts(smiles, threshold=threshold)
-    assert list(found.said(prompt)) == want
+    assert list(found.debias(prompt)) == want
     assert "smiling" in want[0] and "smiling" not in want[2] and "tail" not in want[0] and "tail" in want[2]
     assert found.texts(prompt)[2] == f"{want[2]}, back view"
     told = found.encode(Letters(), [prompt, "a cat"], "blurry")
     seen = told.at(torch.tensor([180.0, 0.0]), torch.zeros(2), torch.tensor([0, 1]))
     assert heard(seen.positive) == [f"{want[2]}, back view", "a cat, front view"] and told.n == 2
-    kept = DebiasedPrompts(smiles, threshold=threshold, kept=("smiling",))
-    assert "smiling" in kept.said(prompt)[2]
+    kept = DebiasedPrompts(smiles, threshold=threshold, keep_words=("smiling",))
+    assert "smiling" in kept.debias(prompt)[2]
 
 
 def test_mistakes_of_debiasing() -> None:
     with pytest.raises(ValueError, match="in \\(0, 1\\)"):
         DebiasedPrompts(smiles, threshold=1.0)
     with pytest.raises(ValueError, match="four likelihoods"):
-        DebiasedPrompts(lambda _: (1.0, 0.0)).said("a dog")
+        DebiasedPrompts(lambda _: (1.0, 0.0)).debias("a dog")
     with pytest.raises(ValueError, match="leaves nothing"):
-        DebiasedPrompts(smiles).said("smiling")
+        DebiasedPrompts(smiles).debias("smiling")
     with pytest.raises(ValueError, match="need a prompt"):
         DebiasedPrompts(smiles).encode(Letters(), [])

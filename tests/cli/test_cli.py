@@ -11,24 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from terminal import refused, shown
+from terminal import cli_error, help_text
 
 import modeseek
 from modeseek.cli import main
 
 
 def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    general = shown(["--help"], capsys)
+    general = help_text(["--help"], capsys)
     assert "modeseek toy" in general and "modeseek modes points.csv --bandwidth 0.5" in general
-    toy = shown(["toy", "--help"], capsys)
+    toy = help_text(["toy", "--help"], capsys)
     for words in ("fractal", "msd-product", "--label", "--save-network", "Examples", "--budget"):
         assert words in toy, words
-    modes = shown(["modes", "--help"], capsys)
+    modes = help_text(["modes", "--help"], capsys)
     assert "--bandwidth" in modes and "kernel" in modes
 
 
 def test_no_command_is_a_call_for_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "modeseek toy" in shown([], capsys)
+    assert "modeseek toy" in help_text([], capsys)
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,12 +37,12 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_help_names_every_problem_and_method(capsys: pytest.CaptureFixture[str]) -> None:
-    from modeseek.datasets.names import PROBLEMS
-    from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
+    from modeseek.datasets.by_name import DATASETS
+    from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 
-    words = shown(["toy", "--help"], capsys).replace("│", " ").split()
+    words = help_text(["toy", "--help"], capsys).replace("│", " ").split()
     told = {word.strip(",;.:()") for word in words}
-    assert {*PROBLEMS, *PLANE, *DIGITS} <= told
+    assert {*DATASETS, *TOY2D_ENTRIES, *DIGITS_ENTRIES} <= told
 
 
 TOY = ["toy", "--problem", "ring"]
@@ -74,15 +74,15 @@ def test_toy_refuses(
     argv: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert words in refused(argv, capsys)
+    assert words in cli_error(argv, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_toy_refuses_a_file_as_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "taken"
     file.write_text("mine")
-    assert "which is a file" in refused([*TOY, "--out", str(file)], capsys)
-    assert refused([*TOY, "--out", str(file / "below")], capsys)
+    assert "which is a file" in cli_error([*TOY, "--out", str(file)], capsys)
+    assert cli_error([*TOY, "--out", str(file / "below")], capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"] and file.read_text() == "mine"
 
 
@@ -90,7 +90,7 @@ def test_toy_refuses_a_file_as_folder(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_toy_refuses_a_folder_it_may_not_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
-    assert "Permission denied" in refused([*TOY, "--out", str(closed / "run")], capsys)
+    assert "Permission denied" in cli_error([*TOY, "--out", str(closed / "run")], capsys)
     assert list(closed.iterdir()) == []
 
 
@@ -98,7 +98,7 @@ def test_toy_refuses_a_network_folder_that_exists(tmp_path: Path, capsys: pytest
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "mine").touch()
     argv = [*TOY, "--prior", "learned", "--save-network", str(tmp_path / "net"), "--out", str(tmp_path / "run")]
-    assert "choose another name" in refused(argv, capsys)
+    assert "choose another name" in cli_error(argv, capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -106,11 +106,11 @@ def test_toy_refuses_a_network_of_another_problem(tmp_path: Path, capsys: pytest
     net = modeseek.Network.train(torch.randn(50, 3), steps=1, rng=torch.Generator(), width=8, batch=8)
     net.save(tmp_path / "net")
     argv = [*TOY, "--prior", "learned", "--network", str(tmp_path / "net"), "--out", str(tmp_path / "run")]
-    assert "(3,)" in refused(argv, capsys)
+    assert "(3,)" in cli_error(argv, capsys)
     flat = modeseek.Network.train(torch.randn(50, 2), steps=1, rng=torch.Generator(), width=8, batch=8)
     flat.save(tmp_path / "flat")
     argv = [*TOY, "--label", "1", "--prior", "learned", "--network", str(tmp_path / "flat")]
-    assert "without classes" in refused([*argv, "--out", str(tmp_path / "run")], capsys)
+    assert "without classes" in cli_error([*argv, "--out", str(tmp_path / "run")], capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -211,7 +211,7 @@ def test_modes_refuses(name: str, words: str, tmp_path: Path, capsys: pytest.Cap
     elif name == "points.parquet":
         file.write_bytes(b"PAR1")
     before = sorted(tmp_path.iterdir())
-    line = refused(["modes", str(file), "--bandwidth", "0.5", "--out", str(tmp_path / "labels.csv")], capsys)
+    line = cli_error(["modes", str(file), "--bandwidth", "0.5", "--out", str(tmp_path / "labels.csv")], capsys)
     assert words in line
     assert sorted(tmp_path.iterdir()) == before
 
@@ -219,7 +219,7 @@ def test_modes_refuses(name: str, words: str, tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize("bandwidth", ["0", "-1", "nan", "inf"])
 def test_modes_refuses_a_bandwidth(bandwidth: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "points.npy", blobs())
-    assert "bandwidth is positive" in refused(
+    assert "bandwidth is positive" in cli_error(
         ["modes", str(tmp_path / "points.npy"), f"--bandwidth={bandwidth}"], capsys
     )
 
@@ -227,7 +227,7 @@ def test_modes_refuses_a_bandwidth(bandwidth: str, tmp_path: Path, capsys: pytes
 def test_modes_refuses_an_output_without_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "points.npy", blobs())
     argv = ["modes", str(tmp_path / "points.npy"), "--bandwidth", "1", "--out", str(tmp_path / "no" / "labels.csv")]
-    assert "there is no folder" in refused(argv, capsys)
+    assert "there is no folder" in cli_error(argv, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["points.npy"]
 
 
@@ -249,7 +249,7 @@ def test_as_a_program_it_ends_with_code_2_and_one_line() -> None:
 @pytest.mark.parametrize("value", ["0", "-1", "nan"])
 def test_a_bandwidth_that_is_none(problem: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["toy", "--problem", problem, "--bandwidth", value, "--out", str(tmp_path / "run")]
-    assert "a bandwidth is positive" in refused(argv, capsys)
+    assert "a bandwidth is positive" in cli_error(argv, capsys)
     assert not list(tmp_path.iterdir())
 
 

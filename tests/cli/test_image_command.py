@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from terminal import refused, shown
+from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek import runs
 from modeseek.cli import main
-from modeseek.runs.api import begin
+from modeseek.runs.api import create_run
 from modeseek.runs.build import build
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
@@ -83,8 +83,8 @@ def test_broken_off_and_resumed_equals_uninterrupted(
         steps=9, prompts=("a red cone",), scale=3.0, saving=runs.CheckpointConfig(steps=3), previews=2,
     )  # fmt: skip
     whole = ms.run(config, tmp_path / "whole")
-    run, job = begin(config, ["test"], tmp_path / "pieces")
-    for progress in optimise(run, job, 9):
+    run, job = create_run(config, ["test"], tmp_path / "pieces")
+    for progress in train(run, job, 9):
         if progress.done == 5:
             break
     ms.resume(run)
@@ -124,7 +124,7 @@ def test_what_cannot_be_is_refused(
     argv = ["image", "a red cone", "--prior", str(sd), "--out", str(tmp_path / "run"), *more]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("modeseek.priors.pipeline.pipeline.Pipeline._told", None, raising=True)
-        assert words in refused(argv, capsys)
+        assert words in cli_error(argv, capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -152,12 +152,12 @@ def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
 
 def test_words_need_a_prior_that_knows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["run", "--prior", "ring", "--set", "prompts=[a cone]", "--out", str(tmp_path / "run")]
-    assert "ring knows no words" in refused(argv, capsys)
-    assert "a picture needs words" in refused(["image", " ", "--prior", "x"], capsys)
+    assert "ring knows no words" in cli_error(argv, capsys)
+    assert "a picture needs words" in cli_error(["image", " ", "--prior", "x"], capsys)
 
 
 def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    told = shown(["image", "--help"], capsys)
+    told = help_text(["image", "--help"], capsys)
     for words in ("modeseek image", "--generator", "101", "--negative", "--copies"):
         assert words in told
 
@@ -192,5 +192,5 @@ def test_a_lora_of_the_command_line_is_kept(sd: Path, tmp_path: Path, capsys: py
     a, b = (np.load(each.path / "exports" / "images.npy") for each in (plain, run))
     assert np.abs(a - b).max() > 1e-3
     capsys.readouterr()
-    said = refused(["image", "a cone", "--prior", str(sd), "--lora", "style.safetensors=much"], capsys)
+    said = cli_error(["image", "a cone", "--prior", str(sd), "--lora", "style.safetensors=much"], capsys)
     assert "FILE=SCALE" in said

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from terminal import refused, shown
+from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek.cli import main
@@ -24,11 +24,12 @@ import tiny_judges  # noqa: E402
 
 from modeseek.cli.text_to_image import TextToImageCommand, read_prompts  # noqa: E402
 from modeseek.config.optimizers import AdamConfig  # noqa: E402
-from modeseek.experiments.text_to_image.entries import PLAYERS  # noqa: E402
+from modeseek.experiments.common.metric_table import MetricTable  # noqa: E402
+from modeseek.experiments.text_to_image.entries import ENTRIES  # noqa: E402
 from modeseek.experiments.text_to_image.experiment import run_text_to_image  # noqa: E402
-from modeseek.experiments.text_to_image.measure import Judges, Measured  # noqa: E402
+from modeseek.experiments.text_to_image.measure import MetricNetworks  # noqa: E402
 from modeseek.reports.table import Column, Row  # noqa: E402
-from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_folder  # noqa: E402
+from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -106,11 +107,11 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
 
 def test_the_numbers_are_those_of_the_pictures(folder: Path, tmp_path: Path) -> None:
     """CLIP and saturation from the exported files, by other code."""
-    from modeseek.metrics.clip import Clip
+    from modeseek.metrics.clip import CLIPSimilarity
 
     out = tmp_path / "out"
     main(argv(folder, out, "--methods", "msd-kernel", "ddim", "--clip", str(folder / "clip"), "--seeds", "2"))
-    rows, judge = table(out), Clip.load(folder / "clip")
+    rows, judge = table(out), CLIPSimilarity.load(folder / "clip")
     assert list(rows) == ["msd-kernel", "ddim"]
     for name in rows:
         cosines, colours = [], []
@@ -166,14 +167,14 @@ def test_a_sweep_of_guidance_plays_each_method_under_each_scale(folder: Path, tm
 
 def test_the_long_form_is_all_methods_under_all_scales(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = TextToImageCommand(prior=str(folder / "sd"), prompts=folder / "prompts.txt", full=True).plan()
-    assert len(told.players) == 4 * len(PLAYERS) and told.scales["msd-product@7.5"] == 7.5
+    assert len(told.entries) == 4 * len(ENTRIES) and told.scales["msd-product@7.5"] == 7.5
     both = ["paper", "text-to-image", "--prior", "x", "--prompts", str(folder / "prompts.txt"), "--sweep", "1"]
-    assert "leave one out" in refused([*both, "--scale", "3"], capsys)
+    assert "leave one out" in cli_error([*both, "--scale", "3"], capsys)
 
 
 def test_under_the_bundled_prior_it_needs_no_words() -> None:
     told = TextToImageCommand().plan()
-    assert len(told.prompts) == 8 and len(told.players) == len(PLAYERS) and told.budget == 800
+    assert len(told.prompts) == 8 and len(told.entries) == len(ENTRIES) and told.budget == 800
     assert set(told.scales.values()) == {3.0} and told.likelihood == 12
     assert len(TextToImageCommand(full=True).plan().prompts) == 40
     with pytest.raises(ValueError, match="--prompts"):
@@ -189,11 +190,11 @@ def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
         batch=1,
     )  # fmt: skip
     plan = command.plan()
-    loaded = plan.source.load("cpu")
+    loaded = plan.prior_config.load("cpu")
     out = tmp_path / "pieces"
     told = {"title": "sd", "sha256": loaded.sha256}
-    run = open_folder(TEXT_TO_IMAGE, command._settings(plan), told, ["test"], out)
-    job = run_text_to_image(plan, run, loaded, Judges())
+    run = open_experiment(TEXT_TO_IMAGE, command._settings(plan), told, ["test"], out)
+    job = run_text_to_image(plan, run, loaded, MetricNetworks())
     for progress in job:
         if progress.stage == "msd-000" and progress.done == 2:
             break
@@ -223,7 +224,7 @@ def test_ctrl_c_says_how_to_go_on(
                 signal.raise_signal(signal.SIGINT)
         raise AssertionError("it went on")
 
-    monkeypatch.setattr("modeseek.cli.text_to_image.follow", watch)
+    monkeypatch.setattr("modeseek.cli.text_to_image.run_with_progress", watch)
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as caught:
         main(argv(folder, out, "--methods", "ddim", "msd"))
@@ -242,10 +243,10 @@ def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
     assert calls == {"ddim": 40, "sdi": 100, "sdi-negative": 99, "msd-product": 96, "msd-kernel": 96}
     rates = "rates 0.01 (SDI, negative) and 0.02 (SDI / MSD, product / MSD, kernel score)"
     assert rates in (tmp_path / "out" / "exports" / "table.md").read_text()
-    plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(PLAYERS), budget=100).plan()
+    plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(ENTRIES), budget=100).plan()
     steps = dict.fromkeys(("ddim", "sds", "sds-uniform", "msd", "msd-plain"), 50)
     steps |= {"sdi": 20, "sdi-negative": 4, "msd-product": 16, "msd-kernel": 12}
-    assert {player.name: plan.steps_of(player) for player in plan.players} == steps
+    assert {entry.name: plan.steps_of(entry) for entry in plan.entries} == steps
 
 
 def test_each_method_has_its_own_rate(folder: Path) -> None:
@@ -253,9 +254,9 @@ def test_each_method_has_its_own_rate(folder: Path) -> None:
     said = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", ("ddim", "sds", "sdi"))
     plans = [replace(said, lr=lr, sweep=(1.0, 3.0)).plan() for lr in ((), ("0.02",), ("sdi=0.05", "0.02"))]
     rates = [
-        {player.name: plan.config(plan.batches(player)[0]).optimizer for player in plan.players[2:]} for plan in plans
+        {entry.name: plan.config(plan.batches(entry)[0]).optimizer for entry in plan.entries[2:]} for plan in plans
     ]
-    own = {name: PLAYERS[name].lr for name in ("sds", "sdi")}
+    own = {name: ENTRIES[name].lr for name in ("sds", "sdi")}
     assert own == {"sds": 0.01, "sdi": 0.02}
     for told, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
         assert told == {f"{name}@{scale}": AdamConfig(lr) for name, lr in wanted.items() for scale in (1, 3)}
@@ -310,7 +311,7 @@ def test_what_cannot_be_is_refused(
     (tmp_path / "blank.txt").write_text("\n  \n# nothing\n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     given = [word.format(tmp=tmp_path, folder=folder) for word in more]
-    assert words in refused(argv(folder, tmp_path / "out", *given), capsys)
+    assert words in cli_error(argv(folder, tmp_path / "out", *given), capsys)
     assert not (tmp_path / "out").exists()
 
 
@@ -327,7 +328,7 @@ def test_a_folder_of_other_settings_is_refused(
         (["--prompts", str(tmp_path / "other.txt")], "begun with prompts"),
         (["--scale", "sds=3"], "begun with scale"),
     ):
-        assert words in refused(argv(folder, out, "--methods", "sds", *more), capsys)
+        assert words in cli_error(argv(folder, out, "--methods", "sds", *more), capsys)
     main(
         [
             "sample",
@@ -344,17 +345,17 @@ def test_a_folder_of_other_settings_is_refused(
         ]
     )
     capsys.readouterr()
-    assert "belongs to modeseek sample" in refused(argv(folder, tmp_path / "s"), capsys)
+    assert "belongs to modeseek sample" in cli_error(argv(folder, tmp_path / "s"), capsys)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_the_experiments_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "unknown experiment 'text-to-imag': did you mean text-to-image?" in refused(
+    assert "unknown experiment 'text-to-imag': did you mean text-to-image?" in cli_error(
         ["paper", "text-to-imag"], capsys
     )
-    assert "text-to-image" in shown(["paper", "--help"], capsys)
-    told = shown(["paper", "text-to-image", "--help"], capsys)
-    assert all(name in told for name in PLAYERS) and "--features" in told
+    assert "text-to-image" in help_text(["paper", "--help"], capsys)
+    told = help_text(["paper", "text-to-image", "--help"], capsys)
+    assert all(name in told for name in ENTRIES) and "--features" in told
 
 
 def test_prompts_are_lines(tmp_path: Path) -> None:
@@ -365,6 +366,6 @@ def test_prompts_are_lines(tmp_path: Path) -> None:
 def test_cells_show_intervals_and_files_hold_them() -> None:
     columns = (Column("kid", "KID", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
     rows = (Row("a", {"kid": 0.5, "kid_low": 0.25, "kid_high": 1.0, "calls": 6.0}), Row("b", {"kid": 0.75}))
-    table = Measured(columns, rows)
+    table = MetricTable(columns, rows)
     assert table.text(rows[0], columns[0]) == "0.50 [0.25, 1.00]" and table.text(rows[1], columns[0]) == "0.75"
     assert table.csv().splitlines() == ["method,kid,kid_low,kid_high,calls", "a,0.5,0.25,1.0,6.0", "b,0.75,,,"]

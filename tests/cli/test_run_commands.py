@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from terminal import refused, shown
+from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek.cli import main
@@ -131,7 +131,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(
     argv: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert words in refused(argv, capsys)
+    assert words in cli_error(argv, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(
 def test_a_file_that_is_no_configuration(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    line = refused(["run", str(file), "--out", str(tmp_path / "run")], capsys)
+    line = cli_error(["run", str(file), "--out", str(tmp_path / "run")], capsys)
     assert "mine.yaml" in line or "config" in line
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
@@ -150,7 +150,7 @@ def test_resume_of_a_finished_run_says_so(done: Path, capsys: pytest.CaptureFixt
 
 
 def test_resume_suggests_the_nearest_name(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "did you mean ring?" in refused(["resume", str(done.with_name("rong"))], capsys)
+    assert "did you mean ring?" in cli_error(["resume", str(done.with_name("rong"))], capsys)
 
 
 def test_lists(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,7 +231,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "compare-runs": ("RUN [RUN ...]",),
         "doctor": ("twenty steps",),
     }.items():
-        told = shown([verb, "--help"], capsys)
+        told = help_text([verb, "--help"], capsys)
         for word in words:
             assert word in told, (verb, word)
 
@@ -297,8 +297,8 @@ def test_a_disk_that_is_really_full_and_one_that_is_read_only(
         assert "kept up to step" in line and f"modeseek resume {disk / 'run'}" in line
         reached = int(ms.Run.load(disk / "run").checkpoints[-1].name.removeprefix("step-"))
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        assert "read-only" in refused(["resume", str(disk / "run")], capsys)
-        assert "Read-only file system" in refused([*argv, "--out", str(disk / "new")], capsys)
+        assert "read-only" in cli_error(["resume", str(disk / "run")], capsys)
+        assert "Read-only file system" in cli_error([*argv, "--out", str(disk / "new")], capsys)
         subprocess.run(["mount", "-o", "remount,rw,size=20m", str(disk)], check=True)
         main(["resume", str(disk / "run"), "--steps", str(reached + 60)])
         assert ms.Run.load(disk / "run").status.state == "finished"

@@ -17,7 +17,7 @@ from hypothesis import given
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.config.config import CheckpointConfig, Config, GuardConfig, read_config, read_text
+from modeseek.config.config import CheckpointConfig, Config, GuardConfig, read_config, read_yaml_file
 from modeseek.config.generators import FileStart, GeneratorConfig, GridStart, PixelsConfig, PointsConfig, StartConfig
 from modeseek.config.generators3d import MeshConfig
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
@@ -42,18 +42,18 @@ def read(text: str) -> Config:
 @soak
 @given(config=configs)
 def test_fuzz_every_configuration_is_read_back_equal(config: Config, unchecked: None) -> None:
-    text = config.yaml()
+    text = config.to_yaml()
     assert read(text) == config
-    assert read_config(config.plain()) == config
-    assert read(text).yaml() == text
+    assert read_config(config.to_dict()) == config
+    assert read(text).to_yaml() == text
 
 
 def test_a_file_is_read_back_equal(tmp_path: Path) -> None:
     config = Config(
         NetworkPriorConfig(Path("dir/né t")), ms.MSD(ms.Adaptive(0.1), jitter=ms.Fading()), name="Größe 1e3"
     )
-    (tmp_path / "config.yaml").write_text(config.yaml(), encoding="utf-8")
-    assert read_config(read_text(tmp_path)) == config
+    (tmp_path / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert read_config(read_yaml_file(tmp_path)) == config
 
 
 def test_all_names_of_all_kinds_are_read_back() -> None:
@@ -70,9 +70,9 @@ def test_all_names_of_all_kinds_are_read_back() -> None:
     for kind, (_, names) in REGISTRY.tables.items():
         for name, thing in names.items():
             value = some.get(thing) or (thing() if isinstance(thing, type) else thing)
-            plain = REGISTRY.write(value, "it", kind)
+            plain = REGISTRY.serialize(value, "it", kind)
             assert plain == name or list(plain) == [name]
-            assert REGISTRY.read(kind, read_yaml(write_yaml(plain), "it")) == value
+            assert REGISTRY.deserialize(kind, read_yaml(write_yaml(plain), "it")) == value
             seen += 1
     assert seen >= 30
 
@@ -84,7 +84,7 @@ def test_every_field_of_every_kind_can_be_held() -> None:
     for kind in kinds:
         for name, hint in get_type_hints(kind).items():
             try:
-                REGISTRY.read(hint, object(), f"{kind.__name__}.{name}")
+                REGISTRY.deserialize(hint, object(), f"{kind.__name__}.{name}")
             except ValueError as error:
                 assert f"{kind.__name__}.{name}" in one_line(error)
             else:
@@ -92,7 +92,7 @@ def test_every_field_of_every_kind_can_be_held() -> None:
 
 
 def test_everything_is_written_out() -> None:
-    plain = read_yaml(Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1))).yaml(), "it")
+    plain = read_yaml(Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1))).to_yaml(), "it")
     assert list(plain)[:3] == ["verb", "prior", "method"] and plain["verb"] == "run"
     assert plain.keys() - {"verb"} == {field.name for field in dataclasses.fields(Config)}
     assert plain["method"]["msd"].keys() == {field.name for field in dataclasses.fields(ms.MSD)}
@@ -194,23 +194,23 @@ def test_nothing_of_the_users_own_can_be_written_down(case: str) -> None:
     make, place = OWN[case]
     config = make()
     with pytest.raises(TypeError) as caught:
-        config.yaml()
+        config.to_yaml()
     line = one_line(caught.value)
     assert line.startswith(f"{place} cannot be written down: got ") and "use one of the named kinds" in line
 
 
 def test_a_named_thing_in_the_place_of_another_kind_is_not_written(unchecked: None) -> None:
     with pytest.raises(TypeError, match=r"config\.optimizer cannot be written down: got SDS"):
-        own(optimizer=ms.SDS()).yaml()
+        own(optimizer=ms.SDS()).to_yaml()
     with pytest.raises(TypeError, match=r"config\.method\.msd\.tol cannot be written down: got <function heun"):
-        own(method=ms.MSD(ms.Fixed(0.1), tol=ms.heun)).yaml()
+        own(method=ms.MSD(ms.Fixed(0.1), tol=ms.heun)).to_yaml()
 
 
 def test_numbers_of_numpy_are_written_as_numbers(unchecked: None) -> None:
     config = own(method=ms.MSD(ms.Fixed(np.float64(0.1)), tol=np.float64("inf")), name=np.str_("a"))
-    assert read(config.yaml()) == config
+    assert read(config.to_yaml()) == config
     with pytest.raises(TypeError, match=r"fixed\.h cannot be written down: got tensor\(0\.1") as caught:
-        own(method=ms.MSD(ms.Fixed(torch.tensor(0.1)))).yaml()
+        own(method=ms.MSD(ms.Fixed(torch.tensor(0.1)))).to_yaml()
     one_line(caught.value)
 
 
@@ -223,7 +223,7 @@ class Odd:
 
 def test_a_field_that_no_configuration_can_hold_is_the_programmers_mistake() -> None:
     with pytest.raises(TypeError, match=r"it\.value has the type <class 'bytes'>, which no configuration can hold"):
-        Registry({}).read(Odd, {"value": "a"}, "it")
+        Registry({}).deserialize(Odd, {"value": "a"}, "it")
 
 
 def test_titles_and_names() -> None:

@@ -18,7 +18,7 @@ from modeseek.config.priors import (
     NetworkPriorConfig,
     SamplesPriorConfig,
     ToyPriorConfig,
-    digest,
+    tensors_digest,
     files_digest,
 )
 
@@ -38,8 +38,8 @@ def test_problems_are_told_apart_and_recognised() -> None:
 def test_digests_see_numbers_shapes_types_and_names(tmp_path: Path) -> None:
     x = torch.arange(6.0)
     others = [x + 0.5, x.reshape(2, 3), x.double(), x.flip(0), torch.cat([x, x])]
-    assert len({digest(x), *(digest(y) for y in others), digest(x, x)}) == 7
-    assert digest(x) == digest(x.clone()) == digest(torch.stack([x, x], 1)[:, 0])
+    assert len({tensors_digest(x), *(tensors_digest(y) for y in others), tensors_digest(x, x)}) == 7
+    assert tensors_digest(x) == tensors_digest(x.clone()) == tensors_digest(torch.stack([x, x], 1)[:, 0])
     (tmp_path / "a").write_bytes(b"one")
     (tmp_path / "b").write_bytes(b"two")
     first = files_digest([tmp_path / "a", tmp_path / "b"])

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from cases import one_line
-from fuzz import bent, broken, configs, plains, refused, scalars, settings_like, shards, soak, within
+from fuzz import mutated_data, corrupted_text, configs, plain_data, error_line, scalars, settings_like, yaml_fragments, soak, time_limit
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modeseek.config.config import read_config, read_text
-from modeseek.config.yaml import LARGEST, read_yaml, write_yaml
+from modeseek.config.config import read_config, read_yaml_file
+from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 
 
 def same(a: Any, b: Any) -> bool:
@@ -38,7 +38,7 @@ def is_float(a: Any) -> bool:
     return isinstance(a, float)
 
 
-@given(plains)
+@given(plain_data)
 @example(["1e3", "1.e3", ".5e-3", "1E5", "0o7", "010", "1_0", "1:30", "2020-01-01", "=", "<<", "~", "", " a", "a: b"])
 @example(["\x85", "\u2028", "a\nb\n", "\ufeff", "\0", "\ud800", "\x07", "é", "😀", "a" * 300, "# a", "!a", "&a", "*a"])
 @example({"yes": "no", "": None, 1: 2, False: True, "a" * 200: [[[]], {}, {"b": ()}]})
@@ -164,14 +164,14 @@ REFUSED = {
     "open bracket": ("a: [1, 2", "expected ',' or ']'"),
     "two colons": ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
     "indentation": ("a: 1\n  b: 2", "line 2, column 4"),
-    "long": ("# " + "x" * LARGEST, f"it has {LARGEST + 2} characters; the longest read is {LARGEST}"),
+    "long": ("# " + "x" * MAX_CHARACTERS, f"it has {MAX_CHARACTERS + 2} characters; the longest read is {MAX_CHARACTERS}"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_whatever_is_more_than_data_is_refused_by_its_line(case: str) -> None:
     text, message = REFUSED[case]
-    with within(2), pytest.raises(ValueError, match=message) as error:
+    with time_limit(2), pytest.raises(ValueError, match=message) as error:
         read_yaml(text, "it")
     assert one_line(error.value).startswith("it ") and len(str(error.value)) < 300
 
@@ -182,18 +182,18 @@ def test_nothing_below_the_limits_is_refused() -> None:
     with pytest.raises(ValueError, match="deeper"):
         read_yaml(f"[{deep}]", "it")
     assert read_yaml(f"a: {2**1024 - 1}", "it") == {"a": 2**1024 - 1}
-    assert read_yaml("#" + "x" * (LARGEST - 1), "it") is None
+    assert read_yaml("#" + "x" * (MAX_CHARACTERS - 1), "it") is None
 
 
 @pytest.mark.parametrize(
     "text",
-    ["[" + "1," * (LARGEST // 2 - 1) + "]", "a: 1" + ":1" * (LARGEST // 2 - 2), "'" + "a\n" * (LARGEST // 2 - 1)],
+    ["[" + "1," * (MAX_CHARACTERS // 2 - 1) + "]", "a: 1" + ":1" * (MAX_CHARACTERS // 2 - 2), "'" + "a\n" * (MAX_CHARACTERS // 2 - 1)],
     ids=["many", "sexagesimal", "open quote"],
 )
 def test_the_longest_text_is_read_in_seconds(text: str) -> None:
     started = time.process_time()
-    with within():
-        refused(lambda: read_yaml(text, "it"))
+    with time_limit():
+        error_line(lambda: read_yaml(text, "it"))
     assert time.process_time() - started < 10
 
 
@@ -205,29 +205,29 @@ def read_all(text: str) -> Callable[[], Any]:
 @given(data=st.data())
 def test_fuzz_broken_text_is_read_or_refused_in_one_line(data: st.DataObject, unchecked: None) -> None:
     config = data.draw(configs)
-    refused(read_all(data.draw(broken(config.yaml()))))
+    error_line(read_all(data.draw(corrupted_text(config.to_yaml()))))
 
 
 @soak
-@given(text=st.lists(shards | scalars.map(str), max_size=12).map("".join) | st.text(max_size=60))
+@given(text=st.lists(yaml_fragments | scalars.map(str), max_size=12).map("".join) | st.text(max_size=60))
 def test_fuzz_any_text_is_read_or_refused_in_one_line(text: str, unchecked: None) -> None:
-    refused(read_all(text))
+    error_line(read_all(text))
 
 
 @soak
 @given(data=st.data())
 def test_fuzz_bent_configurations_are_read_or_refused_in_one_line(data: st.DataObject, unchecked: None) -> None:
-    plain = data.draw(bent(data.draw(configs).plain()))
-    line = refused(lambda: read_config(plain))
+    plain = data.draw(mutated_data(data.draw(configs).to_dict()))
+    line = error_line(lambda: read_config(plain))
     assert line is None or line.startswith("config")
-    refused(read_all(write_yaml(plain)))
+    error_line(read_all(write_yaml(plain)))
 
 
 @soak
-@given(plain=settings_like | plains)
+@given(plain=settings_like | plain_data)
 def test_fuzz_any_data_are_read_or_refused_in_one_line(plain: Any, unchecked: None) -> None:
-    refused(lambda: read_config(plain))
-    refused(read_all(write_yaml(plain)))
+    error_line(lambda: read_config(plain))
+    error_line(read_all(write_yaml(plain)))
 
 
 def test_files_that_are_no_text(tmp_path: Path) -> None:
@@ -237,27 +237,27 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
         ("a: 1".encode("utf-16"), "config.yaml is no text: byte 0 is not UTF-8"),
         (b"a: \0", "config.yaml is no YAML: .*#x0000"),
         (b"\x93NUMPY", "config.yaml is no text: byte 0"),
-        (bytes(4 * LARGEST + 1), f"config.yaml is no configuration: it has more than {4 * LARGEST} bytes"),
+        (bytes(4 * MAX_CHARACTERS + 1), f"config.yaml is no configuration: it has more than {4 * MAX_CHARACTERS} bytes"),
     ):
         place.write_bytes(data)
         with pytest.raises(ValueError, match=message) as error:
-            read_text(place)
+            read_yaml_file(place)
         one_line(error.value)
     place.write_bytes(b"")
-    assert read_text(place) is None
+    assert read_yaml_file(place) is None
     place.write_text("a: ü", encoding="utf-8")
-    assert read_text(place) == {"a": "ü"}
-    assert read_text(tmp_path) == {"a": "ü"}, "the folder of a run is read by its config.yaml"
+    assert read_yaml_file(place) == {"a": "ü"}
+    assert read_yaml_file(tmp_path) == {"a": "ü"}, "the folder of a run is read by its config.yaml"
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing.yaml"):
-        read_text(tmp_path / "missing.yaml")
+        read_yaml_file(tmp_path / "missing.yaml")
     with pytest.raises(FileNotFoundError, match="config.yaml"):
-        read_text(tmp_path)
+        read_yaml_file(tmp_path)
     (tmp_path / "config.yaml").mkdir()
     with pytest.raises(OSError, match="config.yaml"):
-        read_text(tmp_path)
+        read_yaml_file(tmp_path)
 
 
 def test_no_more_of_a_large_file_is_read_than_needed(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_no_more_of_a_large_file_is_read_than_needed(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"model\.safetensors is no configuration: it has more than"):
-            read_text(large)
-        assert tracemalloc.get_traced_memory()[1] < 16 * LARGEST
+            read_yaml_file(large)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MAX_CHARACTERS
     finally:
         tracemalloc.stop()

@@ -11,15 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeseek.datasets.scenes import CaptionObject, Layouts, ParsedCaption, Scenes, Shots, ViewPhrase, held_out, parse
+from modeseek.datasets.scenes import CaptionObject, Layouts, ParsedCaption, Scenes, RenderedScenes, ViewPhrase, is_held_out, parse
 from modeseek.datasets.scenes.held_out import combinations
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
-from modeseek.datasets.scenes.placement import reach
-from modeseek.datasets.scenes.sampling import Chosen
+from modeseek.datasets.scenes.placement import world_support
+from modeseek.datasets.scenes.sampling import SceneContents
 from modeseek.datasets.scenes.sdf_points import SDFPoints
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE, HEIGHTS, PHRASES, coarse, fine
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE_PHRASES, HEIGHTS, VIEW_PHRASES, coarse_phrase, fine_phrase
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
-from modeseek.generators.camera import frame, wrap
+from modeseek.generators.camera import camera_frame, wrap_degrees
 
 NAMES = list(OBJECT_TYPES)
 
@@ -30,10 +30,10 @@ def seeded(seed: int) -> torch.Generator:
 
 def alone(thing: str, azimuth: float, elevation: float, colour: str = "red", **changes: torch.Tensor) -> Layouts:
     """One thing at the origin, unit scale, distance 5, 40 degrees of view, a lamp straight above the camera."""
-    drawn = Scenes().stage([f"a {colour} {thing}"], seeded(0))
+    drawn = Scenes().layouts_for([f"a {colour} {thing}"], seeded(0))
     fixed: dict[str, torch.Tensor] = {
         "scale": torch.ones(1, 2),
-        "place": torch.zeros(1, 2, 3),
+        "position": torch.zeros(1, 2, 3),
         "azimuth": torch.tensor([azimuth]),
         "elevation": torch.tensor([elevation]),
         "distance": torch.tensor([5.0]),
@@ -85,7 +85,7 @@ def first_inside(thing: str, eye: np.ndarray, rays: np.ndarray, step: float = 0.
 
 def test_a_sphere_is_where_the_quadratic_says() -> None:
     where = torch.tensor([[[0.4, -0.2, 0.3], [0.0, 0.0, 0.0]]])
-    shots = Scenes(48, 4).render(alone("sphere", 35.0, 20.0, place=where))
+    shots = Scenes(48, 4).render(alone("sphere", 35.0, 20.0, position=where))
     eye, rays, axis = numpy_rays(35.0, 20.0, 5.0, 40.0, 48)
     offset = eye - where[0, 0].double().numpy()
     half_b = rays @ offset
@@ -123,7 +123,7 @@ def test_depth_is_that_of_a_dense_march(thing: str, azimuth: float, elevation: f
 @pytest.mark.parametrize("name", NAMES)
 def test_distances_are_safe_and_boxes_hold(name: str) -> None:
     thing, rng = OBJECT_TYPES[name], seeded(3)
-    low, high = (torch.tensor(c, dtype=torch.float64) for c in thing.box)
+    low, high = (torch.tensor(c, dtype=torch.float64) for c in thing.bounding_box)
     p = torch.rand(60_000, 3, generator=rng, dtype=torch.float64) * 2.6 - 1.3
     far = thing.distance(SDFPoints(*p.T))
     outside = ((p < low - 1e-6) | (p > high + 1e-6)).any(1)
@@ -163,7 +163,7 @@ def test_fronts_are_seen_and_a_sphere_has_none() -> None:
 
 
 def test_azimuth_carries_the_camera_to_its_right() -> None:
-    ninety = frame(torch.tensor([90.0]), torch.zeros(1), torch.tensor([3.0]))
+    ninety = camera_frame(torch.tensor([90.0]), torch.zeros(1), torch.tensor([3.0]))
     assert torch.allclose(ninety.position, torch.tensor([[3.0, 0.0, 0.0]]), atol=1e-6)
     assert torch.allclose(ninety.right, torch.tensor([[0.0, 0.0, -1.0]]), atol=1e-6)
     # The mug's handle is on its +x side: right in the front view, left in the back view.
@@ -180,9 +180,9 @@ def test_azimuth_carries_the_camera_to_its_right() -> None:
 
 def test_turning_a_thing_and_the_camera_together_changes_no_picture() -> None:
     still = Scenes().render(alone("mug", 20.0, 25.0))
-    turned = Scenes().render(alone("mug", 85.0, 25.0, turn=torch.full((1, 2), 65.0)))
+    turned = Scenes().render(alone("mug", 85.0, 25.0, yaw=torch.full((1, 2), 65.0)))
     assert (still.image - turned.image).abs().mean() < 6e-4
-    other = Scenes().render(alone("mug", -45.0, 25.0, turn=torch.full((1, 2), 65.0)))
+    other = Scenes().render(alone("mug", -45.0, 25.0, yaw=torch.full((1, 2), 65.0)))
     assert (still.image - other.image).abs().mean() > 0.01
     # Normals are in world axes: they turn with the thing, (x, z) -> (x cos + z sin, z cos - x sin).
     c, s = math.cos(math.radians(65.0)), math.sin(math.radians(65.0))
@@ -192,11 +192,11 @@ def test_turning_a_thing_and_the_camera_together_changes_no_picture() -> None:
 
 
 @pytest.fixture(scope="module")
-def many() -> Shots:
+def many() -> RenderedScenes:
     return Scenes().batch(400, seeded(11))
 
 
-def test_the_same_seed_draws_the_same_shots(many: Shots) -> None:
+def test_the_same_seed_draws_the_same_shots(many: RenderedScenes) -> None:
     again = Scenes().batch(400, seeded(11))
     assert again.captions == many.captions
     for name in ("image", "depth", "mask", "ids", "normals"):
@@ -204,7 +204,7 @@ def test_the_same_seed_draws_the_same_shots(many: Shots) -> None:
     assert Scenes().batch(400, seeded(12)).captions != many.captions
 
 
-def test_a_scene_does_not_depend_on_its_batch(many: Shots) -> None:
+def test_a_scene_does_not_depend_on_its_batch(many: RenderedScenes) -> None:
     for rows in ([0], [7, 3], list(range(50, 90))):
         part = Scenes().render(many.layouts[rows])
         assert part.captions == [many.captions[i] for i in rows]
@@ -212,7 +212,7 @@ def test_a_scene_does_not_depend_on_its_batch(many: Shots) -> None:
         assert (part.depth - many.depth[rows]).abs().max() < 1e-5
 
 
-def test_what_is_rendered_is_in_range_and_in_the_frame(many: Shots) -> None:
+def test_what_is_rendered_is_in_range_and_in_the_frame(many: RenderedScenes) -> None:
     assert 0 <= many.image.min() and many.image.max() <= 1 and many.image.dtype == torch.float32
     border = torch.cat([many.mask[..., 0], many.mask[..., -1], many.mask[..., 0, :], many.mask[..., -1, :]], -1)
     assert (border.amax((1, 2)) > 0).float().mean() < 0.01
@@ -220,16 +220,16 @@ def test_what_is_rendered_is_in_range_and_in_the_frame(many: Shots) -> None:
     lengths = many.normals.norm(dim=1, keepdim=True)
     assert torch.allclose(lengths, (many.ids > 0).float(), atol=1e-4)
     # A normal never points away from the camera by more than a grazing ray's rounding.
-    to_camera = frame(many.layouts.azimuth, many.layouts.elevation, many.layouts.distance).position
+    to_camera = camera_frame(many.layouts.azimuth, many.layouts.elevation, many.layouts.distance).position
     to_camera = to_camera / to_camera.norm(dim=-1, keepdim=True)
     facing = (many.normals * to_camera[:, :, None, None]).sum(1, keepdim=True)[many.ids > 0]
     assert (facing < -0.35).float().mean() < 0.002
     # Every object is seen, with few exceptions by more than a handful of pixels.
-    seen = torch.stack([(many.ids == i + 1).sum((1, 2, 3)) for i in range(2)], 1)[many.layouts.thing >= 0]
+    seen = torch.stack([(many.ids == i + 1).sum((1, 2, 3)) for i in range(2)], 1)[many.layouts.object_type >= 0]
     assert seen.min() > 0 and (seen < 30).float().mean() < 0.04
 
 
-def test_things_alone_fill_half_to_three_quarters_of_the_side(many: Shots) -> None:
+def test_things_alone_fill_half_to_three_quarters_of_the_side(many: RenderedScenes) -> None:
     medium = (many.layouts.relation < 0) & (many.layouts.size[:, 0] == 0)
     sides = []
     for mask in many.mask[medium, 0]:
@@ -238,7 +238,7 @@ def test_things_alone_fill_half_to_three_quarters_of_the_side(many: Shots) -> No
     assert 0.5 < np.mean(sides) / 64 < 0.72 and min(sides) > 26
 
 
-def test_relations_hold_in_the_world_and_in_the_image(many: Shots) -> None:
+def test_relations_hold_in_the_world_and_in_the_image(many: RenderedScenes) -> None:
     layouts = many.layouts
     up = torch.tensor([[0.0, 1.0, 0.0]])
     rows = torch.arange(64.0).view(1, 64, 1).expand(1, 64, 64)
@@ -254,64 +254,64 @@ def test_relations_hold_in_the_world_and_in_the_image(many: Shots) -> None:
         checked.add(relation)
         a, b = (
             {
-                sign: sign * reach(one.thing[:, s], one.scale[:, s], one.turn[:, s], sign * up).item()
-                + one.place[0, s, 1].item()
+                sign: sign * world_support(one.object_type[:, s], one.scale[:, s], one.yaw[:, s], sign * up).item()
+                + one.position[0, s, 1].item()
                 for sign in (-1, 1)
             }
             for s in (0, 1)
         )
         if relation == "on":
-            seat = OBJECT_TYPES[NAMES[int(one.thing[0, 1])]].seat
+            seat = OBJECT_TYPES[NAMES[int(one.object_type[0, 1])]].seat
             assert seat is not None
-            assert a[-1] == pytest.approx(one.place[0, 1, 1].item() + seat[1] * one.scale[0, 1].item(), abs=1e-4)
+            assert a[-1] == pytest.approx(one.position[0, 1, 1].item() + seat[1] * one.scale[0, 1].item(), abs=1e-4)
             assert middle[0][i, 0] < middle[1][i, 0]  # higher in the image
             continue
         assert a[-1] == pytest.approx(b[-1], abs=1e-4)  # one ground
-        camera = frame(one.azimuth, one.elevation, one.distance)
-        apart = one.place[0, 0] - one.place[0, 1]
+        camera = camera_frame(one.azimuth, one.elevation, one.distance)
+        apart = one.position[0, 0] - one.position[0, 1]
         if relation == "beside":
             overlap = abs(middle[0][i, 1] - middle[1][i, 1])
             assert overlap > 8  # columns apart
             assert abs((apart * camera.forward[0]).sum()) < abs((apart * camera.right[0]).sum())
         else:
             eye = camera.position[0] * torch.tensor([1.0, 0.0, 1.0])
-            far = [(one.place[0, s] * torch.tensor([1.0, 0.0, 1.0]) - eye).norm().item() for s in (0, 1)]
+            far = [(one.position[0, s] * torch.tensor([1.0, 0.0, 1.0]) - eye).norm().item() for s in (0, 1)]
             assert far[0] > far[1]
     assert checked == set(RELATIONS)
 
 
-def test_views_said_are_true(many: Shots) -> None:
+def test_views_said_are_true(many: RenderedScenes) -> None:
     kinds = {0: 0, 1: 0, 2: 0}
     for i, caption in enumerate(many.captions):
         view = parse(caption).view
         kind = 0 if view is None else 1 if view.name else 2
-        assert kind == int(many.layouts.view[i])
+        assert kind == int(many.layouts.view_detail[i])
         kinds[kind] += 1
         if view is not None:
-            assert view.holds(many.layouts.azimuth[i].item(), many.layouts.elevation[i].item())
+            assert view.describes(many.layouts.azimuth[i].item(), many.layouts.elevation[i].item())
     assert 20 < kinds[0] < kinds[1] < kinds[2]
-    assert fine(-29.0, 12.0) == ViewPhrase(azimuth=-30, height="slightly above") == fine(331.0, 12.0)
-    assert fine(-178.0, 0.0).phrase == "from the back, at eye level"
-    assert [coarse(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [COARSE[i] for i in (0, 0, 1, 1, 2, 0)]
-    assert coarse(77.0, 60.0).name == "overhead view" and len(AZIMUTHS) == 24
+    assert fine_phrase(-29.0, 12.0) == ViewPhrase(azimuth=-30, height="slightly above") == fine_phrase(331.0, 12.0)
+    assert fine_phrase(-178.0, 0.0).phrase == "from the back, at eye level"
+    assert [coarse_phrase(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [COARSE_PHRASES[i] for i in (0, 0, 1, 1, 2, 0)]
+    assert coarse_phrase(77.0, 60.0).name == "overhead view" and len(AZIMUTHS) == 24
 
 
 def test_stage_shows_what_captions_say() -> None:
-    said = [f"a red mug on a blue cube, {phrase}" for phrase in PHRASES] + ["a small pink duck"]
-    layouts = Scenes().stage(said, seeded(4))
+    said = [f"a red mug on a blue cube, {phrase}" for phrase in VIEW_PHRASES] + ["a small pink duck"]
+    layouts = Scenes().layouts_for(said, seeded(4))
     assert layouts.captions == said
-    for i, view in enumerate(PHRASES.values()):
-        assert view.holds(layouts.azimuth[i].item(), layouts.elevation[i].item()), view.phrase
-    assert Chosen(layouts.thing, layouts.colour, layouts.size, layouts.relation).said(
+    for i, view in enumerate(VIEW_PHRASES.values()):
+        assert view.describes(layouts.azimuth[i].item(), layouts.elevation[i].item()), view.phrase
+    assert SceneContents(layouts.object_type, layouts.colour, layouts.size, layouts.relation).to_captions(
         [parse(caption).view for caption in said]
     ) == [parse(caption) for caption in said]
-    turned = Scenes().stage(said[:2], seeded(4), azimuth=torch.tensor([10.0, 20.0]))
+    turned = Scenes().layouts_for(said[:2], seeded(4), azimuth=torch.tensor([10.0, 20.0]))
     assert turned.azimuth.tolist() == [10.0, 20.0]
 
 
 @pytest.mark.parametrize("colour", list(COLOURS))
 def test_colours_survive_shading(colour: str) -> None:
-    shots = Scenes().render(Scenes().stage([f"{'an' if colour == 'orange' else 'a'} {colour} cube"] * 12, seeded(5)))
+    shots = Scenes().render(Scenes().layouts_for([f"{'an' if colour == 'orange' else 'a'} {colour} cube"] * 12, seeded(5)))
     table = torch.tensor(list(COLOURS.values()))
     for image, mask in zip(shots.image, shots.mask, strict=True):
         mean = image[:, mask[0] == 1].mean(1)
@@ -325,7 +325,7 @@ def test_colours_survive_shading(colour: str) -> None:
 
 objects = st.tuples(st.sampled_from(NAMES), st.sampled_from(list(COLOURS)), st.sampled_from([None, *SIZES]))
 fine_views = st.tuples(st.none(), st.sampled_from(AZIMUTHS), st.sampled_from(list(HEIGHTS)))
-views = st.one_of(st.none(), st.tuples(st.sampled_from(COARSE)), fine_views)
+views = st.one_of(st.none(), st.tuples(st.sampled_from(COARSE_PHRASES)), fine_views)
 
 
 @settings(max_examples=3000)
@@ -352,21 +352,21 @@ def test_what_is_no_caption_is_refused_in_one_line(caption: str) -> None:
 def test_held_out_combinations_never_meet_training() -> None:
     scenes = Scenes()
     train, held = scenes.draw(4000, seeded(6)).captions, scenes.draw(1500, seeded(7), held_out=True).captions
-    assert not any(held_out(parse(caption)) for caption in train)
-    assert all(held_out(parse(caption)) for caption in held)
+    assert not any(is_held_out(parse(caption)) for caption in train)
+    assert all(is_held_out(parse(caption)) for caption in held)
 
     def bare(caption: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
         said = parse(caption)
-        return tuple((o.thing, o.colour) for o in said.objects), said.relation
+        return tuple((o.object_type, o.colour) for o in said.objects), said.relation
 
     assert not {bare(c) for c in train} & {bare(c) for c in held}
     assert {len(parse(c).objects) for c in held} == {1, 2}
-    share = np.mean([held_out(parse(c)) for c in scenes.draw(6000, seeded(8), held_out=None).captions])
+    share = np.mean([is_held_out(parse(c)) for c in scenes.draw(6000, seeded(8), held_out=None).captions])
     assert 0.025 < share < 0.08
     # The view and the sizes do not matter.
     for caption in held[:50]:
         said = parse(caption)
-        assert held_out(
+        assert is_held_out(
             ParsedCaption(tuple(replace(o, size="small") for o in said.objects), said.relation, ViewPhrase("side view"))
         )
     # Every thing and every colour is still trained on alone, with others.
@@ -392,7 +392,7 @@ def test_the_world_refuses_what_it_cannot_draw() -> None:
     with pytest.raises(ValueError, match="a view is one of"):
         ViewPhrase(azimuth=20, height="above")
     assert Scenes(16).batch(3, seeded(0)).image.shape == (3, 3, 16, 16)
-    assert torch.equal(wrap(torch.tensor([190.0, -190.0, 180.0])), torch.tensor([-170.0, 170.0, -180.0]))
+    assert torch.equal(wrap_degrees(torch.tensor([190.0, -190.0, 180.0])), torch.tensor([-170.0, 170.0, -180.0]))
 
 
 def test_variety_narrows_what_captions_do_not_tell_and_nothing_else() -> None:
@@ -406,8 +406,8 @@ def test_variety_narrows_what_captions_do_not_tell_and_nothing_else() -> None:
     assert spread > 500 and still.scale[:, 0].unique().numel() == 1 + len(SIZES)
     apart = (full.relation > 0).nonzero()[:, 0]
     for scenes, sides in ((full, {-1.0, 1.0}), (calm, {1.0})):
-        right = frame(scenes.azimuth, scenes.elevation, torch.ones_like(scenes.azimuth)).right
-        side = ((scenes.place[:, 0] - scenes.place[:, 1]) * right).sum(1)[apart].sign()
+        right = camera_frame(scenes.azimuth, scenes.elevation, torch.ones_like(scenes.azimuth)).right
+        side = ((scenes.position[:, 0] - scenes.position[:, 1]) * right).sum(1)[apart].sign()
         assert set(side.tolist()) == sides
     with pytest.raises(ValueError, match="variety is a share"):
         Scenes(variety=1.5)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.datasets.scenes.lighting import OVERHEAD, Light
+from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT, Light
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.rendered_prior import RenderedPrior, rendered_prior
-from modeseek.datasets.scenes.static_scene import FOV, RADIUS, StaticScene, turntable
+from modeseek.datasets.scenes.static_scene import FOV, MAX_RADIUS, StaticScene, turntable
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras, CameraView
 
@@ -44,7 +44,7 @@ def lift(depth: np.ndarray, azimuth: float, elevation: float, distance: float = 
 def test_a_ball_is_where_rays_meet_it() -> None:
     angles = [(0.0, 0.0), (130.0, 25.0), (-77.0, -15.0), (10.0, 80.0)]
     size, radius = 41, 0.6
-    shots = StaticScene.of("a red sphere").render(cameras(*map(list, zip(*angles, strict=True))), size, samples=1)
+    shots = StaticScene.from_caption("a red sphere").render(cameras(*map(list, zip(*angles, strict=True))), size, samples=1)
     ticks = ((np.arange(size) + 0.5) / size * 2 - 1) * math.tan(math.radians(FOV) / 2)
     length = np.sqrt(1 + ticks[None, :] ** 2 + ticks[:, None] ** 2)
     cosine = 1 / length
@@ -59,7 +59,7 @@ def test_a_ball_is_where_rays_meet_it() -> None:
 @pytest.mark.parametrize("caption", ["a red chair", "a blue duck", "a green cone on a red mug", "a large black cube"])
 def test_the_box_is_centred_and_all_is_within_the_ball(caption: str) -> None:
     angles = [(0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (-90.0, 0.0), (0.0, 90.0), (0.0, -90.0)]
-    still = StaticScene.of(caption)
+    still = StaticScene.from_caption(caption)
     shots = still.render(cameras(*map(list, zip(*angles, strict=True))), 64, samples=1)
     points = np.concatenate(
         [
@@ -71,12 +71,12 @@ def test_the_box_is_centred_and_all_is_within_the_ball(caption: str) -> None:
     assert np.abs(points.max(0) + points.min(0)).max() < 2 * pixel
     farthest = float(np.linalg.norm(points, axis=1).max())
     # A hollow mug is bounded by the whole ring of its handle.
-    assert farthest < still.radius + 0.01 < RADIUS + 0.011 and ("mug" in caption or farthest > still.radius - 2 * pixel)
+    assert farthest < still.bounding_radius + 0.01 < MAX_RADIUS + 0.011 and ("mug" in caption or farthest > still.bounding_radius - 2 * pixel)
 
 
 def test_what_is_on_what_does_not_depend_on_the_camera() -> None:
     angles = [(0.0, 10.0), (100.0, 10.0), (215.0, 40.0)]
-    shots = StaticScene.of("a red torus on a blue cube").render(cameras(*map(list, zip(*angles, strict=True))), 64, 1)
+    shots = StaticScene.from_caption("a red torus on a blue cube").render(cameras(*map(list, zip(*angles, strict=True))), 64, 1)
     heights = []
     for i, angle in enumerate(angles):
         y = lift(shots.depth[i, 0].numpy(), *angle)[..., 1]
@@ -87,11 +87,11 @@ def test_what_is_on_what_does_not_depend_on_the_camera() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lamp", "agree"), [(OVERHEAD, True), (Light((0.6, 0.5, 0.7), fixed=True), True), (Light(), False)]
+    ("lamp", "agree"), [(OVERHEAD_LIGHT, True), (Light((0.6, 0.5, 0.7), fixed=True), True), (Light(), False)]
 )
 def test_under_a_fixed_lamp_a_point_has_one_colour(lamp: Light, agree: bool) -> None:
     one, other = (20.0, 15.0), (65.0, 30.0)
-    shots = StaticScene.of("a red cube", lamp).render(cameras([20.0, 65.0], [15.0, 30.0]), 96, samples=1)
+    shots = StaticScene.from_caption("a red cube", lamp).render(cameras([20.0, 65.0], [15.0, 30.0]), 96, samples=1)
     points = lift(shots.depth[0, 0].numpy(), *one)
     eye, (right, up, forward) = eyes(*other, 3.5)
     away = points - eye
@@ -106,17 +106,17 @@ def test_under_a_fixed_lamp_a_point_has_one_colour(lamp: Light, agree: bool) -> 
 
 
 def test_moves_are_similarities() -> None:
-    still = StaticScene.of("a blue robot head")
-    seen = still.moved(scale=1.3).render(cameras([40.0], [20.0], distance=3.5 * 1.3), 48)
+    still = StaticScene.from_caption("a blue robot head")
+    seen = still.transformed(scale=1.3).render(cameras([40.0], [20.0], distance=3.5 * 1.3), 48)
     plain = still.render(cameras([40.0], [20.0]), 48)
     assert (seen.image - plain.image).abs().mean() < 1e-3
-    turned = still.moved(turn=70.0).render(cameras([110.0], [20.0]), 48)
+    turned = still.transformed(yaw=70.0).render(cameras([110.0], [20.0]), 48)
     assert (turned.image - plain.image).abs().mean() < 1e-3
-    stacked = StaticScene.of("a blue robot head on a red mug")
-    spun = stacked.moved(turn=70.0).render(cameras([110.0], [20.0]), 48)
+    stacked = StaticScene.from_caption("a blue robot head on a red mug")
+    spun = stacked.transformed(yaw=70.0).render(cameras([110.0], [20.0]), 48)
     assert (spun.image - stacked.render(cameras([40.0], [20.0]), 48).image).abs().mean() < 1e-3
-    ball = StaticScene.of("a red sphere")
-    high, low = (s.render(cameras([0.0], [0.0]), 65, 1).mask[0, 0] for s in (ball.moved(up=0.2), ball))
+    ball = StaticScene.from_caption("a red sphere")
+    high, low = (s.render(cameras([0.0], [0.0]), 65, 1).mask[0, 0] for s in (ball.transformed(lift=0.2), ball))
     middles = [(m.sum(1) * torch.arange(65)).sum() / m.sum() for m in (low, high)]
     rise = 0.2 / (3.5 * math.tan(math.radians(FOV) / 2)) * 65 / 2
     assert (middles[0] - middles[1]).item() == pytest.approx(rise, rel=0.05)
@@ -130,20 +130,20 @@ def test_what_no_still_thing_shows() -> None:
         ("a red unicorn", "no caption"),
     ):
         with pytest.raises(ValueError, match=words):
-            StaticScene.of(wrong)
+            StaticScene.from_caption(wrong)
     with pytest.raises(ValueError, match="colour in"):
-        StaticScene.of("a red cone", background=(0.0, 2.0, 0.0))
+        StaticScene.from_caption("a red cone", background=(0.0, 2.0, 0.0))
     with pytest.raises(ValueError, match="above 0"):
-        StaticScene.of("a red cone").moved(scale=0.0)
+        StaticScene.from_caption("a red cone").transformed(scale=0.0)
     with pytest.raises(ValueError, match="at least one"):
         turntable(0)
     with pytest.raises(ValueError, match="length above 0"):
         Light((0.0, 0.0, 0.0))
-    assert all(StaticScene.of(f"a red {name}").radius <= RADIUS + 1e-6 for name in OBJECT_TYPES)
+    assert all(StaticScene.from_caption(f"a red {name}").bounding_radius <= MAX_RADIUS + 1e-6 for name in OBJECT_TYPES)
 
 
 def made(bins: int) -> RenderedPrior:
-    return rendered_prior(StaticScene.of("a red bear head", OVERHEAD), 16, bins=bins, azimuths=12, elevations=2)
+    return rendered_prior(StaticScene.from_caption("a red bear head", OVERHEAD_LIGHT), 16, bins=bins, azimuths=12, elevations=2)
 
 
 MADE = {bins: made(bins) for bins in (1, 4, 6, 12)}
@@ -165,7 +165,7 @@ def test_it_denoises_to_what_is_seen_from_there() -> None:
     one = MADE[4]
     # Azimuths -30, 0 and 30 are the three of the front's bin; 12.5 and 23.75 are the heights of the middle band.
     where = [(a, e) for e in (13.125, 24.375) for a in (-30.0, 0.0, 30.0)]
-    truth = one.codec.encode(one.still.render(cameras(*map(list, zip(*where, strict=True))), 16).image)
+    truth = one.codec.encode(one.scene.render(cameras(*map(list, zip(*where, strict=True))), 16).image)
     label = torch.tensor([4])
     mean = one.prior.at(torch.zeros(1, 3, 16, 16), torch.ones(1), torch.full((1,), 1e4), label).z
     assert torch.allclose(mean, truth.mean(0, keepdim=True), atol=2e-3)
@@ -196,6 +196,6 @@ def test_what_distill_tells_it() -> None:
         one.conditions(View((0,)))
     for wrong in ({"bins": 5}, {"bins": 0}):
         with pytest.raises(ValueError, match="divide the azimuths"):
-            rendered_prior(one.still, 8, azimuths=12, **wrong)
+            rendered_prior(one.scene, 8, azimuths=12, **wrong)
     with pytest.raises(ValueError, match="ascending"):
-        rendered_prior(one.still, 8, bands=((10.0, 30.0), (0.0, 10.0)))
+        rendered_prior(one.scene, 8, bands=((10.0, 30.0), (0.0, 10.0)))

@@ -123,7 +123,7 @@ def test_digits_log_likelihood_is_the_kernel_estimate(digits: Digits) -> None:
         want.append(top + np.log(np.exp(logits - top).mean()) - 64 * (0.5 * math.log(2 * math.pi) + math.log(h)))
     assert cases.error(digits.log_likelihood(z, 5).double(), torch.tensor(np.array(want))) <= 1e-4
     nearest = [np.sqrt(((mine - x) ** 2).sum(1).min()) for x in z.flatten(1).double().numpy()]
-    assert cases.error(digits.nearest(z, 5).double(), torch.tensor(np.array(nearest))) <= 1e-5
+    assert cases.error(digits.nearest_distance(z, 5).double(), torch.tensor(np.array(nearest))) <= 1e-5
 
 
 def test_the_classifier_knows_held_out_digits(digits: Digits) -> None:

@@ -23,7 +23,7 @@ def truth(alpha: float, sigma: float, seed: int = 0) -> tuple[torch.Tensor, ...]
 def test_every_parametrisation_agrees(alpha: float, sigma: float) -> None:
     z_t, a, s, z, eps = truth(alpha, sigma)
     built = [
-        Prediction.of(z_t, a, s, z, eps),
+        Prediction.from_z_and_eps(z_t, a, s, z, eps),
         Prediction.from_z(z_t, a, s, z),
         Prediction.from_eps(z_t, a, s, eps),
         Prediction.from_v(z_t, a, s, alpha * eps - sigma * z),
@@ -94,7 +94,7 @@ def test_tilt_adds_to_the_score_and_keeps_both_halves_consistent(name: str) -> N
 
 def test_tilt_without_signal_takes_only_a_silent_drift() -> None:
     z_t, a, s, z, eps = truth(0.0, 1.0)
-    p = Prediction.of(z_t, a, s, z, eps)
+    p = Prediction.from_z_and_eps(z_t, a, s, z, eps)
     assert torch.equal(p.tilt(torch.zeros_like(z)).z, z)
     with pytest.raises(ValueError, match="alpha = 0") as caught:
         p.tilt(torch.ones_like(z))

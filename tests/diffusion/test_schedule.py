@@ -8,12 +8,12 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import CLEAN, F64, SCHEDULES, SILENT, generator, level, one_line, scaled_linear_table, zero_terminal_table
+from cases import ZERO_NOISE_SCHEDULES, F64, SCHEDULES, ZERO_SNR_SCHEDULES, generator, level, one_line, scaled_linear_table, zero_terminal_table
 from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.diffusion.schedule import log_snr, preserving
+from modeseek.diffusion.schedule import log_snr, variance_preserving
 
 EVERY = pytest.mark.parametrize("name", list(SCHEDULES))
 TIMES = (0.0, 1e-4, 0.013, 0.25, 0.5, 0.77, 0.999, 1.0)
@@ -96,8 +96,8 @@ def test_shapes_are_free(name: str) -> None:
 @EVERY
 def test_ends_are_exact(name: str) -> None:
     alpha, sigma = SCHEDULES[name](torch.tensor([0.0, 1.0], dtype=F64))
-    assert (alpha[1] == 0) == (name in SILENT)
-    assert (sigma[0] == 0) == (name in CLEAN)
+    assert (alpha[1] == 0) == (name in ZERO_SNR_SCHEDULES)
+    assert (sigma[0] == 0) == (name in ZERO_NOISE_SCHEDULES)
     assert alpha.isfinite().all() and sigma.isfinite().all()
 
 
@@ -186,6 +186,6 @@ def test_scaled_multiplies_the_noise() -> None:
 
 @given(value=st.floats(-200, 200))
 def test_preserving_has_the_log_snr_asked_for(value: float) -> None:
-    alpha, sigma = preserving(torch.tensor([value], dtype=F64))
+    alpha, sigma = variance_preserving(torch.tensor([value], dtype=F64))
     assert (alpha**2 + sigma**2).item() == pytest.approx(1, rel=1e-14)
     assert log_snr(alpha, sigma).item() == pytest.approx(value, rel=1e-12, abs=1e-12)

@@ -181,7 +181,7 @@ def test_the_picture_in_its_place_shows_the_same(page: Page) -> None:
     light.click()  # the picture has the bare colours
     pixels = seen(page)
     light.click()
-    with Image.open(io.BytesIO(module.picture_of(box(), min(pixels.shape[:2])))) as picture:
+    with Image.open(io.BytesIO(module.render_still(box(), min(pixels.shape[:2])))) as picture:
         still = np.asarray(picture.convert("RGB")).astype(int)
     pixels = pixels[: len(still), : len(still)]
     for channel in range(3):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
-from run_folders import fabricate, scatter
+from fabricated_runs import fabricate, scatter
 
-from modeseek.experiments.common.results_files import Record
-from modeseek.experiments.toy2d.entries_tuned import PLANE
+from modeseek.experiments.common.results_files import RunRecord
+from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES
 from modeseek.experiments.toy2d.report import Figure, write_report
 from modeseek.reports.compare_page import write_comparison
 from modeseek.reports.run_page import write_run_page
@@ -162,11 +162,11 @@ def test_even_markup_that_slipped_in_could_load_and_run_nothing(browser: Browser
     path = tmp_path / "slipped.html"
     text = write_run_page(run).read_text(encoding="utf-8")
     path.write_text(text.replace("<main>", f"<main>{HOSTILE.removeprefix('</style>')}"), encoding="utf-8")
-    sent: list[str] = []
+    run_to_dict: list[str] = []
     page = browser.new_page()
 
     def answer(route: Route) -> None:
-        sent.append(route.request.url)
+        run_to_dict.append(route.request.url)
         route.fulfill(status=200, content_type="image/gif", body=PIXEL)
 
     try:
@@ -174,7 +174,7 @@ def test_even_markup_that_slipped_in_could_load_and_run_nothing(browser: Browser
         page.goto(path.as_uri(), wait_until="load")
         page.wait_for_timeout(100)
         assert page.locator("main > img").count() == 1  # it is there, and may not load
-        assert page.evaluate("window.hurt") is None and sent == []
+        assert page.evaluate("window.hurt") is None and run_to_dict == []
     finally:
         page.close()
 
@@ -201,10 +201,12 @@ def test_a_toy_report_renders(browser: Browser, tmp_path: Path, scheme: str, wid
     scatter(0.5).save(tmp_path / "dots.png")
     columns = (Column("nll", "NLL", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
     table = Table(columns, tuple(Row(name, {"nll": 0.5, "calls": 800.0}) for name in ("ddim", "sds", "msd")))
-    record = Record("Modes of the ring", "modeseek toy --problem ring " + "--long " * 30, {"seed": 3, "out": "a" * 90})
-    contestants = [PLANE[name] for name in ("ddim", "sds", "msd")]
+    record = RunRecord(
+        "Modes of the ring", "modeseek toy --problem ring " + "--long " * 30, {"seed": 3, "out": "a" * 90}
+    )
+    entries = [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")]
     figures = [Figure(tmp_path / "dots.png", "Dots", "On their way.")]
-    write_report(tmp_path / "report.html", record, ["What one sees."], table, contestants, figures, ["mmd"])
+    write_report(tmp_path / "report.html", record, ["What one sees."], table, entries, figures, ["mmd"])
     with opened(browser, tmp_path / "report.html", scheme, width) as page:
         assert page.title() == "Modes of the ring · modeseek"
         check_rendered(page, pictures=1, curves=0)

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from run_folders import fabricate
+from fabricated_runs import fabricate
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
 from modeseek.generators.orbit import Orbit
-from modeseek.rundir.checkpoint import save
+from modeseek.rundir.checkpoint import write_checkpoint
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer.server import Viewer, viewing
+from modeseek.viewer.server import Viewer, serve_run
 
 PLACE = (0.45, 0.35, 0.0)  # of a small red ball; a large blue one is in the middle
 WIDTH, HEIGHT = 700, 400
@@ -53,13 +53,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         generator={"nerf": {"sides": [32], "samples": 32}},
     )
     for step, red in ((20, False), (40, True)):
-        save(made.path / "checkpoints", step, {"generator": balls(red), "method": None})
+        write_checkpoint(made.path / "checkpoints", step, {"generator": balls(red), "method": None})
     return made
 
 
 @pytest.fixture(scope="module")
 def viewer(run: Run) -> Iterator[Viewer]:
-    with viewing(run, port=0) as found:
+    with serve_run(run, port=0) as found:
         yield found
 
 
@@ -146,14 +146,14 @@ def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> No
         return there
 
     column = np.argwhere(coloured(until(page, stands(30.0, 20.0)), 0)).mean(0)[1]
-    drawn = viewer.painter.drawn
+    drawn = viewer.render_loop.frames_sent
     page.mouse.move(middle, half)
     page.mouse.down()
     for k in range(10):
         page.mouse.move(middle - 12 * k, half, steps=2)
     page.mouse.up()
     turned = until(page, lambda shot: abs(np.argwhere(coloured(shot, 0)).mean(0)[1] - column) > 0.1 * half)
-    assert viewer.painter.drawn > drawn + 3
+    assert viewer.render_loop.frames_sent > drawn + 3
     assert np.abs(np.argwhere(coloured(turned, 2)).mean(0) - [half, middle]).max() < 0.1 * half  # blue stays
     page.get_by_role("button", name="Front").click()
     until(page, stands(0.0, 0.0))
@@ -192,7 +192,7 @@ def test_modes_and_the_section_show_something_else(page: Page) -> None:
 
 def test_with_a_host_the_page_opens_by_its_token_only(browser: Browser, tmp_path: Path) -> None:
     flat = fabricate(tmp_path / "flat", done=100, steps=100, pictures=3)
-    with viewing(flat, host="127.0.0.1", port=0) as guarded:
+    with serve_run(flat, host="127.0.0.1", port=0) as guarded:
         page = browser.new_page()
         answer = page.goto(f"http://127.0.0.1:{guarded.port}/")
         assert answer is not None and answer.status == 403 and "with its token" in page.inner_text("body")

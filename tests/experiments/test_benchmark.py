@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from terminal import refused
+from terminal import cli_error
 
-from modeseek.citations.cite import SOURCES
+from modeseek.citations.bibtex import SOURCES
 from modeseek.cli import main
 from modeseek.config.registry import METHODS
 from modeseek.datasets.toy2d import ring, spiral
-from modeseek.experiments.toy2d.benchmark import costs, run
+from modeseek.experiments.toy2d.benchmark import prior_calls, run_entry
 from modeseek.experiments.toy2d.entries import Descent
-from modeseek.experiments.toy2d.entries_all import EVERY
-from modeseek.experiments.toy2d.outcome_serialization import received, sent
-from modeseek.experiments.toy2d.toy2d import PlanePlan, play_plane
+from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
+from modeseek.experiments.toy2d.serialization import outcome_from_dict, run_to_dict
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan, benchmark_toy2d
 from modeseek.io.process_pool import run_in_processes
 from modeseek.meanshift.modes import Modes
 
@@ -59,22 +59,22 @@ def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.Captu
     assert "Report:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_ENTRIES)
 def test_nobody_spends_more_than_the_budget(name: str) -> None:
     """On the prior itself, not on the one that prices are counted on; the budget is used up to a step or two."""
-    plan = PlanePlan(ring(), (EVERY[name],), side=2, budget=60, label="each")
+    plan = Toy2DPlan(ring(), (ALL_ENTRIES[name],), side=2, budget=60, label="each")
     task = plan.task(plan.problem.prior)
-    outcome, play = last(run(EVERY[name], task)), EVERY[name].make(task)
+    outcome, algorithm = last(run_entry(ALL_ENTRIES[name], task)), ALL_ENTRIES[name].algorithm(task)
     assert outcome.z.isfinite().all() and outcome.calls <= 60
-    if isinstance(play, Descent):
-        assert outcome.calls > 60 - 2 * costs(play, task)[1] - 10
+    if isinstance(algorithm, Descent):
+        assert outcome.calls > 60 - 2 * prior_calls(algorithm, task)[1] - 10
 
 
 def test_classes_take_turns_and_are_the_whole_together() -> None:
-    plan = PlanePlan(ring(), (EVERY["msd"],), side=4, budget=60, label="each")
+    plan = Toy2DPlan(ring(), (ALL_ENTRIES["msd"],), side=4, budget=60, label="each")
     task = plan.task(plan.problem.prior)
     assert task.conditions.positive.tolist() == [*range(8)] * 2 and task.classes == 8 and plan.cond is None
-    outcome = last(run(EVERY["msd"], task))
+    outcome = last(run_entry(ALL_ENTRIES["msd"], task))
     angle = torch.atan2(outcome.z[:, 1], outcome.z[:, 0]).rad2deg().remainder(360)
     assert torch.allclose(
         angle, 45.0 * task.conditions.positive.double(), atol=2.0
@@ -91,9 +91,9 @@ def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> No
     variance = 2 * problem.bandwidth**2
     assert module._spread(samples, truth) == pytest.approx(variance, rel=0.05)
     assert module._spread(truth.z[:3], truth) == 0
-    outcome = last(run(EVERY["ddim"], PlanePlan(problem, (), side=4, budget=40).task(problem.prior)))
+    outcome = last(run_entry(ALL_ENTRIES["ddim"], Toy2DPlan(problem, (), side=4, budget=40).task(problem.prior)))
     monkeypatch.setattr(module, "_PROBES", (20, 2))
-    plan = PlanePlan(problem, (EVERY["ddim"],), side=3)
+    plan = Toy2DPlan(problem, (ALL_ENTRIES["ddim"],), side=3)
     from dataclasses import replace
 
     z = truth.z[[0, 0, 0, 3, 3, 5, 5, 5]]
@@ -103,11 +103,14 @@ def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_outcome_survives_being_sent() -> None:
-    task = PlanePlan(ring(), (), side=3, budget=30).task(ring().prior)
+    task = Toy2DPlan(ring(), (), side=3, budget=30).task(ring().prior)
     for name in ("msd", "find-modes"):
-        here, there = last(run(EVERY[name], task)), received(EVERY[name], last(sent(EVERY[name], task)))
+        here, there = (
+            last(run_entry(ALL_ENTRIES[name], task)),
+            outcome_from_dict(ALL_ENTRIES[name], last(run_to_dict(ALL_ENTRIES[name], task))),
+        )
         assert torch.equal(here.z, there.z) and torch.equal(here.trajectory, there.trajectory)
-        assert (here.calls, here.steps, here.done) == (there.calls, there.steps, there.done)
+        assert (here.calls, here.steps, here.converged) == (there.calls, there.steps, there.converged)
         assert (here.modes is None) == (there.modes is None)
         if here.modes is not None:
             assert torch.equal(here.modes.label, there.modes.label)
@@ -152,20 +155,20 @@ def test_a_job_that_fails_or_dies_stops_the_others() -> None:
 
 
 def test_playing_apart_is_playing_here() -> None:
-    plan = PlanePlan(spiral(), (EVERY["sds"], EVERY["msd"]), side=3, budget=40)
-    result, task = last(play_plane(plan, plan.problem.prior)), plan.task(plan.problem.prior)
+    plan = Toy2DPlan(spiral(), (ALL_ENTRIES["sds"], ALL_ENTRIES["msd"]), side=3, budget=40)
+    result, task = last(benchmark_toy2d(plan, plan.problem.prior)), plan.task(plan.problem.prior)
     for outcome in result.outcomes:
-        assert torch.equal(outcome.z, last(run(outcome.contestant, task)).z)
+        assert torch.equal(outcome.z, last(run_entry(outcome.entry, task)).z)
     order = [row.name for row in result.sorted_by("nll").table.rows]
     assert order == sorted(order, key=lambda name: {r.name: r.values["nll"] for r in result.table.rows}[name])
 
 
 def test_without_classes_comparers_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(["compare", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
+    said = cli_error(["compare", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
     assert "NFSD compares conditions" in said and not (tmp_path / "a").exists()
-    assert "did you mean" in refused(["compare", "--methods", "vsdd"], capsys)
-    assert "each, none or a number" in refused(["compare", "--label", "some"], capsys)
-    assert "too small" in refused(["compare", "--budget", "3"], capsys)
+    assert "did you mean" in cli_error(["compare", "--methods", "vsdd"], capsys)
+    assert "each, none or a number" in cli_error(["compare", "--label", "some"], capsys)
+    assert "too small" in cli_error(["compare", "--budget", "3"], capsys)
 
 
 def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,5 +189,5 @@ def test_methods_are_cited(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         told.count("@misc{") == 5
     )  # MSD stands on mean shift, too and "2502.15989" in told and "2305.16213" in told and "1801.01401" in told
-    assert "did you mean" in refused(["cite", "vssd"], capsys)
+    assert "did you mean" in cli_error(["cite", "vssd"], capsys)
     assert {"msd", "perp-neg", "jsd", "dreamtime"} <= SOURCES.keys()

@@ -13,27 +13,27 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from terminal import refused, shown
+from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek.cli import main
-from modeseek.cli.text_to_3d import CAPTIONS, MORE, TextTo3DCommand
+from modeseek.cli.text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
 from modeseek.experiments.text_to_3d import experiment
-from modeseek.experiments.text_to_3d.entries import PLAYERS
+from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
-from modeseek.experiments.text_to_3d.findings import compare, find
-from modeseek.experiments.text_to_3d.jobs import Place, Shelf, run_job
-from modeseek.experiments.text_to_3d.measure import closed, fronts_told
-from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
-from modeseek.experiments.text_to_3d.table import Result, main_table
-from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
+from modeseek.experiments.text_to_3d.findings import compare, summarise
+from modeseek.experiments.text_to_3d.jobs import PriorCache, TextTo3DJobContext, run_job
+from modeseek.experiments.text_to_3d.measure import front_counts
+from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
+from modeseek.experiments.text_to_3d.table import TextTo3DJobResult, main_table
+from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.metrics.scenes.janus import Fronts
+from modeseek.metrics.scenes.janus import FrontFaces
 from modeseek.runs.build import build
-from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder
+from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment
 from modeseek.runs.interrupts import RunFailed
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 CUBE = "a blue cube with a white face"
 TINY = ("--prior", "renders", "--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
@@ -61,9 +61,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.setattr("modeseek.runs.exports3d._SAMPLES", 40)
     patch.setattr("modeseek.experiments.text_to_3d.measure._TALL", 16)
     out = tmp_path_factory.mktemp("things") / "out"
-    plan, shelf = COMMAND.plan(), Shelf("cpu")
-    run = open_folder(TEXT_TO_3D, COMMAND._settings(plan), {"title": "renders", "sha256": None}, ["test"], out)
-    job = run_text_to_3d(plan, run, SceneClassifier.packaged(), shelf)
+    plan, priors = COMMAND.plan(), PriorCache("cpu")
+    run = open_experiment(TEXT_TO_3D, COMMAND._settings(plan), {"title": "renders", "sha256": None}, ["test"], out)
+    job = run_text_to_3d(plan, run, SceneClassifier.packaged(), priors)
     for progress in job:
         if progress.stage == SECOND and progress.done == 1:
             break
@@ -83,9 +83,9 @@ def test_it_goes_on_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
     assert left.status.state == "finished" and left.status.sessions == 2 and not left.checkpoints
     config = left.config
     whole = build(config)
-    run = ms.Run.create({"verb": "run", **config.plain()}, words=["x"], command=["x"], environment={},
+    run = ms.Run.create({"verb": "run", **config.to_dict()}, name_parts=["x"], command=["x"], environment={},
                         status=left.status.__class__("created"), out=tmp_path / "whole")  # fmt: skip
-    walk = optimise(run, whole, config.steps)
+    walk = train(run, whole, config.steps)
     next(step for step in walk if step.done == config.steps)
     walk.close()
     kept = left.path / "exports" / "generator.safetensors"
@@ -115,11 +115,14 @@ def test_the_tables_are_the_means_of_what_lies_in_the_folders(out: Path) -> None
 def test_both_counts_of_fronts_are_told() -> None:
     """Two beside the truth, one by the judge."""
     none = torch.zeros(24, dtype=torch.bool)
-    told = fronts_told(Fronts(2, none), Fronts(1, none))
+    told = front_counts(FrontFaces(2, none), FrontFaces(1, none))
     assert told == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
-    results = [Result(Job3D(PLAYERS["sds"], TELLINGS["fine"], 0, seed, str(seed)), told) for seed in (0, 1)]
-    plan = TextTo3D("bundled", (CUBE,), {PLAYERS["sds"]: None}, (TELLINGS["fine"],), 2)
-    lines = [line for line in find(plan, results) if "Exactly one front" in line]
+    results = [
+        TextTo3DJobResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), told)
+        for seed in (0, 1)
+    ]
+    plan = TextTo3D("bundled", (CUBE,), {ENTRIES["sds"]: None}, (VIEW_CONDITIONINGS["fine"],), 2)
+    lines = [line for line in summarise(plan, results) if "Exactly one front" in line]
     assert len(lines) == 2 and "beside the truth" in lines[0] and "SDS 0 of 2" in lines[0]
     assert "by the judge" in lines[1] and "SDS 2 of 2" in lines[1]
 
@@ -167,10 +170,10 @@ def test_a_play_that_fails_is_named_and_the_others_are_told(
     shutil.copytree(out, copy)
     real = experiment.run_job
 
-    def sometimes(plan: TextTo3D, play: Job3D, place: Place):  # noqa: ANN202
-        if play.player.name == "msd":
+    def sometimes(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext):  # noqa: ANN202
+        if job.entry.name == "msd":
             raise RunFailed("the direction of step 3 is not finite")
-        return (yield from real(plan, play, place))
+        return (yield from real(plan, job, context))
 
     monkeypatch.setattr(experiment, "run_job", sometimes)
     main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
@@ -192,10 +195,10 @@ def test_other_settings_and_other_folders_are_refused(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert "was begun with steps 8: got 9" in refused(argv(out, "--steps", "9"), capsys)
-    assert "was begun with size 8: got 16" in refused(argv(out, "--size", "16"), capsys)
-    assert "holds something else: it has no status.json" in refused(argv(out / "exports"), capsys)
-    assert "belongs to modeseek run" in refused(argv(out / "plays" / SECOND), capsys)
+    assert "was begun with steps 8: got 9" in cli_error(argv(out, "--steps", "9"), capsys)
+    assert "was begun with size 8: got 16" in cli_error(argv(out, "--size", "16"), capsys)
+    assert "holds something else: it has no status.json" in cli_error(argv(out / "exports"), capsys)
+    assert "belongs to modeseek run" in cli_error(argv(out / "plays" / SECOND), capsys)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -218,35 +221,39 @@ def test_other_settings_and_other_folders_are_refused(
 def test_what_cannot_be_is_one_line(
     more: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert words in refused(argv(tmp_path / "out", *more), capsys)
+    assert words in cli_error(argv(tmp_path / "out", *more), capsys)
     assert not (tmp_path / "out").exists()
 
 
 def test_who_plays_what() -> None:
     usual = TextTo3DCommand().plan()
     assert usual.prior == "bundled" and not usual.exact
-    names = [(play.player.name, play.telling.name, play.caption) for play in usual.plays() if play.seed == 2]
+    names = [(job.entry.name, job.conditioning.name, job.caption) for job in usual.jobs() if job.seed == 2]
     assert names.count(("vsd", "fine", 1)) == 1 and ("vsd", "fine", 2) not in names and len(names) == 4 * 2 + 4 + 2 * 2
     assert {name for name in names if name[1] == "none"} == {(p, "none", c) for p in ("sds", "msd") for c in (0, 2)}
-    assert len(usual.plays()) == 3 * 16 and len({play.name for play in usual.plays()}) == 48
+    assert len(usual.jobs()) == 3 * 16 and len({job.name for job in usual.jobs()}) == 48
     full = TextTo3DCommand("renders", full=True).plan()
-    assert full.captions == CAPTIONS + MORE and len(full.captions) == 12 and set(full.players) == set(PLAYERS.values())
+    assert (
+        full.captions == CAPTIONS + MORE_CAPTIONS
+        and len(full.captions) == 12
+        and set(full.entries) == set(ENTRIES.values())
+    )
     steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 300)
     steps |= {"msd-product": 20, "sdi": 75, "sdi-negative": 27}
-    assert {player.name: full.steps_of(player, full.tellings[0]) for player in full.players} == steps
-    bounded = PLAYERS["sds-debiased"].method(3.0, False)
-    assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(PLAYERS["sds"].method(3.0, False)))
+    assert {entry.name: full.steps_of(entry, full.conditionings[0]) for entry in full.entries} == steps
+    bounded = ENTRIES["sds-debiased"].method(3.0, False)
+    assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(ENTRIES["sds"].method(3.0, False)))
 
 
 def test_a_pipeline_is_told_words_and_guided() -> None:
     plan = TextTo3DCommand(prior="owner/name", methods=("sds", "vsd"), consistency=("perp-neg", "fine")).plan()
-    steps = {(player.name, one.name): plan.steps_of(player, one) for player in plan.players for one in plan.tellings}
-    assert plan.spend == 600 and steps.pop(("sds", "perp-neg")) == 150 and set(steps.values()) == {300}
-    told = {(p.player.name, p.telling.name): plan.config(p) for p in plan.plays() if (p.caption, p.seed) == (0, 0)}
+    steps = {(entry.name, one.name): plan.steps_of(entry, one) for entry in plan.entries for one in plan.conditionings}
+    assert plan.call_budget == 600 and steps.pop(("sds", "perp-neg")) == 150 and set(steps.values()) == {300}
+    told = {(p.entry.name, p.conditioning.name): plan.config(p) for p in plan.jobs() if (p.caption, p.seed) == (0, 0)}
     sds, vsd = told["sds", "perp-neg"], told["vsd", "perp-neg"]
     assert sds.views.opposed and sds.scale == 3 and sds.prompts == (CUBE,)
     assert not vsd.views.opposed and vsd.scale == 1 and vsd.method.scale == 3  # type: ignore[attr-defined]
-    assert told["sds", "fine"].views.words == "fine" and not plan.stills[0].lamp.fixed
+    assert told["sds", "fine"].views.words == "fine" and not plan.scenes[0].light.fixed
 
 
 @pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])
@@ -255,30 +262,30 @@ def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> 
         "renders", captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2
     )
     plan = command.plan()
-    (play,) = plan.plays()
-    *_, last = run_job(plan, play, Place(tmp_path, Shelf("cpu"), ["test"]))
-    run = ms.Run.load(tmp_path / play.name)
+    (job,) = plan.jobs()
+    *_, last = run_job(plan, job, TextTo3DJobContext(tmp_path, PriorCache("cpu"), ["test"]))
+    run = ms.Run.load(tmp_path / job.name)
     assert last.done == last.total == run.status.step == (3 if name == "vsd" else 2)
     assert run.status.calls == 2 * budget and run.status.state == "finished"
 
 
 def test_sentences_follow_from_pairs() -> None:
     plan = TextTo3DCommand("renders", captions=("a red cone", "a red cube"), methods=("sds", "msd"), seeds=2).plan()
-    telling = TELLINGS["fine"]
+    conditioning = VIEW_CONDITIONINGS["fine"]
     values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
     results = [
-        Result(
-            Job3D(PLAYERS[name], telling, k // 2, k % 2, f"{name}{k}"),
+        TextTo3DJobResult(
+            TextTo3DJob(ENTRIES[name], conditioning, k // 2, k % 2, f"{name}{k}"),
             {"iou": value, "delta_e": 10 + value, "right": 0.5 + 0.1 * (-1) ** k * (name == "sds")},
         )
         for name, several in values.items()
         for k, value in enumerate(several)
     ]
-    line = compare(plan, results, PLAYERS["msd"], PLAYERS["sds"])
+    line = compare(plan, results, ENTRIES["msd"], ENTRIES["sds"])
     assert line.startswith("MSD against SDS, 4 pairs") and "better in IoU by 0.11 [0.1" in line
     assert "worse in Delta E by 0.12 [0.1" in line and "no difference beyond chance in All right" in line
-    assert compare(plan, results[:6], PLAYERS["msd"], PLAYERS["sds"]).endswith("too few to tell them apart.")
-    assert len(find(plan, results)) == 2
+    assert compare(plan, results[:6], ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to tell them apart.")
+    assert len(summarise(plan, results)) == 2
     table = main_table(plan, results, {0: {"right": 1.0}})
     assert table.rows[1].values["iou"] == pytest.approx(0.65) and table.rows[0].reference
     assert 0.5 <= table.rows[1].values["iou_low"] < 0.65 < table.rows[1].values["iou_high"] <= 0.8
@@ -287,14 +294,14 @@ def test_sentences_follow_from_pairs() -> None:
 def test_a_closed_mesh_is_told_from_an_open_one() -> None:
     corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     faces = torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
-    assert closed(Mesh(corners, faces, corners))
-    assert not closed(Mesh(corners, faces[:3], corners))
+    assert Mesh(corners, faces, corners).closed
+    assert not Mesh(corners, faces[:3], corners).closed
     turned = faces.clone()
     turned[3] = faces[3].flip(0)
-    assert not closed(Mesh(corners, turned, corners))
+    assert not Mesh(corners, turned, corners).closed
 
 
 def test_it_is_among_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "text-to-3d" in shown(["paper", "--help"], capsys)
-    told = shown(["paper", "text-to-3d", "--help"], capsys)
-    assert all(name in told for name in PLAYERS) and "--consistency" in told
+    assert "text-to-3d" in help_text(["paper", "--help"], capsys)
+    told = help_text(["paper", "text-to-3d", "--help"], capsys)
+    assert all(name in told for name in ENTRIES) and "--consistency" in told

@@ -18,10 +18,10 @@ from PIL import Image
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.datasets import toy2d as plane
-from modeseek.experiments.toy2d.benchmark import apportion, costs, run
+from modeseek.experiments.toy2d.benchmark import apportion, prior_calls, run_entry
 from modeseek.experiments.toy2d.direction_error import at_bandwidth, measure_direction
-from modeseek.experiments.toy2d.entries import Descent, Outcome, Task
-from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
+from modeseek.experiments.toy2d.entries import Descent, ToyOutcome, ToyTask
+from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
 from modeseek.io.thread_pool import run_in_threads, single_threaded
 
@@ -31,7 +31,7 @@ FILES = {
 }  # fmt: skip
 
 
-def finish(job: Generator) -> Outcome:
+def finish(job: Generator) -> ToyOutcome:
     while True:
         try:
             next(job)
@@ -39,14 +39,14 @@ def finish(job: Generator) -> Outcome:
             return end.value
 
 
-def task(budget: int = 70, scale: float = 1.0, label: int | None = None) -> Task:
+def task(budget: int = 70, scale: float = 1.0, label: int | None = None) -> ToyTask:
     problem = plane.ring()
     starts = problem.grid(4)
     conditions = None
     if label is not None:
         rows = torch.full((len(starts),), label)
         conditions = ms.Conditions(rows, null=torch.full_like(rows, -1))
-    return Task(problem.prior, starts, budget, problem.bandwidth, 0, conditions, scale)
+    return ToyTask(problem.prior, starts, budget, problem.bandwidth, 0, conditions, scale)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,15 @@ def test_a_run_leaves_all_its_files_and_nothing_else(ring: Path) -> None:
     assert {path.name for path in (ring / "exports").iterdir()} == {"results.json", "results.csv"}
     status = ms.Run.load(ring).status
     assert status.state == "finished" and status.seconds > 0
-    assert [row["method"] for row in map(json.loads, (ring / "metrics.jsonl").read_text().splitlines())] == list(PLANE)
+    assert [row["method"] for row in map(json.loads, (ring / "metrics.jsonl").read_text().splitlines())] == list(
+        TOY2D_ENTRIES
+    )
     assert [path.name for path in ring.parent.iterdir()] == ["ring"]
 
 
 def test_the_results_hold_every_method_and_measure(ring: Path) -> None:
     told = json.loads((ring / "exports" / "results.json").read_text())
-    assert list(told["methods"]) == list(PLANE)
+    assert list(told["methods"]) == list(TOY2D_ENTRIES)
     assert told["settings"]["seed"] == 0 and told["settings"]["budget"] == 60
     assert told["command"] == f"modeseek toy --problem ring --side 6 --budget 60 --out {ring}"
     assert told["versions"]["torch"] == torch.__version__ and told["machine"]["cores"] >= 1
@@ -154,7 +156,7 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir() if path.name != ".lock"} == FILES
     assert {path.name for path in (out / "media").iterdir()} == {"sheets.png", "images.gif"}
     told = json.loads((out / "exports" / "results.json").read_text())["methods"]
-    assert list(told) == [*DIGITS, "training images"]
+    assert list(told) == [*DIGITS_ENTRIES, "training images"]
     assert all(values["calls"] <= 40 for name, values in told.items() if name != "training images")
     assert told["msd"]["accuracy"] >= 0.9
     assert told["training images"]["accuracy"] == 1
@@ -163,15 +165,15 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "scale"), [("plane", 1.0), ("plane", 3.0), ("digits", 3.0)])
 def test_no_contestant_asks_more_than_its_budget(kind: str, scale: float) -> None:
     given = task(140, scale, label=1)
-    for contestant in (PLANE if kind == "plane" else DIGITS).values():
-        if contestant.name == "find-modes":
+    for entry in (TOY2D_ENTRIES if kind == "plane" else DIGITS_ENTRIES).values():
+        if entry.name == "find-modes":
             continue
-        outcome = finish(run(contestant, given))
-        play = contestant.make(given)
-        assert 0 < outcome.calls <= given.budget, contestant.name
-        if isinstance(play, Descent):
+        outcome = finish(run_entry(entry, given))
+        algorithm = entry.algorithm(given)
+        assert 0 < outcome.calls <= given.budget, entry.name
+        if isinstance(algorithm, Descent):
             left = given.budget - outcome.calls
-            assert left < costs(play, given)[1], contestant.name  # what is left would not pay for another step
+            assert left < prior_calls(algorithm, given)[1], entry.name  # what is left would not pay for another step
         assert torch.equal(outcome.trajectory[-1], outcome.z)
         assert outcome.z.isfinite().all()
 
@@ -179,7 +181,7 @@ def test_no_contestant_asks_more_than_its_budget(kind: str, scale: float) -> Non
 def test_all_descents_start_from_the_same_points() -> None:
     given = task()
     for name in ("sds", "sdi", "msd", "msd-product"):
-        assert torch.equal(finish(run(PLANE[name], given)).trajectory[0], given.starts)
+        assert torch.equal(finish(run_entry(TOY2D_ENTRIES[name], given)).trajectory[0], given.starts)
 
 
 def test_apportion_is_proportional() -> None:

@@ -17,7 +17,7 @@ from modeseek.generators import export
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.rendering3d import Rendering3D
-from modeseek.io.video import mp4
+from modeseek.io.video import encode_mp4
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def light(value: float) -> float:
 
 
 def test_a_glb_holds_the_mesh_with_linear_colours(mesh: Mesh) -> None:
-    data = export.glb(mesh)
+    data = export.encode_glb(mesh)
     (found,) = trimesh.load(io.BytesIO(data), file_type="glb").geometry.values()
     np.testing.assert_array_equal(found.vertices.astype(np.float32), mesh.vertices.numpy())
     np.testing.assert_array_equal(found.faces, mesh.faces.numpy())
@@ -56,7 +56,7 @@ def test_a_glb_holds_the_mesh_with_linear_colours(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize("kind", ["ply", "obj"])
 def test_ply_and_obj_hold_the_mesh_with_its_own_colours(mesh: Mesh, kind: str) -> None:
-    data = getattr(export, kind)(mesh)
+    data = getattr(export, f"encode_{kind}")(mesh)
     found = trimesh.load(io.BytesIO(data), file_type=kind, process=False)
     np.testing.assert_allclose(found.vertices, mesh.vertices.numpy(), atol=1e-7)
     np.testing.assert_array_equal(found.faces, mesh.faces.numpy())
@@ -65,14 +65,14 @@ def test_ply_and_obj_hold_the_mesh_with_its_own_colours(mesh: Mesh, kind: str) -
 
 def test_without_trimesh_one_line_says_what_to_install(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "trimesh" else importlib.util.find_spec(name))
-    for write in (export.glb, export.ply, export.obj):
+    for write in (export.encode_glb, export.encode_ply, export.encode_obj):
         with pytest.raises(ValueError, match=r"package trimesh: got none; pip install 'modeseek\[mesh\]'"):
             write(mesh)
 
 
 def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
     levels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.5]])
-    data = export.gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)
+    data = export.encode_gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)
     with Image.open(io.BytesIO(data)) as film:
         assert film.n_frames == 3 and film.size == (8, 6) and film.info["loop"] == 0
         lasting = 0
@@ -83,17 +83,17 @@ def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
         assert lasting == 1000
     for frames, seconds in ((levels[:0, :, None, None], 1.0), (levels[:, :, None, None], 0.0)):
         with pytest.raises(ValueError, match="a GIF needs frames and a time"):
-            export.gif(frames, seconds)
+            export.encode_gif(frames, seconds)
     with pytest.raises(ValueError, match="1 or 3 channels: got 2"):
-        export.gif(torch.zeros(1, 2, 4, 4))
+        export.encode_gif(torch.zeros(1, 2, 4, 4))
 
 
 def test_pngs_are_what_a_film_takes() -> None:
     frames = torch.linspace(0, 1, 5)[:, None, None, None].expand(-1, 1, 16, 16)
-    pictures = export.pngs(frames)
+    pictures = export.encode_pngs(frames)
     with Image.open(io.BytesIO(pictures[4])) as picture:
         assert picture.getpixel((2, 2)) == (255, 255, 255)
-    assert mp4(pictures)[4:8] == b"ftyp"
+    assert encode_mp4(pictures)[4:8] == b"ftyp"
 
 
 def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
@@ -104,7 +104,7 @@ def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
     opacity[..., :2] = 1
     depth = opacity * torch.tensor([1.0, 3.0])[:, None, None, None]
     normal = opacity * torch.tensor([0.0, -1.0, 0.0])[:, None, None]
-    strips = export.strips(Rendering3D(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
+    strips = export.depth_normal_strips(Rendering3D(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
     assert strips.shape == (2, 3, 4, 12)
     image, deep, turned = strips.split(4, -1)
     assert (image == 0.25).all()
@@ -113,4 +113,4 @@ def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
     torch.testing.assert_close(deep[1, :, 0, 0], torch.tensor([68, 1, 84]) / 255, atol=0.01, rtol=0)
     torch.testing.assert_close(turned[0, :, 0, 0], torch.tensor([0.5, 0.0, 0.5]))
     empty = Rendering3D(view, torch.ones(2, 3, 4, 4), 0 * opacity, 0 * depth)
-    assert (export.strips(empty) == 1).all() and export.strips(empty).shape == (2, 3, 4, 8)
+    assert (export.depth_normal_strips(empty) == 1).all() and export.depth_normal_strips(empty).shape == (2, 3, 4, 8)

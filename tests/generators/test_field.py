@@ -60,7 +60,7 @@ def test_blocks_of_pixels_change_nothing(kind: str, monkeypatch: pytest.MonkeyPa
     like, left = torch.empty(0, dtype=torch.float64), torch.randn(2, 3, 7, 10, generator=rng(1), dtype=torch.float64)
     found = []
     for numbers in (10**6, 29 * 2 * 16):
-        monkeypatch.setattr("modeseek.generators.field.AT_ONCE", numbers)
+        monkeypatch.setattr("modeseek.generators.field.CPU_CHUNK", numbers)
         field = Field(2, (7, 10), rng(), kind, width=16, like=like)
         image = field(field.view(2, rng()))
         image.backward(left)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.generators.orbit import Orbit, per_item
+from modeseek.generators.orbit import Orbit, per_item_streams
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -99,4 +99,4 @@ def test_what_cannot_be_drawn() -> None:
         Orbit().draw(3, ms.Streams(0, items=(4, 5)))
     with pytest.raises(ValueError, match="at least one camera: got 0"):
         Orbit().ring(0)
-    assert per_item(3, ms.Streams(0, items=(9, 4, 5)))[1] == (9, 4, 5)
+    assert per_item_streams(3, ms.Streams(0, items=(9, 4, 5)))[1] == (9, 4, 5)

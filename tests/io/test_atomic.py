@@ -8,16 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults import Disk, Killed, small_disk, snapshot
+from disk_faults import Disk, Killed, small_disk, snapshot
 
 from modeseek.io import atomic as disk
-from modeseek.io.atomic import Lines, cut, free_name, remove_folder, sweep, whole_folder, write_synced, write_whole
+from modeseek.io.atomic import LineFile, truncate_lines, unused_path, remove_folder, recover_folder, atomic_folder, write_synced, write_atomic
 
 OLD, NEW = b"the old one", b"the new one, which is longer"
 
 
 def fill(target: Path, files: dict[str, bytes], fresh: bool = False) -> None:
-    with whole_folder(target, fresh) as scratch:
+    with atomic_folder(target, fresh) as scratch:
         for name, data in files.items():
             disk.write_synced(scratch / name, data)
 
@@ -50,7 +50,7 @@ def test_a_file_is_written_synced_renamed_and_its_folder_synced(
 
     monkeypatch.setattr(disk, "_sync", sync)
     monkeypatch.setattr(disk, "_rename", rename)
-    write_whole(path, "text ü")
+    write_atomic(path, "text ü")
     assert path.read_text(encoding="utf-8") == "text ü" and os.listdir(tmp_path) == ["a.json"]
     if Path("/proc/self/fd").exists():
         assert seen == ["sync .a.json.part", "rename .a.json.part a.json", f"sync {tmp_path.name}"]
@@ -72,13 +72,13 @@ def test_a_file_is_written_synced_renamed_and_its_folder_synced(
 @pytest.mark.parametrize("half", [False, True], ids=["refused", "half written"])
 def test_a_file_is_old_or_new_whichever_call_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     path = tmp_path / "a.json"
-    calls = calls_of(lambda: write_whole(path, OLD), monkeypatch)
+    calls = calls_of(lambda: write_atomic(path, OLD), monkeypatch)
     assert calls == ["write", "_sync", "_rename", "_sync"]
     for at in range(len(calls)):
-        write_whole(path, OLD)
+        write_atomic(path, OLD)
         with monkeypatch.context() as here, pytest.raises(OSError, match="No space left"):
             Disk(here, at, half)
-            write_whole(path, NEW)
+            write_atomic(path, NEW)
         assert path.read_bytes() == (OLD if at < 3 else NEW)
         assert os.listdir(tmp_path) == ["a.json"], "no scratch file stays"
 
@@ -89,12 +89,12 @@ def test_a_file_is_old_or_new_whenever_the_process_is_killed(
 ) -> None:
     path = tmp_path / "a.json"
     for at in range(4):
-        write_whole(path, OLD)
+        write_atomic(path, OLD)
         with monkeypatch.context() as here, pytest.raises(Killed):
             Disk(here, at, half, kill=True)
-            write_whole(path, NEW)
+            write_atomic(path, NEW)
         assert path.read_bytes() == (OLD if at < 3 else NEW)
-        sweep(tmp_path)
+        recover_folder(tmp_path)
         assert os.listdir(tmp_path) == ["a.json"]
 
 
@@ -105,12 +105,12 @@ def test_whatever_ends_a_write_leaves_no_scratch(
     def interrupted(handle: int) -> None:
         raise stop
 
-    write_whole(tmp_path / "a", OLD)
+    write_atomic(tmp_path / "a", OLD)
     with monkeypatch.context() as here, pytest.raises(stop):
         here.setattr(disk, "_sync", interrupted)
-        write_whole(tmp_path / "a", NEW)
+        write_atomic(tmp_path / "a", NEW)
     for fresh in (False, True):
-        with pytest.raises(stop), whole_folder(tmp_path / "folder", fresh):
+        with pytest.raises(stop), atomic_folder(tmp_path / "folder", fresh):
             raise stop
     assert snapshot(tmp_path) == {"a": OLD}
 
@@ -137,7 +137,7 @@ def test_a_folder_is_old_or_new_whichever_call_fails(
             fill(target, AFTER)
         last = at == len(calls) - 1
         assert files_of(target) == (AFTER if last else BEFORE if there else {})
-        sweep(tmp_path)
+        recover_folder(tmp_path)
         assert os.listdir(tmp_path) == (["step"] if there or last else [])
         fill(target, AFTER)
         assert files_of(target) == AFTER
@@ -160,7 +160,7 @@ def test_a_folder_is_old_or_new_whenever_the_process_is_killed(
         with monkeypatch.context() as here, pytest.raises(Killed):
             Disk(here, at, half, kill=True)
             fill(target, AFTER)
-        sweep(tmp_path)
+        recover_folder(tmp_path)
         assert files_of(target) == (AFTER if at == len(calls) - 1 else BEFORE if there else {})
         assert os.listdir(tmp_path) == (["step"] if target.exists() else []), "nothing is left over"
 
@@ -174,7 +174,7 @@ def test_a_kill_between_the_two_renames_costs_nothing(tmp_path: Path, monkeypatc
         fill(target, AFTER)
     assert not target.exists()
     fill(tmp_path / "other", AFTER)
-    sweep(tmp_path)
+    recover_folder(tmp_path)
     assert files_of(target) == BEFORE and files_of(tmp_path / "other") == AFTER
 
 
@@ -195,7 +195,7 @@ def test_a_folder_left_half_removed_is_never_taken_for_a_whole_one(
     fill(target, AFTER)
     remove_folder(target)
     assert not target.exists(), "old leftovers are in nobody's way"
-    sweep(tmp_path)
+    recover_folder(tmp_path)
     assert os.listdir(tmp_path) == []
 
 
@@ -208,7 +208,7 @@ def test_only_our_own_leftovers_are_swept(tmp_path: Path) -> None:
     (tmp_path / ".step.before").mkdir()
     (tmp_path / ".d.part").mkdir()
     (tmp_path / ".d.part" / "x").write_bytes(NEW)
-    sweep(tmp_path)
+    recover_folder(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 
@@ -244,25 +244,25 @@ def test_a_name_taken_at_the_last_moment_stays_with_who_took_it(
 
 
 def test_free_names(tmp_path: Path) -> None:
-    assert free_name(tmp_path / "a.csv") == tmp_path / "a.csv"
+    assert unused_path(tmp_path / "a.csv") == tmp_path / "a.csv"
     (tmp_path / "a.csv").touch()
-    assert free_name(tmp_path / "a.csv").name == "a-2.csv"
+    assert unused_path(tmp_path / "a.csv").name == "a-2.csv"
     (tmp_path / "a-2.csv").touch()
-    assert free_name(tmp_path / "a.csv").name == "a-3.csv"
+    assert unused_path(tmp_path / "a.csv").name == "a-3.csv"
     (tmp_path / "lr0.5").mkdir()
-    assert free_name(tmp_path / "lr0.5").name == "lr0.5", "an empty folder is free"
+    assert unused_path(tmp_path / "lr0.5").name == "lr0.5", "an empty folder is free"
     (tmp_path / "lr0.5" / "x").touch()
-    assert free_name(tmp_path / "lr0.5").name == "lr0.5-2", "a folder has no suffix"
+    assert unused_path(tmp_path / "lr0.5").name == "lr0.5-2", "a folder has no suffix"
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         path, target = tmp_path / "disk" / "a", tmp_path / "disk" / "step"
-        write_whole(path, OLD)
+        write_atomic(path, OLD)
         fill(target, BEFORE)
         there = snapshot(tmp_path / "disk")
         for attempt in (
-            lambda: write_whole(path, b"x" * 200_000),
+            lambda: write_atomic(path, b"x" * 200_000),
             lambda: fill(target, {"x": b"x" * 200_000}),
             lambda: fill(tmp_path / "disk" / "run", {"x": b"1", "y": b"x" * 200_000}, fresh=True),
         ):
@@ -270,24 +270,24 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
                 attempt()
             assert caught.value.errno == errno.ENOSPC
             assert snapshot(tmp_path / "disk") == there, "nothing is left over, so that there is room again"
-        write_whole(path, NEW)
+        write_atomic(path, NEW)
         assert path.read_bytes() == NEW
 
 
 def test_a_read_only_disk_is_an_error_and_no_more(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as freeze:
         path, target = tmp_path / "disk" / "a", tmp_path / "disk" / "step"
-        write_whole(path, OLD)
+        write_atomic(path, OLD)
         fill(target, BEFORE)
         there = snapshot(tmp_path / "disk")
         freeze()
         for attempt in (
-            lambda: write_whole(path, NEW),
+            lambda: write_atomic(path, NEW),
             lambda: fill(target, AFTER),
             lambda: fill(tmp_path / "disk" / "run", AFTER, fresh=True),
             lambda: remove_folder(target),
-            lambda: Lines(path),
-            lambda: cut(path, 0),
+            lambda: LineFile(path),
+            lambda: truncate_lines(path, 0),
             lambda: write_synced(path, NEW),
         ):
             with pytest.raises(OSError) as caught:

@@ -7,58 +7,58 @@ import os
 from pathlib import Path
 
 import pytest
-from faults import Disk, Killed, small_disk
+from disk_faults import Disk, Killed, small_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeseek.io.atomic import Lines, cut, kept_lines
+from modeseek.io.atomic import LineFile, truncate_lines, read_whole_lines
 
 
 @given(lines=st.lists(st.text(st.characters(exclude_characters="\n")), max_size=5), keep=st.integers(0, 6))
 def test_lines_are_read_back_and_cut(tmp_path_factory: pytest.TempPathFactory, lines: list[str], keep: int) -> None:
     """Whatever they hold: form feeds, carriage returns and separators of lines elsewhere."""
     path = tmp_path_factory.mktemp("lines") / "log.txt"
-    file = Lines(path)
+    file = LineFile(path)
     for line in lines:
-        file.add(line)
+        file.append(line)
     file.sync()
     file.close()
     told = [line.encode(errors="backslashreplace").decode() for line in lines]
-    assert kept_lines(path) == told
-    cut(path, keep)
-    assert kept_lines(path) == told[:keep]
+    assert read_whole_lines(path) == told
+    truncate_lines(path, keep)
+    assert read_whole_lines(path) == told[:keep]
 
 
 def test_one_line_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
-    file = Lines(path)
-    file.add("two\nlines")
-    file.add("\udcff")
+    file = LineFile(path)
+    file.append("two\nlines")
+    file.append("\udcff")
     file.close()
-    assert kept_lines(path) == ["two lines", "\\udcff"]
+    assert read_whole_lines(path) == ["two lines", "\\udcff"]
 
 
 def test_a_torn_line_is_left_out_and_swallows_no_other(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 0}\n{"step": 1}\n{"st')
-    assert kept_lines(path) == ['{"step": 0}', '{"step": 1}']
-    file = Lines(path)
-    file.add('{"step": 2}')
+    assert read_whole_lines(path) == ['{"step": 0}', '{"step": 1}']
+    file = LineFile(path)
+    file.append('{"step": 2}')
     file.close()
-    assert kept_lines(path) == ['{"step": 0}', '{"step": 1}', '{"st', '{"step": 2}']
+    assert read_whole_lines(path) == ['{"step": 0}', '{"step": 1}', '{"st', '{"step": 2}']
     path.write_bytes(b'{"step": 0}\n{"st')
-    cut(path, 5)
+    truncate_lines(path, 5)
     assert path.read_bytes() == b'{"step": 0}\n', "what is torn is cut whatever is kept"
-    cut(path, 0)
-    assert path.read_bytes() == b"" and kept_lines(path) == []
+    truncate_lines(path, 0)
+    assert path.read_bytes() == b"" and read_whole_lines(path) == []
 
 
 def test_lines_of_no_file(tmp_path: Path) -> None:
-    assert kept_lines(tmp_path / "none") == []
-    cut(tmp_path / "none", 3)
+    assert read_whole_lines(tmp_path / "none") == []
+    truncate_lines(tmp_path / "none", 3)
     assert not (tmp_path / "none").exists()
     (tmp_path / "bytes").write_bytes(b"\xff\x00\r\n\x85\n")
-    assert kept_lines(tmp_path / "bytes") == ["\ufffd\x00\r", "\ufffd"]
+    assert read_whole_lines(tmp_path / "bytes") == ["\ufffd\x00\r", "\ufffd"]
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -66,50 +66,50 @@ def test_a_line_that_fails_leaves_no_part_of_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool
 ) -> None:
     path = tmp_path / "log.txt"
-    file = Lines(path)
-    file.add("one")
+    file = LineFile(path)
+    file.append("one")
     with monkeypatch.context() as here, pytest.raises(OSError, match="No space left"):
         Disk(here, 0, half)
-        file.add("two is lost")
-    file.add("three")
+        file.append("two is lost")
+    file.append("three")
     file.close()
     assert path.read_bytes() == b"one\nthree\n"
 
 
 def test_a_killed_line_is_torn_at_the_end_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.txt"
-    file = Lines(path)
-    file.add("one")
+    file = LineFile(path)
+    file.append("one")
     with monkeypatch.context() as here, pytest.raises(Killed):
         Disk(here, 0, half=True, kill=True)
-        file.add("two is torn")
+        file.append("two is torn")
     file.close()
-    assert path.read_bytes() == b"one\ntwo is" and kept_lines(path) == ["one"]
+    assert path.read_bytes() == b"one\ntwo is" and read_whole_lines(path) == ["one"]
 
 
 def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Systems may take less than they were given."""
     real = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data)[:3]))
-    file = Lines(tmp_path / "log.txt")
-    file.add("a long line")
+    file = LineFile(tmp_path / "log.txt")
+    file.append("a long line")
     file.close()
-    assert kept_lines(tmp_path / "log.txt") == ["a long line"]
+    assert read_whole_lines(tmp_path / "log.txt") == ["a long line"]
 
 
 def test_lines_on_a_full_disk_are_whole(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         path, line, n = tmp_path / "disk" / "log.txt", "x" * 999, 0
-        file = Lines(path)
+        file = LineFile(path)
         with pytest.raises(OSError) as caught:
             while n < 1000:
-                file.add(line)
+                file.append(line)
                 n += 1
         assert caught.value.errno == errno.ENOSPC and 10 < n < 70
         file.close()
         assert path.read_bytes() == (line + "\n").encode() * n
-        cut(path, 1)
-        file = Lines(path)
-        file.add("again")
+        truncate_lines(path, 1)
+        file = LineFile(path)
+        file.append("again")
         file.close()
-        assert kept_lines(path) == [line, "again"]
+        assert read_whole_lines(path) == [line, "again"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modeseek.io.packaged import data_folder, packaged, whole
+from modeseek.io.packaged import data_folder, packaged_weights, verify_folder
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def sealed(tmp_path: Path) -> Path:
 
 
 def test_a_whole_folder_passes(sealed: Path) -> None:
-    assert whole(sealed) == sealed
+    assert verify_folder(sealed) == sealed
 
 
 @pytest.mark.parametrize("bit", range(0, 256 * 8, 97))
@@ -34,7 +34,7 @@ def test_every_bit_counts(sealed: Path, bit: int) -> None:
     data[bit // 8] ^= 1 << bit % 8
     file.write_bytes(data)
     with pytest.raises(ValueError, match=r"weights/unet/model\.safetensors.*is not what was shipped.*install"):
-        whole(sealed)
+        verify_folder(sealed)
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_what_is_missing_or_no_sum_is_one_line(sealed: Path, name: str, data: by
     else:
         (sealed / name).write_bytes(data)
     with pytest.raises(ValueError, match="install modeseek again") as caught:
-        whole(sealed)
+        verify_folder(sealed)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in data_folder().iterdir() if path.is_dir()))
 def test_what_ships_is_sealed_wholly(folder: str) -> None:
     """No file lies there that nobody checks."""
-    place = packaged(folder)
+    place = packaged_weights(folder)
     told = {line.split("  ", 1)[1] for line in (place / "SHA256SUMS").read_text().splitlines()}
     held = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
     assert held == told | {"SHA256SUMS"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import draws, generator, pair, prior_of, tensor, three
+from cases_shift import sample_mixture, generator, two_gaussians, prior_of, tensor, three_gaussians
 from oracles_shift import F64, Mixture, modes, posterior, posterior_by_quadrature
 
 import modeseek as ms
@@ -14,8 +14,8 @@ POINTS = tensor([0.3, 0.2], [-2.5, 1.0], [1.0, -1.0], [3.0, 3.0])
 
 @pytest.mark.parametrize("h", [0.3, 0.8, 2.0])
 def test_the_jacobian_is_the_posterior_covariance_over_h_squared(h):
-    mean, cov = posterior_by_quadrature(three(), POINTS, h)
-    answer = ms.certify(prior_of(three()), POINTS, h)
+    mean, cov = posterior_by_quadrature(three_gaussians(), POINTS, h)
+    answer = ms.certify(prior_of(three_gaussians()), POINTS, h)
     expected = torch.linalg.eigvalsh(cov / h**2)[:, -1]
     assert torch.allclose(answer.top_eigenvalue, expected, rtol=1e-7)
     assert torch.allclose(answer.spectral_radius, expected, rtol=1e-7)  # symmetric, positive
@@ -26,15 +26,15 @@ def test_the_jacobian_is_the_posterior_covariance_over_h_squared(h):
 
 def test_bandwidths_per_row():
     h = tensor(0.3, 0.5, 0.8, 2.0)
-    answer = ms.certify(prior_of(three()), POINTS, h)
+    answer = ms.certify(prior_of(three_gaussians()), POINTS, h)
     for i, width in enumerate(h.tolist()):
-        cov = posterior_by_quadrature(three(), POINTS[i : i + 1], width)[1][0]
+        cov = posterior_by_quadrature(three_gaussians(), POINTS[i : i + 1], width)[1][0]
         assert abs(float(answer.top_eigenvalue[i]) - float(torch.linalg.eigvalsh(cov / width**2)[-1])) <= 1e-8
 
 
 def test_modes_are_modes():
-    true = modes(three(), 0.5, three().means)
-    answer = ms.certify(prior_of(three()), true, 0.5)
+    true = modes(three_gaussians(), 0.5, three_gaussians().means)
+    answer = ms.certify(prior_of(three_gaussians()), true, 0.5)
     assert answer.is_mode.all() and answer.is_stable.all()
     assert (answer.top_eigenvalue < 1).all() and (answer.relative_shift <= 1e-10).all()
 
@@ -44,41 +44,41 @@ def test_a_saddle_has_no_shift_and_is_no_mode():
     a, s, h = 1.5, 0.5, 0.6
     v = s**2 + h**2
     saddle = torch.zeros(1, 2, dtype=F64)
-    answer = ms.certify(prior_of(pair(2 * a, s)), saddle, h)
+    answer = ms.certify(prior_of(two_gaussians(2 * a, s)), saddle, h)
     assert answer.relative_shift.item() <= 1e-15
     assert answer.top_eigenvalue.item() == pytest.approx(s**2 / v + a**2 * h**2 / v**2, rel=1e-10)
     assert not answer.is_mode.item() and not answer.is_stable.item()
-    wide = ms.certify(prior_of(pair(2 * a, s)), saddle, 1.6)  # a^2 < s^2 + h^2: one mode, here
+    wide = ms.certify(prior_of(two_gaussians(2 * a, s)), saddle, 1.6)  # a^2 < s^2 + h^2: one mode, here
     assert wide.is_mode.item()
 
 
 def test_the_tolerance_is_on_the_relative_shift():
     h = 0.5
-    near = modes(three(), h, three().means[:1]) + tensor([1e-3, 0.0])
-    relative = float((posterior(three(), near, h)[0] - near).norm() / (h * 2**0.5))
-    prior = prior_of(three())
+    near = modes(three_gaussians(), h, three_gaussians().means[:1]) + tensor([1e-3, 0.0])
+    relative = float((posterior(three_gaussians(), near, h)[0] - near).norm() / (h * 2**0.5))
+    prior = prior_of(three_gaussians())
     assert ms.certify(prior, near, h, tol=relative * 1.01).is_mode.item()
     assert not ms.certify(prior, near, h, tol=relative * 0.99).is_mode.item()
 
 
 def test_a_guided_fixed_point_is_never_a_mode():
-    bare = prior_of(three(), labels=[0, 0, 1])
+    bare = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.zeros(1, dtype=torch.long), null=torch.full((1,), -1))
     guided = ms.Guided(bare, 1.5)
-    z = three().means[:1]
+    z = three_gaussians().means[:1]
     for _ in range(200):
         z = z + ms.shift(guided, z, 0.6, told)
     weak = ms.GaussianMixture(tensor(1.0), tensor([0.0, 0.0]), 9 * torch.eye(2, dtype=F64)[None])
-    auto = ms.AutoGuidance(prior_of(three()), weak, 1.5)
-    fixed = three().means[:1]
+    auto = ms.AutoGuidance(prior_of(three_gaussians()), weak, 1.5)
+    fixed = three_gaussians().means[:1]
     for _ in range(200):
         fixed = fixed + ms.shift(auto, fixed, 0.6)
     for prior, point, cond in ((guided, z, told), (ms.Counting(guided), z, told), (auto, fixed, None)):
         answer = ms.certify(prior, point, 0.6, cond)
         assert answer.is_stable.item() and not answer.is_mode.item()
     # the same point of an unguided prior around the same answers is a mode; counting changes nothing
-    true = modes(three(), 0.6, three().means[:1])
-    assert ms.certify(ms.Counting(prior_of(three())), true, 0.6).is_mode.item()
+    true = modes(three_gaussians(), 0.6, three_gaussians().means[:1])
+    assert ms.certify(ms.Counting(prior_of(three_gaussians())), true, 0.6).is_mode.item()
 
 
 def linear(d: int, null: torch.Tensor, conditional: torch.Tensor) -> ms.GaussianMixture:
@@ -154,15 +154,15 @@ def test_images(shape):
 
 
 def test_above_64_dimensions_an_rng_is_asked_for():
-    data = draws(three(), 5).repeat(1, 40)
+    data = sample_mixture(three_gaussians(), 5).repeat(1, 40)
     with pytest.raises(ValueError, match="got d=80 and no rng; pass rng"):
         ms.certify(ms.Empirical(data), data, 1.0)
     with pytest.raises(ValueError, match="positive and finite"):
-        ms.certify(prior_of(three()), POINTS, 0.0)
+        ms.certify(prior_of(three_gaussians()), POINTS, 0.0)
 
 
 def test_nothing_of_the_graph_leaks():
     z = POINTS.clone().requires_grad_()
     with torch.no_grad():
-        answer = ms.certify(prior_of(three()), z, 0.5)
+        answer = ms.certify(prior_of(three_gaussians()), z, 0.5)
     assert not answer.top_eigenvalue.requires_grad and not answer.relative_shift.requires_grad and z.grad is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, draws, generator, only, pair, prior_of, ring, tensor, three
-from oracles_shift import F64, climb, gradient, kernel_sums, log_density, posterior_by_quadrature
+from cases_shift import SCHEDULES, sample_mixture, generator, components, two_gaussians, prior_of, gaussian_ring, tensor, three_gaussians
+from oracles_shift import F64, mean_shift_path, gradient, kernel_sums, log_density, posterior_by_quadrature
 
 import modeseek as ms
 
@@ -14,7 +14,7 @@ STARTS = tensor([0.3, 0.2], [-2.5, 1.0], [1.0, -1.0], [3.0, 3.0], [-6.0, -5.0])
 
 @pytest.mark.parametrize("h", [0.2, 0.7, 2.0])
 def test_shift_on_a_data_set_is_the_classical_step(h):
-    data = draws(three(), 300)
+    data = sample_mixture(three_gaussians(), 300)
     expected = kernel_sums(data, STARTS, h)[0] - STARTS
     assert torch.allclose(ms.shift(ms.Empirical(data), STARTS, h), expected, rtol=1e-10, atol=1e-11)
 
@@ -22,22 +22,22 @@ def test_shift_on_a_data_set_is_the_classical_step(h):
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("h", [0.15, 0.6, 1.5])
 def test_shift_on_a_mixture_is_the_quadrature_of_its_definition(h, schedule):
-    expected = posterior_by_quadrature(three(), STARTS, h)[0] - STARTS
-    answer = ms.shift(prior_of(three(), schedule), STARTS, h)
+    expected = posterior_by_quadrature(three_gaussians(), STARTS, h)[0] - STARTS
+    answer = ms.shift(prior_of(three_gaussians(), schedule), STARTS, h)
     assert (answer - expected).norm() <= 1e-8 * expected.norm()
 
 
 def test_shift_is_h_squared_times_the_gradient_of_log_p_h():
     h = 0.8
-    slope = torch.stack([gradient(lambda x: log_density(three(), x[None], h)[0], z) for z in STARTS])
+    slope = torch.stack([gradient(lambda x: log_density(three_gaussians(), x[None], h)[0], z) for z in STARTS])
     # fourth-order differences of step 1e-3: truncation 1e-12, cancellation 1e-15 / 1e-3
-    assert torch.allclose(ms.shift(prior_of(three()), STARTS, h), h**2 * slope, rtol=1e-8, atol=1e-10)
+    assert torch.allclose(ms.shift(prior_of(three_gaussians()), STARTS, h), h**2 * slope, rtol=1e-8, atol=1e-10)
 
 
 def test_shift_takes_a_bandwidth_per_row_and_a_condition_per_row():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     h, labels = tensor(0.3, 0.5, 0.9, 1.2, 2.0), torch.tensor([0, 1, -1, 1, 0])
-    parts = {0: only(three(), [0, 1]), 1: only(three(), [2]), -1: three()}
+    parts = {0: components(three_gaussians(), [0, 1]), 1: components(three_gaussians(), [2]), -1: three_gaussians()}
     expected = torch.cat(
         [
             posterior_by_quadrature(parts[int(c)], z[None], float(w))[0] - z
@@ -48,11 +48,11 @@ def test_shift_takes_a_bandwidth_per_row_and_a_condition_per_row():
 
 
 def test_plain_mean_shift_is_the_brute_force_loop():
-    data = draws(three(), 200)
+    data = sample_mixture(three_gaussians(), 200)
     for h, tol in ((0.5, 1e-6), (1.0, 1e-3)):
         ended = ms.mean_shift(data, STARTS, h, tol=tol, accelerate=False, truncate=False)
         for i, start in enumerate(STARTS):
-            z, steps, arrived = climb(data, start, h, tol, 1000)
+            z, steps, arrived = mean_shift_path(data, start, h, tol, 1000)
             assert bool(ended.converged[i]) is arrived is True
             # round-off may turn the tolerance by one step; the iterates then differ by less than the tolerance
             assert abs(int(ended.steps[i]) - steps) <= 1
@@ -60,17 +60,17 @@ def test_plain_mean_shift_is_the_brute_force_loop():
 
 
 def test_plain_iterates_are_the_brute_force_iterates():
-    data = draws(three(), 200)
+    data = sample_mixture(three_gaussians(), 200)
     for k in range(1, 12):
         ended = ms.mean_shift(data, STARTS, 0.4, tol=1e-12, max_steps=k, accelerate=False, truncate=False)
         for i, start in enumerate(STARTS):
-            z, steps, arrived = climb(data, start, 0.4, 1e-12, k)
+            z, steps, arrived = mean_shift_path(data, start, 0.4, 1e-12, k)
             assert torch.allclose(ended.z[i], z, rtol=0, atol=1e-10)
             assert int(ended.steps[i]) == steps and bool(ended.converged[i]) is arrived
 
 
 def test_what_is_said_of_the_end_is_true_of_it():
-    data, h = draws(three(), 200), tensor(0.3, 0.4, 0.5, 0.6, 0.7)
+    data, h = sample_mixture(three_gaussians(), 200), tensor(0.3, 0.4, 0.5, 0.6, 0.7)
     ended = ms.mean_shift(data, STARTS, h, max_steps=7)
     for i, z in enumerate(ended.z):
         mean, log_p = kernel_sums(data, z[None], float(h[i]))
@@ -82,21 +82,21 @@ def test_what_is_said_of_the_end_is_true_of_it():
 
 
 SOURCES = {
-    "mixture": lambda: prior_of(three()),
-    "samples": lambda: draws(three(), 400),
-    "empirical": lambda: ms.Empirical(draws(three(), 400)),
+    "mixture": lambda: prior_of(three_gaussians()),
+    "samples": lambda: sample_mixture(three_gaussians(), 400),
+    "empirical": lambda: ms.Empirical(sample_mixture(three_gaussians(), 400)),
 }
 
 
 @pytest.mark.parametrize("accelerate", [True, False], ids=["accelerated", "plain"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_log_p_h_never_falls(source, accelerate):
-    source, starts, h = source(), torch.cat([STARTS, 2 * draws(three(), 60, seed=3)]), 0.35
+    source, starts, h = source(), torch.cat([STARTS, 2 * sample_mixture(three_gaussians(), 60, seed=3)]), 0.35
     before = None
     for k in range(1, 40):
         ended = ms.mean_shift(source, starts, h, tol=1e-9, max_steps=k, accelerate=accelerate)
         if isinstance(source, ms.GaussianMixture):
-            value = log_density(three(), ended.z, h)
+            value = log_density(three_gaussians(), ended.z, h)
         else:
             data = source if isinstance(source, torch.Tensor) else source.data
             value = kernel_sums(data, ended.z, h)[1]
@@ -107,21 +107,21 @@ def test_log_p_h_never_falls(source, accelerate):
 
 
 def test_an_extrapolated_step_gains_at_least_what_a_plain_one_promises():
-    prior, h = prior_of(three()), 0.35
-    starts = 2 * draws(three(), 100, seed=5)
+    prior, h = prior_of(three_gaussians()), 0.35
+    starts = 2 * sample_mixture(three_gaussians(), 100, seed=5)
     before = ms.mean_shift(prior, starts, h, tol=1e-9, max_steps=1)
     for k in range(2, 40):
         after = ms.mean_shift(prior, starts, h, tol=1e-9, max_steps=k)
         promised = before.relative_shift**2  # |shift|^2 / (2 h^2) = relative^2 d / 2, d = 2
         moved = (after.z != before.z).any(1)
-        gain = log_density(three(), after.z, h) - log_density(three(), before.z, h)
+        gain = log_density(three_gaussians(), after.z, h) - log_density(three_gaussians(), before.z, h)
         assert (gain[moved] >= promised[moved] - 1e-12).all()
         before = after
 
 
 def test_without_a_density_only_plain_steps_may_raise_the_relative_shift():
-    prior, h = ms.Counting(prior_of(three())), 0.35  # counting hides the density
-    starts = 2 * draws(three(), 100, seed=5)
+    prior, h = ms.Counting(prior_of(three_gaussians())), 0.35  # counting hides the density
+    starts = 2 * sample_mixture(three_gaussians(), 100, seed=5)
     before = ms.mean_shift(prior, starts, h, tol=1e-9, max_steps=1)
     assert before.log_prob is None
     rose_somewhere = False
@@ -136,18 +136,18 @@ def test_without_a_density_only_plain_steps_may_raise_the_relative_shift():
 
 
 CLIMBS = {
-    "three, 0.3": (three(), 0.3),
-    "three, 1.0": (three(), 1.0),
-    "ring, 0.5": (ring(tensor(*[1 / 6] * 6)), 0.5),
-    "ring, 1.0": (ring(tensor(0.3, 0.2, 0.2, 0.1, 0.1, 0.1)), 1.0),
-    "pair, 0.6": (pair(3.0), 0.6),
-    "pair at the edge": (pair(2.6), 1.0),
+    "three, 0.3": (three_gaussians(), 0.3),
+    "three, 1.0": (three_gaussians(), 1.0),
+    "ring, 0.5": (gaussian_ring(tensor(*[1 / 6] * 6)), 0.5),
+    "ring, 1.0": (gaussian_ring(tensor(0.3, 0.2, 0.2, 0.1, 0.1, 0.1)), 1.0),
+    "pair, 0.6": (two_gaussians(3.0), 0.6),
+    "pair at the edge": (two_gaussians(2.6), 1.0),
 }
 
 
 @pytest.mark.parametrize(("mixture", "h"), CLIMBS.values(), ids=CLIMBS)
 def test_accelerated_and_plain_end_at_the_same_modes(mixture, h):
-    prior, starts = prior_of(mixture), draws(mixture, 200, seed=1)
+    prior, starts = prior_of(mixture), sample_mixture(mixture, 200, seed=1)
     fast = ms.mean_shift(prior, starts, h, tol=1e-8, max_steps=5000)
     slow = ms.mean_shift(prior, starts, h, tol=1e-8, max_steps=50_000, accelerate=False)
     assert fast.converged.all() and slow.converged.all()
@@ -159,12 +159,12 @@ def test_accelerated_and_plain_end_at_the_same_modes(mixture, h):
 
 
 def test_acceleration_saves_two_thirds_where_plain_is_slow():
-    sixths = ring(tensor(*[1 / 6] * 6))
-    sources = [(prior_of(three()), three(), h) for h in (0.1, 0.2, 0.3)]
+    sixths = gaussian_ring(tensor(*[1 / 6] * 6))
+    sources = [(prior_of(three_gaussians()), three_gaussians(), h) for h in (0.1, 0.2, 0.3)]
     sources += [(prior_of(sixths), sixths, 0.1)]
-    sources += [(draws(three(), 800), three(), h) for h in (0.2, 0.3)]
+    sources += [(sample_mixture(three_gaussians(), 800), three_gaussians(), h) for h in (0.2, 0.3)]
     for source, mixture, h in sources:
-        starts = draws(mixture, 150, seed=2)
+        starts = sample_mixture(mixture, 150, seed=2)
         slow = ms.mean_shift(source, starts, h, max_steps=50_000, accelerate=False)
         fast = ms.mean_shift(source, starts, h, max_steps=50_000)
         assert fast.converged.all()
@@ -174,8 +174,8 @@ def test_acceleration_saves_two_thirds_where_plain_is_slow():
 
 
 def test_bandwidths_per_row_are_that_many_single_runs():
-    data, h = draws(three(), 300), tensor(0.3, 0.5, 0.9, 1.2, 2.0)
-    for source in (data, prior_of(three())):
+    data, h = sample_mixture(three_gaussians(), 300), tensor(0.3, 0.5, 0.9, 1.2, 2.0)
+    for source in (data, prior_of(three_gaussians())):
         together = ms.mean_shift(source, STARTS, h)
         for i in range(len(STARTS)):
             alone = ms.mean_shift(source, STARTS[i : i + 1], float(h[i]))
@@ -184,7 +184,7 @@ def test_bandwidths_per_row_are_that_many_single_runs():
 
 
 def test_conditions_follow_their_starts():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     labels = torch.tensor([0, 1, -1, 1, 0])
     together = ms.mean_shift(prior, STARTS, 0.4, cond=labels)
     for i in range(len(STARTS)):
@@ -193,21 +193,21 @@ def test_conditions_follow_their_starts():
 
 
 def test_a_guided_prior_is_climbed_under_its_conditions():
-    bare = prior_of(three(), labels=[0, 0, 1])
+    bare = prior_of(three_gaussians(), labels=[0, 0, 1])
     guided = ms.Guided(bare, 1.5)
     for one in (5, 1):
         told = ms.Conditions(torch.zeros(one, dtype=torch.long), null=-torch.ones(one, dtype=torch.long))
         ended = ms.mean_shift(guided, STARTS, 1.0, cond=told)
         h = torch.full((5,), 1.0, dtype=F64)
-        conditional = posterior_by_quadrature(only(three(), [0, 1]), ended.z, 1.0)[0] - ended.z
-        plain = posterior_by_quadrature(three(), ended.z, 1.0)[0] - ended.z
+        conditional = posterior_by_quadrature(components(three_gaussians(), [0, 1]), ended.z, 1.0)[0] - ended.z
+        plain = posterior_by_quadrature(three_gaussians(), ended.z, 1.0)[0] - ended.z
         shift = plain + 1.5 * (conditional - plain)
         assert ended.converged.all() and (shift.norm(dim=1) <= 2e-6 * h).all()
 
 
 def test_converged_starts_cost_nothing_more():
-    prior = ms.Counting(prior_of(three()))
-    mode = ms.mean_shift(prior_of(three()), STARTS[1:2], 0.5, tol=1e-10).z
+    prior = ms.Counting(prior_of(three_gaussians()))
+    mode = ms.mean_shift(prior_of(three_gaussians()), STARTS[1:2], 0.5, tol=1e-10).z
     prior.calls = 0
     starts = torch.cat([STARTS, mode])
     ended = ms.mean_shift(prior, starts, 0.5)
@@ -217,14 +217,14 @@ def test_converged_starts_cost_nothing_more():
 
 
 def test_max_steps_is_a_budget_of_calls():
-    prior = ms.Counting(prior_of(three()))
+    prior = ms.Counting(prior_of(three_gaussians()))
     ended = ms.mean_shift(prior, STARTS, 0.5, tol=1e-12, max_steps=5)
     assert prior.calls == 25 and (ended.steps == 5).all() and not ended.converged.any()
 
 
 def test_the_starts_are_left_alone():
     starts = STARTS.clone()
-    ms.mean_shift(draws(three(), 50), starts, 0.5)
+    ms.mean_shift(sample_mixture(three_gaussians(), 50), starts, 0.5)
     assert torch.equal(starts, STARTS)
 
 
@@ -269,7 +269,7 @@ BAD = {
 
 @pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
 def test_bad_options_are_one_clear_line(options, message):
-    for source in (draws(three(), 50), prior_of(three())):
+    for source in (sample_mixture(three_gaussians(), 50), prior_of(three_gaussians())):
         with pytest.raises(ValueError, match=message) as error:
             ms.mean_shift(source, STARTS, **({"bandwidth": 1.0} | options))
         assert "\n" not in str(error.value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import draws, generator, only, pair, prior_of, ring, tensor, three
+from cases_shift import sample_mixture, generator, components, two_gaussians, prior_of, gaussian_ring, tensor, three_gaussians
 from oracles_shift import F64, kernel_sums, log_density, modes
 
 import modeseek as ms
-from modeseek.meanshift.modes import merged
+from modeseek.meanshift.modes import merge_modes
 
 WEIGHTS = tensor(0.28, 0.2, 0.16, 0.13, 0.1, 0.07, 0.06)
 
@@ -19,7 +19,7 @@ def nearest(points: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_ring_of_gaussians_gives_back_its_modes_weights_and_labels():
-    mixture, h, n = ring(WEIGHTS), 0.3, 4000
+    mixture, h, n = gaussian_ring(WEIGHTS), 0.3, 4000
     found = ms.find_modes(prior_of(mixture), h, n, rng=generator())
     true = modes(mixture, h, mixture.means)
     assert found.z.shape == (7, 2) and found.label.shape == (n,)
@@ -36,8 +36,8 @@ def test_a_ring_of_gaussians_gives_back_its_modes_weights_and_labels():
 
 
 def test_labels_say_where_each_start_ended():
-    mixture, h = ring(WEIGHTS), 0.3
-    starts = draws(mixture, 500, seed=4)
+    mixture, h = gaussian_ring(WEIGHTS), 0.3
+    starts = sample_mixture(mixture, 500, seed=4)
     found = ms.find_modes(prior_of(mixture), h, rng=generator(), starts=starts)
     ended = ms.mean_shift(prior_of(mixture), starts, h)
     assert (ended.z - found.z[found.label]).norm(dim=1).max() <= 1e-4 * h
@@ -45,8 +45,8 @@ def test_labels_say_where_each_start_ended():
 
 
 def test_on_raw_samples_every_sample_is_a_start_and_a_subset_below_that():
-    mixture, h = ring(WEIGHTS), 0.4
-    data = draws(mixture, 600)
+    mixture, h = gaussian_ring(WEIGHTS), 0.4
+    data = sample_mixture(mixture, 600)
     found = ms.find_modes(data, h, n_starts=10_000, rng=generator())
     assert len(found.label) == 600
     assert torch.equal(nearest(data, mixture.means), nearest(found.z, mixture.means)[found.label])
@@ -69,23 +69,23 @@ def test_starts_of_a_subset_are_distinct_samples():
 def test_a_wide_kernel_leaves_one_mode_and_a_narrow_one_both():
     # equal components of standard deviation s, 2a apart, merge where a^2 <= s^2 + h^2
     for h, expected in ((1.3, 2), (1.5, 1)):
-        found = ms.find_modes(prior_of(pair(3.0, 0.5)), h, 200, rng=generator(), tol=1e-8, max_steps=20_000)
+        found = ms.find_modes(prior_of(two_gaussians(3.0, 0.5)), h, 200, rng=generator(), tol=1e-8, max_steps=20_000)
         assert len(found.z) == expected
     assert torch.allclose(found.z, torch.zeros(1, 2, dtype=F64), atol=1e-4)
 
 
 def test_conditions_choose_the_component_modes():
-    mixture = three()
+    mixture = three_gaussians()
     prior = prior_of(mixture, labels=[0, 0, 1])
     for label, rows in ((0, [0, 1]), (1, [2])):
         found = ms.find_modes(prior, 0.3, 400, rng=generator(), cond=torch.tensor([label]))
-        true = modes(only(mixture, rows), 0.3, mixture.means[rows])
+        true = modes(components(mixture, rows), 0.3, mixture.means[rows])
         assert len(found.z) == len(rows)
         assert torch.cdist(found.z, true).amin(1).max() <= 1e-5
 
 
 def test_a_prior_without_samples_is_started_by_its_sampler():
-    mixture, n = ring(WEIGHTS), 600
+    mixture, n = gaussian_ring(WEIGHTS), 600
     prior = ms.Counting(prior_of(mixture, ms.VE(0.01, 20.0)))
     found = ms.find_modes(prior, 0.4, n, rng=generator())
     assert prior.calls > n * 60  # 32 Heun steps, then the climb
@@ -107,7 +107,7 @@ def ended(z: list[float], log_prob: list[float] | None, converged: list[bool]) -
 
 def test_merging_founds_modes_by_density_and_weighs_them_by_count():
     outcome = ended([0.0, 0.05, 5.0, 5.04, 5.08, 9.0], [1.0, 2.0, 0.0, 0.5, 0.1, 9.9], [True] * 5 + [False])
-    answer = merged(outcome, 0.06)
+    answer = merge_modes(outcome, 0.06)
     assert answer.z[:, 0].tolist() == [5.04, 0.05]
     assert answer.log_prob.tolist() == [0.5, 2.0]
     assert answer.label.tolist() == [1, 1, 0, 0, 0, -1]
@@ -115,14 +115,14 @@ def test_merging_founds_modes_by_density_and_weighs_them_by_count():
 
 
 def test_merging_joins_to_founders_only():
-    answer = merged(ended([0.0, 0.9, 1.8, 2.7], [4.0, 3.0, 2.0, 1.0], [True] * 4), 1.0)
+    answer = merge_modes(ended([0.0, 0.9, 1.8, 2.7], [4.0, 3.0, 2.0, 1.0], [True] * 4), 1.0)
     assert answer.z[:, 0].tolist() == [0.0, 1.8] and answer.label.tolist() == [0, 0, 1, 1]
 
 
 def test_without_density_the_best_converged_end_founds():
-    answer = merged(ended([0.0, 0.5], None, [True, True]), 1.0)
+    answer = merge_modes(ended([0.0, 0.5], None, [True, True]), 1.0)
     assert answer.z[:, 0].tolist() == [0.0] and answer.log_prob is None  # the first has the smaller shift
-    answer = merged(ended([0.0, 0.5], None, [False, True]), 1.0)
+    answer = merge_modes(ended([0.0, 0.5], None, [False, True]), 1.0)
     assert answer.z[:, 0].tolist() == [0.5] and answer.label.tolist() == [-1, 0]
 
 
@@ -134,7 +134,7 @@ def test_the_merging_radius_is_in_bandwidths():
 
 
 def test_bad_input_is_one_clear_line():
-    prior = prior_of(three())
+    prior = prior_of(three_gaussians())
     with pytest.raises(ValueError, match="at least one start.*got n_starts=0"):
         ms.find_modes(prior, 0.5, 0, rng=generator())
     with pytest.raises(ValueError, match="positive and finite"):

@@ -17,7 +17,7 @@ from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarge
 from modeseek.methods.vsd import VSD
 from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.pipeline.memory_options import MemoryOptions
-from modeseek.rundir.checkpoint import read, save
+from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 pytest.importorskip("peft", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 FAMILIES = ["sd", "sd-v", "sd-v-zero-snr", "sdxl", "if", "sd3", "flux", "pixart"]
-LEARNING = {"sd": "eps", "sd-v": "v", "sd3": "flow"}
+TRAINED_FAMILIES = {"sd": "eps", "sd-v": "v", "sd3": "flow"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def load(path: Path, **options: Any) -> Pipeline:
     return Pipeline.load(path, **({"cache": None, "size": size} | options))
 
 
-def seen(prior: Pipeline, n: int = 2, t: float = 0.6, **told: Any) -> tuple[AuxiliaryInput, Tensor]:
+def auxiliary_input(prior: Pipeline, n: int = 2, t: float = 0.6, **told: Any) -> tuple[AuxiliaryInput, Tensor]:
     """Random particles at two levels, and the noise on them."""
     rng = torch.Generator().manual_seed(3)
     z, eps = (torch.randn(n, *prior.shape, generator=rng) for _ in range(2))
@@ -72,13 +72,13 @@ def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable
     phi = LoRAAuxiliary(cameras=3, lr=1e-2)
     state = phi.init(torch.zeros(2, *prior.shape), ms.Counting(prior))
     assert torch.equal(global_rng, torch.get_rng_state()) and isinstance(phi, Auxiliary)
-    what, eps = seen(prior, camera=camera)
+    what, eps = auxiliary_input(prior, camera=camera)
     teacher = prior.at(what.z_t, what.alpha, what.sigma, what.cond)
     first = phi.predict(state, what)
     assert torch.equal(first.eps, teacher.eps) and torch.equal(first.z, teacher.z)
     losses = []
     for _ in range(12):
-        state, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
+        state, loss = phi.update(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
         losses.append(loss)
     assert losses[0].shape == (2,) and (losses[-1] < losses[0]).all()
     # phi and its camera have moved; the prior has not, in weights, in modules, in answers
@@ -94,11 +94,11 @@ def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable
     assert all(not p.requires_grad and p.grad is None for p in prior.network.parameters())
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", TRAINED_FAMILIES)
 def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Callable[[str], Path]) -> None:
     prior, phi = load(folder(name)), LoRAAuxiliary()
     state = phi.init(torch.zeros(2, *prior.shape), prior)
-    what, eps = seen(prior)
+    what, eps = auxiliary_input(prior)
     a, s = (x.reshape(-1, 1, 1, 1) for x in (what.alpha, what.sigma))
     with torch.no_grad():  # what the stock network says, at its own clock
         told, network = what.cond, prior.network
@@ -110,11 +110,11 @@ def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Calla
             ).sample
         else:
             raw = network(what.z_t, time, encoder_hidden_states=told["text"]).sample
-    wanted = {"eps": eps, "v": a * eps - s * what.z, "flow": eps - what.z}[LEARNING[name]]
+    wanted = {"eps": eps, "v": a * eps - s * what.z, "flow": eps - what.z}[TRAINED_FAMILIES[name]]
     other = torch.flip(what.z, (0,))
-    elsewhere = {"eps": -eps, "v": -a * eps - s * other, "flow": -eps - other}[LEARNING[name]]
+    elsewhere = {"eps": -eps, "v": -a * eps - s * other, "flow": -eps - other}[TRAINED_FAMILIES[name]]
     want = (raw - wanted).square().flatten(1).mean(1) - 0.4 * (raw - elsewhere).square().flatten(1).mean(1)
-    _, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps), AuxiliaryTarget(-0.4, other, -eps)))
+    _, loss = phi.update(state, what, (AuxiliaryTarget(1.0, what.z, eps), AuxiliaryTarget(-0.4, other, -eps)))
     assert torch.allclose(loss, want, rtol=1e-3, atol=1e-3)
 
 
@@ -129,14 +129,14 @@ def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], P
     assert all(3 in state.adapted.state_dict()[name].shape for name in loras)
 
     def walk(state: Any, first: int, last: int) -> tuple[Tensor, Any]:
-        what, eps = seen(prior, camera=torch.eye(2))
+        what, eps = auxiliary_input(prior, camera=torch.eye(2))
         for index in range(first, last):
-            state, _ = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps * index),))
+            state, _ = phi.update(state, what, (AuxiliaryTarget(1.0, what.z, eps * index),))
         return phi.predict(state, what).eps, state
 
     whole, _ = walk(phi.init(torch.zeros(2, *prior.shape), prior), 0, 6)
     _, half = walk(state, 0, 3)
-    kept = read(save(tmp_path, 3, {"method": half}))
+    kept = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": half}))
     size = sum(value.numel() for value in half.adapted.parameters())
     assert sum(t.numel() for t in kept.tensors.values()) < 3 * size + 2 * len(names)  # weights, and Adam's two moments
     again = kept.restore({"method": phi.init(torch.zeros(2, *prior.shape), prior)})["method"]
@@ -147,10 +147,10 @@ def test_several_phis_stand_beside_one_prior(folder: Callable[[str], Path]) -> N
     prior, phi = load(folder("sd")), LoRAAuxiliary(lr=1e-2)
     one, other = (phi.init(torch.zeros(2, *prior.shape), prior) for _ in range(2))
     assert same(one.adapted.state_dict(), other.adapted.state_dict())  # by the seed
-    what, eps = seen(prior)
+    what, eps = auxiliary_input(prior)
     still = phi.predict(other, what).eps
     for _ in range(3):
-        phi.learn(one, what, (AuxiliaryTarget(1.0, what.z, eps),))
+        phi.update(one, what, (AuxiliaryTarget(1.0, what.z, eps),))
     assert torch.equal(phi.predict(other, what).eps, still) and not torch.equal(phi.predict(one, what).eps, still)
     shared = {id(p) for p in prior.network.parameters()}
     own = {id(p) for p in one.adapted.phi.network.parameters()}
@@ -184,11 +184,11 @@ def test_in_half_precision_the_factors_stay_in_full(folder: Callable[[str], Path
     prior, phi = load(folder("sd"), dtype=torch.bfloat16), LoRAAuxiliary(cameras=2)
     state = phi.init(torch.zeros(2, *prior.shape), prior)
     assert {p.dtype for p in state.adapted.parameters()} == {torch.float32}
-    what, eps = seen(prior, camera=torch.eye(2))
+    what, eps = auxiliary_input(prior, camera=torch.eye(2))
     teacher = prior.at(what.z_t, what.alpha, what.sigma, what.cond)
     assert torch.equal(phi.predict(state, what).eps, teacher.eps)
     for _ in range(3):
-        state, loss = phi.learn(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
+        state, loss = phi.update(state, what, (AuxiliaryTarget(1.0, what.z, eps),))
         assert loss.isfinite().all()
     assert (phi.predict(state, what).eps != teacher.eps).any()
 

@@ -15,23 +15,23 @@ from cases_methods import (
     PerRow,
     Z,
     branch_sum,
-    calls,
     check_batch,
     check_linear,
     check_moments,
-    classes,
+    class_prior,
+    count_calls,
     eps_of,
+    label_conditions,
     levels,
     one_line,
     step,
-    told,
 )
 from scipy.stats import kstest
 
 import modeseek as ms
 from modeseek.methods.async_sd import AsyncSD
-from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.nfsd import NFSD
+from modeseek.methods.sds_bridge import SDSBridge
 
 
 @pytest.mark.parametrize("schedule", NAMES)
@@ -42,12 +42,18 @@ def test_nfsd_takes_each_row_s_own_branch(schedule, threshold):
     near = branch_sum({NULL: 1 - 3.0, POSITIVE: 3.0}, 0.0, alpha, sigma)
     away = branch_sum({NULL: 1 - 3.0, POSITIVE: 3.0, NEGATIVE: -1.0}, 0.0, alpha, sigma)
     mean, factor = (torch.where(far, b, a) * sigma**2 for a, b in zip(near, away, strict=True))
-    check_linear(NFSD(PerRow(), scale=3.0, threshold=threshold), classes(schedule), mean, factor, conditions=told())
-    assert calls(NFSD(PerRow(), threshold=threshold), conditions=told()) == 8 + int(far.sum())
+    check_linear(
+        NFSD(PerRow(), scale=3.0, threshold=threshold),
+        class_prior(schedule),
+        mean,
+        factor,
+        conditions=label_conditions(),
+    )
+    assert count_calls(NFSD(PerRow(), threshold=threshold), conditions=label_conditions()) == 8 + int(far.sum())
 
 
 def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_threshold():
-    direction = step(NFSD(PerRow(), ms.unit_weight, 7.5), classes(), Z, conditions=told(negative=NULL))
+    direction = step(NFSD(PerRow(), ms.unit_weight, 7.5), class_prior(), Z, conditions=label_conditions(negative=NULL))
     z_t, alpha, sigma = direction.prediction.z_t, *levels("VP")
     sought = 7.5 * (eps_of(POSITIVE, z_t, alpha, sigma) - eps_of(NULL, z_t, alpha, sigma))
     assert torch.allclose(direction.grad[1:], sought[1:], rtol=0, atol=1e-11)
@@ -56,7 +62,9 @@ def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_t
 
 def test_nfsd_below_the_threshold_has_the_mean_of_unconditional_sds():
     n = 3000
-    direction = step(NFSD(PerRow(), ms.unit_weight, 0.0, 1.0), classes(), Z.repeat(n, 1), conditions=told())
+    direction = step(
+        NFSD(PerRow(), ms.unit_weight, 0.0, 1.0), class_prior(), Z.repeat(n, 1), conditions=label_conditions()
+    )
     mean, _ = branch_sum({NULL: 1.0}, -1.0, *levels("VP"))
     _, factor = branch_sum({NULL: 1.0}, 0.0, *levels("VP"))
     check_moments(direction.grad.reshape(n, 4, 2), mean, factor)
@@ -68,10 +76,10 @@ def test_the_bridge_is_sds_first_and_then_pulls_from_source_to_target(schedule, 
     shares, own = ({POSITIVE: 4.0, NEGATIVE: -4.0}, 0.0) if progress >= 0.5 else ({POSITIVE: 4.0, NULL: -3.0}, -1.0)
     alpha, sigma = levels(schedule)
     mean, factor = (sigma**2 * part for part in branch_sum(shares, own, alpha, sigma))
-    conditions = told(source=NEGATIVE, negative=None)
+    conditions = label_conditions(source=NEGATIVE, negative=None)
     check_linear(
         SDSBridge(PerRow(), scale=4.0),
-        classes(schedule),
+        class_prior(schedule),
         mean,
         factor,
         n=1000,
@@ -96,7 +104,9 @@ def test_between_equal_gaussians_the_bridge_is_a_constant_pull_from_one_mean_to_
 
 
 def test_a_bridge_between_equal_prompts_goes_nowhere():
-    direction = step(SDSBridge(since=0.0), classes(), Z, conditions=told(source=POSITIVE, null=None, negative=None))
+    direction = step(
+        SDSBridge(since=0.0), class_prior(), Z, conditions=label_conditions(source=POSITIVE, null=None, negative=None)
+    )
     assert direction.grad.abs().max() <= 1e-13
 
 
@@ -105,8 +115,8 @@ def test_a_bridge_between_equal_prompts_goes_nowhere():
 def test_async_sd_is_the_difference_of_two_levels_with_one_noise(schedule, scale):
     n = 3000
     method = AsyncSD(PerRow(), scale=scale, shift=0.4)
-    conditions = told(negative=None)
-    direction = step(method, classes(schedule), Z.repeat(n, 1), conditions=conditions)
+    conditions = label_conditions(negative=None)
+    direction = step(method, class_prior(schedule), Z.repeat(n, 1), conditions=conditions)
     eps, t, u = direction.eps, direction.t, direction.logs["t_later"]
     z = Z.repeat(n, 1)
     alpha, sigma = (part.repeat(n, 1) for part in levels(schedule))
@@ -127,18 +137,18 @@ def test_async_sd_is_the_difference_of_two_levels_with_one_noise(schedule, scale
 
 def test_async_sd_without_delay_and_guidance_goes_nowhere():
     for schedule in NAMES:
-        for method, conditions in ((AsyncSD(scale=1.0, shift=0.0), told()), (AsyncSD(shift=0.0), None)):
-            assert step(method, classes(schedule), Z, conditions=conditions).grad.abs().max() <= 1e-13
+        for method, conditions in ((AsyncSD(scale=1.0, shift=0.0), label_conditions()), (AsyncSD(shift=0.0), None)):
+            assert step(method, class_prior(schedule), Z, conditions=conditions).grad.abs().max() <= 1e-13
     # below `low` there is no delay either
-    low = step(AsyncSD(PerRow((0.1, 0.2, 0.3, 0.4)), low=0.5), classes(), Z)
+    low = step(AsyncSD(PerRow((0.1, 0.2, 0.3, 0.4)), low=0.5), class_prior(), Z)
     assert torch.equal(low.logs["t_later"], low.t)
 
 
 METHODS = {
-    "nfsd": (NFSD(), told()),
-    "bridge": (SDSBridge(), told(source=NEGATIVE)),
-    "bridge late": (SDSBridge(since=0.2), told(source=NEGATIVE)),
-    "async": (AsyncSD(), told()),
+    "nfsd": (NFSD(), label_conditions()),
+    "bridge": (SDSBridge(), label_conditions(source=NEGATIVE)),
+    "bridge late": (SDSBridge(since=0.2), label_conditions(source=NEGATIVE)),
+    "async": (AsyncSD(), label_conditions()),
 }
 
 
@@ -146,42 +156,46 @@ METHODS = {
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_a_batch_goes_as_its_items_do(name, schedule):
     method, conditions = METHODS[name]
-    check_batch(method, classes(schedule), conditions)
+    check_batch(method, class_prior(schedule), conditions)
     mixed = replace(conditions, positive=torch.tensor([0, 2, 1, 0]), null=torch.tensor([-1]))
-    check_batch(method, classes(schedule), mixed)
+    check_batch(method, class_prior(schedule), mixed)
 
 
 def test_calls():
-    assert calls(SDSBridge(), conditions=told(source=NEGATIVE)) == 8
-    assert calls(SDSBridge(), conditions=told(source=NEGATIVE), progress=1.0) == 8
-    assert calls(AsyncSD(), conditions=told()) == 12
-    assert calls(AsyncSD()) == 8 and calls(AsyncSD(scale=1.0), conditions=told()) == 8
+    assert count_calls(SDSBridge(), conditions=label_conditions(source=NEGATIVE)) == 8
+    assert count_calls(SDSBridge(), conditions=label_conditions(source=NEGATIVE), progress=1.0) == 8
+    assert count_calls(AsyncSD(), conditions=label_conditions()) == 12
+    assert count_calls(AsyncSD()) == 8 and count_calls(AsyncSD(scale=1.0), conditions=label_conditions()) == 8
 
 
 @pytest.mark.parametrize(
     ("method", "conditions", "message"),
     [
         (NFSD(), None, "NFSD needs the conditions positive, null, negative: got no conditions"),
-        (NFSD(), told(negative=None), "got Conditions without negative; pass"),
-        (NFSD(), told(null=None), "got Conditions without null; pass"),
-        (SDSBridge(), told(), "SDSBridge needs the conditions positive, source, null: got Conditions without source"),
-        (SDSBridge(), told(source=2, null=None), "got Conditions without null; pass"),
-        (AsyncSD(), told(null=None, negative=None), "got Conditions without null or negative"),
+        (NFSD(), label_conditions(negative=None), "got Conditions without negative; pass"),
+        (NFSD(), label_conditions(null=None), "got Conditions without null; pass"),
+        (
+            SDSBridge(),
+            label_conditions(),
+            "SDSBridge needs the conditions positive, source, null: got Conditions without source",
+        ),
+        (SDSBridge(), label_conditions(source=2, null=None), "got Conditions without null; pass"),
+        (AsyncSD(), label_conditions(null=None, negative=None), "got Conditions without null or negative"),
     ],
 )
 def test_a_missing_condition_is_named(method, conditions, message):
     with pytest.raises(ValueError, match=message) as error:
-        step(method, classes(), Z, conditions=conditions)
+        step(method, class_prior(), Z, conditions=conditions)
     one_line(error.value)
 
 
 @pytest.mark.parametrize("kind", [NFSD, SDSBridge, AsyncSD])
 def test_a_guided_prior_is_refused(kind):
-    for prior in (ms.Guided(classes()), ms.Counting(ms.Guided(classes()))):
+    for prior in (ms.Guided(class_prior()), ms.Counting(ms.Guided(class_prior()))):
         with pytest.raises(TypeError, match=f"{kind.__name__} guides by itself"):
             kind().init(Z, prior)
         with pytest.raises(TypeError, match=f"{kind.__name__} guides by itself"):
-            kind().step(Z, prior, None, conditions=told(), progress=0.0, rng=torch.Generator())
+            kind().step(Z, prior, None, conditions=label_conditions(), progress=0.0, rng=torch.Generator())
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ import math
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, context, eps_of, levels, on, step
-from cases_shift import generator, three
+from cases_phi import FOUR, PerRow, context, eps_of, levels, prior_on, step
+from cases_shift import generator, three_gaussians
 from oracles_shift import F64
 
 import modeseek as ms
 from modeseek.methods.cfd import CFD, FSD, ConsistentState
-from modeseek.methods.noise_maps import WORLD, WorldNoise, refreshed
-from modeseek.rundir.checkpoint import read, save
+from modeseek.methods.noise_maps import WORLD, WorldNoise, refresh_noise
+from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 
 METHODS = {"cfd": CFD(PerRow(), ms.unit_weight, refresh=0.0), "fsd": FSD(PerRow(), ms.unit_weight)}
 
@@ -21,7 +21,7 @@ METHODS = {"cfd": CFD(PerRow(), ms.unit_weight, refresh=0.0), "fsd": FSD(PerRow(
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "VE"])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
-    method, prior, steps = METHODS[name], on(schedule, three()), 49
+    method, prior, steps = METHODS[name], prior_on(schedule, three_gaussians()), 49
     starts, ends = (0.9, 0.95, 0.6, 0.8), (0.05, 0.3, 0.1, 0.02)  # a walk of its own for each row
     walk = [tuple(a + (b - a) * k / steps for a, b in zip(starts, ends, strict=True)) for k in range(steps + 1)]
     z, state, z_t = FOUR, method.init(FOUR, prior), None
@@ -34,20 +34,20 @@ def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
         if z_t is None:
             z_t, noise = a_t * z + s_t * answer.eps, answer.eps
         z = z - (s_t / a_t - s_s / a_s) * answer.grad
-        eps = eps_of(three(), z_t, a_t, s_t)
+        eps = eps_of(three_gaussians(), z_t, a_t, s_t)
         z_t = a_s * (z_t - s_t * eps) / a_t + s_s * eps
         assert ((a_s * z + s_s * noise) - z_t).abs().max() <= 1e-9 * max(1.0, float(z_t.abs().max()))
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Cosine"])
 def test_with_the_first_noise_it_is_sds_of_that_noise(schedule):
-    answer = step(CFD(PerRow()), FOUR, on(schedule, three()), generator())
+    answer = step(CFD(PerRow()), FOUR, prior_on(schedule, three_gaussians()), generator())
     alpha, sigma = levels(schedule)
-    want = eps_of(three(), alpha * FOUR + sigma * answer.eps, alpha, sigma) - answer.eps
+    want = eps_of(three_gaussians(), alpha * FOUR + sigma * answer.eps, alpha, sigma) - answer.eps
     assert torch.allclose(answer.grad, sigma / alpha * want, rtol=1e-9, atol=1e-10)
 
 
-def noises(method: ms.Method, z: torch.Tensor, steps: int, rng, **told) -> list[torch.Tensor]:
+def noises_along(method: ms.Method, z: torch.Tensor, steps: int, rng, **told) -> list[torch.Tensor]:
     """The noise of each step of a run."""
     prior = ms.Empirical(torch.zeros_like(z[:1]), ms.VP())
     state, seen = method.init(z, prior), []
@@ -59,14 +59,14 @@ def noises(method: ms.Method, z: torch.Tensor, steps: int, rng, **told) -> list[
 
 def test_noise_drifts_as_an_ornstein_uhlenbeck_process():
     n, share, rng = 40_000, 0.19, generator(5)
-    first, *rest = noises(CFD(refresh=share), torch.zeros(n, 1, dtype=F64), 4, lambda _: rng)
+    first, *rest = noises_along(CFD(refresh=share), torch.zeros(n, 1, dtype=F64), 4, lambda _: rng)
     for k, later in enumerate(rest, 1):
         keep = (1 - share) ** (k / 2)
         assert abs(float((first * later).mean()) - keep) <= 4 * math.sqrt((1 + keep**2) / n)
         assert abs(float(later.var()) - 1) <= 4 * math.sqrt(2 / n) and abs(float(later.mean())) <= 4 / math.sqrt(n)
-    still = noises(CFD(refresh=0.0), torch.zeros(5, 1, dtype=F64), 3, lambda _: rng)
+    still = noises_along(CFD(refresh=0.0), torch.zeros(5, 1, dtype=F64), 3, lambda _: rng)
     assert torch.equal(still[0], still[1]) and torch.equal(still[0], still[2])
-    fresh = noises(CFD(refresh=1.0), torch.zeros(n, 1, dtype=F64), 2, lambda _: rng)
+    fresh = noises_along(CFD(refresh=1.0), torch.zeros(n, 1, dtype=F64), 2, lambda _: rng)
     assert abs(float((fresh[0] * fresh[1]).mean())) <= 4 / math.sqrt(n)
 
 
@@ -74,18 +74,18 @@ def test_noise_drifts_as_an_ornstein_uhlenbeck_process():
 def test_an_items_noise_is_its_own_in_any_company(refresh):
     z = torch.zeros(4, 2, dtype=F64)
     method = CFD(refresh=refresh)
-    together = noises(method, z, 3, lambda k: ms.Streams(7, k, (3, 1, 8, 5)))
+    together = noises_along(method, z, 3, lambda k: ms.Streams(7, k, (3, 1, 8, 5)))
     for slot, item in enumerate((3, 1, 8, 5)):
-        alone = noises(method, z[:1], 3, lambda k, item=item: ms.Streams(7, k, (item,)))
+        alone = noises_along(method, z[:1], 3, lambda k, item=item: ms.Streams(7, k, (item,)))
         assert all(torch.equal(a[0], b[slot]) for a, b in zip(alone, together, strict=True))
     assert len(together[0].unique()) == 8
     # met for the first time later in the run, it is the same
-    late = noises(FSD(), z[:1], 1, lambda k: ms.Streams(7, 40, (8,)))
+    late = noises_along(FSD(), z[:1], 1, lambda k: ms.Streams(7, 40, (8,)))
     assert torch.equal(late[0][0], together[0][2])
 
 
 def test_items_come_and_go():
-    prior, method, state = on("VP", three()), FSD(PerRow((0.5, 0.5))), ConsistentState()
+    prior, method, state = prior_on("VP", three_gaussians()), FSD(PerRow((0.5, 0.5))), ConsistentState()
     seen = {}
     for index, items in enumerate([(0, 1), (2, 1), (1, 0)]):
         answer, state = method.step(FOUR[:2], prior, state, progress=0.0, rng=ms.Streams(3, index, items))
@@ -95,7 +95,7 @@ def test_items_come_and_go():
 
 
 def test_the_rows_of_a_point_cloud_each_have_noise_of_their_own():
-    noise, again = noises(FSD(), torch.zeros(6, 2, dtype=F64), 2, lambda k: ms.Streams(7, k, (0,)))
+    noise, again = noises_along(FSD(), torch.zeros(6, 2, dtype=F64), 2, lambda k: ms.Streams(7, k, (0,)))
     assert torch.equal(noise, again) and len(noise.unique()) == 12
 
 
@@ -119,11 +119,11 @@ def shifted(planes: int):
 def test_views_of_one_place_see_one_noise(planes):
     z = torch.zeros(2, 2, 3, 4, dtype=F64)
     method = FSD(noise=WorldNoise(24 * planes, shifted(planes)))
-    first, again = noises(method, z, 2, lambda k: ms.Streams(1, k, (0, 1)), context=surface())
+    first, again = noises_along(method, z, 2, lambda k: ms.Streams(1, k, (0, 1)), context=surface())
     assert torch.equal(first, again)
     assert torch.equal(first[0, :, :, 1:], first[1, :, :, :-1])
     assert len(first[0].unique()) == 24
-    alone = noises(method, z[1:], 1, lambda k: ms.Streams(1, 9, (1,)), context=part_of(surface(), 1))
+    alone = noises_along(method, z[1:], 1, lambda k: ms.Streams(1, 9, (1,)), context=part_of(surface(), 1))
     assert torch.equal(alone[0][0], first[1])
 
 
@@ -141,7 +141,9 @@ def test_a_world_of_noise_is_standard_normal_everywhere():
         return torch.stack([cell + plane * side * side for plane in range(planes)], 1)
 
     z = torch.zeros(1, 4, side, side, dtype=F64)
-    (noise,) = noises(FSD(noise=WorldNoise(planes * side**2, places)), z, 1, lambda _: generator(3), context=context(z))
+    (noise,) = noises_along(
+        FSD(noise=WorldNoise(planes * side**2, places)), z, 1, lambda _: generator(3), context=context(z)
+    )
     n = noise.numel()
     assert abs(float(noise.mean())) <= 4 / math.sqrt(n) and abs(float(noise.var()) - 1) <= 4 * math.sqrt(2 / n)
 
@@ -151,12 +153,12 @@ def test_a_world_drifts_as_a_whole():
     method = CFD(noise=WorldNoise(24, shifted(1)), refresh=0.5)
     rng = generator()
     for source in (lambda k: ms.Streams(1, k, (0, 1)), lambda _: rng):
-        first, second = noises(method, z, 2, source, context=surface())
+        first, second = noises_along(method, z, 2, source, context=surface())
         assert (first != second).all() and torch.equal(second[0, :, :, 1:], second[1, :, :, :-1])
 
 
 def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
-    prior, method = on("VP", three()), CFD(refresh=0.2)
+    prior, method = prior_on("VP", three_gaussians()), CFD(refresh=0.2)
 
     def walk(z, state, rng, steps):
         for _ in range(steps):
@@ -167,13 +169,13 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
     whole, _ = walk(FOUR, method.init(FOUR, prior), generator(), 6)
     rng = generator()
     half, state = walk(FOUR, method.init(FOUR, prior), rng, 3)
-    kept = read(save(tmp_path, 3, {"method": state, "rng": rng}))
+    kept = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": state, "rng": rng}))
     again = kept.restore({"method": method.init(FOUR, prior), "rng": generator(9)})
     assert torch.equal(walk(half, again["method"], again["rng"], 3)[0], whole)
 
 
 def test_calls():
-    prior = ms.Counting(on("VP", three(), [0, 0, 1]))
+    prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     for method in (CFD(), FSD()):
         prior.calls = 0
@@ -184,7 +186,7 @@ def test_calls():
 
 
 def test_mistakes_are_one_clear_line():
-    prior, world = on("VP", three()), WorldNoise(24, shifted(1))
+    prior, world = prior_on("VP", three_gaussians()), WorldNoise(24, shifted(1))
     z = torch.zeros(2, 2, 3, 4, dtype=F64)
     pictures = ms.Empirical(z, ms.VP())
     for wrong in (-0.1, 1.1):
@@ -203,4 +205,4 @@ def test_mistakes_are_one_clear_line():
         FSD().step(FOUR, prior, ConsistentState({0: torch.zeros(1, 3, dtype=F64)}), progress=0.0, rng=generator())
     with pytest.raises(ValueError, match="each item comes once"):
         FSD().step(FOUR[:2], prior, ConsistentState(), progress=0.0, rng=ms.Streams(0, 0, (1, 1)))
-    assert refreshed({WORLD: FOUR}, 0.0, generator())[WORLD] is FOUR
+    assert refresh_noise({WORLD: FOUR}, 0.0, generator())[WORLD] is FOUR

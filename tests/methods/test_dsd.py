@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, T, eps_of, levels, on, step
-from cases_shift import generator, pair, three
+from cases_phi import FOUR, PerRow, T, eps_of, levels, prior_on, step
+from cases_shift import generator, three_gaussians, two_gaussians
 from oracles_shift import F64, Mixture, level
 
 import modeseek as ms
 from modeseek.methods.dsd import DSD, DSDState
 
-TOLD = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
+CONDITIONS = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
 PARTS = (([0, 3], [0, 1]), ([1, 2], [2]))
 
 
 def part(rows: list[int]) -> Mixture:
     """Some components of the three."""
-    return Mixture(three().weights[rows] / three().weights[rows].sum(), *(x[rows] for x in three()[1:]))
+    return Mixture(
+        three_gaussians().weights[rows] / three_gaussians().weights[rows].sum(),
+        *(x[rows] for x in three_gaussians()[1:]),
+    )
 
 
 def guided(scale: float, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """`eps_null + scale (eps_cond - eps_null)`, each row under its own label."""
-    null, told = eps_of(three(), z_t, alpha, sigma), torch.zeros_like(z_t)
+    null, told = eps_of(three_gaussians(), z_t, alpha, sigma), torch.zeros_like(z_t)
     for rows, components in PARTS:
         told[rows] = eps_of(part(components), z_t[rows], alpha[rows], sigma[rows])
     return null + scale * (told - null)
@@ -33,9 +36,9 @@ def guided(scale: float, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Te
 def test_it_is_the_difference_along_one_ddim_trajectory(schedule, reference):
     steps, scale = 3, 3.0
     method = DSD(PerRow(), scale, reference, ms.unit_weight, steps)
-    prior = on(schedule, three(), [0, 0, 1])
+    prior = prior_on(schedule, three_gaussians(), [0, 0, 1])
     answer, state = method.step(
-        FOUR, prior, DSDState(), conditions=TOLD, progress=0.0, rng=ms.Streams(1, 5, (0, 1, 2, 3))
+        FOUR, prior, DSDState(), conditions=CONDITIONS, progress=0.0, rng=ms.Streams(1, 5, (0, 1, 2, 3))
     )
     seed = torch.cat([state.noise[i] for i in range(4)])
     later = (torch.tensor(T, dtype=F64) + answer.logs["gap"]).tolist()
@@ -59,15 +62,15 @@ def test_it_is_the_difference_along_one_ddim_trajectory(schedule, reference):
 
 @pytest.mark.parametrize("schedule", ["VP", "Cosine", "Flow", "VE"])
 def test_at_one_level_and_one_scale_nothing_pulls(schedule):
-    prior = on(schedule, three(), [0, 0, 1])
+    prior = prior_on(schedule, three_gaussians(), [0, 0, 1])
     assert step(DSD(PerRow(), gap=0.0), FOUR, prior, generator()).grad.abs().max() == 0
-    same = step(DSD(PerRow(), 3.0, 3.0, gap=0.0), FOUR, prior, generator(), conditions=TOLD)
+    same = step(DSD(PerRow(), 3.0, 3.0, gap=0.0), FOUR, prior, generator(), conditions=CONDITIONS)
     assert same.grad.abs().max() == 0
     assert step(DSD(PerRow(), gap=0.5), FOUR, prior, generator()).grad.abs().max() > 1e-3
 
 
 def test_the_weight_is_that_of_the_cleaner_level():
-    prior, rng = on("Flow", three()), [ms.Streams(1, 0, (0, 1, 2, 3)) for _ in range(2)]
+    prior, rng = prior_on("Flow", three_gaussians()), [ms.Streams(1, 0, (0, 1, 2, 3)) for _ in range(2)]
     plain = step(DSD(PerRow(), weight=ms.unit_weight), FOUR, prior, rng[0]).grad
     squared = step(DSD(PerRow()), FOUR, prior, rng[1]).grad
     assert torch.allclose(squared, plain * levels("Flow")[1] ** 2, rtol=1e-12, atol=0)
@@ -75,7 +78,7 @@ def test_the_weight_is_that_of_the_cleaner_level():
 
 @pytest.mark.parametrize("kind", ["generator", "streams"])
 def test_an_item_keeps_its_seed_for_the_whole_run(kind):
-    prior, method, rng = on("VP", three()), DSD(PerRow(), ode_steps=2), generator()
+    prior, method, rng = prior_on("VP", three_gaussians()), DSD(PerRow(), ode_steps=2), generator()
     state, seen = method.init(FOUR, prior), []
     for index in range(3):
         source = rng if kind == "generator" else ms.Streams(5, index, (0, 1, 2, 3))
@@ -86,8 +89,8 @@ def test_an_item_keeps_its_seed_for_the_whole_run(kind):
 
 
 def test_seeds_decide_where_particles_end():
-    mixture, n = pair(3.0, 0.5), 32
-    prior = on("VP", mixture)
+    mixture, n = two_gaussians(3.0, 0.5), 32
+    prior = prior_on("VP", mixture)
     method = DSD(ms.Annealed(0.98, 0.05, 0.5), weight=ms.sigma_over_alpha, ode_steps=8)
     points = ms.Points(torch.zeros(n, 2, dtype=F64))  # all at one place, between the modes
     optimizer = torch.optim.SGD(points.parameters(), lr=0.6)
@@ -101,16 +104,16 @@ def test_seeds_decide_where_particles_end():
 
 
 def test_calls():
-    prior = ms.Counting(on("VP", three(), [0, 0, 1]))
+    prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
     step(DSD(ode_steps=4), FOUR, prior, generator())
     assert prior.calls == 4 * (4 + 3)
     prior.calls = 0
-    step(DSD(ode_steps=4), FOUR, prior, generator(), conditions=TOLD)
+    step(DSD(ode_steps=4), FOUR, prior, generator(), conditions=CONDITIONS)
     assert prior.calls == 4 * (2 * 4 + 5)
 
 
 def test_times_stay_within_the_walk():
-    answer = step(DSD(PerRow((1.0, 0.99, 0.01, 0.02)), gap=1.0), FOUR, on("VP", three()), generator())
+    answer = step(DSD(PerRow((1.0, 0.99, 0.01, 0.02)), gap=1.0), FOUR, prior_on("VP", three_gaussians()), generator())
     gap = answer.logs["gap"]
     assert gap[0] == 0 and 0 <= gap[1] <= 0.01 + 1e-12 and (gap[2:] == 0).all()
     assert level("VP", 1.0)[0] > 0
@@ -121,6 +124,6 @@ def test_bad_options_are_one_clear_line():
         with pytest.raises(ValueError, match="DSD needs ode_steps >= 1 and gap, least.*got") as error:
             DSD(**wrong)
         assert "\n" not in str(error.value)
-    prior = ms.Guided(on("VP", three(), [0, 0, 1]))
+    prior = ms.Guided(prior_on("VP", three_gaussians(), [0, 0, 1]))
     with pytest.raises(TypeError, match="DSD guides by itself"):
         DSD().init(FOUR, prior)

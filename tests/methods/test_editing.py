@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from cases import one_line, scaled_linear_table
-from cases_shift import SCHEDULES, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, Mixture, level
 from torch import Tensor
 
@@ -18,13 +18,13 @@ from modeseek.generators.base import Rendering, View
 from modeseek.methods.base import RenderContext
 from modeseek.methods.dds import DDS
 from modeseek.methods.pds import PDS
-from modeseek.priors.base import take
+from modeseek.priors.base import select_conditions
 
 FROM, TO = (-1.0, 0.36), (1.5, 0.49)
 NULL = torch.tensor([-1])
 SOURCE, PLACES = tensor([-0.8], [-1.3], [0.2], [-1.0]), tensor([0.4], [-0.6], [3.0], [1.5])
 TIMES = (0.1, 0.3, 0.5, 0.8)
-TOLD = ms.Conditions(torch.tensor([1]), source=torch.tensor([0]))
+CONDITIONS = ms.Conditions(torch.tensor([1]), source=torch.tensor([0]))
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class PerRow:
         return torch.tensor(self.t, dtype=F64)
 
 
-def two(schedule: str, alike: bool = False) -> ms.GaussianMixture:
+def two_class_prior(schedule: str, alike: bool = False) -> ms.GaussianMixture:
     """Class 0 and class 1, a Gaussian each."""
     variances = [TO[1] if alike else FROM[1], TO[1]]
     law = Mixture(tensor(0.5, 0.5), tensor([FROM[0]], [TO[0]]), tensor(*([[v]] for v in variances)))
     return prior_of(law, SCHEDULES[schedule], [0, 1])
 
 
-def step(method, prior, z: Tensor = PLACES, rng=None, conditions=TOLD, context=None) -> ms.Direction:
+def step(method, prior, z: Tensor = PLACES, rng=None, conditions=CONDITIONS, context=None) -> ms.Direction:
     rng = generator() if rng is None else rng
     return method.step(z, prior, method.init(z, prior), conditions=conditions, progress=0.5, rng=rng, context=context)[
         0
@@ -58,7 +58,7 @@ def slope(part: tuple[float, float], alpha: float, sigma: float) -> float:
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "Cosine"])
 def test_dds_between_gaussians(schedule: str) -> None:
-    d = step(DDS(SOURCE, PerRow(TIMES), ms.sigma_squared, scale=1.0), two(schedule))
+    d = step(DDS(SOURCE, PerRow(TIMES), ms.sigma_squared, scale=1.0), two_class_prior(schedule))
     for i, t in enumerate(TIMES):
         alpha, sigma = level(schedule, t)
         n, z, source = float(d.eps[i, 0]), float(PLACES[i, 0]), float(SOURCE[i, 0])
@@ -73,7 +73,7 @@ def test_dds_has_the_mean_and_the_variance_of_the_closed_form(schedule: str) -> 
     z, source = (tensor(*x).repeat_interleave(n)[:, None] for x in ((0.4, 3.0), (-0.8, 0.2)))
     method = DDS(source, PerRow(tuple(t for t in times for _ in range(n))), scale=1.0)
     for alike in (False, True):
-        grads = step(method, two(schedule, alike), z).grad[:, 0].split(n)
+        grads = step(method, two_class_prior(schedule, alike), z).grad[:, 0].split(n)
         for t, x, y, got in zip(times, (0.4, 3.0), (-0.8, 0.2), grads, strict=True):
             alpha, sigma = level(schedule, t)
             k, j = slope(TO, alpha, sigma), slope((FROM[0], TO[1] if alike else FROM[1]), alpha, sigma)
@@ -87,7 +87,7 @@ def test_dds_has_the_mean_and_the_variance_of_the_closed_form(schedule: str) -> 
     "method", [DDS(), DDS(scale=1.0), PDS(), PDS(coefficients="official")], ids=["dds", "plain", "pds", "official"]
 )
 def test_an_edit_into_itself_is_nothing(method) -> None:
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     z = torch.randn(4, 2, generator=generator(1), dtype=F64)
     same = ms.Conditions(torch.tensor([1, 0, 1, 0]), null=NULL, source=torch.tensor([1, 0, 1, 0]))
     assert (step(method, prior, z, conditions=same).grad == 0).all()
@@ -97,17 +97,17 @@ def test_an_edit_into_itself_is_nothing(method) -> None:
 
 
 def test_the_source_is_where_the_run_began_and_stays_there() -> None:
-    prior, method = two("VP"), DDS(times=PerRow(TIMES), scale=1.0)
+    prior, method = two_class_prior("VP"), DDS(times=PerRow(TIMES), scale=1.0)
     state = method.init(SOURCE, prior)
     for seed in (0, 1):
-        d, state = method.step(PLACES, prior, state, conditions=TOLD, progress=0.5, rng=generator(seed))
+        d, state = method.step(PLACES, prior, state, conditions=CONDITIONS, progress=0.5, rng=generator(seed))
         fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior, rng=generator(seed))
         assert torch.equal(d.grad, fixed.grad)
     assert torch.equal(state.source, SOURCE)
 
 
 def test_guidance_of_both_branches_shares_the_baseline() -> None:
-    prior, s = prior_of(three(), labels=[0, 0, 1]), 6.0
+    prior, s = prior_of(three_gaussians(), labels=[0, 0, 1]), 6.0
     z, source = torch.randn(2, 4, 2, generator=generator(1), dtype=F64)
     positive, origin = torch.tensor([1, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
     told = ms.Conditions(positive, null=NULL, source=origin)
@@ -127,7 +127,7 @@ def test_guidance_of_both_branches_shares_the_baseline() -> None:
 def test_exact_pds_matches_the_stochastic_latents(schedule: str) -> None:
     """(z_s - mu) / spread of both sides, literally: noised at both levels, mu by conditioning Gaussians on z_t."""
     gap = 0.01
-    d = step(PDS(SOURCE, PerRow(TIMES), scale=1.0, step_size=gap), two(schedule))
+    d = step(PDS(SOURCE, PerRow(TIMES), scale=1.0, step_size=gap), two_class_prior(schedule))
     for i, t in enumerate(TIMES):
         (alpha, sigma), (alpha_s, sigma_s) = level(schedule, t), level(schedule, t - gap)
         n_s, latents = 0.37, []  # whatever the noise at s: it is the same on both sides
@@ -145,7 +145,7 @@ def test_exact_pds_matches_the_stochastic_latents(schedule: str) -> None:
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "Cosine"])
 def test_exact_pds_is_dds_with_a_weight(schedule: str) -> None:
-    prior = two(schedule)
+    prior = two_class_prior(schedule)
     pds, dds = (step(m(SOURCE, PerRow(TIMES), scale=1.0), prior) for m in (PDS, DDS))
     ratio = (pds.grad / dds.grad)[:, 0]
     for i, t in enumerate(TIMES):
@@ -162,7 +162,7 @@ def test_the_authors_coefficients() -> None:
     assert psi.tolist() == pytest.approx([0.66425, 0.14049, 0.03224, 0.004882], rel=1e-3)
     assert chi.tolist() == pytest.approx([0.15431, 0.09194, 0.08212, 0.10724], rel=1e-3)
     # and what they do
-    prior = two("VP")
+    prior = two_class_prior("VP")
     d = step(PDS(SOURCE, PerRow(TIMES), scale=1.0, coefficients="official"), prior)
     dds = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)
     psi, chi = d.logs["psi"][:, None], d.logs["chi"][:, None]
@@ -173,11 +173,11 @@ def test_the_authors_coefficients() -> None:
 def test_a_batch_is_its_items_alone_and_calls(method) -> None:
     z = torch.randn(4, 2, generator=generator(1), dtype=F64)
     told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL, source=torch.tensor([1, 0, 1, 0]))
-    counted = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    counted = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     whole = step(method, counted, z, ms.Streams(3, 1, (0, 1, 2, 3)), told)
     assert counted.calls == 4 * 4
     for i in range(4):
-        alone = step(method, counted, z[i : i + 1], ms.Streams(3, 1, (i,)), take(told, torch.tensor([i])))
+        alone = step(method, counted, z[i : i + 1], ms.Streams(3, 1, (i,)), select_conditions(told, torch.tensor([i])))
         assert torch.equal(alone.eps[0], whole.eps[i]) and torch.equal(alone.t[0], whole.t[i])
         assert torch.allclose(alone.grad[0], whole.grad[i], rtol=1e-12, atol=1e-12)
     counted.calls = 0
@@ -188,7 +188,7 @@ def test_a_batch_is_its_items_alone_and_calls(method) -> None:
 def test_a_source_may_be_rendered_for_every_scene() -> None:
     view = View((0, 1, 2, 3))
     context = RenderContext(view, Rendering(view, PLACES), PLACES, Identity(), torch.arange(4))
-    prior = two("VP")
+    prior = two_class_prior("VP")
     moving = DDS(lambda where: SOURCE[where.item], PerRow(TIMES), scale=1.0)
     fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)
     assert torch.equal(step(moving, prior, context=context).grad, fixed.grad)
@@ -199,7 +199,7 @@ def test_a_source_may_be_rendered_for_every_scene() -> None:
 
 @pytest.mark.parametrize("method", [DDS, PDS])
 def test_mistakes(method, unchecked: None) -> None:
-    prior, name = prior_of(three(), labels=[0, 0, 1]), method.__name__
+    prior, name = prior_of(three_gaussians(), labels=[0, 0, 1]), method.__name__
     z = torch.zeros(2, 2, dtype=F64)
     for told in (None, ms.Conditions(torch.tensor([1]), null=NULL)):
         with pytest.raises(ValueError, match=f"{name} needs the conditions positive, source: got") as error:
@@ -221,14 +221,14 @@ def test_mistakes_of_pds(unchecked: None) -> None:
     with pytest.raises(ValueError, match="step_size in"):
         PDS(step_size=0.0)
     with pytest.raises(ValueError, match="PDS steps back by 0.002 from t: got t = 0.001"):
-        step(PDS(SOURCE, PerRow((0.001, 0.1, 0.1, 0.1)), scale=1.0), two("VP"))
+        step(PDS(SOURCE, PerRow((0.001, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("VP"))
     with pytest.raises(ValueError, match="needs noise a step before t and signal at t"):
-        step(PDS(SOURCE, PerRow((0.002, 0.1, 0.1, 0.1)), scale=1.0), two("Flow"))
+        step(PDS(SOURCE, PerRow((0.002, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("Flow"))
     with pytest.raises(ValueError, match="needs noise a step before t and signal at t"):
-        step(PDS(SOURCE, PerRow((1.0, 0.1, 0.1, 0.1)), scale=1.0), two("Flow"))
+        step(PDS(SOURCE, PerRow((1.0, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("Flow"))
 
 
 def test_rows_of_conditions_keep_their_source() -> None:
     told = ms.Conditions(torch.arange(4), null=NULL, source=torch.arange(4, 8))
-    assert take(told, torch.tensor([2, 2, 0])).source.tolist() == [6, 6, 4]
-    assert take(ms.Conditions(torch.arange(4)), torch.tensor([1])).source is None
+    assert select_conditions(told, torch.tensor([2, 2, 0])).source.tolist() == [6, 6, 4]
+    assert select_conditions(ms.Conditions(torch.arange(4)), torch.tensor([1])).source is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, Recording, context, eps_of, levels, moments, on, step
-from cases_shift import gaussian, generator, three
+from cases_phi import FOUR, PerRow, RecordingAuxiliary, context, eps_of, levels, moments, prior_on, step
+from cases_shift import gaussian, generator, three_gaussians
 from oracles_shift import F64
 
 import modeseek as ms
@@ -17,7 +17,7 @@ from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.esd import ESD
 from modeseek.methods.vsd import VSD
 
-TOLD = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
+CONDITIONS = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
 CAMERA = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [0.0, -2.0]], dtype=F64)
 
 
@@ -28,7 +28,7 @@ def view(context: ms.RenderContext) -> torch.Tensor:
 
 def views(seen: AuxiliaryInput) -> Prediction:
     """The exact score of N(camera, 0.25 I), and of N(0, 2.25 I) where the camera is hidden."""
-    shown = torch.ones(len(seen.z), dtype=torch.bool) if seen.shown is None else seen.shown
+    shown = torch.ones(len(seen.z), dtype=torch.bool) if seen.camera_mask is None else seen.camera_mask
     mean = torch.where(shown[:, None], seen.camera, 0.0)
     var = torch.where(shown, 0.25, 2.25).to(F64)[:, None]
     a, s = seen.alpha[:, None], seen.sigma[:, None]
@@ -41,7 +41,7 @@ def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor
     state, z, grads = method.init(FOUR, prior), FOUR, []
     for index in range(steps):
         rng = ms.Streams(2, index, (0, 1, 2, 3))
-        answer, state = method.step(z, prior, state, conditions=TOLD, progress=0.0, rng=rng, context=context(z))
+        answer, state = method.step(z, prior, state, conditions=CONDITIONS, progress=0.0, rng=rng, context=context(z))
         grads.append(answer.grad)
         z = z - 0.5 * answer.grad
     return grads
@@ -52,7 +52,7 @@ def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor
 def test_esd_subtracts_the_blend_of_two_scores(schedule, entropy):
     mixture = gaussian([0.5, -0.5], [[1.0, 0.2], [0.2, 0.5]])
     method = ESD(PerRow(), weight=ms.unit_weight, auxiliary=ExactAuxiliary(views), camera=view, entropy=entropy)
-    answer = step(method, FOUR, on(schedule, mixture), generator(), context=context(FOUR))
+    answer = step(method, FOUR, prior_on(schedule, mixture), generator(), context=context(FOUR))
     alpha, sigma = levels(schedule)
     z_t = alpha * FOUR + sigma * answer.eps
     with_camera = sigma * (z_t - alpha * CAMERA) / (alpha**2 * 0.25 + sigma**2)
@@ -62,7 +62,7 @@ def test_esd_subtracts_the_blend_of_two_scores(schedule, entropy):
 
 
 def test_esd_without_entropy_is_vsd_and_with_nothing_else_a_phi_without_cameras():
-    prior, phi = on("VP", three(), [0, 0, 1]), MLPAuxiliary(width=8, cameras=2)
+    prior, phi = prior_on("VP", three_gaussians(), [0, 0, 1]), MLPAuxiliary(width=8, cameras=2)
     of_vsd = run(VSD(auxiliary=phi, camera=view), prior)
     assert all(map(torch.equal, run(ESD(auxiliary=phi, camera=view, entropy=0.0), prior), of_vsd))
     blind = run(ESD(auxiliary=phi, camera=view, entropy=1.0, drop=1.0), prior)
@@ -72,11 +72,11 @@ def test_esd_without_entropy_is_vsd_and_with_nothing_else_a_phi_without_cameras(
 
 
 def test_esd_asks_its_two_halves_at_once():
-    recording, prior = Recording(), ms.Counting(on("VP", three(), [0, 0, 1]))
-    step(ESD(auxiliary=recording, camera=view), FOUR, prior, generator(), conditions=TOLD, context=context(FOUR))
-    (seen,) = recording.asked
-    assert seen.shown.tolist() == [True] * 4 + [False] * 4
-    assert torch.equal(seen.cond, TOLD.positive.repeat(2)) and torch.equal(seen.z_t[:4], seen.z_t[4:])
+    recording, prior = RecordingAuxiliary(), ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
+    step(ESD(auxiliary=recording, camera=view), FOUR, prior, generator(), conditions=CONDITIONS, context=context(FOUR))
+    (seen,) = recording.predict_inputs
+    assert seen.camera_mask.tolist() == [True] * 4 + [False] * 4
+    assert torch.equal(seen.cond, CONDITIONS.positive.repeat(2)) and torch.equal(seen.z_t[:4], seen.z_t[4:])
     assert prior.calls == 8
 
 
@@ -87,14 +87,14 @@ def population(entropy: float) -> tuple[float, float]:
 
     def law(seen: AuxiliaryInput) -> Prediction:
         a, s = seen.alpha[:, None], seen.sigma[:, None]
-        shown = torch.ones(len(seen.z), 1, dtype=F64) if seen.shown is None else seen.shown[:, None].to(F64)
+        shown = torch.ones(len(seen.z), 1, dtype=F64) if seen.camera_mask is None else seen.camera_mask[:, None].to(F64)
         mine = [moments(seen.z[seen.camera[:, 0] == c]) for c in (1.0, -1.0)]
         every = moments(seen.z)
         mean = torch.where(seen.camera == 1, mine[0][0], mine[1][0]) * shown + every[0] * (1 - shown)
         var = torch.where(seen.camera == 1, mine[0][1], mine[1][1]) * shown + every[1] * (1 - shown)
         return Prediction.from_eps(seen.z_t, seen.alpha, seen.sigma, s * (seen.z_t - a * mean) / (a**2 * var + s**2))
 
-    prior = on("VP", gaussian([0.0], [[1.0]]))
+    prior = prior_on("VP", gaussian([0.0], [[1.0]]))
     method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.unit_weight)
     z = 0.3 * torch.randn(256, 1, dtype=F64, generator=rng) + 0.2 * side
     state = method.init(z, prior)
@@ -114,7 +114,7 @@ def test_entropy_lets_views_differ():
 
 
 def test_esd_needs_a_camera_and_a_share():
-    prior = on("VP", three())
+    prior = prior_on("VP", three_gaussians())
     with pytest.raises(ValueError, match="ESD compares views: got entropy 0.5 and no camera; pass camera="):
         ESD().init(FOUR, prior)
     assert ESD(entropy=0.0).init(FOUR, prior).steps == 0
@@ -126,21 +126,24 @@ def test_esd_needs_a_camera_and_a_share():
 
 
 def test_asd_without_gamma_is_vsd():
-    prior, phi = on("VP", three(), [0, 0, 1]), MLPAuxiliary(width=8)
+    prior, phi = prior_on("VP", three_gaussians(), [0, 0, 1]), MLPAuxiliary(width=8)
     assert all(map(torch.equal, run(ASD(auxiliary=phi, gamma=0.0), prior), run(VSD(auxiliary=phi), prior)))
     assert not torch.equal(run(ASD(auxiliary=phi), prior)[-1], run(VSD(auxiliary=phi), prior)[-1])
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_asd_draws_phi_to_the_priors_own_prediction_of_what_it_sees(schedule):
-    recording, prior = Recording(), ms.Counting(on(schedule, three(), [0, 0, 1]))
-    step(ASD(auxiliary=recording, gamma=-0.4, drop=0.0), FOUR, prior, generator(), conditions=TOLD)
+    recording, prior = RecordingAuxiliary(), ms.Counting(prior_on(schedule, three_gaussians(), [0, 0, 1]))
+    step(ASD(auxiliary=recording, gamma=-0.4, drop=0.0), FOUR, prior, generator(), conditions=CONDITIONS)
     assert prior.calls == 4 * 3
-    ((seen, (first, second)),) = recording.taught
+    ((seen, (first, second)),) = recording.updates
     assert (first.share, second.share) == (1.0, -0.4)
     alpha, sigma = seen.alpha[:, None], seen.sigma[:, None]
     for rows, parts in (([0, 3], [0, 1]), ([1, 2], [2])):
-        mixture = type(three())(three().weights[parts] / three().weights[parts].sum(), *(x[parts] for x in three()[1:]))
+        mixture = type(three_gaussians())(
+            three_gaussians().weights[parts] / three_gaussians().weights[parts].sum(),
+            *(x[parts] for x in three_gaussians()[1:]),
+        )
         want = eps_of(mixture, seen.z_t[rows], alpha[rows], sigma[rows])
         assert torch.allclose(second.eps[rows], want, rtol=0, atol=1e-9)
         z = (seen.z_t[rows] - sigma[rows] * want) / alpha[rows]
@@ -149,7 +152,7 @@ def test_asd_draws_phi_to_the_priors_own_prediction_of_what_it_sees(schedule):
 
 @pytest.mark.parametrize("gamma", [-0.5, 1.0])
 def test_asds_phi_settles_between_the_particles_and_the_prior(gamma):
-    prior = on("VP", gaussian([0.5, 0.0], [[0.6, 0.0], [0.0, 0.6]]))
+    prior = prior_on("VP", gaussian([0.5, 0.0], [[0.6, 0.0], [0.0, 0.6]]))
     z = 0.5 * torch.randn(256, 2, dtype=F64, generator=generator(3)) - torch.tensor([0.5, 0.0], dtype=F64)
     method = ASD(auxiliary=MLPAuxiliary(lr=5e-3), gamma=gamma, updates=300, phi_times=ms.Uniform(0.3, 0.95))
     _, state = method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())
@@ -174,4 +177,4 @@ def test_asd_refuses_a_loss_without_a_minimum_unless_told():
         assert "\n" not in str(error.value)
     assert ASD(gamma=-1.0, unbounded=True).gamma == -1
     with pytest.raises(TypeError, match="ASD guides by itself"):
-        ASD().init(FOUR, ms.Guided(on("VP", three(), [0, 0, 1])))
+        ASD().init(FOUR, ms.Guided(prior_on("VP", three_gaussians(), [0, 0, 1])))

@@ -15,19 +15,19 @@ from cases_methods import (
     Velocity,
     Z,
     branch_sum,
-    calls,
     check_batch,
     check_linear,
-    classes,
+    class_prior,
+    count_calls,
     eps_of,
     gain,
+    label_conditions,
     levels,
     one_line,
     per_signal,
     step,
-    told,
 )
-from cases_shift import generator, prior_of, three
+from cases_shift import generator, prior_of, three_gaussians
 from oracles_shift import F64
 
 import modeseek as ms
@@ -44,14 +44,19 @@ def test_rfds_has_the_mean_and_variance_of_its_velocity_residual(schedule, weigh
     w = per_signal(alpha, sigma) * (sigma**2 if weight is ms.sigma_squared else 1.0)
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0, alpha, sigma)
     check_linear(
-        RFDS(PerRow(), weight), classes(schedule), w * mean, w * factor, n=2000, conditions=told(negative=None)
+        RFDS(PerRow(), weight),
+        class_prior(schedule),
+        w * mean,
+        w * factor,
+        n=2000,
+        conditions=label_conditions(negative=None),
     )
 
 
 @pytest.mark.parametrize("schedule", NAMES)
 def test_rfds_is_sds_with_one_over_one_minus_sigma_in_flow_time(schedule):
     """I6, on a mixture, guided, at levels of any schedule."""
-    prior = ms.Guided(prior_of(three(), classes(schedule).schedule, [0, 0, 1]), 3.0)
+    prior = ms.Guided(prior_of(three_gaussians(), class_prior(schedule).schedule, [0, 0, 1]), 3.0)
     conditions = ms.Conditions(torch.tensor([1]), torch.tensor([-1]))
     ours = step(RFDS(PerRow()), prior, Z, conditions=conditions)
     sds = step(ms.SDS(PerRow(), ms.unit_weight), prior, Z, conditions=conditions)
@@ -64,7 +69,7 @@ def test_rfds_is_sds_with_one_over_one_minus_sigma_in_flow_time(schedule):
 
 
 def test_rfds_agrees_with_a_model_that_knows_velocities_only():
-    direction = step(RFDS(PerRow()), classes("Flow"), Z, conditions=told(negative=None))
+    direction = step(RFDS(PerRow()), class_prior("Flow"), Z, conditions=label_conditions(negative=None))
     for i, s in enumerate(PerRow().t):
         n = direction.eps[i]
         residual = Velocity(POSITIVE)((1 - s) * Z[i] + s * n, s) - (n - Z[i])
@@ -76,9 +81,9 @@ def test_at_pure_noise_rfds_points_at_the_mean(schedule):
     """Where SDS has nothing to say, and 1 / (1 - sigma) is infinite: `v - (n - z) = z - mean`."""
     times = ms.Annealed(1.0, 1.0)
     for method in (RFDS(times), UCM(times, scale=1.0)):
-        grad = step(method, classes(schedule), Z, conditions=told(negative=None)).grad
+        grad = step(method, class_prior(schedule), Z, conditions=label_conditions(negative=None)).grad
         assert torch.allclose(grad, Z - MEANS[POSITIVE], rtol=0, atol=1e-6)
-    grad = step(IRFDS(Z, times), classes(schedule), Z, conditions=told(negative=None)).grad
+    grad = step(IRFDS(Z, times), class_prior(schedule), Z, conditions=label_conditions(negative=None)).grad
     assert torch.allclose(grad, MEANS[POSITIVE] - Z, rtol=0, atol=1e-6)
 
 
@@ -88,13 +93,15 @@ NOISE = torch.randn(4, 2, dtype=F64, generator=generator(7))
 @pytest.mark.parametrize("schedule", NAMES)
 def test_irfds_draws_the_noise_to_what_the_prior_finds(schedule):
     alpha, sigma = levels(schedule)
-    direction = step(IRFDS(Z, PerRow(), ms.sigma_squared), classes(schedule), NOISE, conditions=told(negative=None))
+    direction = step(
+        IRFDS(Z, PerRow(), ms.sigma_squared), class_prior(schedule), NOISE, conditions=label_conditions(negative=None)
+    )
     found = eps_of(POSITIVE, alpha * Z + sigma * NOISE, alpha, sigma)
     expected = sigma**2 * per_signal(alpha, sigma) * (NOISE - found)
     assert torch.allclose(direction.grad, expected, rtol=1e-9, atol=1e-9)
     # where it comes to rest: n = eps(alpha z + sigma n), solved for n
     rest = sigma * (Z - MEANS[POSITIVE]) / (alpha * VARIANCES[POSITIVE])
-    still = step(IRFDS(Z, PerRow()), classes(schedule), rest, conditions=told(negative=None)).grad
+    still = step(IRFDS(Z, PerRow()), class_prior(schedule), rest, conditions=label_conditions(negative=None)).grad
     assert (still / (per_signal(alpha, sigma) * (1 + rest.abs()))).abs().max() <= 1e-10
 
 
@@ -105,7 +112,7 @@ def test_irfds_is_the_gradient_of_the_flow_loss_in_the_noise():
         [Velocity(POSITIVE)((1 - s) * Z[i] + s * n[i], s).detach() - (n[i] - Z[i]) for i, s in enumerate(PerRow().t)]
     )
     (0.5 * residual.square().sum()).backward()
-    grad = step(IRFDS(Z, PerRow()), classes("Flow"), NOISE, conditions=told(negative=None)).grad
+    grad = step(IRFDS(Z, PerRow()), class_prior("Flow"), NOISE, conditions=label_conditions(negative=None)).grad
     assert torch.allclose(grad, n.grad, rtol=0, atol=1e-12)
 
 
@@ -115,7 +122,9 @@ def test_irfds_in_the_loop_finds_the_noise_of_its_picture():
     noise = ms.Points(torch.randn(3, 2, dtype=F64, generator=generator(1)))
     optimizer = torch.optim.SGD(noise.parameters(), lr=1.0)
     method = IRFDS(picture, ms.Annealed(0.5, 0.5))
-    run = ms.distill(noise, classes("Flow"), method, optimizer, steps=40, conditions=told(NULL), rng=generator())
+    run = ms.distill(
+        noise, class_prior("Flow"), method, optimizer, steps=40, conditions=label_conditions(NULL), rng=generator()
+    )
     *_, last = run
     rest = (picture - MEANS[NULL]) / VARIANCES[NULL]  # sigma = alpha there
     assert torch.allclose(last.z, rest.expand(3, 2), rtol=0, atol=1e-5)
@@ -131,14 +140,18 @@ def test_rfds_rev_has_the_mean_and_variance_of_two_rounds(schedule, scale):
     w = per_signal(alpha, sigma)
     method = RFDSRev(PerRow(), scale=scale)
     check_linear(
-        method, classes(schedule), w * (mean + factor * first), w * factor * rate, conditions=told(negative=None)
+        method,
+        class_prior(schedule),
+        w * (mean + factor * first),
+        w * factor * rate,
+        conditions=label_conditions(negative=None),
     )
 
 
 def test_rfds_rev_refines_as_the_papers_step_in_flow_time_does():
     """`n + (1 - sigma)(v + z - n)`, and a noise that solves `v = n - z` stays."""
     method = RFDSRev(PerRow(), scale=2.0)
-    direction = step(method, classes("Flow"), Z, conditions=told(negative=None))
+    direction = step(method, class_prior("Flow"), Z, conditions=label_conditions(negative=None))
     for i, s in enumerate(PerRow().t):
         n = direction.eps[i]
         n = n + (1 - s) * (Velocity(POSITIVE)((1 - s) * Z[i] + s * n, s) + Z[i] - n)
@@ -146,7 +159,12 @@ def test_rfds_rev_refines_as_the_papers_step_in_flow_time_does():
         v = -Velocity(NULL)(z_t, s) + 2 * Velocity(POSITIVE)(z_t, s)
         assert torch.allclose(direction.grad[i], v - (n - Z[i]), rtol=0, atol=1e-11)
         assert torch.allclose(direction.prediction.z_t[i], z_t, rtol=0, atol=1e-12)
-    plain = step(RFDSRev(PerRow(), scale=2.0, inversion_scale=3.0), classes("Flow"), Z, conditions=told(negative=None))
+    plain = step(
+        RFDSRev(PerRow(), scale=2.0, inversion_scale=3.0),
+        class_prior("Flow"),
+        Z,
+        conditions=label_conditions(negative=None),
+    )
     assert (plain.grad - direction.grad).abs().max() > 0.1  # the refinement has a scale of its own
 
 
@@ -156,7 +174,9 @@ def test_rfds_rev_takes_most_of_the_noise_s_variance_away():
     _, factor = branch_sum({POSITIVE: 1.0}, -1.0, alpha, sigma)
     rate = gain(POSITIVE, alpha, sigma) * sigma
     plain, revised = (
-        step(m, classes("Flow"), Z.repeat(n, 1), conditions=told(negative=None)).grad.reshape(n, 4, 2).var(0)
+        step(m, class_prior("Flow"), Z.repeat(n, 1), conditions=label_conditions(negative=None))
+        .grad.reshape(n, 4, 2)
+        .var(0)
         for m in (RFDS(PerRow()), RFDSRev(PerRow(), scale=1.0))
     )
     error = 4 * rate**2 * (2 / n) ** 0.5
@@ -178,10 +198,10 @@ METHODS = {
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_a_batch_goes_as_its_items_do(name, schedule):
     per_item = ms.Conditions(torch.tensor([0, 2, 1, 0]), torch.tensor([1, -1, 0, 2]))
-    for conditions in (None, told(), per_item):
-        check_batch(METHODS[name], classes(schedule), conditions)
+    for conditions in (None, label_conditions(), per_item):
+        check_batch(METHODS[name], class_prior(schedule), conditions)
     if isinstance(METHODS[name], RFDS | IRFDS):
-        check_batch(METHODS[name], ms.Guided(classes(schedule), 3.0), per_item)
+        check_batch(METHODS[name], ms.Guided(class_prior(schedule), 3.0), per_item)
 
 
 @pytest.mark.parametrize(
@@ -197,16 +217,16 @@ def test_a_batch_goes_as_its_items_do(name, schedule):
     ],
 )
 def test_calls_a_row(name, bare, told_):
-    assert calls(METHODS[name]) == 4 * bare
-    assert calls(METHODS[name], conditions=told(negative=NEGATIVE)) == 4 * told_
+    assert count_calls(METHODS[name]) == 4 * bare
+    assert count_calls(METHODS[name], conditions=label_conditions(negative=NEGATIVE)) == 4 * told_
 
 
 @pytest.mark.parametrize("kind", [RFDSRev, UCM])
 def test_a_guided_prior_is_refused(kind):
     with pytest.raises(TypeError, match=f"{kind.__name__} guides by itself"):
-        kind().init(Z, ms.Guided(classes()))
+        kind().init(Z, ms.Guided(class_prior()))
     with pytest.raises(TypeError, match=f"{kind.__name__} guides by itself"):
-        kind().step(Z, ms.Counting(ms.Guided(classes())), None, progress=0.0, rng=generator())
+        kind().step(Z, ms.Counting(ms.Guided(class_prior())), None, progress=0.0, rng=generator())
 
 
 def test_bad_use_is_one_clear_line():
@@ -215,7 +235,7 @@ def test_bad_use_is_one_clear_line():
             UCM(**options)
         one_line(error.value)
     with pytest.raises(ValueError, match=r"IRFDS needs data of the noise's shape \(4, 2\).*got \(3, 2\)") as error:
-        step(IRFDS(Z[:3]), classes(), NOISE)
+        step(IRFDS(Z[:3]), class_prior(), NOISE)
     one_line(error.value)
 
 

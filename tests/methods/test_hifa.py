@@ -12,15 +12,15 @@ from cases_methods import (
     PerRow,
     Z,
     branch_sum,
-    calls,
     check_batch,
     check_linear,
-    classes,
+    class_prior,
+    count_calls,
     eps_of,
+    label_conditions,
     levels,
     one_line,
     step,
-    told,
 )
 from cases_shift import generator
 
@@ -32,7 +32,7 @@ from modeseek.methods.hifa import HiFA
 
 
 @dataclass(frozen=True)
-class Watched:
+class RecordingCodec:
     """A codec that counts its decodings, image = 2 z + 1."""
 
     decoded: list = field(default_factory=list)
@@ -60,12 +60,14 @@ def test_the_latent_term_is_sds_with_weight_sigma_over_alpha(schedule, weight):
     alpha, sigma = levels(schedule)
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0, alpha, sigma)
     w = sigma / alpha * (sigma**2 if weight is ms.sigma_squared else 1.0)
-    check_linear(HiFA(PerRow(), weight, **LATENT), classes(schedule), w * mean, w * factor, conditions=told())
+    check_linear(
+        HiFA(PerRow(), weight, **LATENT), class_prior(schedule), w * mean, w * factor, conditions=label_conditions()
+    )
 
 
 @pytest.mark.parametrize("schedule", NAMES)
 def test_more_denoising_steps_are_ddim_steps_down_to_the_last_denoised_point(schedule):
-    direction = step(HiFA(PerRow(), denoise_steps=3, **LATENT), classes(schedule), Z, conditions=told())
+    direction = step(HiFA(PerRow(), denoise_steps=3, **LATENT), class_prior(schedule), Z, conditions=label_conditions())
     alpha, sigma = levels(schedule)
     z_t = alpha * Z + sigma * direction.eps
     for k in range(3):
@@ -79,31 +81,31 @@ def test_more_denoising_steps_are_ddim_steps_down_to_the_last_denoised_point(sch
 
 def test_the_image_term_compares_pictures():
     """With the identity it is image_weight times the latent term; with another codec it is in the picture's units."""
-    told_ = told()
+    told_ = label_conditions()
     for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.unit_weight, 2.0, denoise_steps=2)):
-        same = step(method, classes(), Z, conditions=told_, context=context(Z, Identity()))
+        same = step(method, class_prior(), Z, conditions=told_, context=context(Z, Identity()))
         assert torch.allclose(same.grad_image, method.image_weight * same.grad, rtol=0, atol=1e-12)
-        half = step(method, classes(), Z, conditions=told_, context=context((Z + 1) / 2, RangeCodec()))
+        half = step(method, class_prior(), Z, conditions=told_, context=context((Z + 1) / 2, RangeCodec()))
         assert torch.equal(half.grad, same.grad)
         assert torch.allclose(half.grad_image, method.image_weight * same.grad / 2, rtol=0, atol=1e-12)
     # the picture rendered need not be the one encoded
-    shown = step(method, classes(), Z, conditions=told_, context=context(Z + 5.0, Identity()))
+    shown = step(method, class_prior(), Z, conditions=told_, context=context(Z + 5.0, Identity()))
     assert torch.allclose(shown.grad_image - same.grad_image, torch.full_like(Z, 10.0), rtol=0, atol=1e-12)
 
 
 def test_nothing_is_decoded_where_the_image_term_is_off_and_never_with_a_graph():
-    codec = Watched()
-    assert step(HiFA(**LATENT), classes(), Z, context=context(2 * Z + 1, codec)).grad_image is None
+    codec = RecordingCodec()
+    assert step(HiFA(**LATENT), class_prior(), Z, context=context(2 * Z + 1, codec)).grad_image is None
     assert codec.decoded == []
     image = (2 * Z + 1).requires_grad_()
-    direction = step(HiFA(denoise_steps=4), classes(), Z, context=context(image, codec))
+    direction = step(HiFA(denoise_steps=4), class_prior(), Z, context=context(image, codec))
     assert codec.decoded == [False] and not direction.grad_image.requires_grad
 
 
 def test_times_fall_with_the_square_root_of_progress():
     for progress in (0.0, 0.09, 0.64, 1.0):
         expected = 0.98 - 0.68 * progress**0.5
-        t = step(HiFA(**LATENT), classes(), Z, progress=progress).t
+        t = step(HiFA(**LATENT), class_prior(), Z, progress=progress).t
         assert torch.allclose(t, torch.full_like(t, expected), rtol=0, atol=1e-6)
 
 
@@ -113,7 +115,7 @@ def test_the_loop_adds_both_terms():
     for weight in (0.0, 0.5):
         points = ms.Points(Z.clone())
         optimizer = torch.optim.SGD(points.parameters(), lr=1.0)
-        (done,) = ms.distill(points, classes(), HiFA(image_weight=weight), optimizer, steps=1, rng=generator())
+        (done,) = ms.distill(points, class_prior(), HiFA(image_weight=weight), optimizer, steps=1, rng=generator())
         after = next(iter(points.parameters())).detach().reshape(4, 2)
         moved.append(after - done.z)
     assert torch.allclose(moved[1], 1.5 * moved[0], rtol=1e-12, atol=1e-12) and (moved[0] != 0).all()
@@ -121,18 +123,18 @@ def test_the_loop_adds_both_terms():
 
 @pytest.mark.parametrize("method", [HiFA(ms.Uniform()), HiFA(ms.Uniform(), denoise_steps=3)])
 def test_a_batch_goes_as_its_items_do(method):
-    for prior in (classes(), ms.Guided(classes("Flow"), 4.0)):
-        check_batch(method, prior, told(), context=lambda rows: context(Z[rows], Identity()))
+    for prior in (class_prior(), ms.Guided(class_prior("Flow"), 4.0)):
+        check_batch(method, prior, label_conditions(), context=lambda rows: context(Z[rows], Identity()))
 
 
 def test_calls():
-    assert calls(HiFA(**LATENT)) == 4 and calls(HiFA(denoise_steps=3, **LATENT)) == 12
-    assert calls(HiFA(denoise_steps=3, **LATENT), guided=3.0, conditions=told()) == 24
+    assert count_calls(HiFA(**LATENT)) == 4 and count_calls(HiFA(denoise_steps=3, **LATENT)) == 12
+    assert count_calls(HiFA(denoise_steps=3, **LATENT), guided=3.0, conditions=label_conditions()) == 24
 
 
 def test_bad_use_is_one_clear_line():
     with pytest.raises(ValueError, match="HiFA's image term needs the context: got none") as error:
-        step(HiFA(), classes(), Z)
+        step(HiFA(), class_prior(), Z)
     one_line(error.value)
     for options in ({"denoise_steps": 0}, {"image_weight": -1.0}, {"image_weight": float("nan")}):
         with pytest.raises(ValueError, match="HiFA needs denoise_steps >= 1.*got") as error:

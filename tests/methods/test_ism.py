@@ -16,14 +16,14 @@ from cases_methods import (
     VARIANCES,
     PerRow,
     Z,
-    calls,
     check_batch,
-    classes,
+    class_prior,
+    count_calls,
     eps_of,
+    label_conditions,
     levels,
     one_line,
     step,
-    told,
 )
 from cases_shift import generator
 from oracles_shift import F64, level
@@ -61,7 +61,10 @@ def recursion(schedule: str, gap: float, stride: float, scale: float, pos: int, 
 def test_every_row_walks_to_its_own_level_and_one_step_further(schedule, gap, stride, scale):
     _, sigma = levels(schedule)
     direction = step(
-        ISM(PerRow(), ms.sigma_squared, scale, gap, stride), classes(schedule), Z, conditions=told(negative=None)
+        ISM(PerRow(), ms.sigma_squared, scale, gap, stride),
+        class_prior(schedule),
+        Z,
+        conditions=label_conditions(negative=None),
     )
     expected = sigma**2 * recursion(schedule, gap, stride, scale, POSITIVE, NULL)
     assert torch.allclose(direction.grad, expected, rtol=1e-9, atol=1e-10)
@@ -70,10 +73,10 @@ def test_every_row_walks_to_its_own_level_and_one_step_further(schedule, gap, st
 
 
 def test_a_negative_prompt_is_the_baseline_at_t_and_nothing_to_the_inversion():
-    direction = step(ISM(PerRow(), ms.unit_weight), classes(), Z, conditions=told())
+    direction = step(ISM(PerRow(), ms.unit_weight), class_prior(), Z, conditions=label_conditions())
     z_t, alpha, sigma = direction.prediction.z_t, *levels("VP")
     ahead = 7.5 * eps_of(POSITIVE, z_t, alpha, sigma) - 6.5 * eps_of(NEGATIVE, z_t, alpha, sigma)
-    plain = step(ISM(PerRow(), ms.unit_weight), classes(), Z, conditions=told(negative=None))
+    plain = step(ISM(PerRow(), ms.unit_weight), class_prior(), Z, conditions=label_conditions(negative=None))
     assert torch.equal(z_t, plain.prediction.z_t)
     null = 7.5 * eps_of(POSITIVE, z_t, alpha, sigma) - 6.5 * eps_of(NULL, z_t, alpha, sigma)
     assert torch.allclose(direction.grad - plain.grad, ahead - null, rtol=0, atol=1e-10)
@@ -81,7 +84,7 @@ def test_a_negative_prompt_is_the_baseline_at_t_and_nothing_to_the_inversion():
 
 def test_its_weight_is_sigma_over_alpha_and_rows_below_the_gap_start_at_the_image():
     alpha, sigma = levels("VP")
-    direction = step(ISM(PerRow(), gap=0.3), classes(), Z, conditions=told(negative=None))
+    direction = step(ISM(PerRow(), gap=0.3), class_prior(), Z, conditions=label_conditions(negative=None))
     assert torch.allclose(direction.grad, sigma / alpha * recursion("VP", 0.3, 0.2, 7.5, POSITIVE, NULL), atol=1e-9)
     assert direction.logs["s"][0] == 0
     # the first row: z_t = alpha z, and no noise is seen in a clean image
@@ -102,7 +105,7 @@ def test_it_converges_to_the_closed_form_of_the_probability_flow_at_first_order(
     errors = []
     for width in (0.02, 0.01, 0.005):
         method = ISM(PerRow(), ms.unit_weight, 1.0, width, width)
-        grad = step(method, classes(schedule), Z, conditions=told(null=POSITIVE, negative=None)).grad
+        grad = step(method, class_prior(schedule), Z, conditions=label_conditions(null=POSITIVE, negative=None)).grad
         slope = torch.stack([along(t) - along(t - width) for t in TIMES]) / width
         errors.append(float((grad / width - slope * unit).norm()) / float((slope * unit).norm()))
     assert errors[-1] < 0.02
@@ -112,29 +115,34 @@ def test_it_converges_to_the_closed_form_of_the_probability_flow_at_first_order(
 
 def test_without_gap_and_guidance_it_goes_nowhere():
     for schedule in NAMES:
-        direction = step(ISM(scale=1.0, gap=0.0), classes(schedule), Z, conditions=told(null=POSITIVE, negative=None))
+        direction = step(
+            ISM(scale=1.0, gap=0.0), class_prior(schedule), Z, conditions=label_conditions(null=POSITIVE, negative=None)
+        )
         assert direction.grad.abs().max() <= 1e-10
-        assert step(ISM(gap=0.0), classes(schedule), Z).grad.abs().max() <= 1e-10
-    assert step(ISM(scale=3.0, gap=0.0), classes(), Z, conditions=told(negative=None)).grad.abs().max() > 0.1
+        assert step(ISM(gap=0.0), class_prior(schedule), Z).grad.abs().max() <= 1e-10
+    assert (
+        step(ISM(scale=3.0, gap=0.0), class_prior(), Z, conditions=label_conditions(negative=None)).grad.abs().max()
+        > 0.1
+    )
 
 
 def test_the_gap_may_move_along_the_run_and_nothing_but_time_is_drawn():
     method = ISM(PerRow(), gap=Ramp(0.1, 0.05, 0.5))
     for progress, gap in ((0.0, 0.1), (0.25, 0.075), (0.8, 0.05)):
-        s = step(method, classes(), Z, conditions=told(negative=None), progress=progress).logs["s"]
+        s = step(method, class_prior(), Z, conditions=label_conditions(negative=None), progress=progress).logs["s"]
         assert s.tolist() == pytest.approx([t - gap for t in TIMES])
     rng = generator()
     before = rng.get_state()
-    step(method, classes(), Z, rng, conditions=told(negative=None))
+    step(method, class_prior(), Z, rng, conditions=label_conditions(negative=None))
     assert torch.equal(rng.get_state(), before)
 
 
 @pytest.mark.parametrize("method", [ISM(), ISM(ms.Uniform(), stride=0.13, gap=0.3)])
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_a_batch_goes_as_its_items_do(method, schedule):
-    check_batch(method, classes(schedule), None)
-    check_batch(method, classes(schedule), told())
-    check_batch(method, classes(schedule), ms.Conditions(torch.tensor([0, 2, 1, 0]), torch.tensor([1, -1, 0, 2])))
+    check_batch(method, class_prior(schedule), None)
+    check_batch(method, class_prior(schedule), label_conditions())
+    check_batch(method, class_prior(schedule), ms.Conditions(torch.tensor([0, 2, 1, 0]), torch.tensor([1, -1, 0, 2])))
 
 
 def test_calls():
@@ -142,10 +150,10 @@ def test_calls():
     walk = sum(math.ceil((t - 0.04) / 0.2) for t in TIMES)
     assert walk == 1 + 2 + 4 + 5
     method = ISM(PerRow(), gap=0.04)
-    assert calls(method, conditions=told(negative=None)) == walk + 4 + 8
-    assert calls(method) == walk + 4 + 4
-    assert calls(ISM(PerRow(), gap=0.04, scale=1.0), conditions=told(negative=None)) == walk + 4 + 4
-    assert calls(ISM(PerRow((0.05,)), gap=0.3), conditions=told(negative=None)) == 4 + 8
+    assert count_calls(method, conditions=label_conditions(negative=None)) == walk + 4 + 8
+    assert count_calls(method) == walk + 4 + 4
+    assert count_calls(ISM(PerRow(), gap=0.04, scale=1.0), conditions=label_conditions(negative=None)) == walk + 4 + 4
+    assert count_calls(ISM(PerRow((0.05,)), gap=0.3), conditions=label_conditions(negative=None)) == 4 + 8
 
 
 def test_bad_use_is_one_clear_line():
@@ -154,12 +162,12 @@ def test_bad_use_is_one_clear_line():
             ISM(**options)
         one_line(error.value)
     with pytest.raises(ValueError, match="ISM needs a gap in .*got 2 at progress 1") as error:
-        step(ISM(gap=Ramp(0.1, 2.0)), classes(), Z, progress=1.0)
+        step(ISM(gap=Ramp(0.1, 2.0)), class_prior(), Z, progress=1.0)
     one_line(error.value)
     with pytest.raises(
         ValueError, match="ISM needs the conditions positive, null: got Conditions without null"
     ) as error:
-        step(ISM(), classes(), Z, conditions=told(null=None, negative=None))
+        step(ISM(), class_prior(), Z, conditions=label_conditions(null=None, negative=None))
     one_line(error.value)
     with pytest.raises(TypeError, match="ISM guides by itself"):
-        step(ISM(), ms.Guided(classes()), Z, conditions=told(negative=None))
+        step(ISM(), ms.Guided(class_prior()), Z, conditions=label_conditions(negative=None))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from cases import one_line
-from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, level
 from torch import Tensor
 
@@ -36,12 +36,12 @@ class PerRow:
 TIMES = (0.1, 0.3, 0.5, 0.8)
 
 
-def spring(z: Tensor, context: object) -> Tensor:
+def spring_energy(z: Tensor, context: object) -> Tensor:
     """Each row alone."""
     return 0.5 * (z - TARGET).square().flatten(1).sum(1)
 
 
-def together(z: Tensor, context: object) -> Tensor:
+def agreement_energy(z: Tensor, context: object) -> Tensor:
     """Neighbours in one number: rows 0 and 1, 2 and 3."""
     return 0.5 * (z[::2] - z[1::2]).square().sum()
 
@@ -64,7 +64,7 @@ def gains(schedule: str, t: float) -> tuple[float, float, float, float]:
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "Cosine"])
 @pytest.mark.parametrize("jacobian", [False, True])
 def test_a_spring_on_a_gaussian(schedule: str, jacobian: bool) -> None:
-    method = JSD(spring, STRENGTH, times=PerRow(TIMES), jacobian=jacobian)
+    method = JSD(spring_energy, STRENGTH, times=PerRow(TIMES), jacobian=jacobian)
     d = step(method, line(schedule))
     for i, t in enumerate(TIMES):
         alpha, sigma, k, j = gains(schedule, t)
@@ -81,7 +81,7 @@ def test_a_spring_on_a_gaussian(schedule: str, jacobian: bool) -> None:
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_differentiated_it_is_the_noise_of_the_tilted_density(schedule: str) -> None:
     """p_t exp(-strength E(z_hat)) of a Gaussian and a spring is a Gaussian: precision and mean by adding exponents."""
-    d = step(JSD(spring, STRENGTH, times=PerRow(TIMES), jacobian=True), line(schedule))
+    d = step(JSD(spring_energy, STRENGTH, times=PerRow(TIMES), jacobian=True), line(schedule))
     for i, t in enumerate(TIMES):
         alpha, sigma, k, j = gains(schedule, t)
         z_t = alpha * float(PLACES[i, 0]) + sigma * float(d.eps[i, 0])
@@ -96,7 +96,7 @@ def test_differentiated_it_is_the_noise_of_the_tilted_density(schedule: str) -> 
 def test_mean_and_variance(schedule: str) -> None:
     n, times, places = 20_000, (0.2, 0.7), (0.4, 3.0)
     z = tensor(*places).repeat_interleave(n)[:, None]
-    d = step(JSD(spring, STRENGTH, times=PerRow(tuple(t for t in times for _ in range(n)))), line(schedule), z)
+    d = step(JSD(spring_energy, STRENGTH, times=PerRow(tuple(t for t in times for _ in range(n)))), line(schedule), z)
     for t, place, got in zip(times, places, d.grad[:, 0].split(n), strict=True):
         alpha, sigma, k, j = gains(schedule, t)
         push = sigma * STRENGTH / alpha
@@ -109,7 +109,7 @@ def test_mean_and_variance(schedule: str) -> None:
 
 def test_an_energy_of_pairs_pulls_the_views_together_and_moves_nothing_else() -> None:
     times = PerRow((0.4,) * 4)
-    joint, apart = (step(JSD(together, s, times=times), line()) for s in (STRENGTH, 0.0))
+    joint, apart = (step(JSD(agreement_energy, s, times=times), line()) for s in (STRENGTH, 0.0))
     alpha, sigma, k, j = gains("VP", 0.4)
     z_t = alpha * PLACES + sigma * apart.eps
     z = MEAN + j * (z_t - alpha * MEAN)
@@ -119,13 +119,13 @@ def test_an_energy_of_pairs_pulls_the_views_together_and_moves_nothing_else() ->
 
 
 def test_without_strength_or_before_it_begins_it_is_sds_of_a_guided_prior() -> None:
-    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three(), labels=[0, 0, 1])
+    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL)
     sds, _ = ms.SDS(PerRow(TIMES)).step(z, ms.Guided(prior, 5.0), None, conditions=told, progress=0.5, rng=generator())
     for options in ({"strength": 0.0}, {"begin": 0.6}):
-        d = step(JSD(spring, times=PerRow(TIMES), scale=5.0, **options), prior, z, conditions=told)
+        d = step(JSD(spring_energy, times=PerRow(TIMES), scale=5.0, **options), prior, z, conditions=told)
         assert torch.allclose(d.grad, sds.grad, rtol=0, atol=1e-12)
-    acting = step(JSD(spring, times=PerRow(TIMES), scale=5.0, begin=0.5), prior, z, conditions=told)
+    acting = step(JSD(spring_energy, times=PerRow(TIMES), scale=5.0, begin=0.5), prior, z, conditions=told)
     # the energy sees the unconditional prediction
     base = prior(acting.prediction.z_t, acting.t)
     extra = acting.prediction.sigma * 5.0 / acting.prediction.alpha
@@ -159,9 +159,9 @@ def test_an_energy_of_pixels_is_told_pixels() -> None:
 
 def test_a_batch_is_its_items_alone_and_calls() -> None:
     z, labels = torch.randn(4, 2, generator=generator(1), dtype=F64), torch.tensor([0, 1, 1, 0])
-    counted = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    counted = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     for jacobian in (False, True):
-        method = JSD(spring, scale=4.0, jacobian=jacobian, times=ms.Uniform(0.1, 0.9))
+        method = JSD(spring_energy, scale=4.0, jacobian=jacobian, times=ms.Uniform(0.1, 0.9))
         counted.calls = 0
         whole = step(method, counted, z, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=ms.Conditions(labels, null=NULL))
         assert counted.calls == 4 * 2
@@ -171,8 +171,8 @@ def test_a_batch_is_its_items_alone_and_calls() -> None:
             assert torch.equal(alone.eps[0], whole.eps[i]) and torch.equal(alone.t[0], whole.t[i])
             assert torch.allclose(alone.grad[0], whole.grad[i], rtol=1e-12, atol=1e-12)
     counted.calls = 0
-    step(JSD(spring), counted, z)
-    step(JSD(spring, scale=1.0), counted, z, conditions=ms.Conditions(labels))
+    step(JSD(spring_energy), counted, z)
+    step(JSD(spring_energy, scale=1.0), counted, z, conditions=ms.Conditions(labels))
     assert counted.calls == 2 * 4
 
 
@@ -183,13 +183,13 @@ def test_mistakes(unchecked: None) -> None:
         ({"begin": 1.1}, "JSD needs strength >= 0"),
     ):
         with pytest.raises(ValueError, match=said) as error:
-            JSD(spring, **wrong)
+            JSD(spring_energy, **wrong)
         one_line(error.value)
     with pytest.raises(ValueError, match="needs a gradient in what it sees") as error:
         step(JSD(lambda z, context: z.detach().sum(1), times=PerRow(TIMES)), line())
     one_line(error.value)
     with pytest.raises(TypeError, match="JSD guides by itself"):
-        JSD(spring).init(PLACES, ms.Guided(line()))
+        JSD(spring_energy).init(PLACES, ms.Guided(line()))
     with pytest.raises(ValueError, match="guidance needs a baseline"):
-        prior = prior_of(three(), labels=[0, 0, 1])
-        step(JSD(spring), prior, torch.zeros(1, 2, dtype=F64), conditions=ms.Conditions(torch.tensor([1])))
+        prior = prior_of(three_gaussians(), labels=[0, 0, 1])
+        step(JSD(spring_energy), prior, torch.zeros(1, 2, dtype=F64), conditions=ms.Conditions(torch.tensor([1])))

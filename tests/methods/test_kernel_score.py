@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, kernel_score_walk, level, posterior
 
 import modeseek as ms
@@ -22,16 +22,16 @@ def test_it_is_the_published_recursion(schedule, steps, interval):
     noises = [s / a for a, s in (level(schedule, t) for t in times)]
     acting = [interval[0] <= t <= interval[1] or (t == top and interval[1] == 1) for t in times[:-1]]
     answer = ms.kernel_score(
-        prior_of(three(), SCHEDULES[schedule]), CENTERS, H, NOISE, steps, interval=interval, noise_scale=0.9
+        prior_of(three_gaussians(), SCHEDULES[schedule]), CENTERS, H, NOISE, steps, interval=interval, noise_scale=0.9
     )
     for i in range(3):
         start = 0.9 * noises[0] * NOISE[i]
-        expected = kernel_score_walk(three(), CENTERS[i], float(H[i]), start, noises, acting)
+        expected = kernel_score_walk(three_gaussians(), CENTERS[i], float(H[i]), start, noises, acting)
         assert torch.allclose(answer[i], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_interval_and_noise_scale_matter():
-    prior = prior_of(three())
+    prior = prior_of(three_gaussians())
 
     def walk(**options):
         return ms.kernel_score(prior, CENTERS, H, NOISE, 12, **options)
@@ -44,7 +44,7 @@ def test_interval_and_noise_scale_matter():
 
 
 def test_where_the_kernel_never_acts_it_is_ddim():
-    prior = prior_of(three(), ms.VP())
+    prior = prior_of(three_gaussians(), ms.VP())
     times = prior.grid(12)
     alpha, sigma = prior.schedule(times[:1])
     walked = ms.ddim(prior, sigma * NOISE, times)
@@ -56,9 +56,9 @@ def test_where_the_kernel_never_acts_it_is_ddim():
 
 @pytest.mark.parametrize("h", [0.3, 0.7, 1.5])
 def test_its_bias_exceeds_the_products_at_equal_calls(h):
-    n, steps, prior = 1500, 30, prior_of(three(), ms.VE(0.002, 20.0))
+    n, steps, prior = 1500, 30, prior_of(three_gaussians(), ms.VE(0.002, 20.0))
     z = CENTERS.repeat_interleave(n, 0)
-    target, cov = posterior(three(), CENTERS, h)
+    target, cov = posterior(three_gaussians(), CENTERS, h)
     found = {}
     for name, method in {
         "kernel-score": ms.MSD(ms.Fixed(h), "kernel-score", steps),
@@ -81,7 +81,7 @@ def test_its_bias_exceeds_the_products_at_equal_calls(h):
 
 
 def test_conditions_reach_the_prior():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     answer = ms.kernel_score(prior, CENTERS, H, NOISE, 6, torch.tensor([1, 0, -1]))
     for i, label in enumerate((1, 0, -1)):
         alone = ms.kernel_score(prior, CENTERS[i : i + 1], H[i : i + 1], NOISE[i : i + 1], 6, torch.tensor([label]))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, draws, generator, only, prior_of, tensor, three
+from cases_shift import SCHEDULES, components, generator, prior_of, sample_mixture, tensor, three_gaussians
 from oracles_shift import F64, kernel_sums, log_density, posterior
 
 import modeseek as ms
-from modeseek.priors.base import take
+from modeseek.priors.base import select_conditions
 
 ZERO = torch.zeros(1, dtype=F64)  # a source or a picture that broadcasts to every prior's shape
 
@@ -65,7 +65,7 @@ METHODS = {
     "pds": ms.PDS(ZERO),
     "pds official": ms.PDS(ZERO, coefficients="official"),
 }
-TOLD_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
+CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
 """These compare conditions: without any they have nothing to say."""
 NEGATIVE = {"csd negative", "nfsd"}
 
@@ -78,8 +78,8 @@ def images(n: int, seed: int = 0) -> torch.Tensor:
 
 
 PRIORS = {
-    "mixture": lambda schedule: prior_of(three(), schedule, LABELS.tolist()),
-    "points": lambda schedule: ms.Empirical(draws(three(), 60), schedule, torch.arange(60) % 2),
+    "mixture": lambda schedule: prior_of(three_gaussians(), schedule, LABELS.tolist()),
+    "points": lambda schedule: ms.Empirical(sample_mixture(three_gaussians(), 60), schedule, torch.arange(60) % 2),
     "images": lambda schedule: ms.Empirical(images(20), schedule, torch.arange(20) % 2),
 }
 
@@ -89,7 +89,7 @@ def conditions(positive: list[int], name: str) -> ms.Conditions:
     more = {}
     if name in NEGATIVE:
         more["negative"] = torch.tensor([1])
-    if name in TOLD_ONLY:
+    if name in CONDITIONED_ONLY:
         more["source"] = torch.tensor([1 - k for k in positive])
     return ms.Conditions(torch.tensor(positive), null=torch.tensor([-1]), **more)
 
@@ -119,7 +119,7 @@ class Case:
         """The direction of some of the rows."""
         z, told = self.z[rows], self.conditions
         if told is not None:
-            told = take(told, torch.tensor(rows))
+            told = select_conditions(told, torch.tensor(rows))
         state = self.method.init(z, self.prior)
         return self.method.step(z, self.prior, state, conditions=told, progress=0.3, rng=rng)[0]
 
@@ -149,10 +149,10 @@ def prior(request):
 def case(request, prior, guidance):
     """All of them together."""
     name, method = request.param, METHODS[request.param]
-    z = images(4, 1) if len(prior.shape) == 3 else draws(three(), 4, seed=1) + 0.2
+    z = images(4, 1) if len(prior.shape) == 3 else sample_mixture(three_gaussians(), 4, seed=1) + 0.2
     if isinstance(method, ms.IRFDS):
         method = ms.IRFDS(torch.zeros_like(z[:1]))
-    told = None if guidance == "bare" and name not in TOLD_ONLY else conditions([0, 1, 1, 0], name)
+    told = None if guidance == "bare" and name not in CONDITIONED_ONLY else conditions([0, 1, 1, 0], name)
     if guidance == "guided" and not guides_itself(method, z, prior):
         prior = ms.Guided(prior, 3.0)
     return Case(method, prior, z, told)
@@ -187,9 +187,11 @@ def test_every_method_on_every_prior(case):
 def test_translating_the_world_translates_nothing_of_the_direction():
     """The mean-shift direction sees only differences (a prior that shrinks towards zero would not)."""
     offset = tensor([3.0, -2.0])
-    there = ms.GaussianMixture(three().weights, three().means + offset, three().covs.clone(), ms.VE())
-    here = prior_of(three(), ms.VE())
-    z = draws(three(), 4, seed=1)
+    there = ms.GaussianMixture(
+        three_gaussians().weights, three_gaussians().means + offset, three_gaussians().covs.clone(), ms.VE()
+    )
+    here = prior_of(three_gaussians(), ms.VE())
+    z = sample_mixture(three_gaussians(), 4, seed=1)
     for name in ("msd denoiser", "msd product", "sds"):  # the paper's walk starts about the origin: not it
         method = METHODS[name]
         one, _ = method.step(z, here, method.init(z, here), progress=0.0, rng=generator())
@@ -198,12 +200,12 @@ def test_translating_the_world_translates_nothing_of_the_direction():
 
 
 def test_the_schedule_of_the_prior_is_nothing_to_msd():
-    z = draws(three(), 4, seed=1)
+    z = sample_mixture(three_gaussians(), 4, seed=1)
     for name in ("msd denoiser", "msd denoiser jittered", "msd product"):
         method = METHODS[name]
         grads = []
         for schedule in SCHEDULES.values():
-            prior = prior_of(three(), schedule)
+            prior = prior_of(three_gaussians(), schedule)
             grads.append(method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())[0].grad)
         for grad in grads[1:]:
             assert torch.allclose(grad, grads[0], rtol=0, atol=1e-11)
@@ -219,16 +221,16 @@ ESTIMATORS = {
 @pytest.mark.parametrize("method", ESTIMATORS.values(), ids=ESTIMATORS)
 @pytest.mark.parametrize("source", ["mixture", "points"])
 def test_following_msd_raises_log_p_h(source, method):
-    h, data = 0.5, draws(three(), 300)
-    prior = prior_of(three(), ms.VE()) if source == "mixture" else ms.Empirical(data, ms.VE())
+    h, data = 0.5, sample_mixture(three_gaussians(), 300)
+    prior = prior_of(three_gaussians(), ms.VE()) if source == "mixture" else ms.Empirical(data, ms.VE())
 
     def value(z: torch.Tensor) -> torch.Tensor:
-        return log_density(three(), z, h) if source == "mixture" else kernel_sums(data, z, h)[1]
+        return log_density(three_gaussians(), z, h) if source == "mixture" else kernel_sums(data, z, h)[1]
 
-    z = 1.5 * draws(three(), 40, seed=2)
+    z = 1.5 * sample_mixture(three_gaussians(), 40, seed=2)
     direction, _ = method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())
     gain = value(z - direction.grad) - value(z)
-    exact = posterior(three(), z, h)[0] if source == "mixture" else kernel_sums(data, z, h)[0]
+    exact = posterior(three_gaussians(), z, h)[0] if source == "mixture" else kernel_sums(data, z, h)[0]
     if method.estimator == "denoiser":  # an EM step: at least |shift|^2 / (2 h^2)
         assert (gain >= (exact - z).square().sum(1) / (2 * h**2) - 1e-9).all()
     else:  # where the shift is long enough to tell from noise, and, in the paper's sampler, mostly from bias
@@ -240,10 +242,10 @@ def test_following_msd_raises_log_p_h(source, method):
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_conditions_change_where_msd_goes(label):
-    prior = prior_of(three(), labels=LABELS.tolist())
-    z = draws(three(), 4, seed=1)
+    prior = prior_of(three_gaussians(), labels=LABELS.tolist())
+    z = sample_mixture(three_gaussians(), 4, seed=1)
     told = ms.Conditions(torch.tensor([label]))
-    part = only(three(), [0, 1] if label == 0 else [2])
+    part = components(three_gaussians(), [0, 1] if label == 0 else [2])
     method = METHODS["msd denoiser"]
     direction, _ = method.step(z, prior, method.init(z, prior), conditions=told, progress=0.0, rng=generator())
     assert torch.allclose(z - direction.grad, posterior(part, z, 0.7)[0], rtol=0, atol=1e-11)
@@ -299,8 +301,8 @@ CALLS = {
 
 @pytest.mark.parametrize("name", METHODS)
 def test_calls_per_row(name):
-    method, counted = METHODS[name], ms.Counting(prior_of(three(), labels=LABELS.tolist()))
-    z, (alone, told) = draws(three(), 3, seed=1), CALLS[name]
+    method, counted = METHODS[name], ms.Counting(prior_of(three_gaussians(), labels=LABELS.tolist()))
+    z, (alone, told) = sample_mixture(three_gaussians(), 3, seed=1), CALLS[name]
     itself = guides_itself(method, z, counted)
     for wanted, more in ((alone, None), (told, conditions([1, 1, 1], name))):
         if wanted is None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, draws, gaussian, generator, only, prior_of, tensor, three
+from cases_shift import SCHEDULES, components, gaussian, generator, prior_of, sample_mixture, tensor, three_gaussians
 from oracles_shift import (
     F64,
     Mixture,
@@ -28,7 +28,7 @@ Z = tensor([0.4, -0.6], [-2.5, 1.0], [1.0, -1.0], [3.0, 3.0])
 
 def step(method: ms.MSD, z=Z, prior=None, state=None, conditions=None, progress=0.0, rng=None):
     """One step, from the initial state unless another is given."""
-    prior = prior_of(three()) if prior is None else prior
+    prior = prior_of(three_gaussians()) if prior is None else prior
     state = method.init(z, prior) if state is None else state
     rng = generator() if rng is None else rng
     return method.step(z, prior, state, conditions=conditions, progress=progress, rng=rng)
@@ -37,10 +37,10 @@ def step(method: ms.MSD, z=Z, prior=None, state=None, conditions=None, progress=
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("h", [0.2, 1.0])
 def test_the_denoiser_estimator_is_the_exact_target(h, schedule):
-    expected = posterior_by_quadrature(three(), Z, h)[0]
-    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=prior_of(three(), schedule))
+    expected = posterior_by_quadrature(three_gaussians(), Z, h)[0]
+    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=prior_of(three_gaussians(), schedule))
     assert torch.allclose(Z - direction.grad, expected, rtol=1e-8, atol=1e-9)
-    data = draws(three(), 100)
+    data = sample_mixture(three_gaussians(), 100)
     direction, _ = step(ms.MSD(ms.Fixed(h)), prior=ms.Empirical(data, schedule))
     assert torch.allclose(Z - direction.grad, kernel_sums(data, Z, h)[0], rtol=0, atol=1e-10)
 
@@ -48,14 +48,14 @@ def test_the_denoiser_estimator_is_the_exact_target(h, schedule):
 def test_its_direction_is_the_gradient_of_minus_h_squared_log_p_h():
     """I11: `(z - D(z; h)) / h^2 = -grad log (p * N(0, h^2))(z)`."""
     h = 0.7
-    slope = torch.stack([gradient(lambda x: log_density(three(), x[None], h)[0], z) for z in Z])
+    slope = torch.stack([gradient(lambda x: log_density(three_gaussians(), x[None], h)[0], z) for z in Z])
     direction, _ = step(ms.MSD(ms.Fixed(h)))
     assert torch.allclose(direction.grad / h**2, -slope, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("source", ["mixture", "empirical"])
 def test_gradient_descent_with_rate_one_on_free_points_is_mean_shift(source):
-    prior = prior_of(three()) if source == "mixture" else ms.Empirical(draws(three(), 100))
+    prior = prior_of(three_gaussians()) if source == "mixture" else ms.Empirical(sample_mixture(three_gaussians(), 100))
     points, h = ms.Points(Z), 0.5
     optimizer = torch.optim.SGD(points.parameters(), lr=1.0)
     run = ms.distill(points, prior, ms.MSD(ms.Fixed(h)), optimizer, steps=12, rng=generator())
@@ -66,20 +66,20 @@ def test_gradient_descent_with_rate_one_on_free_points_is_mean_shift(source):
 
 def test_fixed_points_are_the_modes_of_p_h():
     h = 0.5
-    true = modes(three(), h, three().means)
+    true = modes(three_gaussians(), h, three_gaussians().means)
     direction, state = step(ms.MSD(ms.Fixed(h)), z=true)
     assert direction.grad.norm(dim=1).max() <= 1e-10
     assert ms.MSD(ms.Fixed(h)).done(state).all()
-    elsewhere = modes(three(), 2 * h, three().means)
+    elsewhere = modes(three_gaussians(), 2 * h, three_gaussians().means)
     assert (step(ms.MSD(ms.Fixed(h)), z=elsewhere)[0].grad.norm(dim=1) > 1e-3).any()
 
 
 def test_guidance_mixes_the_targets_of_both_conditions():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
     h, scale = 0.8, 3.0
-    parts = {0: only(three(), [0, 1]), 1: only(three(), [2])}
-    null = posterior(three(), Z, h)[0]
+    parts = {0: components(three_gaussians(), [0, 1]), 1: components(three_gaussians(), [2])}
+    null = posterior(three_gaussians(), Z, h)[0]
     positive = torch.cat([posterior(parts[c], z[None], h)[0] for c, z in zip([0, 1, 1, 0], Z, strict=True)])
     direction, _ = step(ms.MSD(ms.Fixed(h)), prior=ms.Guided(prior, scale), conditions=told)
     assert torch.allclose(Z - direction.grad, null + scale * (positive - null), rtol=0, atol=1e-11)
@@ -107,7 +107,7 @@ def test_the_product_estimator_has_the_mean_and_covariance_of_its_law(samples, s
 @pytest.mark.parametrize("h", [0.3, 0.8, 1.5])
 def test_the_product_estimator_reaches_the_target_on_a_mixture(h):
     n = 4000
-    mean, cov = posterior(three(), Z, h)
+    mean, cov = posterior(three_gaussians(), Z, h)
     method = ms.MSD(ms.Fixed(h), "product", steps=32)
     for i in range(len(Z)):
         grads = step(method, z=Z[i].expand(n, 2))[0].grad
@@ -155,7 +155,7 @@ def test_a_product_starts_from_its_own_noised_law():
     for name, schedule in {"VE": ms.VE(0.01, 1.5), "VP": ms.VP()}.items():
         alpha, sigma = (1.0, 1.5) if name == "VE" else level("VP", 1.0)
         law = noised(Mixture(tensor(*[0.25] * 4), Z, h[:, None, None] ** 2 * torch.eye(2, dtype=F64)), alpha, sigma)
-        started = ms.Product(prior_of(flat, schedule), Z, h).noised(noise)
+        started = ms.Product(prior_of(flat, schedule), Z, h).noise_center(noise)
         for i in range(8):
             std = law.covs[i // 2, 0, 0].sqrt()
             assert torch.allclose(started[i], law.means[i // 2] + std * noise[i], rtol=1e-9)
@@ -181,7 +181,12 @@ def test_common_noise_makes_the_product_a_fixed_map_along_a_run():
     points = ms.Points(Z)
     method = ms.MSD(ms.Fixed(0.8), "product", steps=6, samples=4, noise="common")
     run = ms.distill(
-        points, prior_of(three()), method, torch.optim.SGD(points.parameters(), lr=1.0), steps=60, rng=generator()
+        points,
+        prior_of(three_gaussians()),
+        method,
+        torch.optim.SGD(points.parameters(), lr=1.0),
+        steps=60,
+        rng=generator(),
     )
     *_, last = run
     assert last.direction.grad.norm(dim=1).max() <= 1e-6  # it comes to rest, which fresh noise never would
@@ -189,7 +194,7 @@ def test_common_noise_makes_the_product_a_fixed_map_along_a_run():
 
 @pytest.mark.parametrize("h", [0.4, 1.2])
 def test_full_jitter_is_sds_with_weight_sigma_over_alpha(h):
-    prior = prior_of(three(), ms.VP())
+    prior = prior_of(three_gaussians(), ms.VP())
     t = prior.schedule.t_of(torch.full((4,), -2 * math.log(h), dtype=F64))
     sds, _ = ms.SDS(lambda progress, n, rng: t, ms.sigma_over_alpha).step(
         Z, prior, None, progress=0.0, rng=generator(3)
@@ -202,7 +207,7 @@ def test_full_jitter_is_sds_with_weight_sigma_over_alpha(h):
 @pytest.mark.parametrize("jitter", [0.3, 1.0])
 def test_the_mean_under_jitter_is_that_of_its_definition(jitter):
     h, n, z = 0.7, 60_000, tensor([0.4, -0.6])
-    expected = z[0] - noise_average(lambda noise: posterior(three(), z + jitter * h * noise, h)[0])
+    expected = z[0] - noise_average(lambda noise: posterior(three_gaussians(), z + jitter * h * noise, h)[0])
     for given in (jitter, lambda progress: jitter * (1 - progress) * 2):
         grads = step(ms.MSD(ms.Fixed(h), jitter=given), z=z.expand(n, 2), progress=0.5)[0].grad
         error = grads.std(0) / n**0.5
@@ -236,7 +241,7 @@ def test_kernel_score_is_averaged_over_its_samples():
     noise = torch.randn(12, 2, dtype=F64, generator=generator())
     widths = torch.full((12,), 0.8, dtype=F64)
     y = ms.kernel_score(
-        prior_of(three()), Z.repeat_interleave(3, 0), widths, noise, 5, interval=(0.1, 0.7), noise_scale=0.9
+        prior_of(three_gaussians()), Z.repeat_interleave(3, 0), widths, noise, 5, interval=(0.1, 0.7), noise_scale=0.9
     )
     assert torch.allclose(Z - direction.grad, y.reshape(4, 3, 2).mean(1), rtol=0, atol=1e-12)
 
@@ -255,7 +260,7 @@ def test_the_bandwidth_follows_progress_and_the_last_shift():
     method = ms.MSD(ms.Geometric(2.0, 0.2, hold=0.0))
     assert step(method, progress=0.5)[0].logs["bandwidth"].tolist() == pytest.approx([0.4**0.5] * 4)
     method = ms.MSD(ms.Adaptive(0.1, start=1.0, shrink=0.5, settle=0.3))
-    mode = modes(three(), 1.0, three().means[:1])
+    mode = modes(three_gaussians(), 1.0, three_gaussians().means[:1])
     z = torch.cat([mode, Z[3:]])
     first, state = step(method, z=z)
     assert first.logs["bandwidth"].tolist() == [1.0, 1.0]
@@ -274,7 +279,7 @@ def test_adaptive_starts_from_the_scale_of_the_prior():
 
 
 def test_adaptive_measures_the_scale_under_conditions_per_row():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
     for given in (prior, ms.Guided(prior, 2.0)):
         direction, _ = step(ms.MSD(ms.Adaptive(0.1)), prior=given, conditions=told)
@@ -300,15 +305,15 @@ def test_rows_are_done_at_the_last_bandwidth_when_their_shift_is_within_tol():
     state = ms.methods.msd.MSDState(None, tensor(0.3, 0.3, 0.31, 0.31), tensor(9e-4, 1.1e-3, 9e-4, 1.1e-3))
     assert method.done(state).tolist() == [True, False, False, False]
     with pytest.raises(ValueError, match="needs the state after a step"):
-        method.done(method.init(Z, prior_of(three())))
+        method.done(method.init(Z, prior_of(three_gaussians())))
 
 
 def test_a_whole_run_ends_done_at_modes():
     points, method = ms.Points(Z), ms.MSD(ms.Adaptive(0.4))
     optimizer = torch.optim.SGD(points.parameters(), lr=1.0)
-    *_, last = ms.distill(points, prior_of(three()), method, optimizer, steps=200, rng=generator())
+    *_, last = ms.distill(points, prior_of(three_gaussians()), method, optimizer, steps=200, rng=generator())
     assert method.done(last.state).all()
-    assert ms.certify(prior_of(three()), points.z.detach(), 0.4).is_mode.all()
+    assert ms.certify(prior_of(three_gaussians()), points.z.detach(), 0.4).is_mode.all()
 
 
 SAMPLERS = {"heun": (ms.heun, 2 * 5 - 1), "ddim": (ms.ddim, 5), "dpmpp_2m": (ms.dpmpp_2m, 5)}
@@ -316,7 +321,7 @@ SAMPLERS = {"heun": (ms.heun, 2 * 5 - 1), "ddim": (ms.ddim, 5), "dpmpp_2m": (ms.
 
 @pytest.mark.parametrize(("sampler", "calls"), SAMPLERS.values(), ids=SAMPLERS)
 def test_calls_of_the_product(sampler, calls):
-    prior = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     method = ms.MSD(ms.Fixed(0.5), "product", steps=5, samples=3, sampler=sampler)
     step(method, prior=prior)
     assert prior.calls == 4 * 3 * calls
@@ -327,7 +332,7 @@ def test_calls_of_the_product(sampler, calls):
 
 
 def test_calls_of_the_others():
-    prior = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     for method, calls in ((ms.MSD(ms.Fixed(0.5)), 4), (ms.MSD(ms.Fixed(0.5), "kernel-score", 7, 3), 4 * 3 * 7)):
         for given, factor in ((prior, 1), (ms.Guided(prior, 2.0), 2)):

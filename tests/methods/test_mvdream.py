@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cases import one_line
-from cases_shift import SCHEDULES, gaussian, generator, only, prior_of, tensor, three
+from cases_shift import SCHEDULES, components, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, level, posterior
 from torch import Tensor
 
@@ -33,7 +33,11 @@ class PerRow:
 
 def denoised(z_t: Tensor, alpha: float, sigma: float, label: int) -> np.ndarray:
     """E[z | z_t] of the three components or of those with a label, (n, d)."""
-    part = three() if label < 0 else only(three(), [i for i, x in enumerate(LABELS) if x == label])
+    part = (
+        three_gaussians()
+        if label < 0
+        else components(three_gaussians(), [i for i, x in enumerate(LABELS) if x == label])
+    )
     return posterior(part, z_t / alpha, sigma / alpha)[0].numpy()
 
 
@@ -61,7 +65,12 @@ def test_groups_share_their_level_and_their_spread(schedule: str, share: float) 
     told = ms.Conditions(torch.tensor(labels), null=NULL)
     method = MVDream(views=3, scale=s, rescale=share, times=PerRow(times), weight=ms.sigma_squared)
     d, _ = method.step(
-        z, prior_of(three(), SCHEDULES[schedule], LABELS), None, conditions=told, progress=0.0, rng=generator()
+        z,
+        prior_of(three_gaussians(), SCHEDULES[schedule], LABELS),
+        None,
+        conditions=told,
+        progress=0.0,
+        rng=generator(),
     )
     assert d.t.tolist() == [0.3] * 3 + [0.6] * 3
     for rows, t in ((range(3), 0.3), (range(3, 6), 0.6)):
@@ -75,7 +84,7 @@ def test_groups_share_their_level_and_their_spread(schedule: str, share: float) 
 
 
 def test_without_rescale_it_is_sds_of_a_guided_prior_with_weight_sigma_over_alpha() -> None:
-    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three(), labels=LABELS)
+    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians(), labels=LABELS)
     told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL)
     times = PerRow((0.2, 0.4, 0.6, 0.8))
     ours, _ = MVDream(1, 5.0, 0.0, times).step(z, prior, None, conditions=told, progress=0.0, rng=generator())
@@ -86,7 +95,7 @@ def test_without_rescale_it_is_sds_of_a_guided_prior_with_weight_sigma_over_alph
 
 def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> None:
     z, labels = torch.randn(8, 2, generator=generator(1), dtype=F64), torch.tensor([0, 1, 1, 0, 1, 1, 0, 0])
-    prior, method = prior_of(three(), labels=LABELS), MVDream(4, 9.0, 0.7, ms.Annealed(0.8, 0.2))
+    prior, method = prior_of(three_gaussians(), labels=LABELS), MVDream(4, 9.0, 0.7, ms.Annealed(0.8, 0.2))
 
     def step(rows: list[int]) -> ms.Direction:
         told = ms.Conditions(labels[rows], null=NULL)
@@ -116,7 +125,7 @@ def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> N
 
 
 def test_calls() -> None:
-    counted, z = ms.Counting(prior_of(three(), labels=LABELS)), torch.zeros(8, 2, dtype=F64)
+    counted, z = ms.Counting(prior_of(three_gaussians(), labels=LABELS)), torch.zeros(8, 2, dtype=F64)
     told = ms.Conditions(torch.tensor([1]), null=NULL)
     for method, conditions, price in ((MVDream(), told, 2), (MVDream(scale=1.0), told, 1), (MVDream(), None, 1)):
         counted.calls = 0
@@ -134,7 +143,7 @@ def test_times_open_from_noise_to_their_range() -> None:
 
 
 def test_mistakes() -> None:
-    prior = prior_of(three(), labels=LABELS)
+    prior = prior_of(three_gaussians(), labels=LABELS)
     for wrong in ({"views": 0}, {"rescale": 1.1}, {"rescale": -0.1}):
         with pytest.raises(ValueError, match="MVDream needs views >= 1, rescale in") as error:
             MVDream(**wrong)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, context, levels, on, step
-from cases_shift import gaussian, generator, three
+from cases_phi import FOUR, PerRow, context, levels, prior_on, step
+from cases_shift import gaussian, generator, three_gaussians
 from oracles_shift import F64
 
 import modeseek as ms
@@ -36,7 +36,7 @@ def median_width(z: torch.Tensor) -> float:
 @pytest.mark.parametrize("width", [0.7, None])
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_it_is_sds_and_the_gradient_of_the_log_kernel_sum(schedule, width):
-    prior = on(schedule, three())
+    prior = prior_on(schedule, three_gaussians())
     for weight, power in ((ms.unit_weight, 0), (ms.sigma_squared, 2)):
         plain = step(ms.SDS(PerRow(), weight), FOUR, prior, generator())
         mine = step(RSD(PerRow(), 5.0, RBF(width), weight=weight), FOUR, prior, generator())
@@ -56,7 +56,7 @@ def test_the_median_heuristic(n):
 
 def test_two_particles_push_each_other_straight_apart():
     z = torch.tensor([[0.1, 0.0], [-0.1, 0.3]], dtype=F64)
-    push = -RSD().crowding(z)  # where descent goes
+    push = -RSD().repulsion_gradient(z)  # where descent goes
     assert push.isfinite().all()
     between = z[0] - z[1]
     assert torch.allclose(push[0], -push[1], rtol=1e-12, atol=0)
@@ -66,7 +66,7 @@ def test_two_particles_push_each_other_straight_apart():
 
 
 def test_one_particle_and_no_repulsion_are_sds():
-    prior = on("VP", three())
+    prior = prior_on("VP", three_gaussians())
     assert torch.equal(
         step(RSD(repulsion=0.0), FOUR, prior, generator(1)).grad, step(ms.SDS(), FOUR, prior, generator(1)).grad
     )
@@ -79,41 +79,43 @@ def test_one_particle_and_no_repulsion_are_sds():
 @pytest.mark.parametrize("width", [None, 0.5])
 def test_particles_at_one_place_feel_nothing_and_most_of_them_the_rest(width):
     rsd = RSD(kernel=RBF(width))
-    assert torch.equal(rsd.crowding(torch.ones(4, 2, dtype=F64)), torch.zeros(4, 2, dtype=F64))
+    assert torch.equal(rsd.repulsion_gradient(torch.ones(4, 2, dtype=F64)), torch.zeros(4, 2, dtype=F64))
     z = torch.tensor([[0.0, 0.0]] * 4 + [[1.0, 0.0]], dtype=F64)  # six of ten pairs coincide: the mean, 0.4, it is
     own = 0.4**2 / math.log(4) if width is None else width
-    assert torch.allclose(rsd.crowding(z), force(z, own), rtol=1e-9, atol=1e-12)
+    assert torch.allclose(rsd.repulsion_gradient(z), force(z, own), rtol=1e-9, atol=1e-12)
 
 
 def test_only_other_particles_repel():
     z = FOUR.clone()
     views = torch.tensor([7, 7, 2, 2])
     width = 0.7
-    got = RSD(kernel=RBF(width)).crowding(z, views)
+    got = RSD(kernel=RBF(width)).repulsion_gradient(z, views)
     for i, others in ((0, [2, 3]), (1, [2, 3]), (2, [0, 1]), (3, [0, 1])):
         rows = z[[i, *others]]
         assert torch.allclose(got[i], force(rows, width)[0], rtol=1e-9, atol=1e-12)
-    assert torch.equal(RSD().crowding(z, torch.zeros(4, dtype=torch.long)), torch.zeros_like(z))
-    prior = on("VP", three())
+    assert torch.equal(RSD().repulsion_gradient(z, torch.zeros(4, dtype=torch.long)), torch.zeros_like(z))
+    prior = prior_on("VP", three_gaussians())
     alone = step(RSD(), z, prior, generator(), context=context(z, torch.zeros(4, dtype=torch.long)))
     assert torch.equal(alone.grad, step(ms.SDS(), z, prior, generator()).grad)
 
 
 def test_features_and_kernel_are_the_users():
     lift = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, -1.0]], dtype=F64)
-    got = RSD(kernel=RBF(2.0), features=lambda z: z @ lift).crowding(FOUR)
+    got = RSD(kernel=RBF(2.0), features=lambda z: z @ lift).repulsion_gradient(FOUR)
     assert torch.allclose(got, force(FOUR @ lift, 2.0) @ lift.T, rtol=1e-9, atol=1e-12)
-    cauchy = RSD(kernel=lambda squared: -torch.log1p(squared)).crowding(FOUR[:2])
+    cauchy = RSD(kernel=lambda squared: -torch.log1p(squared)).repulsion_gradient(FOUR[:2])
     gap = FOUR[0] - FOUR[1]
     assert torch.allclose(cauchy[0], -2 * gap / (1 + gap @ gap), rtol=1e-12, atol=0)
     with pytest.raises(ValueError, match=r"RSD features are \(4, m\): got \(4,\)"):
-        RSD(features=lambda z: z[:, 0]).crowding(FOUR)
+        RSD(features=lambda z: z[:, 0]).repulsion_gradient(FOUR)
     pictures = FOUR.reshape(4, 1, 1, 2)
-    assert torch.allclose(RSD(kernel=RBF(0.7)).crowding(pictures).flatten(1), force(FOUR, 0.7), rtol=1e-9, atol=1e-12)
+    assert torch.allclose(
+        RSD(kernel=RBF(0.7)).repulsion_gradient(pictures).flatten(1), force(FOUR, 0.7), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_repelled_particles_stay_spread_where_sds_collapses():
-    prior = on("VP", gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]))
+    prior = prior_on("VP", gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]))
 
     def spread(method: ms.Method) -> float:
         points = ms.Points(torch.randn(32, 2, dtype=F64, generator=generator(1)))
@@ -126,7 +128,7 @@ def test_repelled_particles_stay_spread_where_sds_collapses():
 
 
 def test_calls_and_draws():
-    prior = ms.Counting(on("VP", three(), [0, 0, 1]))
+    prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     step(RSD(), FOUR, prior, generator())
     assert prior.calls == 4

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, inversion_moments, level
 
 import modeseek as ms
@@ -88,7 +88,7 @@ def test_without_eta_nothing_is_drawn():
 
 def test_every_row_walks_to_its_own_time():
     t = (0.05, 0.3, 0.6, 0.95)
-    prior = prior_of(three())
+    prior = prior_of(three_gaussians())
     z = torch.randn(4, 2, dtype=F64, generator=generator(1))
     method = ms.SDI(PerRow(t))
     together, _ = method.step(z, prior, None, progress=0.0, rng=generator())
@@ -103,7 +103,7 @@ def test_every_row_walks_to_its_own_time():
 
 
 def test_prediction_and_inversion_have_guidance_scales_of_their_own():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z, t, steps = torch.randn(4, 2, dtype=F64, generator=generator(1)), 0.5, 6
     got = direction(prior, z, told, times=PerRow((t,) * 4), inversion_steps=steps, scale=3.0, inversion_scale=-2.0)
@@ -122,7 +122,7 @@ def test_prediction_and_inversion_have_guidance_scales_of_their_own():
 
 
 def test_calls():
-    prior = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     z = torch.zeros(3, 2, dtype=F64)
     direction(prior, z, inversion_steps=7)
     assert prior.calls == 3 * 8
@@ -132,7 +132,7 @@ def test_calls():
 
 
 def test_a_guided_prior_is_refused_wherever_it_hides():
-    bare = prior_of(three(), labels=[0, 0, 1])
+    bare = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z = torch.zeros(1, 2, dtype=F64)
     for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare)), ms.Counting(ms.Counting(ms.AutoGuidance(bare, bare)))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, gradient, level, log_density, noise_average, noised
 
 import modeseek as ms
@@ -34,11 +34,11 @@ def directions(prior, method, z: torch.Tensor, n: int, seed: int = 0, conditions
 def test_its_mean_climbs_the_noise_averaged_log_density(schedule, t, weight):
     """I2: `E[eps(z_t) - n] = -(sigma / alpha) grad E[log p_t(alpha z + sigma n)]`, within 4 standard errors."""
     alpha, sigma = level(schedule, t)
-    law = noised(three(), alpha, sigma)
+    law = noised(three_gaussians(), alpha, sigma)
     slope = gradient(lambda x: noise_average(lambda n: log_density(law, alpha * x + sigma * n)), Z)
     expected = -WEIGHTS[weight](alpha, sigma) * sigma / alpha * slope
     n = 60_000
-    grads = directions(prior_of(three(), SCHEDULES[schedule]), at(t, weight), Z, n).grad
+    grads = directions(prior_of(three_gaussians(), SCHEDULES[schedule]), at(t, weight), Z, n).grad
     error = grads.std(0) / n**0.5
     # times are drawn in float32: the level is off by 1e-7
     assert ((grads.mean(0) - expected).abs() <= 4 * error + 1e-5 * expected.abs()).all()
@@ -67,7 +67,7 @@ def test_mean_and_covariance_on_a_gaussian(t, weight):
 
 
 def test_what_it_used_is_what_it_says():
-    prior, z = prior_of(three()), torch.randn(6, 2, dtype=F64, generator=generator(1))
+    prior, z = prior_of(three_gaussians()), torch.randn(6, 2, dtype=F64, generator=generator(1))
     direction, state = ms.SDS().step(z, prior, None, progress=0.0, rng=generator())
     alpha, sigma = prior.schedule(direction.t)
     z_t = alpha[:, None] * z + sigma[:, None] * direction.eps
@@ -82,9 +82,9 @@ def test_what_it_used_is_what_it_says():
 def test_stein_holds_between_its_draws_and_its_predictions():
     """I9 with phi = log p_t: `E[n log p_t(z_t)] = sigma E[score] = -E[eps]`."""
     n, t = 200_000, 0.5
-    direction = directions(prior_of(three()), at(t), Z, n)
+    direction = directions(prior_of(three_gaussians()), at(t), Z, n)
     alpha, sigma = level("VP", t)
-    phi = log_density(noised(three(), alpha, sigma), direction.prediction.z_t)
+    phi = log_density(noised(three_gaussians(), alpha, sigma), direction.prediction.z_t)
     gap = direction.eps * phi[:, None] + direction.prediction.eps
     assert (gap.mean(0).abs() <= 4 * gap.std(0) / n**0.5).all()
     assert (direction.prediction.eps.mean(0).abs() > 40 * gap.std(0) / n**0.5).any()  # the test can tell
@@ -93,7 +93,7 @@ def test_stein_holds_between_its_draws_and_its_predictions():
 def test_on_a_flow_it_is_the_velocity_residual_up_to_one_minus_sigma():
     """I6: `v - (n - z) = (eps - n) / (1 - sigma)`."""
     t = 0.3
-    direction = directions(prior_of(three(), ms.Flow()), at(t, ms.unit_weight), Z, 50)
+    direction = directions(prior_of(three_gaussians(), ms.Flow()), at(t, ms.unit_weight), Z, 50)
     residual = direction.prediction.flow - (direction.eps - Z)
     assert torch.allclose(residual, direction.grad / (1 - direction.t[:, None]), rtol=1e-12, atol=1e-13)
 
@@ -101,21 +101,21 @@ def test_on_a_flow_it_is_the_velocity_residual_up_to_one_minus_sigma():
 def test_uniform_weight_in_variance_exploding_coordinates_is_sjc():
     """I10: SDS with w = 1 is `eps - n` of SJC at noise sigma / alpha."""
     alpha, sigma = level("VP", 0.6)
-    preserving = directions(prior_of(three(), ms.VP()), at(0.6, ms.unit_weight), Z, 40)
+    preserving = directions(prior_of(three_gaussians(), ms.VP()), at(0.6, ms.unit_weight), Z, 40)
     noise = preserving.eps
     h = torch.full((40,), sigma / alpha, dtype=F64)
-    exploded = prior_of(three()).at(Z + h[:, None] * noise, torch.ones_like(h), h)
+    exploded = prior_of(three_gaussians()).at(Z + h[:, None] * noise, torch.ones_like(h), h)
     assert torch.allclose(preserving.grad, exploded.eps - noise, rtol=0, atol=1e-5)
 
 
 def test_a_reconstruction_weight_makes_it_a_reconstruction():
     """I1: with weight sigma / alpha the direction is `z - E[z | z_t]`."""
-    direction = directions(prior_of(three()), at(0.5, ms.sigma_over_alpha), Z, 20)
+    direction = directions(prior_of(three_gaussians()), at(0.5, ms.sigma_over_alpha), Z, 20)
     assert torch.allclose(direction.grad, Z - direction.prediction.z, rtol=0, atol=1e-12)
 
 
 def test_guidance_scales():
-    prior = prior_of(three(), labels=[0, 0, 1])
+    prior = prior_of(three_gaussians(), labels=[0, 0, 1])
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
 
     def direction(prior, conditions):
@@ -130,7 +130,7 @@ def test_guidance_scales():
 
 
 def test_four_items_draw_and_go_what_four_singles_do():
-    prior, z = prior_of(three()), torch.randn(4, 2, dtype=F64, generator=generator(1))
+    prior, z = prior_of(three_gaussians()), torch.randn(4, 2, dtype=F64, generator=generator(1))
     together, _ = ms.SDS().step(z, prior, None, progress=0.3, rng=ms.Streams(5, 2, (0, 1, 2, 3)))
     for i in range(4):
         alone, _ = ms.SDS().step(z[i : i + 1], prior, None, progress=0.3, rng=ms.Streams(5, 2, (i,)))
@@ -139,7 +139,7 @@ def test_four_items_draw_and_go_what_four_singles_do():
 
 
 def test_calls():
-    prior = ms.Counting(prior_of(three(), labels=[0, 0, 1]))
+    prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     directions(prior, ms.SDS(), Z, 7)
     assert prior.calls == 7
     told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))

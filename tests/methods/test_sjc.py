@@ -10,17 +10,17 @@ from cases_methods import (
     PerRow,
     Z,
     branch_sum,
-    calls,
     check_batch,
     check_linear,
     check_moments,
-    classes,
+    class_prior,
+    count_calls,
+    label_conditions,
     levels,
     one_line,
     step,
-    told,
 )
-from cases_shift import generator, prior_of, three
+from cases_shift import generator, prior_of, three_gaussians
 from oracles_shift import F64, gradient, level, log_density, noise_average, noised
 
 import modeseek as ms
@@ -31,7 +31,7 @@ from modeseek.methods.sjc import SJC
 @pytest.mark.parametrize("reduced", [True, False])
 def test_mean_and_variance_on_a_gaussian(schedule, reduced):
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0 if reduced else 0.0, *levels(schedule))
-    check_linear(SJC(PerRow(), reduced), classes(schedule), mean, factor, conditions=told())
+    check_linear(SJC(PerRow(), reduced), class_prior(schedule), mean, factor, conditions=label_conditions())
 
 
 def test_subtracting_the_noise_helps_only_above_the_data_s_spread():
@@ -47,9 +47,9 @@ def test_on_a_mixture_its_mean_is_the_slope_of_the_blurred_log_density(reduced):
     """I2 with alpha = 1 and h = sigma / alpha: `-h grad E log p_h(z + h n)`."""
     alpha, sigma = level("VP", 0.5)
     h, z, n = sigma / alpha, Z[0], 40_000
-    law = noised(three(), 1.0, h)
+    law = noised(three_gaussians(), 1.0, h)
     expected = -h * gradient(lambda x: noise_average(lambda e: log_density(law, x + h * e)), z)
-    grads = step(SJC(PerRow((0.5,)), reduced), prior_of(three()), z.expand(n, 2)).grad
+    grads = step(SJC(PerRow((0.5,)), reduced), prior_of(three_gaussians()), z.expand(n, 2)).grad
     error = grads.std(0) / n**0.5
     assert ((grads.mean(0) - expected).abs() <= 4 * error).all() and (error < 0.1 * expected.norm()).all()
 
@@ -57,29 +57,29 @@ def test_on_a_mixture_its_mean_is_the_slope_of_the_blurred_log_density(reduced):
 def test_it_is_sds_with_weight_one_at_the_same_level():
     """I10."""
     for schedule in NAMES:
-        ours = step(SJC(PerRow()), classes(schedule), Z, conditions=told())
-        sds = step(ms.SDS(PerRow(), ms.unit_weight), classes(schedule), Z, conditions=told())
+        ours = step(SJC(PerRow()), class_prior(schedule), Z, conditions=label_conditions())
+        sds = step(ms.SDS(PerRow(), ms.unit_weight), class_prior(schedule), Z, conditions=label_conditions())
         assert torch.equal(ours.eps, sds.eps) and torch.allclose(ours.grad, sds.grad, rtol=0, atol=1e-10)
 
 
 def test_samples_are_averaged_at_one_level():
     n, samples = 2000, 5
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0, *levels("VP"))
-    direction = step(SJC(PerRow(), samples=samples), classes(), Z.repeat(n, 1), conditions=told())
+    direction = step(SJC(PerRow(), samples=samples), class_prior(), Z.repeat(n, 1), conditions=label_conditions())
     assert direction.eps is None and direction.prediction is None and direction.t.shape == (4 * n,)
     check_moments(direction.grad.reshape(n, 4, 2), mean, factor / samples**0.5)
 
 
 @pytest.mark.parametrize("method", [SJC(), SJC(samples=3), SJC(variance_reduction=False)])
 def test_a_batch_goes_as_its_items_do(method):
-    check_batch(method, classes(), told())
-    check_batch(method, ms.Guided(classes(), 5.0), told())
-    check_batch(method, classes("Flow"), None)
+    check_batch(method, class_prior(), label_conditions())
+    check_batch(method, ms.Guided(class_prior(), 5.0), label_conditions())
+    check_batch(method, class_prior("Flow"), None)
 
 
 def test_calls():
-    assert calls(SJC()) == 4 and calls(SJC(samples=3)) == 12
-    assert calls(SJC(samples=3), guided=5.0, conditions=told()) == 24
+    assert count_calls(SJC()) == 4 and count_calls(SJC(samples=3)) == 12
+    assert count_calls(SJC(samples=3), guided=5.0, conditions=label_conditions()) == 24
 
 
 def test_images():
@@ -93,5 +93,5 @@ def test_bad_use_is_one_clear_line():
         SJC(samples=0)
     one_line(error.value)
     with pytest.raises(ValueError, match=r"at alpha = 0: got t = 1") as error:
-        step(SJC(ms.Annealed(1.0, 1.0)), classes("Flow"), Z)
+        step(SJC(ms.Annealed(1.0, 1.0)), class_prior("Flow"), Z)
     one_line(error.value)

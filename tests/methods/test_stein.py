@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cases import one_line
-from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three
+from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor, three_gaussians
 from oracles_shift import F64, level
 from torch import Tensor
 
@@ -18,7 +18,7 @@ import modeseek as ms
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.base import Direction
 from modeseek.methods.control_variate import ControlVariate
-from modeseek.methods.stein import Stein, SteinDreamer, constant
+from modeseek.methods.stein import Stein, SteinDreamer, constant_baseline
 
 MEAN, VARIANCE = 1.5, 0.49
 CURVE = torch.tensor([[0.8, 0.3], [0.3, -0.5]], dtype=F64)
@@ -55,21 +55,21 @@ def nodes(d: int, n: int = 40) -> tuple[Tensor, Tensor]:
     return torch.tensor(grid), torch.tensor(np.prod(list(itertools.product(w, repeat=d)), 1))
 
 
-def told(z: Tensor, n: Tensor, alpha: float, sigma: float, grad: Tensor | None = None) -> Direction:
+def noised_direction(z: Tensor, n: Tensor, alpha: float, sigma: float, grad: Tensor | None = None) -> Direction:
     """A direction that came from this noise."""
     z_t = alpha * z + sigma * n
     a, s = (torch.full((len(z),), x, dtype=F64) for x in (alpha, sigma))
-    p = Prediction.of(z_t, a, s, torch.zeros_like(z_t), torch.zeros_like(z_t))
+    p = Prediction.from_z_and_eps(z_t, a, s, torch.zeros_like(z_t), torch.zeros_like(z_t))
     return Direction(z_t if grad is None else grad, eps=n, prediction=p)
 
 
-@pytest.mark.parametrize("phi", [quadratic, wavy, constant])
+@pytest.mark.parametrize("phi", [quadratic, wavy, constant_baseline])
 @pytest.mark.parametrize(("schedule", "t"), [("VP", 0.1), ("VP", 0.8), ("Cosine", 0.5), ("Flow", 0.3), ("VE", 0.4)])
 def test_steins_variate_has_no_mean(phi, schedule: str, t: float) -> None:
     alpha, sigma = level(schedule, t)
     n, w = nodes(2)
     z = tensor([0.4, -0.9]).expand(len(n), 2)
-    v = Stein(phi, ms.sigma_squared)(z, told(z, n, alpha, sigma), None)
+    v = Stein(phi, ms.sigma_squared)(z, noised_direction(z, n, alpha, sigma), None)
     assert float((w @ v).norm()) <= 1e-10 * float(w @ v.norm(dim=1))
     assert float(w @ v.square().sum(1)) > 1e-6 * sigma**4
 
@@ -78,7 +78,7 @@ def test_steins_variate_is_the_formula_row_by_row() -> None:
     z, n = torch.randn(2, 4, 2, generator=generator(), dtype=F64)
     alpha, sigma = tensor(0.9, 0.6, 1.0, 0.2), tensor(0.3, 0.8, 2.0, 0.9)
     z_t = alpha[:, None] * z + sigma[:, None] * n
-    p = Prediction.of(z_t, alpha, sigma, z_t, z_t)
+    p = Prediction.from_z_and_eps(z_t, alpha, sigma, z_t, z_t)
     got = Stein(quadratic, ms.sigma_squared)(z, Direction(z_t, eps=n, prediction=p), None)
     for i in range(4):
         phi = 0.5 * z_t[i] @ CURVE @ z_t[i] + z_t[i] @ SLOPE + 0.4
@@ -121,7 +121,7 @@ LEVELS = [("VP", (0.05, 0.2, 0.5, 0.9)), ("Flow", (0.1, 0.3, 0.6, 0.9))]
 ROWS, STEPS = 250, 120
 
 
-def many(schedule: str, times: tuple[float, ...], **options) -> tuple[list[Direction], Tensor, Tensor, Tensor]:
+def directions_at(schedule: str, times: tuple[float, ...], **options) -> tuple[list[Direction], Tensor, Tensor, Tensor]:
     """Steps of `ROWS` rows at each level: the directions, and grad, cross and square as (..., levels, rows)."""
     z = tensor([0.4], [-0.6], [3.0], [1.5]).repeat_interleave(ROWS, 0)
     method = SteinDreamer(
@@ -134,7 +134,7 @@ def many(schedule: str, times: tuple[float, ...], **options) -> tuple[list[Direc
 
 @pytest.mark.parametrize(("schedule", "times"), LEVELS)
 def test_the_coefficient_goes_to_the_best_and_the_variance_falls_as_it_should(schedule: str, times) -> None:
-    found, grads, crosses, squares = many(schedule, times, baseline=linear, initial=0.0)
+    found, grads, crosses, squares = directions_at(schedule, times, baseline=linear, initial=0.0)
     for i, t in enumerate(times):
         mean, variance, cross, square, g, v, w = moments((0.4, -0.6, 3.0, 1.5)[i], *level(schedule, t))
         best, left = -cross / square, variance - cross**2 / square
@@ -162,7 +162,7 @@ def test_the_coefficient_goes_to_the_best_and_the_variance_falls_as_it_should(sc
 
 @pytest.mark.parametrize(("schedule", "times"), LEVELS)
 def test_with_a_constant_baseline_a_gaussian_leaves_no_variance(schedule: str, times) -> None:
-    found, grads, crosses, squares = many(schedule, times)
+    found, grads, crosses, squares = directions_at(schedule, times)
     for i, t in enumerate(times):
         alpha, sigma = level(schedule, t)
         k, away = sigma / (alpha**2 * VARIANCE + sigma**2), (0.4, -0.6, 3.0, 1.5)[i] - MEAN
@@ -201,7 +201,7 @@ def test_the_coefficient_has_not_seen_the_noise_that_it_multiplies() -> None:
 
 @pytest.mark.parametrize("per", ["sample", "element"])
 def test_the_coefficient_is_known_before_the_noise_is_drawn(per: str) -> None:
-    z, prior = torch.randn(3, 2, generator=generator(1), dtype=F64), prior_of(three())
+    z, prior = torch.randn(3, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians())
     method = SteinDreamer(wavy, PerRow((0.2, 0.5, 0.8)), per=per)
     _, state = run(method, z, prior, 20)
     (one, _), (other, _) = (method.step(z, prior, state, progress=0.5, rng=generator(seed)) for seed in (7, 8))
@@ -253,7 +253,7 @@ def test_levels_have_coefficients_of_their_own() -> None:
 
 
 def test_what_is_logged_is_what_was_applied() -> None:
-    z, prior = torch.randn(3, 2, generator=generator(1), dtype=F64), prior_of(three())
+    z, prior = torch.randn(3, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians())
     with_it, _ = run(SteinDreamer(quadratic, PerRow((0.2, 0.5, 0.8)), initial=0.1, bins=1), z, prior, 30)
     raw = [d.prediction.sigma[:, None] ** 2 * d.prediction.eps for d in with_it]
     before = torch.stack([g.square().sum(1) for g in raw]).mean(0)
@@ -280,7 +280,7 @@ def test_a_variate_of_ones_own_takes_the_noise_off_any_method() -> None:
 
 
 def test_a_batch_is_its_items_alone_step_after_step() -> None:
-    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three(), labels=[0, 0, 1])
+    z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians(), labels=[0, 0, 1])
     labels, null = torch.tensor([0, 1, 1, 0]), torch.tensor([-1])
     guided, method = ms.Guided(prior, 3.0), SteinDreamer(wavy, bins=3, warm=2)
 

@@ -14,12 +14,12 @@ from cases_methods import (
     PerRow,
     Velocity,
     Z,
-    classes,
+    class_prior,
     eps_of,
+    label_conditions,
     levels,
     per_signal,
     step,
-    told,
 )
 from cases_shift import generator
 from scipy.integrate import solve_ivp
@@ -42,7 +42,7 @@ def inverted(steps: int, solver: str, label: int = POSITIVE) -> torch.Tensor:
 @pytest.mark.parametrize(("solver", "steps"), [("euler", 3), ("midpoint", 2), ("euler", 1)])
 def test_ucm_walks_the_flow_whatever_the_schedule_and_looks_back_guided(schedule, solver, steps):
     method = UCM(PerRow(), ms.sigma_squared, 4.0, inversion_steps=steps, solver=solver)
-    direction = step(method, classes(schedule), Z, conditions=told(negative=None))
+    direction = step(method, class_prior(schedule), Z, conditions=label_conditions(negative=None))
     n = inverted(steps, solver)
     assert torch.allclose(direction.eps, n, rtol=0, atol=1e-11)
     alpha, sigma = levels(schedule)
@@ -66,7 +66,7 @@ def test_ucm_s_inversion_converges_to_the_closed_form_at_its_order(solver, order
         errors = []
         for steps in (32, 64):
             method = UCM(PerRow(), scale=1.0, inversion_scale=scale, inversion_steps=steps, solver=solver)
-            n = step(method, classes("Flow"), Z, conditions=told(negative=None)).eps
+            n = step(method, class_prior("Flow"), Z, conditions=label_conditions(negative=None)).eps
             errors.append(float((n - exact).norm()))
         assert errors[-1] < 0.1 * float(exact.norm())
         for coarse, fine in zip(errors[:-1], errors[1:], strict=True):
@@ -76,13 +76,13 @@ def test_ucm_s_inversion_converges_to_the_closed_form_at_its_order(solver, order
 
 def test_ucm_is_rfds_until_its_time_has_come():
     method = UCM(PerRow(), scale=3.0, since=0.5)
-    guided = ms.Guided(classes(), 3.0)
-    early = step(method, classes(), Z, conditions=told(negative=None), progress=0.49)
-    rfds = step(RFDS(PerRow()), guided, Z, conditions=told(negative=None), progress=0.49)
+    guided = ms.Guided(class_prior(), 3.0)
+    early = step(method, class_prior(), Z, conditions=label_conditions(negative=None), progress=0.49)
+    rfds = step(RFDS(PerRow()), guided, Z, conditions=label_conditions(negative=None), progress=0.49)
     assert torch.equal(early.eps, rfds.eps) and torch.allclose(early.grad, rfds.grad, rtol=0, atol=1e-11)
     for progress in (0.5, 1.0):
         rng = generator()
         before = rng.get_state()
-        late = step(method, classes(), Z, rng, conditions=told(negative=None), progress=progress)
+        late = step(method, class_prior(), Z, rng, conditions=label_conditions(negative=None), progress=progress)
         assert torch.allclose(late.eps, inverted(3, "euler"), rtol=0, atol=1e-11)
         assert torch.equal(rng.get_state(), before)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_phi import FOUR, PerRow, Recording, context, eps_of, levels, moments, on, step
-from cases_shift import gaussian, generator, three
+from cases_phi import FOUR, PerRow, RecordingAuxiliary, context, eps_of, levels, moments, prior_on, step
+from cases_shift import gaussian, generator, three_gaussians
 from oracles_shift import F64
 
 import modeseek as ms
@@ -13,10 +13,10 @@ from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarge
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta, particles
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.vsd import VSD, VSDState
-from modeseek.rundir.checkpoint import read, save
+from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 
 TARGET = gaussian([0.7, -0.4], [[0.8, 0.3], [0.3, 0.35]])
-TOLD = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
+CONDITIONS = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
 
 
 def exact(law=None, **options) -> VSD:
@@ -27,7 +27,7 @@ def exact(law=None, **options) -> VSD:
 @pytest.mark.parametrize("schedule", ["VP", "Cosine", "Flow", "VE"])
 @pytest.mark.parametrize("rng", [lambda: generator(4), lambda: ms.Streams(7, 3, (0, 1, 2, 3))])
 def test_with_a_point_mass_for_phi_it_is_sds_draw_by_draw(schedule, rng):
-    prior = on(schedule, three())
+    prior = prior_on(schedule, three_gaussians())
     for weight in (ms.sigma_squared, ms.unit_weight):
         mine = step(exact(delta, weight=weight), FOUR, prior, rng())
         theirs = step(ms.SDS(weight=weight), FOUR, prior, rng())
@@ -38,7 +38,7 @@ def test_with_a_point_mass_for_phi_it_is_sds_draw_by_draw(schedule, rng):
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "VE"])
 def test_between_gaussians_it_is_the_difference_of_two_linear_scores(schedule):
     alpha, sigma = levels(schedule)
-    answer = step(exact(times=PerRow()), FOUR, on(schedule, TARGET), generator())
+    answer = step(exact(times=PerRow()), FOUR, prior_on(schedule, TARGET), generator())
     z_t = alpha * FOUR + sigma * answer.eps
     mean, cov = moments(FOUR)
     for i in range(4):
@@ -56,19 +56,22 @@ def test_where_the_particles_are_the_prior_nothing_pulls():
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_guidance_is_the_priors_alone(scale):
-    prior, recording = on("Cosine", three(), [0, 0, 1]), Recording()
+    prior, recording = prior_on("Cosine", three_gaussians(), [0, 0, 1]), RecordingAuxiliary()
     method = VSD(PerRow(), scale, ms.unit_weight, recording)
-    answer = step(method, FOUR, prior, generator(), conditions=TOLD)
+    answer = step(method, FOUR, prior, generator(), conditions=CONDITIONS)
     alpha, sigma = levels("Cosine")
     z_t = alpha * FOUR + sigma * answer.eps
-    null, told = eps_of(three(), z_t, alpha, sigma), torch.zeros(4, 2, dtype=F64)
+    null, told = eps_of(three_gaussians(), z_t, alpha, sigma), torch.zeros(4, 2, dtype=F64)
     for rows, parts in (([0, 3], [0, 1]), ([1, 2], [2])):
-        mixture = type(three())(three().weights[parts] / three().weights[parts].sum(), *(x[parts] for x in three()[1:]))
+        mixture = type(three_gaussians())(
+            three_gaussians().weights[parts] / three_gaussians().weights[parts].sum(),
+            *(x[parts] for x in three_gaussians()[1:]),
+        )
         told[rows] = eps_of(mixture, z_t[rows], alpha[rows], sigma[rows])
     phi = sigma * z_t / (alpha**2 + sigma**2)
     assert torch.allclose(answer.grad, null + scale * (told - null) - phi, rtol=0, atol=1e-10)
-    (seen,) = recording.asked
-    assert torch.equal(seen.cond, TOLD.positive) and torch.equal(seen.z_t, answer.prediction.z_t)
+    (seen,) = recording.predict_inputs
+    assert torch.equal(seen.cond, CONDITIONS.positive) and torch.equal(seen.z_t, answer.prediction.z_t)
 
 
 def population(method: ms.Method, steps: int, lr: float, n: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,7 +79,7 @@ def population(method: ms.Method, steps: int, lr: float, n: int = 512) -> tuple[
     rng = generator(1)
     points = ms.Points(0.2 * torch.randn(n, 2, dtype=F64, generator=rng) - 1)
     optimizer = torch.optim.SGD(points.parameters(), lr=lr)
-    for now in ms.distill(points, on("VP", TARGET), method, optimizer, steps=steps, rng=rng):
+    for now in ms.distill(points, prior_on("VP", TARGET), method, optimizer, steps=steps, rng=rng):
         optimizer.param_groups[0]["lr"] = lr * (1 - now.index / steps)
     return moments(points.z.detach())
 
@@ -102,14 +105,14 @@ def test_untrained_a_small_phi_is_the_score_of_a_gaussian(schedule, spread):
     alpha, sigma = levels(schedule)
     phi = MLPAuxiliary(spread=spread)
     seen = AuxiliaryInput(FOUR, FOUR, alpha[:, 0], sigma[:, 0])
-    p = phi.predict(phi.init(FOUR, on(schedule, TARGET)), seen)
+    p = phi.predict(phi.init(FOUR, prior_on(schedule, TARGET)), seen)
     total = alpha**2 * spread**2 + sigma**2
     assert torch.allclose(p.eps, sigma * FOUR / total, rtol=1e-12, atol=0)
     assert torch.allclose(p.z, alpha * spread**2 * FOUR / total, rtol=1e-12, atol=0)
 
 
 def test_trained_on_particles_at_rest_a_small_phi_learns_their_score():
-    torch_rng, prior = torch.get_rng_state(), on("VP", TARGET)
+    torch_rng, prior = torch.get_rng_state(), prior_on("VP", TARGET)
     particles_ = 0.5 * torch.randn(256, 2, dtype=F64, generator=generator(3)) + torch.tensor([1.0, 0.0], dtype=F64)
     method = VSD(auxiliary=MLPAuxiliary(lr=5e-3), updates=300)
     _, state = method.step(particles_, prior, method.init(particles_, prior), progress=0.0, rng=generator())
@@ -129,7 +132,7 @@ def test_trained_on_particles_at_rest_a_small_phi_learns_their_score():
 def test_a_small_phi_answers_where_there_is_no_signal():
     phi = MLPAuxiliary()
     zero = torch.zeros(4, dtype=F64)
-    p = phi.predict(phi.init(FOUR, on("VP", TARGET)), AuxiliaryInput(FOUR, FOUR, zero, zero + 1))
+    p = phi.predict(phi.init(FOUR, prior_on("VP", TARGET)), AuxiliaryInput(FOUR, FOUR, zero, zero + 1))
     assert torch.equal(p.z, torch.zeros_like(FOUR)) and torch.equal(p.eps, FOUR)
 
 
@@ -152,7 +155,7 @@ def test_neither_update_reaches_the_other():
 
 @pytest.mark.parametrize("kind", ["generator", "streams"])
 def test_however_much_phi_draws_the_directions_draw_the_same(kind):
-    prior, drawn = on("VP", TARGET), []
+    prior, drawn = prior_on("VP", TARGET), []
     for updates, warmup in ((0, 0), (1, 0), (3, 5)):
         method, rng = exact(updates=updates, warmup=warmup), generator()
         state = method.init(FOUR, prior)
@@ -165,13 +168,13 @@ def test_however_much_phi_draws_the_directions_draw_the_same(kind):
 
 
 def test_phi_learns_at_times_and_noise_of_its_own():
-    recording = Recording()
+    recording = RecordingAuxiliary()
     method = VSD(auxiliary=recording, phi_times=ms.Uniform(0.2, 0.5), updates=2, warmup=3)
-    prior, rng = on("Flow", TARGET), ms.Streams(5, 0, (0, 1, 2, 3))
+    prior, rng = prior_on("Flow", TARGET), ms.Streams(5, 0, (0, 1, 2, 3))
     direction, state = method.step(FOUR, prior, method.init(FOUR, prior), progress=0.0, rng=rng)
-    assert len(recording.taught) == 5 and state.steps == 1
+    assert len(recording.updates) == 5 and state.steps == 1
     noises = []
-    for seen, (target,) in recording.taught:
+    for seen, (target,) in recording.updates:
         assert ((seen.sigma >= 0.2) & (seen.sigma <= 0.5)).all()  # a flow's sigma is its time
         assert torch.equal(seen.alpha, 1 - seen.sigma) and len(seen.sigma.unique()) == 4
         assert torch.equal(seen.z_t, seen.alpha[:, None] * FOUR + seen.sigma[:, None] * target.eps)
@@ -179,32 +182,32 @@ def test_phi_learns_at_times_and_noise_of_its_own():
         noises.append(target.eps)
     assert all((a != b).all() for i, a in enumerate([*noises, direction.eps]) for b in noises[:i])
     method.step(FOUR, prior, state, progress=0.0, rng=rng.at(1))
-    assert len(recording.taught) == 7  # the warm-up comes once
+    assert len(recording.updates) == 7  # the warm-up comes once
 
 
 def test_a_share_of_conditions_and_of_cameras_is_hidden_from_phi_as_it_learns():
-    n, recording = 4000, Recording()
+    n, recording = 4000, RecordingAuxiliary()
     z = torch.zeros(n, 2, dtype=F64)
-    prior = on("VP", three(), [0, 0, 1])
+    prior = prior_on("VP", three_gaussians(), [0, 0, 1])
     told = ms.Conditions(torch.ones(1, dtype=torch.long), null=torch.tensor([-1]))
     method = VSD(auxiliary=recording, drop=0.1, camera=lambda s: torch.ones(n, 3, dtype=F64))
     step(method, z, prior, generator(), conditions=told, context=context(z))
-    ((seen, _),) = recording.taught
+    ((seen, _),) = recording.updates
     error = 4 * (0.1 * 0.9 / n) ** 0.5
-    hidden, blind = seen.cond == -1, ~seen.shown
+    hidden, blind = seen.cond == -1, ~seen.camera_mask
     assert abs(hidden.double().mean() - 0.1) <= error and abs(blind.double().mean() - 0.1) <= error
     assert abs((hidden & blind).double().mean() - 0.01) <= 4 * (0.01 * 0.99 / n) ** 0.5
     assert (seen.cond[~hidden] == 1).all()
-    assert recording.asked[0].shown is None and (recording.asked[0].cond == 1).all()
+    assert recording.predict_inputs[0].camera_mask is None and (recording.predict_inputs[0].cond == 1).all()
     for drop, name in ((0.0, None), (1.0, -1)):
-        recording.taught.clear()
+        recording.updates.clear()
         step(VSD(auxiliary=recording, drop=drop), z, prior, generator(), conditions=told)
-        assert (recording.taught[0][0].cond == (1 if name is None else name)).all()
+        assert (recording.updates[0][0].cond == (1 if name is None else name)).all()
 
 
 def test_calls():
-    prior = ms.Counting(on("VP", three(), [0, 0, 1]))
-    for told, calls in ((None, 4), (TOLD, 8)):
+    prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
+    for told, calls in ((None, 4), (CONDITIONS, 8)):
         prior.calls = 0
         step(VSD(updates=3, warmup=2), FOUR, prior, generator(), conditions=told)
         assert prior.calls == calls
@@ -212,22 +215,22 @@ def test_calls():
 
 @pytest.mark.parametrize("auxiliary", [ExactAuxiliary(delta), MLPAuxiliary(width=8)], ids=["exact", "learned"])
 def test_a_batch_of_four_is_four_singles(auxiliary):
-    prior = on("VP", three(), [0, 0, 1])
-    together = step(VSD(auxiliary=auxiliary), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=TOLD)
-    recordings = [Recording() for _ in range(5)]
-    step(VSD(auxiliary=recordings[4]), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=TOLD)
+    prior = prior_on("VP", three_gaussians(), [0, 0, 1])
+    together = step(VSD(auxiliary=auxiliary), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=CONDITIONS)
+    recordings = [RecordingAuxiliary() for _ in range(5)]
+    step(VSD(auxiliary=recordings[4]), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)), conditions=CONDITIONS)
     for i in range(4):
-        told = ms.Conditions(TOLD.positive[[i]], null=TOLD.null)
+        told = ms.Conditions(CONDITIONS.positive[[i]], null=CONDITIONS.null)
         alone = step(VSD(auxiliary=auxiliary), FOUR[[i]], prior, ms.Streams(3, 1, (i,)), conditions=told)
         assert torch.equal(alone.eps[0], together.eps[i]) and torch.equal(alone.t[0], together.t[i])
         assert torch.allclose(alone.grad[0], together.grad[i], rtol=0, atol=1e-12)
         step(VSD(auxiliary=recordings[i]), FOUR[[i]], prior, ms.Streams(3, 1, (i,)), conditions=told)
-        (mine, _), (all_, _) = recordings[i].taught[0], recordings[4].taught[0]
+        (mine, _), (all_, _) = recordings[i].updates[0], recordings[4].updates[0]
         assert torch.equal(mine.z_t[0], all_.z_t[i]) and torch.equal(mine.cond[0], all_.cond[i])
 
 
 def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
-    prior, method = on("VP", TARGET), VSD(auxiliary=MLPAuxiliary(width=8), warmup=2)
+    prior, method = prior_on("VP", TARGET), VSD(auxiliary=MLPAuxiliary(width=8), warmup=2)
 
     def walk(z, state, first, last):
         for index in range(first, last):
@@ -237,7 +240,7 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
 
     whole, _ = walk(FOUR, method.init(FOUR, prior), 0, 6)
     half, state = walk(FOUR, method.init(FOUR, prior), 0, 3)
-    kept = read(save(tmp_path, 3, {"method": state}))
+    kept = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": state}))
     walk(half, state, 3, 6)  # the modules learn in place: what was kept does not
     again = kept.restore({"method": method.init(FOUR, prior)})["method"]
     assert again.steps == 3
@@ -246,12 +249,12 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
 
 
 def test_a_guided_prior_and_bad_options_are_refused_in_one_line():
-    bare = on("VP", three(), [0, 0, 1])
+    bare = prior_on("VP", three_gaussians(), [0, 0, 1])
     for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare))):
         with pytest.raises(TypeError, match="VSD guides by itself"):
             VSD().init(FOUR, prior)
         with pytest.raises(TypeError, match="VSD guides by itself"):
-            VSD().step(FOUR, prior, VSDState(None), progress=0.0, rng=generator(), conditions=TOLD)
+            VSD().step(FOUR, prior, VSDState(None), progress=0.0, rng=generator(), conditions=CONDITIONS)
     for wrong in ({"updates": -1}, {"warmup": -1}, {"drop": 1.5}):
         with pytest.raises(ValueError, match=r"VSD .*got .*") as error:
             VSD(**wrong)
@@ -262,7 +265,7 @@ def test_a_guided_prior_and_bad_options_are_refused_in_one_line():
 
 
 def test_a_camera_needs_a_scene_and_the_right_shape():
-    prior = on("VP", TARGET)
+    prior = prior_on("VP", TARGET)
     with pytest.raises(ValueError, match="needs a context: got none"):
         step(VSD(camera=lambda s: FOUR), FOUR, prior, generator())
     with pytest.raises(ValueError, match=r"a camera is \(4, k\): got \(3, 2\)"):
@@ -272,7 +275,7 @@ def test_a_camera_needs_a_scene_and_the_right_shape():
 
 
 def test_what_a_small_phi_can_be_told():
-    prior = ms.Counting(on("VP", three(), [0, 0, 1]))
+    prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
     phi = MLPAuxiliary(cameras=2, width=8)
     state = phi.init(FOUR, prior)
     assert state.network.mlp.classes.num_embeddings == 3  # two labels, and none
@@ -280,7 +283,7 @@ def test_what_a_small_phi_can_be_told():
     camera = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 0.5]], dtype=F64)
     base = AuxiliaryInput(FOUR, FOUR, level, level, labels, camera)
     for _ in range(3):  # the first layer out is 0: only a taught phi tells anything apart
-        phi.learn(state, base, (AuxiliaryTarget(1.0, FOUR, FOUR.flip(0)),))
+        phi.update(state, base, (AuxiliaryTarget(1.0, FOUR, FOUR.flip(0)),))
     shown, hidden = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
     rows = torch.arange(4)
     open_, shut = (phi.predict(state, base.take(rows, mask)).eps for mask in (shown, hidden))

@@ -15,17 +15,17 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from modeseek.metrics.bootstrap import average, bootstrap
-from modeseek.metrics.frechet import fid, frechet, kid
-from modeseek.metrics.image_statistics import clipped, saturation, sharpness
+from modeseek.metrics.bootstrap import mean_with_interval, bootstrap_interval
+from modeseek.metrics.frechet import fid, frechet_distance, kid
+from modeseek.metrics.image_statistics import clipped_fraction, saturation, sharpness
 from modeseek.rng import Streams
 
 pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs the tests of FID")
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of judges")
 import tiny_judges  # noqa: E402 - needs transformers
 
-from modeseek.metrics.clip import Clip  # noqa: E402
-from modeseek.metrics.features import Features  # noqa: E402
+from modeseek.metrics.clip import CLIPSimilarity  # noqa: E402
+from modeseek.metrics.features import ImageFeatures  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -52,7 +52,7 @@ def frechet_oracle(a: np.ndarray, b: np.ndarray) -> float:
 def test_fid_is_the_frechet_distance_of_gaussians(n: int, m: int, d: int) -> None:
     a, b = features(n, d, 1), features(m, d, 2, shift=0.3)
     want = frechet_oracle(a.numpy(), b.numpy())
-    assert frechet(a, b) == pytest.approx(want, rel=1e-7)
+    assert frechet_distance(a, b) == pytest.approx(want, rel=1e-7)
     assert fid(a, b, resamples=5).value == pytest.approx(want, rel=1e-5)  # torchmetrics: roots of tiny eigenvalues
     assert fid(a.float(), b.float(), resamples=5).value == pytest.approx(want, rel=1e-3)
 
@@ -69,7 +69,7 @@ def test_fid_of_known_gaussians_in_closed_form() -> None:
 
 def test_fid_of_a_set_to_itself_is_zero() -> None:
     a = features(50, 6, 3)
-    assert fid(a, a.flip(0), resamples=5).value == pytest.approx(0, abs=1e-6) and frechet(a, a) < 1e-9
+    assert fid(a, a.flip(0), resamples=5).value == pytest.approx(0, abs=1e-6) and frechet_distance(a, a) < 1e-9
 
 
 def kid_oracle(a: np.ndarray, b: np.ndarray) -> float:
@@ -154,7 +154,7 @@ def test_resampled_kernels_leave_out_pairs_of_a_picture_with_its_copies() -> Non
 
 def test_a_shift_that_copies_bring_is_taken_out() -> None:
     """How many different members a resample has: 63 % of them, though all are different."""
-    told = bootstrap(lambda i: float(len(i.unique())), (100,), 100.0)
+    told = bootstrap_interval(lambda i: float(len(i.unique())), (100,), 100.0)
     assert told is not None and sum(told) / 2 == pytest.approx(100, abs=1) and told[1] - told[0] > 5
 
 
@@ -168,7 +168,7 @@ def test_intervals_of_a_mean_cover_it() -> None:
     rng, held = np.random.default_rng(0), 0
     for _ in range(200):
         values = torch.from_numpy(rng.exponential(size=40))
-        told = bootstrap(lambda i, v=values: v[i].mean().item(), (40,), values.mean().item(), resamples=200)
+        told = bootstrap_interval(lambda i, v=values: v[i].mean().item(), (40,), values.mean().item(), resamples=200)
         assert told is not None
         held += told[0] <= 1.0 <= told[1]
     assert 0.85 <= held / 200 <= 0.98  # skewed and small: a little below 0.95
@@ -177,13 +177,13 @@ def test_intervals_of_a_mean_cover_it() -> None:
 def test_averages_by_group_resample_groups() -> None:
     values = torch.tensor([0.0, 0.0, 0.0, 1.0, 2.0, 4.0])
     groups = torch.tensor([0, 0, 0, 1, 2, 3])
-    assert average(values, groups).value == pytest.approx((0 + 1 + 2 + 4) / 4)
+    assert mean_with_interval(values, groups).value == pytest.approx((0 + 1 + 2 + 4) / 4)
     alike = torch.arange(4).repeat_interleave(50).double()
     names = torch.arange(4).repeat_interleave(50)
-    by_group, by_picture = average(alike, names).interval, average(alike).interval
+    by_group, by_picture = mean_with_interval(alike, names).interval, mean_with_interval(alike).interval
     assert by_group is not None and by_picture is not None
     assert by_group[1] - by_group[0] > 3 * (by_picture[1] - by_picture[0])
-    assert average(values[:2]).interval is None and average(values, groups // 2).interval is None
+    assert mean_with_interval(values[:2]).interval is None and mean_with_interval(values, groups // 2).interval is None
 
 
 def test_looks_of_pictures() -> None:
@@ -194,9 +194,9 @@ def test_looks_of_pictures() -> None:
     ]
     assert torch.allclose(saturation(image), torch.tensor(want, dtype=torch.float32), atol=1e-6)
     eight = (255 * image).round().numpy()
-    assert clipped(image).tolist() == pytest.approx(((eight <= 0) | (eight >= 255)).mean((1, 2, 3)).tolist())
+    assert clipped_fraction(image).tolist() == pytest.approx(((eight <= 0) | (eight >= 255)).mean((1, 2, 3)).tolist())
     edges = torch.tensor([0.0, 1.0, 0.5, 0.0019]).reshape(1, 1, 2, 2).expand(1, 3, 2, 2)
-    assert clipped(edges).item() == 0.75 and clipped(edges.clamp(0.002, 0.998)).item() == 0
+    assert clipped_fraction(edges).item() == 0.75 and clipped_fraction(edges.clamp(0.002, 0.998)).item() == 0
     luma = np.tensordot(np.array([0.299, 0.587, 0.114]), image.double().numpy(), (0, 1))
     rough = [np.sqrt((scipy.ndimage.laplace(one)[1:-1, 1:-1] ** 2).mean()) for one in luma]
     assert sharpness(image).tolist() == pytest.approx(rough, rel=1e-5)
@@ -228,7 +228,7 @@ def by_pillow(image: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (64, 32), (16, 16), (9, 12)])
 def test_pictures_are_prepared_as_the_processor_does(height: int, width: int, judges: dict[str, Path]) -> None:
     image = smooth(2, height, width)
-    ours, theirs = Clip.load(judges["clip"]).prepare(image), by_pillow(image)
+    ours, theirs = CLIPSimilarity.load(judges["clip"]).preprocess(image), by_pillow(image)
     assert ours.shape == theirs.shape == (2, 3, 16, 16)
     assert (ours - theirs).abs().max() < 2.5 / 255 / 0.26  # they round to eight bits in between
 
@@ -236,7 +236,7 @@ def test_pictures_are_prepared_as_the_processor_does(height: int, width: int, ju
 def test_clip_similarity_by_hand(judges: dict[str, Path]) -> None:
     from transformers import CLIPModel
 
-    judge, image, texts = Clip.load(judges["clip"]), smooth(3, 16, 16), ["a red cone", "b", "a sphere " * 9]
+    judge, image, texts = CLIPSimilarity.load(judges["clip"]), smooth(3, 16, 16), ["a red cone", "b", "a sphere " * 9]
     model = CLIPModel.from_pretrained(judges["clip"]).eval()
     want = []
     with torch.no_grad():
@@ -258,10 +258,10 @@ def test_features_are_what_the_authors_use(judges: dict[str, Path]) -> None:
 
     image = smooth(2, 24, 20)
     for name, width in (("dino", 16), ("resnet", 12), ("clip", 12)):
-        judge = Features.load(judges[name])
+        judge = ImageFeatures.load(judges[name])
         assert judge.num_features == width
         model = AutoModel.from_pretrained(judges[name]).eval()
-        seen = judge.prepare(image)
+        seen = judge.preprocess(image)
         with torch.no_grad():
             if name == "clip":
                 want = model.visual_projection(model.vision_model(seen).pooler_output)
@@ -273,7 +273,7 @@ def test_features_are_what_the_authors_use(judges: dict[str, Path]) -> None:
 def test_torchmetrics_takes_the_network_as_its_feature(judges: dict[str, Path]) -> None:
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    judge = Features.load(judges["dino"])
+    judge = ImageFeatures.load(judges["dino"])
     pictures = torch.rand(2, 9, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     metric = FrechetInceptionDistance(feature=judge, normalize=True)
     metric.update(pictures[0], real=True)
@@ -299,7 +299,7 @@ def test_torchmetrics_takes_the_network_as_its_feature(judges: dict[str, Path]) 
     ],
 )
 def test_a_damaged_folder_is_one_line(harm: object, words: str, judges: dict[str, Path], tmp_path: Path) -> None:
-    for name, kind in (("dino", Features), ("clip", Clip)):
+    for name, kind in (("dino", ImageFeatures), ("clip", CLIPSimilarity)):
         folder = tmp_path / name
         shutil.copytree(judges[name], folder)
         harm(folder)  # type: ignore[operator]
@@ -314,12 +314,12 @@ def test_a_model_of_words_is_no_judge(judges: dict[str, Path], tmp_path: Path) -
     words().save_pretrained(tmp_path / "words")
     (tmp_path / "words" / "preprocessor_config.json").write_text(json.dumps(tiny_judges.PREPARED))
     with pytest.raises(ValueError, match="cannot look at a picture"):
-        Features.load(tmp_path / "words")
+        ImageFeatures.load(tmp_path / "words")
     with pytest.raises(ValueError, match="weights are missing"):
-        Clip.load(judges["dino"])
+        CLIPSimilarity.load(judges["dino"])
     half = tmp_path / "half"
     shutil.copytree(judges["clip"], half)
     for file in half.glob("tokenizer*"):
         file.unlink()
     with pytest.raises(ValueError, match="no tokenizer.json or vocab.json"):
-        Clip.load(half)
+        CLIPSimilarity.load(half)

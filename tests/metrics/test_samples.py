@@ -41,7 +41,7 @@ def mmd_of(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("label", [None, 1])
 def test_nll_is_that_of_the_blurred_mixture(bandwidth: float, label: int | None) -> None:
     z = cases.points(7, 2)
-    m = cases.MIXTURES["plane"] if label is None else cases.of_class("plane", label)
+    m = cases.MIXTURES["plane"] if label is None else cases.class_mixture("plane", label)
     blurred = oracles.Mixture(m.weights, m.means, m.covs + bandwidth**2 * np.eye(2))
 
     def density(x):

@@ -44,7 +44,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "all methods at one rate",
         "experiments/text_to_image/plan.py",
-        "AdamConfig(player.lr)",
+        "AdamConfig(entry.lr)",
         "AdamConfig(0.01)",
         "paper_command",
     ),

@@ -21,8 +21,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "opacity's interval forgotten in the light before it",
         "generators/nerf/composite.py",
-        "torch.exp(depth - depth.cumsum(1))",
-        "torch.exp(-depth.cumsum(1))",
+        "torch.exp(optical_depth - optical_depth.cumsum(1))",
+        "torch.exp(-optical_depth.cumsum(1))",
         "nerf",
     ),
     (
@@ -69,21 +69,21 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "the fast path leaves out what shows",
-        "generators/nerf/skip.py",
-        "(transmittance(depth) > self.opaque)",
-        "(transmittance(depth) > 0.1)",
+        "generators/nerf/empty_space_skipping.py",
+        "(transmittance(optical_depth) > self.opaque)",
+        "(transmittance(optical_depth) > 0.1)",
         "nerf_paths",
     ),
     (
         "open space looked up across",
-        "generators/nerf/space.py",
+        "generators/nerf/occupancy_grid.py",
         "index = z.mul_(_BOXES).add_(y).mul_(_BOXES).add_(x)",
         "index = x.mul_(_BOXES).add_(y).mul_(_BOXES).add_(z)",
         "nerf_paths",
     ),
     (
         "pruning without neighbours",
-        "generators/nerf/space.py",
+        "generators/nerf/occupancy_grid.py",
         "nn.functional.max_pool3d(corners, 3, 1, 1)[0]",
         "corners[0]",
         "nerf_paths",
@@ -237,14 +237,14 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "haze counts: half of the light forgotten",
-        "generators/mesh/level.py",
+        "generators/mesh/surface_level.py",
         "_SEEN = math.log(2.0)",
         "_SEEN = math.log(1.05)",
         "extract",
     ),
     (
         "level from one direction only",
-        "generators/mesh/level.py",
+        "generators/mesh/surface_level.py",
         "return [*along, *(grid.flip(-1) for grid in along)]",
         "return along[:1]",
         "extract",
@@ -337,7 +337,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "likelier words dropped",
-        "camera_conditions/debiased.py",
+        "camera_conditions/debiased_prompts.py",
         "/ middle < self.threshold",
         "/ middle > self.threshold",
         "camera_conditions",
@@ -352,8 +352,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a turned scene stays in place",
         "datasets/scenes/static_scene.py",
-        "self.layout.place @ about.T",
-        "self.layout.place",
+        "self.layout.position @ about.T",
+        "self.layout.position",
         "static_scene",
     ),
     (
@@ -401,7 +401,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("cube root without its knee", "metrics/color_difference.py", "t / (3 * e * e)", "t / (3 * e)", "shape_metrics"),
     (
         "boxes asked across",
-        "generators/nerf/space.py",
+        "generators/nerf/occupancy_grid.py",
         'self.get_buffer("open")[z, y, x]',
         'self.get_buffer("open")[x, y, z]',
         "runs3d",
@@ -416,8 +416,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "previews of a thing before its first step shown after it",
         "runs/train.py",
-        "recorder.picture(step.index + 1, painter.draw(job.render()))",
-        "recorder.picture(step.index, painter.draw(job.render()))",
+        "recorder.save_preview(step.index + 1, painter.draw(objects.render_preview()))",
+        "recorder.save_preview(step.index, painter.draw(objects.render_preview()))",
         "runs3d",
     ),
     (
@@ -431,8 +431,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "every method takes as many steps",
         "experiments/text_to_3d/plan.py",
-        "(self.spend - first) // each",
-        "self.spend - first",
+        "(self.call_budget - first) // each",
+        "self.call_budget - first",
         "text_to_3d",
     ),
     (
@@ -445,15 +445,15 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "untold plays for all captions",
         "experiments/text_to_3d/plan.py",
-        "caption in self.fronted)",
+        "caption in self.with_front)",
         "caption >= 0)",
         "text_to_3d",
     ),
     (
         "pairs of other seeds",
         "experiments/text_to_3d/findings.py",
-        "(one.play.caption, one.play.seed): one",
-        "(one.play.caption, 0): one",
+        "(one.job.caption, one.job.seed): one",
+        "(one.job.caption, 0): one",
         "text_to_3d",
     ),
     (
@@ -465,10 +465,10 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "an open edge is closed",
-        "experiments/text_to_3d/measure.py",
-        " and torch.equal(there.sort().values, back.sort().values)",
+        "generators/mesh/mesh.py",
+        "(there == back).all() and ",
         "",
-        "text_to_3d",
+        "surface",
     ),
     (
         "the truth shown as what was found",
@@ -487,8 +487,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "told things are turned too",
         "experiments/text_to_3d/experiment.py",
-        "not play.telling.told",
-        "play.telling.told",
+        "not job.conditioning.told",
+        "job.conditioning.told",
         "text_to_3d",
     ),
     (

@@ -14,22 +14,22 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a branch tiled per row, not per question",
         "priors/batched.py",
-        "join([expand(cond, len(z)) for z, *_, cond in questions])",
-        "join([expand(cond, len(z)) for z, *_, cond in reversed(questions)])",
+        "concatenate([expand(cond, len(z)) for z, *_, cond in queries])",
+        "concatenate([expand(cond, len(z)) for z, *_, cond in reversed(queries)])",
         "batched",
     ),
     (
         "None beside a condition goes unnoticed",
         "priors/batched.py",
-        "told not in (0, len(questions))",
-        "told > len(questions)",
+        "told not in (0, len(queries))",
+        "told > len(queries)",
         "batched",
     ),
     (
         "alpha for sigma in the noising",
-        "methods/noised.py",
-        "eps, mix(z, eps, alpha, sigma))",
-        "eps, mix(z, eps, sigma, alpha))",
+        "methods/noising.py",
+        "eps, add_noise(z, eps, alpha, sigma))",
+        "eps, add_noise(z, eps, sigma, alpha))",
         "batched sjc",
     ),
     ("SJC adds the noise", "methods/sjc.py", "prediction.eps - eps if self", "prediction.eps + eps if self", "sjc"),
@@ -67,15 +67,15 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "AsyncSD draws fresh noise later",
         "methods/async_sd.py",
-        "mix(z, at.eps, *later)",
-        "mix(z, -at.eps, *later)",
+        "add_noise(z, at.eps, *later)",
+        "add_noise(z, -at.eps, *later)",
         "branch_methods",
     ),
     (
         "AsyncSD guides the later branch",
         "methods/async_sd.py",
-        "(mix(z, at.eps, *later), *later, target)",
-        "(mix(z, at.eps, *later), *later, conditions and conditions.baseline)",
+        "(add_noise(z, at.eps, *later), *later, target)",
+        "(add_noise(z, at.eps, *later), *later, conditions and conditions.baseline)",
         "branch_methods",
     ),
     (
@@ -116,14 +116,14 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "the bridge runs backwards",
-        "methods/bridge.py",
+        "methods/sds_bridge.py",
         "(target.eps - other.eps)",
         "(other.eps - target.eps)",
         "branch_methods",
     ),
     (
         "the bridge's first stage keeps the noise",
-        "methods/bridge.py",
+        "methods/sds_bridge.py",
         "residual + other.eps - at.eps",
         "residual + other.eps",
         "branch_methods",
@@ -195,17 +195,17 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "Debiased clamps one side",
-        "methods/clamped.py",
+        "methods/debiased.py",
         "direction.grad.clamp(-c, c)",
         "direction.grad.clamp(max=c)",
-        "clamped",
+        "debiased",
     ),
     (
         "Debiased falls",
         "ramp.py",
         "(self.end - self.start) * min(1.0, progress / self.until)",
         "(self.start - self.end) * min(1.0, progress / self.until)",
-        "clamped csd",
+        "debiased csd",
     ),
     ("a ramp that ignores its end", "ramp.py", "min(1.0, progress / self.until)", "progress / self.until", "csd"),
     (
@@ -239,14 +239,14 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "VSD: alpha and sigma swapped in phi's lessons",
         "methods/vsd.py",
-        "        seen = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)",
-        "        seen = AuxiliaryInput(z, at.z_t, at.sigma, at.alpha, told, camera, ~blind)",
+        "        inputs = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)",
+        "        inputs = AuxiliaryInput(z, at.z_t, at.sigma, at.alpha, told, camera, ~blind)",
         "vsd",
     ),
     (
         "VSD: phi draws from the directions' stream",
         "methods/vsd.py",
-        "own, phi = _apart(rng), state.phi",
+        "own, phi = _auxiliary_rng(rng), state.phi",
         "own, phi = rng, state.phi",
         "vsd",
     ),
@@ -289,8 +289,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "small phi: spread forgotten",
         "methods/auxiliary_mlp.py",
-        "a, s = self.spread * seen.alpha[:, None]",
-        "a, s = seen.alpha[:, None]",
+        "a, s = self.spread * inputs.alpha[:, None]",
+        "a, s = inputs.alpha[:, None]",
         "vsd",
     ),
     (
@@ -303,8 +303,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "camera hidden by its complement",
         "methods/auxiliary.py",
-        "shown = self.shown[:, None].to(self.camera)",
-        "shown = (~self.shown[:, None]).to(self.camera)",
+        "camera_mask = self.camera_mask[:, None].to(self.camera)",
+        "camera_mask = (~self.camera_mask[:, None]).to(self.camera)",
         "vsd",
     ),
     (
@@ -322,12 +322,12 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
         "esd_asd",
     ),
     ("ASD: gamma's sign", "methods/asd.py", "Target(self.gamma, p.z", "Target(-self.gamma, p.z", "esd_asd"),
-    ("ASD: asks without the condition", "methods/asd.py", "seen.sigma, seen.cond)", "seen.sigma)", "esd_asd"),
+    ("ASD: asks without the condition", "methods/asd.py", "inputs.sigma, inputs.cond)", "inputs.sigma)", "esd_asd"),
     (
         "DSD: reference at the cleaner level",
         "methods/dsd.py",
-        "base = _seen(reference, z, eps, later, conditions)",
-        "base = _seen(reference, z, eps, t, conditions)",
+        "base = _predict_noised(reference, z, eps, later, conditions)",
+        "base = _predict_noised(reference, z, eps, t, conditions)",
         "dsd",
     ),
     (
@@ -347,8 +347,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "DSD: a new seed every step",
         "methods/dsd.py",
-        "kept = PerItem().drawn(state.noise, z, context, rng)",
-        "kept = PerItem().drawn({}, z, context, rng)",
+        "kept = PerItem().draw(state.noise, z, context, rng)",
+        "kept = PerItem().draw({}, z, context, rng)",
         "dsd",
     ),
     (
@@ -409,7 +409,7 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "adapter: factors by the global generator",
         "methods/auxiliary_lora.py",
-        "        _draw(network, rng)\n",
+        "        _init_lora(network, rng)\n",
         "        rng.manual_seed(0)\n",
         "auxiliary_lora",
     ),
@@ -457,9 +457,9 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "views of the first prompt for all",
-        "camera_conditions/prompts.py",
-        "self.opposing.at(told, 4 * which,",
-        "self.opposing.at(told, which,",
+        "camera_conditions/view_prompts.py",
+        "self.perp_neg.at(conditions, 4 * which,",
+        "self.perp_neg.at(conditions, which,",
         "perp_neg",
     ),
     (
@@ -552,15 +552,15 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "source at the target's point",
         "methods/editing.py",
-        "points = [mix(x, eps, alpha, sigma) for x in (z, source)]",
-        "points = [mix(x, eps, alpha, sigma) for x in (z, z)]",
+        "points = [add_noise(x, eps, alpha, sigma) for x in (z, source)]",
+        "points = [add_noise(x, eps, alpha, sigma) for x in (z, z)]",
         "editing",
     ),
     (
         "source guided from the target's baseline",
         "methods/editing.py",
-        "blend(bases[0], target, s), blend(bases[1], origin, s)",
-        "blend(bases[0], target, s), blend(bases[0], origin, s)",
+        "extrapolate(bases[0], target, s), extrapolate(bases[1], origin, s)",
+        "extrapolate(bases[0], target, s), extrapolate(bases[0], origin, s)",
         "editing",
     ),
     (

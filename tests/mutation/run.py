@@ -126,8 +126,8 @@ FAULTS = [
     Fault(
         "guidance scale off by one",
         "priors/guidance.py",
-        "base.eps + s * (towards.eps - base.eps)",
-        "towards.eps + s * (towards.eps - base.eps)",
+        "base.eps + s * (target.eps - base.eps)",
+        "target.eps + s * (target.eps - base.eps)",
         "guidance sds",
     ),
     Fault(
@@ -157,8 +157,8 @@ FAULTS = [
     Fault(
         "inversion asks where it goes",
         "sampling/samplers.py",
-        "predict(prior, z, end, ",
-        "predict(prior, z, start, ",
+        "predict_with_drift(prior, z, end, ",
+        "predict_with_drift(prior, z, start, ",
         "samplers",
     ),
     Fault(
@@ -233,7 +233,7 @@ FAULTS = [
         "modes",
     ),
     Fault("labels not renamed", "meanshift/modes.py", "rename[label.clamp(min=0)]", "label.clamp(min=0)", "modes"),
-    Fault("guided points called modes", "meanshift/certify.py", " & (guide_in(prior) is None)", "", "certify"),
+    Fault("guided points called modes", "meanshift/certify.py", " & (find_guidance(prior) is None)", "", "certify"),
     Fault(
         "power iteration not shifted back",
         "meanshift/certify.py",
@@ -290,8 +290,8 @@ FAULTS = [
     Fault(
         "one guidance scale for both ways",
         "methods/sdi.py",
-        "guided(prior, self.inversion_scale, conditions)",
-        "guided(prior, self.scale, conditions)",
+        "with_guidance(prior, self.inversion_scale, conditions)",
+        "with_guidance(prior, self.scale, conditions)",
         "sdi",
     ),
     Fault(
@@ -331,8 +331,8 @@ FAULTS = [
     Fault(
         "samples of a row told another's condition",
         "methods/msd.py",
-        "z[rows], h[rows], take(cond, rows)",
-        "z[rows], h[rows], take(cond, rows.flip(0))",
+        "z[rows], h[rows], select_conditions(cond, rows)",
+        "z[rows], h[rows], select_conditions(cond, rows.flip(0))",
         "msd",
     ),
     Fault(
@@ -361,8 +361,8 @@ FAULTS = [
     Fault(
         "streams keyed by place in the batch",
         "rng.py",
-        "self.items[slot]",
-        "slot",
+        "self.items[index]",
+        "index",
         "rng sds",
     ),
     Fault(
@@ -384,8 +384,8 @@ FAULTS = [
     Fault(
         "the oldest checkpoint is used",
         "rundir/checkpoint.py",
-        "for path in reversed(stored(folder)):",
-        "for path in stored(folder):",
+        "for path in reversed(list_checkpoints(folder)):",
+        "for path in list_checkpoints(folder):",
         "checkpoint train",
     ),
     Fault(
@@ -399,17 +399,17 @@ FAULTS = [
     Fault(
         "a taken folder is overwritten",
         "rundir/run_dir.py",
-        "place = free_name(target)",
+        "place = unused_path(target)",
         "place = target",
         "run_dir toy",
     ),
     Fault("bandwidth state forgotten", "runs/run_state.py", '"method": method', '"method": None', "train"),
-    Fault("a resumed run starts over", "runs/train.py", "start=min(place.step, steps)", "start=0", "train"),
-    Fault("metrics are not cut", "runs/run_state.py", "recorder.cut(place.step)", "recorder.cut(10**9)", "train"),
+    Fault("a resumed run starts over", "runs/train.py", "start=min(state.step, steps)", "start=0", "train"),
+    Fault("metrics are not cut", "runs/run_state.py", "recorder.truncate(place.step)", "recorder.truncate(10**9)", "train"),
     Fault("calls start anew", "runs/run_state.py", ', held["calls"])', ", 0)", "train"),
-    Fault("a rollback keeps the rate", "runs/train.py", "/ 2**place.attempt", "", "train"),
-    Fault("a rollback draws the same", "runs/run_state.py", "place.attempt += 1", "place.attempt += 0", "train"),
-    Fault("what looks wrong is kept", "runs/train.py", "(due and not place.watch.streak)", "due", "train"),
+    Fault("a rollback keeps the rate", "runs/train.py", "/ 2**state.attempt", "", "train"),
+    Fault("a rollback draws the same", "runs/run_state.py", "state.attempt += 1", "state.attempt += 0", "train"),
+    Fault("what looks wrong is kept", "runs/train.py", "(due and not state.guard_state.streak)", "due", "train"),
     Fault(
         "parameters that overflowed are kept",
         "runs/run_state.py",
@@ -423,21 +423,21 @@ FAULTS = [
     Fault("a key may stand twice", "config/yaml.py", "if key in seen:", "if False:", "yaml config"),
     Fault(
         "levels below the cleanest are not faded",
-        "priors/pipeline/noise_level.py",
+        "priors/pipeline/log_snr_matching.py",
         "eps = expand_like(fade.to(z_t), z_t) * answer.eps",
         "eps = answer.eps",
         "pipeline",
     ),
     Fault(
         "the network is asked at another scale",
-        "priors/pipeline/noise_level.py",
+        "priors/pipeline/log_snr_matching.py",
         "own_z = expand_like(scale.to(z_t), z_t) * z_t",
         "own_z = z_t",
         "pipeline",
     ),
     Fault(
         "a flow's clock runs backwards",
-        "priors/pipeline/noise_level.py",
+        "priors/pipeline/log_snr_matching.py",
         "time = sigma / total",
         "time = alpha / total",
         "pipeline",
@@ -493,13 +493,13 @@ FAULTS = [
     ),
     Fault(
         "a turned camera sees the front",
-        "camera_conditions/prompts.py",
+        "camera_conditions/view_prompts.py",
         "(azimuth + 180) % 360 - 180",
         "azimuth",
         "view_prompts",
     ),
     Fault(
-        "all cameras hear the first prompt", "camera_conditions/prompts.py", "4 * which + side", "side", "view_prompts"
+        "all cameras hear the first prompt", "camera_conditions/view_prompts.py", "4 * which + side", "side", "view_prompts"
     ),
     Fault(
         "weights are counted in bytes of float32",

@@ -7,8 +7,8 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a job's id of its method alone",
         "sweeps/jobs.py",
-        "json.dumps(config.plain(), sort_keys=True",
-        'json.dumps(config.plain()["method"], sort_keys=True',
+        "json.dumps(config.to_dict(), sort_keys=True",
+        'json.dumps(config.to_dict()["method"], sort_keys=True',
         "sweep",
     ),
     (
@@ -29,7 +29,7 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("another prior's job first", "sweeps/scheduler.py", "if prior == mine]", "if prior != mine]", "scheduler"),
     (
         "jobs may be left out of a sweep's folder",
-        "sweeps/folder.py",
+        "sweeps/sweep_dir.py",
         "if id not in ours]",
         "if id in ours and id not in ours]",
         "sweep",

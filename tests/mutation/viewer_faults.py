@@ -84,7 +84,7 @@ VIEWER_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a secret that anybody may bring along",
         "viewer/auth.py",
-        'kept = [row for row in rows if row.partition(":")[0].lower() != KNOCK.lower()]',
+        'kept = [row for row in rows if row.partition(":")[0].lower() != SECRET_HEADER.lower()]',
         "kept = rows",
         "auth",
     ),

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from cases_methods import MEANS, Z, classes, eps_of, levels, one_line
+from cases_methods import MEANS, Z, class_prior, eps_of, levels, one_line
 from cases_shift import generator
 from oracles_shift import F64
 
 import modeseek as ms
-from modeseek.methods.noised import noise
-from modeseek.priors.batched import branches, evaluate_batched, needed
-from modeseek.priors.wrapper import Wrapper
+from modeseek.methods.noising import sample_noised
+from modeseek.priors.batched import predict_branches, evaluate_batched, require_conditions
+from modeseek.priors.wrapper import PriorWrapper
 
 
 @dataclass
-class Watched(Wrapper):
+class Watched(PriorWrapper):
     """A prior that keeps the number of rows of every call."""
 
     prior: ms.Prior
@@ -30,10 +30,10 @@ class Watched(Wrapper):
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_every_branch_answers_its_own_condition_in_one_call(schedule):
-    prior = Watched(classes(schedule))
+    prior = Watched(class_prior(schedule))
     alpha, sigma = levels(schedule)
     per_row = torch.tensor([2, 0, 1, 0])
-    answers = branches(prior, Z, alpha[:, 0], sigma[:, 0], [torch.tensor([1]), per_row, torch.tensor([0])])
+    answers = predict_branches(prior, Z, alpha[:, 0], sigma[:, 0], [torch.tensor([1]), per_row, torch.tensor([0])])
     assert prior.asked == [12] and len(answers) == 3
     for answer, labels in zip(answers, ([1] * 4, per_row.tolist(), [0] * 4), strict=True):
         for i, label in enumerate(labels):
@@ -45,7 +45,7 @@ def test_every_branch_answers_its_own_condition_in_one_call(schedule):
 
 
 def test_questions_may_differ_in_points_levels_and_number():
-    prior = Watched(classes())
+    prior = Watched(class_prior())
     alpha, sigma = levels("VP")
     far = torch.tensor([1, 3])
     none = torch.zeros(0, dtype=torch.long)
@@ -65,9 +65,9 @@ def test_questions_may_differ_in_points_levels_and_number():
 def test_structured_conditions_and_no_condition():
     prior = Watched(ms.GaussianMixture(torch.ones(1, dtype=F64), MEANS[:1], torch.eye(2, dtype=F64)[None]))
     one = torch.ones(4, dtype=F64)
-    both = branches(prior, Z, one, one, [None, None])
+    both = predict_branches(prior, Z, one, one, [None, None])
     assert torch.equal(both[0].eps, both[1].eps) and prior.asked == [8]
-    assert len(branches(prior, Z, one, one, [None])) == 1 and prior.asked == [8, 4]
+    assert len(predict_branches(prior, Z, one, one, [None])) == 1 and prior.asked == [8, 4]
 
 
 @pytest.mark.parametrize(
@@ -81,27 +81,27 @@ def test_structured_conditions_and_no_condition():
 def test_what_cannot_be_batched_is_one_clear_line(conds, message):
     one = torch.ones(4, dtype=F64)
     with pytest.raises(ValueError, match=message) as error:
-        branches(classes(), Z, one, one, conds)
+        predict_branches(class_prior(), Z, one, one, conds)
     one_line(error.value)
 
 
 def test_missing_conditions_are_named():
     full = ms.Conditions(torch.tensor([0]), torch.tensor([1]))
-    assert needed(full, "CSD", "positive", "null") is full
+    assert require_conditions(full, "CSD", "positive", "null") is full
     with pytest.raises(
         ValueError, match=r"CSD needs the conditions positive, negative: got Conditions without neg"
     ) as e:
-        needed(full, "CSD", "positive", "negative")
+        require_conditions(full, "CSD", "positive", "negative")
     assert one_line(e.value).endswith("pass Conditions(positive=..., negative=...)")
     with pytest.raises(ValueError, match=r"NFSD needs the conditions positive, null: got no conditions") as e:
-        needed(None, "NFSD", "positive", "null")
+        require_conditions(None, "NFSD", "positive", "null")
     one_line(e.value)
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_noising_is_alpha_z_plus_sigma_eps_at_its_own_times(schedule):
-    prior = classes(schedule)
-    at = noise(Z, prior, ms.Uniform(), 0.0, generator())
+    prior = class_prior(schedule)
+    at = sample_noised(Z, prior, ms.Uniform(), 0.0, generator())
     alpha, sigma = levels(schedule, tuple(at.t.tolist()))
     assert len(at.t.unique()) == 4
     assert torch.allclose(at.z_t, alpha * Z + sigma * at.eps, rtol=0, atol=1e-12)

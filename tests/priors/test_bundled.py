@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from terminal import refused
+from terminal import cli_error
 
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.io import packaged
-from modeseek.metrics.scenes.caption_accuracy import score
+from modeseek.metrics.scenes.caption_accuracy import score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 
 pytestmark = [
@@ -31,7 +31,7 @@ def prior() -> ms.Bundled:
 def test_stock_diffusers_draws_the_same(prior: ms.Bundled) -> None:
     from diffusers import StableDiffusionPipeline
 
-    folder = packaged.packaged("scenes")
+    folder = packaged.packaged_weights("scenes")
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     caption, steps = "a red cone on a blue cube", 8
@@ -54,9 +54,9 @@ def test_pictures_wear_their_colours(prior: ms.Bundled) -> None:
         z = ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(12), prior.conditions(list(captions)))
         images = prior.codec.decode(z).clamp(0, 1)
     judge = SceneClassifier.packaged()
-    right = score(judge, images, captions).colour.float().mean()
+    right = score_captions(judge, images, captions).colour.float().mean()
     others = [*captions[5:], *captions[:5]]
-    assert right > 0.5 > score(judge, images, others).colour.float().mean() + 0.2
+    assert right > 0.5 > score_captions(judge, images, others).colour.float().mean() + 0.2
 
 
 def test_its_autoencoder_is_faithful(prior: ms.Bundled) -> None:
@@ -97,10 +97,10 @@ def test_a_damaged_file_is_one_line(
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
     monkeypatch.setattr(packaged, "data_folder", lambda: tmp_path / "data")
-    packaged.packaged.cache_clear()
+    packaged.packaged_weights.cache_clear()
     try:
-        said = refused(["sample", "a red cone", "--out", str(tmp_path / "run")], capsys)
+        said = cli_error(["sample", "a red cone", "--out", str(tmp_path / "run")], capsys)
     finally:
-        packaged.packaged.cache_clear()
+        packaged.packaged_weights.cache_clear()
     assert "unet/diffusion_pytorch_model.safetensors" in said and "install modeseek again" in said
     assert not (tmp_path / "run").exists()

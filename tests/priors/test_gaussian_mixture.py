@@ -18,7 +18,7 @@ from cases import (
     generator,
     level,
     mixture,
-    of_class,
+    class_mixture,
     one_line,
     points,
     posteriors,
@@ -60,7 +60,7 @@ def test_labels_select_components_row_by_row(walk: str) -> None:
     p, log_p = prior(z_t, t, labels), prior.log_prob(z_t, t, labels)
     for i, label in enumerate(labels.tolist()):
         alpha, sigma = level(SCHEDULES[walk], float(t[i]))
-        m = of_class("plane", label)
+        m = class_mixture("plane", label)
         z, eps = posteriors(m, z_t[i : i + 1], alpha, sigma)
         assert error(p.z[i : i + 1], z) <= 1e-11 and error(p.eps[i : i + 1], eps) <= 1e-11
         assert error(log_p[i : i + 1], log_probs(m, z_t[i : i + 1], alpha, sigma)) <= 1e-11
@@ -118,7 +118,7 @@ def test_score_is_the_gradient_of_the_oracles_density(name: str, t: float) -> No
 @pytest.mark.parametrize("name", ["line", "plane", "space"])
 @pytest.mark.parametrize("label", [-1, 1])
 def test_samples_have_the_mean_and_covariance(name: str, label: int) -> None:
-    m, n = of_class(name, label), 100_000
+    m, n = class_mixture(name, label), 100_000
     x = mixture(name).sample(n, generator(3), torch.tensor([label])).numpy()
     root = np.linalg.inv(np.linalg.cholesky(m.cov))
     white = (x - m.mean) @ root.T

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from cases import F64, SCHEDULES, error, full, level, mixture, of_class, one_line, points, posteriors
+from cases import F64, SCHEDULES, error, full, level, mixture, class_mixture, one_line, points, posteriors
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 import modeseek as ms
 from modeseek.diffusion.prediction import Prediction
-from modeseek.priors.guidance import guide_in
-from modeseek.priors.wrapper import Wrapper
+from modeseek.priors.guidance import find_guidance
+from modeseek.priors.wrapper import PriorWrapper
 
 NULL = torch.tensor([-1])
 ZERO, ONE = torch.tensor([0]), torch.tensor([1])
@@ -23,7 +23,7 @@ TOLD = ms.Conditions(positive=ONE, null=NULL)
 
 
 @dataclass
-class Recording(Wrapper):
+class Recording(PriorWrapper):
     """Keeps the batch size of every call."""
 
     prior: ms.Prior
@@ -46,8 +46,8 @@ def test_guided_mixture_matches_the_oracle(walk: str, scale: float) -> None:
         alpha, sigma = level(SCHEDULES[walk], t)
         z_t = points(4, 2) * (alpha + sigma)
         p = prior(z_t, full(4, t), TOLD)
-        z_null, eps_null = posteriors(of_class("plane", -1), z_t, alpha, sigma)
-        z_cond, eps_cond = posteriors(of_class("plane", 1), z_t, alpha, sigma)
+        z_null, eps_null = posteriors(class_mixture("plane", -1), z_t, alpha, sigma)
+        z_cond, eps_cond = posteriors(class_mixture("plane", 1), z_t, alpha, sigma)
         assert error(p.z, z_null + scale * (z_cond - z_null)) <= 1e-10
         assert error(p.eps, eps_null + scale * (eps_cond - eps_null)) <= 1e-10
 
@@ -158,8 +158,8 @@ def test_auto_moves_away_from_the_weaker_prior() -> None:
     counted, weak_counted = ms.Counting(good), ms.Counting(weak)
     z_t, alpha, sigma = points(4, 2), 0.8, 0.6
     p = ms.AutoGuidance(counted, weak_counted, scale=3.0).at(z_t, full(4, alpha), full(4, sigma))
-    z_good, eps_good = posteriors(of_class("plane", -1), z_t, alpha, sigma)
-    z_weak, eps_weak = posteriors(of_class("gauss", -1), z_t, alpha, sigma)
+    z_good, eps_good = posteriors(class_mixture("plane", -1), z_t, alpha, sigma)
+    z_weak, eps_weak = posteriors(class_mixture("gauss", -1), z_t, alpha, sigma)
     assert error(p.z, z_weak + 3 * (z_good - z_weak)) <= 1e-11
     assert error(p.eps, eps_weak + 3 * (eps_good - eps_weak)) <= 1e-11
     assert (counted.calls, weak_counted.calls) == (4, 4)
@@ -222,9 +222,9 @@ def test_guidance_is_seen_through_every_wrapper() -> None:
     bare, center = mixture("plane"), points(1, 2)
     guided = (ms.Guided(bare, 2.0), ms.AutoGuidance(bare, bare))
     for prior in (*guided, *map(ms.Counting, guided), *(ms.Product(p, center, 0.5) for p in guided)):
-        assert isinstance(guide_in(prior), ms.Guided | ms.AutoGuidance)
+        assert isinstance(find_guidance(prior), ms.Guided | ms.AutoGuidance)
         with pytest.raises(TypeError, match="guides by itself") as caught:
             ms.SDI().init(center, prior)
         one_line(caught.value)
     for prior in (bare, ms.Counting(bare), ms.Product(ms.Counting(bare), center, 0.5)):
-        assert guide_in(prior) is None
+        assert find_guidance(prior) is None

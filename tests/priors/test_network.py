@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.priors.mlp import MLP, Architecture
+from modeseek.priors.mlp import MLP, MLPArchitecture
 from modeseek.priors.network import Preconditioning
 
 MEAN, STD = 1.5, 0.7
@@ -31,7 +31,7 @@ def trained() -> ms.Network:
 @pytest.fixture(scope="module")
 def rough() -> ms.Network:
     """Any weights at all, in float64, with classes: what must hold whatever was learned."""
-    architecture = Architecture(6, n_classes=2, width=16, depth=2)
+    architecture = MLPArchitecture(6, n_classes=2, width=16, depth=2)
     mlp = MLP(architecture, generator(3)).double()
     torch.nn.init.normal_(mlp.outlet.weight, generator=generator(4))
     return ms.Network(mlp, architecture, Preconditioning(0.4, 1.7, 0.01, 30.0), (2, 3), ms.VP())

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from cases import F64, SCHEDULES, error, full, generator, level, mixture, of_class, one_line, points, posteriors
+from cases import F64, SCHEDULES, error, full, generator, level, mixture, class_mixture, one_line, points, posteriors
 from torch import Tensor
 
 import modeseek as ms
-from modeseek.camera_conditions.perp_neg_views import Decay, PerpNegViews
+from modeseek.camera_conditions.perp_neg_views import ExponentialDecay, PerpNegViews
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Schedule
 from modeseek.priors.base import BasePrior
-from modeseek.priors.guidance import guide_in
+from modeseek.priors.guidance import find_guidance
 from modeseek.priors.perp_neg import PerpNeg
 
 
@@ -92,7 +92,7 @@ def test_on_a_mixture_with_classes(walk: str) -> None:
     )
     p = PerpNeg(mixture("plane", schedule), s)(z_t, torch.tensor(times, dtype=F64), c)
     for i, t in enumerate(times):
-        base, plain, away = (posteriors(of_class("plane", k), z_t[i : i + 1], *level(schedule, t)) for k in (-1, 1, 0))
+        base, plain, away = (posteriors(class_mixture("plane", k), z_t[i : i + 1], *level(schedule, t)) for k in (-1, 1, 0))
         for got, part in ((p.z, 0), (p.eps, 1)):
             b, y, a = (x[part][0].numpy() for x in (base, plain, away))
             assert error(got[i], torch.tensor(perpendicular(b, y, [a], [w[i]], s))) <= 1e-9
@@ -201,7 +201,7 @@ def test_methods_use_it_as_any_prior() -> None:
             rng=ms.Streams(1, 0, (i,)),
         )
         assert error(alone.grad[0], whole.grad[i]) <= 1e-12
-    assert guide_in(ms.Counting(prior)) is prior
+    assert find_guidance(ms.Counting(prior)) is prior
     with pytest.raises(TypeError, match="SDI guides by itself: got a PerpNeg prior"):
         ms.SDI().init(z, prior)
 
@@ -245,7 +245,7 @@ def camera(azimuth: float) -> tuple[list[float], tuple[int, float], tuple[int, f
 
 
 def test_cameras_between_views_seek_both_and_keep_away_from_others() -> None:
-    views = ms.ViewPrompts().encode(Vectors(), ["a dog", "a robot"], "blurry", opposing=PerpNegViews())
+    views = ms.ViewPrompts().encode(Vectors(), ["a dog", "a robot"], "blurry", perp_neg=PerpNegViews())
     azimuth = [0.0, 10.0, -30.0, 60.0, 89.0, 91.0, -135.0, 180.0, 725.0]
     item = torch.tensor([0, 1] * 5)[:9]
     told = views.at(torch.tensor(azimuth, dtype=F64), torch.zeros(9, dtype=F64), item)
@@ -269,7 +269,7 @@ def masks(azimuth: float) -> list[int]:
 
 
 def test_the_way_round_has_no_jump_and_overhead_opposes_nothing() -> None:
-    views = ms.ViewPrompts().encode(Vectors(), ["a dog"], opposing=PerpNegViews())
+    views = ms.ViewPrompts().encode(Vectors(), ["a dog"], perp_neg=PerpNegViews())
     near = torch.tensor([90 - 1e-9, 90 + 1e-9, 180 - 1e-9, -180 + 1e-9, -1e-9, 1e-9], dtype=F64)
     told = views.at(near, torch.zeros(6, dtype=F64))
     by_side = torch.zeros(6, 4, dtype=F64)
@@ -295,7 +295,7 @@ def test_the_way_round_has_no_jump_and_overhead_opposes_nothing() -> None:
 
 def test_mistakes_about_views() -> None:
     with pytest.raises(ValueError, match="a decay of Perp-Neg is >= 0") as wrong:
-        Decay(1.0, 0.5, -0.7)
+        ExponentialDecay(1.0, 0.5, -0.7)
     one_line(wrong.value)
     labels = ms.Conditions(torch.arange(4))
     with pytest.raises(ValueError, match="got labels"):

@@ -13,13 +13,13 @@ from cases import (
     F64,
     MIXTURES,
     SCHEDULES,
-    SILENT,
+    ZERO_SNR_SCHEDULES,
     error,
     full,
     generator,
     level,
     mixture,
-    of_class,
+    class_mixture,
     one_line,
     points,
     posteriors,
@@ -30,7 +30,7 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek.diffusion.prediction import Prediction
-from modeseek.priors.wrapper import Wrapper
+from modeseek.priors.wrapper import PriorWrapper
 
 CENTER = torch.tensor([[0.9, -1.1]], dtype=F64)
 WALKS = pytest.mark.parametrize("walk", list(SCHEDULES))
@@ -38,7 +38,7 @@ BOX = oracles.Grid.around([-7.0, -7.0], [7.0, 7.0], 421)
 
 
 @dataclass
-class Levels(Wrapper):
+class Levels(PriorWrapper):
     """Keeps the noise-to-signal ratio of everything it is asked for."""
 
     prior: ms.Prior
@@ -84,7 +84,7 @@ def test_shift_climbs_the_smoothed_density(name: str, h: float) -> None:
     log_p, z = grid.log_density(m), points(3, m.means.shape[1], seed=4, spread=1.0)
     got = ms.shift(mixture(name), z, h)
     for x, vector in zip(z.numpy(), got.numpy(), strict=True):
-        want = h**2 * oracles.gradient(lambda y: grid.log_seen(log_p, y, 1.0, h), x, 0.02 * h)
+        want = h**2 * oracles.gradient(lambda y: grid.log_noised_density(log_p, y, 1.0, h), x, 0.02 * h)
         np.testing.assert_allclose(vector, want, rtol=0, atol=1e-6)
     means = np.stack([grid.posterior_mean(log_p, x, 1.0, h) for x in z.numpy()])
     assert error(got + z, torch.tensor(means)) <= 1e-8
@@ -117,7 +117,7 @@ def test_heun_samples_the_closed_form_mean_and_covariance(walk: str) -> None:
     np.testing.assert_allclose(cov, after.covs[0], rtol=0, atol=4e-4)
 
 
-@pytest.mark.parametrize("walk", SILENT)
+@pytest.mark.parametrize("walk", ZERO_SNR_SCHEDULES)
 def test_sampling_from_its_own_start(walk: str) -> None:
     product, n = ms.Product(mixture("gauss", SCHEDULES[walk]), CENTER, 0.8), 40_000
     q = oracles.times_kernel(MIXTURES["gauss"], CENTER[0].numpy(), 0.8)
@@ -176,7 +176,7 @@ def test_centers_and_bandwidths_per_row_and_conditions() -> None:
     labels, z_t, t = torch.tensor([1, 0, -1]), points(3, 2), torch.tensor([0.2, 0.6, 0.9], dtype=F64)
     p = ms.Product(mixture("plane"), centers, h)(z_t, t, labels)
     for i, label in enumerate(labels.tolist()):
-        q = oracles.times_kernel(of_class("plane", label), centers[i].numpy(), float(h[i]))
+        q = oracles.times_kernel(class_mixture("plane", label), centers[i].numpy(), float(h[i]))
         z, eps = posteriors(q, z_t[i : i + 1], *level(ms.VP(), float(t[i])))
         assert error(p.z[i : i + 1], z) <= 1e-10 and error(p.eps[i : i + 1], eps) <= 1e-10
 
@@ -193,7 +193,7 @@ def test_a_guided_prior_inside() -> None:
 
 def test_images_and_a_walk_of_its_own() -> None:
     data = torch.rand(12, 1, 3, 3, generator=generator(), dtype=F64)
-    product = ms.Product(ms.Empirical(data), data[:2], 0.4, walk=ms.Flow())
+    product = ms.Product(ms.Empirical(data), data[:2], 0.4, sampling_schedule=ms.Flow())
     assert product.schedule == ms.Flow() and product.shape == (1, 3, 3) and product.dtype == F64
     z_t = product.start(2, generator())
     z = ms.heun(product, z_t, product.grid(8))

@@ -55,8 +55,8 @@ def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Rendering3D:
 
 
 def marched(one: Rendering3D) -> RaySamples:
-    assert one.march is not None
-    return one.march
+    assert one.ray_samples is not None
+    return one.ray_samples
 
 
 def arrays(one: Rendering3D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ def test_distortion_slopes_and_what_it_wants() -> None:
     w = marched(one).weights
 
     def value(weights: Tensor) -> Tensor:
-        return Distortion().measure(replace(one, march=replace(marched(one), weights=weights)))
+        return Distortion().measure(replace(one, ray_samples=replace(marched(one), weights=weights)))
 
     assert torch.autograd.gradcheck(value, (w.detach().clone().requires_grad_(),))
     # A ray that gives everything at one thin sample is free of charge; two layers pay half their distance.
@@ -94,7 +94,7 @@ def test_distortion_slopes_and_what_it_wants() -> None:
 
     def paid(*weights: float) -> float:
         held = replace(layers, weights=torch.tensor([weights], dtype=torch.float64))
-        return Distortion().measure(replace(one, march=held)).item() * B * SIDE * SIDE
+        return Distortion().measure(replace(one, ray_samples=held)).item() * B * SIDE * SIDE
 
     assert paid(0.0, 1.0, 0.0) == 0
     assert paid(0.5, 0.0, 0.5) == pytest.approx(2.0)
@@ -103,11 +103,11 @@ def test_distortion_slopes_and_what_it_wants() -> None:
 def test_distortion_keeps_its_digits_in_single_precision() -> None:
     far = made(5)
     away = marched(far)
-    shifted = replace(far, march=replace(away, near=away.near + 1e3, far=away.far + 1e3))
+    shifted = replace(far, ray_samples=replace(away, near=away.near + 1e3, far=away.far + 1e3))
     single = replace(
         shifted,
         opacity=shifted.opacity.float(),
-        march=replace(
+        ray_samples=replace(
             marched(shifted),
             weights=away.weights.float(),
             near=marched(shifted).near.float(),
@@ -124,7 +124,7 @@ def test_variance_along_rays() -> None:
     assert 0 < len(kept) < RAYS
     want = sum(float((p * z**2).sum() - (p * z).sum() ** 2) for p, z in kept) / len(kept)
     assert ZVariance(least=0.6).measure(one).item() == pytest.approx(want, rel=1e-9)
-    nothing = replace(one, march=replace(marched(one), weights=torch.zeros(RAYS, S, dtype=torch.float64)))
+    nothing = replace(one, ray_samples=replace(marched(one), weights=torch.zeros(RAYS, S, dtype=torch.float64)))
     assert ZVariance().measure(nothing).item() == 0
 
 
@@ -251,7 +251,7 @@ def test_mistakes_in_one_line() -> None:
     one = made()
     for penalty in (Distortion(), ZVariance(), Orientation()):
         with pytest.raises(ValueError, match="got a surface"):
-            penalty(replace(one, march=None), 0.0)
+            penalty(replace(one, ray_samples=None), 0.0)
     with pytest.raises(ValueError, match="map of normals"):
         NormalSmoothness()(replace(one, normal=None), 0.0)
     with pytest.raises(ValueError, match="without; drop it"):

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from run_folders import ENVIRONMENT, MSD, fabricate
+from fabricated_runs import ENVIRONMENT, MSD, fabricate
 
 from modeseek.reports.compare_page import comparison_table, write_comparison
-from modeseek.reports.comparison import differences, known
-from modeseek.reports.settings_diff import ABSENT, differing, flat
+from modeseek.reports.comparison import differences, read_runs
+from modeseek.reports.settings_diff import ABSENT, differing, flatten
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -68,7 +68,7 @@ def test_the_table_holds_numbers_and_numeric_settings_that_all_have(runs: list[R
 
 
 def test_what_differs_is_told_and_nothing_else(runs: list[Run]) -> None:
-    apart = differences(known(runs))
+    apart = differences(read_runs(runs))
     assert apart["seed"] == ["0", "7", "0"] and apart["method"] == ["msd", "sds", "msd"]
     assert apart["optimizer"] == ["adam", "adam", "sgd"] and apart["optimizer.sgd.lr"] == [ABSENT, ABSENT, "0.5"]
     assert apart["name"] == ["", "", "<i>half</i>"] and apart["env.versions.torch"] == ["2.13.0", "2.14.0", "2.13.0"]
@@ -86,13 +86,13 @@ def test_settings_left_out_of_a_file_count_as_their_defaults(runs: list[Run], tm
     (run.path / "config.yaml").write_text(
         "prior: problem\nmethod: {msd: {bandwidth: {adaptive: {end: 1e-1}}}}\nscale: 1\n"
     )
-    assert differences(known([runs[0], run])) == {}
+    assert differences(read_runs([runs[0], run])) == {}
     assert [c.key for c in comparison_table([runs[0], run]).columns][6:] == []
 
 
 def test_only_runs_of_the_same_verb_compare(runs: list[Run], tmp_path: Path) -> None:
     words, status = ["toy"], Status("finished")
-    toy = Run.create({"verb": "toy"}, words=words, command=words, environment={}, status=status, out=tmp_path / "toy")
+    toy = Run.create({"verb": "toy"}, name_parts=words, command=words, environment={}, status=status, out=tmp_path / "toy")
     for refused in (comparison_table, lambda runs: write_comparison(runs, tmp_path / "never.html")):
         with pytest.raises(ValueError, match=r"toy was made by modeseek toy: .*; leave it out$"):
             refused([runs[0], toy])
@@ -120,11 +120,11 @@ def test_damage_to_one_run_is_told_and_leaves_the_others(runs: list[Run], tmp_pa
     assert row.name == "hurt (unknown)" and "steps" not in row.values and "relative_shift" in row.values
     (run.path / "config.yaml").write_text("method: [")
     with pytest.raises(ValueError, match="config.yaml"):
-        known([runs[0], run])
+        read_runs([runs[0], run])
 
 
 def test_kinds_are_settings_too() -> None:
     one, two = {"a": {"x": {"n": 1}}, "b": 0.0}, {"a": {"y": {"m": 2}}, "b": {"z": {"k": [1, 2]}}}
-    assert flat(two) == {"a": "y", "a.y.m": 2, "b": "z", "b.z.k": [1, 2]}
+    assert flatten(two) == {"a": "y", "a.y.m": 2, "b": "z", "b.z.k": [1, 2]}
     assert differing([one, two])["b"] == [0.0, "z"] and differing([one, one]) == {}
-    assert flat(MSD)["msd"] == "bandwidth"
+    assert flatten(MSD)["msd"] == "bandwidth"

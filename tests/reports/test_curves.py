@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeseek.reports.axis import axis_over
-from modeseek.reports.curves import Chart, Line, draw, line
+from modeseek.reports.axis import axis_for
+from modeseek.reports.curves import Chart, Curve, draw_chart, read_curve
 
 _RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -31,7 +31,7 @@ def value_of(text: str) -> float:
 
 @given(st.lists(finite, min_size=1, max_size=20))
 def test_ticks_stand_where_they_say_and_values_lie_inside(values: list[float]) -> None:
-    axis = axis_over(values)
+    axis = axis_for(values)
     assert all(0 <= axis.place(v) <= 1 for v in values)
     places, texts = zip(*axis.ticks, strict=True)
     assert len(set(texts)) == len(texts) <= 12 and len(texts) >= 2
@@ -53,17 +53,17 @@ def test_ticks_stand_where_they_say_and_values_lie_inside(values: list[float]) -
     ],
 )
 def test_axes_are_logarithmic_where_positive_values_span_two_decades(values: list[float], log: bool) -> None:
-    assert axis_over(values).log is log
+    assert axis_for(values).log is log
 
 
 def test_amounts_begin_at_zero_and_are_never_logarithmic() -> None:
-    svg = draw(Chart("Calls", "calls", "step", (Line("", (0.0, 1.0), (1.0, 5000.0)),), amount=True))
+    svg = draw_chart(Chart("Calls", "calls", "step", (Curve("", (0.0, 1.0), (1.0, 5000.0)),), amount=True))
     assert "log scale" not in svg and ">0</text>" in svg
 
 
 @given(st.lists(finite, min_size=1, max_size=2000))
 def test_thinning_keeps_ends_and_extremes(values: list[float]) -> None:
-    curve = Line("", tuple(map(float, range(len(values)))), tuple(values))
+    curve = Curve("", tuple(map(float, range(len(values)))), tuple(values))
     kept = curve.thinned
     assert len(kept) <= 300 and set(kept) <= set(zip(curve.x, curve.y, strict=True))
     assert kept == sorted(kept) and kept[0][0] == 0 and kept[-1][0] == len(values) - 1
@@ -73,16 +73,18 @@ def test_thinning_keeps_ends_and_extremes(values: list[float]) -> None:
 def test_one_wild_step_in_a_hundred_thousand_is_still_seen() -> None:
     y = [1.0] * 100_000
     y[54_321] = 99.0
-    assert (54_321.0, 99.0) in Line("", tuple(map(float, range(100_000))), tuple(y)).thinned
+    assert (54_321.0, 99.0) in Curve("", tuple(map(float, range(100_000))), tuple(y)).thinned
 
 
 def test_a_trend_is_drawn_through_noise_and_not_along_a_smooth_curve() -> None:
     x = tuple(map(float, range(400)))
-    noisy = Line("", x, tuple(1 + (-1.0) ** i + i / 400 for i in range(400)))
+    noisy = Curve("", x, tuple(1 + (-1.0) ** i + i / 400 for i in range(400)))
     assert noisy.rough and all(0.9 < y < 2.1 for _, y in noisy.trend)  # the noise reaches from 0 to 3
-    smooth = Line("", x, tuple(math.exp(-i / 50) for i in range(400)))
+    smooth = Curve("", x, tuple(math.exp(-i / 50) for i in range(400)))
     assert not smooth.rough
-    told = [draw(Chart("", "", "", (curve,), smooth=True)).count("<path class='line") for curve in (noisy, smooth)]
+    told = [
+        draw_chart(Chart("", "", "", (curve,), smooth=True)).count("<path class='line") for curve in (noisy, smooth)
+    ]
     assert told == [2, 1]
 
 
@@ -98,10 +100,10 @@ rows = st.lists(st.fixed_dictionaries({"step": anything}, optional={"y": anythin
 def test_whatever_the_rows_hold_the_drawing_is_whole_and_inside(
     rows: list[dict[str, object]], smooth: bool, level: tuple[float, str] | None, amount: bool
 ) -> None:
-    curve = line(rows, "step", "y")
+    curve = read_curve(rows, "step", "y")
     if curve is None:
         return
-    svg = draw(Chart("A <title>", "'y' & z", "x", (curve,), level=level, smooth=smooth, amount=amount))
+    svg = draw_chart(Chart("A <title>", "'y' & z", "x", (curve,), level=level, smooth=smooth, amount=amount))
     figure = ElementTree.fromstring(svg)
     for path in figure.iter("path"):
         numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", path.attrib["d"])]
@@ -110,19 +112,19 @@ def test_whatever_the_rows_hold_the_drawing_is_whole_and_inside(
 
 def test_what_is_not_finite_is_left_out_and_counted() -> None:
     rows = [{"step": i, "y": y} for i, y in enumerate([1.0, None, float("nan"), float("inf"), "7", 10**400, 2.0])]
-    curve = line(rows, "step", "y")
+    curve = read_curve(rows, "step", "y")
     assert curve is not None and curve.y == (1.0, 2.0) and curve.lost == 5
-    assert "5 values were not finite" in draw(Chart("", "", "", (curve,)))
-    assert line([{"step": 0}, {"step": 1, "y": None}], "step", "y") is None
+    assert "5 values were not finite" in draw_chart(Chart("", "", "", (curve,)))
+    assert read_curve([{"step": 0}, {"step": 1, "y": None}], "step", "y") is None
 
 
 def test_one_step_is_a_dot() -> None:
-    svg = draw(Chart("", "", "", (Line("", (3.0,), (7.0,)),)))
+    svg = draw_chart(Chart("", "", "", (Curve("", (3.0,), (7.0,)),)))
     assert "<circle" in svg and "class='line" not in svg
 
 
 def test_many_lines_differ_in_colour_or_dashes() -> None:
-    lines = tuple(Line(str(i), (0.0, 1.0), (float(i), i + 1.0)) for i in range(20))
-    svg = draw(Chart("", "", "", lines, colours=tuple(range(20))))
+    lines = tuple(Curve(str(i), (0.0, 1.0), (float(i), i + 1.0)) for i in range(20))
+    svg = draw_chart(Chart("", "", "", lines, colours=tuple(range(20))))
     kinds = re.findall(r"class='line (c\d dash\d)'", svg)
     assert len(kinds) == len(set(kinds)) == 20

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from modeseek.citations.cite import SOURCES, bibtex, cited
-from modeseek.experiments.common.results_files import Record
-from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
+from modeseek.citations.bibtex import SOURCES, bibtex, find_sources
+from modeseek.experiments.common.results_files import RunRecord
+from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 from modeseek.experiments.toy2d.report import Figure, write_report
 from modeseek.reports.table import Column, Row, Table
 
@@ -54,11 +54,11 @@ class Page(HTMLParser):
 def page(tmp_path: Path) -> Page:
     picture = tmp_path / "dot.png"
     Image.new("RGB", (2, 2), "red").save(picture)
-    record = Record("A <title> & more", "modeseek toy --out 'a b'", {"seed": 3})
-    contestants = [PLANE[name] for name in ("ddim", "sds", "msd")]
+    record = RunRecord("A <title> & more", "modeseek toy --out 'a b'", {"seed": 3})
+    entries = [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")]
     figures = [Figure(picture, "Dots", "Red ones.")]
     path = tmp_path / "report.html"
-    write_report(path, record, ["What one sees."], TABLE, contestants, figures, ["mmd"])
+    write_report(path, record, ["What one sees."], TABLE, entries, figures, ["mmd"])
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -108,8 +108,8 @@ def test_csv_keeps_all_digits() -> None:
 
 
 def test_every_contestant_cites_what_is_known() -> None:
-    for contestant in (*PLANE.values(), *DIGITS.values()):
-        assert contestant.source and cited(contestant.source), contestant.name
+    for entry in (*TOY2D_ENTRIES.values(), *DIGITS_ENTRIES.values()):
+        assert entry.references and find_sources(entry.references), entry.name
 
 
 def test_bibtex_has_each_source_once_and_is_balanced() -> None:
@@ -117,6 +117,6 @@ def test_bibtex_has_each_source_once_and_is_balanced() -> None:
     assert sorted(re.findall(r"^@misc\{([^,]+),$", text, re.M)) == sorted(SOURCES)
     assert text.count("{") == text.count("}")
     for source in SOURCES.values():
-        assert not source.where.startswith("arXiv") or source.url.endswith(source.where.removeprefix("arXiv "))
+        assert not source.venue.startswith("arXiv") or source.url.endswith(source.venue.removeprefix("arXiv "))
     with pytest.raises(KeyError):
-        cited(["nobody"])
+        find_sources(["nobody"])

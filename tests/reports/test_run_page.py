@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_folders import MSD, fabricate
+from fabricated_runs import MSD, fabricate
 
-from modeseek.citations.cite import SOURCES
+from modeseek.citations.bibtex import SOURCES
 from modeseek.config.registry import METHODS
 from modeseek.reports.method_notes import SOURCES_OF
 from modeseek.reports.run_page import duration, write_run_page

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from cases import one_line
-from faults import keep_some, same, snapshot, state
-from fuzz import EXAMPLES, damages, refused, soak
+from disk_faults import keep_some, same, snapshot, state
+from fuzz import EXAMPLES, file_damage, error_line, soak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeseek.rundir.checkpoint import newest, read, save, stored
+from modeseek.rundir.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint, list_checkpoints
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def folder(tmp_path: Path) -> Path:
 
 def outcome(path: Path, wanted: dict[str, Any]) -> str:
     """How a damaged checkpoint is met: named in one line, or restored to the very same."""
-    line = refused(lambda: read(path))
+    line = error_line(lambda: read_checkpoint(path))
     if line is None:
-        assert same(read(path).restore(None), wanted), "altered and not noticed"
+        assert same(read_checkpoint(path).restore(None), wanted), "altered and not noticed"
         return "harmless"
     assert line.startswith(f"checkpoint {path.name} is damaged: ") and len(line) < 500
     return "named"
@@ -40,7 +40,7 @@ def outcome(path: Path, wanted: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One to damage and to mend again."""
-    return save(tmp_path_factory.mktemp("checkpoints"), 5, state(5))
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoints"), 5, state(5))
 
 
 FILES = ("manifest.json", "state.json", "tensors.safetensors")
@@ -48,13 +48,13 @@ FILES = ("manifest.json", "state.json", "tensors.safetensors")
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_truncation_is_noticed(folder: Path, name: str) -> None:
-    path = save(folder, 5, state(5))
+    path = write_checkpoint(folder, 5, state(5))
     data = (path / name).read_bytes()
     for length in range(len(data)):
         (path / name).write_bytes(data[:length])
         assert outcome(path, state(5)) == "named"
         told = "no readable JSON" if name == "manifest.json" else f"{name} has {length} bytes, not {len(data)}"
-        assert told in newest(folder)[1][0]
+        assert told in newest_checkpoint(folder)[1][0]
     for extra in (b"\0", b" ", data):
         (path / name).write_bytes(data + extra)
         assert outcome(path, state(5)) == ("harmless" if name == "manifest.json" and extra == b" " else "named")
@@ -62,7 +62,7 @@ def test_every_truncation_is_noticed(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_flipped_bit_is_noticed_or_harmless(folder: Path, name: str) -> None:
-    path = save(folder, 5, state(5))
+    path = write_checkpoint(folder, 5, state(5))
     data = bytearray((path / name).read_bytes())
     harmless = 0
     for at in range(len(data)):
@@ -75,7 +75,7 @@ def test_every_flipped_bit_is_noticed_or_harmless(folder: Path, name: str) -> No
 
 
 def test_flipped_bits_of_large_files_are_noticed(folder: Path) -> None:
-    path, draw = save(folder, 5, state(5, n=50_000)), random.Random(0)
+    path, draw = write_checkpoint(folder, 5, state(5, n=50_000)), random.Random(0)
     data = bytearray((path / "tensors.safetensors").read_bytes())
     for _ in range(60):
         at, bit = draw.randrange(len(data)), draw.randrange(8)
@@ -86,7 +86,7 @@ def test_flipped_bits_of_large_files_are_noticed(folder: Path) -> None:
 
 
 @soak
-@given(name=st.sampled_from(FILES), damage=damages())
+@given(name=st.sampled_from(FILES), damage=file_damage())
 def test_fuzz_any_damage_is_noticed_or_harmless(saved: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
     data = (saved / name).read_bytes()
     try:
@@ -157,11 +157,11 @@ def test_a_damaged_one_is_named_and_the_one_before_it_used(folder: Path, case: s
     damage, reason = DAMAGE[case]
     damage(folder / "step-00000002")
     before = snapshot(folder)
-    found, wrong = newest(folder)
+    found, wrong = newest_checkpoint(folder)
     assert found is not None and found.step == 1 and same(found.restore(None), state(1))
     assert len(wrong) == 1 and "\n" not in wrong[0]
     with pytest.raises(ValueError, match=rf"^checkpoint step-00000002 is damaged: .*{reason}") as caught:
-        read(folder / "step-00000002")
+        read_checkpoint(folder / "step-00000002")
     assert one_line(caught.value) == wrong[0] and len(wrong[0]) < 400
     assert snapshot(folder) == before, "looking changes nothing"
 
@@ -169,19 +169,19 @@ def test_a_damaged_one_is_named_and_the_one_before_it_used(folder: Path, case: s
 def test_a_renamed_folder_is_noticed(folder: Path) -> None:
     keep_some(folder, [1, 2])
     (folder / "step-00000002").rename(folder / "step-00000005")
-    assert "it holds step 2" in newest(folder)[1][0]
+    assert "it holds step 2" in newest_checkpoint(folder)[1][0]
     (folder / "step-00000001").rename(folder / "mine")
     with pytest.raises(ValueError, match="checkpoint mine is damaged: its name is no step"):
-        read(folder / "mine")
+        read_checkpoint(folder / "mine")
     (folder / "mine").rename(folder / "step-000000001")
-    assert newest(folder)[0].step == 1, "another way to write the same number"
+    assert newest_checkpoint(folder)[0].step == 1, "another way to write the same number"
 
 
 def test_all_damaged_are_all_named(folder: Path) -> None:
     keep_some(folder, [1, 2, 3])
-    for path in stored(folder):
+    for path in list_checkpoints(folder):
         (path / "manifest.json").unlink()
-    found, wrong = newest(folder)
+    found, wrong = newest_checkpoint(folder)
     assert found is None
     assert [line.split()[1] for line in wrong] == ["step-00000003", "step-00000002", "step-00000001"]
 
@@ -208,9 +208,9 @@ def forged(path: Path, plain: Any, tensors: bytes) -> None:
     ],
 )
 def test_tensors_that_hold_together_and_are_none(folder: Path, tensors: bytes) -> None:
-    path = save(folder, 1, state(1))
+    path = write_checkpoint(folder, 1, state(1))
     forged(path, None, tensors)
-    line = refused(lambda: read(path))
+    line = error_line(lambda: read_checkpoint(path))
     assert line is not None and line.startswith("checkpoint step-00000001 is damaged: ")
 
 
@@ -220,4 +220,4 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
     if os.access(secret, os.R_OK):
         secret.chmod(stat.S_IRUSR)
         pytest.skip("root reads every file")
-    assert "state.json: Permission denied" in newest(folder)[1][0]
+    assert "state.json: Permission denied" in newest_checkpoint(folder)[1][0]

@@ -18,16 +18,16 @@ from modeseek.rundir import environment as env
 
 
 def test_versions_are_those_installed() -> None:
-    told = env.versions()
+    told = env.package_versions()
     assert told["python"] == platform.python_version() and told["numpy"] == np.__version__
     assert told["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert told["modeseek"] == modeseek.__version__
-    assert "no-such-package" not in env.versions(("no-such-package",))
+    assert "no-such-package" not in env.package_versions(("no-such-package",))
 
 
 def test_everything_is_json_and_names_nobody() -> None:
     prior = {"title": "ring", "sha256": "0" * 64}
-    told = env.environment("cpu", prior)
+    told = env.collect_environment("cpu", prior)
     text = json.dumps(told, allow_nan=False)
     assert json.loads(text) == told and told["prior"] == prior
     assert told["device"] == {"device": "cpu", "threads": torch.get_num_threads()} and told["machine"]["cores"] >= 1
@@ -37,16 +37,16 @@ def test_everything_is_json_and_names_nobody() -> None:
 
 
 def test_the_revision_is_that_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = env.revision()
+    told = env.source_revision()
     assert told is None or (re.fullmatch("[0-9a-f]{40}", told["commit"]) and isinstance(told["changed"], bool))
 
     root = str(Path(modeseek.__file__).parents[2])
     monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": " M a.py"}.get(words[-1], root))
-    assert env.revision() == {"commit": "c" * 40, "changed": True}
+    assert env.source_revision() == {"commit": "c" * 40, "changed": True}
     monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": ""}.get(words[-1], root))
-    assert env.revision() == {"commit": "c" * 40, "changed": False}
+    assert env.source_revision() == {"commit": "c" * 40, "changed": False}
     monkeypatch.setattr(env, "_git", lambda folder, *words: str(Path.home() / "somebody-elses"))
-    assert env.revision() is None, "another checkout around it is not ours"
+    assert env.source_revision() is None, "another checkout around it is not ours"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_without_git_there_is_no_revision(monkeypatch: pytest.MonkeyPatch, error
         raise error
 
     monkeypatch.setattr(subprocess, "run", fail)
-    assert env.revision() is None
+    assert env.source_revision() is None
 
 
 def test_memory_is_measured() -> None:

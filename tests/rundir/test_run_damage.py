@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 from cases import one_line
-from faults import Disk, make, same, state
-from fuzz import damages, refused, soak
+from disk_faults import Disk, make, same, state
+from fuzz import file_damage, error_line, soak
 from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.config.config import read_config, read_text
-from modeseek.rundir.checkpoint import read, save
+from modeseek.config.config import read_config, read_yaml_file
+from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 from modeseek.rundir.run_dir import Run, find_runs
 from modeseek.rundir.status import Status
 
@@ -136,8 +136,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that went some way, beside a network."""
     place = tmp_path_factory.mktemp("ran")
     run = make(place / "run")
-    save(run.path / "checkpoints", 3, state(3))
-    save(run.path / "checkpoints", 5, state(5))
+    write_checkpoint(run.path / "checkpoints", 3, state(3))
+    write_checkpoint(run.path / "checkpoints", 5, state(5))
     rows = [{"step": i, "direction_norm": 1.5 / (i + 1), "loss": None} for i in range(6)]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (run.path / "log.txt").write_text("2026-01-01 resumed at step 3\n2026-01-01 größer\n", encoding="utf-8")
@@ -150,14 +150,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 NEWEST = "run/checkpoints/step-00000005"
 READERS: dict[str, list[Callable[[Run], Any]]] = {
-    "run/config.yaml": [lambda run: run.config, lambda run: run.settings, lambda run: read_config(read_text(run.path))],
+    "run/config.yaml": [lambda run: run.config, lambda run: run.settings, lambda run: read_config(read_yaml_file(run.path))],
     "run/status.json": [lambda run: run.status, lambda run: Run.load(run.path).status],
     "run/env.json": [lambda run: run.environment],
     "run/command.txt": [lambda run: run.command],
     "run/metrics.jsonl": [lambda run: run.metrics],
     "run/log.txt": [lambda run: run.log],
     **{
-        f"{NEWEST}/{name}": [lambda run: run.checkpoint(), lambda run: read(run.checkpoints[-1]).restore(None)]
+        f"{NEWEST}/{name}": [lambda run: run.checkpoint(), lambda run: read_checkpoint(run.checkpoints[-1]).restore(None)]
         for name in ("manifest.json", "state.json", "tensors.safetensors")
     },
     **{
@@ -168,7 +168,7 @@ READERS: dict[str, list[Callable[[Run], Any]]] = {
 
 
 @soak
-@given(name=st.sampled_from(sorted(READERS)), damage=damages(), fate=st.sampled_from(["damaged"] * 8 + ["gone", "dir"]))
+@given(name=st.sampled_from(sorted(READERS)), damage=file_damage(), fate=st.sampled_from(["damaged"] * 8 + ["gone", "dir"]))
 def test_fuzz_damaged_files_are_read_or_refused_in_one_line(
     ran: Path, name: str, damage: Callable[[bytes], bytes], fate: str, unchecked: None
 ) -> None:
@@ -181,9 +181,9 @@ def test_fuzz_damaged_files_are_read_or_refused_in_one_line(
         elif fate == "dir":
             path.mkdir()
         for reader in READERS[name]:
-            refused(lambda r=reader: r(run))
-        refused(lambda: find_runs(ran))
-        refused(lambda: Run.load(ran / "ruin"))
+            error_line(lambda r=reader: r(run))
+        error_line(lambda: find_runs(ran))
+        error_line(lambda: Run.load(ran / "ruin"))
         if name.startswith(NEWEST):
             found, wrong = run.checkpoint()
             assert found is not None and same(found.restore(None), state(found.step))
@@ -191,4 +191,4 @@ def test_fuzz_damaged_files_are_read_or_refused_in_one_line(
     finally:
         path.rmdir() if fate == "dir" else path.unlink(missing_ok=True)
         path.write_bytes(data)
-    assert all(refused(lambda r=reader: r(run)) is None for reader in READERS[name])
+    assert all(error_line(lambda r=reader: r(run)) is None for reader in READERS[name])

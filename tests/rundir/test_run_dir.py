@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cases import one_line
-from faults import CONFIG, Disk, Killed, make, small_disk, snapshot
+from disk_faults import CONFIG, Disk, Killed, make, small_disk, snapshot
 
 import modeseek as ms
 from modeseek.config.config import Config
@@ -117,7 +117,7 @@ def test_words_that_are_no_text(here: Path) -> None:
 
 def test_settings_that_cannot_be_written_leave_nothing(here: Path) -> None:
     with pytest.raises(TypeError, match=r"config\.method\.sds\.weight cannot be written down"):
-        make("mine", settings=Config(ToyPriorConfig(), ms.SDS(weight=lambda a, s: s)).plain())
+        make("mine", settings=Config(ToyPriorConfig(), ms.SDS(weight=lambda a, s: s)).to_dict())
     with pytest.raises(TypeError):
         make("mine", environment={"a": object()})
     assert os.listdir() == []

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from cases import one_line
-from faults import CONFIG, make
+from disk_faults import CONFIG, make
 
 from modeseek.rundir.run_dir import Run
 

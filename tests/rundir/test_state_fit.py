@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from cases import one_line
-from fuzz import plains, soak
+from fuzz import plain_data, soak
 from hypothesis import given
 from hypothesis import strategies as st
-from state_cases import Inner, Net, Other, Outer, through_disk
+from state_cases import Inner, Net, Other, Outer, round_trip
 from torch import Tensor, nn
 
 from modeseek.rundir.checkpoint import Checkpoint
@@ -119,7 +119,7 @@ MISFITS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
 def test_what_does_not_fit_is_named_by_its_place(case: str) -> None:
     value, template, message = MISFITS[case]
     with pytest.raises(ValueError, match=message) as caught:
-        through_disk(value(), template())
+        round_trip(value(), template())
     assert len(one_line(caught.value)) < 2000
 
 
@@ -146,7 +146,7 @@ def test_streams_of_another_kind_of_device() -> None:
 
 
 tagged = st.recursive(
-    plains | st.sampled_from(["state", "cpu", "Inner", "nan", "a"]),
+    plain_data | st.sampled_from(["state", "cpu", "Inner", "nan", "a"]),
     lambda inner: st.dictionaries(
         st.sampled_from(["tensor", "cpu", "dict", "tuple", "type", "fields", "float", "module", "optimizer", "rng"]),
         inner,

@@ -13,7 +13,7 @@ import torch
 from fuzz import soak
 from hypothesis import example, given
 from hypothesis import strategies as st
-from state_cases import Inner, Net, Other, Outer, through_disk
+from state_cases import Inner, Net, Other, Outer, round_trip
 from torch import Tensor
 
 import modeseek as ms
@@ -89,7 +89,7 @@ trees = st.recursive(
 @example(tree={"0": torch.ones(1), 0: [torch.ones(2)], "0.0": torch.ones(3), "0'": torch.ones(4)})
 @example(tree=[{}, [], (), [[]], [()], {"a": {}}])
 def test_any_tree_comes_back_bit_for_bit(tree: Any) -> None:
-    assert same(through_disk(tree), tree)
+    assert same(round_trip(tree), tree)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -97,7 +97,7 @@ def test_tensors_of_all_types_shapes_and_layouts(dtype: torch.dtype) -> None:
     x = drawn([4, 6], dtype, 1)
     views = [x, x.T, x[::2, 1:], x[1], x[1, 1], x[:0], x[None].expand(3, 4, 6), x.reshape(2, 2, 3, 2)]
     views.append(x.reshape(1, 4, 3, 2).to(memory_format=torch.channels_last))
-    backs = through_disk(views)
+    backs = round_trip(views)
     assert all(map(same, views, backs)) and all(back.is_contiguous() for back in backs)
 
 
@@ -114,15 +114,15 @@ def test_nothing_is_shared_with_what_was_packed_or_read() -> None:
 
 def test_results_of_a_graph_come_back_without_it() -> None:
     w = torch.ones(2, requires_grad=True)
-    back = through_disk({"loss": (2 * w).sum()})
+    back = round_trip({"loss": (2 * w).sum()})
     assert same(back["loss"], torch.tensor(4.0)) and not back["loss"].requires_grad
 
 
 def test_dataclasses_come_back_where_the_first_state_held_none() -> None:
     value = Outer(Inner(torch.ones(2), (1, "a", None)), Other(3), {1: math.nan}, {"a": 1})
-    back = through_disk(value, Outer())
+    back = round_trip(value, Outer())
     assert same(back, value) and type(back.either) is Other
-    back = through_disk({"s": [value, (value,)]}, {"s": [Outer(), (Outer(),)]})
+    back = round_trip({"s": [value, (value,)]}, {"s": [Outer(), (Outer(),)]})
     assert same(back, {"s": [value, (value,)]})
 
 
@@ -136,7 +136,7 @@ def test_dataclasses_that_live_inside_a_function() -> None:
         deep: Deep
 
     value = Local(Deep(torch.arange(3)))
-    assert same(through_disk(value, Local(Deep(torch.zeros(1)))), value)
+    assert same(round_trip(value, Local(Deep(torch.zeros(1)))), value)
 
 
 @pytest.mark.parametrize("bandwidth", [ms.Fixed(0.5), ms.Geometric(2.0, 0.5), ms.Adaptive(0.1), ms.Adaptive(0.1, 2.0)])
@@ -147,10 +147,10 @@ def test_the_state_of_mean_shift_distillation(bandwidth: ms.bandwidth.Bandwidth,
     z = torch.randn(3, 2, generator=rng, dtype=torch.float64)
     method = ms.MSD(bandwidth, estimator="product", steps=2, samples=2, noise=noise)
     state = method.init(z, prior)
-    assert same(through_disk(state, method.init(z, prior)), MSDState())
+    assert same(round_trip(state, method.init(z, prior)), MSDState())
     for progress in (0.0, 0.5):
         _, state = method.step(z, prior, state, progress=progress, rng=rng)
-    back = through_disk(state, method.init(z, prior))
+    back = round_trip(state, method.init(z, prior))
     assert same(back, state) and type(back) is MSDState
     draws = [torch.Generator().manual_seed(7) for _ in range(2)]
     (a, after), (b, after_back) = (
@@ -190,7 +190,7 @@ def test_modules_optimizers_and_random_streams_go_on_bit_for_bit(name: str) -> N
     held = {"net": net, "optimizer": optimizer, "rng": rng}
     other, fresh = Net(5), torch.Generator().manual_seed(9)
     template = {"net": other, "optimizer": OPTIMIZERS[name](other.parameters()), "rng": fresh}
-    back = through_disk(held, template)
+    back = round_trip(held, template)
     assert back["net"] is other and back["optimizer"] is template["optimizer"] and back["rng"] is fresh
     assert other.tied is other.a.weight
     for _ in range(2):
@@ -217,7 +217,7 @@ def test_a_network_and_its_optimizer_within_the_state_of_a_method() -> None:
 
     one, two = fresh(0), fresh(1)
     walk(one.net, one.optimizer, one.rng)
-    back = through_disk((State(one.net, one.optimizer, one.rng, 3),), (two,))[0]
+    back = round_trip((State(one.net, one.optimizer, one.rng, 3),), (two,))[0]
     assert back.step == 3 and back.net is two.net
     walk(one.net, one.optimizer, one.rng)
     walk(back.net, back.optimizer, back.rng)
@@ -227,10 +227,10 @@ def test_a_network_and_its_optimizer_within_the_state_of_a_method() -> None:
 def test_a_random_stream_without_a_template_is_made_anew() -> None:
     rng = torch.Generator().manual_seed(3)
     torch.randn(7, generator=rng)
-    back = through_disk([rng])[0]
+    back = round_trip([rng])[0]
     assert same(torch.randn(5, generator=back), torch.randn(5, generator=rng))
 
 
 def test_a_dict_of_another_kind_comes_back_plain() -> None:
-    assert same(through_disk(OrderedDict(b=1, a=2)), {"b": 1, "a": 2})
-    assert same(through_disk(torch.Size([2, 3])), (2, 3))
+    assert same(round_trip(OrderedDict(b=1, a=2)), {"b": 1, "a": 2})
+    assert same(round_trip(torch.Size([2, 3])), (2, 3))

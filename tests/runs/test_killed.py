@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SOAK = os.environ.get("MODESEEK_SOAK") == "1"
-DRIVER = Path(__file__).parents[1] / "killing.py"
+DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")

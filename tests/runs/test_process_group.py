@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import modeseek as ms
 
-DRIVER = Path(__file__).parents[1] / "process_group_work.py"
+DRIVER = Path(__file__).parents[1] / "process_group_driver.py"
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
 
 

@@ -16,7 +16,7 @@ from modeseek import runs
 from modeseek.cli import main
 from modeseek.codec import RangeCodec, ResizeCodec
 from modeseek.config.camera_prompts import CameraPromptsConfig
-from modeseek.config.config import read_config, read_text
+from modeseek.config.config import read_config, read_yaml_file
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.priors import RenderedPriorConfig
 from modeseek.generators.camera import CameraView
@@ -25,10 +25,10 @@ from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
 from modeseek.regularizers import OpacityEntropy, TotalVariation
 from modeseek.rng import Streams
-from modeseek.runs.api import begin, resuming
+from modeseek.runs.api import create_run, iter_resume
 from modeseek.runs.build import build
 from modeseek.runs.exports3d import export_3d
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 PRIOR = RenderedPriorConfig("a red cube", 16, 4)
 VOLUME = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5)
@@ -46,14 +46,14 @@ CONFIG = ms.Config(
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
-    run, job = begin(CONFIG, ["modeseek"], tmp_path_factory.mktemp("shape") / "run")
-    for _ in optimise(run, job, CONFIG.steps):
+    run, job = create_run(CONFIG, ["modeseek"], tmp_path_factory.mktemp("shape") / "run")
+    for _ in train(run, job, CONFIG.steps):
         pass
     return run
 
 
 def test_the_file_says_everything(done: ms.Run) -> None:
-    assert read_config(read_text(done.path)) == CONFIG
+    assert read_config(read_yaml_file(done.path)) == CONFIG
 
 
 def test_the_rate_falls_geometrically_and_penalties_are_logged(done: ms.Run) -> None:
@@ -78,16 +78,16 @@ def test_previews_show_the_same_sides_before_and_after(done: ms.Run) -> None:
     names = sorted(path.name for path in (done.path / "previews").glob("*.png"))
     assert names == [f"step-{steps:08d}.png" for steps in (0, 4, 7, 9)]  # moves made when each was drawn
     fresh = build(CONFIG)
-    drawn = fresh.painter().draw(fresh.render())
+    drawn = fresh.preview_painter().draw(fresh.render_preview())
     assert (done.path / "previews" / names[0]).read_bytes() == drawn
 
 
 def test_interrupted_it_ends_as_if_it_never_was(done: ms.Run, tmp_path: Path) -> None:
-    run, job = begin(CONFIG, ["modeseek"], tmp_path / "run")
-    walk = optimise(run, job, CONFIG.steps)
+    run, job = create_run(CONFIG, ["modeseek"], tmp_path / "run")
+    walk = train(run, job, CONFIG.steps)
     next(step for step in walk if step.done == 6)  # after the finer grid began, between two checkpoints
     walk.close()
-    for _ in resuming(run):
+    for _ in iter_resume(run):
         pass
     weights = "exports/generator.safetensors"
     assert (run.path / weights).read_bytes() == (done.path / weights).read_bytes()
@@ -98,8 +98,8 @@ def test_a_mesh_is_refined_by_any_method(done: ms.Run, tmp_path: Path) -> None:
     before = read_mesh(done.path / "exports/mesh.ply", torch.empty(0))
     surface = MeshConfig(done.path / "exports/mesh.ply", views=2)
     config = replace(CONFIG, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
-    run, job = begin(config, ["modeseek"], tmp_path / "refined")
-    for _ in optimise(run, job, config.steps):
+    run, job = create_run(config, ["modeseek"], tmp_path / "refined")
+    for _ in train(run, job, config.steps):
         pass
     after = read_mesh(run.path / "exports/mesh.ply", torch.empty(0))
     assert torch.equal(after.faces, before.faces) and torch.allclose(after.vertices, before.vertices)
@@ -116,7 +116,7 @@ def test_a_volume_without_a_surface_says_so(done: ms.Run, tmp_path: Path) -> Non
     empty = replace(done, path=tmp_path)
     for folder in ("media", "exports"):
         (tmp_path / folder).mkdir()
-    lines = list(export_3d(empty, nerf, film=False))
+    lines = list(export_3d(empty, nerf, video=False))
     assert lines[-1].startswith("no mesh was written: ") and "\n" not in lines[-1]
     assert not (tmp_path / "exports/mesh.ply").exists()
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek import runs
-from modeseek.priors.wrapper import Wrapper
-from modeseek.rundir.checkpoint import read
-from modeseek.runs.api import begin, resuming
+from modeseek.priors.wrapper import PriorWrapper
+from modeseek.rundir.checkpoint import read_checkpoint
+from modeseek.runs.api import create_run, iter_resume
 from modeseek.runs.build import RunObjects, build
-from modeseek.runs.guard import Watch, judge
-from modeseek.runs.train import optimise
+from modeseek.runs.guard import GuardState, detect_failure
+from modeseek.runs.train import train
 
 RING, DIGITS = runs.ToyPriorConfig("ring"), runs.ToyPriorConfig("digits")
 OFTEN = runs.CheckpointConfig(steps=5)
@@ -41,13 +41,13 @@ def config(name: str, steps: int = 23) -> ms.Config:
 
 
 def finish(run: ms.Run, job: RunObjects, steps: int) -> None:
-    for _ in optimise(run, job, steps):
+    for _ in train(run, job, steps):
         pass
 
 
 def break_off(run: ms.Run, job: RunObjects, steps: int, at: int) -> None:
     """Ends as if the caller lost interest after `at` steps: no checkpoint is written for it."""
-    walk = optimise(run, job, steps)
+    walk = train(run, job, steps)
     for progress in walk:
         if progress.done == at:
             walk.close()
@@ -58,7 +58,7 @@ def break_off(run: ms.Run, job: RunObjects, steps: int, at: int) -> None:
 def traces(run: ms.Run) -> dict[str, Any]:
     """Everything that must not depend on interruptions."""
     rows = [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.metrics]
-    checkpoint = read(run.checkpoints[-1])
+    checkpoint = read_checkpoint(run.checkpoints[-1])
     tensors = {k: v.numpy().tobytes() for k, v in checkpoint.tensors.items() if k != "state.torch_rng"}
     exports = {path.name: path.read_bytes() for path in (run.path / "exports").iterdir()}
     pictures = {path.name: path.read_bytes() for path in (run.path / "previews").iterdir()}
@@ -68,7 +68,7 @@ def traces(run: ms.Run) -> dict[str, Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_broken_off_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     whole = ms.run(config(name), tmp_path / "whole")
-    run, job = begin(config(name), ["test"], tmp_path / "pieces")
+    run, job = create_run(config(name), ["test"], tmp_path / "pieces")
     for at in (3, 13, 19):  # before the first checkpoint, between two, just before one
         break_off(run, job, 23, at)
         job = build(run.config)
@@ -121,7 +121,7 @@ def test_longer(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path) -> None:
     whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
-    run, job = begin(config("msd-adaptive"), ["test"], tmp_path / "run")
+    run, job = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
     break_off(run, job, 23, 18)
     newest = run.checkpoints[-1] / "tensors.safetensors"
     data = bytearray(newest.read_bytes())
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path
 
 def test_torn_metrics_are_taken_again(tmp_path: Path) -> None:
     whole = ms.run(config("sds"), tmp_path / "whole")
-    run, job = begin(config("sds"), ["test"], tmp_path / "run")
+    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
     break_off(run, job, 23, 13)
     path = run.path / "metrics.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
@@ -150,7 +150,7 @@ def test_another_prior_is_refused(tmp_path: Path) -> None:
     points = tmp_path / "points.npy"
     np.save(points, np.random.default_rng(0).normal(size=(30, 2)))
     of_points = ms.Config(runs.SamplesPriorConfig(points), ms.MSD(ms.Fixed(0.5)), steps=20, saving=OFTEN, previews=2)
-    run, job = begin(of_points, ["test"], tmp_path / "run")
+    run, job = create_run(of_points, ["test"], tmp_path / "run")
     break_off(run, job, 20, 12)
     np.save(points, np.random.default_rng(1).normal(size=(30, 2)))
     with pytest.raises(ValueError, match="no longer the one that run began with"):
@@ -159,7 +159,7 @@ def test_another_prior_is_refused(tmp_path: Path) -> None:
 
 
 @dataclass
-class Broken(Wrapper):
+class Broken(PriorWrapper):
     """A prior that answers NaN in one row while `calls` lies in a window."""
 
     prior: Any
@@ -174,11 +174,11 @@ class Broken(Wrapper):
             return p
         eps = p.eps.clone()
         eps[2] = torch.nan
-        return ms.Prediction.of(z_t, alpha, sigma, p.z, eps, clamped=p.clamped)
+        return ms.Prediction.from_z_and_eps(z_t, alpha, sigma, p.z, eps, clamped=p.clamped)
 
 
 def test_a_direction_that_is_not_finite_stops_the_run_and_names_step_and_row(tmp_path: Path) -> None:
-    run, job = begin(config("sds"), ["test"], tmp_path / "run")
+    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
     job.prior = Broken(job.prior, 13, 13)
     with pytest.raises(runs.RunFailed, match=r"not finite at step 12, row 2, t = 0.*kept up to step 10.*rollback"):
         finish(run, job, 23)
@@ -191,7 +191,7 @@ def test_a_direction_that_is_not_finite_stops_the_run_and_names_step_and_row(tmp
 
 def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> None:
     forgiving = replace(config("sds"), on_failure="rollback")
-    run, job = begin(forgiving, ["test"], tmp_path / "run")
+    run, job = create_run(forgiving, ["test"], tmp_path / "run")
     job.prior = Broken(job.prior, 13, 13)
     finish(run, job, 23)
     status = run.status
@@ -202,7 +202,7 @@ def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> Non
     whole = ms.run(config("sds"), tmp_path / "whole").metrics
     assert rows[9]["direction_norm"] == whole[9]["direction_norm"]
     assert rows[10]["direction_norm"] != whole[10]["direction_norm"]  # other noise from the same place
-    run2, job2 = begin(forgiving, ["test"], tmp_path / "twice")
+    run2, job2 = create_run(forgiving, ["test"], tmp_path / "twice")
     job2.prior = Broken(job2.prior, 13, 10**9)
     with pytest.raises(runs.RunFailed, match="not finite at step 10"):
         finish(run2, job2, 23)
@@ -210,7 +210,7 @@ def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> Non
 
 
 def test_rolling_back_before_any_checkpoint_starts_over(tmp_path: Path) -> None:
-    run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
     job.prior = Broken(job.prior, 3, 3)
     finish(run, job, 23)
     assert run.status.state == "finished" and {row["lr"] for row in run.metrics} == {0.005}
@@ -218,9 +218,9 @@ def test_rolling_back_before_any_checkpoint_starts_over(tmp_path: Path) -> None:
 
 
 def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path: Path) -> None:
-    run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
     job.prior = Broken(job.prior, 13, 13)
-    for progress in optimise(run, job, 23):
+    for progress in train(run, job, 23):
         if progress.done == 12:
             for path in run.checkpoints:
                 (path / "state.json").write_text("{}")
@@ -232,10 +232,10 @@ def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path
 def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     ends = []
     for pieces in (False, True):
-        run, job = begin(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / str(pieces))
+        run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / str(pieces))
         job.prior = Broken(job.prior, 13, 13)
         if pieces:
-            walk, seen = optimise(run, job, 23), 0
+            walk, seen = train(run, job, 23), 0
             for _ in walk:
                 seen += 1
                 if seen == 12 + 6:  # six steps after the rollback, one after its next checkpoint
@@ -277,26 +277,26 @@ GUARD = runs.GuardConfig(patience=3, grace=0.0)
 def test_renders_are_judged(image: Tensor, kind: str) -> None:
     fine = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     both = torch.cat([fine, image[None]])
-    assert judge(both, GUARD)[0] == kind
+    assert detect_failure(both, GUARD)[0] == kind
     if kind:
-        assert judge(both, GUARD)[1] == 1
+        assert detect_failure(both, GUARD)[1] == 1
 
 
 def test_patience_and_grace() -> None:
     black, fine = torch.zeros(1, 1, 4, 4), torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
-    watch = Watch()
+    watch = GuardState()
     for image in (fine, black, black, fine, black, black):
-        watch = watch.look(image, GUARD, 5, 100)
+        watch = watch.update(image, GUARD, 5, 100)
     with pytest.raises(runs.RunFailed, match="the render vanished at step 7, item 0 .* for 3 steps in a row; lower"):
-        watch.look(black, GUARD, 7, 100)
+        watch.update(black, GUARD, 7, 100)
     patient = replace(GUARD, grace=0.2)
-    watch = Watch()
+    watch = GuardState()
     for index in range(20):  # a start that shows nothing yet
-        watch = watch.look(black, patient, index, 100)
+        watch = watch.update(black, patient, index, 100)
     for index in (20, 21):
-        watch = watch.look(black, patient, index, 100)
+        watch = watch.update(black, patient, index, 100)
     with pytest.raises(runs.RunFailed, match="vanished at step 22"):
-        watch.look(black, patient, 22, 100)
+        watch.update(black, patient, 22, 100)
 
 
 def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
     last = int(run.checkpoints[-1].name.removeprefix("step-"))
     step = int(str(caught.value).split("at step ")[1].split(",")[0])
     assert last == step - 4  # after the last healthy step: five in a row looked wrong, this one included
-    assert read(run.checkpoints[-1]).plain["dict"][3][1]["fields"]["streak"] == 0
+    assert read_checkpoint(run.checkpoints[-1]).plain["dict"][3][1]["fields"]["streak"] == 0
 
 
 def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +340,7 @@ def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.Mon
     from modeseek.io import atomic as disk
 
     whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
-    run, job = begin(config("msd-adaptive"), ["test"], tmp_path / "run")
+    run, job = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
     real, room = disk.write_synced, [10]
 
     def write(path: Path, data: bytes) -> None:
@@ -362,12 +362,12 @@ def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
-    run, job = begin(config("sds"), ["test"], tmp_path / "run")
-    walk = optimise(run, job, 23)
+    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
+    walk = train(run, job, 23)
     next(walk)
     assert run.running
     with pytest.raises(ValueError, match="is being worked on by another process"):
-        next(resuming(run))
+        next(iter_resume(run))
     walk.close()
     assert not run.running
 
@@ -420,7 +420,7 @@ def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
         real(job, place, steps)
 
     monkeypatch.setattr(module, "_pace", pace)
-    run, job = begin(replace(config("sds"), saving=runs.CheckpointConfig()), ["test"], tmp_path / "run")
+    run, job = create_run(replace(config("sds"), saving=runs.CheckpointConfig()), ["test"], tmp_path / "run")
     with pytest.raises(runs.RunInterrupted, match="SIGTERM after step 8 of 23"):
         finish(run, job, 23)
     assert run.status.state == "stopped" and run.status.checkpoint == run.status.step == 8

@@ -8,7 +8,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import F64, MIXTURES, SCHEDULES, error, generator, level, mixture, of_class, one_line, points, rotated
+from cases import F64, MIXTURES, SCHEDULES, error, generator, level, mixture, class_mixture, one_line, points, rotated
 from torch import Tensor
 
 import modeseek as ms
@@ -84,7 +84,7 @@ def test_conditions_and_rows() -> None:
     for i, label in enumerate(labels.tolist()):
         row = ms.log_likelihood(mixture("plane"), z[i : i + 1], labels[i : i + 1])
         assert error(row, whole[i : i + 1]) <= 1e-10
-        want = densities(of_class("plane", label), z[i : i + 1])
+        want = densities(class_mixture("plane", label), z[i : i + 1])
         assert (row - want).abs().max() <= 2e-3
 
 

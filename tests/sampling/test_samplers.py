@@ -10,7 +10,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import CLEAN, F64, MIXTURES, SCHEDULES, SILENT, error, generator, level, mixture, one_line, points
+from cases import ZERO_NOISE_SCHEDULES, F64, MIXTURES, SCHEDULES, ZERO_SNR_SCHEDULES, error, generator, level, mixture, one_line, points
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -99,12 +99,12 @@ def test_the_whole_walk_of_a_gaussian_matches_its_closed_form(walk: str, name: s
     start, end = level(schedule, 1.0), level(schedule, 0.0)
     z_t = start[0] * torch.tensor(GAUSS.means) + start[1] * points(4, 2, spread=1.0)
     times = torch.linspace(1, 0, 301, dtype=F64)
-    times = (times * times * (3 - 2 * times)) if walk in SILENT else times**2  # slow where the log-SNR runs away
+    times = (times * times * (3 - 2 * times)) if walk in ZERO_SNR_SCHEDULES else times**2  # slow where the log-SNR runs away
     want = oracles.gaussian_flow(z_t.numpy(), GAUSS.means[0], GAUSS.covs[0], start, end)
     assert error(ODE[name](mixture("gauss", schedule), z_t, times), torch.tensor(want)) <= tolerance
 
 
-@pytest.mark.parametrize("walk", [n for n in SILENT if n in CLEAN])
+@pytest.mark.parametrize("walk", [n for n in ZERO_SNR_SCHEDULES if n in ZERO_NOISE_SCHEDULES])
 @pytest.mark.parametrize("name", list(ODE))
 def test_from_pure_noise_to_no_noise(walk: str, name: str) -> None:
     prior = mixture("plane", SCHEDULES[walk])

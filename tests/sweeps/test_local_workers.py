@@ -13,9 +13,9 @@ import modeseek as ms
 from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
-from modeseek.sweeps.folder import open_sweep
-from modeseek.sweeps.jobs import entries
-from modeseek.sweeps.local_workers import LocalStaff
+from modeseek.sweeps.sweep_dir import open_sweep
+from modeseek.sweeps.jobs import job_specs
+from modeseek.sweeps.local_workers import LocalWorkerPool
 from modeseek.sweeps.spec import read_spec
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
@@ -67,8 +67,8 @@ def until(true: object, seconds: float = 120) -> None:
 
 def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
-    jobs = entries(read_spec(tmp_path / "sweep.yaml"))
-    runs = {job.title: Run(tmp_path / "out" / "jobs" / job.folder) for job in jobs}
+    jobs = job_specs(read_spec(tmp_path / "sweep.yaml"))
+    runs = {job.title: Run(tmp_path / "out" / "jobs" / job.folder_name) for job in jobs}
     first, second = (runs[f"sds · seed {seed}"] for seed in (0, 1))
     child = driver(tmp_path)
     until(lambda: lines(second) >= 1)
@@ -86,31 +86,31 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     alone = ms.run(second.config, tmp_path / "alone")
     assert (alone.path / "exports" / "points.npy").read_bytes() == (second.path / "exports" / "points.npy").read_bytes()
     out = capsys.readouterr().out
-    assert "2 of 4 jobs finished" in out and f"failed: {jobs[1].folder}: unknown label 99" in out
+    assert "2 of 4 jobs finished" in out and f"failed: {jobs[1].folder_name}: unknown label 99" in out
 
 
 def test_a_killed_process_is_a_lost_worker(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     spec = read_spec(tmp_path / "sweep.yaml")
-    _, slots = open_sweep(spec, entries(spec), ["modeseek"], tmp_path / "out")
+    _, slots = open_sweep(spec, job_specs(spec), ["modeseek"], tmp_path / "out")
     with pytest.raises(ValueError, match="at least one worker: got 0"):
-        LocalStaff(0)
-    staff = LocalStaff(2)
+        LocalWorkerPool(0)
+    staff = LocalWorkerPool(2)
     try:
-        assert isinstance(staff, WorkerPool) and staff.hear(0.0) == [] and staff.hire() == 0
+        assert isinstance(staff, WorkerPool) and staff.poll(0.0) == [] and staff.spawn() == 0
         heard = []
-        until(lambda: heard.extend(staff.hear(1.0)) or heard)
+        until(lambda: heard.extend(staff.poll(1.0)) or heard)
         assert [(worker, told.state) for worker, told in heard] == [(0, "ready")]
-        staff.ask(0, JobRequest("begin", (str(slots[0].path), slots[0].entry.config.plain(), ["modeseek"])))
-        until(lambda: heard.extend(staff.hear(1.0)) or heard[1:])
+        staff.submit(0, JobRequest("begin", (str(slots[0].path), slots[0].spec.config.to_dict(), ["modeseek"])))
+        until(lambda: heard.extend(staff.poll(1.0)) or heard[1:])
         assert heard[1][1].state == "going" and heard[1][1].loads == 1
-        os.kill(staff.process(0), signal.SIGINT)  # a terminal's Ctrl-C, which reaches all its processes
-        staff.ask(0, JobRequest("advance", (0.0,)))
-        until(lambda: heard.extend(staff.hear(1.0)) or heard[2:])
+        os.kill(staff.process_id(0), signal.SIGINT)  # a terminal's Ctrl-C, which reaches all its processes
+        staff.submit(0, JobRequest("advance", (0.0,)))
+        until(lambda: heard.extend(staff.poll(1.0)) or heard[2:])
         assert heard[2][1].step == 1 and slots[0].state == "running"
-        os.kill(staff.process(0), signal.SIGKILL)
-        until(lambda: heard.extend(staff.hear(1.0)) or heard[3:])
+        os.kill(staff.process_id(0), signal.SIGKILL)
+        until(lambda: heard.extend(staff.poll(1.0)) or heard[3:])
         assert heard[3:] == [(0, WorkerLost("its process ended with code -9"))]
-        assert slots[0].state == "lost" and staff.hear(0.0) == []
+        assert slots[0].state == "lost" and staff.poll(0.0) == []
     finally:
         staff.close()

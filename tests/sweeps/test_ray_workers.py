@@ -16,14 +16,14 @@ import pytest
 
 import modeseek as ms
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.folder import JobDir, open_sweep
-from modeseek.sweeps.jobs import entries
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep
+from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import read_spec
 
 ray = pytest.importorskip("ray", reason="pip install -e '.[distributed]' runs the tests on Ray")
 
-from modeseek.sweeps.ray_workers import RayStaff  # noqa: E402 - needs Ray
+from modeseek.sweeps.ray_workers import RayWorkerPool  # noqa: E402 - needs Ray
 
 SOAK = os.environ.get("MODESEEK_SOAK") == "1"
 STEPS = 800  # some slices even of a fast machine, so that a kill finds jobs half done
@@ -59,7 +59,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def begin(tmp_path: Path) -> tuple[Run, list[JobDir]]:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     spec = read_spec(tmp_path / "sweep.yaml")
-    return open_sweep(spec, entries(spec), ["modeseek", "sweep"], tmp_path / "out")
+    return open_sweep(spec, job_specs(spec), ["modeseek", "sweep"], tmp_path / "out")
 
 
 def check_whole(slots: list[JobDir]) -> dict[str, int]:
@@ -77,7 +77,7 @@ def check_whole(slots: list[JobDir]) -> dict[str, int]:
 def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1)
     run, slots = begin(tmp_path)
-    staff = RayStaff(address=cluster.address)
+    staff = RayWorkerPool(address=cluster.address)
     assert staff.size == 2
     began, killed = time.monotonic(), None
     for now in run_sweep(run, slots, staff, ["modeseek", "sweep"]):
@@ -95,7 +95,7 @@ def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Pat
     assert len(lost) == len(again) == 1 and sessions[again[0]] == 2 and again[0] in lost[0]
     (slot,) = [slot for slot in slots if slot.path.name == again[0]]
     assert any("resumed at step" in line for line in Run(slot.path).log)
-    alone = ms.run(slot.entry.config, tmp_path / "alone")
+    alone = ms.run(slot.spec.config, tmp_path / "alone")
     assert (alone.path / "exports" / "points.npy").read_bytes() == (slot.path / "exports" / "points.npy").read_bytes()
     told = json.loads((run.path / "exports" / "results.json").read_text())
     lost_in_all = told["last_session"]["workers_lost"]  # a replacement, too, where the dead node was not missed yet
@@ -124,12 +124,12 @@ def test_the_driver_is_killed_and_only_the_missing_jobs_run(cluster: Any, tmp_pa
         midway = any(run.status.state == "running" and 20 <= len(run.metrics) < STEPS - 20 for run in found)
     os.kill(driver.pid, signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL
-    run, slots = open_sweep(spec, entries(spec), ["modeseek", "sweep"], tmp_path / "out")
+    run, slots = open_sweep(spec, job_specs(spec), ["modeseek", "sweep"], tmp_path / "out")
     before = {slot.path.name: slot.status for slot in slots if slot.status is not None}
     done = [name for name, status in before.items() if status.state == "finished"]
     assert 6 <= len(done) < len(slots)
     stamps = {name: (run.path / "jobs" / name / "status.json").stat().st_mtime_ns for name in done}
-    for _ in run_sweep(run, slots, RayStaff(address=cluster.address), ["modeseek", "sweep"]):
+    for _ in run_sweep(run, slots, RayWorkerPool(address=cluster.address), ["modeseek", "sweep"]):
         pass
     sessions = check_whole(slots)
     again = {name: count for name, count in sessions.items() if count != 1}

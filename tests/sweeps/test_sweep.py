@@ -14,28 +14,28 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from run_folders import fabricate
-from sweeping import BASE, MSD, ONE, SMALL, Here, begin
+from fabricated_runs import fabricate
+from sweeping import BASE, MSD, ONE, SMALL, InlineWorkerPool, begin
 from sweeping import known as known
 
 import modeseek as ms
 import modeseek.rundir.checkpoint
-import modeseek.sweeps.folder
+import modeseek.sweeps.sweep_dir
 import modeseek.sweeps.worker
 from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
 from modeseek.sweeps.contact_sheet import draw_sheet
-from modeseek.sweeps.cost import calls
-from modeseek.sweeps.folder import peek
-from modeseek.sweeps.jobs import entries
-from modeseek.sweeps.results import collect, table
+from modeseek.sweeps.cost import prior_calls
+from modeseek.sweeps.sweep_dir import planned_job_dirs
+from modeseek.sweeps.jobs import job_specs
+from modeseek.sweeps.results import collect, summary_table
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.spec import read_spec, spec_of
+from modeseek.sweeps.spec import read_spec, parse_spec
 
 
 def refused(plain: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
-        entries(spec_of(plain, "it.yaml"))
+        job_specs(parse_spec(plain, "it.yaml"))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
@@ -46,7 +46,7 @@ def test_the_jobs_are_the_product() -> None:
         "methods": ["sds", {"sdi": {"inversion_steps": 3}}],
         "seeds": [3, 5],
     }
-    found = entries(spec_of(plain))
+    found = job_specs(parse_spec(plain))
     told = [(job.labels, job.method, job.config.seed) for job in found]
     expected = [
         ((steps, start), method, seed)
@@ -65,22 +65,22 @@ def test_the_jobs_are_the_product() -> None:
 
 
 def test_what_is_left_out_is_the_bases() -> None:
-    (job,) = entries(spec_of({"base": BASE | {"method": "sds", "seed": 4}}))
+    (job,) = job_specs(parse_spec({"base": BASE | {"method": "sds", "seed": 4}}))
     assert (job.labels, job.method, job.config.seed, job.title) == ((), "sds", 4, "sds · seed 4")
-    jobs = entries(
-        spec_of({"base": BASE | {"prior": {"pipeline": {"path": "x"}}}, "prompts": ["a b", "c"]} | {"methods": ["sds"]})
+    jobs = job_specs(
+        parse_spec({"base": BASE | {"prior": {"pipeline": {"path": "x"}}}, "prompts": ["a b", "c"]} | {"methods": ["sds"]})
     )
-    assert [job.config.prompts for job in jobs] == [("a b",), ("c",)] and jobs[0].folder.startswith("a-b-sds-seed0-")
+    assert [job.config.prompts for job in jobs] == [("a b",), ("c",)] and jobs[0].folder_name.startswith("a-b-sds-seed0-")
 
 
 def test_an_id_is_of_the_configuration_alone() -> None:
-    ids = {job.id: job for job in entries(spec_of(SMALL))}
+    ids = {job.id: job for job in job_specs(parse_spec(SMALL))}
     other = SMALL | {"methods": {"sds": None, "other name": {"method": MSD, "optimizer": {"sgd": {}}}}, "seeds": [1, 0]}
-    assert {job.id for job in entries(spec_of(other))} == set(ids) and len(ids) == 4
+    assert {job.id for job in job_specs(parse_spec(other))} == set(ids) and len(ids) == 4
     for change in ({"steps": 7}, {"previews": 2}, {"scale": 1.5, "label": 1}, {"name": "x"}):
-        changed = {job.id for job in entries(spec_of(SMALL | {"base": BASE | change}))}
+        changed = {job.id for job in job_specs(parse_spec(SMALL | {"base": BASE | change}))}
         assert len(changed) == 4 and not changed & set(ids)
-    assert all(job.folder.endswith(f"-seed{job.config.seed}-{id}") for id, job in ids.items())
+    assert all(job.folder_name.endswith(f"-seed{job.config.seed}-{id}") for id, job in ids.items())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_file_is_no_sweep(tmp_path: Path) -> None:
         read_spec(tmp_path / "it.yaml")
     run = fabricate(tmp_path / "run", steps=5)
     (tmp_path / "it.yaml").write_text("base: run/config.yaml\nseeds: 2\n")
-    assert [job.config for job in entries(read_spec(tmp_path / "it.yaml"))][0] == run.config
+    assert [job.config for job in job_specs(read_spec(tmp_path / "it.yaml"))][0] == run.config
 
 
 def test_nothing_is_written_by_a_dry_run(tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_nothing_is_written_by_a_dry_run(tmp_path: Path, monkeypatch: Any, capsy
     assert os.listdir() == ["it.yaml"] and "8 jobs, 8 of them to do, in runs/it" in out
     steps = 4 * (6 + 9)
     assert f"{steps} steps, {2 * (2 * 3 * 16 + 3 * 15) + 2 * 3 * 15} prior calls; nothing was written" in out
-    assert calls(entries(spec_of({"base": BASE | {"method": "dds"}}))[0].config) is None, "it needs a source"
+    assert prior_calls(job_specs(parse_spec({"base": BASE | {"method": "dds"}}))[0].config) is None, "it needs a source"
     with pytest.raises(ValueError, match="add --executor ray"):
         SweepCommand(Path("it.yaml"), address="x:1").run(["modeseek"])
 
@@ -173,7 +173,7 @@ def test_a_changed_sweep_may_only_add(tmp_path: Path) -> None:
     renamed = {"mean shift": SMALL["methods"]["msd"], "sds": None}
     _, again = begin(out, SMALL | {"seeds": 3, "methods": renamed})
     assert {slot.path for slot in again} == {slot.path for slot in more}, "other names, the same folders"
-    assert {slot.entry.group for slot in again} == {"mean shift", "sds"}
+    assert {slot.spec.group for slot in again} == {"mean shift", "sds"}
 
 
 def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
         begin(tmp_path / "other")
     run, slots = begin(tmp_path / "out")
     with run.locked(), pytest.raises(ValueError, match="being worked on by another process"):
-        list(run_sweep(run, slots, Here(), ["modeseek"]))
+        list(run_sweep(run, slots, InlineWorkerPool(), ["modeseek"]))
     (tmp_path / "out" / "sweep.json").write_text('{"format": "x", "jobs": []}')
     with pytest.raises(ValueError, match=r"sweep.json is damaged: its format is 'x'"):
         begin(tmp_path / "out")
@@ -198,21 +198,21 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
 
 def test_numbers_are_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     plain = {"base": BASE, "methods": {"msd": {"method": MSD}}, "seeds": 3}
-    spec = spec_of(plain)
-    slots = peek(entries(spec), tmp_path / "out")
+    spec = parse_spec(plain)
+    slots = planned_job_dirs(job_specs(spec), tmp_path / "out")
     for number, slot in enumerate(slots):
         told = {"calls": 100 + 10 * number, "seconds": 2.0 * number}
         run = fabricate(slot.path, steps=4, pictures=0, film=False, status=told)
         np.save(run.path / "exports" / "points.npy", np.array([[1.5, 0.0], [0.0, number]]))
-    (told,) = table(collect(slots)).rows
+    (told,) = summary_table(collect(slots)).rows
     assert told.name == "msd" and told.values["jobs"] == 3
     assert (told.values["calls"], told.values["calls_spread"]) == (110, 10)
     assert told.values["seconds_spread"] == pytest.approx(2.0)
-    rows = list(csv.DictReader(io.StringIO(table(collect(slots)).csv())))
+    rows = list(csv.DictReader(io.StringIO(summary_table(collect(slots)).csv())))
     assert float(rows[0]["calls_spread"]) == 10
     density = [ring_log_density(x, y) for number in range(3) for x, y in ((1.5, 0.0), (0.0, number))]
     assert told.values["log_density"] == pytest.approx(np.mean(density), abs=1e-9)
-    assert "110 ± 10" in table(collect(slots)).text(told, table(collect(slots)).columns[1])
+    assert "110 ± 10" in summary_table(collect(slots)).text(told, summary_table(collect(slots)).columns[1])
 
 
 def ring_log_density(x: float, y: float) -> float:
@@ -232,7 +232,7 @@ def ring_log_density(x: float, y: float) -> float:
 
 def test_the_sheet_has_every_picture_in_its_place(tmp_path: Path) -> None:
     plain = {"base": BASE, "axes": {"steps": [5, 6]}, "methods": ["sds", "csd"], "seeds": 2}
-    slots = peek(entries(spec_of(plain | {"methods": ["sds", "sjc"]})), tmp_path / "out")
+    slots = planned_job_dirs(job_specs(parse_spec(plain | {"methods": ["sds", "sjc"]})), tmp_path / "out")
     for number, slot in enumerate(slots[:-1]):
         run = fabricate(slot.path, steps=5, pictures=0)
         Image.new("RGB", (50, 50), (30 * number, 0, 200)).save(run.path / "previews" / "step-00000005.png")
@@ -247,22 +247,22 @@ def test_the_sheet_has_every_picture_in_its_place(tmp_path: Path) -> None:
     assert set(found) == set(range(7)), "the last one has none"
     for number, slot in enumerate(slots[:-1]):
         for other, theirs in enumerate(slots[:-1]):
-            same = slot.entry.labels == theirs.entry.labels
+            same = slot.spec.labels == theirs.spec.labels
             assert (abs(found[number][1] - found[other][1]) < 1) == same
-            column = (slot.entry.method, slot.entry.config.seed)
+            column = (slot.spec.method, slot.spec.config.seed)
             before = [("sds", 0), ("sds", 1), ("sjc", 0), ("sjc", 1)]
-            ahead = before.index(column) < before.index((theirs.entry.method, theirs.entry.config.seed))
+            ahead = before.index(column) < before.index((theirs.spec.method, theirs.spec.config.seed))
             assert (found[number][0] < found[other][0] - 1) == ahead
 
 
 def test_a_page_of_all(tmp_path: Path) -> None:
     run, slots = begin(tmp_path / "out", SMALL | {"axes": {"steps": [4, 5]}, "seeds": 1})
     for slot in slots:
-        fabricate(slot.path, method=MSD if slot.entry.method == "msd" else "sds", steps=5, pictures=1, film=False)
-    staff = Here()
+        fabricate(slot.path, method=MSD if slot.spec.method == "msd" else "sds", steps=5, pictures=1, film=False)
+    staff = InlineWorkerPool()
     list(run_sweep(run, slots, staff, ["modeseek"]))
     page = (run.path / "report.html").read_text()
-    assert staff.hired == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
+    assert staff.spawned == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
     assert page.count("<svg viewBox") == 4 and "data:image/png" in page and "5 · msd" in page
     for slot in slots:
         assert f"jobs/{slot.path.name}/report.html" in page

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.bundled_priors.muon import Muon, orthogonal, split
+from tools.bundled_priors.muon import Muon, orthogonalize, split_parameters
 
 
 def _quintic(s: torch.Tensor) -> torch.Tensor:
@@ -25,15 +25,15 @@ def test_a_step_keeps_singular_vectors_and_evens_their_values(seed: int, shape: 
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     wanted = u @ torch.diag(_quintic(s / s.square().sum().sqrt())) @ v
-    assert torch.allclose(orthogonal(matrix), wanted, atol=0.05)  # products in bfloat16
-    assert ((torch.linalg.svdvals(orthogonal(matrix))[s > 0.1 * s.max()] - 0.95).abs() < 0.35).all()
+    assert torch.allclose(orthogonalize(matrix), wanted, atol=0.05)  # products in bfloat16
+    assert ((torch.linalg.svdvals(orthogonalize(matrix))[s > 0.1 * s.max()] - 0.95).abs() < 0.35).all()
 
 
 def test_a_badly_scaled_long_matrix_stays_bounded() -> None:
     rng = torch.Generator().manual_seed(0)
     left, right = torch.randn(24, 24, generator=rng), torch.randn(24, 300, generator=rng)
     matrix = left @ torch.diag(torch.logspace(0, -6, 24)) @ right
-    assert torch.linalg.svdvals(orthogonal(matrix)).max() < 2  # 8 where the small product is in bfloat16
+    assert torch.linalg.svdvals(orthogonalize(matrix)).max() < 2  # 8 where the small product is in bfloat16
 
 
 def test_momentum_decay_and_size_of_a_matrix_step() -> None:
@@ -93,7 +93,7 @@ def test_threads_and_a_resumed_state_change_nothing() -> None:
 
 def test_a_network_is_split_by_axes_and_by_name() -> None:
     net = torch.nn.ModuleDict({"conv_in": torch.nn.Conv2d(3, 4, 3), "body": torch.nn.Linear(4, 4)})
-    matrices, others = split(net, plain=("conv_in",))
+    matrices, others = split_parameters(net, plain=("conv_in",))
     assert [tuple(p.shape) for p in matrices] == [(4, 4)]
     assert len(others) == 3
     with pytest.raises(ValueError, match="list it among the others"):

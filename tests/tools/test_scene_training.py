@@ -22,26 +22,26 @@ from modeseek.datasets.scenes import Scenes
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS
 from modeseek.runs.interrupts import RunInterrupted
-from tools.bundled_priors.caption_targets import ANSWERS, said
+from tools.bundled_priors.caption_targets import TARGET_SIZES, caption_targets
 from tools.bundled_priors.cli import main
-from tools.bundled_priors.ema import decay_at, follow
-from tools.bundled_priors.example_pool import Pool
-from tools.bundled_priors.loss import psnr, reconstruction_loss, velocity_loss
-from tools.bundled_priors.lr_schedule import Pace, learning_rate
-from tools.bundled_priors.model import Small, build, levels, read_part, write_part, write_pipeline, write_tokenizer
-from tools.bundled_priors.patch_pca import components, write_encoder
-from tools.bundled_priors.recipe import Recipe, Stage, read_recipe, seconds_of
-from tools.bundled_priors.sample_grid import grid
-from tools.bundled_priors.threaded_gradient import descend
+from tools.bundled_priors.ema import decay_at, update_average
+from tools.bundled_priors.example_pool import ExamplePool
+from tools.bundled_priors.losses import psnr, reconstruction_loss, velocity_loss
+from tools.bundled_priors.lr_schedule import StageDuration, learning_rate
+from tools.bundled_priors.model import SmallModelConfig, build_model, alpha_squared_levels, read_part, write_part, write_pipeline, write_tokenizer
+from tools.bundled_priors.patch_pca import patch_components, write_encoder
+from tools.bundled_priors.recipe import TrainingRecipe, StageRecipe, read_recipe, parse_seconds
+from tools.bundled_priors.sample_grid import grid_png
+from tools.bundled_priors.threaded_gradient import accumulate_gradient
 from tools.bundled_priors.train import train
-from tools.bundled_priors.training_dir import Place
+from tools.bundled_priors.training_dir import TrainingDir
 
-MODEL = Small(
+MODEL = SmallModelConfig(
     size=16, latent=4, decoder=(1, 0, 1), width=8, network=(8, 16), attention=(False, True), head=8, text_width=16,
     text_layers=1, text_heads=2, tokens=16, vocabulary=60,
 )  # fmt: skip
-STAGE = Stage(batch=2, lr=1e-3, warm=3, first=4, pool=6, chunk=4, every=2)
-TINY = Recipe(
+STAGE = StageRecipe(batch=2, lr=1e-3, warm=3, first=4, pool=6, chunk=4, every=2)
+TINY = TrainingRecipe(
     model=MODEL, words=STAGE, autoencoder=STAGE, network=STAGE, sampling=2, fitted=32, tested=8, steps=(3, 5, 7)
 )
 ODD = ["", "zyzzyva qwx", "\U0001f680 \U0001f9d1\u200d\U0001f680 \u0416\u00e9\u4e2d\x00\x7f\u0301", "red cone " * 1111]
@@ -58,7 +58,7 @@ def tokenizer(tmp_path_factory):
 def pipeline(tokenizer, tmp_path_factory):
     """A folder in half precision of random weights, none of them near zero."""
     folder = tmp_path_factory.mktemp("pipeline")
-    write_pipeline(folder, build(MODEL, tokenizer, 3))
+    write_pipeline(folder, build_model(MODEL, tokenizer, 3))
     return folder
 
 
@@ -112,7 +112,7 @@ def test_average_is_its_closed_form(rng):
         with torch.no_grad():
             now.weight.copy_(torch.randn(2, 2, generator=rng, dtype=torch.float64))
         seen.append(now.weight.detach().clone())
-        follow(average, now, step, 0.5)
+        update_average(average, now, step, 0.5)
     decays = [min(0.5, (1 + n) / (10 + n)) for n in range(12)]
     wanted = math.prod(decays) * start
     for n, weight in enumerate(seen):
@@ -132,9 +132,9 @@ def test_rate_warms_falls_and_climbs_again():
 
 
 def test_pace_by_clock_and_by_steps():
-    assert Pace(100.0, 300.0).progress(0, 150.0) == 0.25
-    assert Pace(100.0, 300.0).progress(10**6, 90.0) == 0.0 and Pace(0.0, 1.0).progress(0, 5.0) == 1.0
-    assert Pace(0.0, 1.0, steps=8).progress(2, 1e6) == 0.25
+    assert StageDuration(100.0, 300.0).progress(0, 150.0) == 0.25
+    assert StageDuration(100.0, 300.0).progress(10**6, 90.0) == 0.0 and StageDuration(0.0, 1.0).progress(0, 5.0) == 1.0
+    assert StageDuration(0.0, 1.0, steps=8).progress(2, 1e6) == 0.25
 
 
 def patch_vectors(image: torch.Tensor, patch: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def patch_vectors(image: torch.Tensor, patch: int) -> np.ndarray:
 
 def test_components_are_numpys_svd(rng):
     image = torch.rand(20, 3, 8, 8, generator=rng, dtype=torch.float64).cumsum(-1) / 8
-    told = components(image, 4, 5)
+    told = patch_components(image, 4, 5)
     rows = patch_vectors(image, 4).reshape(-1, 48)
     _, spread, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
     np.testing.assert_allclose(told.mean.numpy(), rows.mean(0), atol=1e-6)
@@ -163,11 +163,11 @@ def test_components_are_numpys_svd(rng):
 @pytest.mark.parametrize("levels_of", [(1, 0, 1), (0, 1)])
 def test_the_encoder_is_those_components(tokenizer, rng, levels_of):
     config = replace(MODEL, decoder=levels_of)
-    vae = build(config, tokenizer, 0).vae
+    vae = build_model(config, tokenizer, 0).vae
     image = torch.rand(30, 3, 8, 16, generator=rng).cumsum(-2) / 8
-    told = components(image, config.patch, 4)
+    told = patch_components(image, config.patch, 4)
     write_encoder(vae, told)
-    got = ms_vae.VAE(vae, vae.config.scaling_factor).encode(image).detach()
+    got = ms_vae.VAECodec(vae, vae.config.scaling_factor).encode(image).detach()
     basis = told.basis.double().numpy() * told.scale.numpy()
     wanted = (patch_vectors(image, config.patch) - told.mean.numpy()) @ basis
     assert got.shape == (30, 4, 8 // config.patch, 16 // config.patch)
@@ -177,8 +177,8 @@ def test_the_encoder_is_those_components(tokenizer, rng, levels_of):
 
 
 def test_the_encoder_survives_half_precision(tokenizer, rng):
-    vae = build(MODEL, tokenizer, 0).vae
-    write_encoder(vae, components(torch.rand(30, 3, 8, 8, generator=rng), 4, 4))
+    vae = build_model(MODEL, tokenizer, 0).vae
+    write_encoder(vae, patch_components(torch.rand(30, 3, 8, 8, generator=rng), 4, 4))
     layers = dict(vae.encoder.named_parameters())
     rounded = [name for name, weight in layers.items() if not torch.equal(weight, weight.half().float())]
     assert rounded == ["layers.3.bias"]
@@ -186,12 +186,12 @@ def test_the_encoder_survives_half_precision(tokenizer, rng):
 
 def test_a_tiny_autoencoder_is_a_codec(tokenizer, rng):
     """Encoding is differentiable, scaled, the same when recomputed; decoding inverts the scaling."""
-    vae = build(MODEL, tokenizer, 0).vae.double()
-    write_encoder(vae, components(torch.rand(9, 3, 8, 8, generator=rng), 4, 4))
+    vae = build_model(MODEL, tokenizer, 0).vae.double()
+    write_encoder(vae, patch_components(torch.rand(9, 3, 8, 8, generator=rng), 4, 4))
     image = torch.rand(2, 3, 8, 8, generator=rng, dtype=torch.float64, requires_grad=True)
     answers, grads = [], []
     for thrifty in (False, True):
-        codec = ms_vae.VAE(vae, 0.5, 0.25, thrifty=thrifty)
+        codec = ms_vae.VAECodec(vae, 0.5, 0.25, recompute=thrifty)
         answers.append(codec.encode(image))
         grads.append(torch.autograd.grad(answers[-1].square().sum(), image)[0])
         with torch.no_grad():
@@ -208,7 +208,7 @@ def test_what_captions_say_in_numbers():
         "a green sphere, side view",
         "a pink mug",
     ]
-    rows = said(told)
+    rows = caption_targets(told)
     things, colours = list(OBJECT_TYPES), list(COLOURS)
     azimuth = 4 + (180 - 15 - 30) // 15  # after the four coarse phrases, from -165 in steps of 15
     assert rows[0].tolist() == [
@@ -217,8 +217,8 @@ def test_what_captions_say_in_numbers():
     ]  # fmt: skip
     assert rows[1].tolist() == [1 + things.index("sphere"), 1 + colours.index("green"), 0, 0, 0, 0, 0, 2, 0]
     assert rows[2].tolist() == [1 + things.index("mug"), 1 + colours.index("pink"), *[0] * 7]
-    every = said(Scenes().draw(2000, torch.Generator().manual_seed(0), None).captions)
-    assert every.amax(0).tolist() == [n - 1 for n in ANSWERS]
+    every = caption_targets(Scenes().draw(2000, torch.Generator().manual_seed(0), None).captions)
+    assert every.amax(0).tolist() == [n - 1 for n in TARGET_SIZES]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -228,7 +228,7 @@ def test_shares_of_a_batch_add_up_to_its_gradient(rng, threads):
     wanted = torch.autograd.grad(layer(x).square().sum(1).mean(), list(layer.parameters()))
     torch.set_num_threads(threads)
     try:
-        loss = descend({"x": x}, lambda rows: layer(rows["x"]).square().sum(1).mean(), list(layer.parameters()))
+        loss = accumulate_gradient({"x": x}, lambda rows: layer(rows["x"]).square().sum(1).mean(), list(layer.parameters()))
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(1)
@@ -238,13 +238,13 @@ def test_shares_of_a_batch_add_up_to_its_gradient(rng, threads):
 
 def test_pool_keeps_the_newest():
     count = iter(range(100))
-    pool = Pool(lambda n: {"x": torch.tensor([next(count) for _ in range(n)])}, size=5)
+    pool = ExamplePool(lambda n: {"x": torch.tensor([next(count) for _ in range(n)])}, size=5)
     pool.grow(3)
     rng = torch.Generator().manual_seed(0)
     assert set(pool.draw(200, rng)["x"].tolist()) == {0, 1, 2}
     pool.grow(4)
     assert set(pool.draw(200, rng)["x"].tolist()) == {2, 3, 4, 5, 6}
-    again = Pool(lambda n: {"x": torch.tensor([next(count) for _ in range(n)])}, size=5)
+    again = ExamplePool(lambda n: {"x": torch.tensor([next(count) for _ in range(n)])}, size=5)
     again.restore(pool.state())
     again.grow(1)
     assert set(again.draw(200, rng)["x"].tolist()) == {3, 4, 5, 6, 7}
@@ -257,7 +257,7 @@ def test_grid_shows_each_picture_in_its_place():
     from PIL import Image
 
     images = torch.arange(5.0)[:, None, None, None].expand(5, 3, 2, 2) / 8
-    told = np.asarray(Image.open(io.BytesIO(grid(images))))
+    told = np.asarray(Image.open(io.BytesIO(grid_png(images))))
     assert told.shape == (2 * 4 * 3, 4 * 4 * 3, 3)
     assert told[5, 5 + 12].tolist() == [32] * 3 and told[5 + 12, 5].tolist() == [128] * 3
 
@@ -314,13 +314,13 @@ def test_stock_diffusers_draws_the_same(pipeline, scale):
 
 
 def test_levels_end_at_no_signal():
-    told = levels()
+    told = alpha_squared_levels()
     assert told[-1] == 0 and told[0] > 0.999 and (told.diff() < 0).all()
 
 
 def test_the_real_model_is_small(tmp_path):
-    write_tokenizer(tmp_path, Small(), ["a red cone on a blue cube"])
-    parts = build(Small(), tmp_path, 0)
+    write_tokenizer(tmp_path, SmallModelConfig(), ["a red cone on a blue cube"])
+    parts = build_model(SmallModelConfig(), tmp_path, 0)
     count = {
         name: sum(p.numel() for p in getattr(parts, name).parameters()) for name in ("unet", "vae", "text_encoder")
     }
@@ -334,7 +334,7 @@ def test_the_real_model_is_small(tmp_path):
 
 
 def test_a_pipeline_of_parts_read_from_disk_tells_no_path_of_this_machine(tokenizer, tmp_path):
-    parts = build(MODEL, tokenizer, 3)
+    parts = build_model(MODEL, tokenizer, 3)
     write_part(tmp_path / "part", parts.vae)
     write_pipeline(tmp_path / "pipeline", replace(parts, vae=read_part(tmp_path / "part", "vae")))
     assert not [path for path in (tmp_path / "pipeline").rglob("*.json") if str(tmp_path) in path.read_text()]
@@ -342,7 +342,7 @@ def test_a_pipeline_of_parts_read_from_disk_tells_no_path_of_this_machine(tokeni
 
 def test_building_leaves_the_global_generator(tokenizer):
     before = torch.get_rng_state()
-    one, two = build(MODEL, tokenizer, 5), build(MODEL, tokenizer, 5)
+    one, two = build_model(MODEL, tokenizer, 5), build_model(MODEL, tokenizer, 5)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(one.unet.parameters(), two.unet.parameters(), strict=True))
 
@@ -357,7 +357,7 @@ def test_it_leaves_a_pipeline_a_card_and_pictures(finished):
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in (finished / "grids").iterdir()] == ["step-00000007.png"]
     assert ms.Pipeline.load(folder, cache=None).shape == (4, 4, 4)
-    rows = Place(finished).metrics
+    rows = TrainingDir(finished).metrics
     assert [row["stage"] for row in rows] == ["words", "autoencoder", "network"]
     assert 0 <= rows[0]["understood"] <= 1 and 0 < rows[1]["psnr"] < 60
     assert rows[2]["held_out"] == pytest.approx((rows[2]["little"] + rows[2]["some"] + rows[2]["much"]) / 3, rel=0.2)
@@ -373,13 +373,13 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, tmp_path, mo
     """Stopped by Ctrl-C after every single step of all stages."""
     import tools.bundled_priors.train as module
 
-    steps = module.Training.advance
+    steps = module.StageTrainer.train_step
 
     def interrupted(self, progress):
         os.kill(os.getpid(), signal.SIGINT)
         return steps(self, progress)
 
-    monkeypatch.setattr(module.Training, "advance", interrupted)
+    monkeypatch.setattr(module.StageTrainer, "advance", interrupted)
     folder, stops = tmp_path / "cut", 0
     while True:
         try:
@@ -398,7 +398,7 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, tmp_path, mo
 def test_a_damaged_checkpoint_costs_its_steps_only(finished, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
-    Place(folder).recipe.write(folder)
+    TrainingDir(folder).recipe.write(folder)
     longer = replace(TINY, steps=(3, 5, 9))
     longer.write(folder)
     for _ in train(folder, budget=1e9):
@@ -418,13 +418,13 @@ def test_another_budget_goes_on(tmp_path):
     folder, recipe = tmp_path / "clock", replace(TINY, steps=None, shares=(0.2, 0.3))
     for _ in train(folder, budget=1.0, recipe=recipe):
         pass
-    spent = Place(folder).metrics[-1]
+    spent = TrainingDir(folder).metrics[-1]
     for _ in train(folder, budget=1.0):
         pass
-    assert Place(folder).metrics[-1]["step"] == spent["step"]
+    assert TrainingDir(folder).metrics[-1]["step"] == spent["step"]
     for _ in train(folder, budget=spent["seconds"] + 1.5):
         pass
-    last = Place(folder).metrics[-1]
+    last = TrainingDir(folder).metrics[-1]
     assert last["step"] > spent["step"] and last["seconds"] > spent["seconds"]
 
 
@@ -475,11 +475,11 @@ def test_another_seed_is_refused(finished):
 
 def test_two_at_once_are_refused(finished):
     job = train(finished, budget=1e9)
-    with Place(finished).locked(), pytest.raises(ValueError, match="by another process"):
+    with TrainingDir(finished).lock(), pytest.raises(ValueError, match="by another process"):
         next(job)
 
 
 def test_budgets_and_recipes_are_read(tmp_path):
-    assert [seconds_of(t) for t in ("2h", "90m", "1h30m", "1.5h", "45s")] == [7200, 5400, 5400, 5400, 45]
+    assert [parse_seconds(t) for t in ("2h", "90m", "1h30m", "1.5h", "45s")] == [7200, 5400, 5400, 5400, 45]
     TINY.write(tmp_path)
     assert read_recipe(tmp_path) == TINY

@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import pytest
 import viser
-from run_folders import fabricate
+from fabricated_runs import fabricate
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from modeseek.viewer import viser_server as inside
-from modeseek.viewer.auth import KNOCK, Door
-from modeseek.viewer.server import Viewer, viewing
+from modeseek.viewer import viser_server
+from modeseek.viewer.auth import SECRET_HEADER, Authenticator
+from modeseek.viewer.server import Viewer, serve_run
 
 TOKEN = "s3cret-t0ken"
-LOCAL, ASKING = Door("psst", "kept"), Door("psst", "kept", TOKEN)
+LOCAL, ASKING = Authenticator("psst", "kept"), Authenticator("psst", "kept", TOKEN)
 TALK = ("Upgrade: websocket", "Connection: Upgrade")
 
 
@@ -69,8 +69,8 @@ def head(*fields: str, target: str = "/", host: str = "localhost:8080", method: 
         (ASKING, head("Cookie: kept=\xe4"), 403),
     ],
 )
-def test_the_rules(door: Door, said: bytes, code: int) -> None:
-    answer = door.judge(said)
+def test_the_rules(door: Authenticator, said: bytes, code: int) -> None:
+    answer = door.check(said)
     assert (answer.reply is None) == (code == 0) != (answer.onward is None)
     if answer.reply is not None:
         start, _, body = answer.reply.partition(b"\r\n\r\n")
@@ -79,13 +79,13 @@ def test_the_rules(door: Door, said: bytes, code: int) -> None:
 
 
 def test_the_token_becomes_a_cookie_and_leaves_the_address() -> None:
-    reply = (ASKING.judge(head(target=f"/?token={TOKEN}")).reply or b"").decode()
+    reply = (ASKING.check(head(target=f"/?token={TOKEN}")).reply or b"").decode()
     assert "\r\nLocation: /\r\n" in reply
     assert f"\r\nSet-Cookie: kept={TOKEN}; HttpOnly; SameSite=Lax; Path=/" in reply
 
 
 def test_what_is_handed_on_has_our_secret_and_nobody_elses() -> None:
-    onward = LOCAL.judge(head(f"{KNOCK.lower()}: guessed", "Accept: */*", target="/a?b=c")).onward
+    onward = LOCAL.check(head(f"{SECRET_HEADER.lower()}: guessed", "Accept: */*", target="/a?b=c")).onward
     assert onward == b"\r\n".join(
         [b"GET /a?b=c HTTP/1.1", b"Host: localhost:8080", b"Accept: */*", b"X-Modeseek-Inside: psst", b"", b""]
     )
@@ -94,7 +94,7 @@ def test_what_is_handed_on_has_our_secret_and_nobody_elses() -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     run = fabricate(tmp_path_factory.mktemp("runs") / "run", done=10, pictures=2, steps=10)
-    with viewing(run, host="127.0.0.1", port=0) as viewer:
+    with serve_run(run, host="127.0.0.1", port=0) as viewer:
         yield viewer
 
 
@@ -152,17 +152,17 @@ def test_a_connection_that_says_nothing_sensible_is_closed(served: Viewer) -> No
 
 @pytest.fixture(scope="module")
 def shut_in() -> Iterator[viser.ViserServer]:
-    server = inside.viser_inside("psst")
+    server = viser_server.start_viser("psst")
     yield server
-    inside.stop(server)
+    viser_server.stop_viser(server)
 
 
 def test_viser_itself_hears_only_who_came_through_the_gate(shut_in: viser.ViserServer) -> None:
     port = shut_in.get_port()
-    for fields in ({}, {KNOCK: "guess"}):
+    for fields in ({}, {SECRET_HEADER: "guess"}):
         with pytest.raises(ConnectionClosed):
             speaks(port, **fields)
-    assert len(speaks(port, **{KNOCK: "psst"})) > 16
+    assert len(speaks(port, **{SECRET_HEADER: "psst"})) > 16
 
 
 def test_viser_publishes_nothing(shut_in: viser.ViserServer) -> None:
@@ -178,11 +178,11 @@ def test_viser_publishes_nothing(shut_in: viser.ViserServer) -> None:
 
 def test_a_closed_viewer_leaves_its_port(tmp_path: Path) -> None:
     run = fabricate(tmp_path / "run", done=10, pictures=2, steps=10)
-    with viewing(run, port=0) as viewer:
+    with serve_run(run, port=0) as viewer:
         assert get(viewer.port).status == 200
         assert get(viewer.port, Host="evil.example").status == 403
         assert viewer.address == f"http://127.0.0.1:{viewer.port}/"
     with pytest.raises(ConnectionRefusedError):
         get(viewer.port)
-    with viewing(run, port=viewer.port) as again:
+    with serve_run(run, port=viewer.port) as again:
         assert get(again.port).status == 200

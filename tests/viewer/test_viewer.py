@@ -19,11 +19,11 @@ from volumes import Known
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
-from modeseek.viewer.adaptive_resolution import Pace
-from modeseek.viewer.metrics_tail import Tail
-from modeseek.viewer.picture import Look, Mode, picture
-from modeseek.viewer.render_thread import Painter
-from modeseek.viewer.section import Axis, Section, densities
+from modeseek.viewer.adaptive_resolution import AdaptiveResolution
+from modeseek.viewer.metrics_tail import MetricsTail
+from modeseek.viewer.render_frame import RenderMode, RenderStyle, render_frame
+from modeseek.viewer.render_thread import RenderLoop
+from modeseek.viewer.section import AxisName, DensitySection, section_density
 from modeseek.viewer.viser_camera import Pose, rotation
 
 angles = st.floats(-179, 179)
@@ -79,7 +79,7 @@ def test_rays_go_through_the_pixels_of_the_window(aspect: float) -> None:
 
 def test_a_placed_camera_stays_placed() -> None:
     placed = around(20, 10, 3).cameras()
-    for other in (placed.to(torch.empty(0, dtype=torch.float64)), placed.only(0), placed.only(slice(0, 1))):
+    for other in (placed.to(torch.empty(0, dtype=torch.float64)), placed.select(0), placed.select(slice(0, 1))):
         assert torch.allclose(other.frame.forward.float(), placed.axes.forward)
     assert placed.to(torch.empty(0, dtype=torch.float64)).frame.up.dtype == torch.float64
 
@@ -109,7 +109,7 @@ def test_a_small_ball_is_seen_where_viser_projects_it() -> None:
         Known(lambda p: 500.0 * ((p - p.new_tensor(place)).norm(dim=1) < 0.12)).double(), samples=64
     ).requires_grad_(False)
     for pose in (around(30, 20, 4), around(-100, -30, 3, aspect=1.6), around(200, 50, 5, aspect=0.7)):
-        pixels = picture(nerf, pose, 96, Look("opacity"))
+        pixels = render_frame(nerf, pose, 96, RenderStyle("opacity"))
         h, w = pixels.shape[:2]
         local = SE3(np.array([*pose.wxyz, *pose.position])).inverse() @ place
         tangent = math.tan(pose.fov / 2)
@@ -119,12 +119,12 @@ def test_a_small_ball_is_seen_where_viser_projects_it() -> None:
 
 
 @pytest.mark.parametrize("mode", ["colour", "depth", "normal", "opacity"])
-def test_each_mode_shows_what_was_rendered(mode: Mode) -> None:
+def test_each_mode_shows_what_was_rendered(mode: RenderMode) -> None:
     nerf = NeRF(Dense((8,)), samples=16).requires_grad_(False)
     with torch.no_grad():
         nerf.volume.grid[0, 0] += 3  # pyright: ignore[reportIndexIssue, reportOperatorIssue]
         nerf.volume.grid[0, 1:] += torch.linspace(-2, 2, 8)  # pyright: ignore[reportIndexIssue, reportOperatorIssue]
-    solid = nerf(nerf.look(Cameras(*(torch.tensor([v]) for v in (30.0, 20.0, 4.0, 40.0))), 24, normals=True))
+    solid = nerf(nerf.view_from(Cameras(*(torch.tensor([v]) for v in (30.0, 20.0, 4.0, 40.0))), 24, normals=True))
     alpha = solid.opacity[0, 0].double().numpy()[..., None]
     if mode == "colour":
         want = solid.image[0].permute(1, 2, 0).double().numpy()
@@ -141,19 +141,19 @@ def test_each_mode_shows_what_was_rendered(mode: Mode) -> None:
         near, far = depth[there].min(), depth[there].max()
         want = 1 - alpha * (1 - colormaps["viridis"](np.clip((far - depth) / (far - near), 0, 1))[..., :3])
     assert alpha.max() > 0.9 > 0.1 > alpha.min()
-    found = picture(nerf, around(30, 20, 4), 24, Look(mode))
+    found = render_frame(nerf, around(30, 20, 4), 24, RenderStyle(mode))
     assert found.dtype == np.uint8 and found.shape == (24, 24, 3)
     assert np.abs(found / 255 - want).max() < 0.02
 
 
 @pytest.mark.parametrize(("axis", "place"), [("x", 0.3), ("y", -0.5), ("z", 0.0)])
-def test_a_section_tells_the_density_where_each_ray_meets_the_plane(axis: Axis, place: float) -> None:
+def test_a_section_tells_the_density_where_each_ray_meets_the_plane(axis: AxisName, place: float) -> None:
     def linear(points: Any) -> Any:
         return 7 + 2 * points[:, 0] + 3 * points[:, 1] - points[:, 2]
 
     nerf = NeRF(Known(linear).double()).requires_grad_(False)
     pose = around(35, 25, 3, 45)
-    density, met = densities(nerf, pose.cameras(), 20, Section(axis, place))
+    density, met = section_density(nerf, pose.cameras(), 20, DensitySection(axis, place))
     k, tangent = "xyz".index(axis), math.tan(math.radians(22.5))
     turn, origin = SO3(np.array(pose.wxyz)), np.array(pose.position)
     inside = 0
@@ -174,25 +174,25 @@ def test_a_section_beside_the_plane_or_behind_the_camera_is_empty() -> None:
     nerf = NeRF(Dense((8,))).requires_grad_(False)
     along = FRONT.cameras()
     within = Pose(FRONT.wxyz, (0.0, 0.0, 0.5), 0.6, 1.0).cameras()
-    assert not densities(nerf, within, 8, Section("z", 0.7))[1].any()  # behind the camera, inside the ball
-    assert densities(nerf, within, 8, Section("z", 0.2))[1].all()
-    assert not densities(nerf, along, 9, Section("x", 0.0))[1].any()  # seen edgewise
-    plain = picture(nerf, FRONT, 16, Look())
-    cut = picture(nerf, FRONT, 16, Look(section=Section("z", 0.0)))
-    away = picture(nerf, FRONT, 16, Look(section=Section("z", 5.0)))
+    assert not section_density(nerf, within, 8, DensitySection("z", 0.7))[1].any()  # behind the camera, inside the ball
+    assert section_density(nerf, within, 8, DensitySection("z", 0.2))[1].all()
+    assert not section_density(nerf, along, 9, DensitySection("x", 0.0))[1].any()  # seen edgewise
+    plain = render_frame(nerf, FRONT, 16, RenderStyle())
+    cut = render_frame(nerf, FRONT, 16, RenderStyle(section=DensitySection("z", 0.0)))
+    away = render_frame(nerf, FRONT, 16, RenderStyle(section=DensitySection("z", 5.0)))
     assert np.abs(cut[8, 8].astype(int) - away[8, 8]).max() > 60  # viridis is there
     assert np.abs(away / 255 - (1 - 0.3 * (1 - plain / 255))).max() < 0.01
 
 
 @pytest.mark.parametrize(("cost", "side"), [(2e-6, 200), (1e-5, 89), (1e-9, 256), (1.0, 48)])
 def test_the_pace_finds_the_side_that_is_ready_in_time(cost: float, side: int) -> None:
-    pace = Pace(seconds=0.08, least=48, first=96)
+    pace = AdaptiveResolution(seconds=0.08, least=48, first=96)
     for _ in range(20):
         size = pace.size(256)
-        pace.took(size, cost * size * size)
+        pace.record(size, cost * size * size)
     assert pace.size(256) == pytest.approx(side, abs=1)
     assert pace.rate == pytest.approx(1 / max(cost * side * side, 1e-4), rel=0.1)
-    pace.took(pace.size(256), 100 * cost * side * side)  # one slow picture
+    pace.record(pace.size(256), 100 * cost * side * side)  # one slow picture
     assert pace.size(10**6) >= 48 and pace.size(20) == 20
 
 
@@ -202,7 +202,7 @@ def line(step: int, **more: Any) -> str:
 
 def test_metrics_are_read_on_and_read_anew_when_a_run_went_back(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    tail = Tail(path)
+    tail = MetricsTail(path)
     assert not tail.read() and tail.rows == []
     path.write_text(line(0) + line(1) + line(2)[:9])
     assert tail.read() and [row["step"] for row in tail.rows] == [0, 1]
@@ -223,7 +223,7 @@ def test_metrics_are_read_on_and_read_anew_when_a_run_went_back(tmp_path: Path) 
 def test_a_curve_is_thinned_and_keeps_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(line(step) for step in range(1001)))
-    tail = Tail(path)
+    tail = MetricsTail(path)
     tail.read()
     steps, values = tail.curve("loss")
     assert steps[0] == 0 and steps[-1] == 1000 and 300 <= len(steps) <= 401
@@ -235,14 +235,14 @@ class Slow:
     """A show that notes what it was asked for."""
 
     def __init__(self, cost: float) -> None:
-        self.cost, self.asked = cost, list[tuple[Pose, int, Look]]()
+        self.cost, self.asked = cost, list[tuple[Pose, int, RenderStyle]]()
 
     def steps(self) -> list[int]:
         return [1]
 
     def load(self, step: int) -> None: ...
 
-    def frame(self, pose: Pose, size: int, look: Look) -> np.ndarray:
+    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray:
         self.asked.append((pose, size, look))
         time.sleep(self.cost)
         return np.zeros((2, 2, 3), np.uint8)
@@ -257,27 +257,27 @@ def until(condition: Any, seconds: float = 10) -> None:
 
 def test_the_painter_draws_roughly_while_a_window_moves_and_finely_once_it_rests() -> None:
     show, sent = Slow(0.01), list[tuple[int, bool]]()
-    painter = Painter(show)
-    thread = threading.Thread(target=painter.work, daemon=True)
+    render_loop = RenderLoop(show)
+    thread = threading.Thread(target=render_loop.run, daemon=True)
     thread.start()
-    painter.moved(1, FRONT, lambda pixels, fine: sent.append((1, fine)))
+    render_loop.move_window(1, FRONT, lambda pixels, fine: sent.append((1, fine)))
     until(lambda: (1, True) in sent)
     assert sent == [(1, False), (1, True)]
     assert [size for _, size, _ in show.asked][-1] == 256 and show.asked[0][1] == 96
-    painter.moved(1, FRONT, lambda pixels, fine: sent.append((1, fine)))  # the same again: nothing to do
+    render_loop.move_window(1, FRONT, lambda pixels, fine: sent.append((1, fine)))  # the same again: nothing to do
     moving = [around(k, 10, 4) for k in range(12)]
     for pose in moving:
-        painter.moved(1, pose, lambda pixels, fine: sent.append((1, fine)))
-        painter.moved(2, pose, lambda pixels, fine: sent.append((2, fine)))
+        render_loop.move_window(1, pose, lambda pixels, fine: sent.append((1, fine)))
+        render_loop.move_window(2, pose, lambda pixels, fine: sent.append((2, fine)))
         time.sleep(0.03)
     assert not any(fine for _, fine in sent[2:]) and {1, 2} == {window for window, _ in sent[2:]}
     until(lambda: (2, True) in sent and sent[2:].count((1, True)) == 1)
     assert show.asked[-1][0] == moving[-1]
-    painter.closed(2)
+    render_loop.close_window(2)
     count = len(sent)
-    painter.looks(Look("depth"), 64)
+    render_loop.set_style(RenderStyle("depth"), 64)
     until(lambda: sent[-1] == (1, True) and len(sent) > count)
-    assert show.asked[-1] == (moving[-1], 64, Look("depth")) and (2, False) not in sent[count:]
-    painter.stop()
+    assert show.asked[-1] == (moving[-1], 64, RenderStyle("depth")) and (2, False) not in sent[count:]
+    render_loop.stop()
     thread.join(5)
-    assert not thread.is_alive() and painter.drawn == len(sent)
+    assert not thread.is_alive() and render_loop.frames_sent == len(sent)

@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from run_folders import fabricate
+from fabricated_runs import fabricate
 
 from modeseek.cli.errors import one_line
 from modeseek.cli.view import ViewCommand
 from modeseek.config.priors import RenderedPriorConfig
-from modeseek.generators.export import ply
+from modeseek.generators.export import encode_ply
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import Dense, Fourier, HashGrid, NeRF, Triplane
 from modeseek.rng import Streams
-from modeseek.rundir.checkpoint import read, save
+from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer import server as serve
-from modeseek.viewer.follower import Follower
-from modeseek.viewer.frame_sources import Pictures, Show, Solids
-from modeseek.viewer.picture import Look
-from modeseek.viewer.render_thread import Painter
-from modeseek.viewer.ui_state import Desk
+from modeseek.viewer.follower import RunFollower
+from modeseek.viewer.frame_sources import CheckpointFrames, FrameSource, PreviewFrames
+from modeseek.viewer.render_frame import RenderStyle
+from modeseek.viewer.render_thread import RenderLoop
+from modeseek.viewer.ui_state import UIStateStore
 from modeseek.viewer.viser_camera import Pose
-from modeseek.viewer.without_prior import Absent, thing, turnable
+from modeseek.viewer.without_prior import AbsentPrior, is_3d, load_generator
 
 FRONT = Pose((0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 4.0), 0.6, 1.0)
 STARTED = {"state": "running", "reason": ""}
@@ -51,7 +51,7 @@ def dense(run: Run, *steps: int) -> dict[int, NeRF]:
                 nerf.volume.refine(1)
         moments = {"state": {0: {"exp_avg": torch.zeros(4)}}}  # which nobody here looks at
         state = {"generator": nerf, "optimizer": moments, "method": None, "seconds": 1.0, "attempt": 0, "calls": 3}
-        save(run.path / "checkpoints", step, state, keep=10)
+        write_checkpoint(run.path / "checkpoints", step, state, keep=10)
         made[step] = nerf
     return made
 
@@ -72,26 +72,26 @@ class Noted:
     def __init__(self) -> None:
         self.said = dict[str, Any]()
 
-    def moments(self, steps: Any, shown: int | None) -> None:
+    def show_steps(self, steps: Any, shown: int | None) -> None:
         self.said |= {"steps": list(steps), "shown": shown}
 
-    def tell(self, lines: Any, trouble: str) -> None:
+    def show_status(self, lines: Any, trouble: str) -> None:
         self.said |= {"lines": list(lines), "trouble": trouble}
 
-    def metrics(self, names: Any, row: Any) -> None:
+    def show_metrics(self, names: Any, row: Any) -> None:
         self.said |= {"names": list(names), "row": row}
 
-    def curve(self, name: str, steps: Any, values: Any) -> None:
+    def show_curve(self, name: str, steps: Any, values: Any) -> None:
         self.said |= {"curve": name, "values": list(values)}
 
-    def pace(self, line: str) -> None:
+    def show_frame_rate(self, line: str) -> None:
         self.said |= {"pace": line}
 
 
-def following(run: Run, show: Show) -> tuple[Follower, Desk, dict[str, Any]]:
-    desk, panel = Desk(lambda: None), Noted()
-    follower = Follower(run, show, Painter(show), panel, desk)
-    return follower, desk, panel.said
+def following(run: Run, show: FrameSource) -> tuple[RunFollower, UIStateStore, dict[str, Any]]:
+    ui_state, panel = UIStateStore(lambda: None), Noted()
+    follower = RunFollower(run, show, RenderLoop(show), panel, ui_state)
+    return follower, ui_state, panel.said
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -109,33 +109,33 @@ def test_a_thing_is_what_the_checkpoint_holds(tmp_path: Path, kind: str, dtype: 
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)).to(parameter))
         nerf.volume.refine(nerf.volume.levels - 1)
         nerf.space.get_buffer("open")[:20] = False
-    save(run.path / "checkpoints", 7, {"generator": nerf, "method": None})
-    found = thing(run.config, read(run.checkpoints[-1]))
+    write_checkpoint(run.path / "checkpoints", 7, {"generator": nerf, "method": None})
+    found = load_generator(run.config, read_checkpoint(run.checkpoints[-1]))
     assert isinstance(found, NeRF) and next(found.parameters()).dtype == dtype
     assert not any(parameter.requires_grad for parameter in found.parameters())
     cameras = found.orbit.ring(2, first=20.0)
     with torch.no_grad():
-        assert torch.equal(found(found.look(cameras, 12)).image, nerf(nerf.look(cameras, 12)).image)
+        assert torch.equal(found(found.view_from(cameras, 12)).image, nerf(nerf.view_from(cameras, 12)).image)
 
 
 def test_a_surface_is_what_the_checkpoint_holds(tmp_path: Path) -> None:
     corners = torch.tensor([[0.5, -0.4, 0.3], [-0.5, -0.4, 0.3], [0.0, -0.4, -0.6], [0.0, 0.6, 0.0]])
     faces = torch.tensor([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
     mesh = Mesh(corners, faces, torch.full((4, 3), 0.5))
-    (tmp_path / "mesh.ply").write_bytes(ply(mesh))
+    (tmp_path / "mesh.ply").write_bytes(encode_ply(mesh))
     run = folder(tmp_path / "run", {"surface": {"path": str(tmp_path / "mesh.ply")}})
     surface = Surface(mesh)
     with torch.no_grad():
         surface.logits[:, 0] += 3
-    save(run.path / "checkpoints", 3, {"generator": surface, "method": None})
-    solids = Solids(run)
+    write_checkpoint(run.path / "checkpoints", 3, {"generator": surface, "method": None})
+    solids = CheckpointFrames(run)
     solids.load(3)
-    pixels = solids.frame(FRONT, 40, Look())
+    pixels = solids.frame(FRONT, 40, RenderStyle())
     assert pixels is not None and pixels.shape == (40, 40, 3)
     assert pixels[22, 20, 0] > 230 and pixels[22, 20, 1] < 150  # red from the checkpoint, grey in the file
     (tmp_path / "mesh.ply").unlink()
     with pytest.raises((ValueError, OSError)) as told:
-        Solids(run).load(3)
+        CheckpointFrames(run).load(3)
     assert "mesh.ply" in one_line(told.value)
 
 
@@ -143,18 +143,18 @@ def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
     run = folder(tmp_path / "run", {"nerf": {"sides": [4, 8]}})
     dense(run, 5)  # of sides 4 and 6
     with pytest.raises(ValueError, match="step-00000005 does not fit this run"):
-        Solids(run).load(5)
-    save(run.path / "checkpoints", 6, {"method": None}, keep=10)
+        CheckpointFrames(run).load(5)
+    write_checkpoint(run.path / "checkpoints", 6, {"method": None}, keep=10)
     with pytest.raises(ValueError, match="step-00000006 holds no generator"):
-        Solids(run).load(6)
+        CheckpointFrames(run).load(6)
     points = fabricate(tmp_path / "points", done=1, pictures=1)
-    assert turnable(run.config) and not turnable(points.config)
+    assert is_3d(run.config) and not is_3d(points.config)
     with pytest.raises(ValueError, match="only volumes and surfaces can be turned: got FreePoints"):
-        thing(points.config, read(run.checkpoints[0]))
+        load_generator(points.config, read_checkpoint(run.checkpoints[0]))
 
 
 def test_nothing_can_be_asked_of_the_absent_prior() -> None:
-    prior = Absent((3, 8, 8), torch.float32, torch.device("cpu"))
+    prior = AbsentPrior((3, 8, 8), torch.float32, torch.device("cpu"))
     with pytest.raises(RuntimeError, match="holds no prior"):
         prior(torch.zeros(1, 3, 8, 8), torch.ones(1))
 
@@ -163,39 +163,39 @@ def test_the_newest_checkpoint_is_followed_until_another_is_chosen(tmp_path: Pat
     run = folder(
         tmp_path / "run", {"nerf": {"sides": [4, 6], "samples": 8}}, steps=30, status={"state": "running", "reason": ""}
     )
-    solids = Solids(run)
-    follower, desk, said = following(run, solids)
-    follower.look()
-    assert said["steps"] == [] and said["shown"] is None and solids.frame(FRONT, 8, Look()) is None
+    solids = CheckpointFrames(run)
+    follower, ui_state, said = following(run, solids)
+    follower.update()
+    assert said["steps"] == [] and said["shown"] is None and solids.frame(FRONT, 8, RenderStyle()) is None
     assert said["lines"][1].startswith("No checkpoint yet") and said["trouble"] == ""
     assert said["lines"][0].startswith("not running now; modeseek resume")
     made = dense(run, 5)
     with run.locked():
-        follower.look()
+        follower.update()
     assert said["lines"] == ["running, step 0 of 30", "Shown: checkpoint of step 5."]
     made |= dense(run, 12)
-    follower.look()
+    follower.update()
     assert said["steps"] == [5, 12] and said["shown"] == 12
 
     def shows(step: int) -> bool:
-        told, want = Solids(run), solids.frame(FRONT, 16, Look())
+        told, want = CheckpointFrames(run), solids.frame(FRONT, 16, RenderStyle())
         told.load(step)
-        return np.array_equal(told.frame(FRONT, 16, Look()), want)  # pyright: ignore[reportArgumentType]
+        return np.array_equal(told.frame(FRONT, 16, RenderStyle()), want)  # pyright: ignore[reportArgumentType]
 
     assert shows(12) and not shows(5)
-    desk.wish(following=False, step=5)
-    follower.look()
+    ui_state.update(following=False, step=5)
+    follower.update()
     assert said["shown"] == 5 and shows(5)
     dense(run, 20)
-    follower.look()
+    follower.update()
     assert said["steps"] == [5, 12, 20] and said["shown"] == 5
-    desk.wish(following=True)
-    follower.look()
+    ui_state.update(following=True)
+    follower.update()
     assert said["shown"] == 20
     (run.path / "metrics.jsonl").write_text('{"step": 0, "loss": 2.0}\n{"step": 1, "loss": 1.0}\n')
-    follower.look()
+    follower.update()
     assert said["curve"] == "loss" and said["values"] == [2.0, 1.0] and said["row"] == {"step": 1, "loss": 1.0}
-    follower.look()
+    follower.update()
     assert said["lines"][0].endswith("step 2 of 30")
 
 
@@ -206,37 +206,37 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_shown(tmp_path: Pat
     data = bytearray(tensors.read_bytes())
     data[-1] ^= 1
     tensors.write_bytes(data)
-    follower, desk, said = following(run, Solids(run))
+    follower, ui_state, said = following(run, CheckpointFrames(run))
     for _ in range(2):  # it is said for as long as it is so
-        follower.look()
+        follower.update()
         assert said["shown"] == 5
         assert said["trouble"].startswith("checkpoint step-00000012 is damaged: tensors.safetensors was altered")
-    desk.wish(following=False, step=5)
-    follower.look()
+    ui_state.update(following=False, step=5)
+    follower.update()
     assert said["shown"] == 5 and said["trouble"] == ""
     dense(run, 20)
-    desk.wish(following=True)
-    follower.look()
+    ui_state.update(following=True)
+    follower.update()
     assert said["shown"] == 20 and said["trouble"] == ""
 
 
 def test_the_pictures_of_flat_things_are_shown_whole(tmp_path: Path) -> None:
     run = fabricate(tmp_path / "run", done=100, pictures=3, steps=100)
-    pictures = Pictures(run)
-    follower, desk, said = following(run, pictures)
-    follower.look()
+    pictures = PreviewFrames(run)
+    follower, ui_state, said = following(run, pictures)
+    follower.update()
     assert said["steps"] == [0, 50, 100] and said["lines"][-1] == "Shown: picture of step 100."
     newest = run.path / "previews" / "step-00000100.png"
     with Image.open(newest) as file:
         pixels = np.asarray(file.convert("RGB"))
-    wide = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 2.0), 64, Look())
-    tall = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 0.5), 64, Look())
+    wide = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 2.0), 64, RenderStyle())
+    tall = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 0.5), 64, RenderStyle())
     assert wide is not None and tall is not None
     assert wide.shape == (320, 640, 3) and np.array_equal(wide[:, 160:480], pixels) and (wide[:, :160] == 255).all()
     assert tall.shape == (640, 320, 3) and np.array_equal(tall[160:480], pixels)
     newest.write_bytes(newest.read_bytes()[:200])
-    follower, _, said = following(run, Pictures(run))
-    follower.look()
+    follower, _, said = following(run, PreviewFrames(run))
+    follower.update()
     assert said["shown"] == 50 and said["trouble"].startswith("picture step-00000100.png is damaged")
 
 
@@ -252,7 +252,7 @@ def test_the_command_ends_well_by_control_c_and_names_mistakes(
     ViewCommand(str(run.path), port=0).run([])
     told = capsys.readouterr()
     assert told.out.startswith("Open http://127.0.0.1:") and "token" not in told.out and told.err == ""
-    with serve.listening("127.0.0.1", 0) as taken:
+    with serve.listen("127.0.0.1", 0) as taken:
         number = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {number} is taken: pass another with --port"):
             ViewCommand(str(run.path), port=number).run([])
@@ -270,11 +270,11 @@ def test_the_command_ends_well_by_control_c_and_names_mistakes(
 def test_what_goes_wrong_in_a_thread_ends_the_viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = folder(tmp_path / "run", {"nerf": {"sides": [4, 6], "samples": 8}})
 
-    def broken(self: Follower) -> None:
+    def broken(self: RunFollower) -> None:
         raise RuntimeError("the disk is on fire")
 
-    monkeypatch.setattr(Follower, "look", broken)
-    with serve.viewing(run, port=0) as viewer, pytest.raises(RuntimeError, match="the disk is on fire"):
+    monkeypatch.setattr(RunFollower, "update", broken)
+    with serve.serve_run(run, port=0) as viewer, pytest.raises(RuntimeError, match="the disk is on fire"):
         viewer.wait()
 
 
@@ -291,4 +291,4 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(out, "PNG")
     (run.path / "previews" / "step-00000003.png").write_bytes(out.getvalue()[:30])
     with pytest.raises(ValueError, match="picture step-00000003.png is damaged"):
-        Pictures(run).load(3)
+        PreviewFrames(run).load(3)

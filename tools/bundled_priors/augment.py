@@ -12,7 +12,7 @@ _NOISE, _BLUR = 0.04, 1.0  # standard deviations: of values; in pixels
 _LIGHT, _TINT = 0.12, 0.04  # of contrast, brightness and saturation; of single channels
 
 
-def disturb(image: Float[Tensor, "b 3 s s"], rng: torch.Generator) -> Float[Tensor, "b 3 s s"]:
+def augment(image: Float[Tensor, "b 3 s s"], rng: torch.Generator) -> Float[Tensor, "b 3 s s"]:
     """Other pictures of which the same caption is true; colours change less than their names do.
 
     Shifted and zoomed, then half of them blurred by a Gaussian, light and saturation varied, noise on half.

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE, HEIGHTS
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE_PHRASES, HEIGHTS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 _OBJECT = (list(OBJECT_TYPES), list(COLOURS), list(SIZES))
-_VIEW = ([*COARSE, *AZIMUTHS], list(HEIGHTS))
+_VIEW = ([*COARSE_PHRASES, *AZIMUTHS], list(HEIGHTS))
 # Answers to each question, "not said" included: thing, colour and size of both objects, relation, view, height.
-ANSWERS: tuple[int, ...] = tuple(1 + len(words) for words in (*_OBJECT, *_OBJECT, RELATIONS, *_VIEW))
+TARGET_SIZES: tuple[int, ...] = tuple(1 + len(words) for words in (*_OBJECT, *_OBJECT, RELATIONS, *_VIEW))
 
 
-def said(captions: Sequence[str]) -> Int[Tensor, "n questions"]:
+def caption_targets(captions: Sequence[str]) -> Int[Tensor, "n questions"]:
     """The row of each answer, 0 where the caption does not say it.
 
     Raises:
@@ -35,7 +35,7 @@ def _numbers(told: ParsedCaption) -> list[int]:
 
 
 def _object(told: CaptionObject | None) -> list[int]:
-    words = (None,) * 3 if told is None else (told.thing, told.colour, told.size)
+    words = (None,) * 3 if told is None else (told.object_type, told.colour, told.size)
     return [0 if word is None else 1 + known.index(word) for word, known in zip(words, _OBJECT, strict=True)]
 
 

@@ -12,13 +12,13 @@ from torch.nn import functional
 from modeseek.datasets.scenes import Layouts
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import BESIDE
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, STEP
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS, AZIMUTH_STEP
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 
 
 @dataclass(frozen=True)
-class Truth:
+class ClassifierTargets:
     """What is so in b scenes, numbered as the judge's answers are.
 
     Attributes:
@@ -29,18 +29,18 @@ class Truth:
         elevation: degrees.
     """
 
-    thing: Int[Tensor, "b 2"]
+    object_type: Int[Tensor, "b 2"]
     colour: Int[Tensor, "b 2"]
     relation: Int[Tensor, "b"]
     azimuth: Float[Tensor, "b"]
     elevation: Float[Tensor, "b"]
 
     @classmethod
-    def of(cls, layouts: Layouts) -> Truth:
+    def from_layouts(cls, layouts: Layouts) -> ClassifierTargets:
         """Told by the scenes themselves."""
-        empty = layouts.thing < 0
+        empty = layouts.object_type < 0
         return cls(
-            layouts.thing.masked_fill(empty, len(OBJECT_TYPES)),
+            layouts.object_type.masked_fill(empty, len(OBJECT_TYPES)),
             layouts.colour.masked_fill(empty, len(COLOURS)),
             layouts.relation.masked_fill(layouts.relation < 0, len(RELATIONS)),
             layouts.azimuth,
@@ -48,7 +48,7 @@ class Truth:
         )
 
 
-def judge_loss(answers: ClassifierOutput, truth: Truth) -> Float[Tensor, "b"]:
+def classifier_loss(output: ClassifierOutput, targets: ClassifierTargets) -> Float[Tensor, "b"]:
     """Cross-entropies of all answers, and the elevation's error; side by side the better of both orders counts.
 
     The azimuth's target lies between two steps of fifteen degrees, in shares. Where several azimuths look the same,
@@ -56,18 +56,18 @@ def judge_loss(answers: ClassifierOutput, truth: Truth) -> Float[Tensor, "b"]:
     """
 
     def objects(thing: Tensor, colour: Tensor) -> Tensor:
-        named = functional.cross_entropy(answers.thing.transpose(1, 2), thing, reduction="none")
-        painted = functional.cross_entropy(answers.colour.transpose(1, 2), colour, reduction="none")
+        named = functional.cross_entropy(output.object_type.transpose(1, 2), thing, reduction="none")
+        painted = functional.cross_entropy(output.colour.transpose(1, 2), colour, reduction="none")
         return (named + painted).sum(-1)
 
-    straight, swapped = objects(truth.thing, truth.colour), objects(truth.thing.flip(-1), truth.colour.flip(-1))
-    loss = torch.where(truth.relation == BESIDE, torch.minimum(straight, swapped), straight)
-    loss = loss + functional.cross_entropy(answers.relation, truth.relation, reduction="none")
-    place = (truth.azimuth - AZIMUTHS[0]) / STEP
+    straight, swapped = objects(targets.object_type, targets.colour), objects(targets.object_type.flip(-1), targets.colour.flip(-1))
+    loss = torch.where(targets.relation == BESIDE, torch.minimum(straight, swapped), straight)
+    loss = loss + functional.cross_entropy(output.relation, targets.relation, reduction="none")
+    place = (targets.azimuth - AZIMUTHS[0]) / AZIMUTH_STEP
     low = place.floor()
     share, low = place - low, low.long() % len(AZIMUTHS)
-    log = answers.azimuth.log_softmax(-1)
+    log = output.azimuth.log_softmax(-1)
     below = log.gather(1, low[:, None])[:, 0]
     above = log.gather(1, (low[:, None] + 1) % len(AZIMUTHS))[:, 0]
     loss = loss - (1 - share) * below - share * above
-    return loss + 2 * functional.smooth_l1_loss(answers.elevation / 10, truth.elevation / 10, reduction="none")
+    return loss + 2 * functional.smooth_l1_loss(output.elevation / 10, targets.elevation / 10, reduction="none")

@@ -46,33 +46,33 @@ class TrainCommand:
 
     def run(self) -> None:
         """Trains, and says where the model is."""
-        (self._judge if self.what == "judge" else self._scenes)()
+        (self._train_classifier if self.what == "judge" else self._train_prior)()
 
-    def _judge(self) -> None:
-        from modeseek.cli.terminal import follow
+    def _train_classifier(self) -> None:
+        from modeseek.cli.terminal import run_with_progress
         from modeseek.metrics.scenes.classifier import SceneClassifier
-        from tools.bundled_priors.recipe import seconds_of
-        from tools.bundled_priors.train_classifier import Lesson, train_judge
+        from tools.bundled_priors.recipe import parse_seconds
+        from tools.bundled_priors.train_classifier import ClassifierRecipe, train_classifier
 
-        lesson = Lesson() if self.batch is None else Lesson(batch=self.batch)
-        budget = seconds_of(self.budget or "40m")
+        lesson = ClassifierRecipe() if self.batch is None else ClassifierRecipe(batch=self.batch)
+        budget = parse_seconds(self.budget or "40m")
         start = None if self.start is None else SceneClassifier.load(self.start)
-        job = train_judge(self.out, budget=budget, device=self.device, seed=self.seed or 0, lesson=lesson, start=start)
-        judge = follow(job)
+        job = train_classifier(self.out, budget=budget, device=self.device, seed=self.seed or 0, recipe=lesson, start=start)
+        judge = run_with_progress(job)
         told = ", ".join(f"{name} {share:.1%}" for name, share in judge.accuracy.items())
         print(f"On held-out renders: {told}\nJudge: {self.out}")
 
-    def _scenes(self) -> None:
-        from modeseek.cli.terminal import follow
-        from tools.bundled_priors.recipe import seconds_of
+    def _train_prior(self) -> None:
+        from modeseek.cli.terminal import run_with_progress
+        from tools.bundled_priors.recipe import parse_seconds
         from tools.bundled_priors.train import train
 
         if self.start is not None:
             raise ValueError("--start is for a judge: training scenes goes on in its own --out; leave --start out")
-        budget = seconds_of(self.budget or "2h")
+        budget = parse_seconds(self.budget or "2h")
         job = train(self.out, budget=budget, device=self.device, seed=self.seed, batch=self.batch)
         print(f"Training: {self.out}")
-        follow(job)
+        run_with_progress(job)
         print(f"Model: {self.out / 'pipeline'}")
 
 
@@ -89,9 +89,9 @@ class SealCommand:
 
     def run(self) -> None:
         """Writes the checksums."""
-        from modeseek.io.packaged import seal
+        from modeseek.io.packaged import write_checksums
 
-        print(f"Sealed: {seal(self.folder)}")
+        print(f"Sealed: {write_checksums(self.folder)}")
 
 
 Command = (

@@ -12,8 +12,8 @@ def decay_at(step: int, decay: float) -> float:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, now: nn.Module, step: int, decay: float) -> None:
+def update_average(average: nn.Module, module: nn.Module, step: int, decay: float) -> None:
     """`average <- d average + (1 - d) now` with `d = decay_at(step, decay)`; step counts from 0."""
     share = 1 - decay_at(step, decay)
-    for mean, parameter in zip(average.parameters(), now.parameters(), strict=True):
+    for mean, parameter in zip(average.parameters(), module.parameters(), strict=True):
         mean.lerp_(parameter, share)

@@ -11,7 +11,7 @@ from torch import Tensor
 Examples = dict[str, Tensor]
 
 
-class Pool:
+class ExamplePool:
     """The newest examples of a stream; training draws from them at random.
 
     Drawing is cheaper than rendering: an example is drawn `batch every / chunk` times on average, with other noise.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Clock:
+class TrainingClock:
     """Seconds spent in all sittings.
 
     Attributes:
@@ -25,7 +25,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Pace:
+class StageDuration:
     """A stage's length.
 
     Attributes:

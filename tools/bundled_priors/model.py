@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from modeseek.priors.pipeline.loading import quietly
+from modeseek.priors.pipeline.loading import silence_libraries
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _LAST = "</w>"  # marks the end of a word, as CLIP's files do
@@ -22,7 +22,7 @@ _PARTS = ("text_encoder", "vae", "unet")
 
 
 @dataclass(frozen=True)
-class Small:
+class SmallModelConfig:
     """How large the model is; the defaults are those that train on two CPU cores within two hours.
 
     Attributes:
@@ -69,7 +69,7 @@ class Small:
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModelParts:
     """The model's pieces, as `diffusers` and `transformers` make them.
 
     Attributes:
@@ -91,7 +91,7 @@ class Parts:
         return torch.tensor(told["input_ids"])
 
 
-def write_tokenizer(folder: Path, config: Small, texts: Sequence[str]) -> None:
+def write_tokenizer(folder: Path, config: SmallModelConfig, texts: Sequence[str]) -> None:
     """Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) learned from texts, in the files that CLIP reads.
 
     All 256 bytes are spelled, within a word and at its end, so that no text is unknown. The same texts give the same
@@ -132,7 +132,7 @@ def _merges(learner: Any) -> list[tuple[str, str]]:
     return [(left, right) for left, right in (merge.split(" ") if isinstance(merge, str) else merge for merge in told)]
 
 
-def build(config: Small, tokenizer: Path, seed: int) -> Parts:
+def build_model(config: SmallModelConfig, tokenizer: Path, seed: int) -> ModelParts:
     """The model with random weights, float32, on the CPU; the global generator is left as it was.
 
     Args:
@@ -185,7 +185,7 @@ def build(config: Small, tokenizer: Path, seed: int) -> Parts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder, vae, unet = CLIPTextModel(text), AutoencoderTiny(**coded), UNet2DConditionModel(**denoised)
-    return Parts(words, encoder, vae, unet)
+    return ModelParts(words, encoder, vae, unet)
 
 
 def scheduler() -> Any:
@@ -207,12 +207,12 @@ def scheduler() -> Any:
     )
 
 
-def levels() -> Tensor:
+def alpha_squared_levels() -> Tensor:
     """(1000,) alpha^2 of the schedule, from almost clean to no signal."""
     return scheduler().alphas_cumprod.clone()
 
 
-def plain_attention(module: nn.Module) -> None:
+def use_plain_attention(module: nn.Module) -> None:
     """Attention by plain matrix products: on a CPU they train heads this small faster than the fused kernel does."""
     from diffusers.models.attention_processor import AttnProcessor
 
@@ -222,7 +222,7 @@ def plain_attention(module: nn.Module) -> None:
         module.set_attn_implementation("eager")  # pyright: ignore[reportCallIssue]
 
 
-def write_pipeline(folder: Path, parts: Parts, dtype: torch.dtype = torch.float16) -> None:
+def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.float16) -> None:
     """Writes what `StableDiffusionPipeline.from_pretrained` and `Pipeline.load` read; loaded as float32."""
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
@@ -235,7 +235,7 @@ def write_pipeline(folder: Path, parts: Parts, dtype: torch.dtype = torch.float1
         feature_extractor=None,  # pyright: ignore[reportArgumentType]
         requires_safety_checker=False,
     )
-    with quietly():
+    with silence_libraries():
         pipe.save_pretrained(folder, safe_serialization=True)
     for told in folder.glob("*/config.json"):
         settings = json.loads(told.read_text(encoding="utf-8"))
@@ -247,7 +247,7 @@ def write_pipeline(folder: Path, parts: Parts, dtype: torch.dtype = torch.float1
 
 def write_part(folder: Path, part: Any) -> None:
     """Keeps an autoencoder or a text encoder in full precision."""
-    with quietly():
+    with silence_libraries():
         part.save_pretrained(folder, safe_serialization=True)
 
 
@@ -262,7 +262,7 @@ def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
     from transformers import CLIPTextModel
 
     try:
-        with quietly():
+        with silence_libraries():
             return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]

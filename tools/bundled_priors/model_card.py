@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools.bundled_priors.recipe import Recipe
-from tools.bundled_priors.training_dir import Place
+from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.training_dir import TrainingDir
 
 _CARD = """---
 license: apache-2.0
@@ -56,7 +56,7 @@ differences (weight {edge:g}).
 """
 
 
-def card(place: Place, recipe: Recipe) -> str:
+def model_card(place: TrainingDir, recipe: TrainingRecipe) -> str:
     """`README.md` of the model in that folder, from its recipe and metrics."""
     rows, model = place.metrics, recipe.model
     worded = [row for row in rows if row["stage"] == "words" and "understood" in row]

@@ -77,13 +77,13 @@ class Muon(torch.optim.Optimizer):
         sums = [self._momentum(p, gradient, group["momentum"]) for p, gradient in moved]
         threads = torch.get_num_threads() if sums[0].device.type == "cpu" else 1
         if threads == 1:
-            steps = [orthogonal(total) for total in sums]
+            steps = [orthogonalize(total) for total in sums]
         else:
             with (
                 single_threaded(),
                 ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
             ):
-                steps = list(pool.map(orthogonal, sums))
+                steps = list(pool.map(orthogonalize, sums))
         for (p, _), step in zip(moved, steps, strict=True):
             size = group["stretch"] * _ALIKE * math.sqrt(max(step.shape))
             p.mul_(1 - group["lr"] * group["decay"]).add_(step.view_as(p), alpha=-group["lr"] * size)
@@ -109,7 +109,7 @@ class Muon(torch.optim.Optimizer):
 
 
 @torch.no_grad()
-def orthogonal(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
+def orthogonalize(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
     """About `U V^T` of `matrix = U S V^T`: singular values near 1, by five rounds of `a x + b x x^T x + c (x x^T)^2 x`.
 
     Products are in bfloat16 where the matrix is nearly square; where it is long, the polynomial is taken of the small
@@ -135,7 +135,7 @@ def orthogonal(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
 
 
-def split(module: torch.nn.Module, *, plain: tuple[str, ...] = ()) -> tuple[list[Tensor], list[Tensor]]:
+def split_parameters(module: torch.nn.Module, *, plain: tuple[str, ...] = ()) -> tuple[list[Tensor], list[Tensor]]:
     """A network's matrices, and all else: vectors, and what a name that begins with one of `plain` keeps out."""
     matrices: list[Tensor] = []
     others: list[Tensor] = []

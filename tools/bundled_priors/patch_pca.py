@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Components:
+class PatchComponents:
     """The k directions along which patches of p x p pixels vary most (Pearson 1901), pixels in [-1, 1].
 
     A patch is a vector of 3 p^2 numbers in the order of `torch.pixel_unshuffle`: channel, row, column.
@@ -38,18 +38,18 @@ class Components:
         return root / (root * self.spread).square().mean().sqrt()
 
 
-def components(image: Float[Tensor, "n 3 h w"], patch: int, k: int) -> Components:
+def patch_components(image: Float[Tensor, "n 3 h w"], patch: int, k: int) -> PatchComponents:
     """Those of pictures in [0, 1], each cut into patches that do not overlap; computed in float64."""
     rows = functional.pixel_unshuffle(2 * image.double() - 1, patch).movedim(1, -1).flatten(0, -2)
     mean = rows.mean(0)
     variance, basis = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
     variance, basis = variance.flip(0)[:k], basis.flip(1)[:, :k]
     sign = basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
-    return Components(mean.float(), (basis * sign).float(), variance.sqrt().float())
+    return PatchComponents(mean.float(), (basis * sign).float(), variance.sqrt().float())
 
 
 @torch.no_grad()
-def write_encoder(vae: Any, told: Components) -> None:
+def write_encoder(vae: Any, components: PatchComponents) -> None:
     """Makes an `AutoencoderTiny` encode `scale basis^T (patch - mean)`, with nothing nonlinear in it.
 
     Its first layer copies colours, each strided one moves two neighbouring rows and columns into channels, the last
@@ -73,7 +73,7 @@ def write_encoder(vae: Any, told: Components) -> None:
         channels, width = 4 * channels, 2 * width
     flat = torch.tensor([y * width + x for y, x in places])
     order = (torch.arange(3)[:, None] * width**2 + flat).flatten()
-    rows = (told.basis * told.scale / vae.config.scaling_factor).T
+    rows = (components.basis * components.scale / vae.config.scaling_factor).T
     rows = (2 * rows).half().float()  # the layers see pixels in [0, 1]
     last.weight[:, :, 1, 1] = rows[:, order]
-    last.bias.copy_(-rows @ (told.mean + 1) / 2)
+    last.bias.copy_(-rows @ (components.mean + 1) / 2)

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from modeseek.io.atomic import write_whole
-from tools.bundled_priors.model import Small
+from modeseek.io.atomic import write_atomic
+from tools.bundled_priors.model import SmallModelConfig
 
 _FORMAT = "modeseek-scene-training-4"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageRecipe:
     """How one network is trained.
 
     Attributes:
@@ -40,7 +40,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """The whole recipe.
 
     Attributes:
@@ -66,11 +66,11 @@ class Recipe:
             for bit on a CPU.
     """
 
-    model: Small = Small()
+    model: SmallModelConfig = SmallModelConfig()
     seed: int = 0
-    words: Stage = Stage(batch=64, lr=1e-3, warm=50, first=4096, pool=32768, chunk=512, every=8)
-    autoencoder: Stage = Stage(batch=16, lr=1e-3, warm=100, first=1024, pool=8192, chunk=128, every=16)
-    network: Stage = Stage(batch=32, lr=1.5e-3, warm=300, first=2048, pool=32768, chunk=128, every=12)
+    words: StageRecipe = StageRecipe(batch=64, lr=1e-3, warm=50, first=4096, pool=32768, chunk=512, every=8)
+    autoencoder: StageRecipe = StageRecipe(batch=16, lr=1e-3, warm=100, first=1024, pool=8192, chunk=128, every=16)
+    network: StageRecipe = StageRecipe(batch=32, lr=1.5e-3, warm=300, first=2048, pool=32768, chunk=128, every=12)
     shares: tuple[float, float] = (0.02, 0.15)
     caps: tuple[float, float] = (90.0, 1200.0)
     fitted: int = 2048
@@ -88,10 +88,10 @@ class Recipe:
 
     def write(self, folder: Path) -> None:
         """Puts `recipe.json` there."""
-        write_whole(folder / "recipe.json", json.dumps({"format": _FORMAT} | asdict(self), indent=2) + "\n")
+        write_atomic(folder / "recipe.json", json.dumps({"format": _FORMAT} | asdict(self), indent=2) + "\n")
 
 
-def read_recipe(folder: Path) -> Recipe:
+def read_recipe(folder: Path) -> TrainingRecipe:
     """What `recipe.json` says.
 
     Raises:
@@ -103,12 +103,12 @@ def read_recipe(folder: Path) -> Recipe:
         if not isinstance(told, dict) or told.pop("format", None) != _FORMAT:
             raise ValueError(f"its format is not {_FORMAT}")
         parts: dict[str, Any] = {
-            "model": _made(Small, told.pop("model")),
-            "words": _made(Stage, told.pop("words")),
-            "autoencoder": _made(Stage, told.pop("autoencoder")),
-            "network": _made(Stage, told.pop("network")),
+            "model": _build_dataclass(SmallModelConfig, told.pop("model")),
+            "words": _build_dataclass(StageRecipe, told.pop("words")),
+            "autoencoder": _build_dataclass(StageRecipe, told.pop("autoencoder")),
+            "network": _build_dataclass(StageRecipe, told.pop("network")),
         }
-        return _made(Recipe, told | parts)
+        return _build_dataclass(TrainingRecipe, told | parts)
     except FileNotFoundError as error:
         raise ValueError(f"{folder} holds no training of ours: it has no recipe.json; name another --out") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -116,14 +116,14 @@ def read_recipe(folder: Path) -> Recipe:
         raise ValueError(f"{path} is damaged: {reason}; restore it or train into a new folder") from error
 
 
-def _made(kind: Any, told: Mapping[str, Any]) -> Any:
+def _build_dataclass(kind: Any, told: Mapping[str, Any]) -> Any:
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(told) - known):
         raise ValueError(f"it has an unknown setting {unknown[0]!r}")
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
 
 
-def seconds_of(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """Seconds of "2h", "90m", "1h30m" or "45s".
 
     Raises:

@@ -35,7 +35,7 @@ CAPTIONS = (
 
 
 @torch.no_grad()
-def samples(folder: Path, captions: Sequence[str], scale: float, steps: int, seed: int, device: str) -> Tensor:
+def draw_samples(folder: Path, captions: Sequence[str], scale: float, steps: int, seed: int, device: str) -> Tensor:
     """(n, 3, h, w) in [0, 1]: DDIM under guidance from the pipeline in that folder, one stream of noise."""
     prior = Pipeline.load(folder, device=device, dtype=torch.float32, cache=None)
     rng = torch.Generator().manual_seed(seed)
@@ -45,7 +45,7 @@ def samples(folder: Path, captions: Sequence[str], scale: float, steps: int, see
     return prior.codec.decode(z).float().clamp(0, 1).cpu()
 
 
-def grid(images: Tensor) -> bytes:
+def grid_png(images: Tensor) -> bytes:
     """A PNG of pictures (n, 3, h, w) in rows of four, three times their size."""
     from PIL import Image
 
@@ -61,7 +61,7 @@ def grid(images: Tensor) -> bytes:
     return out.getvalue()
 
 
-def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def curves_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A PNG: PSNR of the autoencoder, then the denoiser's loss on held-out scenes, over hours."""
     from matplotlib.figure import Figure
 

@@ -14,7 +14,7 @@ from modeseek.io.thread_pool import single_threaded
 Rows = dict[str, Tensor]
 
 
-def descend(examples: Rows, loss: Callable[[Rows], Tensor], parameters: Sequence[nn.Parameter]) -> float:
+def accumulate_gradient(examples: Rows, loss: Callable[[Rows], Tensor], parameters: Sequence[nn.Parameter]) -> float:
     """Puts the gradient of the batch's mean loss into the parameters, and returns that loss.
 
     On a CPU each of PyTorch's threads takes a share of the batch by itself: threads that work inside one convolution

@@ -9,26 +9,26 @@ from typing import Any, Literal
 
 import torch
 
-from modeseek.io.atomic import whole_folder, write_synced
+from modeseek.io.atomic import atomic_folder, write_synced
 from modeseek.io.progress import Progress
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
-from tools.bundled_priors.lr_schedule import Clock, Pace
-from tools.bundled_priors.model import build, write_pipeline
-from tools.bundled_priors.model_card import card
-from tools.bundled_priors.recipe import Recipe
-from tools.bundled_priors.sample_grid import CAPTIONS, curves, grid, samples
-from tools.bundled_priors.train_decoder import Autoencoding
-from tools.bundled_priors.train_denoiser import Denoising
-from tools.bundled_priors.train_text_encoder import Wording
-from tools.bundled_priors.training import Training
-from tools.bundled_priors.training_dir import Place
+from tools.bundled_priors.lr_schedule import TrainingClock, StageDuration
+from tools.bundled_priors.model import build_model, write_pipeline
+from tools.bundled_priors.model_card import model_card
+from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.sample_grid import CAPTIONS, curves_png, grid_png, draw_samples
+from tools.bundled_priors.train_decoder import DecoderTrainer
+from tools.bundled_priors.train_denoiser import DenoiserTrainer
+from tools.bundled_priors.train_text_encoder import TextEncoderTrainer
+from tools.bundled_priors.stage_trainer import StageTrainer
+from tools.bundled_priors.training_dir import TrainingDir
 
 _SAVE, _SHOW, _FIRST = 180.0, 600.0, 180.0  # seconds between checkpoints, between grids, before the first grid
 _LOG = 20  # steps a line of the metrics
 
 
 @dataclass(frozen=True)
-class Sitting:
+class TrainingSession:
     """One call of `python -m tools.bundled_priors train scenes`.
 
     Attributes:
@@ -40,17 +40,17 @@ class Sitting:
         batch: examples a step of the denoiser, where another number than the recipe's is wanted.
     """
 
-    place: Place
+    directory: TrainingDir
     budget: float
     device: torch.device
-    clock: Clock
-    wish: StopRequest
+    clock: TrainingClock
+    stop_request: StopRequest
     batch: int | None = None
 
     @property
-    def again(self) -> str:
+    def resume_command(self) -> str:
         """The command that goes on."""
-        return f"python -m tools.bundled_priors train scenes --out {self.place.path} --budget {self.budget / 60:g}m"
+        return f"python -m tools.bundled_priors train scenes --out {self.directory.path} --budget {self.budget / 60:g}m"
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     device: str = "cpu",
     seed: int | None = None,
     batch: int | None = None,
-    recipe: Recipe | None = None,
+    recipe: TrainingRecipe | None = None,
 ) -> Generator[Progress, None, None]:
     """Trains the scene prior in a folder, or goes on with the training that it holds.
 
@@ -84,119 +84,119 @@ def train(
     """
     if batch is not None and batch < 1:
         raise ValueError(f"a batch has at least 1 example: got {batch}; leave --batch out")
-    where, wanted = _device(device), Recipe() if recipe is None else recipe
-    place = Place.opened(out, wanted if seed is None else replace(wanted, seed=seed))
+    where, wanted = _device(device), TrainingRecipe() if recipe is None else recipe
+    place = TrainingDir.open(out, wanted if seed is None else replace(wanted, seed=seed))
     told = place.recipe
     if seed is not None and seed != told.seed:
         raise ValueError(f"{out} was begun with seed {told.seed}: got {seed}; leave --seed out or name another folder")
-    with place.locked(), stop_on_signal() as wish:
+    with place.lock(), stop_on_signal() as wish:
 
-        def at(seconds: float) -> Sitting:
-            return Sitting(place, budget, where, Clock(seconds), wish, batch)
+        def at(seconds: float) -> TrainingSession:
+            return TrainingSession(place, budget, where, TrainingClock(seconds), wish, batch)
 
-        words, begin = yield from _part(at(0.0), told, "text_encoder")
-        vae, begin = yield from _part(at(begin), told, "vae")
-        yield from _network(at(begin), told, words, vae)
+        words, begin = yield from _train_part(at(0.0), told, "text_encoder")
+        vae, begin = yield from _train_part(at(begin), told, "vae")
+        yield from _train_denoiser(at(begin), told, words, vae)
 
 
-def _part(
-    sitting: Sitting, recipe: Recipe, part: Literal["text_encoder", "vae"]
+def _train_part(
+    session: TrainingSession, recipe: TrainingRecipe, part: Literal["text_encoder", "vae"]
 ) -> Generator[Progress, None, tuple[Any, float]]:
     """The finished text encoder or autoencoder, and the clock's seconds then; trained first where there is none."""
-    place, begin = sitting.place, sitting.clock.before
-    kept = place.finished(part)
+    place, begin = session.directory, session.clock.before
+    kept = place.load_part(part)
     if kept is None:
         index = 0 if part == "text_encoder" else 1
-        parts = build(recipe.model, place.path / "tokenizer", recipe.seed)
-        training = Autoencoding(recipe, parts.vae, sitting.device) if index else Wording(recipe, parts, sitting.device)
-        end = begin + min(recipe.caps[index], recipe.shares[index] * sitting.budget)
-        yield from _walk(sitting, training, Pace(begin, end, None if recipe.steps is None else recipe.steps[index]))
-        numbers, seconds = training.test(), sitting.clock.seconds
+        parts = build_model(recipe.model, place.path / "tokenizer", recipe.seed)
+        training = DecoderTrainer(recipe, parts.vae, session.device) if index else TextEncoderTrainer(recipe, parts, session.device)
+        end = begin + min(recipe.caps[index], recipe.shares[index] * session.budget)
+        yield from _train_stage(session, training, StageDuration(begin, end, None if recipe.steps is None else recipe.steps[index]))
+        numbers, seconds = training.evaluate(), session.clock.seconds
         place.log({"stage": training.name, "step": training.step, "seconds": round(seconds, 1)} | numbers)
         kept = getattr(parts, part), seconds
-        place.finish(part, kept[0], {"seconds": seconds, "step": training.step} | numbers)
+        place.save_part(part, kept[0], {"seconds": seconds, "step": training.step} | numbers)
     return kept
 
 
-def _network(sitting: Sitting, recipe: Recipe, words: Any, vae: Any) -> Generator[Progress, None, None]:
-    if sitting.batch is not None:
-        recipe = replace(recipe, network=replace(recipe.network, batch=sitting.batch))
-    made = build(recipe.model, sitting.place.path / "tokenizer", recipe.seed)
-    training = Denoising(recipe, replace(made, text_encoder=words, vae=vae), sitting.device)
-    begin = sitting.clock.before
-    pace = Pace(begin, max(sitting.budget, begin), None if recipe.steps is None else recipe.steps[2])
-    yield from _walk(sitting, training, pace)
+def _train_denoiser(session: TrainingSession, recipe: TrainingRecipe, words: Any, vae: Any) -> Generator[Progress, None, None]:
+    if session.batch is not None:
+        recipe = replace(recipe, network=replace(recipe.network, batch=session.batch))
+    made = build_model(recipe.model, session.directory.path / "tokenizer", recipe.seed)
+    training = DenoiserTrainer(recipe, replace(made, text_encoder=words, vae=vae), session.device)
+    begin = session.clock.before
+    pace = StageDuration(begin, max(session.budget, begin), None if recipe.steps is None else recipe.steps[2])
+    yield from _train_stage(session, training, pace)
     yield Progress("drawing samples", 0, 1)
-    _show(sitting, training)
+    _evaluate(session, training)
     yield Progress("drawing samples", 1, 1)
 
 
-def _walk(sitting: Sitting, training: Training, pace: Pace) -> Generator[Progress, None, None]:
+def _train_stage(session: TrainingSession, training: StageTrainer, duration: StageDuration) -> Generator[Progress, None, None]:
     """One stage, from its newest whole checkpoint to its end."""
-    place, clock = sitting.place, sitting.clock
-    _restore(sitting, training)
-    yield from training.fill()
+    place, clock = session.directory, session.clock
+    _restore(session, training)
+    yield from training.fill_pool()
     saved, shown = clock.seconds, clock.seconds - _SHOW + _FIRST
     losses: list[float] = []
-    while (progress := pace.progress(training.step, clock.seconds)) < 1:
-        losses.append(training.advance(progress))
+    while (progress := duration.progress(training.step, clock.seconds)) < 1:
+        losses.append(training.train_step(progress))
         seconds = clock.seconds
         if not losses[-1] < float("inf"):
             where = f"step {training.step} of the {training.name}"
-            raise RunFailed(f"the loss is {losses[-1]} at {where}; the last checkpoint is kept: {sitting.again}")
+            raise RunFailed(f"the loss is {losses[-1]} at {where}; the last checkpoint is kept: {session.resume_command}")
         if training.step % _LOG == 0:
             row = {"stage": training.name, "step": training.step, "seconds": round(seconds, 1)}
             place.log(row | {"loss": sum(losses) / len(losses), "lr": training.lr})
             mean = sum(losses) / len(losses)
             losses.clear()
-            total = pace.steps or round(training.step / max(1e-6, progress))
-            yield Progress(f"{training.name}", training.step, total, f"loss {mean:.4f}, {_left(pace, seconds)}")
-        asked = sitting.wish.signal
+            total = duration.steps or round(training.step / max(1e-6, progress))
+            yield Progress(f"{training.name}", training.step, total, f"loss {mean:.4f}, {_time_left(duration, seconds)}")
+        asked = session.stop_request.signal
         if asked or seconds - saved >= _SAVE:
-            _save(sitting, training)
+            _save_checkpoint(session, training)
             saved = clock.seconds
         if asked:
             raise RunInterrupted(
-                f"{asked} after step {training.step} of the {training.name}; go on with: {sitting.again}"
+                f"{asked} after step {training.step} of the {training.name}; go on with: {session.resume_command}"
             )
         if seconds - shown >= _SHOW:
-            _show(sitting, training)
+            _evaluate(session, training)
             shown = clock.seconds
-    _save(sitting, training)
+    _save_checkpoint(session, training)
 
 
-def _left(pace: Pace, seconds: float) -> str:
-    return "" if pace.steps is not None else f"{max(0, round((pace.end - seconds) / 60))} min left"
+def _time_left(duration: StageDuration, seconds: float) -> str:
+    return "" if duration.steps is not None else f"{max(0, round((duration.end - seconds) / 60))} min left"
 
 
-def _save(sitting: Sitting, training: Training) -> None:
-    state = {"training": training.packed(), "seconds": sitting.clock.seconds}
-    sitting.place.keep(training.name, training.step, state)
+def _save_checkpoint(session: TrainingSession, training: StageTrainer) -> None:
+    state = {"training": training.checkpoint_state(), "seconds": session.clock.seconds}
+    session.directory.save_checkpoint(training.name, training.step, state)
 
 
-def _restore(sitting: Sitting, training: Training) -> None:
-    checkpoint, _ = sitting.place.checkpoint(training.name)
+def _restore(session: TrainingSession, training: StageTrainer) -> None:
+    checkpoint, _ = session.directory.latest_checkpoint(training.name)
     if checkpoint is not None:
-        held = checkpoint.restore({"training": training.packed()}, sitting.device)
-        training.restore(held["training"])
-        sitting.clock.before += max(0.0, held["seconds"] - sitting.clock.seconds)
-    sitting.place.forget(training.name, training.step)
+        held = checkpoint.restore({"training": training.checkpoint_state()}, session.device)
+        training.load_state(held["training"])
+        session.clock.before += max(0.0, held["seconds"] - session.clock.seconds)
+    session.directory.truncate_metrics(training.name, training.step)
 
 
-def _show(sitting: Sitting, training: Training) -> None:
+def _evaluate(session: TrainingSession, training: StageTrainer) -> None:
     """Measures on held-out scenes; of the denoiser, writes the pipeline and draws samples from it."""
-    place = sitting.place
-    row = {"stage": training.name, "step": training.step, "seconds": round(sitting.clock.seconds, 1)}
-    place.log(row | training.test())
-    if not isinstance(training, Denoising):
+    place = session.directory
+    row = {"stage": training.name, "step": training.step, "seconds": round(session.clock.seconds, 1)}
+    place.log(row | training.evaluate())
+    if not isinstance(training, DenoiserTrainer):
         return
     recipe, target = training.recipe, place.path / "pipeline"
-    with whole_folder(target) as scratch:
-        write_pipeline(scratch, training.averaged())
-        write_synced(scratch / "curves.png", curves(place.metrics))
-        write_synced(scratch / "README.md", card(place, recipe).encode())
-    images = samples(target, CAPTIONS, recipe.scale, recipe.sampling, recipe.seed, str(sitting.device))
-    place.picture(f"step-{training.step:08d}", grid(images))
+    with atomic_folder(target) as scratch:
+        write_pipeline(scratch, training.averaged_model())
+        write_synced(scratch / "curves.png", curves_png(place.metrics))
+        write_synced(scratch / "README.md", model_card(place, recipe).encode())
+    images = draw_samples(target, CAPTIONS, recipe.scale, recipe.sampling, recipe.seed, str(session.device))
+    place.write_grid(f"step-{training.step:08d}", grid_png(images))
 
 
 def _device(name: str) -> torch.device:

@@ -11,20 +11,20 @@ from torch import nn
 
 from modeseek.datasets.scenes import Scenes
 from modeseek.io.progress import Progress
-from modeseek.metrics.scenes.caption_accuracy import accuracy, score
+from modeseek.metrics.scenes.caption_accuracy import accuracy_by_attribute, score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.classifier_config import ClassifierConfig
 from modeseek.runs.interrupts import RunFailed
-from tools.bundled_priors.augment import disturb
-from tools.bundled_priors.classifier_loss import Truth, judge_loss
-from tools.bundled_priors.example_pool import Examples, Pool
-from tools.bundled_priors.lr_schedule import Clock, Pace, learning_rate
+from tools.bundled_priors.augment import augment
+from tools.bundled_priors.classifier_loss import ClassifierTargets, classifier_loss
+from tools.bundled_priors.example_pool import Examples, ExamplePool
+from tools.bundled_priors.lr_schedule import TrainingClock, StageDuration, learning_rate
 
 _REPORT = 20  # steps
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ClassifierRecipe:
     """How the judge is trained.
 
     Attributes:
@@ -41,7 +41,7 @@ class Lesson:
         steps: in place of a budget of time; then the seed fixes every weight.
     """
 
-    shape: ClassifierConfig = ClassifierConfig()
+    config: ClassifierConfig = ClassifierConfig()
     batch: int = 64
     lr: float = 2.5e-3
     warm: int = 200
@@ -54,13 +54,13 @@ class Lesson:
     steps: int | None = None
 
 
-def train_judge(
+def train_classifier(
     out: Path,
     *,
     budget: float,
     device: str = "cpu",
     seed: int = 0,
-    lesson: Lesson | None = None,
+    recipe: ClassifierRecipe | None = None,
     start: SceneClassifier | None = None,
 ) -> Generator[Progress, None, SceneClassifier]:
     """Trains a judge on fresh renders, measures it on others, of held-out combinations, and saves it there.
@@ -83,16 +83,16 @@ def train_judge(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"a judge is saved to a new folder: got {out}, which exists; choose another name")
-    told = lesson or Lesson()
-    world, clock = Scenes(), Clock()
-    pace = Pace(0.0, budget, told.steps)
-    judge = SceneClassifier(told.shape if start is None else start.shape, seed=seed)
+    told = recipe or ClassifierRecipe()
+    world, clock = Scenes(), TrainingClock()
+    pace = StageDuration(0.0, budget, told.steps)
+    judge = SceneClassifier(told.config if start is None else start.config, seed=seed)
     if start is not None:
         judge.load_state_dict(start.state_dict())
     judge = judge.to(device).train()
     scenes, luck = torch.Generator().manual_seed(2 * seed), torch.Generator().manual_seed(2 * seed + 1)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=0.0, weight_decay=told.decay)
-    pool = Pool(lambda n: _examples(world, n, scenes), told.pool)
+    pool = ExamplePool(lambda n: _examples(world, n, scenes), told.pool)
     while len(pool) < min(told.first, told.pool):
         pool.grow(told.chunk)
         yield Progress("rendering", min(len(pool), told.first), told.first)
@@ -104,10 +104,10 @@ def train_judge(
         for group in optimizer.param_groups:
             group["lr"] = rate
         rows = pool.draw(told.batch, luck)
-        image = disturb(rows.pop("image").float() / 255, luck).to(device)
+        image = augment(rows.pop("image").float() / 255, luck).to(device)
         with _mixed(device):
             answers = judge(image)
-        loss = judge_loss(answers, Truth(**{name: value.to(device) for name, value in rows.items()})).mean()
+        loss = classifier_loss(answers, ClassifierTargets(**{name: value.to(device) for name, value in rows.items()})).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
@@ -122,8 +122,8 @@ def train_judge(
             losses.clear()
     judge = judge.to("cpu").eval()
     shots = world.batch(told.tested, torch.Generator().manual_seed(seed), held_out=True)
-    judge.balance(shots.image)
-    numbers = accuracy(score(judge, shots.image, shots.captions))
+    judge.normalize_features(shots.image)
+    numbers = accuracy_by_attribute(score_captions(judge, shots.image, shots.captions))
     judge.accuracy = {name: estimate.value for name, estimate in numbers.items()}
     judge.save(out)
     yield Progress("testing", told.tested, told.tested)
@@ -132,7 +132,7 @@ def train_judge(
 
 def _examples(world: Scenes, n: int, rng: torch.Generator) -> Examples:
     shots = world.batch(n, rng, held_out=None)
-    truth = Truth.of(shots.layouts)
+    truth = ClassifierTargets.from_layouts(shots.layouts)
     return {"image": (255 * shots.image).round().byte()} | vars(truth)
 
 

@@ -8,42 +8,42 @@ import torch
 from torch import Tensor
 
 from tools.bundled_priors.example_pool import Examples
-from tools.bundled_priors.loss import psnr, reconstruction_loss
-from tools.bundled_priors.patch_pca import components, write_encoder
-from tools.bundled_priors.recipe import Recipe
-from tools.bundled_priors.training import Pictured
+from tools.bundled_priors.losses import psnr, reconstruction_loss
+from tools.bundled_priors.patch_pca import patch_components, write_encoder
+from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.stage_trainer import ImageStageTrainer
 
 
-class Autoencoding(Pictured):
+class DecoderTrainer(ImageStageTrainer):
     """Computes the encoder, principal components of patches of renders, and trains the decoder to invert it."""
 
-    def __init__(self, recipe: Recipe, vae: Any, device: torch.device) -> None:
+    def __init__(self, recipe: TrainingRecipe, vae: Any, device: torch.device) -> None:
         self.vae = vae.to(device).train()
         self.vae.encoder.requires_grad_(False)
         super().__init__("autoencoder", recipe, recipe.autoencoder, device, {"decoder": self.vae.decoder})
-        fitted = self.world.batch(recipe.fitted, torch.Generator().manual_seed(recipe.seed + 1)).image
-        write_encoder(self.vae, components(fitted, recipe.model.patch, recipe.model.latent))
+        fitted = self.renderer.batch(recipe.fitted, torch.Generator().manual_seed(recipe.seed + 1)).image
+        write_encoder(self.vae, patch_components(fitted, recipe.model.patch, recipe.model.latent))
 
-    def examples(self, image: Tensor, captions: list[str]) -> Examples:
+    def encode_examples(self, image: Tensor, captions: list[str]) -> Examples:
         return {"image": (255 * image).round().byte()}
 
-    def noised(self, examples: Examples) -> Examples:
+    def add_noise(self, examples: Examples) -> Examples:
         model = self.recipe.model
         shape = (len(examples["image"]), model.latent, model.side, model.side)
-        return examples | {"eps": torch.randn(shape, generator=self.noise)}
+        return examples | {"eps": torch.randn(shape, generator=self.noise_rng)}
 
     def loss(self, examples: Examples) -> Tensor:
         image = examples["image"].float() / 127.5 - 1
         with torch.no_grad():
             z = self.vae.encode(image).latents
         z = z + self.recipe.jitter / self.vae.config.scaling_factor * examples["eps"]
-        with self.half():
+        with self.autocast():
             answer = self.vae.decode(z).sample
         return reconstruction_loss(answer, image, self.recipe.edge)
 
     @torch.no_grad()
-    def test(self) -> dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """PSNR of held-out pictures, in full precision."""
-        image = self.tested()["image"].float() / 255
+        image = self.held_out_examples()["image"].float() / 255
         answers = [self.vae.decode(self.vae.encode(2 * part - 1).latents).sample for part in image.split(64)]
         return {"psnr": psnr(torch.cat(answers) / 2 + 0.5, image)}

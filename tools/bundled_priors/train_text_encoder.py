@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.bundled_priors.caption_targets import ANSWERS, said
+from tools.bundled_priors.caption_targets import TARGET_SIZES, caption_targets
 from tools.bundled_priors.example_pool import Examples
-from tools.bundled_priors.model import Parts, plain_attention
-from tools.bundled_priors.recipe import Recipe
-from tools.bundled_priors.training import Training
+from tools.bundled_priors.model import ModelParts, use_plain_attention
+from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.stage_trainer import StageTrainer
 
 
-class Wording(Training):
+class TextEncoderTrainer(StageTrainer):
     """Trains the text encoder: linear functions of its mean embedding answer what the caption says.
 
     Captions alone, no pictures: it takes a minute, and a denoiser that is told by such an encoder needs not find out
@@ -23,42 +23,42 @@ class Wording(Training):
     Diffusion's does.
     """
 
-    def __init__(self, recipe: Recipe, parts: Parts, device: torch.device) -> None:
+    def __init__(self, recipe: TrainingRecipe, parts: ModelParts, device: torch.device) -> None:
         self.parts = parts
         self.encoder: Any = parts.text_encoder.to(device).train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self.heads = nn.ModuleList([nn.Linear(recipe.model.text_width, n) for n in ANSWERS]).to(device)
+            self.heads = nn.ModuleList([nn.Linear(recipe.model.text_width, n) for n in TARGET_SIZES]).to(device)
         if device.type == "cpu":
-            plain_attention(self.encoder)
+            use_plain_attention(self.encoder)
         super().__init__("words", recipe, recipe.words, device, {"encoder": self.encoder, "heads": self.heads})
 
-    def make(self, n: int) -> Examples:
-        return self.told(self.world.draw(n, self.scenes).captions)
+    def make_examples(self, n: int) -> Examples:
+        return self.encode_examples(self.renderer.draw(n, self.scene_rng).captions)
 
-    def noised(self, examples: Examples) -> Examples:
+    def add_noise(self, examples: Examples) -> Examples:
         return examples
 
     def loss(self, examples: Examples) -> Tensor:
         losses = [
             functional.cross_entropy(answer, examples["said"][:, i].long())
-            for i, answer in enumerate(self._answers(examples))
+            for i, answer in enumerate(self._logits(examples))
         ]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
-    def test(self) -> dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """Share of held-out captions of which every question is answered rightly."""
-        captions = self.world.draw(self.recipe.tested, self.held_out(), held_out=True).captions
-        held = {name: rows.to(self.device) for name, rows in self.told(captions).items()}
-        right = [answer.argmax(1) == held["said"][:, i] for i, answer in enumerate(self._answers(held))]
+        captions = self.renderer.draw(self.recipe.tested, self.held_out_rng(), held_out=True).captions
+        held = {name: rows.to(self.device) for name, rows in self.encode_examples(captions).items()}
+        right = [answer.argmax(1) == held["said"][:, i] for i, answer in enumerate(self._logits(held))]
         return {"understood": torch.stack(right).all(0).float().mean().item()}
 
-    def told(self, captions: list[str]) -> Examples:
+    def encode_examples(self, captions: list[str]) -> Examples:
         """Captions as the pool keeps them."""
-        return {"tokens": self.parts.tokens(captions).int(), "said": said(captions).int()}
+        return {"tokens": self.parts.tokens(captions).int(), "said": caption_targets(captions).int()}
 
-    def _answers(self, examples: Examples) -> list[Tensor]:
-        with self.half():
+    def _logits(self, examples: Examples) -> list[Tensor]:
+        with self.autocast():
             mean = self.encoder(examples["tokens"].long())[0].mean(1)
         return [head(mean.float()) for head in self.heads]

@@ -12,19 +12,19 @@ from typing import Any, Literal
 import torch
 
 from modeseek.datasets.scenes import Scenes
-from modeseek.io.atomic import Lines, cut, kept_lines, sweep, whole_folder, write_synced, write_whole
-from modeseek.rundir.checkpoint import Checkpoint, newest, save
+from modeseek.io.atomic import LineFile, truncate_lines, read_whole_lines, recover_folder, atomic_folder, write_synced, write_atomic
+from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
 from tools.bundled_priors.model import read_part, write_part, write_tokenizer
-from tools.bundled_priors.recipe import Recipe, read_recipe
+from tools.bundled_priors.recipe import TrainingRecipe, read_recipe
 from tools.bundled_priors.tokenizer_text import TEXT
-from tools.bundled_priors.training import STAGES
+from tools.bundled_priors.stage_trainer import STAGES
 
 _SPOKEN = 4000  # captions that the tokenizer learns from
 _FOLDERS = ("grids", "checkpoints", *(f"checkpoints/{stage}" for stage in STAGES))
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingDir:
     """A training on disk.
 
     Attributes:
@@ -35,7 +35,7 @@ class Place:
     path: Path
 
     @classmethod
-    def opened(cls, path: Path, recipe: Recipe) -> Place:
+    def open(cls, path: Path, recipe: TrainingRecipe) -> TrainingDir:
         """The training in that folder, begun with that recipe where there is none.
 
         Raises:
@@ -49,7 +49,7 @@ class Place:
         if path.exists() and not path.is_dir():
             raise ValueError(f"--out is a folder: got {path}, which is a file; choose another name")
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(path, fresh=True) as scratch:
+        with atomic_folder(path, fresh=True) as scratch:
             for name in (*_FOLDERS, "tokenizer"):
                 (scratch / name).mkdir()
             rng = torch.Generator().manual_seed(recipe.seed)
@@ -59,12 +59,12 @@ class Place:
         return place
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> TrainingRecipe:
         """What it is told."""
         return read_recipe(self.path)
 
     @contextmanager
-    def locked(self) -> Generator[None]:
+    def lock(self) -> Generator[None]:
         """Keeps other processes from working on it; what a killed one left half done is removed.
 
         Raises:
@@ -80,12 +80,12 @@ class Place:
         try:
             for folder in (self.path, *(self.path / name for name in _FOLDERS)):
                 folder.mkdir(exist_ok=True)
-                sweep(folder)
+                recover_folder(folder)
             yield
         finally:
             lock.release()
 
-    def finished(self, part: Literal["text_encoder", "vae"]) -> tuple[Any, float] | None:
+    def load_part(self, part: Literal["text_encoder", "vae"]) -> tuple[Any, float] | None:
         """A finished part and the seconds on the clock when it was, or None while there is none.
 
         Raises:
@@ -100,25 +100,25 @@ class Place:
             raise ValueError(f"{folder}/told.json is damaged: restore it or train into a new folder") from error
         return read_part(folder, part), seconds
 
-    def finish(self, part: Literal["text_encoder", "vae"], module: Any, told: Mapping[str, Any]) -> None:
+    def save_part(self, part: Literal["text_encoder", "vae"], module: Any, told: Mapping[str, Any]) -> None:
         """Writes a finished part and what is told of it (seconds and more), whole or not at all."""
-        with whole_folder(self.path / part) as scratch:
+        with atomic_folder(self.path / part) as scratch:
             write_part(scratch, module)
             write_synced(scratch / "told.json", json.dumps(dict(told)).encode())
 
-    def keep(self, stage: str, step: int, state: Any) -> None:
+    def save_checkpoint(self, stage: str, step: int, state: Any) -> None:
         """Writes a checkpoint of a stage; the newest two stay."""
-        save(self.path / "checkpoints" / stage, step, state)
+        write_checkpoint(self.path / "checkpoints" / stage, step, state)
 
-    def checkpoint(self, stage: str) -> tuple[Checkpoint | None, list[str]]:
+    def latest_checkpoint(self, stage: str) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole checkpoint of a stage, and what is wrong with newer ones."""
-        return newest(self.path / "checkpoints" / stage)
+        return newest_checkpoint(self.path / "checkpoints" / stage)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of `metrics.jsonl`; a damaged line is left out."""
         rows = []
-        for line in kept_lines(self.path / "metrics.jsonl"):
+        for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
             except ValueError:  # a damaged line costs itself only
@@ -129,16 +129,16 @@ class Place:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends a row to `metrics.jsonl`."""
-        lines = Lines(self.path / "metrics.jsonl")
+        lines = LineFile(self.path / "metrics.jsonl")
         try:
-            lines.add(json.dumps(dict(row)))
+            lines.append(json.dumps(dict(row)))
         finally:
             lines.close()
 
-    def forget(self, stage: str, step: int) -> None:
+    def truncate_metrics(self, stage: str, step: int) -> None:
         """Cuts off the metrics of a stage beyond a step: it goes on from there."""
         kept = 0
-        for line in kept_lines(self.path / "metrics.jsonl"):
+        for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
                 if row["stage"] == stage and row["step"] > step:
@@ -146,8 +146,8 @@ class Place:
             except (ValueError, KeyError, TypeError):  # a damaged line stays where it is
                 pass
             kept += 1
-        cut(self.path / "metrics.jsonl", kept)
+        truncate_lines(self.path / "metrics.jsonl", kept)
 
-    def picture(self, name: str, data: bytes) -> None:
+    def write_grid(self, name: str, data: bytes) -> None:
         """Writes `grids/<name>.png`."""
-        write_whole(self.path / "grids" / f"{name}.png", data)
+        write_atomic(self.path / "grids" / f"{name}.png", data)

@@ -35,7 +35,7 @@ class CameraConditions:
         prompt: which prompt an item seeks, by its number; None: all the first.
     """
 
-    told: CameraConditional
+    conditions: CameraConditional
     prompt: Callable[[int], int] | None = None
 
     def __call__(self, view: View) -> Conditions:
@@ -44,12 +44,12 @@ class CameraConditions:
         Raises:
             ValueError: a view without cameras.
         """
-        cameras = seen(view).cameras
+        cameras = require_cameras(view).cameras
         which = None if self.prompt is None else torch.tensor([self.prompt(i) for i in view.items])
-        return self.told.at(cameras.azimuth, cameras.elevation, which)
+        return self.conditions.at(cameras.azimuth, cameras.elevation, which)
 
 
-def seen(view: View) -> CameraView:
+def require_cameras(view: View) -> CameraView:
     """The view, which has cameras.
 
     Raises:

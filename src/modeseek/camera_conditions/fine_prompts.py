@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.camera_conditions.perp_neg_views import mix
-from modeseek.camera_conditions.prompts import TextPrior
+from modeseek.camera_conditions.perp_neg_views import interpolate_conditions
+from modeseek.camera_conditions.view_prompts import TextPrior
 from modeseek.priors.base import Conditions
 from modeseek.pytree import select
 
@@ -97,4 +97,4 @@ class FineConditions:
             return Conditions(select(told.positive, first + place.round().long() % n), told.null, told.negative)
         below = place.floor()
         near, far = (select(told.positive, first + (below.long() + k) % n) for k in (0, 1))
-        return Conditions(mix(near, far, 1 - (place - below)), told.null, told.negative)
+        return Conditions(interpolate_conditions(near, far, 1 - (place - below)), told.null, told.negative)

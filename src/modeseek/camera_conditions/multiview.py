@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.camera_conditions.cameras import CameraConditional, seen
+from modeseek.camera_conditions.cameras import CameraConditional, require_cameras
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras
 from modeseek.priors.base import Conditions
@@ -43,7 +43,7 @@ class MultiviewPrompts:
         describe: what the prior is told of cameras, (b, k).
     """
 
-    told: Conditions | CameraConditional
+    conditions: Conditions | CameraConditional
     views: int = 4
     describe: Callable[[Cameras], Tensor] = blender_matrices
 
@@ -62,10 +62,10 @@ class MultiviewPrompts:
         Raises:
             ValueError: a view without cameras, or groups that are not whole.
         """
-        cameras = seen(view).cameras
+        cameras = require_cameras(view).cameras
         if len(cameras) % self.views:
             raise ValueError(f"groups have {self.views} views: got {len(cameras)} cameras; render a multiple")
-        told = self.told
+        told = self.conditions
         if not isinstance(told, Conditions):
             told = told.at(cameras.azimuth, cameras.elevation)
         camera = self.describe(cameras)

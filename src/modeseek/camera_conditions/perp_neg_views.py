@@ -15,7 +15,7 @@ from modeseek.pytree import Cond, map_tensors, select
 
 
 @dataclass(frozen=True)
-class Decay:
+class ExponentialDecay:
     """`a exp(-b r) + c` of a share r in [0, 1]."""
 
     a: float
@@ -46,13 +46,13 @@ class PerpNegViews:
         front_back: pushes away from the front behind the side: the two-faced Janus.
     """
 
-    front_side: Decay = Decay(4.0, 0.5, -2.426)
-    side_front: Decay = Decay(4.0, 0.5, -2.426)
-    side_back: Decay = Decay(1.0, 0.5, -0.606)
-    front_back: Decay = Decay(1.0, 0.5, 0.967)
+    front_side: ExponentialDecay = ExponentialDecay(4.0, 0.5, -2.426)
+    side_front: ExponentialDecay = ExponentialDecay(4.0, 0.5, -2.426)
+    side_back: ExponentialDecay = ExponentialDecay(1.0, 0.5, -0.606)
+    front_back: ExponentialDecay = ExponentialDecay(1.0, 0.5, 0.967)
 
     def at(
-        self, told: Conditions, first: Int[Tensor, "b"], azimuth: Float[Tensor, "b"], overhead: Bool[Tensor, "b"]
+        self, conditions: Conditions, first: Int[Tensor, "b"], azimuth: Float[Tensor, "b"], overhead: Bool[Tensor, "b"]
     ) -> Conditions:
         """Conditions for `PerpNeg`, (b, ...).
 
@@ -73,15 +73,15 @@ class PerpNegViews:
         far = torch.where(overhead, first + 3, torch.where(facing, side, first + 2))
         away = torch.where(facing, self.front_side(r), self.side_back(r))
         also = torch.where(facing, self.side_front(1 - r), self.front_back(r))
-        rows = told.positive
+        rows = conditions.positive
         opposed = (
             (select(rows, torch.where(facing, front, side)), -away * ~overhead),
             (select(rows, torch.where(facing, side, front)), -also * ~overhead),
         )
-        return Conditions(mix(select(rows, near), select(rows, far), r), told.null, told.negative, opposed, told.source)
+        return Conditions(interpolate_conditions(select(rows, near), select(rows, far), r), conditions.null, conditions.negative, opposed, conditions.source)
 
 
-def mix(near: Cond, far: Cond, share: Float[Tensor, "b"]) -> Cond:
+def interpolate_conditions(near: Cond, far: Cond, share: Float[Tensor, "b"]) -> Cond:
     """`share near + (1 - share) far` of conditions row by row; of attention masks the words that either has.
 
     Raises:

@@ -22,7 +22,7 @@ class Source:
     authors: str
     title: str
     year: int
-    where: str
+    venue: str
     url: str = ""
 
     @property
@@ -31,15 +31,15 @@ class Source:
         link = f",\n  url = {{{self.url}}}" if self.url else ""
         return (
             f"@misc{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{self.title}}},\n"
-            f"  year = {{{self.year}}},\n  howpublished = {{{self.where}}}{link}\n}}"
+            f"  year = {{{self.year}}},\n  howpublished = {{{self.venue}}}{link}\n}}"
         )
 
     @property
-    def line(self) -> str:
+    def formatted(self) -> str:
         """For people: the first author, and others, the title, the year and the place."""
         names = [name.split(",")[0] for name in self.authors.split(" and ")]
         who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
-        return f"{who}: {self.title}. {self.where}, {self.year}"
+        return f"{who}: {self.title}. {self.venue}, {self.year}"
 
 
 def arxiv(key: str, authors: str, title: str, year: int, number: str) -> Source:
@@ -47,7 +47,7 @@ def arxiv(key: str, authors: str, title: str, year: int, number: str) -> Source:
     return Source(key, authors, title, year, f"arXiv {number}", f"https://arxiv.org/abs/{number}")
 
 
-TOOLS: tuple[Source, ...] = (
+GENERAL_PAPERS: tuple[Source, ...] = (
     arxiv(
         "ddim",
         "Song, Jiaming and Meng, Chenlin and Ermon, Stefano",

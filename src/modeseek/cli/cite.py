@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.citations.cite import SOURCES, bibtex
+from modeseek.citations.bibtex import SOURCES, bibtex
 from modeseek.cli.lookup import look_up
 from modeseek.reports.method_notes import SOURCES_OF
 

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import follow, show
+from modeseek.cli.terminal import print_table, run_with_progress
 from modeseek.config.priors import problem_digest
-from modeseek.datasets.names import PROBLEMS
+from modeseek.datasets.by_name import DATASETS
 from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.results_files import Record
-from modeseek.experiments.toy2d.entries import Contestant, Descent
-from modeseek.experiments.toy2d.entries_all import EVERY
-from modeseek.experiments.toy2d.toy2d import PlanePlan
-from modeseek.experiments.toy2d.toy2d_run import run_plane
-from modeseek.rundir.environment import environment
+from modeseek.experiments.common.results_files import RunRecord
+from modeseek.experiments.toy2d.entries import Descent, ToyEntry
+from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.experiments.toy2d.toy2d_run import run_toy2d
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -63,27 +63,27 @@ class CompareCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs it, prints the table and where the files are."""
-        problem = look_up("problem", self.problem, {k: v for k, v in PROBLEMS.items() if k != "digits"})()
+        problem = look_up("problem", self.problem, {k: v for k, v in DATASETS.items() if k != "digits"})()
         if not isinstance(problem, ToyDataset2D):
             raise TypeError(f"{self.problem} is no distribution of the plane; choose another problem")
         label = self._label(problem)
-        plan = PlanePlan(problem, (), self.side, self.budget, self.seed, label, self.scale, self.bandwidth)
-        players, left = self._players(plan)
-        plan = replace(plan, contestants=players)
+        plan = Toy2DPlan(problem, (), self.side, self.budget, self.seed, label, self.scale, self.bandwidth)
+        entries, left = self._entries(plan)
+        plan = replace(plan, entries=entries)
         plan.check()
         settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k != "out"}
-        record = Record(f"Every method on the {self.problem}", shlex.join(argv), settings)
+        record = RunRecord(f"Every method on the {self.problem}", shlex.join(argv), settings)
         told: dict[str, Any] = {"title": f"{self.problem}, ideal", "sha256": problem_digest(problem)}
         run = Run.create(
             {"verb": "compare", **settings},
-            words=["compare", self.problem],
+            name_parts=["compare", self.problem],
             command=argv,
-            environment=environment("cpu", told),
+            environment=collect_environment("cpu", told),
             status=Status("created"),
             out=self.out,
         )
-        done = follow(run_plane(plan, problem.prior, record, run, order="nll"))
-        show(done.table, {c.name: c.title for c in players}, f"{self.problem}, {self.budget:,} prior calls a point")
+        done = run_with_progress(run_toy2d(plan, problem.prior, record, run, order="nll"))
+        print_table(done.table, {c.name: c.title for c in entries}, f"{self.problem}, {self.budget:,} prior calls a point")
         for line in (*done.findings, *left):
             print(line)
         print(f"Report: {done.folder / 'report.html'}")
@@ -98,20 +98,20 @@ class CompareCommand:
         except ValueError as error:
             raise ValueError(f"a label is each, none or a number: got {self.label!r}; choose one") from error
 
-    def _players(self, plan: PlanePlan) -> tuple[tuple[Contestant, ...], list[str]]:
+    def _entries(self, plan: Toy2DPlan) -> tuple[tuple[ToyEntry, ...], list[str]]:
         """Who can play, and who was left out of all that were asked for, a sentence each."""
         if tuple(self.methods) != ("all",):
-            return look_up_all("method", self.methods, EVERY), []
-        task, players, left = plan.task(plan.problem.prior), [], []
-        for contestant in EVERY.values():
-            play = contestant.make(task)
-            compares = isinstance(play, Descent) and play.needs
+            return look_up_all("method", self.methods, ALL_ENTRIES), []
+        task, entries, left = plan.task(plan.problem.prior), [], []
+        for entry in ALL_ENTRIES.values():
+            algorithm = entry.algorithm(task)
+            compares = isinstance(algorithm, Descent) and algorithm.needs
             if compares and task.conditions is None:
-                left.append(f"{contestant.name} is left out: it compares classes, and none is sought.")
-            elif contestant.name == "esd":
+                left.append(f"{entry.name} is left out: it compares classes, and none is sought.")
+            elif entry.name == "esd":
                 left.append("esd is left out: without cameras it is vsd.")
-            elif contestant.name == "find-modes" and self.scale != 1:
+            elif entry.name == "find-modes" and self.scale != 1:
                 left.append("find-modes is left out: a guided prior has no density to climb.")
             else:
-                players.append(contestant)
-        return tuple(players), left
+                entries.append(entry)
+        return tuple(entries), left

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.cli.terminal import show
-from modeseek.io.atomic import free_name
+from modeseek.cli.terminal import print_table
+from modeseek.io.atomic import unused_path
 from modeseek.reports.compare_page import comparison_table, write_comparison
 from modeseek.rundir.run_dir import Run
 
@@ -37,6 +37,6 @@ class CompareRunsCommand:
         out = Path("runs") / f"compare-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.html" if self.out is None else self.out
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         table = comparison_table(runs)
-        page = write_comparison(runs, free_name(out))
-        show(table, {}, f"{len(runs)} runs")
+        page = write_comparison(runs, unused_path(out))
+        print_table(table, {}, f"{len(runs)} runs")
         print(f"Page: {page}")

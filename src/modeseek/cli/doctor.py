@@ -16,14 +16,14 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from modeseek.cli.pipeline_requirements import tell
+from modeseek.cli.pipeline_requirements import describe_pipeline
 from modeseek.config.config import CheckpointConfig, Config
 from modeseek.config.generators import NoiseStart, PointsConfig
 from modeseek.config.optimizers import SGDConfig
 from modeseek.config.priors import PipelinePriorConfig, ToyPriorConfig
 from modeseek.meanshift.bandwidth import Fixed
 from modeseek.methods.msd import MSD
-from modeseek.rundir.environment import PACKAGES, machine, versions
+from modeseek.rundir.environment import PACKAGES, describe_machine, package_versions
 from modeseek.runs.api import resume, run
 
 _FOR = {
@@ -62,11 +62,11 @@ class DoctorCommand:
         """Prints the findings."""
         if self.prior is not None:
             source = PipelinePriorConfig(self.prior, self.size, self.dtype)
-            for line in tell(source, self.device, _free(self.device), self.measure):
+            for line in describe_pipeline(source, self.device, _free(self.device), self.measure):
                 print(line)
             return
-        here = machine()
-        print("versions   " + ", ".join(f"{name} {number}" for name, number in versions(PACKAGES).items()))
+        here = describe_machine()
+        print("versions   " + ", ".join(f"{name} {number}" for name, number in package_versions(PACKAGES).items()))
         print(f"machine    {here['system']} {here['architecture']}, {here['cores']} cores, {_memory()}")
         for line in _devices():
             print(f"device     {line}")

@@ -44,14 +44,14 @@ class ExamCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Examines, and prints the table."""
-        from modeseek.cli.terminal import follow, show
+        from modeseek.cli.terminal import run_with_progress, print_table
         from modeseek.config.priors import files_digest
-        from modeseek.experiments.caption_exam.caption_exam import Exam, held_out_captions
+        from modeseek.experiments.caption_exam.caption_exam import CaptionExam, held_out_captions
         from modeseek.experiments.caption_exam.experiment import run_exam
-        from modeseek.experiments.caption_exam.report import findings
+        from modeseek.experiments.caption_exam.report import summarise
         from modeseek.metrics.scenes.classifier import SceneClassifier
         from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion
-        from modeseek.rundir.environment import environment
+        from modeseek.rundir.environment import collect_environment
         from modeseek.rundir.run_dir import Run
         from modeseek.rundir.status import Status
 
@@ -61,7 +61,7 @@ class ExamCommand:
         folder = find_stable_diffusion(self.prior)
         judge = SceneClassifier.packaged() if self.judge is None else SceneClassifier.load(self.judge)
         captions = held_out_captions(self.captions, self.seed)
-        exam = Exam(folder, captions, self.scale, self.steps, self.seed, self.device, self.batch)
+        exam = CaptionExam(folder, captions, self.scale, self.steps, self.seed, self.device, self.batch)
         name = Path(self.prior).name or "here"
         title = f"Examination of {name}"
         names = ("prior", "captions", "steps", "scale", "seed", "device", "batch")
@@ -72,15 +72,15 @@ class ExamCommand:
                 **{key: getattr(self, key) for key in names},
                 "judge": None if self.judge is None else str(self.judge),
             },
-            words=["exam", name],
+            name_parts=["exam", name],
             command=argv,
-            environment=environment(self.device, {"title": name, "sha256": weights}),
+            environment=collect_environment(self.device, {"title": name, "sha256": weights}),
             status=Status("created"),
             out=self.out,
         )
         print(f"Run: {run.path}")
-        done = follow(run_exam(run, exam, judge, title))
-        show(done.table, {}, title)
-        for line in findings(exam, done):
+        done = run_with_progress(run_exam(run, exam, judge, title))
+        print_table(done.table, {}, title)
+        for line in summarise(exam, done):
             print(line)
         print(f"Report: {run.path / 'report.html'}")

@@ -11,7 +11,7 @@ import tyro
 
 from modeseek.cli.lookup import look_up
 from modeseek.cli.run import RunCommand
-from modeseek.config.priors import BUNDLED, usual_scale
+from modeseek.config.priors import BUNDLED, default_scale
 from modeseek.config.registry import METHODS
 from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
 
@@ -75,7 +75,7 @@ class ImageCommand:
         if self.copies < 1:
             raise ValueError(f"copies are at least 1: got {self.copies}")
         own = hasattr(look_up("method", self.method, METHODS), "scale")  # guides by itself
-        scale = usual_scale(self.prior) if self.scale is None else self.scale
+        scale = default_scale(self.prior) if self.scale is None else self.scale
         pipeline = {
             "path": self.prior,
             "size": None if self.size is None else list(self.size),

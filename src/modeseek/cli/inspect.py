@@ -10,8 +10,8 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.reports.tolerant import state_of
-from modeseek.rundir.checkpoint import read
+from modeseek.reports.tolerant import observed_state
+from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.rundir.run_dir import Run
 
 
@@ -33,13 +33,13 @@ class InspectCommand:
         run = Run.load(self.run_folder)
         status, damaged = run.status, 0
         print(f"{run.path}\n{run.command}\n")
-        print(f"state       {state_of(run, status)}" + (f": {status.reason}" if status.reason else ""))
+        print(f"state       {observed_state(run, status)}" + (f": {status.reason}" if status.reason else ""))
         print(f"steps       {status.step} of {status.steps}")
         print(f"spent       {status.calls} calls, {status.seconds:.1f} s, {status.peak_memory_mb:.0f} MB at the peak")
         print(f"begun       {status.started}, {status.sessions} sessions, {status.rollbacks} rollbacks")
         for path in run.checkpoints:
             try:
-                checkpoint = read(path)
+                checkpoint = read_checkpoint(path)
                 size = sum(file.stat().st_size for file in path.iterdir())
                 print(f"checkpoint  {checkpoint.path.name}: whole, {_size(size)}")
             except ValueError as error:

@@ -12,7 +12,7 @@ import tyro
 from modeseek.cli.lookup import look_up
 from modeseek.cli.settings_help import settings_of, summary
 from modeseek.config.registry import GENERATORS, METHODS, PRIORS
-from modeseek.reports.tolerant import state_of
+from modeseek.reports.tolerant import observed_state
 from modeseek.rundir.run_dir import find_runs
 
 
@@ -64,7 +64,7 @@ def _show_runs(folder: Path) -> None:
         try:
             status = run.status
             row = (f"{status.step}/{status.steps}", str(status.calls), f"{status.seconds:.1f}", status.started[:16])
-            table.add_row(run.path.name, state_of(run, status), *row)
+            table.add_row(run.path.name, observed_state(run, status), *row)
         except ValueError:
             table.add_row(run.path.name, "damaged", "", "", "", "")
     console = Console()

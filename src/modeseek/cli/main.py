@@ -112,8 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         with init_process_group() as crew, exit_on_error(), crew.propagate_errors():
-            if crew.team.size > 1 and not isinstance(command, _SHARED):
-                raise ValueError(f"modeseek {args[0]} works in one process: got {crew.team.size}; start it by itself")
+            if crew.distributed.size > 1 and not isinstance(command, _SHARED):
+                raise ValueError(f"modeseek {args[0]} works in one process: got {crew.distributed.size}; start it by itself")
             command.run(["modeseek", *args])
 
 

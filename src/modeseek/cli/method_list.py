@@ -10,10 +10,10 @@ import torch
 from modeseek.cli.settings_help import summary
 from modeseek.config.registry import METHODS
 from modeseek.datasets.toy2d import ring
-from modeseek.experiments.toy2d.benchmark import costs
-from modeseek.experiments.toy2d.entries import Contestant, Descent, Task
-from modeseek.experiments.toy2d.entries_all import EVERY
-from modeseek.experiments.toy2d.toy2d import PlanePlan
+from modeseek.experiments.toy2d.benchmark import prior_calls
+from modeseek.experiments.toy2d.entries import Descent, ToyEntry, ToyTask
+from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class MethodsCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Prints two lines a method."""
         width = max(map(len, METHODS)) + 2
-        tasks = [PlanePlan(ring(), (), label="each", scale=scale).task(ring().prior) for scale in (1.0, 3.0)]
+        tasks = [Toy2DPlan(ring(), (), label="each", scale=scale).task(ring().prior) for scale in (1.0, 3.0)]
         for name, kind in METHODS.items():
             print(f"{name:<{width}}{summary(kind)}")
-            contestant = EVERY.get(name)
-            if contestant is not None:
-                print(f"{'':<{width}}{_told(contestant, tasks)}")
+            entry = ALL_ENTRIES.get(name)
+            if entry is not None:
+                print(f"{'':<{width}}{_told(entry, tasks)}")
         print("\nmodeseek list methods NAME shows the settings of one, modeseek cite NAME its paper.")
 
 
-def _told(contestant: Contestant, tasks: Sequence[Task]) -> str:
-    plays = [(contestant.make(task), task) for task in tasks]
-    (plain, _), (guided, _) = counts = [_calls(play, task) for play, task in plays if isinstance(play, Descent)]
+def _told(entry: ToyEntry, tasks: Sequence[ToyTask]) -> str:
+    algorithms = [(entry.algorithm(task), task) for task in tasks]
+    (plain, _), (guided, _) = counts = [_calls(algorithm, task) for algorithm, task in algorithms if isinstance(algorithm, Descent)]
     first = f", {counts[0][1]} before the first step" if counts[0][1] else ""
     unit = "call" if plain == 1 else "calls"
     return f"{plain} {unit} a step" + ("" if guided == plain else f", {guided} guided") + first
 
 
-def _calls(play: Descent, task: Task) -> tuple[int, int]:
+def _calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
     with torch.no_grad():
-        first, each = costs(play, task)
+        first, each = prior_calls(algorithm, task)
     return each, first

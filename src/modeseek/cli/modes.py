@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from modeseek.io.atomic import free_name
+from modeseek.io.atomic import unused_path
 from modeseek.io.points import read_points
 from modeseek.meanshift.modes import Modes, find_modes
 
@@ -99,8 +99,8 @@ def write_labels(out: Path, modes: Modes) -> tuple[Path, Path]:
     Raises:
         OSError: the place cannot be written to.
     """
-    labels_path = free_name(out)
-    modes_path = free_name(labels_path.with_name(f"{labels_path.stem}-modes{labels_path.suffix}"))
+    labels_path = unused_path(out)
+    modes_path = unused_path(labels_path.with_name(f"{labels_path.stem}-modes{labels_path.suffix}"))
     _write(labels_path, [["label"], *([label] for label in modes.label.tolist())])
     d = modes.z.shape[1]
     known = [] if modes.log_prob is None else ["log_prob"]

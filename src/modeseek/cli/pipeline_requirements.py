@@ -10,10 +10,10 @@ import torch
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.methods.sds import SDS
 from modeseek.priors.guidance import Guided
-from modeseek.priors.pipeline.requirements import needs
+from modeseek.priors.pipeline.requirements import read_requirements
 
 
-def tell(source: PipelinePriorConfig, device: str, free: float, try_it: bool) -> Iterator[str]:
+def describe_pipeline(source: PipelinePriorConfig, device: str, free: float, try_it: bool) -> Iterator[str]:
     """Lines about a pipeline.
 
     Args:
@@ -26,15 +26,15 @@ def tell(source: PipelinePriorConfig, device: str, free: float, try_it: bool) ->
         ValueError: no such pipeline.
     """
     dtype = getattr(torch, source.dtype or ("bfloat16" if torch.device(device).type == "cuda" else "float32"))
-    told = needs(source.path, dtype, source.size)
+    told = read_requirements(source.path, dtype, source.size)
     yield f"pipeline   {told.kind}, {told.pixels[0]} x {told.pixels[1]} pixels, z {' x '.join(map(str, told.shape))}"
-    for part in told.parts:
+    for part in told.components:
         yield (
-            f"part       {part.name} ({part.kind}): {part.numbers / 1e6:.3g} M numbers, {_size(part.bytes)}, "
-            f"in memory {'when ' if part.when != 'never' else ''}{part.when}"
+            f"part       {part.name} ({part.kind}): {part.n_parameters / 1e6:.3g} M numbers, {_size(part.bytes)}, "
+            f"in memory {'when ' if part.phase != 'never' else ''}{part.phase}"
         )
-    weights = told.bytes_when("optimising")
-    words = weights + told.bytes_when("encoding a new text")
+    weights = told.bytes_in_phase("optimising")
+    words = weights + told.bytes_in_phase("encoding a new text")
     yield (
         f"memory     {_size(weights)} of weights while optimising, {_size(words)} while a new text is encoded; "
         f"{_size(free)} free on {device}; activations come on top"
@@ -66,7 +66,7 @@ def _tried(source: PipelinePriorConfig, device: str) -> str:
     where, cuda = prior.device, torch.device(device).type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(where)
-    height, width = needs(source.path, size=source.size).pixels
+    height, width = read_requirements(source.path, size=source.size).pixels
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(where).requires_grad_()
     rng, seconds = torch.Generator(where).manual_seed(0), []
     for _ in range(2):  # the first also warms up

@@ -10,7 +10,7 @@ import tyro
 
 from modeseek.cli.follow_run import follow_run
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.api import resume, resuming
+from modeseek.runs.api import resume, iter_resume
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ class ResumeCommand:
             resume(run)
             print(f"{run.path} is finished at step {status.step}; --steps N makes it longer.")
             return
-        follow_run(run, resuming(run, self.steps, self.on_failure))
+        follow_run(run, iter_resume(run, self.steps, self.on_failure))

@@ -13,15 +13,15 @@ from modeseek.cli.follow_run import follow_run
 from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
-from modeseek.config.config import Config, read_config, read_text
+from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.overrides import override
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig, PriorConfig
 from modeseek.config.registry import GENERATORS, METHODS, OPTIMIZERS, REGISTRY
-from modeseek.datasets.names import PROBLEMS
+from modeseek.datasets.by_name import DATASETS
 from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.api import begin
-from modeseek.runs.train import optimise
+from modeseek.runs.api import create_run
+from modeseek.runs.train import train
 
 _WHOLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
@@ -81,7 +81,7 @@ class RunCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs what the file and the options say."""
-        plain = {} if self.config is None else read_text(self.config)
+        plain = {} if self.config is None else read_yaml_file(self.config)
         if isinstance(plain, dict) and plain.get("verb") in _WHOLE:
             self._again(plain, argv)
             return
@@ -89,17 +89,17 @@ class RunCommand:
 
     def start(self, plain: Any, argv: Sequence[str]) -> Run | None:
         """Runs a configuration, changed by the options, and says where the report is; None where it only printed it."""
-        config = self.configured(plain)
+        config = self.resolve_config(plain)
         if self.dry_run:
-            print(config.yaml(), end="")
+            print(config.to_yaml(), end="")
             return None
-        run, job = begin(config, argv, self.out)
+        run, job = create_run(config, argv, self.out)
         if self.out is not None and run.path != self.out:
             print(f"{self.out} exists and was kept; this run is in {run.path.name}.")
-        follow_run(run, optimise(run, job, config.steps))
+        follow_run(run, train(run, job, config.steps))
         return run
 
-    def configured(self, plain: Any) -> Config:
+    def resolve_config(self, plain: Any) -> Config:
         """The configuration: the file's, changed by the options, completed by defaults that suit each other."""
         if not isinstance(plain, dict):
             raise ValueError(f"{self.config} is no configuration: settings are wanted, one a line, such as method: msd")
@@ -128,13 +128,13 @@ class RunCommand:
             )
         command = _WHOLE[plain["verb"]]
         plain = {key: value for key, value in plain.items() if key != "verb"} | {"out": self.out and str(self.out)}
-        REGISTRY.read(command, plain, str(self.config)).run(argv)
+        REGISTRY.deserialize(command, plain, str(self.config)).run(argv)
 
 
 def _prior(text: str) -> dict[str, Any]:
     """Which prior a name or path stands for."""
     path = Path(text)
-    if text in PROBLEMS:
+    if text in DATASETS:
         return {"problem": {"name": text}}
     if text == BUNDLED or (path / "model_index.json").is_file():
         return {"pipeline": {"path": text}}
@@ -142,7 +142,7 @@ def _prior(text: str) -> dict[str, Any]:
         return {"trained": {"path": text}}
     if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
         return {"samples": {"path": text}}
-    look_up("prior", text, {**PROBLEMS, BUNDLED: None})
+    look_up("prior", text, {**DATASETS, BUNDLED: None})
     raise RuntimeError("look_up answers or raises")
 
 
@@ -154,7 +154,7 @@ def _completed(plain: dict[str, Any]) -> dict[str, Any]:
     if name != "msd" or not isinstance(settings, dict | None):
         return plain
     if "bandwidth" not in (settings or {}):
-        source: PriorConfig = REGISTRY.read(PriorConfig, plain["prior"], "config.prior")
+        source: PriorConfig = REGISTRY.deserialize(PriorConfig, plain["prior"], "config.prior")
         if isinstance(source, PipelinePriorConfig):
             return plain | {"method": {"msd": SETTINGS["msd"]["msd"] | (settings or {})}}
         end = source.load("cpu").bandwidth

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from modeseek.cli.terminal import follow
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, digest_of, usual_scale
+from modeseek.cli.terminal import run_with_progress
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, network_digest, default_scale
 from modeseek.config.registry import REGISTRY
-from modeseek.rundir.environment import environment
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.runs.sampling import Drawing, draw
+from modeseek.runs.sampling import SamplingConfig, sample_to_run
 from modeseek.sampling.samplers import ddim, heun
 
 
@@ -66,18 +66,18 @@ class SampleCommand:
         conditions = prior.conditions(texts, [self.negative] * n if self.negative else None)
         title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
         walk = {"ddim": ddim, "heun": heun}[self.sampler]
-        scale = usual_scale(self.prior) if self.scale is None else self.scale
+        scale = default_scale(self.prior) if self.scale is None else self.scale
         columns = None if 1 in (self.copies, len(self.prompts)) else len(self.prompts)  # a row a copy
-        drawing = Drawing(prior, conditions, n, scale, self.steps, walk, self.seed, title, columns)
+        drawing = SamplingConfig(prior, conditions, n, scale, self.steps, walk, self.seed, title, columns)
         run = Run.create(
-            {"verb": "sample", **REGISTRY.fields_of(replace(self, out=None, scale=scale), "config")},
-            words=["sample", self.prompts[0]],
+            {"verb": "sample", **REGISTRY.serialize_fields(replace(self, out=None, scale=scale), "config")},
+            name_parts=["sample", self.prompts[0]],
             command=argv,
-            environment=environment(self.device, {"title": source.title, "sha256": digest_of(prior)}),
+            environment=collect_environment(self.device, {"title": source.title, "sha256": network_digest(prior)}),
             status=Status("created"),
             out=self.out,
         )
-        calls = follow(draw(run, drawing))
+        calls = run_with_progress(sample_to_run(run, drawing))
         if self.out is not None and run.path != self.out:
             print(f"{self.out} exists and was kept; this run is in {run.path.name}.")
         print(f"{n} pictures, {calls} prior calls: {run.path / 'exports'}\nReport: {run.path / 'report.html'}")

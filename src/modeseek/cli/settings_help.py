@@ -45,7 +45,7 @@ def settings_of(thing: type) -> Iterator[Setting]:
 
 
 def _typed(value: Any) -> str:
-    plain = REGISTRY.write(value)
+    plain = REGISTRY.serialize(value)
     return plain if isinstance(plain, str) and plain else next(iter(plain)) if isinstance(plain, dict) else repr(plain)
 
 

@@ -12,18 +12,18 @@ import tyro
 
 from modeseek.cli.run import RunCommand
 from modeseek.cli.sweep_view import follow_sweep, show_jobs
-from modeseek.cli.terminal import show
-from modeseek.io.thread_pool import cores
+from modeseek.cli.terminal import print_table
+from modeseek.io.thread_pool import available_cores
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
-from modeseek.sweeps.folder import JobDir, open_sweep, peek
-from modeseek.sweeps.jobs import JobSpec, entries
-from modeseek.sweeps.local_workers import LocalStaff
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep, planned_job_dirs
+from modeseek.sweeps.jobs import JobSpec, job_specs
+from modeseek.sweeps.local_workers import LocalWorkerPool
 from modeseek.sweeps.progress import RetryPolicy
-from modeseek.sweeps.ray_workers import RayStaff
-from modeseek.sweeps.results import collect, table
+from modeseek.sweeps.ray_workers import RayWorkerPool
+from modeseek.sweeps.results import collect, summary_table
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.spec import Spec, read_spec
+from modeseek.sweeps.spec import SweepSpec, read_spec
 from modeseek.sweeps.worker_pool import WorkerPool
 
 
@@ -67,13 +67,13 @@ class SweepCommand:
             raise ValueError(f"only the executor ray has an address: got {self.address}; add --executor ray")
         patience = RetryPolicy(self.retries)
         spec = read_spec(self.sweep)
-        jobs = entries(spec, RunCommand().configured)
+        jobs = job_specs(spec, RunCommand().resolve_config)
         out = Path("runs") / self._name if self.out is None else self.out
         if self.dry_run:
-            show_jobs(peek(jobs, out), out)
+            show_jobs(planned_job_dirs(jobs, out), out)
             return
-        todo = any(slot.state != "finished" for slot in peek(jobs, out))  # and refuses what is not its folder
-        staff = self._staff(jobs) if todo else LocalStaff(1)
+        todo = any(slot.state != "finished" for slot in planned_job_dirs(jobs, out))  # and refuses what is not its folder
+        staff = self._staff(jobs) if todo else LocalWorkerPool(1)
         try:
             self._work(spec, jobs, out, staff, argv, patience)
         finally:
@@ -87,15 +87,15 @@ class SweepCommand:
     def _staff(self, jobs: Sequence[JobSpec]) -> WorkerPool:
         gpu = any(torch.device(entry.config.device).type == "cuda" for entry in jobs)
         if self.executor == "ray":
-            return RayStaff(self.workers, self.address, gpu)
+            return RayWorkerPool(self.workers, self.address, gpu)
         gpus = [str(i) for i in range(torch.cuda.device_count())] if gpu else []
         named = any(":" in entry.config.device for entry in jobs)
-        most = (max(1, len(gpus)) if gpu else cores()) if self.workers is None else self.workers
-        return LocalStaff(min(most, len(jobs)), () if named or len(gpus) < 2 else gpus)
+        most = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
+        return LocalWorkerPool(min(most, len(jobs)), () if named or len(gpus) < 2 else gpus)
 
     def _work(
         self,
-        spec: Spec,
+        spec: SweepSpec,
         jobs: Sequence[JobSpec],
         out: Path,
         staff: WorkerPool,
@@ -114,9 +114,9 @@ class SweepCommand:
 
 def _tell(run: Run, slots: Sequence[JobDir]) -> None:
     results = collect(slots)
-    show(table(results), {}, f"{sum(one.state == 'finished' for one in results)} of {len(results)} jobs finished")
+    print_table(summary_table(results), {}, f"{sum(one.state == 'finished' for one in results)} of {len(results)} jobs finished")
     for one in results:
         if one.state != "finished":
-            print(f"{one.state}: {one.slot.path.name}: {'' if one.status is None else one.status.reason}")
+            print(f"{one.state}: {one.job_dir.path.name}: {'' if one.status is None else one.status.reason}")
     if (run.path / "report.html").exists():
         print(f"Report: {run.path / 'report.html'}")

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from modeseek.sweeps.cost import calls, total_calls
-from modeseek.sweeps.folder import JobDir
+from modeseek.sweeps.cost import prior_calls, total_prior_calls
+from modeseek.sweeps.sweep_dir import JobDir
 from modeseek.sweeps.progress import SweepProgress
 
 _WIDEST = 44  # letters of a job's name
@@ -54,13 +54,13 @@ def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
     for heading in ("job", "state", "steps", "calls", "id"):
         grid.add_column(heading, justify="right" if heading in ("steps", "calls") else "left", no_wrap=heading != "job")
     for slot in slots:
-        entry = slot.entry
-        count = calls(entry.config)
+        entry = slot.spec
+        count = prior_calls(entry.config)
         told = "–" if count is None else f"{count:,}"
         grid.add_row(_plain(entry.title), slot.state, f"{entry.config.steps:,}", told, entry.id)
     Console().print(grid)
-    configs = [slot.entry.config for slot in slots]
-    known, unknown = total_calls(configs)
+    configs = [slot.spec.config for slot in slots]
+    known, unknown = total_prior_calls(configs)
     missing = [slot for slot in slots if slot.state != "finished"]
     print(f"{len(slots)} jobs, {len(missing)} of them to do, in {out}")
     more = f", and those of {unknown} jobs that only running tells" if unknown else ""

@@ -9,10 +9,10 @@ from typing import TypeVar
 from modeseek.io.progress import Progress
 from modeseek.reports.table import Column, Row, Table
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def follow(job: Generator[Progress, None, Answer]) -> Answer:
+def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
     """Runs the job to its end with a bar a stage, seconds left beside it; returns what the job returns.
 
     Whatever ends it early, Ctrl-C between two of its steps too, the job is closed and leaves its folder in order.
@@ -41,7 +41,7 @@ def follow(job: Generator[Progress, None, Answer]) -> Answer:
             bars.update(tasks[now.stage], completed=now.done, total=now.total, note=now.note)
 
 
-def show(table: Table, titles: Mapping[str, str], heading: str) -> None:
+def print_table(table: Table, titles: Mapping[str, str], heading: str) -> None:
     """Prints a table; the best of each column in bold, references dim."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

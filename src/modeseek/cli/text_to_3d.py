@@ -11,15 +11,15 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from modeseek.cli.lookup import look_up_all
-from modeseek.cli.terminal import follow, show
+from modeseek.cli.terminal import print_table, run_with_progress
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig
-from modeseek.experiments.text_to_3d.entries import FEW, FIRST, PLAYERS
+from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
-from modeseek.experiments.text_to_3d.jobs import Shelf
+from modeseek.experiments.text_to_3d.jobs import PriorCache
 from modeseek.experiments.text_to_3d.plan import TextTo3D
-from modeseek.experiments.text_to_3d.view_conditioning import TELLINGS
+from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.runs.experiment_folder import TEXT_TO_3D, open_folder, way_on
+from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment, resume_hint
 from modeseek.runs.interrupts import RunInterrupted
 
 CAPTIONS = (
@@ -28,7 +28,7 @@ CAPTIONS = (
     "a green robot head",
     "a yellow mug",
 )
-MORE = (
+MORE_CAPTIONS = (
     "a red car",
     "an orange duck",
     "a purple rocket",
@@ -97,24 +97,24 @@ class TextTo3DCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Runs it, prints the tables and where the files are."""
         plan = self.plan()
-        for play in plan.plays():  # what cannot be is said before anything is loaded
-            plan.config(play)
-        judge, shelf = SceneClassifier.packaged(), Shelf(plan.device)
+        for job in plan.jobs():  # what cannot be is said before anything is loaded
+            plan.config(job)
+        classifier, priors = SceneClassifier.packaged(), PriorCache(plan.device)
         prior = {
             "title": plan.prior,
-            "sha256": None if plan.exact else shelf.load(PipelinePriorConfig(plan.prior)).sha256,
+            "sha256": None if plan.exact else priors.load(PipelinePriorConfig(plan.prior)).sha256,
         }
-        run = open_folder(TEXT_TO_3D, self._settings(plan), prior, argv, self.out)
+        run = open_experiment(TEXT_TO_3D, self._settings(plan), prior, argv, self.out)
         print(f"Experiment: {run.path}")
-        with closing(run_text_to_3d(plan, run, judge, shelf)) as job:
+        with closing(run_text_to_3d(plan, run, classifier, priors)) as job:
             try:
-                shown = follow(job).shown
+                report = run_with_progress(job).report
             except KeyboardInterrupt as error:  # it came while the bars were drawn
-                raise RunInterrupted(way_on(run, "interrupted")) from error
-        show(shown.table, shown.titles, f"Text to 3-D, {plan.prior}")
-        if shown.fronts.rows:
-            show(shown.fronts, shown.titles, "Captions with a front")
-        for line in (*shown.findings, *shown.lacking):
+                raise RunInterrupted(resume_hint(run, "interrupted")) from error
+        print_table(report.table, report.titles, f"Text to 3-D, {plan.prior}")
+        if report.fronts.rows:
+            print_table(report.fronts, report.titles, "Captions with a front")
+        for line in (*report.findings, *report.missing):
             print(line)
         print(f"Report: {run.path / 'report.html'}")
 
@@ -125,14 +125,14 @@ class TextTo3DCommand:
             ValueError: something in them cannot be.
         """
         if self.methods or self.full:
-            players = dict.fromkeys(look_up_all("method", self.methods, PLAYERS))
+            entries = dict.fromkeys(look_up_all("method", self.methods, ENTRIES))
         else:
-            players = {PLAYERS[name]: None for name in FIRST} | {PLAYERS[name]: 2 for name in FEW}
+            entries = {ENTRIES[name]: None for name in DEFAULT_ENTRIES} | {ENTRIES[name]: 2 for name in DEFAULT_EXTRA_ENTRIES}
         plan = TextTo3D(
             self.prior,
-            self.captions or (CAPTIONS + MORE if self.full else CAPTIONS),
-            players,
-            look_up_all("consistency", self.consistency or _TOLD, TELLINGS),
+            self.captions or (CAPTIONS + MORE_CAPTIONS if self.full else CAPTIONS),
+            entries,
+            look_up_all("consistency", self.consistency or _TOLD, VIEW_CONDITIONINGS),
             self.seeds,
             self.steps,
             self.budget,
@@ -143,7 +143,7 @@ class TextTo3DCommand:
             self.seed,
             self.device,
         )
-        if len(plan.stills) != len(plan.captions):  # parses them all: ValueError, with the grammar
+        if len(plan.scenes) != len(plan.captions):  # parses them all: ValueError, with the grammar
             raise RuntimeError("each caption is one thing")
         return plan
 
@@ -151,8 +151,8 @@ class TextTo3DCommand:
         names = ("prior", "seeds", "steps", "budget", "size", "views", "volume", "scale", "seed", "device")
         return {
             "captions": list(plan.captions),
-            "methods": {player.name: most for player, most in plan.players.items()},
-            "consistency": [one.name for one in plan.tellings],
+            "methods": {entry.name: most for entry, most in plan.entries.items()},
+            "consistency": [one.name for one in plan.conditionings],
             **{name: getattr(plan, name) for name in names},
             "full": self.full,
         }

@@ -11,19 +11,19 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import follow, show
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, usual_scale
+from modeseek.cli.terminal import print_table, run_with_progress
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale
 from modeseek.datasets.scenes import parse
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
-from modeseek.experiments.text_to_image.entries import DEFAULT, ESTIMATORS, PLAYERS, Player
+from modeseek.experiments.text_to_image.entries import ALL_ENTRIES, DEFAULT_ENTRIES, ENTRIES, TextToImageEntry
 from modeseek.experiments.text_to_image.experiment import run_text_to_image
-from modeseek.experiments.text_to_image.measure import Judges
+from modeseek.experiments.text_to_image.measure import MetricNetworks
 from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.experiments.text_to_image.scene_scores import are_captions
-from modeseek.metrics.clip import Clip
-from modeseek.metrics.features import Features
+from modeseek.metrics.clip import CLIPSimilarity
+from modeseek.metrics.features import ImageFeatures
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_folder, way_on
+from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment, resume_hint
 from modeseek.runs.interrupts import RunInterrupted
 
 _SWEEP = (1.0, 3.0, 7.5, 15.0)
@@ -112,26 +112,26 @@ class TextToImageCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Runs it, prints the table and where the files are."""
         plan = self.plan()
-        for player in plan.players:  # what cannot be is said before anything is loaded
-            plan.steps_of(player)
-            if player.method is not None:
-                plan.config(plan.batches(player)[0])
-        judges = Judges(
-            None if self.features is None else Features.load(self.features),
-            None if self.clip is None else Clip.load(self.clip),
+        for entry in plan.entries:  # what cannot be is said before anything is loaded
+            plan.steps_of(entry)
+            if entry.method is not None:
+                plan.config(plan.batches(entry)[0])
+        networks = MetricNetworks(
+            None if self.features is None else ImageFeatures.load(self.features),
+            None if self.clip is None else CLIPSimilarity.load(self.clip),
             self._judge(plan.prompts),
         )
-        loaded = plan.source.load(self.device)
-        prior = {"title": plan.source.title, "sha256": loaded.sha256}
-        run = open_folder(TEXT_TO_IMAGE, self._settings(plan), prior, argv, self.out)
+        loaded = plan.prior_config.load(self.device)
+        prior = {"title": plan.prior_config.title, "sha256": loaded.sha256}
+        run = open_experiment(TEXT_TO_IMAGE, self._settings(plan), prior, argv, self.out)
         print(f"Experiment: {run.path}")
-        with closing(run_text_to_image(plan, run, loaded, judges)) as job:
+        with closing(run_text_to_image(plan, run, loaded, networks)) as job:
             try:
-                done = follow(job)
+                done = run_with_progress(job)
             except KeyboardInterrupt as error:  # it came while the bars were drawn
-                raise RunInterrupted(way_on(run, "interrupted")) from error
-        show(done.table, {player.name: player.title for player in plan.players}, f"Text to image, {plan.source.title}")
-        for line in (*done.findings, *done.lacking):
+                raise RunInterrupted(resume_hint(run, "interrupted")) from error
+        print_table(done.table, {entry.name: entry.title for entry in plan.entries}, f"Text to image, {plan.prior_config.title}")
+        for line in (*done.findings, *done.missing):
             print(line)
         print(f"Report: {done.folder / 'report.html'}")
 
@@ -143,7 +143,7 @@ class TextToImageCommand:
     @property
     def _lrs(self) -> dict[str, float]:
         """Of every method there is."""
-        return _of_each("lr", self.lr, {name: player.lr for name, player in PLAYERS.items()})
+        return _of_each("lr", self.lr, {name: entry.lr for name, entry in ENTRIES.items()})
 
     def plan(self) -> TextToImage:
         """What the options say.
@@ -153,19 +153,19 @@ class TextToImageCommand:
             OSError: the prompts cannot be read.
         """
         prompts, own = self._prompts(), self.prior == BUNDLED
-        named = look_up_all("method", self.methods or (ESTIMATORS if own or self.full else DEFAULT), PLAYERS)
-        players = tuple(replace(player, lr=self._lrs[player.name]) for player in named)
-        scales = _of_each("scale", self.scale, dict.fromkeys(PLAYERS, usual_scale(self.prior)))
+        named = look_up_all("method", self.methods or (ALL_ENTRIES if own or self.full else DEFAULT_ENTRIES), ENTRIES)
+        entries = tuple(replace(entry, lr=self._lrs[entry.name]) for entry in named)
+        scales = _of_each("scale", self.scale, dict.fromkeys(ENTRIES, default_scale(self.prior)))
         sweep = self._swept
         if sweep:
             if self.scale:
                 raise ValueError("--sweep says every method's guidance: got --scale too; leave one out")
-            pairs = [(_under(player, scale), scale) for player in players for scale in sweep]
-            players, scales = tuple(player for player, _ in pairs), scales | {player.name: s for player, s in pairs}
+            pairs = [(_under(entry, scale), scale) for entry in entries for scale in sweep]
+            entries, scales = tuple(entry for entry, _ in pairs), scales | {entry.name: s for entry, s in pairs}
         return TextToImage(
             PipelinePriorConfig(self.prior, self.size),
             prompts,
-            players,
+            entries,
             scales,
             self.seeds,
             self.steps,
@@ -200,9 +200,9 @@ class TextToImageCommand:
             "size": None if self.size is None else list(self.size),
             "prompts": list(plan.prompts),
             **{name: getattr(plan, name) for name in names},
-            "scale": {name: plan.scales[name] for name in PLAYERS},
+            "scale": {name: plan.scales[name] for name in ENTRIES},
             "lr": self._lrs,
-            "methods": [player.name for player in plan.players],
+            "methods": [entry.name for entry in plan.entries],
             "sweep": list(self._swept),
             "likelihood": plan.likelihood,
             "features": None if self.features is None else str(self.features),
@@ -241,14 +241,14 @@ def _of_each(option: str, told: Sequence[str], numbers: Mapping[str, float]) -> 
             value = float(number)
         except ValueError as error:
             raise ValueError(f"--{option} is a number or NAME=NUMBER: got {text!r}; write one") from error
-        out |= dict.fromkeys(PLAYERS, value) if not name else {_known(name): value}
+        out |= dict.fromkeys(ENTRIES, value) if not name else {_known(name): value}
     return out
 
 
 def _known(name: str) -> str:
-    return look_up("method", name, PLAYERS).name
+    return look_up("method", name, ENTRIES).name
 
 
-def _under(player: Player, scale: float) -> Player:
+def _under(entry: TextToImageEntry, scale: float) -> TextToImageEntry:
     """The same player under one guidance of a sweep."""
-    return replace(player, name=f"{player.name}@{scale:g}", title=f"{player.title}, scale {scale:g}")
+    return replace(entry, name=f"{entry.name}@{scale:g}", title=f"{entry.title}, scale {scale:g}")

@@ -11,25 +11,24 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import follow, show
+from modeseek.cli.terminal import print_table, run_with_progress
 from modeseek.config.priors import NetworkPriorConfig, problem_digest
 from modeseek.config.registry import REGISTRY
 from modeseek.datasets.digits import Digits
-from modeseek.datasets.names import PROBLEMS
+from modeseek.datasets.by_name import DATASETS
 from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.outcome import Finished
-from modeseek.experiments.common.results_files import Record
-from modeseek.experiments.toy2d import train_prior as learn
+from modeseek.experiments.common.results_files import ExperimentResult, RunRecord
+from modeseek.experiments.toy2d import train_prior
 from modeseek.experiments.toy2d.digits import DigitsPlan
 from modeseek.experiments.toy2d.digits_run import run_digits
-from modeseek.experiments.toy2d.entries_tuned import DIGITS, PLANE
-from modeseek.experiments.toy2d.toy2d import PlanePlan
-from modeseek.experiments.toy2d.toy2d_run import run_plane
-from modeseek.experiments.toy2d.train_prior import Recipe
+from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.experiments.toy2d.toy2d_run import run_toy2d
+from modeseek.experiments.toy2d.train_prior import PriorRecipe
 from modeseek.io.progress import Progress
 from modeseek.priors.base import Prior
-from modeseek.priors.network_training import FINEST
-from modeseek.rundir.environment import environment
+from modeseek.priors.network_training import FINEST_TRAINED_NOISE
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -85,31 +84,31 @@ class ToyCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs it, prints the table and where the files are."""
-        problem = look_up("problem", self.problem, PROBLEMS)()
+        problem = look_up("problem", self.problem, DATASETS)()
         self._check()
         if isinstance(problem, Digits):
-            contestants = look_up_all("method", self.methods, DIGITS)
+            entries = look_up_all("method", self.methods, DIGITS_ENTRIES)
             end = {} if self.bandwidth is None else {"bandwidth": self.bandwidth}
-            plan = DigitsPlan(problem, contestants, self._budget(200), self.seed, self.label, self.scale, **end)
-            prior, record = self._prior(problem, learn.DIGITS), self._record(argv, 200)
+            plan = DigitsPlan(problem, entries, self._budget(200), self.seed, self.label, self.scale, **end)
+            prior, record = self._prior(problem, train_prior.DIGITS_RECIPE), self._record(argv, 200)
             plan.check()
             run = self._begin(argv, problem, 200)
             job = run_digits(plan, prior, record, run, self.save_network)
         else:
-            contestants = look_up_all("method", self._plane_names(), PLANE)
+            entries = look_up_all("method", self._plane_names(), TOY2D_ENTRIES)
             end = self.bandwidth
             if end is None and self.prior == "learned":
-                end = max(problem.bandwidth, FINEST)  # planes have unit variance
-            plan = PlanePlan(problem, contestants, self.side, self._budget(800), self.seed, self.label, self.scale, end)
-            prior, record = self._prior(problem, learn.PLANE), self._record(argv, 800)
+                end = max(problem.bandwidth, FINEST_TRAINED_NOISE)  # planes have unit variance
+            plan = Toy2DPlan(problem, entries, self.side, self._budget(800), self.seed, self.label, self.scale, end)
+            prior, record = self._prior(problem, train_prior.TOY2D_RECIPE), self._record(argv, 800)
             plan.check()
             run = self._begin(argv, problem, 800)
-            job = run_plane(plan, prior, record, run, self.save_network)
-        self._finish(job, {c.name: c.title for c in contestants})
+            job = run_toy2d(plan, prior, record, run, self.save_network)
+        self._finish(job, {c.name: c.title for c in entries})
 
-    def _finish(self, job: Generator[Progress, None, Finished], titles: dict[str, str]) -> None:
-        done = follow(job)
-        show(done.table, titles, f"{self.problem}, {self.prior} prior")
+    def _finish(self, job: Generator[Progress, None, ExperimentResult], titles: dict[str, str]) -> None:
+        done = run_with_progress(job)
+        print_table(done.table, titles, f"{self.problem}, {self.prior} prior")
         for line in done.findings:
             print(line)
         if self.out is not None and done.folder != self.out:
@@ -122,12 +121,12 @@ class ToyCommand:
             told["sha256"] = problem_digest(problem)
         elif self.network is not None:
             told["sha256"] = NetworkPriorConfig(self.network).load("cpu").sha256
-        settings = REGISTRY.fields_of(replace(self, out=None, budget=self._budget(budget)), "config")
+        settings = REGISTRY.serialize_fields(replace(self, out=None, budget=self._budget(budget)), "config")
         return Run.create(
             {"verb": "toy", **settings},
-            words=["toy", self.problem, self.prior],
+            name_parts=["toy", self.problem, self.prior],
             command=argv,
-            environment=environment("cpu", told),
+            environment=collect_environment("cpu", told),
             status=Status("created"),
             out=self.out,
         )
@@ -153,20 +152,20 @@ class ToyCommand:
         """All by default, but for the search of modes where guidance leaves no density to climb."""
         if self.methods or self.scale == 1:
             return self.methods
-        return tuple(name for name in PLANE if name != "find-modes")
+        return tuple(name for name in TOY2D_ENTRIES if name != "find-modes")
 
     def _budget(self, default: int) -> int:
         return default if self.budget is None else self.budget
 
-    def _prior(self, problem: ToyDataset2D | Digits, recipe: Recipe) -> Prior | Recipe:
+    def _prior(self, problem: ToyDataset2D | Digits, recipe: PriorRecipe) -> Prior | PriorRecipe:
         if self.prior == "ideal":
             return problem.prior
         if self.network is not None:
             labelled = self.label is not None or isinstance(problem, Digits)
-            return learn.load(self.network, problem.prior.shape, labelled)
+            return train_prior.load_network(self.network, problem.prior.shape, labelled)
         return recipe if self.train_steps is None else replace(recipe, steps=self.train_steps)
 
-    def _record(self, argv: Sequence[str], budget: int) -> Record:
+    def _record(self, argv: Sequence[str], budget: int) -> RunRecord:
         settings = asdict(self) | {"budget": self._budget(budget)}
         settings = {
             k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in settings.items()
@@ -176,4 +175,4 @@ class ToyCommand:
             title += f", class {self.label}"
         if self.scale != 1:
             title += f", guidance {self.scale:g}"
-        return Record(title, shlex.join(argv), {k: v for k, v in settings.items() if v is not None and v != []})
+        return RunRecord(title, shlex.join(argv), {k: v for k, v in settings.items() if v is not None and v != []})

@@ -10,12 +10,12 @@ import torch
 import tyro
 
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer.server import viewing
+from modeseek.viewer.server import serve_run
 
 
 @dataclass(frozen=True)
 class ViewCommand:
-    """Look at a run in the browser, finished or while it works: turn the thing, go through its checkpoints.
+    """RenderStyle at a run in the browser, finished or while it works: turn the thing, go through its checkpoints.
 
     The folder is only read; the prior is not loaded. The page follows the newest checkpoint until it is told not to,
     and shows colours, depth, normals, opacity, the density across a plane, and the metrics. Of flat things it shows
@@ -46,7 +46,7 @@ class ViewCommand:
         if run.running:  # it needs the processor too, and threads that wait for each other lose most
             torch.set_num_threads(max(1, torch.get_num_threads() // 2))
         try:
-            with viewing(run, self.host, self.port, self.device) as viewer:
+            with serve_run(run, self.host, self.port, self.device) as viewer:
                 print(f"Open {viewer.address} (Ctrl-C ends)", flush=True)
                 viewer.wait()
         except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from modeseek.config.generators import GeneratorConfig, PointsConfig
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
-from modeseek.config.yaml import LARGEST, read_yaml, write_yaml
+from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 from modeseek.methods.base import Method
 from modeseek.regularizers import Penalty
 
@@ -132,7 +132,7 @@ class Config:
     @property
     def method_name(self) -> str:
         """As people type it."""
-        plain = REGISTRY.write(self.method)
+        plain = REGISTRY.serialize(self.method)
         return plain if isinstance(plain, str) else next(iter(plain))
 
     @property
@@ -145,13 +145,13 @@ class Config:
         label = "" if self.label is None else f", class {self.label}"
         return f"{self.method_name.upper()} on {self.name or self.prior.title}{label}{guided}"
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every value, as plain data."""
-        return REGISTRY.fields_of(self, "config")
+        return REGISTRY.serialize_fields(self, "config")
 
-    def yaml(self) -> str:
+    def to_yaml(self) -> str:
         """Every value, as the text of `config.yaml`."""
-        return write_yaml({"verb": "run", **self.plain()})
+        return write_yaml({"verb": "run", **self.to_dict()})
 
 
 def read_config(plain: Any, place: str = "config") -> Config:
@@ -169,10 +169,10 @@ def read_config(plain: Any, place: str = "config") -> Config:
         plain = {key: value for key, value in plain.items() if key != "verb"}
     if not isinstance(plain, dict):
         raise ValueError(f"{place} is no configuration: settings are wanted, one a line, such as method: msd")
-    return REGISTRY.read(Config, plain, place)
+    return REGISTRY.deserialize(Config, plain, place)
 
 
-def read_text(path: Path) -> Any:
+def read_yaml_file(path: Path) -> Any:
     """The plain data of a YAML file.
 
     Raises:
@@ -182,9 +182,9 @@ def read_text(path: Path) -> Any:
     if path.is_dir():
         path = path / "config.yaml"
     with path.open("rb") as file:
-        data = file.read(4 * LARGEST + 1)  # no more of a file that is something else
-    if len(data) > 4 * LARGEST:
-        raise ValueError(f"{path.name} is no configuration: it has more than {4 * LARGEST} bytes; name a YAML file")
+        data = file.read(4 * MAX_CHARACTERS + 1)  # no more of a file that is something else
+    if len(data) > 4 * MAX_CHARACTERS:
+        raise ValueError(f"{path.name} is no configuration: it has more than {4 * MAX_CHARACTERS} bytes; name a YAML file")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from modeseek.codec import Codec, Identity
 from modeseek.config.priors import LoadedPrior
-from modeseek.generators.field import Field, Kind
+from modeseek.generators.field import Field, FieldKind
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.points import Points
 from modeseek.io.points import read_points
-from modeseek.priors.pipeline.vae import VAE
+from modeseek.priors.pipeline.vae import VAECodec
 from modeseek.rng import Streams, randn
 
 _MOST = 50_000_000  # numbers in a start
@@ -155,7 +155,7 @@ class PixelsConfig:
             raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0: got {self}; fix them")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
-        shape = picture_shape(loaded)
+        shape = image_shape(loaded)
         _check_size(self.n, shape)
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         noise = randn((self.n, *shape), Streams(seed, use="start"), like)
@@ -195,13 +195,13 @@ class FieldConfig:
     """
 
     n: int = 1
-    kind: Kind = "fourier"
+    kind: FieldKind = "fourier"
     width: int = 128
     depth: int = 3
     frequency: float = 4.8
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
-        channels, height, width = picture_shape(loaded)
+        channels, height, width = image_shape(loaded)
         _check_size(self.n, (channels, height, width))
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         rng = Streams(seed, use="start")
@@ -209,12 +209,12 @@ class FieldConfig:
         return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
 
 
-def picture_shape(loaded: LoadedPrior) -> tuple[int, ...]:
+def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
     """Shape of one picture in pixels: that of z, or of what the codec decodes it to."""
     shape = loaded.prior.shape
     if len(shape) != 3:
         raise ValueError(f"pixels need a prior of images: this one's shape is {shape}; use generator: points")
-    if not isinstance(loaded.codec, VAE):
+    if not isinstance(loaded.codec, VAECodec):
         return shape
     factor = 2 ** (len(loaded.codec.network.config.block_out_channels) - 1)
     return (loaded.codec.network.config.in_channels, factor * shape[1], factor * shape[2])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import Codec, ResizeCodec
-from modeseek.config.generators import BuiltGenerator, picture_shape
+from modeseek.config.generators import BuiltGenerator, image_shape
 from modeseek.config.priors import LoadedPrior
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
@@ -18,7 +18,7 @@ from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF,
 from modeseek.generators.orbit import Orbit
 from modeseek.rng import Streams
 
-Kind = Literal["dense", "triplane", "fourier", "hash"]
+VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class NeRFConfig:
         orbit: where cameras may stand; null is what the prior suggests.
     """
 
-    kind: Kind = "dense"
+    kind: VolumeKind = "dense"
     views: int = 4
     size: int | None = None
     coarse: float = 0.5
@@ -133,7 +133,7 @@ def _sized(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> t
     Raises:
         ValueError: a prior that sees no square colour pictures.
     """
-    channels, height, width = picture_shape(loaded)
+    channels, height, width = image_shape(loaded)
     if channels != 3 or height != width:
         raise ValueError(
             f"a thing in three dimensions needs a prior of square colour pictures: got {channels} channels of {height} "

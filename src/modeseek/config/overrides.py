@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from modeseek.config.serialization import Plain, Registry, hint_at
+from modeseek.config.serialization import Plain, Registry, suggest_name
 from modeseek.config.yaml import read_yaml
 
 
-def override(plain: dict[str, Plain], setting: str, kinds: Registry, hint: type) -> dict[str, Plain]:
+def override(plain: dict[str, Plain], setting: str, registry: Registry, hint: type) -> dict[str, Plain]:
     """The plain data with one setting changed; a thing of another name than the one there takes its place.
 
     Args:
@@ -24,7 +24,7 @@ def override(plain: dict[str, Plain], setting: str, kinds: Registry, hint: type)
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ValueError(f"a setting is KEY=VALUE: got {setting!r}; write for example optimizer.adam.lr=0.05")
-    return _put(plain, key.split("."), read_yaml(text, key), kinds, hint, "")
+    return _put(plain, key.split("."), read_yaml(text, key), registry, hint, "")
 
 
 def _put(plain: Plain, keys: list[str], value: Plain, kinds: Registry, hint: Any, place: str) -> Plain:
@@ -36,7 +36,7 @@ def _put(plain: Plain, keys: list[str], value: Plain, kinds: Registry, hint: Any
     if hint in kinds.tables:
         word, names = kinds.tables[hint]
         if key not in names:
-            raise ValueError(f"{place}: unknown {word} {key!r}; {hint_at(key, names)}")
+            raise ValueError(f"{place}: unknown {word} {key!r}; {suggest_name(key, names)}")
         inner = plain.get(key) if isinstance(plain, dict) else None
         if not rest:
             return {key: value}
@@ -45,7 +45,7 @@ def _put(plain: Plain, keys: list[str], value: Plain, kinds: Registry, hint: Any
         raise ValueError(f"{place} holds one value: got {here}; write {place}=VALUE")
     known = [f.name for f in fields(hint) if f.init]
     if key not in known:
-        raise ValueError(f"{place or 'a run'} has no setting {key!r}; {hint_at(key, known)}")
+        raise ValueError(f"{place or 'a run'} has no setting {key!r}; {suggest_name(key, known)}")
     base = plain if isinstance(plain, dict) else {}
     return base | {key: _put(base.get(key), rest, value, kinds, get_type_hints(hint)[key], here)}
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from modeseek.codec import Codec, Identity, RangeCodec
 from modeseek.datasets.digits import Digits
-from modeseek.datasets.names import PROBLEMS
-from modeseek.datasets.scenes.lighting import OVERHEAD
+from modeseek.datasets.by_name import DATASETS
+from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.rendered_prior import BANDS, rendered_prior
 from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.datasets.toy2d import ToyDataset2D
@@ -28,8 +28,8 @@ from modeseek.priors.network import Network
 from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 from modeseek.priors.pipeline.loading import BUNDLED
 
-FINEST_RENDER = 0.3  # pixels in [-1, 1]
-FINEST_LATENT = 0.2  # units of z: about the noise of a latent model's cleanest tenth of levels
+MIN_RENDER_BANDWIDTH = 0.3  # pixels in [-1, 1]
+MIN_LATENT_BANDWIDTH = 0.2  # units of z: about the noise of a latent model's cleanest tenth of levels
 ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
 
 
@@ -54,7 +54,7 @@ class LoadedPrior:
     bandwidth: float | None = None
     extent: float | None = None
     labels: tuple[int, ...] | None = None
-    told: Callable[[View], Conditions] | None = None
+    view_conditions: Callable[[View], Conditions] | None = None
     orbit: Orbit | None = None
 
 
@@ -90,7 +90,7 @@ class ToyPriorConfig:
         """Builds it; exact priors live on the CPU."""
         if torch.device(device).type != "cpu":
             raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
-        problem = PROBLEMS[self.name]()
+        problem = DATASETS[self.name]()
         if isinstance(problem, ToyDataset2D):
             exact = problem.prior
             known = None if exact.labels is None else tuple(exact.labels.unique().tolist())
@@ -191,7 +191,7 @@ class PipelinePriorConfig:
             ValueError: no such pipeline.
         """
         prior = self.pipeline(device)
-        return LoadedPrior(prior, digest_of(prior), prior.codec, FINEST_LATENT)
+        return LoadedPrior(prior, network_digest(prior), prior.codec, MIN_LATENT_BANDWIDTH)
 
     def pipeline(self, device: str) -> Pipeline:
         """The prior alone."""
@@ -230,30 +230,30 @@ class RenderedPriorConfig:
         """Renders it."""
         if torch.device(device).type != "cpu":
             raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
-        known = rendered_prior(StaticScene.of(self.caption, OVERHEAD), self.size, bins=self.bins)
+        known = rendered_prior(StaticScene.from_caption(self.caption, OVERHEAD_LIGHT), self.size, bins=self.bins)
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
-        sha256 = digest(known.prior.data)
-        return LoadedPrior(known.prior, sha256, known.codec, FINEST_RENDER, told=known.conditions, orbit=orbit)
+        sha256 = tensors_digest(known.prior.data)
+        return LoadedPrior(known.prior, sha256, known.codec, MIN_RENDER_BANDWIDTH, view_conditions=known.conditions, orbit=orbit)
 
 
-def usual_scale(path: str) -> float:
+def default_scale(path: str) -> float:
     """Guidance that pictures are made with where nobody says otherwise: 3 suits the bundled prior, 7.5 larger ones."""
     return 3.0 if path == BUNDLED else 7.5
 
 
-def digest_of(prior: Pipeline) -> str:
+def network_digest(prior: Pipeline) -> str:
     """SHA-256 of the network's numbers."""
-    return digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
+    return tensors_digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
 
 
 def problem_digest(problem: ToyDataset2D | Digits) -> str:
     """SHA-256 of what a problem's exact prior answers from."""
     if isinstance(problem, ToyDataset2D):
-        return digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
-    return digest(problem.train, problem.train_labels)
+        return tensors_digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
+    return tensors_digest(problem.train, problem.train_labels)
 
 
-def digest(*tensors: Tensor) -> str:
+def tensors_digest(*tensors: Tensor) -> str:
     """SHA-256 of numbers and shapes."""
     total = hashlib.sha256()
     for tensor in tensors:

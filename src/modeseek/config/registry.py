@@ -40,9 +40,9 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussia
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
-from modeseek.methods.bridge import SDSBridge
+from modeseek.methods.sds_bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.clamped import Debiased
+from modeseek.methods.debiased import Debiased
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
 from modeseek.methods.dsd import DSD
@@ -60,7 +60,7 @@ from modeseek.methods.rsd import RBF, RSD, Kernel
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.methods.sjc import SJC
-from modeseek.methods.stein import Baseline, SteinDreamer, constant
+from modeseek.methods.stein import Baseline, SteinDreamer, constant_baseline
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vsd import VSD
 from modeseek.ramp import Fading, Ramp
@@ -144,7 +144,7 @@ _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
     NoiseMap: ("noise map", {"per-item": PerItem}),
     Kernel: ("kernel", {"rbf": RBF}),
-    Baseline: ("baseline", {"constant": constant}),
+    Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),
     Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp}),
     Callable[..., Tensor]: ("sampler", {"ddim": ddim, "heun": heun, "dpmpp-2m": dpmpp_2m}),

@@ -30,7 +30,7 @@ class Registry:
     def __init__(self, tables: Mapping[Any, tuple[str, Mapping[str, Any]]]) -> None:
         self.tables = tables
 
-    def write(self, value: Any, place: str = "config", hint: Any = None) -> Plain:
+    def serialize(self, value: Any, place: str = "config", hint: Any = None) -> Plain:
         """Plain data that says everything `value` holds, and that `read` makes the same of where `hint` is wanted.
 
         Raises:
@@ -45,28 +45,28 @@ class Registry:
         if isinstance(value, Path):
             return str(value)
         if isinstance(value, tuple | list):
-            return [self.write(part, f"{place}[{i}]") for i, part in enumerate(value)]
+            return [self.serialize(part, f"{place}[{i}]") for i, part in enumerate(value)]
         kinds = [option for option in _options(hint) if option in self.tables]
         for kind in kinds or (self.tables if hint is None else ()):
             for name, thing in self.tables[kind][1].items():
                 if value is thing:
                     return name
                 if type(value) is thing:
-                    return {name: self.fields_of(value, f"{place}.{name}")} if fields(thing) else name
+                    return {name: self.serialize_fields(value, f"{place}.{name}")} if fields(thing) else name
         if is_dataclass(value) and not isinstance(value, type) and not kinds:
-            return self.fields_of(value, place)
+            return self.serialize_fields(value, place)
         raise TypeError(f"{place} cannot be written down: got {_short(value)}; use one of the named kinds")
 
-    def fields_of(self, value: Any, place: str) -> dict[str, Plain]:
+    def serialize_fields(self, value: Any, place: str) -> dict[str, Plain]:
         """The fields of a dataclass as plain data."""
         hints = get_type_hints(type(value))
         return {
-            f.name: self.write(getattr(value, f.name), f"{place}.{f.name}", hints[f.name])
+            f.name: self.serialize(getattr(value, f.name), f"{place}.{f.name}", hints[f.name])
             for f in fields(value)
             if f.init
         }
 
-    def read(self, hint: Any, plain: Plain, place: str = "config") -> Any:
+    def deserialize(self, hint: Any, plain: Plain, place: str = "config") -> Any:
         """The value of type `hint` that the plain data describe.
 
         Raises:
@@ -80,7 +80,7 @@ class Registry:
         if origin is Literal:
             choices = get_args(hint)
             if plain not in choices or isinstance(plain, bool):
-                raise ValueError(f"{place}: got {_short(plain)}; {hint_at(plain, map(str, choices))}")
+                raise ValueError(f"{place}: got {_short(plain)}; {suggest_name(plain, map(str, choices))}")
             return plain
         if origin is tuple:
             return self._tuple(get_args(hint), plain, place)
@@ -94,9 +94,9 @@ class Registry:
         rest = [option for option in options if option is not NoneType]
         wordy = [o for o in rest if o in self.tables]
         if wordy and isinstance(plain, str | dict):
-            return self.read(wordy[0], plain, place)
+            return self.deserialize(wordy[0], plain, place)
         plainer = [o for o in rest if o not in self.tables] or rest
-        return self.read(plainer[0], plain, place)
+        return self.deserialize(plainer[0], plain, place)
 
     def _named(self, word: str, names: Mapping[str, Any], plain: Plain, place: str) -> Any:
         name, settings = plain, None
@@ -108,7 +108,7 @@ class Registry:
                 f"known are {', '.join(names)}"
             )
         if name not in names:
-            raise ValueError(f"{place}: unknown {word} {_short(name)}; {hint_at(name, names)}")
+            raise ValueError(f"{place}: unknown {word} {_short(name)}; {suggest_name(name, names)}")
         thing = names[name]
         if isinstance(thing, type):
             return self._dataclass(thing, {} if settings is None else settings, f"{place}.{name}")
@@ -123,7 +123,7 @@ class Registry:
             hints = (hints[0],) * len(plain)
         if len(plain) != len(hints):
             raise ValueError(f"{place}: {len(hints)} values are wanted: got {len(plain)}; write [a, b]")
-        return tuple(self.read(h, p, f"{place}[{i}]") for i, (h, p) in enumerate(zip(hints, plain, strict=True)))
+        return tuple(self.deserialize(h, p, f"{place}[{i}]") for i, (h, p) in enumerate(zip(hints, plain, strict=True)))
 
     def _dataclass(self, kind: type, plain: Plain, place: str) -> Any:
         if not isinstance(plain, dict):
@@ -131,19 +131,19 @@ class Registry:
         known = {f.name: f for f in fields(kind) if f.init}
         for key in plain:
             if key not in known:
-                raise ValueError(f"{place} has no setting {_short(key)}; {hint_at(key, known)}")
+                raise ValueError(f"{place} has no setting {_short(key)}; {suggest_name(key, known)}")
         hints = get_type_hints(kind)
         for name, f in known.items():
             if name not in plain and f.default is MISSING and f.default_factory is MISSING:
                 raise ValueError(f"{place} needs {name}: got none; write {place}.{name}")
-        values = {name: self.read(hints[name], value, f"{place}.{name}") for name, value in plain.items()}
+        values = {name: self.deserialize(hints[name], value, f"{place}.{name}") for name, value in plain.items()}
         try:
             return kind(**values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{place}: {' '.join(str(error).split())}") from error
 
 
-def hint_at(word: Any, known: Any) -> str:
+def suggest_name(word: Any, known: Any) -> str:
     """The nearest of the known words, and all of them."""
     words = list(known)
     near = get_close_matches(word.lower()[:80], words, n=1, cutoff=0.5) if isinstance(word, str) else []

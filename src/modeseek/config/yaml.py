@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-LARGEST = 100_000  # characters; a configuration has a few thousand, and this many are read within seconds
+MAX_CHARACTERS = 100_000  # characters; a configuration has a few thousand, and this many are read within seconds
 _DEEPEST = 40  # levels of brackets or indentation
 
 Plain = Any
@@ -35,8 +35,8 @@ def read_yaml(text: str, name: str) -> Plain:
     """
     import yaml
 
-    if len(text) > LARGEST:
-        raise ValueError(f"{name} is no configuration: it has {len(text)} characters; the longest read is {LARGEST}")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"{name} is no configuration: it has {len(text)} characters; the longest read is {MAX_CHARACTERS}")
     try:
         forbidden = _forbidden(yaml.parse(text, Loader=yaml.SafeLoader))
         if forbidden is None:

@@ -69,7 +69,7 @@ class Digits:
         one = z.new_ones(len(z))
         return judge.evaluate(z, one, self.bandwidth * one, torch.full((len(z),), label))[1]
 
-    def nearest(self, z: Float[Tensor, "b 1 8 8"], label: int) -> Float[Tensor, "b"]:
+    def nearest_distance(self, z: Float[Tensor, "b 1 8 8"], label: int) -> Float[Tensor, "b"]:
         """Distance to the nearest held-out image of that class."""
         mine = self.held_out[self.held_out_labels == label]
         return torch.cdist(z.flatten(1).to(mine), mine.flatten(1)).amin(1)

@@ -52,7 +52,7 @@ class Prediction:
         return self.eps - self.z
 
     @classmethod
-    def of(
+    def from_z_and_eps(
         cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, z: Tensor, eps: Tensor, clamped: Tensor | None = None
     ) -> Prediction:
         """From both halves."""
@@ -65,7 +65,7 @@ class Prediction:
         """`eps = (z_t - alpha z) / sigma`; 0, its limit for a smooth density, at sigma = 0."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         eps = torch.where(s > 0, (z_t - a * z) / s.where(s > 0, torch.ones_like(s)), torch.zeros_like(z))
-        return cls.of(z_t, alpha, sigma, z, eps, clamped)
+        return cls.from_z_and_eps(z_t, alpha, sigma, z, eps, clamped)
 
     @classmethod
     def from_eps(
@@ -79,14 +79,14 @@ class Prediction:
         if (alpha == 0).any():
             raise ValueError("an eps prediction has no z at alpha = 0: got such a level; start below pure noise")
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
-        return cls.of(z_t, alpha, sigma, (z_t - s * eps) / a, eps, clamped)
+        return cls.from_z_and_eps(z_t, alpha, sigma, (z_t - s * eps) / a, eps, clamped)
 
     @classmethod
     def from_v(cls, z_t: Tensor, alpha: Tensor, sigma: Tensor, v: Tensor, clamped: Tensor | None = None) -> Prediction:
         """`z = (alpha z_t - sigma v) / n`, `eps = (sigma z_t + alpha v) / n`, `n = alpha^2 + sigma^2`."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         n = a * a + s * s
-        return cls.of(z_t, alpha, sigma, (a * z_t - s * v) / n, (s * z_t + a * v) / n, clamped)
+        return cls.from_z_and_eps(z_t, alpha, sigma, (a * z_t - s * v) / n, (s * z_t + a * v) / n, clamped)
 
     @classmethod
     def from_flow(
@@ -95,7 +95,7 @@ class Prediction:
         """`z = (z_t - sigma u) / n`, `eps = (z_t + alpha u) / n`, `u = eps - z`, `n = alpha + sigma`."""
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         n = a + s
-        return cls.of(z_t, alpha, sigma, (z_t - s * flow) / n, (z_t + a * flow) / n, clamped)
+        return cls.from_z_and_eps(z_t, alpha, sigma, (z_t - s * flow) / n, (z_t + a * flow) / n, clamped)
 
     def tilt(self, drift: Float[Tensor, "b *d"]) -> Prediction:
         """Adds `drift` to the score: `eps - sigma drift`, `z + sigma^2 drift / alpha`.

@@ -33,7 +33,7 @@ def log_snr(alpha: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"]) -> Float[Ten
     return 2 * (alpha.log() - sigma.log())
 
 
-def preserving(log_snr: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+def variance_preserving(log_snr: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """The variance-preserving `alpha, sigma` (alpha^2 + sigma^2 = 1) of a log-SNR."""
     return torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr).sqrt()
 
@@ -217,7 +217,7 @@ class Discrete:
         share = position - left
         start, end = table[left], table[left + 1]
         level = torch.where(end.isinf(), start + 2 * torch.log1p(-share), torch.lerp(start, end, share))
-        return preserving(torch.where((share == 0) | (start == end), start, level))
+        return variance_preserving(torch.where((share == 0) | (start == end), start, level))
 
     def t_of(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         table = self._table(log_snr)

@@ -21,7 +21,7 @@ class View:
 
     items: tuple[int, ...]
 
-    def part(self, rows: slice) -> View:
+    def select(self, rows: slice) -> View:
         """Some of its items, rendered as they would be among the others."""
         return replace(self, items=self.items[rows])
 
@@ -53,7 +53,7 @@ class Generator(Protocol):
 
 
 @runtime_checkable
-class Growing(Protocol):
+class ProgressiveGenerator(Protocol):
     """A generator that changes along a run: coarse first, finer later."""
 
     def advance(self, progress: float) -> None:

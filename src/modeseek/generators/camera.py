@@ -24,7 +24,7 @@ from torch import Tensor
 from modeseek.generators.base import View
 
 
-class Frame(NamedTuple):
+class CameraFrame(NamedTuple):
     """Where a camera stands and its axes, all in world coordinates, shape (n, 3).
 
     Attributes:
@@ -40,21 +40,21 @@ class Frame(NamedTuple):
     forward: Float[Tensor, "n 3"]
 
 
-def frame(azimuth: Float[Tensor, "n"], elevation: Float[Tensor, "n"], distance: Float[Tensor, "n"]) -> Frame:
+def camera_frame(azimuth: Float[Tensor, "n"], elevation: Float[Tensor, "n"], distance: Float[Tensor, "n"]) -> CameraFrame:
     """The camera of the convention above; angles in degrees, elevation within [-90, 90]."""
     a, e = azimuth.deg2rad(), elevation.deg2rad()
     out = torch.stack([a.sin() * e.cos(), e.sin(), a.cos() * e.cos()], -1)
     right = torch.stack([a.cos(), torch.zeros_like(a), -a.sin()], -1)
     up = torch.stack([-a.sin() * e.sin(), e.cos(), -a.cos() * e.sin()], -1)
-    return Frame(distance[:, None] * out, right, up, -out)
+    return CameraFrame(distance[:, None] * out, right, up, -out)
 
 
-def pixels(size: int, *, device: torch.device | None = None) -> Float[Tensor, "size"]:
+def pixel_centres(size: int, *, device: torch.device | None = None) -> Float[Tensor, "size"]:
     """Centres of `size` pixels across [-1, 1], the image's half width being 1."""
     return (2 * torch.arange(size, device=device, dtype=torch.float32) + 1) / size - 1
 
 
-def wrap(degrees: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def wrap_degrees(degrees: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """The same angle in [-180, 180)."""
     return (degrees + 180) % 360 - 180
 
@@ -90,7 +90,7 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.azimuth)
 
-    def only(self, rows: int | slice) -> Cameras:
+    def select(self, rows: int | slice) -> Cameras:
         """Some of them."""
         chosen = slice(rows, rows + 1) if isinstance(rows, int) else rows
         return Cameras(self.azimuth[chosen], self.elevation[chosen], self.distance[chosen], self.fov[chosen])
@@ -100,14 +100,14 @@ class Cameras:
         return Cameras(*(part.to(like) for part in (self.azimuth, self.elevation, self.distance, self.fov)))
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> CameraFrame:
         """Where they stand, and their axes."""
-        return frame(self.azimuth, self.elevation, self.distance)
+        return camera_frame(self.azimuth, self.elevation, self.distance)
 
     def rays(self, size: int) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n s s 3"]]:
         """Each camera's centre, and the unit directions through the centres of size x size pixels, row 0 on top."""
         position, right, up, forward = self.frame
-        across = pixels(size, device=self.fov.device).to(self.fov)
+        across = pixel_centres(size, device=self.fov.device).to(self.fov)
         tangent = (self.fov / 2).deg2rad().tan()[:, None, None, None]
         u, v = across[None, None, :, None], -across[None, :, None, None]
         right, up, forward = (axis[:, None, None] for axis in (right, up, forward))
@@ -127,5 +127,5 @@ class CameraView(View):
     cameras: Cameras
     size: int
 
-    def part(self, rows: slice) -> CameraView:
-        return replace(self, items=self.items[rows], cameras=self.cameras.only(rows))
+    def select(self, rows: slice) -> CameraView:
+        return replace(self, items=self.items[rows], cameras=self.cameras.select(rows))

@@ -24,18 +24,18 @@ from modeseek.generators.rendering3d import Rendering3D
 _CARRIED = "_COLOUR"  # trimesh writes own attributes as they are, its colours in 8 bits
 
 
-def glb(mesh: Mesh) -> bytes:
+def encode_glb(mesh: Mesh) -> bytes:
     """The mesh as one binary glTF 2.0 file, y up, front +z, colours linear.
 
     Raises:
         ValueError: trimesh is missing.
     """
     built = _trimesh(mesh)
-    built.vertex_attributes[_CARRIED] = linear(mesh.colours.detach().double().cpu()).numpy().astype(np.float32)
+    built.vertex_attributes[_CARRIED] = srgb_to_linear(mesh.colours.detach().double().cpu()).numpy().astype(np.float32)
     return built.export(file_type="glb", tree_postprocessor=_unlit, include_normals=True)
 
 
-def ply(mesh: Mesh) -> bytes:
+def encode_ply(mesh: Mesh) -> bytes:
     """The mesh as a binary PLY, colours sRGB in 8 bits.
 
     Raises:
@@ -44,7 +44,7 @@ def ply(mesh: Mesh) -> bytes:
     return _coloured(mesh).export(file_type="ply", vertex_normal=False)
 
 
-def obj(mesh: Mesh) -> bytes:
+def encode_obj(mesh: Mesh) -> bytes:
     """The mesh as an OBJ, colours sRGB behind the places of the vertices.
 
     Raises:
@@ -53,12 +53,12 @@ def obj(mesh: Mesh) -> bytes:
     return _coloured(mesh).export(file_type="obj", include_normals=False).encode("ascii")
 
 
-def linear(colour: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def srgb_to_linear(colour: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Light of an sRGB value, both in [0, 1] (IEC 61966-2-1)."""
     return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
 
 
-def gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0) -> bytes:
+def encode_gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0) -> bytes:
     """Frames, clipped to [0, 1], as a GIF without end, one palette of 256 colours a frame.
 
     Args:
@@ -80,7 +80,7 @@ def gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0) -> bytes:
     return out.getvalue()
 
 
-def pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
+def encode_pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
     """Frames, clipped to [0, 1], as PNGs: what `runs.film.mp4` takes. c is 1 or 3."""
     from PIL import Image
 
@@ -92,7 +92,7 @@ def pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
     return files
 
 
-def strips(solid: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
+def depth_normal_strips(solid: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
     """Image, depth and normal side by side, [0, 1]; the normal is left out where it was not rendered.
 
     Depth is bright where it is near, in the even steps of viridis, on one scale for the whole batch; normals

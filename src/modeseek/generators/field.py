@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.generators.base import View
-from modeseek.generators.image import all_items, of_items
+from modeseek.generators.image import item_indices, select_items
 from modeseek.rng import Rng, rand, randn
 
-Kind = Literal["fourier", "siren", "hash"]
+FieldKind = Literal["fourier", "siren", "hash"]
 _ROWS = 2**12  # of each hash table
 _PRIMES = (1, 2_654_435_761)
-AT_ONCE = 2**18  # numbers of a layer on a processor, so that they stay in its cache: up to 2.5 times as fast
+CPU_CHUNK = 2**18  # numbers of a layer on a processor, so that they stay in its cache: up to 2.5 times as fast
 
 
 class Field(nn.Module):
@@ -46,7 +46,7 @@ class Field(nn.Module):
         n: int,
         size: tuple[int, int],
         rng: Rng,
-        kind: Kind = "fourier",
+        kind: FieldKind = "fourier",
         channels: int = 3,
         width: int = 128,
         depth: int = 3,
@@ -81,7 +81,7 @@ class Field(nn.Module):
 
     def view(self, n: int, rng: Rng) -> View:
         """All pictures; n must be their number."""
-        return View(items=all_items(range(self.n), n))
+        return View(items=item_indices(range(self.n), n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
         return self.render(*self.size, view)
@@ -94,8 +94,8 @@ class Field(nn.Module):
             (2 * torch.arange(side, dtype=like.dtype, device=like.device) + 1) / side - 1 for side in (height, width)
         )
         place = torch.stack(torch.meshgrid(ys, xs, indexing="ij"), -1).reshape(1, -1, 2)
-        layers = [(of_items(w, view), of_items(b, view)) for w, b in zip(self.weights, self.biases, strict=True)]
-        at_once = AT_ONCE // (len(view.items) * layers[0][0].shape[2]) if like.is_cpu else place.shape[1]
+        layers = [(select_items(w, view), select_items(b, view)) for w, b in zip(self.weights, self.biases, strict=True)]
+        at_once = CPU_CHUNK // (len(view.items) * layers[0][0].shape[2]) if like.is_cpu else place.shape[1]
         looked_up = self.kind == "hash"  # at once: every look at a table has a gradient as large as the table
         rows = self._encode(place, view) if looked_up else place
         parts = [
@@ -118,9 +118,9 @@ class Field(nn.Module):
         if self.kind == "siren":
             return place.expand(len(view.items), -1, -1)
         if self.kind == "fourier":
-            phase = math.pi * place @ of_items(self.get_buffer("waves"), view).transpose(1, 2)
+            phase = math.pi * place @ select_items(self.get_buffer("waves"), view).transpose(1, 2)
             return torch.cat([phase.sin(), phase.cos()], -1)
-        tables = of_items(self.tables, view)
+        tables = select_items(self.tables, view)
         return torch.cat([self._corners(place[0], level, tables[:, level]) for level in range(len(self.grids))], -1)
 
     def _corners(self, place: Tensor, level: int, table: Tensor) -> Tensor:

@@ -42,12 +42,12 @@ class Image(nn.Module):
 
     def view(self, n: int, rng: Rng) -> View:
         """All pictures; n must be their number."""
-        return View(items=all_items(self.pixels, n))
+        return View(items=item_indices(self.pixels, n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
-        image = of_items(self.pixels, view)
+        image = select_items(self.pixels, view)
         for rows in self.coarser:
-            grid = of_items(rows, view)
+            grid = select_items(rows, view)
             image = image + nn.functional.interpolate(grid, image.shape[2:], mode="bilinear", align_corners=False)
         return image
 
@@ -67,19 +67,19 @@ class Latent(nn.Module):
 
     def view(self, n: int, rng: Rng) -> View:
         """All latents; n must be their number."""
-        return View(items=all_items(self.z, n))
+        return View(items=item_indices(self.z, n))
 
     def forward(self, view: View) -> Float[Tensor, "n *d"]:
-        return of_items(self.z, view)
+        return select_items(self.z, view)
 
 
-def all_items(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
+def item_indices(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
     """Numbers of all items; ValueError where n is not how many there are."""
     if n != len(rows):
         raise ValueError(f"{len(rows)} pictures are {len(rows)} items: got batch={n}; match them")
     return tuple(range(n))
 
 
-def of_items(rows: Float[Tensor, "n *d"], view: View) -> Float[Tensor, "m *d"]:
+def select_items(rows: Float[Tensor, "n *d"], view: View) -> Float[Tensor, "m *d"]:
     """A parameter's rows that belong to the view's items: itself where those are all, in order."""
     return rows if view.items == tuple(range(len(rows))) else rows[list(view.items)]

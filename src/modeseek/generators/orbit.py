@@ -56,12 +56,12 @@ class Orbit:
             raise ValueError(f"an orbit's azimuths span 360 degrees at most: got {self.azimuth}; narrow them")
 
     def draw(self, n: int, rng: Rng) -> Cameras:
-        """n cameras in float32 on the CPU; `per_item` says which streams they come from.
+        """n cameras in float32 on the CPU; `per_item_streams` says which streams they come from.
 
         Raises:
             ValueError: n below 1, or streams of another number of items.
         """
-        streams, items = per_item(n, rng)
+        streams, items = per_item_streams(n, rng)
         like = torch.empty(0)
         turn = rand((1, 1), Streams(rng.seed, rng.step, (-1,), rng.use) if isinstance(rng, Streams) else rng, like)[0]
         place = (torch.tensor([van_der_corput(item) for item in items]) + turn) % 1
@@ -94,7 +94,7 @@ class Orbit:
         return Cameras(first + 360 * torch.arange(n) / n, torch.full((n,), elevation), distance, lens)
 
 
-def per_item(n: int, rng: Rng) -> tuple[Rng, tuple[int, ...]]:
+def per_item_streams(n: int, rng: Rng) -> tuple[Rng, tuple[int, ...]]:
     """The same randomness with one stream an item, and the items.
 
     `Streams` of n items are taken as they are; the single item 0, which is what a run hands to a view, stands for

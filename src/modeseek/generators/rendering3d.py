@@ -50,7 +50,7 @@ class Rendering3D(Rendering):
     opacity: Float[Tensor, "b 1 h w"]
     depth: Float[Tensor, "b 1 h w"]
     normal: Float[Tensor, "b 3 h w"] | None = None
-    march: RaySamples | None = None
+    ray_samples: RaySamples | None = None
     grids: tuple[Tensor, ...] = ()
 
 
@@ -61,7 +61,7 @@ class Generator3D(Protocol):
     orbit: Orbit
     size: int
 
-    def look(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> CameraView:
+    def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> CameraView:
         """The view of those cameras, without anything random."""
         ...
 

@@ -17,7 +17,7 @@ _BEFORE = ".before"
 _TRASH = ".trash"
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
+def write_atomic(path: Path, data: bytes | str) -> None:
     """Puts `data` under `path`, or leaves what was there: a scratch file, synced, then renamed.
 
     Raises:
@@ -34,7 +34,7 @@ def write_whole(path: Path, data: bytes | str) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path, fresh: bool = False) -> Generator[Path]:
+def atomic_folder(target: Path, fresh: bool = False) -> Generator[Path]:
     """Gives a scratch folder beside `target` that takes its name when the block ends without an exception.
 
     Write into it with `write_synced`. A folder that has the name already is put aside first and removed afterwards;
@@ -72,7 +72,7 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(trash)
 
 
-def sweep(folder: Path) -> None:
+def recover_folder(folder: Path) -> None:
     """Removes what a killed process left half written or half removed, and puts back what it was about to replace."""
     for left in folder.iterdir():
         if not left.name.startswith("."):
@@ -84,7 +84,7 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def free_name(wanted: Path) -> Path:
+def unused_path(wanted: Path) -> Path:
     """`wanted`, or `wanted-2`, `wanted-3` ... where that is taken; the suffix of a file stays last."""
     number, candidate = 1, wanted
     stem, suffix = (wanted.name, "") if wanted.is_dir() else (wanted.stem, wanted.suffix)
@@ -94,7 +94,7 @@ def free_name(wanted: Path) -> Path:
     return candidate
 
 
-class Lines:
+class LineFile:
     """A file that grows by whole lines. A crash can tear the last one, which `kept_lines` and `cut` ignore."""
 
     def __init__(self, path: Path) -> None:
@@ -106,7 +106,7 @@ class Lines:
             if self._file.read(1) != b"\n":
                 _append(self._file.fileno(), b"\n")
 
-    def add(self, line: str) -> None:
+    def append(self, line: str) -> None:
         """Appends one line, in one write where the system takes it whole; line breaks within become spaces.
 
         Raises:
@@ -128,14 +128,14 @@ class Lines:
         self._file.close()
 
 
-def kept_lines(path: Path) -> list[str]:
+def read_whole_lines(path: Path) -> list[str]:
     """The whole lines of a file; a torn last one is left out."""
     if not path.exists():
         return []
     return path.read_bytes().decode(errors="replace").split("\n")[:-1]
 
 
-def cut(path: Path, keep: int) -> None:
+def truncate_lines(path: Path, keep: int) -> None:
     """Shortens a file of lines to its first `keep` whole ones."""
     if not path.exists():
         return

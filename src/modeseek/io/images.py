@@ -7,7 +7,7 @@ import io
 from torch import Tensor
 
 
-def picture(image: Tensor) -> bytes:
+def encode_png(image: Tensor) -> bytes:
     """A PNG of one picture (c, h, w), c 1 or 3, clipped to [0, 1], pixel by pixel."""
     from PIL import Image
 
@@ -17,7 +17,7 @@ def picture(image: Tensor) -> bytes:
     return out.getvalue()
 
 
-def moving(pictures: list[bytes], milliseconds: int = 120) -> bytes:
+def encode_gif(pictures: list[bytes], milliseconds: int = 120) -> bytes:
     """A GIF of PNGs of one size, which holds its last picture for a while."""
     from PIL import Image
 

@@ -16,16 +16,16 @@ def data_folder() -> Path:
 
 
 @cache
-def packaged(name: str) -> Path:
+def packaged_weights(name: str) -> Path:
     """A folder of weights, every file of it checked once a process.
 
     Raises:
         ValueError: a file is missing or damaged; one line.
     """
-    return whole(data_folder() / name)
+    return verify_folder(data_folder() / name)
 
 
-def whole(folder: Path) -> Path:
+def verify_folder(folder: Path) -> Path:
     """The folder itself, if every file is what its `SHA256SUMS` says.
 
     Raises:
@@ -50,7 +50,7 @@ def whole(folder: Path) -> Path:
     return folder
 
 
-def seal(folder: Path) -> Path:
+def write_checksums(folder: Path) -> Path:
     """Writes `SHA256SUMS` of every file below a folder, and returns its path.
 
     Raises:

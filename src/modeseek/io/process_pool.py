@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 
 import torch
 
-from modeseek.io.thread_pool import cores, run_in_threads
+from modeseek.io.thread_pool import available_cores, run_in_threads
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 _OFTEN = 0.1  # seconds between two items of a job that are told
 _PATIENCE = 3.0  # seconds that the last words of a process that ended may take
 
 
 def run_in_processes(
-    jobs: Mapping[str, Callable[[], Generator[Item, None, Answer]]], workers: int | None = None
-) -> Generator[tuple[str, Item], None, dict[str, Answer]]:
+    jobs: Mapping[str, Callable[[], Generator[Item, None, Result]]], workers: int | None = None
+) -> Generator[tuple[str, Item], None, dict[str, Result]]:
     """Runs the jobs side by side, yields some of what they yield as it comes, returns what they return, by name.
 
     Each job has a process that begins as a copy of this one, so that it may hold anything, and one thread; its result
@@ -43,7 +43,7 @@ def run_in_processes(
     waiting, running, answers, gone = list(jobs), {}, {}, {}
     try:
         while waiting or running:
-            while waiting and len(running) < (workers or cores()):
+            while waiting and len(running) < (workers or available_cores()):
                 name = waiting.pop(0)
                 running[name] = context.Process(target=_work, args=(name, jobs[name], queue), daemon=True)
                 running[name].start()

@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -28,8 +28,8 @@ def single_threaded() -> Generator[None]:
 
 
 def run_in_threads(
-    jobs: Mapping[str, Generator[Item, None, Answer]], workers: int | None = None
-) -> Generator[tuple[str, Item], None, dict[str, Answer]]:
+    jobs: Mapping[str, Generator[Item, None, Result]], workers: int | None = None
+) -> Generator[tuple[str, Item], None, dict[str, Result]]:
     """Runs the generators side by side, yields what they yield as it comes, returns what they return, by name.
 
     Each job runs in one thread from start to end, so its result does not depend on the others. An exception in one
@@ -42,7 +42,7 @@ def run_in_threads(
     queue: SimpleQueue[tuple[str, Item] | None] = SimpleQueue()
     halt = Event()
 
-    def work(name: str, job: Generator[Item, None, Answer]) -> Answer | None:
+    def work(name: str, job: Generator[Item, None, Result]) -> Result | None:
         try:
             while not halt.is_set():
                 try:
@@ -57,7 +57,7 @@ def run_in_threads(
             job.close()
             queue.put(None)
 
-    with ThreadPoolExecutor(workers or cores()) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         futures = {name: pool.submit(work, name, job) for name, job in jobs.items()}
         try:
             running = len(futures)
@@ -76,6 +76,6 @@ def run_in_threads(
     return {name: answer for name, future in futures.items() if (answer := future.result()) is not None}
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-class Memory:
+class AndersonAcceleration:
     """The last few differences of each row's iterates, and what they extrapolate to.
 
     Anderson 1965; Walker and Ni, SIAM J. Numer. Anal. 49 (2011): with residuals f = g(z) - z and difference matrices
@@ -46,6 +46,6 @@ class Memory:
         gamma = torch.linalg.solve(gram + torch.diag_embed(ridge), changes @ f[..., None])
         return z + f - ((steps + changes).mT @ gamma)[..., 0], known
 
-    def forget(self, rows: Int[Tensor, "r"]) -> None:
+    def reset(self, rows: Int[Tensor, "r"]) -> None:
         """Drops the history of rows whose extrapolation was refused."""
         self._steps[rows], self._changes[rows], self._seen[rows] = 0, 0, 0

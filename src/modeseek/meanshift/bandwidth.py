@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.priors.base import Prior, take
+from modeseek.priors.base import Prior, select_conditions
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
@@ -147,7 +147,7 @@ def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = N
         alpha, sigma = prior.schedule(z.new_full((2 * n * _PAIRS,), 0.99))
     noise = randn((n * _PAIRS, *z.shape[1:]), rng, z)
     both = torch.cat([noise, -noise])
-    answer = prior.at(expand_like(sigma, both) * both, alpha, sigma, take(cond, torch.cat([rows, rows]))).z
+    answer = prior.at(expand_like(sigma, both) * both, alpha, sigma, select_conditions(cond, torch.cat([rows, rows]))).z
     apart = ((answer[: len(noise)] - answer[len(noise) :]) / 2).reshape(n, -1).norm(dim=1)
     h = (sigma / alpha)[:n]
     slope = (apart / (h * noise.reshape(n, -1).norm(dim=1))).clamp(1e-12, 1 - 1e-6)

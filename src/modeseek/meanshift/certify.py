@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.meanshift.mean_shift import checked_bandwidth
+from modeseek.meanshift.mean_shift import validate_bandwidth
 from modeseek.priors.base import Prior
-from modeseek.priors.guidance import guide_in
+from modeseek.priors.guidance import find_guidance
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
@@ -70,7 +70,7 @@ def certify(
     Raises:
         ValueError: bad bandwidth; more than 64 dimensions without rng.
     """
-    h = checked_bandwidth(bandwidth, z)
+    h = validate_bandwidth(bandwidth, z)
     d = z[0].numel()
 
     def denoise(x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def certify(
         products = 5 * iterations
     arrived = relative <= tol
     stable = arrived & (radius < 1)
-    return Certificate(relative, top, radius, stable & (top < 1) & (guide_in(prior) is None), stable, products)
+    return Certificate(relative, top, radius, stable & (top < 1) & (find_guidance(prior) is None), stable, products)
 
 
 def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ _QUERIES = 128  # points a block
 _REACH = 6.0  # bandwidths within which samples count
 
 
-class Neighbours:
+class KDTreeMeanShift:
     """Mean shift on samples (n, d) with the kernel cut off at 6 bandwidths.
 
     Samples are sorted into blocks by recursive median splits; points are sorted the same way, and each block of

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.meanshift.anderson import Memory
-from modeseek.meanshift.kd_tree import Neighbours
-from modeseek.priors.base import DensityPrior, Prior, take
+from modeseek.meanshift.anderson import AndersonAcceleration
+from modeseek.meanshift.kd_tree import KDTreeMeanShift
+from modeseek.priors.base import DensityPrior, Prior, select_conditions
 from modeseek.priors.empirical import Empirical
 from modeseek.pytree import Cond
 
@@ -34,7 +34,7 @@ def shift(
     Raises:
         ValueError: a bandwidth that is not positive and finite.
     """
-    return _step(prior, z, checked_bandwidth(bandwidth, z), cond)[0]
+    return _step(prior, z, validate_bandwidth(bandwidth, z), cond)[0]
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ def mean_shift(
     """
     if not tol > 0 or max_steps < 1:
         raise ValueError(f"mean_shift needs tol > 0 and max_steps >= 1: got {tol} and {max_steps}; raise them")
-    h = checked_bandwidth(bandwidth, z)
-    field = _field(prior_or_samples, z, h, cond, truncate)
+    h = validate_bandwidth(bandwidth, z)
+    field = _shift_function(prior_or_samples, z, h, cond, truncate)
     unit = h * z[0].numel() ** 0.5
     z = z.clone()
     vector, log_p = field(z, torch.arange(len(z), device=z.device))
     relative = vector.flatten(1).norm(dim=1) / unit
     steps = torch.ones(len(z), dtype=torch.long, device=z.device)
-    memory = Memory(z.flatten(1)) if accelerate else None
+    memory = AndersonAcceleration(z.flatten(1)) if accelerate else None
     cautious = torch.zeros_like(steps, dtype=torch.bool)
     stride = torch.ones_like(relative)
     for _ in range(max_steps - 1):
@@ -134,11 +134,11 @@ def mean_shift(
             stride[rows] = torch.where(strode, grown, stride[rows])
         cautious[rows] = ~taken
         if memory is not None:
-            memory.forget(rows[~taken])
+            memory.reset(rows[~taken])
     return MeanShift(z, steps, relative <= tol, relative, log_p)
 
 
-def checked_bandwidth(bandwidth: float | Tensor, z: Tensor) -> Float[Tensor, "b"]:
+def validate_bandwidth(bandwidth: float | Tensor, z: Tensor) -> Float[Tensor, "b"]:
     """One bandwidth per row, or ValueError where it is not positive and finite."""
     h = torch.as_tensor(bandwidth, dtype=z.dtype, device=z.device)
     if h.ndim > 1 or not (h > 0).all() or not h.isfinite().all():
@@ -148,10 +148,10 @@ def checked_bandwidth(bandwidth: float | Tensor, z: Tensor) -> Float[Tensor, "b"
     return h.expand(len(z))
 
 
-Field = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+ShiftFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
-def _field(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, truncate: bool) -> Field:
+def _shift_function(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, truncate: bool) -> ShiftFunction:
     """Shift and log p_h (None where unknown) at points of the given starts."""
     if isinstance(source, Tensor):
         if source.shape[1:] != z.shape[1:]:
@@ -159,13 +159,13 @@ def _field(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, truncate: b
                 f"samples {tuple(source.shape)} and starts {tuple(z.shape)} must agree but for the first axis"
             )
         if truncate and source.ndim == 2 and source.shape[1] <= 4:
-            index = Neighbours(source)
+            index = KDTreeMeanShift(source)
             return lambda x, rows: index.shift(x, h[rows])
         source = Empirical(source)
     prior = source
 
     def field(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        return _step(prior, x, h[rows], take(cond, rows))
+        return _step(prior, x, h[rows], select_conditions(cond, rows))
 
     return field
 

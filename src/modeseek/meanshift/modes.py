@@ -69,16 +69,16 @@ def find_modes(
     ended = mean_shift(prior_or_samples, z, bandwidth, tol=tol, max_steps=max_steps, cond=cond)
     if not ended.converged.any():
         raise ValueError(f"no start of {len(z)} reached a mode in {max_steps} steps: raise max_steps, tol or bandwidth")
-    return merged(ended, merge * float(bandwidth))
+    return merge_modes(ended, merge * float(bandwidth))
 
 
-def merged(ended: MeanShift, radius: float) -> Modes:
+def merge_modes(result: MeanShift, radius: float) -> Modes:
     """Groups converged end points: each, best density first, joins the first mode within `radius` or founds one."""
-    rank = -ended.relative_shift if ended.log_prob is None else ended.log_prob
-    order = rank.masked_fill(~ended.converged, -torch.inf).argsort(descending=True)
-    order = order[: int(ended.converged.sum())]
-    label = torch.full_like(ended.steps, -1)
-    flat = ended.z.flatten(1)
+    rank = -result.relative_shift if result.log_prob is None else result.log_prob
+    order = rank.masked_fill(~result.converged, -torch.inf).argsort(descending=True)
+    order = order[: int(result.converged.sum())]
+    label = torch.full_like(result.steps, -1)
+    flat = result.z.flatten(1)
     founders: list[int] = []
     while len(order):
         founder = int(order[0])
@@ -92,8 +92,8 @@ def merged(ended: MeanShift, radius: float) -> Modes:
     rename[by_weight] = torch.arange(len(founders), device=label.device)
     label = torch.where(label >= 0, rename[label.clamp(min=0)], label)
     chosen = torch.tensor(founders, device=label.device)[by_weight]
-    log_p = None if ended.log_prob is None else ended.log_prob[chosen]
-    return Modes(ended.z[chosen], count[by_weight].to(ended.z) / count.sum(), label, log_p)
+    log_p = None if result.log_prob is None else result.log_prob[chosen]
+    return Modes(result.z[chosen], count[by_weight].to(result.z) / count.sum(), label, log_p)
 
 
 def _starts(source: Prior | Tensor, n: int, rng: Rng, cond: Cond) -> Tensor:

@@ -38,9 +38,9 @@ class ASD(VSD):
                 f"ASD gamma > -1 gives phi's loss a minimum: got {self.gamma}; raise it, or pass unbounded=True"
             )
 
-    def _targets(self, seen: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
-        targets = super()._targets(seen, prior, eps)
+    def _targets(self, inputs: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
+        targets = super()._targets(inputs, prior, eps)
         if self.gamma == 0:
             return targets
-        p = prior.at(seen.z_t, seen.alpha, seen.sigma, seen.cond)
+        p = prior.at(inputs.z_t, inputs.alpha, inputs.sigma, inputs.cond)
         return (*targets, AuxiliaryTarget(self.gamma, p.z.detach(), p.eps.detach()))

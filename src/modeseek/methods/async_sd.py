@@ -12,10 +12,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix, noise
+from modeseek.methods.noising import add_noise, sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import Question, evaluate_batched
-from modeseek.priors.guidance import bare
+from modeseek.priors.batched import Query, evaluate_batched
+from modeseek.priors.guidance import require_unguided
 from modeseek.rng import Rng, rand
 
 
@@ -51,7 +51,7 @@ class AsyncSD:
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "AsyncSD")
+        require_unguided(prior, "AsyncSD")
 
     def step(
         self,
@@ -70,16 +70,16 @@ class AsyncSD:
             TypeError: the prior is guided already.
             ValueError: guidance without a null or negative condition.
         """
-        bare(prior, "AsyncSD")
+        require_unguided(prior, "AsyncSD")
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         reach = torch.minimum(self.shift * (at.t - self.low).clamp(min=0), 1 - at.t)
         u = at.t + reach * rand((len(z),), rng, z)
         later = prior.schedule(u)
         target = None if conditions is None else conditions.positive
-        questions: list[Question] = [
+        questions: list[Query] = [
             (at.z_t, at.alpha, at.sigma, target),
-            (mix(z, at.eps, *later), *later, target),
+            (add_noise(z, at.eps, *later), *later, target),
         ]
         if conditions is not None and self.scale != 1:
             questions.append((at.z_t, at.alpha, at.sigma, conditions.baseline))

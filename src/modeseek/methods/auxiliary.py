@@ -24,7 +24,7 @@ class AuxiliaryInput:
         alpha: signal scale, (b,).
         sigma: noise scale, (b,).
         cond: of the prior, leading axis b or 1; None for none.
-        camera: from where each particle was seen, k numbers, or None.
+        camera: from where each particle was inputs, k numbers, or None.
         shown: whether phi may know a row's camera; None is all of them.
     """
 
@@ -34,17 +34,19 @@ class AuxiliaryInput:
     sigma: Float[Tensor, "b"]
     cond: Cond = None
     camera: Float[Tensor, "b k"] | None = None
-    shown: Bool[Tensor, "b"] | None = None
+    camera_mask: Bool[Tensor, "b"] | None = None
 
-    def take(self, rows: Int[Tensor, "r"], shown: Bool[Tensor, "r"] | None = None) -> AuxiliaryInput:
+    def take(self, rows: Int[Tensor, "r"], camera_mask: Bool[Tensor, "r"] | None = None) -> AuxiliaryInput:
         """Some rows, repeated or reordered; `shown` replaces whether their cameras are known."""
-        if shown is None and self.shown is not None:
-            shown = self.shown[rows]
+        if camera_mask is None and self.camera_mask is not None:
+            camera_mask = self.camera_mask[rows]
         camera = None if self.camera is None else self.camera[rows]
         cond = select(expand(self.cond, len(self.z)), rows)
-        return AuxiliaryInput(self.z[rows], self.z_t[rows], self.alpha[rows], self.sigma[rows], cond, camera, shown)
+        return AuxiliaryInput(
+            self.z[rows], self.z_t[rows], self.alpha[rows], self.sigma[rows], cond, camera, camera_mask
+        )
 
-    def visible_camera(self, k: int) -> tuple[Tensor, Tensor] | None:
+    def masked_camera(self, k: int) -> tuple[Tensor, Tensor] | None:
         """The cameras and 1 where each is shown, else 0, (b, k) and (b, 1); hidden ones are 0. None where k is 0.
 
         Raises:
@@ -57,10 +59,10 @@ class AuxiliaryInput:
             return None
         if self.camera is None:
             return self.z.new_zeros(len(self.z), k), self.z.new_zeros(len(self.z), 1)
-        shown = torch.ones_like(self.camera[:, :1])
-        if self.shown is not None:
-            shown = self.shown[:, None].to(self.camera)
-        return self.camera * shown, shown
+        camera_mask = torch.ones_like(self.camera[:, :1])
+        if self.camera_mask is not None:
+            camera_mask = self.camera_mask[:, None].to(self.camera)
+        return self.camera * camera_mask, camera_mask
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,12 @@ class Auxiliary(Protocol):
         """The state before the first step; no prior call, no random number but its own seed's."""
         ...
 
-    def predict(self, state: Any, seen: AuxiliaryInput) -> Prediction:
+    def predict(self, state: Any, inputs: AuxiliaryInput) -> Prediction:
         """What phi says of the noised particles; no graph leads back to it."""
         ...
 
-    def learn(
-        self, state: Any, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    def update(
+        self, state: Any, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[Any, Float[Tensor, "b"]]:
         """One training step; the next state and each row's loss before it."""
         ...

@@ -18,35 +18,35 @@ Law = Callable[[AuxiliaryInput], Prediction]
 """From what is seen to what the exact denoiser of the particles' law says of it."""
 
 
-def delta(seen: AuxiliaryInput) -> Prediction:
+def delta(inputs: AuxiliaryInput) -> Prediction:
     """Each particle a law of its own, a point mass: `eps_hat = (z_t - alpha z) / sigma`, the noise itself.
 
     VSD becomes SDS, draw by draw.
     """
-    return Prediction.from_z(seen.z_t, seen.alpha, seen.sigma, seen.z)
+    return Prediction.from_z(inputs.z_t, inputs.alpha, inputs.sigma, inputs.z)
 
 
-def gaussian(seen: AuxiliaryInput) -> Prediction:
+def gaussian(inputs: AuxiliaryInput) -> Prediction:
     """The Gaussian with the rows' mean m and covariance C (sums over the rows, divided by their number).
 
     `eps_hat = sigma (alpha^2 C + sigma^2 I)^-1 (z_t - alpha m)`. The rows know each other: a batch of 4 goes elsewhere
     than four singles.
     """
-    flat, x = seen.z.flatten(1), seen.z_t.flatten(1)
+    flat, x = inputs.z.flatten(1), inputs.z_t.flatten(1)
     mean = flat.mean(0)
     away = flat - mean
     values, axes = torch.linalg.eigh(away.T @ away / len(flat))
     values = values.clamp(min=0)  # of rounding
-    a, s = seen.alpha[:, None], seen.sigma[:, None]
+    a, s = inputs.alpha[:, None], inputs.sigma[:, None]
     y = (x - a * mean) @ axes / (a**2 * values + s**2)
     z, eps = mean + a * (values * y) @ axes.T, s * y @ axes.T
-    shape = seen.z_t.shape
-    return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z.reshape(shape), eps.reshape(shape))
+    shape = inputs.z_t.shape
+    return Prediction.from_z_and_eps(inputs.z_t, inputs.alpha, inputs.sigma, z.reshape(shape), eps.reshape(shape))
 
 
-def particles(seen: AuxiliaryInput) -> Prediction:
+def particles(inputs: AuxiliaryInput) -> Prediction:
     """The rows themselves, a point mass each, all of one weight: the exact score of a population."""
-    return Empirical(seen.z).at(seen.z_t, seen.alpha, seen.sigma)
+    return Empirical(inputs.z).at(inputs.z_t, inputs.alpha, inputs.sigma)
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class ExactAuxiliary:
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
 
-    def predict(self, state: None, seen: AuxiliaryInput) -> Prediction:
-        return self.law(seen)
+    def predict(self, state: None, inputs: AuxiliaryInput) -> Prediction:
+        return self.law(inputs)
 
-    def learn(
-        self, state: None, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    def update(
+        self, state: None, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[None, Float[Tensor, "b"]]:
         """Nothing to learn; the loss is that of the law itself, in eps."""
-        eps = self.law(seen).eps
+        eps = self.law(inputs).eps
         loss = sum(((eps - t.eps) ** 2).flatten(1).mean(1) * t.share for t in targets)
-        return None, loss + torch.zeros_like(seen.alpha)
+        return None, loss + torch.zeros_like(inputs.alpha)

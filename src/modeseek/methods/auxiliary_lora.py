@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
-from modeseek.methods.auxiliary_lora_camera import CameraEmbedding, hear
+from modeseek.methods.auxiliary_lora_camera import CameraEmbedding, attach_camera
 from modeseek.priors.base import Prior
-from modeseek.priors.pipeline.noise_level import Kind
+from modeseek.priors.pipeline.log_snr_matching import PredictionType
 from modeseek.priors.pipeline.pipeline import Pipeline
 
 _NAME = "phi"
 
 
-class Adapted(nn.Module):
+class AdaptedNetwork(nn.Module):
     """The numbers of phi that learn: the LoRA's, and the camera embedding's. Its state dict holds nothing else.
 
     Attributes:
@@ -43,16 +43,16 @@ class Adapted(nn.Module):
         """The pipeline that predicts."""
         return self._held[0]
 
-    def forward(self, seen: AuxiliaryInput, learning: bool = False) -> Prediction:
+    def forward(self, inputs: AuxiliaryInput, with_grad: bool = False) -> Prediction:
         """phi's prediction, with a graph to the numbers that learn where `learning`."""
-        z_t = seen.z_t.detach()
-        if learning:  # a pipeline builds a graph where z_t asks for one
+        z_t = inputs.z_t.detach()
+        if with_grad:  # a pipeline builds a graph where z_t asks for one
             z_t.requires_grad_()
-        told = seen.visible_camera(0 if self.camera is None else self.camera.numbers)
+        told = inputs.masked_camera(0 if self.camera is None else self.camera.numbers)
         if self.camera is None or told is None:
-            return self.phi.at(z_t, seen.alpha, seen.sigma, seen.cond)
-        with self.camera.looking_from(*told):
-            return self.phi.at(z_t, seen.alpha, seen.sigma, seen.cond)
+            return self.phi.at(z_t, inputs.alpha, inputs.sigma, inputs.cond)
+        with self.camera.conditioned_on(*told):
+            return self.phi.at(z_t, inputs.alpha, inputs.sigma, inputs.cond)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LoRAState:
         optimizer: over them.
     """
 
-    adapted: Adapted
+    adapted: AdaptedNetwork
     optimizer: torch.optim.Optimizer
 
 
@@ -112,43 +112,43 @@ class LoRAAuxiliary:
             raise TypeError(f"an adapter is a LoRA on a Pipeline: got {type(teacher).__name__}; use SmallNetwork()")
         if teacher.economy.offload != "none":
             raise ValueError(f"an offloaded network cannot learn: got offload {teacher.economy.offload!r}; use none")
-        network = self._beside(teacher.network)
+        network = self._with_lora(teacher.network)
         rng = torch.Generator().manual_seed(self.seed)
-        _draw(network, rng)
+        _init_lora(network, rng)
         camera = None
         if self.cameras > 0:
             camera = CameraEmbedding(self.cameras, network, rng).to(teacher.device)
-            hear(network, camera)
+            attach_camera(network, camera)
         phi = copy.copy(teacher)
         phi.network = network
         parts = {"scheduler": teacher.pipe.scheduler, "vae": getattr(teacher.pipe, "vae", None)}
         phi.pipe = SimpleNamespace(**parts, **{teacher.family.network: network})
-        adapted = Adapted(phi, camera)
+        adapted = AdaptedNetwork(phi, camera)
         return LoRAState(
             adapted, torch.optim.AdamW(adapted.parameters(), lr=self.lr, weight_decay=self.decay, foreach=False)
         )
 
-    def predict(self, state: LoRAState, seen: AuxiliaryInput) -> Prediction:
+    def predict(self, state: LoRAState, inputs: AuxiliaryInput) -> Prediction:
         with torch.no_grad():
-            return state.adapted(seen)
+            return state.adapted(inputs)
 
-    def learn(
-        self, state: LoRAState, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    def update(
+        self, state: LoRAState, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[LoRAState, Float[Tensor, "b"]]:
-        kind = state.adapted.phi.kind
+        kind = state.adapted.phi.prediction_type
         with torch.enable_grad():
-            said = state.adapted(seen, learning=True)
-            answer = _in_kind(kind, said.z, said.eps, seen)
-            losses = torch.zeros_like(seen.alpha)
+            said = state.adapted(inputs, learning=True)
+            answer = _parametrise(kind, said.z, said.eps, inputs)
+            losses = torch.zeros_like(inputs.alpha)
             for target in targets:
-                wanted = _in_kind(kind, target.z, target.eps, seen)
+                wanted = _parametrise(kind, target.z, target.eps, inputs)
                 losses = losses + target.share * (answer - wanted).square().flatten(1).mean(1)
             state.optimizer.zero_grad(set_to_none=True)
             losses.mean().backward()
         state.optimizer.step()
         return state, losses.detach()
 
-    def _beside(self, network: Any) -> Any:
+    def _with_lora(self, network: Any) -> Any:
         """The network's modules anew, its weights shared, factors beside the targets."""
         from peft import LoraConfig, inject_adapter_in_model
 
@@ -165,7 +165,7 @@ class LoRAAuxiliary:
         return own.eval()
 
 
-def _draw(network: nn.Module, rng: torch.Generator) -> None:
+def _init_lora(network: nn.Module, rng: torch.Generator) -> None:
     """The factors in full precision: the first as a linear layer's weights are drawn, the second 0."""
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -181,12 +181,12 @@ def _innermost(prior: Any) -> Any:
     return prior if inner is None else _innermost(inner)
 
 
-def _in_kind(kind: Kind, z: Tensor, eps: Tensor, seen: AuxiliaryInput) -> Tensor:
+def _parametrise(kind: PredictionType, z: Tensor, eps: Tensor, inputs: AuxiliaryInput) -> Tensor:
     """Signal and noise as the network's own kind of prediction, at its own scaling."""
     if kind in ("z", "eps"):
         return z if kind == "z" else eps
     if kind == "flow":
         return eps - z
-    n = torch.hypot(seen.alpha, seen.sigma)
-    a, s = (level.reshape(-1, *(1,) * (z.ndim - 1)) for level in (seen.alpha / n, seen.sigma / n))
+    n = torch.hypot(inputs.alpha, inputs.sigma)
+    a, s = (level.reshape(-1, *(1,) * (z.ndim - 1)) for level in (inputs.alpha / n, inputs.sigma / n))
     return a * eps - s * z

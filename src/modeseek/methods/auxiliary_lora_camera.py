@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_PLACES = ("time_embedding", "time_text_embed", "adaln_single.emb")
+_TIME_EMBEDDINGS = ("time_embedding", "time_text_embed", "adaln_single.emb")
 """What gives the embedding of the noise level, (b, width), in U-Nets, in SD3 and Flux, and in PixArt."""
 
 
@@ -23,43 +23,43 @@ class CameraEmbedding(nn.Module):
 
     def __init__(self, numbers: int, network: Any, rng: torch.Generator) -> None:
         super().__init__()
-        self.numbers, width = numbers, _width(place_of(network))
+        self.numbers, width = numbers, _width(time_embedding_of(network))
         self.inlet, self.outlet = (_linear(*sides) for sides in ((numbers, width), (width, width)))
         nn.init.normal_(self.inlet.weight, std=numbers**-0.5, generator=rng)
         for still in (self.inlet.bias, self.outlet.weight, self.outlet.bias):
             nn.init.zeros_(still)
-        self._now: tuple[Tensor, Tensor] | None = None
+        self._camera: tuple[Tensor, Tensor] | None = None
 
     @contextmanager
-    def looking_from(self, camera: Float[Tensor, "b k"], shown: Float[Tensor, "b 1"]) -> Generator[None]:
+    def conditioned_on(self, camera: Float[Tensor, "b k"], shown: Float[Tensor, "b 1"]) -> Generator[None]:
         """Within, the network that hears this embedding is told these cameras; rows that are not shown, nothing."""
-        self._now = (camera.float(), shown.float())
+        self._camera = (camera.float(), shown.float())
         try:
             yield
         finally:
-            self._now = None
+            self._camera = None
 
     def forward(self, embedding: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
         """The network's embedding of the noise level, the camera added."""
-        if self._now is None:
+        if self._camera is None:
             return embedding
-        camera, shown = self._now
+        camera, shown = self._camera
         return embedding + (shown * self.outlet(nn.functional.silu(self.inlet(camera)))).to(embedding)
 
 
-def hear(network: Any, camera: CameraEmbedding) -> None:
+def attach_camera(network: Any, camera: CameraEmbedding) -> None:
     """Lets a network's embedding of the noise level pass through the camera's, in place."""
     held = (camera,)  # not as a submodule: the network's state dict stays its own
-    place_of(network).register_forward_hook(lambda _, __, out: held[0](out))
+    time_embedding_of(network).register_forward_hook(lambda _, __, out: held[0](out))
 
 
-def place_of(network: Any) -> nn.Module:
+def time_embedding_of(network: Any) -> nn.Module:
     """The module whose output is the embedding of the noise level.
 
     Raises:
         ValueError: the architecture has none that is known.
     """
-    for name in _PLACES:
+    for name in _TIME_EMBEDDINGS:
         module: Any = network
         for part in name.split("."):
             module = getattr(module, part, None)

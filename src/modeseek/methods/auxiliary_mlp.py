@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.priors.base import Prior
-from modeseek.priors.mlp import MLP, Architecture
+from modeseek.priors.mlp import MLP, MLPArchitecture
 from modeseek.pytree import expand
 
-_WIDEST = 8.0  # of the log noise level that the network is told
+_MAX_LOG_NOISE = 8.0  # of the log noise level that the network is told
 
 
 class PhiNetwork(nn.Module):
@@ -29,28 +29,28 @@ class PhiNetwork(nn.Module):
         super().__init__()
         self.dim, self.cameras = dim, cameras
         beside = cameras + 1 if cameras else 0
-        self.mlp = MLP(Architecture(dim + beside, classes, *shape), rng)
+        self.mlp = MLP(MLPArchitecture(dim + beside, classes, *shape), rng)
 
-    def forward(self, seen: AuxiliaryInput, spread: float) -> Float[Tensor, "b n"]:
+    def forward(self, inputs: AuxiliaryInput, spread: float) -> Float[Tensor, "b n"]:
         """F of every row, (b, dim)."""
-        a, s = (spread * seen.alpha).float(), seen.sigma.float()
-        x = seen.z_t.flatten(1).float() / torch.hypot(a, s)[:, None]
-        camera = seen.visible_camera(self.cameras)
+        a, s = (spread * inputs.alpha).float(), inputs.sigma.float()
+        x = inputs.z_t.flatten(1).float() / torch.hypot(a, s)[:, None]
+        camera = inputs.masked_camera(self.cameras)
         if camera is not None:
             x = torch.cat([x, *(part.float() for part in camera)], 1)
-        level = (s.log() - a.log()).clamp(-_WIDEST, _WIDEST)
-        return self.mlp(x, level, self._labels(seen))[:, : self.dim]
+        level = (s.log() - a.log()).clamp(-_MAX_LOG_NOISE, _MAX_LOG_NOISE)
+        return self.mlp(x, level, self._labels(inputs))[:, : self.dim]
 
-    def _labels(self, seen: AuxiliaryInput) -> Tensor:
-        n, known = len(seen.z), self.mlp.classes.num_embeddings - 1
-        if seen.cond is None:
-            return torch.full((n,), -1, device=seen.z.device)
-        if not isinstance(seen.cond, Tensor) or seen.cond.is_floating_point() or seen.cond.ndim != 1:
+    def _labels(self, inputs: AuxiliaryInput) -> Tensor:
+        n, known = len(inputs.z), self.mlp.classes.num_embeddings - 1
+        if inputs.cond is None:
+            return torch.full((n,), -1, device=inputs.z.device)
+        if not isinstance(inputs.cond, Tensor) or inputs.cond.is_floating_point() or inputs.cond.ndim != 1:
             raise ValueError("a small phi knows labels (b,): got another condition; use an adapter on the pipeline")
-        wrong = seen.cond[(seen.cond < -1) | (seen.cond >= known)]
+        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= known)]
         if len(wrong):
             raise ValueError(f"phi knows {known} classes: got label {int(wrong[0])}; pass classes= to it")
-        return expand(seen.cond, n)
+        return expand(inputs.cond, n)
 
 
 @dataclass(frozen=True)
@@ -98,26 +98,26 @@ class MLPAuxiliary:
             raise ValueError(f"phi needs width, depth >= 1 and classes, cameras >= 0: got {self}; raise them")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> NetworkState:
-        classes = known_classes(prior) if self.classes is None else self.classes
+        classes = count_classes(prior) if self.classes is None else self.classes
         rng = torch.Generator().manual_seed(self.seed)
         network = PhiNetwork(z[0].numel(), classes, self.cameras, (self.width, self.depth), rng).to(z.device)
         return NetworkState(network, torch.optim.Adam(network.parameters(), lr=self.lr, betas=(0.9, 0.99), fused=True))
 
-    def predict(self, state: NetworkState, seen: AuxiliaryInput) -> Prediction:
+    def predict(self, state: NetworkState, inputs: AuxiliaryInput) -> Prediction:
         with torch.no_grad():
-            raw = state.network(seen, self.spread).to(seen.z_t)
-        a, s, n = self._levels(seen)
-        flat = seen.z_t.flatten(1)
+            raw = state.network(inputs, self.spread).to(inputs.z_t)
+        a, s, n = self._levels(inputs)
+        flat = inputs.z_t.flatten(1)
         z, eps = self.spread * (a * flat / n**2 + s * raw / n), s * flat / n**2 - a * raw / n
-        shape = seen.z_t.shape
-        return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z.reshape(shape), eps.reshape(shape))
+        shape = inputs.z_t.shape
+        return Prediction.from_z_and_eps(inputs.z_t, inputs.alpha, inputs.sigma, z.reshape(shape), eps.reshape(shape))
 
-    def learn(
-        self, state: NetworkState, seen: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
+    def update(
+        self, state: NetworkState, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[NetworkState, Float[Tensor, "b"]]:
-        a, s, n = self._levels(seen)
+        a, s, n = self._levels(inputs)
         with torch.enable_grad():
-            raw = state.network(seen, self.spread)
+            raw = state.network(inputs, self.spread)
             losses = torch.zeros_like(raw[:, 0])
             for target in targets:
                 wanted = (s * target.z.flatten(1) / self.spread - a * target.eps.flatten(1)) / n
@@ -125,20 +125,20 @@ class MLPAuxiliary:
             state.optimizer.zero_grad(set_to_none=True)
             losses.mean().backward()
         state.optimizer.step()
-        return state, losses.detach().to(seen.z)
+        return state, losses.detach().to(inputs.z)
 
-    def _levels(self, seen: AuxiliaryInput) -> tuple[Tensor, Tensor, Tensor]:
-        a, s = self.spread * seen.alpha[:, None], seen.sigma[:, None]
+    def _levels(self, inputs: AuxiliaryInput) -> tuple[Tensor, Tensor, Tensor]:
+        a, s = self.spread * inputs.alpha[:, None], inputs.sigma[:, None]
         return a, s, torch.hypot(a, s)
 
 
-def known_classes(prior: Prior) -> int:
+def count_classes(prior: Prior) -> int:
     """How many labels a prior, or the one inside it, can be told; 0 where it has none."""
     inner = getattr(prior, "prior", None)
     if inner is not None:
-        return known_classes(inner)
+        return count_classes(inner)
     labels = getattr(prior, "labels", None)
     if isinstance(labels, Tensor):
         return int(labels.max()) + 1
     architecture = getattr(prior, "architecture", None)
-    return architecture.n_classes if isinstance(architecture, Architecture) else 0
+    return architecture.n_classes if isinstance(architecture, MLPArchitecture) else 0

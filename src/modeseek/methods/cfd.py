@@ -12,8 +12,8 @@ from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noise_maps import Kept, NoiseMap, PerItem, refreshed
-from modeseek.methods.noised import mix
+from modeseek.methods.noise_maps import NoiseByItem, NoiseMap, PerItem, refresh_noise
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -74,11 +74,11 @@ class CFD:
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         alpha, sigma = prior.schedule(t)
-        kept: Kept = self.noise.drawn(state.noise, z, context, rng)
+        kept: NoiseByItem = self.noise.draw(state.noise, z, context, rng)
         eps = self.noise(kept, z, context, rng)
-        prediction = prior.at(mix(z, eps, alpha, sigma), alpha, sigma, conditions)
+        prediction = prior.at(add_noise(z, eps, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - eps)
-        noise = {**state.noise, **refreshed(kept, self.refresh, rng)}
+        noise = {**state.noise, **refresh_noise(kept, self.refresh, rng)}
         return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), ConsistentState(noise)
 
 

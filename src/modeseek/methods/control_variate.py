@@ -136,7 +136,7 @@ class ControlVariate:
         visits, mean, rest, cross, square = (
             x[at] for x in (state.visits, state.mean, state.rest, state.cross, state.square)
         )
-        mu = torch.where(expand_like(visits >= self.warm, square), _best(cross, square), self.initial)
+        mu = torch.where(expand_like(visits >= self.warm, square), _optimal_coefficient(cross, square), self.initial)
         better = g + (expand_like(mu, v) * v if self.per == "sample" else mu * v)
         rate = (1 / (visits + 1.0)).clamp(min=1 / self.memory).to(g)
         r, r_moment = expand_like(rate, g), expand_like(rate, square)
@@ -149,7 +149,7 @@ class ControlVariate:
             state.cross.index_put(at, (1 - r_moment) * (cross + r_moment * self._moment(dg * dv))),
             state.square.index_put(at, (1 - r_moment) * (square + r_moment * self._moment(dv * dv))),
             state.seen + 1,
-            *self._sizes(state, g, better),
+            *self._second_moments(state, g, better),
         )
         removed = learned.before - learned.after
         share = removed / learned.before.where(learned.before > 0, torch.ones_like(removed))
@@ -159,7 +159,7 @@ class ControlVariate:
     def _moment(self, product: Tensor) -> Tensor:
         return product.flatten(1).sum(1) if self.per == "sample" else product
 
-    def _sizes(self, state: VariateState, g: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
+    def _second_moments(self, state: VariateState, g: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
         rate = max(1 / (state.seen + 1), 1 / self.memory)
         before, after = (x.square().flatten(1).sum(1) for x in (g, better))
         return state.before + rate * (before - state.before), state.after + rate * (after - state.after)
@@ -172,6 +172,6 @@ class ControlVariate:
         return (direction.t * self.bins).long().clamp(0, self.bins - 1)
 
 
-def _best(cross: Tensor, square: Tensor) -> Tensor:
+def _optimal_coefficient(cross: Tensor, square: Tensor) -> Tensor:
     """`-cross / square`; 0 where the variate is."""
     return -cross / square.where(square > 0, torch.ones_like(square))

@@ -12,10 +12,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import branches, needed
-from modeseek.priors.guidance import bare
+from modeseek.priors.batched import predict_branches, require_conditions
+from modeseek.priors.guidance import require_unguided
 from modeseek.ramp import Varying, value_at
 from modeseek.rng import Rng
 
@@ -57,7 +57,7 @@ class CSD:
             self.coefficients(progress)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "CSD")
+        require_unguided(prior, "CSD")
 
     def coefficients(self, progress: float) -> tuple[float, float, float, float]:
         """a, b, c and d at this point of the run.
@@ -90,17 +90,17 @@ class CSD:
             TypeError: the prior is guided already.
             ValueError: a condition is missing, or the coefficients do not sum to zero here.
         """
-        bare(prior, "CSD")
+        require_unguided(prior, "CSD")
         *shares, own = self.coefficients(progress)
         options = (self.positive, self.negative, self.null)
         parts = [name for name, v in zip(_BRANCHES, options, strict=True) if callable(v) or v != 0]
-        told = needed(conditions, "CSD", *parts)
+        told = require_conditions(conditions, "CSD", *parts)
         asked = [(name, share) for name, share in zip(_BRANCHES, shares, strict=True) if share != 0]
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         grad, prediction = own * at.eps, None
         if asked:
-            answers = branches(prior, at.z_t, at.alpha, at.sigma, [getattr(told, name) for name, _ in asked])
+            answers = predict_branches(prior, at.z_t, at.alpha, at.sigma, [getattr(told, name) for name, _ in asked])
             prediction = answers[0]
             for (_, share), answer in zip(asked, answers, strict=True):
                 grad = grad + share * answer.eps

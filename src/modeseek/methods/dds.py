@@ -11,9 +11,9 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.editing import EditState, Source, begin, pair, source_of
+from modeseek.methods.editing import EditState, Source, init_edit, predict_pair, resolve_source
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare
+from modeseek.priors.guidance import require_unguided
 from modeseek.rng import Rng, randn
 
 
@@ -41,8 +41,8 @@ class DDS:
     scale: float = 7.5
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> EditState:
-        bare(prior, "DDS")
-        return begin(self.source, z)
+        require_unguided(prior, "DDS")
+        return init_edit(self.source, z)
 
     def step(
         self,
@@ -61,11 +61,11 @@ class DDS:
             TypeError: the prior is guided already.
             ValueError: no source condition, no baseline, or a source that does not fit.
         """
-        bare(prior, "DDS")
+        require_unguided(prior, "DDS")
         z = z.detach()
-        source = source_of(self.source, state, z, context)
+        source = resolve_source(self.source, state, z, context)
         t = self.times(progress, len(z), rng).to(z)
         eps = randn(tuple(z.shape), rng, z)
-        target, origin = pair(prior, z, source, t, eps, conditions, self.scale, "DDS")
+        target, origin = predict_pair(prior, z, source, t, eps, conditions, self.scale, "DDS")
         grad = expand_like(self.weight(target.alpha, target.sigma), z) * (target.eps - origin.eps)
         return Direction(grad, t=t, eps=eps, prediction=target, logs={"t": t}), state

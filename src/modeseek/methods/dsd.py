@@ -14,9 +14,9 @@ from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noise_maps import PerItem
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng, rand
 from modeseek.sampling.samplers import ddim
 
@@ -70,7 +70,7 @@ class DSD:
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> DSDState:
-        bare(prior, "DSD")
+        require_unguided(prior, "DSD")
         return DSDState()
 
     def step(
@@ -89,25 +89,25 @@ class DSD:
         Raises:
             TypeError: the prior is guided already.
         """
-        bare(prior, "DSD")
+        require_unguided(prior, "DSD")
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         later = (t + rand((len(z),), rng, z) * self.gap * (t - self.least).clamp(min=0)).clamp(max=1)
-        kept = PerItem().drawn(state.noise, z, context, rng)
+        kept = PerItem().draw(state.noise, z, context, rng)
         seed = PerItem()(kept, z, context, rng)
-        towards, reference = (guided(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
+        towards, reference = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
         last = prior.schedule(torch.ones_like(t))[1]
         walk = torch.linspace(0, 1, self.ode_steps + 1, dtype=z.dtype, device=z.device)[:, None]
         times = 1 + walk * (later - 1)
         along = ddim(towards, expand_like(last, z) * seed, times, conditions)
         eps = towards.at(along, *prior.schedule(later), conditions).eps
-        prediction = _seen(towards, z, eps, t, conditions)
-        base = _seen(reference, z, eps, later, conditions)
+        prediction = _predict_noised(towards, z, eps, t, conditions)
+        base = _predict_noised(reference, z, eps, later, conditions)
         grad = expand_like(self.weight(*prior.schedule(t)), z) * (prediction.eps - base.eps)
         logs = {"t": t, "gap": later - t}
         return Direction(grad, t=t, prediction=prediction, logs=logs), DSDState({**state.noise, **kept})
 
 
-def _seen(prior: Prior, z: Tensor, eps: Tensor, t: Tensor, conditions: Conditions | None) -> Prediction:
+def _predict_noised(prior: Prior, z: Tensor, eps: Tensor, t: Tensor, conditions: Conditions | None) -> Prediction:
     level = prior.schedule(t)
-    return prior.at(mix(z, eps, *level), *level, conditions)
+    return prior.at(add_noise(z, eps, *level), *level, conditions)

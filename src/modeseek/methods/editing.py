@@ -11,10 +11,10 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.base import RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import evaluate_batched, needed
-from modeseek.priors.guidance import blend
+from modeseek.priors.batched import evaluate_batched, require_conditions
+from modeseek.priors.guidance import extrapolate
 
 Source = Tensor | Callable[[RenderContext], Tensor]
 """What is edited, as the prior sees it (z): a tensor that broadcasts to z, or a function of the context (what another
@@ -32,12 +32,12 @@ class EditState:
     source: Tensor | None
 
 
-def begin(source: Source | None, z: Float[Tensor, "b *d"]) -> EditState:
+def init_edit(source: Source | None, z: Float[Tensor, "b *d"]) -> EditState:
     """The state before the first step: z itself is the source, unless there is another."""
     return EditState(z.detach().clone() if source is None else None)
 
 
-def source_of(
+def resolve_source(
     source: Source | None, state: EditState, z: Float[Tensor, "b *d"], context: RenderContext | None
 ) -> Float[Tensor, "b *d"]:
     """The source of every row, like z.
@@ -58,7 +58,7 @@ def source_of(
     return found.detach().to(z).expand_as(z)
 
 
-def pair(
+def predict_pair(
     prior: Prior,
     z: Float[Tensor, "b *d"],
     source: Float[Tensor, "b *d"],
@@ -76,14 +76,14 @@ def pair(
     Raises:
         ValueError: no positive, no source, or no baseline to guide away from.
     """
-    told = needed(conditions, method, "positive", "source")
+    told = require_conditions(conditions, method, "positive", "source")
     alpha, sigma = prior.schedule(t)
-    points = [mix(x, eps, alpha, sigma) for x in (z, source)]
+    points = [add_noise(x, eps, alpha, sigma) for x in (z, source)]
     asked = [(x, alpha, sigma, cond) for x, cond in zip(points, (told.positive, told.source), strict=True)]
     if scale != 1:
         asked += [(x, alpha, sigma, told.baseline) for x in points]
     target, origin, *bases = evaluate_batched(prior, asked)
     if bases:
         s = torch.full_like(alpha, scale)
-        target, origin = blend(bases[0], target, s), blend(bases[1], origin, s)
+        target, origin = extrapolate(bases[0], target, s), extrapolate(bases[1], origin, s)
     return target, origin

@@ -45,17 +45,19 @@ class ESD(VSD):
             )
         return super().init(z, prior)
 
-    def _ask(self, phi: Any, seen: AuxiliaryInput) -> Prediction:
+    def _predict_auxiliary(self, phi: Any, inputs: AuxiliaryInput) -> Prediction:
         if self.entropy == 0:
-            return super()._ask(phi, seen)
-        n = len(seen.z)
-        rows = torch.arange(n, device=seen.z.device)
+            return super()._predict_auxiliary(phi, inputs)
+        n = len(inputs.z)
+        rows = torch.arange(n, device=inputs.z.device)
         hidden = torch.zeros_like(rows, dtype=torch.bool)
         if self.entropy == 1:
-            return super()._ask(phi, seen.take(rows, hidden))
-        both = super()._ask(phi, seen.take(rows.repeat(2), torch.cat([~hidden, hidden])))
-        z, eps = (self._mixed(part, n) for part in (both.z, both.eps))
-        return Prediction.of(seen.z_t, seen.alpha, seen.sigma, z, eps, both.clamped[:n] | both.clamped[n:])
+            return super()._predict_auxiliary(phi, inputs.take(rows, hidden))
+        both = super()._predict_auxiliary(phi, inputs.take(rows.repeat(2), torch.cat([~hidden, hidden])))
+        z, eps = (self._blend(part, n) for part in (both.z, both.eps))
+        return Prediction.from_z_and_eps(
+            inputs.z_t, inputs.alpha, inputs.sigma, z, eps, both.clamped[:n] | both.clamped[n:]
+        )
 
-    def _mixed(self, part: Tensor, n: int) -> Tensor:
+    def _blend(self, part: Tensor, n: int) -> Tensor:
         return (1 - self.entropy) * part[:n] + self.entropy * part[n:]

@@ -12,7 +12,7 @@ from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix, noise
+from modeseek.methods.noising import add_noise, sample_noised
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -69,11 +69,11 @@ class HiFA:
         if self.image_weight > 0 and context is None:
             raise ValueError("HiFA's image term needs the context: got none; pass context=... or set image_weight=0")
         z = z.detach()
-        start = noise(z, prior, self.times, progress, rng)
+        start = sample_noised(z, prior, self.times, progress, rng)
         p = prior.at(start.z_t, start.alpha, start.sigma, conditions)
         for k in range(1, self.denoise_steps):
             level = prior.schedule(start.t * (1 - k / self.denoise_steps))
-            p = prior.at(mix(p.z, p.eps, *level), *level, conditions)
+            p = prior.at(add_noise(p.z, p.eps, *level), *level, conditions)
         w = self.weight(start.alpha, start.sigma)
         grad_image = None
         if self.image_weight > 0 and context is not None:

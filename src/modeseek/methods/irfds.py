@@ -11,7 +11,7 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -61,7 +61,7 @@ class IRFDS:
         n, data = z.detach(), self._data(z)
         t = self.times(progress, len(n), rng).to(n)
         alpha, sigma = prior.schedule(t)
-        prediction = prior.at(mix(data, n, alpha, sigma), alpha, sigma, conditions)
+        prediction = prior.at(add_noise(data, n, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), n) * (n - data - prediction.flow)
         return Direction(grad, t=t, eps=n, prediction=prediction, logs={"t": t}), None
 

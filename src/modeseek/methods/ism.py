@@ -13,10 +13,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import needed
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.batched import require_conditions
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.pytree import Cond, expand, select
 from modeseek.ramp import Varying, value_at
 from modeseek.rng import Rng
@@ -55,7 +55,7 @@ class ISM:
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "ISM")
+        require_unguided(prior, "ISM")
 
     def step(
         self,
@@ -74,8 +74,8 @@ class ISM:
             TypeError: the prior is guided already.
             ValueError: conditions without a null one, or a gap outside [0, 1].
         """
-        bare(prior, "ISM")
-        null = None if conditions is None else needed(conditions, "ISM", "positive", "null").null
+        require_unguided(prior, "ISM")
+        null = None if conditions is None else require_conditions(conditions, "ISM", "positive", "null").null
         gap = value_at(self.gap, progress)
         if not 0 <= gap <= 1:
             raise ValueError(f"ISM needs a gap in [0, 1]: got {gap:g} at progress {progress:g}; change its schedule")
@@ -84,7 +84,9 @@ class ISM:
         s = (t - gap).clamp(min=0)
         back = self._invert(z, prior, s, expand(null, len(z)))
         level = prior.schedule(t)
-        prediction = guided(prior, self.scale, conditions).at(mix(back.z, back.eps, *level), *level, conditions)
+        prediction = with_guidance(prior, self.scale, conditions).at(
+            add_noise(back.z, back.eps, *level), *level, conditions
+        )
         grad = expand_like(self.weight(*level), z) * (prediction.eps - back.eps)
         return Direction(grad, t=t, prediction=prediction, logs={"t": t, "s": s}), None
 
@@ -98,5 +100,5 @@ class ISM:
             here = torch.full_like(s[rows], k * self.stride)
             there = torch.minimum(s[rows], here + self.stride)
             p = prior.at(z_s[rows], *prior.schedule(here), select(null, rows))
-            z_s = z_s.index_copy(0, rows, mix(p.z, p.eps, *prior.schedule(there)))
+            z_s = z_s.index_copy(0, rows, add_noise(p.z, p.eps, *prior.schedule(there)))
         return prior.at(z_s, *prior.schedule(s), null)

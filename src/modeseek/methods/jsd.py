@@ -14,10 +14,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import branches, sides
-from modeseek.priors.guidance import bare, blend
+from modeseek.priors.batched import guidance_conditions, predict_branches
+from modeseek.priors.guidance import extrapolate, require_unguided
 from modeseek.rng import Rng
 
 Energy = Callable[[Tensor, RenderContext | None], Tensor]
@@ -69,7 +69,7 @@ class JSD:
             raise ValueError(f"JSD needs strength >= 0, begin in [0, 1]: got {self.strength}, {self.begin}; fix them")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "JSD")
+        require_unguided(prior, "JSD")
 
     def step(
         self,
@@ -88,26 +88,26 @@ class JSD:
             TypeError: the prior is guided already.
             ValueError: no baseline to guide away from, no context to see pixels, or an energy without a gradient.
         """
-        bare(prior, "JSD")
+        require_unguided(prior, "JSD")
         z = z.detach()
-        noised = noise(z, prior, self.times, progress, rng)
+        noised = sample_noised(z, prior, self.times, progress, rng)
         alpha, sigma = noised.alpha, noised.sigma
         joint = self.strength > 0 and progress >= self.begin
         with torch.set_grad_enabled(self.jacobian and joint):
             asked = noised.z_t.clone().requires_grad_(self.jacobian and joint)
-            found = branches(prior, asked, alpha, sigma, sides(conditions, self.scale))
+            found = predict_branches(prior, asked, alpha, sigma, guidance_conditions(conditions, self.scale))
         seen = found[-1]  # the baseline's where there is one
         plain, base = (_detached(p, noised.z_t) for p in (found[0], seen))
-        prediction = blend(base, plain, torch.full_like(alpha, self.scale)) if len(found) > 1 else plain
+        prediction = extrapolate(base, plain, torch.full_like(alpha, self.scale)) if len(found) > 1 else plain
         logs = {"t": noised.t}
         if joint:
-            values, slope = self._slope(seen, asked, alpha, context)
+            values, slope = self._energy_and_gradient(seen, asked, alpha, context)
             prediction = prediction.tilt(-self.strength * slope)
             logs["energy"] = values
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - noised.eps)
         return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), None
 
-    def _slope(
+    def _energy_and_gradient(
         self, seen: Prediction, z_t: Tensor, alpha: Tensor, context: RenderContext | None
     ) -> tuple[Tensor, Tensor]:
         """The energy of each row (its mean share where it is one number) and its gradient in z_t."""

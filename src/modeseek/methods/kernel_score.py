@@ -8,7 +8,7 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
 from modeseek.priors.base import Prior
-from modeseek.priors.guidance import inside
+from modeseek.priors.guidance import in_guidance_interval
 from modeseek.pytree import Cond
 
 _NOISIEST = 0.998  # where a schedule that ends without signal is entered
@@ -49,7 +49,7 @@ def kernel_score(
     z = noise_scale * noises[0] * noise
     for a, b in zip(noises[:-1], noises[1:], strict=True):
         z = z + (b - a) * prior.at(z, ones, a * ones, cond).eps
-        acting = inside(interval, prior.schedule, ones, a * ones)
+        acting = in_guidance_interval(interval, prior.schedule, ones, a * ones)
         contraction = torch.exp(-(a * a - b * b) / (2 * bandwidth**2))
         z = center + (z - center) * expand_like(torch.where(acting, contraction, ones), z)
     return z

@@ -15,7 +15,7 @@ from modeseek.diffusion.schedule import Cosine, ScaledSchedule
 from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, prior_scale
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.kernel_score import kernel_score
-from modeseek.priors.base import Conditions, Prior, take
+from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.product import Product
 from modeseek.rng import Rng, randn
 from modeseek.sampling.samplers import heun
@@ -146,10 +146,10 @@ class MSD:
                 f"common noise needs one batch shape for the whole run: got {tuple(z.shape)}; keep it fixed"
             )
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
-        center, width, told = z[rows], h[rows], take(cond, rows)
+        center, width, told = z[rows], h[rows], select_conditions(cond, rows)
         if self.estimator == "product":
             product = Product(prior, center, width, ScaledSchedule(Cosine(), width))
-            y = self.sampler(product, product.noised(noise), product.grid(self.steps), told)
+            y = self.sampler(product, product.noise_center(noise), product.grid(self.steps), told)
         else:
             y = kernel_score(prior, center, width, noise, self.steps, told, self.interval, self.noise_scale)
         mean = y.reshape(len(z), self.samples, *z.shape[1:]).mean(1)

@@ -12,10 +12,10 @@ from modeseek.diffusion.noise_levels import Times
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import branches, sides
-from modeseek.priors.guidance import bare, blend
+from modeseek.priors.batched import guidance_conditions, predict_branches
+from modeseek.priors.guidance import extrapolate, require_unguided
 from modeseek.rng import Rng, rand, randn
 
 
@@ -81,7 +81,7 @@ class MVDream:
         return self.views
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "MVDream")
+        require_unguided(prior, "MVDream")
 
     def step(
         self,
@@ -100,18 +100,18 @@ class MVDream:
             TypeError: the prior is guided already.
             ValueError: a batch of incomplete groups, or no baseline to guide away from.
         """
-        bare(prior, "MVDream")
+        require_unguided(prior, "MVDream")
         z = z.detach()
         if len(z) % self.views:
             raise ValueError(f"MVDream takes groups of {self.views} views: got {len(z)} rows; render a multiple")
         t = self.times(progress, len(z), rng).to(z)[:: self.views].repeat_interleave(self.views)
         alpha, sigma = prior.schedule(t)
         eps = randn(tuple(z.shape), rng, z)
-        z_t = mix(z, eps, alpha, sigma)
-        plain, *bases = branches(prior, z_t, alpha, sigma, sides(conditions, self.scale))
+        z_t = add_noise(z, eps, alpha, sigma)
+        plain, *bases = predict_branches(prior, z_t, alpha, sigma, guidance_conditions(conditions, self.scale))
         prediction = plain
         if bases:
-            prediction = self._rescaled(blend(bases[0], plain, torch.full_like(alpha, self.scale)), plain)
+            prediction = self._rescaled(extrapolate(bases[0], plain, torch.full_like(alpha, self.scale)), plain)
         grad = expand_like(self.weight(alpha, sigma), z) * (z - prediction.z)
         return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), None
 

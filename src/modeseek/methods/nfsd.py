@@ -11,10 +11,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import Question, evaluate_batched, needed
-from modeseek.priors.guidance import bare
+from modeseek.priors.batched import Query, evaluate_batched, require_conditions
+from modeseek.priors.guidance import require_unguided
 from modeseek.pytree import expand, select
 from modeseek.rng import Rng
 
@@ -46,7 +46,7 @@ class NFSD:
             raise ValueError(f"NFSD needs a threshold time in [0, 1]: got {self.threshold}; the authors: 0.2")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "NFSD")
+        require_unguided(prior, "NFSD")
 
     def step(
         self,
@@ -65,12 +65,12 @@ class NFSD:
             TypeError: the prior is guided already.
             ValueError: a condition is missing.
         """
-        bare(prior, "NFSD")
-        told = needed(conditions, "NFSD", "positive", "null", "negative")
+        require_unguided(prior, "NFSD")
+        told = require_conditions(conditions, "NFSD", "positive", "null", "negative")
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         far = (at.t >= self.threshold).nonzero()[:, 0]
-        questions: list[Question] = [(at.z_t, at.alpha, at.sigma, cond) for cond in (told.positive, told.null)]
+        questions: list[Query] = [(at.z_t, at.alpha, at.sigma, cond) for cond in (told.positive, told.null)]
         if len(far):
             negative = select(expand(told.negative, len(z)), far)
             questions.append((at.z_t[far], at.alpha[far], at.sigma[far], negative))

@@ -14,7 +14,7 @@ from torch import Tensor
 from modeseek.methods.base import RenderContext
 from modeseek.rng import Rng, Streams, randn
 
-Kept = Mapping[int, Tensor]
+NoiseByItem = Mapping[int, Tensor]
 """What was drawn, by item; item -1 is a world that all share."""
 WORLD = -1
 
@@ -23,12 +23,14 @@ WORLD = -1
 class NoiseMap(Protocol):
     """Where an item's noise comes from."""
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
+    def draw(
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> dict[int, Tensor]:
         """The standard normal numbers that these rows need, by item: those kept, and what is new."""
         ...
 
     def __call__(
-        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
     ) -> Float[Tensor, "b *d"]:
         """The noise of every row, each number standard normal."""
         ...
@@ -41,7 +43,9 @@ class PerItem:
     With `Streams` an item's noise depends on the seed and its number alone, whenever it is first met.
     """
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
+    def draw(
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> dict[int, Tensor]:
         items, rows = _items(z, context, rng)
         block = (rows, *z.shape[1:])
         for item in items:
@@ -57,7 +61,7 @@ class PerItem:
         return {item: kept.get(item, fresh[item]) for item in items}
 
     def __call__(
-        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
     ) -> Float[Tensor, "b *d"]:
         items, _ = _items(z, context, rng)
         return torch.cat([kept[item].to(z) for item in items])
@@ -84,7 +88,9 @@ class WorldNoise:
         if self.cells < 1:
             raise ValueError(f"a world of noise needs cells >= 1: got {self.cells}; raise it")
 
-    def drawn(self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng) -> dict[int, Tensor]:
+    def draw(
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+    ) -> dict[int, Tensor]:
         if z.ndim != 4:
             raise ValueError(f"a world of noise is seen in pictures (b, c, h, w): got {tuple(z.shape)}; use PerItem()")
         if WORLD in kept:
@@ -93,7 +99,7 @@ class WorldNoise:
         return {WORLD: randn((z.shape[1], self.cells), source, z)}
 
     def __call__(
-        self, kept: Kept, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
+        self, kept: NoiseByItem, z: Float[Tensor, "b *d"], context: RenderContext | None, rng: Rng
     ) -> Float[Tensor, "b *d"]:
         if context is None:
             raise ValueError("a world of noise needs a camera: got no context; pass context=Scene(...)")
@@ -104,7 +110,7 @@ class WorldNoise:
         return seen.movedim(0, 1)
 
 
-def refreshed(kept: Mapping[int, Tensor], share: float, rng: Rng) -> dict[int, Tensor]:
+def refresh_noise(kept: Mapping[int, Tensor], share: float, rng: Rng) -> dict[int, Tensor]:
     """One Ornstein-Uhlenbeck step: `sqrt(1 - share) noise + sqrt(share) fresh`, standard normal still."""
     if share == 0:
         return dict(kept)

@@ -13,9 +13,9 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.schedule import Schedule
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.editing import EditState, Source, begin, pair, source_of
+from modeseek.methods.editing import EditState, Source, init_edit, predict_pair, resolve_source
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare
+from modeseek.priors.guidance import require_unguided
 from modeseek.rng import Rng, randn
 
 
@@ -59,8 +59,8 @@ class PDS:
             raise ValueError(f"PDS needs a step_size in (0, 1): got {self.step_size}; the authors' is 0.002")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> EditState:
-        bare(prior, "PDS")
-        return begin(self.source, z)
+        require_unguided(prior, "PDS")
+        return init_edit(self.source, z)
 
     def step(
         self,
@@ -79,13 +79,13 @@ class PDS:
             TypeError: the prior is guided already.
             ValueError: no source condition, no baseline, a source that does not fit, or a time without a step before.
         """
-        bare(prior, "PDS")
+        require_unguided(prior, "PDS")
         z = z.detach()
-        source = source_of(self.source, state, z, context)
+        source = resolve_source(self.source, state, z, context)
         t = self.times(progress, len(z), rng).to(z)
         psi, chi = self.weights(prior.schedule, t)
         eps = randn(tuple(z.shape), rng, z)
-        target, origin = pair(prior, z, source, t, eps, conditions, self.scale, "PDS")
+        target, origin = predict_pair(prior, z, source, t, eps, conditions, self.scale, "PDS")
         grad = expand_like(psi, z) * (z - source) + expand_like(chi, z) * (target.eps - origin.eps)
         return Direction(grad, t=t, eps=eps, prediction=target, logs={"t": t, "psi": psi, "chi": chi}), state
 

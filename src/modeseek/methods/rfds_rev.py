@@ -11,9 +11,9 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix, noise
+from modeseek.methods.noising import add_noise, sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng
 
 
@@ -41,7 +41,7 @@ class RFDSRev:
     inversion_scale: float = 1.0
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "RFDSRev")
+        require_unguided(prior, "RFDSRev")
 
     def step(
         self,
@@ -59,11 +59,11 @@ class RFDSRev:
         Raises:
             TypeError: the prior is guided already.
         """
-        bare(prior, "RFDSRev")
+        require_unguided(prior, "RFDSRev")
         z = z.detach()
-        forward, backward = (guided(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
-        at = noise(z, prior, self.times, progress, rng)
+        forward, backward = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
+        at = sample_noised(z, prior, self.times, progress, rng)
         refined = backward.at(at.z_t, at.alpha, at.sigma, conditions).eps
-        prediction = forward.at(mix(z, refined, at.alpha, at.sigma), at.alpha, at.sigma, conditions)
+        prediction = forward.at(add_noise(z, refined, at.alpha, at.sigma), at.alpha, at.sigma, conditions)
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.flow - (refined - z))
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None

@@ -15,7 +15,7 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -111,16 +111,16 @@ class RSD:
     ) -> tuple[Direction, None]:
         """The direction; no state."""
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         prediction = prior.at(at.z_t, at.alpha, at.sigma, conditions)
         grad = prediction.eps - at.eps
         if self.repulsion > 0 and len(z) > 1:
-            force = self.crowding(z, None if context is None else context.particle)
+            force = self.repulsion_gradient(z, None if context is None else context.particle)
             grad = grad + expand_like(self.repulsion * at.sigma, z) * force
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * grad
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None
 
-    def crowding(self, z: Float[Tensor, "b *d"], particle: Tensor | None = None) -> Float[Tensor, "b *d"]:
+    def repulsion_gradient(self, z: Float[Tensor, "b *d"], particle: Tensor | None = None) -> Float[Tensor, "b *d"]:
         """`grad_{z_i} log sum_{j != i} k(h(z_i), h(z_j))`, the others held still; 0 for a particle without others."""
         n = len(z)
         number = torch.arange(n, device=z.device) if particle is None else particle

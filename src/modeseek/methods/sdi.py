@@ -11,11 +11,11 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng, randn
-from modeseek.sampling.samplers import levels, snr_ratio
+from modeseek.sampling.samplers import level_pairs, snr_ratio
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SDI:
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "SDI")
+        require_unguided(prior, "SDI")
 
     def step(
         self,
@@ -67,18 +67,18 @@ class SDI:
         Raises:
             TypeError: the prior is guided already.
         """
-        bare(prior, "SDI")
+        require_unguided(prior, "SDI")
         z = z.detach()
-        backward = guided(prior, self.inversion_scale, conditions)
+        backward = with_guidance(prior, self.inversion_scale, conditions)
         t = self.times(progress, len(z), rng).to(z)
         walk = torch.linspace(1, 0, self.inversion_steps + 1, dtype=z.dtype, device=z.device)[:, None] * t
         z_t = z
-        for noisy, clean in reversed(list(levels(prior, z, walk))):
+        for noisy, clean in reversed(list(level_pairs(prior, z, walk))):
             p = backward.at(z_t, *clean, conditions)
             fresh = self.inversion_eta * clean[1] * torch.sqrt(1 - snr_ratio(noisy, clean))
             kept = torch.sqrt((noisy[1] ** 2 - fresh**2).clamp(min=0))
-            z_t = mix(p.z, p.eps, noisy[0], kept)
+            z_t = add_noise(p.z, p.eps, noisy[0], kept)
             if self.inversion_eta > 0:
                 z_t = z_t + expand_like(fresh, z) * randn(tuple(z.shape), rng, z)
-        prediction = guided(prior, self.scale, conditions).at(z_t, *prior.schedule(t), conditions)
+        prediction = with_guidance(prior, self.scale, conditions).at(z_t, *prior.schedule(t), conditions)
         return Direction(z - prediction.z, t=t, prediction=prediction, logs={"t": t}), None

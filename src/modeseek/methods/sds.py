@@ -11,7 +11,7 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -47,7 +47,7 @@ class SDS:
     ) -> tuple[Direction, None]:
         """The direction; no state."""
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         prediction = prior.at(at.z_t, at.alpha, at.sigma, conditions)
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.eps - at.eps)
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None

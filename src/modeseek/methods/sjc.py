@@ -11,7 +11,7 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.priors.base import Conditions, Prior, take
+from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.rng import Rng, randn
 
 
@@ -67,7 +67,9 @@ class SJC:
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
         h = (sigma / alpha)[rows]
         eps = randn((len(rows), *z.shape[1:]), rng, z)
-        prediction = prior.at(z[rows] + expand_like(h, eps) * eps, torch.ones_like(h), h, take(conditions, rows))
+        prediction = prior.at(
+            z[rows] + expand_like(h, eps) * eps, torch.ones_like(h), h, select_conditions(conditions, rows)
+        )
         each = prediction.eps - eps if self.variance_reduction else prediction.eps
         grad = each.reshape(len(z), self.samples, *z.shape[1:]).mean(1)
         logs = {"t": t}

@@ -23,7 +23,7 @@ Baseline = Callable[[Tensor, RenderContext | None], Tensor]
 """phi: of the noised points and the context, one number per row (b,); differentiable in the points."""
 
 
-def constant(z_t: Tensor, context: RenderContext | None) -> Tensor:
+def constant_baseline(z_t: Tensor, context: RenderContext | None) -> Tensor:
     """-1 everywhere: the baseline with which `SteinDreamer` at mu = 1 is SDS."""
     return torch.full((len(z_t),), -1.0, dtype=z_t.dtype, device=z_t.device)
 
@@ -73,7 +73,7 @@ class Stein:
 
 
 @dataclass(frozen=True)
-class _Score:
+class _NoiseFreeSDS:
     """SDS without its own control variate: `grad = w eps(alpha z + sigma n)`."""
 
     sds: SDS
@@ -121,7 +121,7 @@ class SteinDreamer:
         memory: steps over which the coefficient's running means reach back, at least 2; infinite never forgets.
     """
 
-    baseline: Baseline = constant
+    baseline: Baseline = constant_baseline
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
     initial: float = 1.0
@@ -131,17 +131,17 @@ class SteinDreamer:
     memory: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.varied()
+        self.control_variate()
 
-    def varied(self) -> ControlVariate:
+    def control_variate(self) -> ControlVariate:
         """What it is made of; ValueError where an option is out of range."""
-        score = _Score(SDS(self.times, self.weight))
+        score = _NoiseFreeSDS(SDS(self.times, self.weight))
         stein = Stein(self.baseline, self.weight)
         return ControlVariate(score, stein, self.initial, self.per, self.bins, self.warm, self.memory)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
         """Nothing learned yet."""
-        return self.varied().init(z, prior)
+        return self.control_variate().init(z, prior)
 
     def step(
         self,
@@ -155,4 +155,6 @@ class SteinDreamer:
         context: RenderContext | None = None,
     ) -> tuple[Direction, VariateState]:
         """The direction, and what was learned from it."""
-        return self.varied().step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)
+        return self.control_variate().step(
+            z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context
+        )

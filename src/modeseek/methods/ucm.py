@@ -12,9 +12,9 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import mix
+from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng, randn
 
 
@@ -58,7 +58,7 @@ class UCM:
             raise ValueError(f"UCM's solver is 'euler' or 'midpoint': got {self.solver!r}; choose one")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "UCM")
+        require_unguided(prior, "UCM")
 
     def step(
         self,
@@ -76,14 +76,14 @@ class UCM:
         Raises:
             TypeError: the prior is guided already.
         """
-        bare(prior, "UCM")
+        require_unguided(prior, "UCM")
         z = z.detach()
-        forward, backward = (guided(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
+        forward, backward = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
         t = self.times(progress, len(z), rng).to(z)
         alpha, sigma = prior.schedule(t)
         inverting = progress >= self.since
         eps = self._invert(z, backward, conditions) if inverting else randn(tuple(z.shape), rng, z)
-        prediction = forward.at(mix(z, eps, alpha, sigma), alpha, sigma, conditions)
+        prediction = forward.at(add_noise(z, eps, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.flow - (eps - z))
         return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), None
 

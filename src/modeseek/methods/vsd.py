@@ -16,14 +16,14 @@ from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Direction, Grouped, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import bare, guided
+from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.pytree import expand, map_tensors
 from modeseek.rng import Rng, Streams, rand
 
 Camera = Callable[[RenderContext], Tensor]
-"""From a context to (b, k) numbers that say from where each item was seen."""
+"""From a context to (b, k) numbers that say from where each item was inputs."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class VSD:
         return self.auxiliary.block if isinstance(self.auxiliary, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
-        bare(prior, type(self).__name__)
+        require_unguided(prior, type(self).__name__)
         return VSDState(self.auxiliary.init(z, prior))
 
     def step(
@@ -108,31 +108,31 @@ class VSD:
             TypeError: the prior is guided already.
             ValueError: a camera is wanted and there is no context, or it has the wrong shape.
         """
-        bare(prior, type(self).__name__)
+        require_unguided(prior, type(self).__name__)
         z = z.detach()
-        camera = self._seen_from(context, z)
-        at = noise(z, prior, self.times, progress, rng)
-        own, phi = _apart(rng), state.phi
+        camera = self._camera_numbers(context, z)
+        at = sample_noised(z, prior, self.times, progress, rng)
+        own, phi = _auxiliary_rng(rng), state.phi
         for _ in range(self.warmup if state.steps == 0 else 0):
-            phi, _ = self._lesson(phi, z, prior, conditions, camera, progress, own)
-        prediction = guided(prior, self.scale, conditions).at(at.z_t, at.alpha, at.sigma, conditions)
+            phi, _ = self._update_auxiliary(phi, z, prior, conditions, camera, progress, own)
+        prediction = with_guidance(prior, self.scale, conditions).at(at.z_t, at.alpha, at.sigma, conditions)
         told = None if conditions is None else conditions.positive
-        answer = self._ask(phi, AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera))
+        answer = self._predict_auxiliary(phi, AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera))
         grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.eps - answer.eps)
         logs = {"t": at.t}
         for _ in range(self.updates):
-            phi, logs["phi_loss"] = self._lesson(phi, z, prior, conditions, camera, progress, own)
+            phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, own)
         return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs=logs), VSDState(phi, state.steps + 1)
 
-    def _ask(self, phi: Any, seen: AuxiliaryInput) -> Prediction:
+    def _predict_auxiliary(self, phi: Any, inputs: AuxiliaryInput) -> Prediction:
         """What is subtracted from the prior."""
-        return self.auxiliary.predict(phi, seen)
+        return self.auxiliary.predict(phi, inputs)
 
-    def _targets(self, seen: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
+    def _targets(self, inputs: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
         """What phi is drawn to: the particles, and the noise that hides them."""
-        return (AuxiliaryTarget(1.0, seen.z, eps),)
+        return (AuxiliaryTarget(1.0, inputs.z, eps),)
 
-    def _lesson(
+    def _update_auxiliary(
         self,
         phi: Any,
         z: Tensor,
@@ -143,7 +143,7 @@ class VSD:
         rng: Rng,
     ) -> tuple[Any, Tensor]:
         n = len(z)
-        at = noise(z, prior, self.phi_times, progress, rng)
+        at = sample_noised(z, prior, self.phi_times, progress, rng)
         hidden, blind = (rand((n,), rng, z) < self.drop for _ in range(2))
         told = None if conditions is None else expand(conditions.positive, n)
         if conditions is not None and conditions.null is not None:
@@ -152,10 +152,10 @@ class VSD:
                 told,
                 expand(conditions.null, n),
             )
-        seen = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)
-        return self.auxiliary.learn(phi, seen, self._targets(seen, prior, at.eps))
+        inputs = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)
+        return self.auxiliary.update(phi, inputs, self._targets(inputs, prior, at.eps))
 
-    def _seen_from(self, context: RenderContext | None, z: Tensor) -> Tensor | None:
+    def _camera_numbers(self, context: RenderContext | None, z: Tensor) -> Tensor | None:
         if self.camera is None:
             return None
         if context is None:
@@ -166,7 +166,7 @@ class VSD:
         return camera.to(z)
 
 
-def _apart(rng: Rng) -> Rng:
+def _auxiliary_rng(rng: Rng) -> Rng:
     """A stream of phi's own: however much it draws, the directions draw what they would have drawn."""
     if isinstance(rng, Streams):
         return rng.at(rng.step, use=f"{rng.use}/phi")

@@ -28,13 +28,13 @@ class Estimate:
     interval: tuple[float, float] | None = None
 
 
-def bootstrap(
+def bootstrap_interval(
     statistic: Callable[..., float],
     sizes: Sequence[int],
     value: float,
     seed: int = 0,
     resamples: int = 1000,
-    share: float = 0.95,
+    level: float = 0.95,
 ) -> tuple[float, float] | None:
     """Bootstrap interval (Efron 1979) of a statistic of one or more samples, each resampled with replacement.
 
@@ -59,12 +59,12 @@ def bootstrap(
     values = torch.tensor([x for x in drawn if math.isfinite(x)], dtype=torch.float64)
     if len(values) < 2:
         return None
-    edges = values.quantile(torch.tensor([(1 - share) / 2, (1 + share) / 2], dtype=torch.float64))
+    edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
     low, high = (edges - values.mean() + value).tolist()
     return low, high
 
 
-def average(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> Estimate:
+def mean_with_interval(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> Estimate:
     """The mean and its interval; with `groups` whole groups are resampled, as pictures of one prompt are no strangers.
 
     Args:
@@ -77,4 +77,4 @@ def average(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | None = None, 
         names = groups.cpu().unique()
         values = torch.stack([values[groups.cpu() == name].mean() for name in names])
     value = values.mean().item()
-    return Estimate(value, bootstrap(lambda i: values[i].mean().item(), (len(values),), value, seed))
+    return Estimate(value, bootstrap_interval(lambda i: values[i].mean().item(), (len(values),), value, seed))

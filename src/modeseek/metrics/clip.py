@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.metrics.features import embedding
-from modeseek.metrics.transformers_models import Preparation, load_model, quietly
+from modeseek.metrics.features import pooled_embedding
+from modeseek.metrics.transformers_models import ImagePreprocessing, load_model, silence_transformers
 
 _USE = "CLIP model"
 _WORDS = ("tokenizer.json", "vocab.json")
 
 
-class Clip(nn.Module):
+class CLIPSimilarity(nn.Module):
     """Cosine between the embeddings of a picture and of a text (Radford et al. 2021, arXiv 2103.00020).
 
     Plain cosines in [-1, 1]: no factor, no clipping at zero (CLIPScore, Hessel et al. 2021, is 2.5 max(cos, 0)).
@@ -29,12 +29,12 @@ class Clip(nn.Module):
         prepare: resizes and normalises pictures.
     """
 
-    def __init__(self, network: Any, tokenizer: Any, prepare: Preparation) -> None:
+    def __init__(self, network: Any, tokenizer: Any, preprocess: ImagePreprocessing) -> None:
         super().__init__()
-        self.network, self.tokenizer, self.prepare = network, tokenizer, prepare
+        self.network, self.tokenizer, self.preprocess = network, tokenizer, preprocess
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Clip:
+    def load(cls, path: str | os.PathLike[str]) -> CLIPSimilarity:
         """Reads a folder with a CLIPModel, its tokenizer and its preprocessor_config.json.
 
         Raises:
@@ -47,33 +47,33 @@ class Clip(nn.Module):
         import transformers
 
         try:
-            with quietly():
+            with silence_transformers():
                 tokenizer = transformers.AutoTokenizer.from_pretrained(
                     folder, local_files_only=True, trust_remote_code=False
                 )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             raise ValueError(f"{folder} is no {_USE}: its tokenizer: {reason}; name a folder that has one") from error
-        return cls(network, tokenizer, Preparation.load(folder, _USE))
+        return cls(network, tokenizer, ImagePreprocessing.load(folder, _USE))
 
     @torch.no_grad()
-    def texts(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def text_embeddings(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Unit embeddings; what is longer than the model reads is cut."""
         most = self.network.config.text_config.max_position_embeddings
         tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
         device = next(self.network.parameters()).device
         asked = {key: tokens[key].to(device) for key in ("input_ids", "attention_mask")}
-        return nn.functional.normalize(embedding(self.network.get_text_features(**asked)), dim=1)
+        return nn.functional.normalize(pooled_embedding(self.network.get_text_features(**asked)), dim=1)
 
     @torch.no_grad()
-    def images(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+    def image_embeddings(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Unit embeddings of pictures in [0, 1]."""
         return nn.functional.normalize(
-            embedding(self.network.get_image_features(pixel_values=self.prepare(image))), dim=1
+            pooled_embedding(self.network.get_image_features(pixel_values=self.preprocess(image))), dim=1
         )
 
     def forward(self, image: Float[Tensor, "n 3 h w"], texts: Sequence[str]) -> Float[Tensor, "n"]:
         """Cosine of picture i and text i."""
         if len(image) != len(texts):
             raise ValueError(f"one text a picture: got {len(image)} pictures and {len(texts)} texts; match them")
-        return (self.images(image) * self.texts(texts)).sum(1)
+        return (self.image_embeddings(image) * self.text_embeddings(texts)).sum(1)

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from modeseek.metrics.bootstrap import Estimate, bootstrap
+from modeseek.metrics.bootstrap import Estimate, bootstrap_interval
 
 
-class _Given(nn.Module):
+class _PrecomputedFeatures(nn.Module):
     """Features that were taken already, as a network for torchmetrics."""
 
     def __init__(self, width: int) -> None:
@@ -20,7 +20,7 @@ class _Given(nn.Module):
         return features
 
 
-def fid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, resamples: int = 200) -> Estimate:
+def fid(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"], seed: int = 0, resamples: int = 200) -> Estimate:
     """Frechet distance of two Gaussians fitted to features (Heusel et al. 2017, arXiv 1706.08500), by torchmetrics.
 
     `|mean difference|^2 + tr(A + B - 2 (A B)^(1/2))`, A and B covariances. Biased upwards for few pictures, the more
@@ -30,29 +30,29 @@ def fid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, 
     Raises:
         ValueError: fewer than two pictures on a side, or torchmetrics is missing.
     """
-    _check(real, found)
+    _check(real, generated)
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ImportError as error:
         raise ValueError("FID needs torchmetrics: it is not installed; pip install 'modeseek[evaluation]'") from error
 
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1])).to(real.device)
+    metric = FrechetInceptionDistance(feature=_PrecomputedFeatures(real.shape[1])).to(real.device)
     metric.update(real.double(), real=True)
-    metric.update(found.double(), real=False)
+    metric.update(generated.double(), real=False)
     value = max(0.0, metric.compute().item())
-    interval = bootstrap(lambda i, j: frechet(real[i], found[j]), (len(real), len(found)), value, seed, resamples)
+    interval = bootstrap_interval(lambda i, j: frechet_distance(real[i], generated[j]), (len(real), len(generated)), value, seed, resamples)
     return Estimate(value, interval)
 
 
-def frechet(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"]) -> float:
+def frechet_distance(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]) -> float:
     """The same distance from the pictures' side, fast for few pictures: what resampling asks.
 
     With centred features X, Y divided by sqrt(n - 1), the nonzero eigenvalues of `A B = X'X Y'Y` are the squared
     singular values of `X Y'`, so `tr (A B)^(1/2)` is that matrix's nuclear norm: exact, and no root of an
     ill-conditioned d x d matrix.
     """
-    roots, apart = [], (real.double().mean(0) - found.double().mean(0)).square().sum()
-    for x in (real.double(), found.double()):
+    roots, apart = [], (real.double().mean(0) - generated.double().mean(0)).square().sum()
+    for x in (real.double(), generated.double()):
         centred = (x - x.mean(0)) / (len(x) - 1) ** 0.5
         roots.append(centred if len(x) <= x.shape[1] else torch.linalg.qr(centred).R)
     spread = sum(root.square().sum() for root in roots)
@@ -60,7 +60,7 @@ def frechet(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"]) -> float:
     return max(0.0, (apart + spread - 2 * shared).item())
 
 
-def kid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, resamples: int = 1000) -> Estimate:
+def kid(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"], seed: int = 0, resamples: int = 1000) -> Estimate:
     """Kernel distance (Binkowski et al. 2018, arXiv 1801.01401): the unbiased squared MMD under `(x y / d + 1)^3`.
 
     Computed on all pictures at once, where the original averages over random subsets: unbiased at any number of them,
@@ -69,8 +69,8 @@ def kid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, 
     Raises:
         ValueError: fewer than two pictures on a side.
     """
-    _check(real, found)
-    a, b = real.double(), found.double()
+    _check(real, generated)
+    a, b = real.double(), generated.double()
     within, other, across = (((x @ y.T) / x.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
 
     def unbiased(i: Int[Tensor, "n"], j: Int[Tensor, "m"]) -> float:
@@ -79,7 +79,7 @@ def kid(real: Float[Tensor, "n d"], found: Float[Tensor, "m d"], seed: int = 0, 
         return (_pairs(within, u) + _pairs(other, v) - 2 * (u @ across @ v) / (u.sum() * v.sum())).item()
 
     value = unbiased(torch.arange(len(a)), torch.arange(len(b)))
-    return Estimate(value, bootstrap(unbiased, (len(a), len(b)), value, seed, resamples))
+    return Estimate(value, bootstrap_interval(unbiased, (len(a), len(b)), value, seed, resamples))
 
 
 def _pairs(kernel: Float[Tensor, "n n"], weight: Float[Tensor, "n"]) -> Tensor:

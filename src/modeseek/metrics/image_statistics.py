@@ -15,7 +15,7 @@ def saturation(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
     return torch.where(high > 0, (high - low) / high.clamp(min=1e-12), 0.0).mean((1, 2))
 
 
-def clipped(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
+def clipped_fraction(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
     """Share of channel values that an 8-bit picture shows as 0 or 255."""
     levels = (255 * image).round()
     return ((levels <= 0) | (levels >= 255)).to(image.dtype).mean((1, 2, 3))

@@ -20,7 +20,7 @@ def nll(prior: DensityPrior, z: Float[Tensor, "b *d"], bandwidth: float = 0.0, c
     return -prior.evaluate(z, one, bandwidth * one, cond)[1]
 
 
-def precision_recall(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"], k: int = 5) -> tuple[float, float]:
+def precision_recall(real: Float[Tensor, "n *d"], generated: Float[Tensor, "m *d"], k: int = 5) -> tuple[float, float]:
     """Shares of `found` within the real manifold and of `real` within the found one.
 
     A manifold is the union of balls around its points that reach their k-th neighbour (Kynkaanniemi et al. 2019,
@@ -29,7 +29,7 @@ def precision_recall(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"], 
     Raises:
         ValueError: fewer than k + 1 points on either side.
     """
-    a, b = real.flatten(1), found.flatten(1)
+    a, b = real.flatten(1), generated.flatten(1)
     if min(len(a), len(b)) <= k:
         raise ValueError(f"precision_recall needs more than k={k} points a side: got {len(a)} and {len(b)}; lower k")
     radius_a, radius_b = (_distances(x, x).kthvalue(k + 1, 1).values for x in (a, b))
@@ -39,12 +39,12 @@ def precision_recall(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"], 
     return precision, recall
 
 
-def mmd(real: Float[Tensor, "n *d"], found: Float[Tensor, "m *d"]) -> float:
+def mmd(real: Float[Tensor, "n *d"], generated: Float[Tensor, "m *d"]) -> float:
     """Maximum mean discrepancy (Gretton et al. 2012), the biased V-statistic's root, never negative.
 
     Kernel: the mean of Gaussians at 1/4, 1/2, 1, 2 and 4 times the median distance within `real`.
     """
-    a, b = real.flatten(1).double(), found.flatten(1).double()
+    a, b = real.flatten(1).double(), generated.flatten(1).double()
     within, other, across = (torch.cdist(x, y).square() for x, y in ((a, a), (b, b), (a, b)))
     median = within[~torch.eye(len(a), dtype=torch.bool, device=a.device)].median()
 

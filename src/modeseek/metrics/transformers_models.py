@@ -16,7 +16,7 @@ from torch import Tensor, nn
 _MODES = {2: "bilinear", 3: "bicubic"}  # PIL's numbers; others are rarer than rare
 
 
-def load_model(folder: Path, auto: str, use: str) -> Any:
+def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
     """The network of a folder that `save_pretrained` wrote, in float32, frozen: safetensors only, no code from it.
 
     Args:
@@ -28,13 +28,13 @@ def load_model(folder: Path, auto: str, use: str) -> Any:
         ValueError: no such folder, no such model, or weights that are not all there; one line.
     """
     if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} is no {use}: it has no config.json; name a folder that save_pretrained wrote")
+        raise ValueError(f"{folder} is no {purpose}: it has no config.json; name a folder that save_pretrained wrote")
     import transformers
     from safetensors import SafetensorError
 
     try:
-        with quietly():
-            model, told = getattr(transformers, auto).from_pretrained(
+        with silence_transformers():
+            model, told = getattr(transformers, auto_class).from_pretrained(
                 folder,
                 dtype=torch.float32,
                 local_files_only=True,
@@ -44,18 +44,18 @@ def load_model(folder: Path, auto: str, use: str) -> Any:
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder} cannot be loaded as a {use}: {reason}; name another folder") from error
+        raise ValueError(f"{folder} cannot be loaded as a {purpose}: {reason}; name another folder") from error
     missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)  # which nothing here asks
     if missing:
         raise ValueError(
-            f"{folder} is no {use}: {len(missing)} of its weights are missing, such as {missing[0]}; name "
+            f"{folder} is no {purpose}: {len(missing)} of its weights are missing, such as {missing[0]}; name "
             "another folder"
         )
     return model.eval().requires_grad_(False)
 
 
 @contextmanager
-def quietly() -> Generator[None]:
+def silence_transformers() -> Generator[None]:
     """No progress bars or remarks of transformers: callers tell."""
     from transformers.utils import logging
 
@@ -71,7 +71,7 @@ def quietly() -> Generator[None]:
 
 
 @dataclass(frozen=True)
-class Preparation:
+class ImagePreprocessing:
     """From pictures in [0, 1] to what a network was trained on; the processor's own steps, in torch.
 
     Attributes:
@@ -105,7 +105,7 @@ class Preparation:
         return (image - mean) / std
 
     @classmethod
-    def load(cls, folder: Path, use: str) -> Preparation:
+    def load(cls, folder: Path, purpose: str) -> ImagePreprocessing:
         """What `preprocessor_config.json` (or `processor_config.json`) says.
 
         Raises:
@@ -130,7 +130,7 @@ class Preparation:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
             raise ValueError(
-                f"{folder} is no {use}: its preprocessor_config.json: {reason}; name a folder that has a whole one"
+                f"{folder} is no {purpose}: its preprocessor_config.json: {reason}; name a folder that has a whole one"
             ) from error
 
 

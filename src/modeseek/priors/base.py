@@ -132,12 +132,12 @@ class Conditions:
         return baseline
 
 
-def positive(cond: Cond) -> Cond:
+def positive_condition(cond: Cond) -> Cond:
     """What a bare prior makes of a `Conditions`: its positive."""
     return cond.positive if isinstance(cond, Conditions) else cond
 
 
-def take(cond: Cond, rows: Int[Tensor, "r"]) -> Cond:
+def select_conditions(cond: Cond, rows: Int[Tensor, "r"]) -> Cond:
     """The given rows of a condition or of every part of a `Conditions`; a leading axis of 1 stays as it is."""
     if not isinstance(cond, Conditions):
         return select(cond, rows)

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.priors.base import Conditions, Prior
-from modeseek.pytree import Cond, expand, join
+from modeseek.pytree import Cond, expand, concatenate
 
-Question = tuple[Tensor, Tensor, Tensor, Cond]
+Query = tuple[Tensor, Tensor, Tensor, Cond]
 """Points z_t (r, *d), alpha (r,), sigma (r,) and a condition with leading axis r or 1."""
 
 
-def branches(
+def predict_branches(
     prior: Prior,
     z_t: Float[Tensor, "b *d"],
     alpha: Float[Tensor, "b"],
@@ -43,7 +43,7 @@ def branches(
     return evaluate_batched(prior, [(z_t, alpha, sigma, cond) for cond in conds])
 
 
-def evaluate_batched(prior: Prior, questions: Sequence[Question]) -> list[Prediction]:
+def evaluate_batched(prior: Prior, queries: Sequence[Query]) -> list[Prediction]:
     """Answers every question in one batched call, in their order; one call per row of each.
 
     Rows are stacked question by question in points, levels and conditions alike, so that no point is ever asked about
@@ -52,25 +52,25 @@ def evaluate_batched(prior: Prior, questions: Sequence[Question]) -> list[Predic
     Raises:
         ValueError: no question; None beside a condition; a leading axis that is neither 1 nor the number of rows.
     """
-    if not questions:
+    if not queries:
         raise ValueError("branches needs at least one condition: got none; pass conds=[None] for a plain call")
-    told = sum(cond is not None for *_, cond in questions)
-    if told not in (0, len(questions)):
+    told = sum(cond is not None for *_, cond in queries)
+    if told not in (0, len(queries)):
         raise ValueError(
-            f"branches cannot batch None with conditions: got {told} of {len(questions)}; name the empty one too"
+            f"branches cannot batch None with conditions: got {told} of {len(queries)}; name the empty one too"
         )
-    z_t, alpha, sigma = (torch.cat(parts) for parts in list(zip(*questions, strict=True))[:3])
-    p = prior.at(z_t, alpha, sigma, join([expand(cond, len(z)) for z, *_, cond in questions]))
-    rows = [len(z) for z, *_ in questions]
+    z_t, alpha, sigma = (torch.cat(parts) for parts in list(zip(*queries, strict=True))[:3])
+    p = prior.at(z_t, alpha, sigma, concatenate([expand(cond, len(z)) for z, *_, cond in queries]))
+    rows = [len(z) for z, *_ in queries]
     return [
         Prediction(z, a, s, signal, eps, clamped)
         for (z, a, s, _), signal, eps, clamped in zip(
-            questions, p.z.split(rows), p.eps.split(rows), p.clamped.split(rows), strict=True
+            queries, p.z.split(rows), p.eps.split(rows), p.clamped.split(rows), strict=True
         )
     ]
 
 
-def sides(conditions: Conditions | None, scale: float) -> list[Cond]:
+def guidance_conditions(conditions: Conditions | None, scale: float) -> list[Cond]:
     """What guidance by a scale asks about: the condition, and the baseline unless the scale is 1; None where none is.
 
     Raises:
@@ -81,7 +81,7 @@ def sides(conditions: Conditions | None, scale: float) -> list[Cond]:
     return [conditions.positive] if scale == 1 else [conditions.positive, conditions.baseline]
 
 
-def needed(conditions: Conditions | None, method: str, *parts: str) -> Conditions:
+def require_conditions(conditions: Conditions | None, method: str, *parts: str) -> Conditions:
     """The conditions, once every named part of them is there.
 
     Raises:

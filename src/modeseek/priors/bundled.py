@@ -41,4 +41,4 @@ class Bundled(Pipeline):
     ) -> None:
         told = MemoryOptions() if economy is None else economy
         it = Pipeline.load(BUNDLED, device=device, dtype=dtype, loras=loras, economy=told, cache=cache)
-        super().__init__(it.pipe, it.family, it.shape, it.texts, it.guidance, it.economy, it.device)
+        super().__init__(it.pipe, it.family, it.shape, it.text_cache, it.guidance, it.economy, it.device)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
-from modeseek.priors.base import BasePrior, positive
-from modeseek.priors.gaussian_mixture import checked_labels
+from modeseek.priors.base import BasePrior, positive_condition
+from modeseek.priors.gaussian_mixture import validate_labels
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand
 
@@ -116,7 +116,7 @@ class Empirical(BasePrior):
         return self._raw[out].reshape(n, *self.shape)
 
     def _groups(self, cond: Cond, n: int) -> list[tuple[int, Tensor]]:
-        labels = positive(cond)
+        labels = positive_condition(cond)
         every = torch.arange(n, device=self.device)
         if labels is None:
             return [(-1, every)]
@@ -124,7 +124,7 @@ class Empirical(BasePrior):
             raise ValueError(
                 "this data set has no classes: got a cond; pass labels=(n,) when building it, or cond=None"
             )
-        wanted = checked_labels(expand(labels.to(self.device), n), self.labels)
+        wanted = validate_labels(expand(labels.to(self.device), n), self.labels)
         return [(int(label), (wanted == label).nonzero()[:, 0]) for label in wanted.unique()]
 
     def _posterior(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, part: slice) -> tuple[Tensor, Tensor]:

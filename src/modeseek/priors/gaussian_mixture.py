@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
-from modeseek.priors.base import BasePrior, positive
+from modeseek.priors.base import BasePrior, positive_condition
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand, randn
 
@@ -75,7 +75,7 @@ class GaussianMixture(BasePrior):
         rows = max(1, _CHUNK // self.means.numel())
         parts = [self._evaluate(*(x[i : i + rows] for x in inputs)) for i in range(0, max(1, len(z_t)), rows)]
         z, eps, log_p = (torch.cat(column).to(z_t) for column in zip(*parts, strict=True))
-        return Prediction.of(z_t, alpha, sigma, z, eps), log_p
+        return Prediction.from_z_and_eps(z_t, alpha, sigma, z, eps), log_p
 
     def log_prob(
         self, z_t: Float[Tensor, "b d"], t: Float[Tensor, "b"] | None = None, cond: Cond = None
@@ -112,17 +112,17 @@ class GaussianMixture(BasePrior):
 
     def _log_weights(self, cond: Cond, n: int) -> Tensor:
         log_w = self.weights.double().log().expand(n, -1)
-        labels = positive(cond)
+        labels = positive_condition(cond)
         if labels is None:
             return log_w
         if self.labels is None:
             raise ValueError("this mixture has no classes: got a cond; pass labels=(k,) when building it, or cond=None")
-        wanted = checked_labels(expand(labels, n), self.labels)
+        wanted = validate_labels(expand(labels, n), self.labels)
         out = (wanted[:, None] >= 0) & (wanted[:, None] != self.labels)
         return log_w.masked_fill(out, -math.inf).log_softmax(-1)
 
 
-def checked_labels(wanted: Int[Tensor, "b"], known: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
+def validate_labels(wanted: Int[Tensor, "b"], known: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
     """The labels asked for, or ValueError where one is neither known nor -1."""
     unknown = wanted[~torch.isin(wanted, known) & (wanted != -1)]
     if len(unknown):

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Schedule, log_snr
-from modeseek.priors.base import Conditions, Prior, positive
+from modeseek.priors.base import Conditions, Prior, positive_condition
 from modeseek.priors.perp_neg import PerpNeg
-from modeseek.priors.wrapper import Wrapper
-from modeseek.pytree import Cond, expand, join, select
+from modeseek.priors.wrapper import PriorWrapper
+from modeseek.pytree import Cond, expand, concatenate, select
 
 
-def inside(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
+def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
     """Whether each level lies within a time interval of the schedule; 0 and 1 stand for everything beyond.
 
     Compared in log-SNR, so levels that the schedule itself never visits have an answer too.
@@ -33,21 +33,21 @@ def inside(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sig
     return within
 
 
-def blend(base: Prediction, towards: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
+def extrapolate(base: Prediction, target: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
     """`base + scale (towards - base)` in z and eps alike."""
     s = expand_like(scale, base.z_t)
     return Prediction(
-        towards.z_t,
-        towards.alpha,
-        towards.sigma,
-        base.z + s * (towards.z - base.z),
-        base.eps + s * (towards.eps - base.eps),
-        base.clamped | towards.clamped,
+        target.z_t,
+        target.alpha,
+        target.sigma,
+        base.z + s * (target.z - base.z),
+        base.eps + s * (target.eps - base.eps),
+        base.clamped | target.clamped,
     )
 
 
 @dataclass(frozen=True)
-class Guided(Wrapper):
+class Guided(PriorWrapper):
     """Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) as a prior.
 
     `eps = eps_base + scale (eps_cond - eps_base)`, base the negative condition where given, else the null one.
@@ -88,21 +88,21 @@ class Guided(Wrapper):
             raise TypeError(f"Guided needs Conditions(positive=..., null=...): got {type(cond).__name__}; wrap it")
         n = z_t.shape[0]
         target = expand(cond.positive, n)
-        guided = inside(self.interval, self.prior.schedule, alpha, sigma)
+        guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
         if self.scale == 1 or not guided.any():
             return self.prior.at(z_t, alpha, sigma, target)
         rows = guided.nonzero()[:, 0]
         levels = (torch.cat([alpha, alpha[rows]]), torch.cat([sigma, sigma[rows]]))
         both = self.prior.at(
-            torch.cat([z_t, z_t[rows]]), *levels, join([target, select(expand(cond.baseline, n), rows)])
+            torch.cat([z_t, z_t[rows]]), *levels, concatenate([target, select(expand(cond.baseline, n), rows)])
         )
         plain = _rows(both, torch.arange(n, device=z_t.device))
         base = _rows(both, n + guided.cumsum(0).clamp(min=1) - 1)
-        mixed = blend(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
+        mixed = extrapolate(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
         if self.rescale > 0 and z_t[0].numel() > 1:
             mixed = _rescaled(mixed, plain, self.rescale)
         keep = expand_like(guided, z_t)
-        return Prediction.of(
+        return Prediction.from_z_and_eps(
             z_t,
             alpha,
             sigma,
@@ -113,7 +113,7 @@ class Guided(Wrapper):
 
 
 @dataclass(frozen=True)
-class AutoGuidance(Wrapper):
+class AutoGuidance(PriorWrapper):
     """Guidance by a weaker prior: `eps = eps_weak + scale (eps - eps_weak)` (Karras et al. 2024, arXiv 2406.02507).
 
     Two prior calls a row (one of them the weak prior's); a `Conditions` is passed on as its positive.
@@ -140,36 +140,36 @@ class AutoGuidance(Wrapper):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
-        good = self.prior.at(z_t, alpha, sigma, positive(cond))
-        guided = inside(self.interval, self.prior.schedule, alpha, sigma)
+        good = self.prior.at(z_t, alpha, sigma, positive_condition(cond))
+        guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
         if self.scale == 1 or not guided.any():
             return good
         scale = torch.where(guided, alpha.new_tensor(self.scale), 1.0)
-        return blend(self.weak.at(z_t, alpha, sigma, positive(cond)), good, scale)
+        return extrapolate(self.weak.at(z_t, alpha, sigma, positive_condition(cond)), good, scale)
 
 
-def guide_in(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
+def find_guidance(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
     """The prior that guides: this one, or one that it wraps (as `prior`, like every wrapper here); or None."""
     if isinstance(prior, Guided | AutoGuidance | PerpNeg):
         return prior
     inner = getattr(prior, "prior", None)
-    return None if inner is None else guide_in(inner)
+    return None if inner is None else find_guidance(inner)
 
 
-def bare(prior: Prior, method: str) -> None:
+def require_unguided(prior: Prior, method: str) -> None:
     """Refuses a guided prior: the method needs raw branches and has its own scale.
 
     Raises:
         TypeError: it is guided.
     """
-    guide = guide_in(prior)
+    guide = find_guidance(prior)
     if guide is not None:
         raise TypeError(
             f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare one and scale=..."
         )
 
 
-def guided(prior: Prior, scale: float, conditions: Conditions | None) -> Prior:
+def with_guidance(prior: Prior, scale: float, conditions: Conditions | None) -> Prior:
     """The bare prior guided by a method's own scale; as it is where there are no conditions, and nothing to guide."""
     return prior if conditions is None else Guided(prior, scale)
 

@@ -16,7 +16,7 @@ def _linear(n_in: int, n_out: int) -> nn.Linear:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class MLPArchitecture:
     """Everything that fixes an MLP's shape.
 
     Attributes:
@@ -41,7 +41,7 @@ class Architecture:
 class MLP(nn.Module):
     """Residual perceptron on (noised point, log noise level, class); weights drawn from `rng` alone."""
 
-    def __init__(self, architecture: Architecture, rng: torch.Generator) -> None:
+    def __init__(self, architecture: MLPArchitecture, rng: torch.Generator) -> None:
         super().__init__()
         a = architecture
         self.register_buffer("frequencies", 0.25 * math.pi * 2.0 ** torch.linspace(-1, 3, a.n_frequencies))

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
-from modeseek.priors.base import BasePrior, positive
-from modeseek.priors.mlp import MLP, Architecture
-from modeseek.priors.network_training import TrainStep, fit
+from modeseek.priors.base import BasePrior, positive_condition
+from modeseek.priors.mlp import MLP, MLPArchitecture
+from modeseek.priors.network_training import TrainStep, train_mlp
 from modeseek.pytree import Cond, expand
 
 _FORMAT = "modeseek-network-1"
@@ -54,7 +54,7 @@ class Network(BasePrior):
     def __init__(
         self,
         mlp: MLP,
-        architecture: Architecture,
+        architecture: MLPArchitecture,
         preconditioning: Preconditioning,
         shape: tuple[int, ...],
         schedule: Schedule,
@@ -104,13 +104,13 @@ class Network(BasePrior):
         """`train` as a generator: every `every` steps, the mean loss so far and the averaged network."""
         _validate(data, labels, steps, batch, every)
         n_classes = 0 if labels is None else int(labels.max()) + 1
-        architecture = Architecture(data[0].numel(), n_classes, width, depth)
+        architecture = MLPArchitecture(data[0].numel(), n_classes, width, depth)
         flat = data.detach().flatten(1).float()
         center = flat.mean().item()
         scale = (flat - center).square().mean().sqrt().item()
         fixed = Preconditioning(center, scale, 2e-3 * scale, 20 * scale)
         walk = VE(fixed.sigma_min, fixed.sigma_max) if schedule is None else schedule
-        inner = fit((flat - center) / scale, labels, architecture, steps, batch=batch, lr=lr, every=every, rng=rng)
+        inner = train_mlp((flat - center) / scale, labels, architecture, steps, batch=batch, lr=lr, every=every, rng=rng)
         for step, mlp in inner:
             yield step, cls(mlp, architecture, fixed, tuple(data.shape[1:]), walk)
 
@@ -140,7 +140,7 @@ class Network(BasePrior):
         z = p.center + p.scale * (x - (reach / p.scale)[:, None] * eps)
         eps = torch.where(above[:, None], (flat - a[:, None] * z) / s.where(above, ones)[:, None], eps)
         shaped = (y.to(z_t).reshape(z_t.shape) for y in (z, eps))
-        return Prediction.of(z_t, alpha, sigma, *shaped, clamped=above | below)
+        return Prediction.from_z_and_eps(z_t, alpha, sigma, *shaped, clamped=above | below)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a folder with `network.safetensors` and `network.json`; never half of it.
@@ -179,7 +179,7 @@ class Network(BasePrior):
             weights = load_file(folder / "network.safetensors", device=str(device))
             if told["format"] != _FORMAT:
                 raise ValueError(f"format {told['format']!r} is not {_FORMAT!r}")
-            architecture = Architecture(**told["architecture"])
+            architecture = MLPArchitecture(**told["architecture"])
             if architecture != _architecture_of(weights):  # compared before anything of that size is made
                 raise ValueError(f"its weights are of {_architecture_of(weights)}, not of {architecture}")
             mlp = MLP(architecture, torch.Generator()).to(device)
@@ -215,7 +215,7 @@ class Network(BasePrior):
         }
 
     def _labels(self, cond: Cond, n: int) -> Tensor:
-        labels = positive(cond)
+        labels = positive_condition(cond)
         if labels is None:
             return torch.full((n,), -1, device=self.device)
         labels = expand(labels, n).to(self.device)
@@ -227,10 +227,10 @@ class Network(BasePrior):
         return labels
 
 
-def _architecture_of(weights: dict[str, Tensor]) -> Architecture:
+def _architecture_of(weights: dict[str, Tensor]) -> MLPArchitecture:
     width, dim = weights["inlet.weight"].shape
     depth = sum(name.startswith("norms.") and name.endswith(".weight") for name in weights)
-    return Architecture(dim, len(weights["classes.weight"]) - 1, width, depth, weights["frequencies"].numel())
+    return MLPArchitecture(dim, len(weights["classes.weight"]) - 1, width, depth, weights["frequencies"].numel())
 
 
 def _is_positive(value: Any) -> bool:

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.priors.mlp import MLP, Architecture
+from modeseek.priors.mlp import MLP, MLPArchitecture
 
 _DROPOUT = 0.1  # share of labels hidden, for guidance
 _LEVEL_MEAN, _LEVEL_STD = -1.6, 1.5  # log noise over data scale; Karras et al. 2024 on their 2-D toy
 _RANGE = (2e-3, 20.0)  # noise over data scale: what the network is ever shown
-FINEST = math.exp(_LEVEL_MEAN - 1.645 * _LEVEL_STD)
+FINEST_TRAINED_NOISE = math.exp(_LEVEL_MEAN - 1.645 * _LEVEL_STD)
 """Noise over data scale below which one training draw in twenty fell: finer bandwidths ask more than was taught."""
 _AVERAGE = 0.05  # width of the weight average, as a share of the run
 
@@ -34,10 +34,10 @@ class TrainStep:
     loss: float
 
 
-def fit(
+def train_mlp(
     data: Float[Tensor, "n d"],
     labels: Int[Tensor, "n"] | None,
-    architecture: Architecture,
+    architecture: MLPArchitecture,
     steps: int,
     *,
     batch: int,

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import branches
-from modeseek.priors.wrapper import Wrapper
+from modeseek.priors.batched import predict_branches
+from modeseek.priors.wrapper import PriorWrapper
 from modeseek.pytree import Cond, expand
 
 
 @dataclass(frozen=True)
-class PerpNeg(Wrapper):
+class PerpNeg(PriorWrapper):
     """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): guidance that pushes away sideways only.
 
     With `e = eps_cond - eps_base` and `e_i = eps_i - eps_base` for each of `Conditions.opposed`,
@@ -57,9 +57,9 @@ class PerpNeg(Wrapper):
             raise TypeError(f"PerpNeg needs Conditions(positive=..., opposed=...): got {type(cond).__name__}; wrap it")
         opposed = _active(cond, len(z_t))
         if self.scale == 1 and not opposed:
-            return branches(self.prior, z_t, alpha, sigma, [cond.positive])[0]
+            return predict_branches(self.prior, z_t, alpha, sigma, [cond.positive])[0]
         asked = [cond.baseline, cond.positive, *(told for told, _ in opposed)]
-        base, plain, *away = branches(self.prior, z_t, alpha, sigma, asked)
+        base, plain, *away = predict_branches(self.prior, z_t, alpha, sigma, asked)
         exact = torch.promote_types(z_t.dtype, torch.float32)
         e_z, e_eps = (plain.z - base.z).to(exact), (plain.eps - base.eps).to(exact)
         noisy = sigma > alpha
@@ -71,7 +71,7 @@ class PerpNeg(Wrapper):
             z, eps = z + w * (a_z - share * e_z), eps + w * (a_eps - share * e_eps)
             clamped = clamped | p.clamped
         z, eps = base.z + (self.scale * z).to(z_t), base.eps + (self.scale * eps).to(z_t)
-        return Prediction.of(z_t, alpha, sigma, z, eps, clamped)
+        return Prediction.from_z_and_eps(z_t, alpha, sigma, z, eps, clamped)
 
 
 def _active(cond: Conditions, n: int) -> list[tuple[Cond, Tensor]]:

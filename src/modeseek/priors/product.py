@@ -38,7 +38,7 @@ class Product(BasePrior):
     prior: Prior
     center: Float[Tensor, "b *d"]
     bandwidth: float | Float[Tensor, "b"]
-    walk: Schedule | None = None
+    sampling_schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         h = self._bandwidth()
@@ -47,7 +47,7 @@ class Product(BasePrior):
 
     @property
     def schedule(self) -> Schedule:
-        return self.prior.schedule if self.walk is None else self.walk
+        return self.prior.schedule if self.sampling_schedule is None else self.sampling_schedule
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,13 +75,13 @@ class Product(BasePrior):
         inner = self.prior.at(merged, torch.ones_like(alpha), sigma * h / v.sqrt(), cond)
         pull = expand_like(sigma / v, z_t) * (z_t - a * c)
         eps = pull + expand_like(alpha * h / v.sqrt(), z_t) * inner.eps
-        return Prediction.of(z_t, alpha, sigma, inner.z, eps, inner.clamped)
+        return Prediction.from_z_and_eps(z_t, alpha, sigma, inner.z, eps, inner.clamped)
 
     def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
         """z_t at times[0]; n is the number of centers, or a multiple of it (consecutive rows share one)."""
-        return self.noised(randn((n, *self.shape), rng, self.center))
+        return self.noise_center(randn((n, *self.shape), rng, self.center))
 
-    def noised(self, noise: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
+    def noise_center(self, noise: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
         """q's law at times[0], to first order: `alpha c + sqrt(sigma^2 + alpha^2 h^2) noise`; exact at alpha = 0."""
         c, h, n = self.center, self._bandwidth(), len(noise)
         if n % len(c):

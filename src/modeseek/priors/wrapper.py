@@ -15,7 +15,7 @@ from modeseek.pytree import Cond
 from modeseek.rng import Rng
 
 
-class Wrapper(BasePrior):
+class PriorWrapper(BasePrior):
     """What every prior around a prior passes on."""
 
     prior: Prior
@@ -44,7 +44,7 @@ class Wrapper(BasePrior):
 
 
 @dataclass
-class Counting(Wrapper):
+class Counting(PriorWrapper):
     """A prior that counts the rows it was asked for; put it innermost: `Guided(Counting(prior))` counts two a row.
 
     Attributes:

@@ -28,7 +28,7 @@ class Penalty(ABC):
 
     def __post_init__(self) -> None:
         for progress in (0.0, 1.0):
-            self._now(progress)
+            self._weight_at(progress)
 
     def __call__(self, rendering: Rendering, progress: float) -> Float[Tensor, ""]:
         """The penalty on a rendering at that point of the run.
@@ -36,7 +36,7 @@ class Penalty(ABC):
         Raises:
             ValueError: a rendering without what is measured, or a weight below 0.
         """
-        weight = self._now(progress)
+        weight = self._weight_at(progress)
         # Off it is the sum of no pixels: zero, and still a part of the graph that the loop goes back through.
         return weight * self.measure(rendering) if weight else rendering.image.flatten()[:0].sum()
 
@@ -44,7 +44,7 @@ class Penalty(ABC):
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
         """What is penalised, without the weight."""
 
-    def _now(self, progress: float) -> float:
+    def _weight_at(self, progress: float) -> float:
         weight = value_at(self.weight, progress)
         if not 0 <= weight < math.inf:
             raise ValueError(
@@ -53,7 +53,7 @@ class Penalty(ABC):
         return weight
 
 
-def solid(rendering: Rendering, penalty: Penalty) -> Rendering3D:
+def require_3d(rendering: Rendering, penalty: Penalty) -> Rendering3D:
     """The rendering, which has opacity and depth.
 
     Raises:
@@ -67,13 +67,13 @@ def solid(rendering: Rendering, penalty: Penalty) -> Rendering3D:
     return rendering
 
 
-def march(rendering: Rendering, penalty: Penalty) -> tuple[RaySamples, int]:
+def require_ray_samples(rendering: Rendering, penalty: Penalty) -> tuple[RaySamples, int]:
     """The samples along its rays, and how many rays there were, those that met nothing included.
 
     Raises:
         ValueError: it has none.
     """
-    one = solid(rendering, penalty)
-    if one.march is None:
+    one = require_3d(rendering, penalty)
+    if one.ray_samples is None:
         raise ValueError(f"{type(penalty).__name__} reads samples along rays: got a surface; drop it, or use a volume")
-    return one.march, one.opacity.numel()
+    return one.ray_samples, one.opacity.numel()

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.regularizers.base import Penalty, solid
+from modeseek.regularizers.base import Penalty, require_3d
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TotalVariation(Penalty):
             raise ValueError(f"TotalVariation takes power 1 or 2: got {self.power}; choose one")
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        grids = solid(rendering, self).grids
+        grids = require_3d(rendering, self).grids
         if not grids:
             raise ValueError("TotalVariation reads the volume's grids: got a volume without; drop it for networks")
         total = rendering.image.new_zeros(())

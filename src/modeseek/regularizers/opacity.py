@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.regularizers.base import Penalty, solid
+from modeseek.regularizers.base import Penalty, require_3d
 
 _EDGE = 1e-3
 
@@ -23,7 +23,7 @@ class OpacityEntropy(Penalty):
     """
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        o = solid(rendering, self).opacity.clamp(_EDGE, 1 - _EDGE)
+        o = require_3d(rendering, self).opacity.clamp(_EDGE, 1 - _EDGE)
         return -(o * o.log() + (1 - o) * (-o).log1p()).mean()
 
 
@@ -47,5 +47,5 @@ class Sparsity(Penalty):
             raise ValueError(f"Sparsity needs soft >= 0: got {self.soft}; DreamFusion's is 0.01")
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        o = solid(rendering, self).opacity
+        o = require_3d(rendering, self).opacity
         return (o.square() + self.soft).sqrt().mean() if self.soft else o.abs().mean()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.regularizers.base import Penalty, march
+from modeseek.regularizers.base import Penalty, require_ray_samples
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Distortion(Penalty):
     """
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        seen, rays = march(rendering, self)
+        seen, rays = require_ray_samples(rendering, self)
         w, m = seen.weights, (seen.near + seen.far) / 2
         before = w.cumsum(1)[:, :-1]
         after = w.flip(1).cumsum(1).flip(1)[:, 1:]
@@ -52,7 +52,7 @@ class ZVariance(Penalty):
             raise ValueError(f"ZVariance needs least in (0, 1): got {self.least}; HiFA's is 0.5")
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        seen, _ = march(rendering, self)
+        seen, _ = require_ray_samples(rendering, self)
         total = seen.weights.sum(1, keepdim=True)
         rows = (total.detach()[:, 0] > self.least).nonzero()[:, 0]
         p, m = (seen.weights / total.clamp(min=self.least))[rows], ((seen.near + seen.far) / 2)[rows]

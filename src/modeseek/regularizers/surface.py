@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.regularizers.base import Penalty, march, solid
+from modeseek.regularizers.base import Penalty, require_ray_samples, require_3d
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Orientation(Penalty):
     hold: bool = True
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        seen, rays = march(rendering, self)
+        seen, rays = require_ray_samples(rendering, self)
         away = (seen.normals() * seen.direction[:, None]).sum(-1).clamp(min=0)
         weights = seen.weights.detach() if self.hold else seen.weights
         return (weights * away.square()).sum() / rays
@@ -42,7 +42,7 @@ class NormalSmoothness(Penalty):
     """
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        one = solid(rendering, self)
+        one = require_3d(rendering, self)
         if one.normal is None:
             raise ValueError("NormalSmoothness reads a map of normals: got none; let the generator render normals")
         total, pairs = one.normal.new_zeros(()), 0

@@ -14,7 +14,7 @@ _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """Where values lie between the two ends of an axis.
 
     Attributes:
@@ -46,7 +46,7 @@ class Axis:
         return [(self.place(v), text) for v, text in zip(values, _texts(values, step), strict=True)]
 
 
-def axis_over(values: Sequence[float], log: bool | None = None) -> Axis:
+def axis_for(values: Sequence[float], log: bool | None = None) -> ChartAxis:
     """The axis that shows all these finite values.
 
     Args:
@@ -57,16 +57,16 @@ def axis_over(values: Sequence[float], log: bool | None = None) -> Axis:
     if log is None:
         log = min(values) >= 0 and bool(above) and math.log10(max(above)) - math.log10(min(above)) > _DECADES
     if log:
-        return Axis(math.log10(min(above)) - 0.05, math.log10(max(above)) + 0.1, log=True)
+        return ChartAxis(math.log10(min(above)) - 0.05, math.log10(max(above)) + 0.1, log=True)
     low, high = min(values), max(values)
     size = max(abs(low), abs(high))
     if high - low <= 1e-9 * size or size < _LEAST:  # one value: in the middle of its neighbourhood
         room = 0.5 * size if size >= _LEAST else 1.0
-        return Axis(low - room, high + room)
+        return ChartAxis(low - room, high + room)
     if 0 <= low < 0.4 * high:
         low = 0.0
     room = 0.04 * (high - low)
-    return Axis(low if low == 0 else low - room, high + room)
+    return ChartAxis(low if low == 0 else low - room, high + room)
 
 
 def _round_step(least: float) -> float:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modeseek.io.atomic import write_whole
-from modeseek.reports.comparison import COLUMNS, Known, comparison_table, differences, known, table_of
-from modeseek.reports.curves import Chart, draw, key, line
+from modeseek.io.atomic import write_atomic
+from modeseek.reports.comparison import COLUMNS, RunSummary, comparison_table, differences, read_runs, summary_table
+from modeseek.reports.curves import Chart, draw_chart, legend_key, read_curve
 from modeseek.reports.html import alarm, details, hint, page, safe, section, small
-from modeseek.reports.pictures import last_picture
+from modeseek.reports.preview_images import last_preview
 from modeseek.reports.settings_diff import ABSENT
 from modeseek.rundir.run_dir import Run
 
@@ -31,7 +31,7 @@ def write_comparison(runs: Sequence[Run], out: Path) -> Path:
         ValueError: as `comparison_table`.
         OSError: the place cannot be written to.
     """
-    several = known(runs)
+    several = read_runs(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
     title = f"{len(several)} runs compared" if len(several) > 1 else "One run, nothing to compare it with"
     body = [
@@ -41,15 +41,15 @@ def write_comparison(runs: Sequence[Run], out: Path) -> Path:
         section("What differs", _apart(several)),
         section("Curves", _curves(several)),
     ]
-    write_whole(out, page(title, body))
+    write_atomic(out, page(title, body))
     return out
 
 
-def _sheet(several: Sequence[Known]) -> str:
+def _sheet(several: Sequence[RunSummary]) -> str:
     told: list[str] = []
     lines: list[str] = []
     for index, one in enumerate(several):
-        picture, damaged = last_picture(one.run.path / "previews")
+        picture, damaged = last_preview(one.run.path / "previews")
         lines += [alarm(f"{one.run.path.name}: {line}") for line in (*one.damage, *damaged)]
         caption = f"{_name(index, one)}, {'no picture' if picture is None else picture.caption}"
         blank = f"<figure><div class='none'>no picture</div><figcaption>{safe(caption)}</figcaption></figure>"
@@ -57,8 +57,8 @@ def _sheet(several: Sequence[Known]) -> str:
     return f"{''.join(lines)}<div class='sheet'>{''.join(told)}</div>"
 
 
-def _numbers(several: Sequence[Known]) -> str:
-    table = table_of(several)
+def _numbers(several: Sequence[RunSummary]) -> str:
+    table = summary_table(several)
     columns = [c for c in COLUMNS if any(c.key in row.values for row in table.rows)]
     headings = [("Run", "The number it has on this page, and its folder."), ("Method", "What made the directions.")]
     headings += [("Prior", "What was asked."), ("State", "How it stands.")]
@@ -79,7 +79,7 @@ def _numbers(several: Sequence[Known]) -> str:
     return _scroll(head, body) + told
 
 
-def _apart(several: Sequence[Known]) -> str:
+def _apart(several: Sequence[RunSummary]) -> str:
     apart = differences(several)
     if len(several) == 1:
         return ""
@@ -91,7 +91,7 @@ def _apart(several: Sequence[Known]) -> str:
     return (_side_by_side(several, common) if common else "") + folded
 
 
-def _side_by_side(several: Sequence[Known], apart: Mapping[str, Sequence[str]]) -> str:
+def _side_by_side(several: Sequence[RunSummary], apart: Mapping[str, Sequence[str]]) -> str:
     head = "<th>Setting</th>" + "".join(f"<th>{safe(_name(i, one))}</th>" for i, one in enumerate(several))
     body = ""
     for name, values in apart.items():
@@ -101,17 +101,17 @@ def _side_by_side(several: Sequence[Known], apart: Mapping[str, Sequence[str]]) 
     return _scroll(head, body)
 
 
-def _curves(several: Sequence[Known]) -> str:
+def _curves(several: Sequence[RunSummary]) -> str:
     charts: list[str] = []
     for measure, chart in _CURVES:
-        found = [(i, line(one.rows, "calls", measure, _name(i, one))) for i, one in enumerate(several)]
+        found = [(i, read_curve(one.rows, "calls", measure, _name(i, one))) for i, one in enumerate(several)]
         drawn = [(i, curve) for i, curve in found if curve is not None]
         if drawn:
             colours, lines = zip(*drawn, strict=True)
-            charts.append(draw(replace(chart, lines=lines, colours=colours)))
+            charts.append(draw_chart(replace(chart, lines=lines, colours=colours)))
     if not charts:
         return small("None of them made a step.")
-    legend = "".join(f"<li>{key(i)}{safe(_name(i, one))}</li>" for i, one in enumerate(several))
+    legend = "".join(f"<li>{legend_key(i)}{safe(_name(i, one))}</li>" for i, one in enumerate(several))
     told = hint(
         "None of these is a loss. The relative shift compares across runs, and should end below the tolerance; only "
         "methods that shift means have one. Norms of different methods or weights do not compare in height: look at "
@@ -125,5 +125,5 @@ def _scroll(head: str, body: str) -> str:
     return f"<div class='scroll' tabindex='0'>{table}</div>"
 
 
-def _name(index: int, one: Known) -> str:
+def _name(index: int, one: RunSummary) -> str:
     return f"{index + 1} {one.config.title}"

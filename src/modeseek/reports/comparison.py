@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeseek.config.config import Config
-from modeseek.reports.curves import number
-from modeseek.reports.settings_diff import differing, shown
+from modeseek.reports.curves import finite_number
+from modeseek.reports.settings_diff import differing, format_setting
 from modeseek.reports.table import Column, Row, Table
-from modeseek.reports.tolerant import attempt, lost_lines, state_of
+from modeseek.reports.tolerant import n_damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Known:
+class RunSummary:
     """What is known of one run.
 
     Attributes:
@@ -46,10 +46,10 @@ class Known:
 
     @property
     def state(self) -> str:
-        return "unknown" if self.status is None else state_of(self.run, self.status)
+        return "unknown" if self.status is None else observed_state(self.run, self.status)
 
 
-def known(runs: Sequence[Run]) -> list[Known]:
+def read_runs(runs: Sequence[Run]) -> list[RunSummary]:
     """Reads the runs.
 
     Raises:
@@ -69,14 +69,14 @@ def comparison_table(runs: Sequence[Run]) -> Table:
     Raises:
         As `known`.
     """
-    return table_of(known(runs))
+    return summary_table(read_runs(runs))
 
 
-def table_of(several: Sequence[Known]) -> Table:
+def summary_table(several: Sequence[RunSummary]) -> Table:
     """`comparison_table` of runs that were read already."""
     columns, told = [], [_values(one) for one in several]
-    for name, values in differing([one.config.plain() for one in several]).items():
-        numbers = [number(value) for value in values]
+    for name, values in differing([one.config.to_dict() for one in several]).items():
+        numbers = [finite_number(value) for value in values]
         if None not in numbers:
             columns.append(Column(f"config.{name}", f"config.{name}", "A setting that differs.", "g"))
             told = [{**row, f"config.{name}": value} for row, value in zip(told, numbers, strict=True)]
@@ -87,37 +87,37 @@ def table_of(several: Sequence[Known]) -> Table:
     return Table((*COLUMNS, *columns), tuple(rows))
 
 
-def differences(several: Sequence[Known]) -> dict[str, list[str]]:
+def differences(several: Sequence[RunSummary]) -> dict[str, list[str]]:
     """Settings, then surroundings (`env.`), that are not the same in all: dotted name, and a value per run.
 
     A run that does not have the setting has `flat.ABSENT` there.
     """
-    apart = differing([one.config.plain() for one in several])
+    apart = differing([one.config.to_dict() for one in several])
     apart |= {f"env.{name}": values for name, values in differing([one.environment for one in several]).items()}
-    return {name: [shown(value) for value in values] for name, values in apart.items()}
+    return {name: [format_setting(value) for value in values] for name, values in apart.items()}
 
 
-def _known(run: Run) -> Known:
+def _known(run: Run) -> RunSummary:
     verb = run.settings.get("verb", "run")
     if verb != "run":
         raise ValueError(f"{run.path} was made by modeseek {verb}: runs of modeseek run are compared; leave it out")
-    status, no_status = attempt(lambda: run.status)
-    rows, no_rows = attempt(lambda: run.metrics)
-    environment, no_environment = attempt(lambda: run.environment)
-    lost = 0 if rows is None else lost_lines(run, rows)
+    status, no_status = try_read(lambda: run.status)
+    rows, no_rows = try_read(lambda: run.metrics)
+    environment, no_environment = try_read(lambda: run.environment)
+    lost = 0 if rows is None else n_damaged_lines(run, rows)
     torn = f"{lost} of the lines of metrics.jsonl {'is' if lost == 1 else 'are'} damaged and left out" if lost else ""
     damage = tuple(line for line in (no_status, no_rows, torn, no_environment) if line)
-    return Known(run, run.config, status, rows or [], environment or {}, damage)
+    return RunSummary(run, run.config, status, rows or [], environment or {}, damage)
 
 
-def _values(one: Known) -> dict[str, float | None]:
+def _values(one: RunSummary) -> dict[str, float | None]:
     last = one.rows[-1] if one.rows else {}
-    told = {column.key: number(last.get(column.key)) for column in COLUMNS[3:]}
+    told = {column.key: finite_number(last.get(column.key)) for column in COLUMNS[3:]}
     if one.status is None:
         return told
     status = {"steps": one.status.step, "calls": one.status.calls, "seconds": one.status.seconds}
-    return {name: number(value) for name, value in status.items()} | told
+    return {name: finite_number(value) for name, value in status.items()} | told
 
 
-def _row_name(one: Known) -> str:
+def _row_name(one: RunSummary) -> str:
     return one.run.path.name if one.state == "finished" else f"{one.run.path.name} ({one.state})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from modeseek.reports.axis import Axis, axis_over
+from modeseek.reports.axis import ChartAxis, axis_for
 from modeseek.reports.html import safe
 
 _WIDE, _HIGH = 420, 250
@@ -19,7 +19,7 @@ COLOURS = 7  # after so many the dashes change
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One curve.
 
     Attributes:
@@ -79,14 +79,14 @@ class Chart:
     title: str
     y_label: str
     x_label: str
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Curve, ...] = ()
     colours: tuple[int, ...] = (0,)
     level: tuple[float, str] | None = None
     smooth: bool = False
     amount: bool = False
 
 
-def number(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
     """A finite float that can be drawn, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -97,17 +97,17 @@ def number(value: object) -> float | None:
     return told if abs(told) < _LARGEST else None  # False for NaN too
 
 
-def line(rows: Sequence[Mapping[str, Any]], x: str, y: str, name: str = "") -> Line | None:
+def read_curve(rows: Sequence[Mapping[str, Any]], x: str, y: str, name: str = "") -> Curve | None:
     """The curve of one measure over another, or None where nothing of it can be drawn."""
-    found = [(number(row.get(x)), row.get(y)) for row in rows if y in row]
-    points = [(a, b) for a, told in found if a is not None and (b := number(told)) is not None]
+    found = [(finite_number(row.get(x)), row.get(y)) for row in rows if y in row]
+    points = [(a, b) for a, told in found if a is not None and (b := finite_number(told)) is not None]
     if not points:
         return None
     points.sort(key=lambda point: point[0])
-    return Line(name, tuple(a for a, _ in points), tuple(b for _, b in points), len(found) - len(points))
+    return Curve(name, tuple(a for a, _ in points), tuple(b for _, b in points), len(found) - len(points))
 
 
-def draw(chart: Chart) -> str:
+def draw_chart(chart: Chart) -> str:
     """The chart as a figure."""
     heights = [y for line in chart.lines for y in line.y]
     if chart.level is not None:
@@ -115,8 +115,8 @@ def draw(chart: Chart) -> str:
     ends = [x for line in chart.lines for x in (line.x[0], line.x[-1])]
     first, last = min(ends), max(ends)
     first = 0.0 if 0 < first < 0.1 * last else first
-    across = Axis(first, last) if last > first else axis_over(ends, log=False)
-    up = axis_over([*heights, 0.0], log=False) if chart.amount else axis_over(heights)
+    across = ChartAxis(first, last) if last > first else axis_for(ends, log=False)
+    up = axis_for([*heights, 0.0], log=False) if chart.amount else axis_for(heights)
     inside = [*_grid(across, up), *_level(chart, up)]
     for chosen, curve in zip(chart.colours, chart.lines, strict=True):
         kind = f"c{chosen % COLOURS} dash{chosen // COLOURS % 4}"
@@ -134,13 +134,13 @@ def draw(chart: Chart) -> str:
     )
 
 
-def key(colour: int) -> str:
+def legend_key(colour: int) -> str:
     """A piece of a line in its colour and dashes, for legends."""
     kind = f"line c{colour % COLOURS} dash{colour // COLOURS % 4}"
     return f"<svg class='key' viewBox='0 0 28 10' aria-hidden='true'><path class='{kind}' d='M1 5H27'/></svg>"
 
 
-def _grid(across: Axis, up: Axis) -> list[str]:
+def _grid(across: ChartAxis, up: ChartAxis) -> list[str]:
     inside: list[str] = []
     for share, text in up.ticks:
         y = _down(share)
@@ -153,7 +153,7 @@ def _grid(across: Axis, up: Axis) -> list[str]:
     return [*inside, f"<path class='grid' d='M{_LEFT} {_HIGH - _BOTTOM}H{_WIDE - _RIGHT}'/>"]
 
 
-def _level(chart: Chart, up: Axis) -> list[str]:
+def _level(chart: Chart, up: ChartAxis) -> list[str]:
     if chart.level is None:
         return []
     value, name = chart.level
@@ -164,7 +164,7 @@ def _level(chart: Chart, up: Axis) -> list[str]:
     ]
 
 
-def _path(points: Sequence[tuple[float, float]], across: Axis, up: Axis, kind: str) -> str:
+def _path(points: Sequence[tuple[float, float]], across: ChartAxis, up: ChartAxis, kind: str) -> str:
     told = [f"{_right(across.place(x)):.1f} {_down(up.place(y)):.1f}" for x, y in points]
     if len(set(told)) == 1:
         x, y = told[0].split()
@@ -172,7 +172,7 @@ def _path(points: Sequence[tuple[float, float]], across: Axis, up: Axis, kind: s
     return f"<path class='line {kind}' d='M{'L'.join(told)}'/>"
 
 
-def _remarks(chart: Chart, up: Axis) -> str:
+def _remarks(chart: Chart, up: ChartAxis) -> str:
     told: list[str] = []
     if chart.smooth and any(curve.rough for curve in chart.lines):
         told.append(f"Bold: medians of {_STRETCHES} equal stretches.")

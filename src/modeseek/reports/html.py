@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from modeseek.citations.cite import bibtex, cited
+from modeseek.citations.bibtex import bibtex, find_sources
 from modeseek.reports.style import CSS
 
 _BARRED = {code: "\ufffd" for code in (*range(32), 127) if chr(code) not in "\t\n"}
@@ -53,7 +53,7 @@ def section(heading: str, *content: str) -> str:
     return f"<section><h2>{safe(heading)}</h2>{inside}</section>" if inside else ""
 
 
-def guarded(heading: str, make: Callable[[], str]) -> str:
+def tolerant_section(heading: str, make: Callable[[], str]) -> str:
     """A section that costs only itself where what it reads is damaged: then it says so, in one line."""
     try:
         return section(heading, make())
@@ -99,9 +99,9 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def sources(keys: Sequence[str]) -> str:
-    """The section that cites these keys of `cite.SOURCES`; its links wait for a click."""
+    """The section that citation_keys these keys of `cite.SOURCES`; its links wait for a click."""
     lines = "".join(
-        f"<li><a href='{safe(s.url)}'>{safe(s.line)}</a></li>" if s.url else f"<li>{safe(s.line)}</li>"
-        for s in cited(keys)
+        f"<li><a href='{safe(s.url)}'>{safe(s.formatted)}</a></li>" if s.url else f"<li>{safe(s.formatted)}</li>"
+        for s in find_sources(keys)
     )
     return section("Sources", f"<ul>{lines}</ul>", details("BibTeX", code(bibtex(keys))))

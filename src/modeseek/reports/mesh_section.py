@@ -9,12 +9,12 @@ import torch
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.reports.html import small
 from modeseek.reports.mesh_viewer import MOST_FACES, model_view, script, styled
-from modeseek.reports.pictures import shot
+from modeseek.reports.preview_images import media_figure
 
 _MESH = Path("exports") / "mesh.ply"
 
 
-def solid_view(run: Path, name: str) -> str:
+def object_section(run: Path, name: str) -> str:
     """The model, the turntable and the strips of a run's folder; empty where it made no thing.
 
     Raises:
@@ -34,8 +34,10 @@ def solid_view(run: Path, name: str) -> str:
         )
     else:
         parts.append(small("It has no surface that a mesh could follow; log.txt says why."))
-    parts.append(shot(turned, "From all sides"))
-    parts.append(shot(run / "media" / "sides.png", "Picture, depth (near is bright) and normals from six sides"))
+    parts.append(media_figure(turned, "From all sides"))
+    parts.append(
+        media_figure(run / "media" / "sides.png", "Picture, depth (near is bright) and normals from six sides")
+    )
     return "".join(parts)
 
 

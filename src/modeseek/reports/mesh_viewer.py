@@ -66,7 +66,7 @@ def model_view(mesh: Mesh, name: str, still: bytes | None = None) -> str:
         "faces": _text(mesh.faces.cpu().numpy().astype("<u4")),
     }
     held = " ".join(f"data-{key}='{value}'" for key, value in data.items())
-    picture = data_uri(picture_of(mesh) if still is None else still, "image/png")
+    picture = data_uri(render_still(mesh) if still is None else still, "image/png")
     tools = "".join(
         f"<button type='button' data-do='{key}'{pressed}>{text}</button>"
         for key, pressed, text in (
@@ -93,7 +93,7 @@ def styled(figure: str) -> str:
     return f"<style>{CSS}</style>{figure}"
 
 
-def picture_of(mesh: Mesh, size: int = _SIDE) -> bytes:
+def render_still(mesh: Mesh, size: int = _SIDE) -> bytes:
     """A PNG of the mesh on white, from where the model in a page is first seen: a little right, a little above."""
     from PIL import Image
 
@@ -104,7 +104,7 @@ def picture_of(mesh: Mesh, size: int = _SIDE) -> bytes:
     azimuth, elevation, fov = (torch.tensor([value]).to(far) for value in (30.0, 20.0, 40.0))
     made = Surface(there, size=size)
     with torch.no_grad():
-        image = made(made.look(Cameras(azimuth, elevation, far[None], fov))).image[0]
+        image = made(made.view_from(Cameras(azimuth, elevation, far[None], fov))).image[0]
     pixels = (image.float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")

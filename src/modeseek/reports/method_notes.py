@@ -43,7 +43,7 @@ _GENERAL = (
 )
 
 
-def watch(config: Config | None) -> str:
+def watch_note(config: Config | None) -> str:
     """Why no loss falls, and what to watch instead; None where the configuration cannot be read."""
     if config is None:
         return _GENERAL
@@ -51,14 +51,14 @@ def watch(config: Config | None) -> str:
     return _GENERAL if tell is None else tell(config.method)
 
 
-def cites(config: Config) -> list[str]:
+def citation_keys(config: Config) -> list[str]:
     """Keys of `cite.SOURCES`: the method's, and guidance where the prior's answers were guided."""
     own = getattr(config.method, "scale", 1.0) if config.label is not None else 1.0
     guided = config.scale != 1 or own != 1
     return [*SOURCES_OF[config.method_name], *(["guidance"] if guided else [])]
 
 
-def level(config: Config | None) -> tuple[float, str] | None:
+def tolerance_level(config: Config | None) -> tuple[float, str] | None:
     """The relative shift below which a row is done, and its name; None where the method has none."""
     if config is None or not isinstance(config.method, MSD) or not config.method.tol > 0:
         return None

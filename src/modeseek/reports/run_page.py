@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.config.config import Config
-from modeseek.io.atomic import write_whole
-from modeseek.reports.curves import Chart, draw, line, number
-from modeseek.reports.html import alarm, code, details, guarded, hint, page, safe, section, small, sources, terms
-from modeseek.reports.mesh_section import scripts, solid_view
-from modeseek.reports.method_notes import cites, level, watch
-from modeseek.reports.pictures import SCRIPT, before_after, read_pictures, shot, strip
-from modeseek.reports.settings_diff import flat, shown
-from modeseek.reports.tolerant import attempt, lost_lines, state_of
+from modeseek.io.atomic import write_atomic
+from modeseek.reports.curves import Chart, draw_chart, finite_number, read_curve
+from modeseek.reports.html import (
+    alarm,
+    code,
+    details,
+    hint,
+    page,
+    safe,
+    section,
+    small,
+    sources,
+    terms,
+    tolerant_section,
+)
+from modeseek.reports.mesh_section import object_section, scripts
+from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
+from modeseek.reports.preview_images import SCRIPT, before_after, media_figure, read_previews, strip
+from modeseek.reports.settings_diff import flatten, format_setting
+from modeseek.reports.tolerant import n_damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -50,31 +62,32 @@ def write_run_page(run: Run) -> Path:
     Raises:
         OSError: the folder cannot be written to.
     """
-    config, _ = attempt(lambda: run.config)
-    status, damage = attempt(lambda: run.status)
-    rows, unread = attempt(lambda: run.metrics)
-    pictures = read_pictures(run.path / "previews")
+    config, _ = try_read(lambda: run.config)
+    status, damage = try_read(lambda: run.status)
+    rows, unread = try_read(lambda: run.metrics)
+    pictures = read_previews(run.path / "previews")
     title = run.path.name if config is None else config.title
     body = [
         _header(run, title, status, damage),
         section("Key numbers", _numbers(status, rows or [])),
         section("Before and after", before_after(pictures)),
-        guarded("The thing", lambda: solid_view(run.path, title)),
+        tolerant_section("The thing", lambda: object_section(run.path, title)),
         section("On the way", strip(pictures)),
-        guarded(
-            "The run as a film", lambda: shot(run.path / "media" / "optimisation.gif", "The run as a moving picture")
+        tolerant_section(
+            "The run as a film",
+            lambda: media_figure(run.path / "media" / "optimisation.gif", "The run as a moving picture"),
         ),
         section("Curves", alarm(unread) if rows is None else _curves(run, config, rows)),
-        guarded("Configuration", lambda: _configuration(run)),
-        guarded("Command", lambda: code(run.command)),
+        tolerant_section("Configuration", lambda: _configuration(run)),
+        tolerant_section("Command", lambda: code(run.command)),
         section("Go on", _resume(run, status)),
-        guarded("Left in its folder", lambda: _exports(run)),
-        guarded("Environment", lambda: _environment(run)),
-        guarded("Log", lambda: _log(run)),
-        "" if config is None else sources(cites(config)),
+        tolerant_section("Left in its folder", lambda: _exports(run)),
+        tolerant_section("Environment", lambda: _environment(run)),
+        tolerant_section("Log", lambda: _log(run)),
+        "" if config is None else sources(citation_keys(config)),
     ]
     path = run.path / "report.html"
-    write_whole(path, page(title, body, scripts(run.path, SCRIPT)))
+    write_atomic(path, page(title, body, scripts(run.path, SCRIPT)))
     return path
 
 
@@ -90,7 +103,7 @@ def _header(run: Run, title: str, status: Status | None, damage: str) -> str:
     top = f"<header><p class='kicker'>modeseek</p><h1>{safe(title)}</h1>"
     if status is None:
         return f"{top}{alarm(damage)}</header>"
-    state = state_of(run, status)
+    state = observed_state(run, status)
     told = str(status.reason) or _STATES[state]
     dates = f"{run.path.name}, begun {status.started}, last written {status.updated}"
     return (
@@ -105,21 +118,21 @@ def _numbers(status: Status | None, rows: Rows) -> str:
     if status is not None:
         facts.append(("steps", f"{status.step:,} of {status.steps:,}"))
         facts.append(("prior calls", f"{status.calls:,}"))
-        seconds = number(status.seconds)
+        seconds = finite_number(status.seconds)
         facts += [] if seconds is None else [("time", duration(seconds))]
         facts += _megabytes("peak memory", status.peak_memory_mb)
         facts += _megabytes("peak device memory", status.peak_device_memory_mb)
         facts += [("sessions", str(status.sessions))] if status.sessions > 1 else []
         facts += [("rollbacks", str(status.rollbacks))] if status.rollbacks else []
     for key, name in (("relative_shift", "final relative shift"), ("bandwidth", "final bandwidth")):
-        value = number(last.get(key))
+        value = finite_number(last.get(key))
         facts += [] if value is None else [(name, f"{value:.3g}")]
     tiles = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(value)}</dd></div>" for name, value in facts)
     return f"<dl class='tiles'>{tiles}</dl>" if tiles else ""
 
 
 def _megabytes(name: str, told: object) -> list[tuple[str, str]]:
-    value = number(told)
+    value = finite_number(told)
     if not value:
         return []
     return [(name, f"{value:.0f} MB" if value < 1000 else f"{value / 1024:.2f} GB")]
@@ -130,12 +143,12 @@ def _curves(run: Run, config: Config | None, rows: Rows) -> str:
     further = [(key, Chart(f"Penalty {key[5:65]}", "value", "step", smooth=True)) for key in penalties[:_LOSSES]]
     charts: list[str] = []
     for key, chart in (*_CURVES, *further):
-        curve = line(rows, "step", key)
+        curve = read_curve(rows, "step", key)
         if curve is not None:
-            mark = level(config) if key == "relative_shift" else None
-            charts.append(draw(replace(chart, lines=(curve,), level=mark)))
-    told = hint(watch(config))
-    if lost := lost_lines(run, rows):
+            mark = tolerance_level(config) if key == "relative_shift" else None
+            charts.append(draw_chart(replace(chart, lines=(curve,), level=mark)))
+    told = hint(watch_note(config))
+    if lost := n_damaged_lines(run, rows):
         told += alarm(f"{lost} of the lines of metrics.jsonl {'is' if lost == 1 else 'are'} damaged and left out")
     if len(penalties) > _LOSSES:
         told += small(f"{len(penalties) - _LOSSES} further penalties are in metrics.jsonl.")
@@ -145,14 +158,14 @@ def _curves(run: Run, config: Config | None, rows: Rows) -> str:
 def _configuration(run: Run) -> str:
     path = run.path / "config.yaml"
     text = path.read_text(encoding="utf-8", errors="replace")
-    _, damage = attempt(lambda: run.config)
+    _, damage = try_read(lambda: run.config)
     return (alarm(damage) if damage else "") + details("config.yaml: every value", code(text[:100_000]))
 
 
 def _resume(run: Run, status: Status | None) -> str:
     if status is None:
         return ""
-    state, again = state_of(run, status), f"modeseek resume {shlex.quote(str(run.path))}"
+    state, again = observed_state(run, status), f"modeseek resume {shlex.quote(str(run.path))}"
     if state == "finished":
         return small("The run is finished. For more steps, here twice as many in all:") + code(
             f"{again} --steps {2 * status.steps}"
@@ -180,7 +193,7 @@ def _environment(run: Run) -> str:
 
 
 def _group(name: str, values: Mapping[str, Any]) -> str:
-    return f"<div><h3>{safe(name)}</h3>{terms(((k, shown(v)) for k, v in flat(values).items()), tight=True)}</div>"
+    return f"<div><h3>{safe(name)}</h3>{terms(((k, format_setting(v)) for k, v in flatten(values).items()), tight=True)}</div>"
 
 
 def _log(run: Run) -> str:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
 
-def attempt(read: Callable[[], Told]) -> tuple[Told | None, str]:
+def try_read(read: Callable[[], Value]) -> tuple[Value | None, str]:
     """What it reads, or None and the line that says why it cannot be read."""
     try:
         return read(), ""
@@ -19,12 +19,12 @@ def attempt(read: Callable[[], Told]) -> tuple[Told | None, str]:
         return None, " ".join(str(error).split())
 
 
-def state_of(run: Run, status: Status) -> str:
+def observed_state(run: Run, status: Status) -> str:
     """The state, and `lost` for a run that is not finished although no process works on it: killed, or crashed."""
     return "lost" if status.state == "running" and not run.running else status.state
 
 
-def lost_lines(run: Run, rows: Sequence[Any]) -> int:
+def n_damaged_lines(run: Run, rows: Sequence[Any]) -> int:
     """Lines of `metrics.jsonl` that are torn or damaged: those that are not among its rows.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modeseek.io.atomic import remove_folder, whole_folder, write_synced
+from modeseek.io.atomic import remove_folder, atomic_folder, write_synced
 from modeseek.rundir.state_serialization import pack, unpack
 
 _FORMAT = "modeseek-checkpoint-1"
@@ -52,7 +52,7 @@ class Checkpoint:
             ) from error
 
 
-def save(folder: Path, step: int, state: Any, keep: int = 2) -> Path:
+def write_checkpoint(folder: Path, step: int, state: Any, keep: int = 2) -> Path:
     """Writes `state` as the checkpoint after `step` steps; the newest `keep` stay.
 
     Those of later steps go: the run came back to here because they are damaged, or to leave them behind.
@@ -72,10 +72,10 @@ def save(folder: Path, step: int, state: Any, keep: int = 2) -> Path:
     }
     sums = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
     files[_MANIFEST] = json.dumps({"format": _FORMAT, "step": step, "files": sums}, indent=2).encode()
-    with whole_folder(target) as scratch:
+    with atomic_folder(target) as scratch:
         for name, data in files.items():
             write_synced(scratch / name, data)
-    there = stored(folder)
+    there = list_checkpoints(folder)
     kept = [path for path in there if _step(path) <= step][-max(2, keep) :]
     for path in there:
         if path not in kept:
@@ -83,13 +83,13 @@ def save(folder: Path, step: int, state: Any, keep: int = 2) -> Path:
     return target
 
 
-def stored(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run, oldest first, verified or not."""
     there = folder.iterdir() if folder.is_dir() else ()
     return sorted((path for path in there if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
 
 
-def read(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path) -> Checkpoint:
     """Reads one, whatever wrote it.
 
     Raises:
@@ -124,12 +124,12 @@ def read(path: Path) -> Checkpoint:
         raise ValueError(f"checkpoint {path.name} is damaged: {' '.join(reason.split())[:300]}") from error
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, and what is wrong with newer ones. Nothing is changed."""
     wrong: list[str] = []
-    for path in reversed(stored(folder)):
+    for path in reversed(list_checkpoints(folder)):
         try:
-            return read(path), wrong
+            return read_checkpoint(path), wrong
         except ValueError as error:
             wrong.append(str(error))
     return None, wrong

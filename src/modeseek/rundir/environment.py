@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from modeseek.io.thread_pool import cores
+from modeseek.io.thread_pool import available_cores
 
 PACKAGES = ("modeseek", "torch", "numpy", "safetensors", "scikit-learn", "matplotlib", "pillow")
 EXTRAS = (
@@ -28,7 +28,7 @@ EXTRAS = (
 )
 
 
-def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Of Python and of those packages that are installed."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -41,9 +41,9 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Operating system, architecture and cores."""
-    return {"system": platform.system(), "architecture": platform.machine(), "cores": cores()}
+    return {"system": platform.system(), "architecture": platform.machine(), "cores": available_cores()}
 
 
 def describe_device(device: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def describe_device(device: str) -> dict[str, Any]:
     return {"device": device, "threads": torch.get_num_threads()}
 
 
-def revision() -> dict[str, Any] | None:
+def source_revision() -> dict[str, Any] | None:
     """The commit that the package's source is at, and whether it was changed since; None where it is no checkout."""
     here = Path(__file__).resolve().parent
     try:
@@ -67,13 +67,13 @@ def revision() -> dict[str, Any] | None:
         return None
 
 
-def environment(device: str, prior: dict[str, Any]) -> dict[str, Any]:
+def collect_environment(device: str, prior: dict[str, Any]) -> dict[str, Any]:
     """What `env.json` says."""
     return {
-        "versions": versions((*PACKAGES, *EXTRAS)),
-        "machine": machine(),
+        "versions": package_versions((*PACKAGES, *EXTRAS)),
+        "machine": describe_machine(),
         "device": describe_device(device),
-        "git": revision(),
+        "git": source_revision(),
         "prior": prior,
     }
 

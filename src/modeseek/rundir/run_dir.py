@@ -16,10 +16,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from modeseek.config.config import Config, read_config, read_text
+from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.yaml import write_yaml
-from modeseek.io.atomic import free_name, kept_lines, sweep, whole_folder, write_synced
-from modeseek.rundir.checkpoint import Checkpoint, newest, stored
+from modeseek.io.atomic import unused_path, read_whole_lines, recover_folder, atomic_folder, write_synced
+from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, list_checkpoints
 from modeseek.rundir.status import Status, read_status
 
 _FOLDERS = ("checkpoints", "previews", "media", "exports")
@@ -40,7 +40,7 @@ class Run:
         cls,
         settings: Mapping[str, Any],
         *,
-        words: Sequence[str],
+        name_parts: Sequence[str],
         command: Sequence[str],
         environment: Mapping[str, Any],
         status: Status,
@@ -59,7 +59,7 @@ class Run:
         Raises:
             OSError: the place cannot be written to.
         """
-        target = Path("runs") / default_name(words) if out is None else Path(out)
+        target = Path("runs") / default_name(name_parts) if out is None else Path(out)
         if target.name in ("", ".."):
             raise ValueError(f"the output is a folder with a name: got {str(out)!r}; choose one, such as runs/mine")
         if target.exists() and not target.is_dir():
@@ -71,9 +71,9 @@ class Run:
             "env.json": json.dumps(dict(environment), indent=2) + "\n",
         }
         while True:
-            place = free_name(target)
+            place = unused_path(target)
             try:
-                with whole_folder(place, fresh=True) as scratch:
+                with atomic_folder(place, fresh=True) as scratch:
                     for name in _FOLDERS:
                         (scratch / name).mkdir()
                     for name, text in files.items():
@@ -125,7 +125,7 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """What `config.yaml` says; ValueError where it is damaged."""
-        settings = read_text(self.path / "config.yaml")
+        settings = read_yaml_file(self.path / "config.yaml")
         if not isinstance(settings, dict):
             raise ValueError(f"{self.path / 'config.yaml'} holds no settings; restore it or start anew")
         return settings
@@ -154,17 +154,17 @@ class Run:
     @property
     def checkpoints(self) -> list[Path]:
         """Oldest first, verified or not."""
-        return stored(self.path / "checkpoints")
+        return list_checkpoints(self.path / "checkpoints")
 
     def checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole checkpoint, and a line for each newer one that is damaged."""
-        return newest(self.path / "checkpoints")
+        return newest_checkpoint(self.path / "checkpoints")
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One dict a step; a torn or damaged line is left out."""
         rows = []
-        for line in kept_lines(self.path / "metrics.jsonl"):
+        for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):  # a damaged line costs its own step only
@@ -176,7 +176,7 @@ class Run:
     @property
     def log(self) -> list[str]:
         """The lines of `log.txt`."""
-        return kept_lines(self.path / "log.txt")
+        return read_whole_lines(self.path / "log.txt")
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -196,7 +196,7 @@ class Run:
         try:
             for folder in (self.path, *(self.path / name for name in _FOLDERS)):
                 folder.mkdir(exist_ok=True)
-                sweep(folder)
+                recover_folder(folder)
             yield
         finally:
             lock.release()

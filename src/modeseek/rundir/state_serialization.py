@@ -25,7 +25,7 @@ _DTYPES = {  # those that every release of safetensors reads back
 }
 
 
-def pack(value: Any, tensors: dict[str, Tensor], place: str = "state") -> Plain:
+def pack(value: Any, tensors: dict[str, Tensor], path: str = "state") -> Plain:
     """JSON for `value`; its tensors go to `tensors` under their place.
 
     Raises:
@@ -36,23 +36,23 @@ def pack(value: Any, tensors: dict[str, Tensor], place: str = "state") -> Plain:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}
     if isinstance(value, Tensor):
-        return _pack_tensor(value, tensors, place)
+        return _pack_tensor(value, tensors, path)
     if isinstance(value, nn.Module):
-        return {"module": pack(dict(value.state_dict()), tensors, place)}
+        return {"module": pack(dict(value.state_dict()), tensors, path)}
     if isinstance(value, torch.optim.Optimizer):
-        return {"optimizer": pack(value.state_dict(), tensors, place), "kind": type(value).__name__}
+        return {"optimizer": pack(value.state_dict(), tensors, path), "kind": type(value).__name__}
     if isinstance(value, torch.Generator):
-        return {"rng": pack(value.get_state(), tensors, place), "device": str(value.device)}
+        return {"rng": pack(value.get_state(), tensors, path), "device": str(value.device)}
     if isinstance(value, tuple) and not hasattr(value, "_fields"):  # a named one would lose its names
-        return {"tuple": [pack(part, tensors, f"{place}.{i}") for i, part in enumerate(value)]}
+        return {"tuple": [pack(part, tensors, f"{path}.{i}") for i, part in enumerate(value)]}
     if isinstance(value, list):
-        return [pack(part, tensors, f"{place}.{i}") for i, part in enumerate(value)]
+        return [pack(part, tensors, f"{path}.{i}") for i, part in enumerate(value)]
     if isinstance(value, Mapping):
-        return {"dict": [[_pack_key(k, place), pack(v, tensors, f"{place}.{k}")] for k, v in value.items()]}
+        return {"dict": [[_pack_key(k, path), pack(v, tensors, f"{path}.{k}")] for k, v in value.items()]}
     if is_dataclass(value) and not isinstance(value, type):
-        held = {f.name: pack(getattr(value, f.name), tensors, f"{place}.{f.name}") for f in fields(value) if f.init}
+        held = {f.name: pack(getattr(value, f.name), tensors, f"{path}.{f.name}") for f in fields(value) if f.init}
         return {"type": type(value).__name__, "fields": held}
-    raise TypeError(f"a checkpoint cannot keep {place}: got a {type(value).__name__}; hold tensors, numbers or modules")
+    raise TypeError(f"a checkpoint cannot keep {path}: got a {type(value).__name__}; hold tensors, numbers or modules")
 
 
 def _pack_tensor(value: Tensor, tensors: dict[str, Tensor], place: str) -> Plain:
@@ -81,7 +81,7 @@ def unpack(
     tensors: Mapping[str, Tensor],
     template: Any,
     device: torch.device | str = "cpu",
-    place: str = "state",
+    path: str = "state",
     hint: Any = None,
 ) -> Any:
     """What `pack` was given. `template` holds modules, optimizers and dataclass types at the same places.
@@ -91,30 +91,30 @@ def unpack(
     """
     for key, kind in _OBJECTS.items():
         if isinstance(template, kind) and not (isinstance(plain, dict) and key in plain):
-            raise ValueError(f"{place} is a {type(template).__name__} now and was none; resume with what wrote it")
+            raise ValueError(f"{path} is a {type(template).__name__} now and was none; resume with what wrote it")
     if isinstance(plain, list):
-        return [unpack(p, tensors, _at(template, i), device, f"{place}.{i}") for i, p in enumerate(plain)]
+        return [unpack(p, tensors, _at(template, i), device, f"{path}.{i}") for i, p in enumerate(plain)]
     if not isinstance(plain, dict):
         return plain
     if "float" in plain:
         return float(plain["float"])
     if "tensor" in plain:
         if plain["tensor"] not in tensors:
-            raise ValueError(f"{place} has lost its tensor")
+            raise ValueError(f"{path} has lost its tensor")
         tensor = tensors[plain["tensor"]].clone()
         return tensor if plain["cpu"] else tensor.to(device)
     if "tuple" in plain:
-        return tuple(unpack(p, tensors, _at(template, i), device, f"{place}.{i}") for i, p in enumerate(plain["tuple"]))
+        return tuple(unpack(p, tensors, _at(template, i), device, f"{path}.{i}") for i, p in enumerate(plain["tuple"]))
     if "dict" in plain:
         pairs = [(unpack(k, tensors, None), v) for k, v in plain["dict"]]
-        held = {k: unpack(v, tensors, _at(template, k), device, f"{place}.{k}") for k, v in pairs}
+        held = {k: unpack(v, tensors, _at(template, k), device, f"{path}.{k}") for k, v in pairs}
         for key, object_ in template.items() if isinstance(template, Mapping) else ():
             if key not in held and isinstance(object_, tuple(_OBJECTS.values())):
-                raise ValueError(f"{place}.{key} is a {type(object_).__name__} now and was not kept")
+                raise ValueError(f"{path}.{key} is a {type(object_).__name__} now and was not kept")
         return held
     if "type" in plain:
-        return _unpack_dataclass(plain, tensors, template, device, place, hint)
-    return _filled(plain, tensors, template, device, place)
+        return _unpack_dataclass(plain, tensors, template, device, path, hint)
+    return _filled(plain, tensors, template, device, path)
 
 
 def _unpack_dataclass(

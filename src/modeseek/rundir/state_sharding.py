@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 
-def gathered(states: Sequence[Any], counts: Sequence[int]) -> Any:
+def gather_state(states: Sequence[Any], counts: Sequence[int]) -> Any:
     """The state of all items; what all processes share is the first one's.
 
     Args:
@@ -33,7 +33,7 @@ def gathered(states: Sequence[Any], counts: Sequence[int]) -> Any:
     return _walk(join, unite, *states)
 
 
-def taken(state: Any, rows: slice, n: int, items: Sequence[int]) -> Any:
+def shard_state(state: Any, rows: slice, n: int, items: Sequence[int]) -> Any:
     """What belongs to some rows of n.
 
     Args:
@@ -50,7 +50,7 @@ def taken(state: Any, rows: slice, n: int, items: Sequence[int]) -> Any:
     )
 
 
-def portable(state: Any) -> Any:
+def without_modules(state: Any) -> Any:
     """The state without modules and optimizers, which every process holds alike."""
     return _walk(lambda x: x.detach().cpu(), dict, state, kept=lambda _: None)
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from modeseek.io.atomic import write_whole
+from modeseek.io.atomic import write_atomic
 
-State = Literal["created", "running", "stopped", "failed", "finished"]
+StateName = Literal["created", "running", "stopped", "failed", "finished"]
 
 
-def now() -> str:
+def utc_now() -> str:
     """UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -38,7 +38,7 @@ class Status:
         updated: when this was written, UTC.
     """
 
-    state: State
+    state: StateName
     reason: str = ""
     step: int = 0
     steps: int = 0
@@ -49,12 +49,12 @@ class Status:
     peak_device_memory_mb: float | None = None
     sessions: int = 0
     rollbacks: int = 0
-    started: str = field(default_factory=now)
-    updated: str = field(default_factory=now)
+    started: str = field(default_factory=utc_now)
+    updated: str = field(default_factory=utc_now)
 
     def write(self, folder: Path) -> None:
         """Replaces `status.json`, whole or not at all."""
-        write_whole(folder / "status.json", json.dumps(asdict(self), indent=2) + "\n")
+        write_atomic(folder / "status.json", json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read_status(folder: Path) -> Status:
@@ -85,7 +85,7 @@ def _fits(status: Status) -> dict[str, bool]:
     counts = ("step", "steps", "calls", "sessions", "rollbacks")
     words = ("reason", "started", "updated")
     return {
-        "state": status.state in get_args(State),
+        "state": status.state in get_args(StateName),
         **{name: _is_number(getattr(status, name), int) for name in counts},
         **{name: _is_number(getattr(status, name), int, float) for name in ("seconds", "peak_memory_mb")},
         "checkpoint": status.checkpoint is None or _is_number(status.checkpoint, int),

@@ -10,12 +10,12 @@ from typing import Literal
 from modeseek.config.config import Config
 from modeseek.distill import block_size
 from modeseek.io.progress import Progress
-from modeseek.rundir.environment import describe_device, environment, versions
+from modeseek.rundir.environment import describe_device, collect_environment, package_versions
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 from modeseek.runs.build import RunObjects, build
 from modeseek.runs.process_group import ProcessGroup
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 
 def run(config: Config, out: str | os.PathLike[str] | None = None) -> Run:
@@ -28,11 +28,11 @@ def run(config: Config, out: str | os.PathLike[str] | None = None) -> Run:
     Raises:
         ValueError: something in the configuration does not fit.
         OSError: a file that cannot be read, or a folder that cannot be made.
-        modeseek.runs.interrupts.Stopped: asked to stop, or the disk is full; resumable.
-        modeseek.runs.interrupts.Failed: a direction that is not finite, or a render that went wrong.
+        modeseek.runs.interrupts.RunInterrupted: asked to stop, or the disk is full; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or a render that went wrong.
     """
-    begun, job = begin(config, ["modeseek.run"], out)
-    for _ in optimise(begun, job, config.steps):
+    begun, job = create_run(config, ["modeseek.run"], out)
+    for _ in train(begun, job, config.steps):
         pass
     return begun
 
@@ -47,32 +47,32 @@ def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
     Raises:
         ValueError: as `run`, and where the prior is no longer the same.
         OSError: a file that cannot be read or written.
-        modeseek.runs.interrupts.Stopped: asked to stop, or the disk is full; resumable.
-        modeseek.runs.interrupts.Failed: a direction that is not finite, or a render that went wrong.
+        modeseek.runs.interrupts.RunInterrupted: asked to stop, or the disk is full; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or a render that went wrong.
     """
     found = run if isinstance(run, Run) else Run.load(run)
-    for _ in resuming(found, steps):
+    for _ in iter_resume(found, steps):
         pass
     return found
 
 
-def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, RunObjects]:
+def create_run(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, RunObjects]:
     """Builds everything, then makes the folder: a configuration that cannot work leaves none.
 
     Of several processes the first one makes it, once all have built.
     """
     crew = ProcessGroup.current()
     job = build(config)
-    crew.team.share(job.batch, block_size(job.method, job.conditions))  # or an error, before anything is written
+    crew.distributed.shard(job.batch, block_size(job.method, job.conditions))  # or an error, before anything is written
     crew.gather(None)
-    if not crew.first:
+    if not crew.is_main_process:
         return Run(crew.broadcast(None)), job
     prior = {"title": config.prior.title, "sha256": job.loaded.sha256}
     begun = Run.create(
-        {"verb": "run", **config.plain()},
-        words=[config.method_name, config.name or config.prior.title],
+        {"verb": "run", **config.to_dict()},
+        name_parts=[config.method_name, config.name or config.prior.title],
         command=command,
-        environment=environment(config.device, prior),
+        environment=collect_environment(config.device, prior),
         status=Status("created", steps=config.steps),
         out=out,
     )
@@ -80,21 +80,21 @@ def begin(config: Config, command: Sequence[str], out: str | os.PathLike[str] | 
     return begun, job
 
 
-def resuming(
+def iter_resume(
     run: Run, steps: int | None = None, on_failure: Literal["stop", "rollback"] | None = None
 ) -> Generator[Progress, None, None]:
     """`resume` as a generator of progress; nothing happens where the run is finished.
 
     Raises:
         ValueError: as `resume`.
-        modeseek.runs.interrupts.Stopped: as `resume`.
-        modeseek.runs.interrupts.Failed: as `resume`.
+        modeseek.runs.interrupts.RunInterrupted: as `resume`.
+        modeseek.runs.interrupts.RunFailed: as `resume`.
     """
     status, config = run.status, run.config
     total = (status.steps or config.steps) if steps is None else steps
     if status.state == "finished" and total == status.step:
         if (
-            ProcessGroup.current().first and not (run.path / "report.html").exists()
+            ProcessGroup.current().is_main_process and not (run.path / "report.html").exists()
         ):  # killed between its last two writes
             from modeseek.reports.run_page import write_run_page
 
@@ -112,13 +112,13 @@ def resuming(
             f"the prior {config.prior.title} is no longer the one that {run.path.name} began with (its SHA-256 "
             "differs); put the old one back or start a new run"
         )
-    yield from optimise(run, job, total, _changes(made_with, config))
+    yield from train(run, job, total, _changes(made_with, config))
 
 
 def _changes(made_with: dict[str, object], config: Config) -> list[str]:
     """What differs from when the run began and may change its last bits."""
     changes = []
-    before, here = made_with.get("versions"), versions()
+    before, here = made_with.get("versions"), package_versions()
     for name in ("python", "torch", "numpy", "modeseek"):
         old = before.get(name) if isinstance(before, dict) else None
         if old != here.get(name):

@@ -15,7 +15,7 @@ from modeseek.config.priors import LoadedPrior
 from modeseek.distill import Regularizer
 from modeseek.generators.base import Generator, View, render
 from modeseek.generators.rendering3d import Generator3D
-from modeseek.io.video import check_film
+from modeseek.io.video import check_video_support
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
@@ -23,7 +23,7 @@ from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.wrapper import Counting
 from modeseek.rng import Streams
-from modeseek.runs.previews import Painter
+from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.trackers import check_trackers
 
 _AROUND = 6  # views of a thing in previews
@@ -61,35 +61,35 @@ class RunObjects:
     conditions: Conditions | Callable[[View], Conditions] | None
     regularizers: Sequence[Regularizer] = ()
 
-    def again(self) -> RunObjects:
+    def rebuild(self) -> RunObjects:
         """Another one as it was at the start, with the same prior."""
         return build(self.config, self.loaded)
 
-    def render(self) -> Tensor:
+    def render_preview(self) -> Tensor:
         """What the generator shows now, (n, *shape): pixels in [0, 1] where the prior knows pictures, else z."""
         with torch.no_grad():
-            view = self.view()
-            return self.shown(render(self.generator, view).image)
+            view = self.preview_view()
+            return self.to_pixels(render(self.generator, view).image)
 
-    def view(self) -> View:
+    def preview_view(self) -> View:
         """What previews show: the same every time."""
         if isinstance(self.generator, Generator3D):
-            return self.generator.look(self.generator.orbit.ring(_AROUND))
+            return self.generator.view_from(self.generator.orbit.ring(_AROUND))
         return self.generator.view(self.batch, Streams(self.config.seed, use="preview"))
 
     @property
-    def turnable(self) -> bool:
+    def is_3d(self) -> bool:
         """Whether it is a thing, which pictures show from the same sides every time, and not as a step saw it."""
         return isinstance(self.generator, Generator3D)
 
-    def shown(self, image: Tensor) -> Tensor:
+    def to_pixels(self, image: Tensor) -> Tensor:
         """A render as pictures are drawn of it."""
         return image if self.pixels else self.loaded.codec.decode(image)
 
-    def painter(self) -> Painter:
+    def preview_painter(self) -> PreviewPainter:
         """Draws its renders."""
         cond = self.conditions.positive if isinstance(self.conditions, Conditions) else None
-        return Painter(self.loaded.prior.shape, self.loaded.prior, cond, self.loaded.extent)
+        return PreviewPainter(self.loaded.prior.shape, self.loaded.prior, cond, self.loaded.extent)
 
 
 def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
@@ -105,7 +105,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     """
     check_trackers(config.trackers)
     if config.mp4:
-        check_film()
+        check_video_support()
     if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"there is no CUDA device here: got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded
@@ -145,10 +145,10 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
 def _conditions(
     config: Config, loaded: LoadedPrior, made: BuiltGenerator
 ) -> Conditions | Callable[[View], Conditions] | None:
-    if loaded.told is not None:
+    if loaded.view_conditions is not None:
         if config.prompts or config.label is not None:
             raise ValueError(f"{config.prior.title} is told the camera alone: got words or a label; leave them out")
-        return loaded.told
+        return loaded.view_conditions
     if config.prompts:
         if not isinstance(loaded.prior, Pipeline):
             raise ValueError(f"{config.prior.title} knows no words: got prompts; use a pipeline, or label")

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.config.yaml import write_yaml
-from modeseek.io.atomic import Lines, write_whole
-from modeseek.rundir.environment import environment
+from modeseek.io.atomic import LineFile, write_atomic
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import State, Status, now
+from modeseek.rundir.status import StateName, Status, utc_now
 from modeseek.runs.interrupts import RunInterrupted
 
 
 @dataclass(frozen=True)
-class Kind:
+class ExperimentKind:
     """One experiment of the paper.
 
     Attributes:
@@ -29,7 +29,7 @@ class Kind:
     """
 
     name: str
-    free: tuple[str, ...]
+    mutable: tuple[str, ...]
 
     @property
     def verb(self) -> str:
@@ -37,12 +37,12 @@ class Kind:
         return f"paper {self.name}"
 
 
-TEXT_TO_IMAGE = Kind("text-to-image", ("methods", "features", "clip", "judge", "likelihood", "sweep"))
-TEXT_TO_3D = Kind("text-to-3d", ("methods", "captions", "consistency", "seeds", "full"))
+TEXT_TO_IMAGE = ExperimentKind("text-to-image", ("methods", "features", "clip", "judge", "likelihood", "sweep"))
+TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "captions", "consistency", "seeds", "full"))
 
 
-def open_folder(
-    kind: Kind,
+def open_experiment(
+    kind: ExperimentKind,
     settings: Mapping[str, Any],
     prior: Mapping[str, Any],
     command: Sequence[str],
@@ -66,9 +66,9 @@ def open_folder(
     if path is None or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return Run.create(
             told,
-            words=["paper", kind.name],
+            name_parts=["paper", kind.name],
             command=command,
-            environment=environment(str(settings["device"]), dict(prior)),
+            environment=collect_environment(str(settings["device"]), dict(prior)),
             status=Status("created"),
             out=path,
         )
@@ -79,7 +79,7 @@ def open_folder(
     if before.get("verb") != kind.verb:
         raise ValueError(f"{path} belongs to modeseek {before.get('verb')}, not to {kind.verb}; choose another --out")
     for name, value in told.items():
-        if name not in kind.free and before.get(name) != value:
+        if name not in kind.mutable and before.get(name) != value:
             raise ValueError(
                 f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; give the same settings "
                 "to go on with it, or choose another --out"
@@ -90,13 +90,13 @@ def open_folder(
             "or choose another --out"
         )
     with run.locked():
-        write_whole(path / "config.yaml", write_yaml(dict(told)))
-        write_whole(path / "command.txt", shlex.join(command) + "\n")
+        write_atomic(path / "config.yaml", write_yaml(dict(told)))
+        write_atomic(path / "command.txt", shlex.join(command) + "\n")
     return run
 
 
 @contextmanager
-def standing(run: Run) -> Generator[Lines]:
+def experiment_session(run: Run) -> Generator[LineFile]:
     """Locks the folder and keeps its status true; gives its log.
 
     Raises:
@@ -105,12 +105,12 @@ def standing(run: Run) -> Generator[Lines]:
     """
     began, before = time.perf_counter(), run.status.seconds
     with run.locked():
-        log = Lines(run.path / "log.txt")
+        log = LineFile(run.path / "log.txt")
 
-        def tell(state: State, reason: str = "", sessions: int = 0) -> None:
-            log.add(f"{now()} {state}" + (f": {reason}" if reason else ""))
+        def tell(state: StateName, reason: str = "", sessions: int = 0) -> None:
+            log.append(f"{utc_now()} {state}" + (f": {reason}" if reason else ""))
             status, seconds = run.status, before + time.perf_counter() - began
-            told = replace(status, state=state, reason=reason, seconds=seconds, updated=now())
+            told = replace(status, state=state, reason=reason, seconds=seconds, updated=utc_now())
             replace(told, sessions=status.sessions + sessions).write(run.path)
 
         try:
@@ -122,7 +122,7 @@ def standing(run: Run) -> Generator[Lines]:
                 "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split(";")[0].split())
             )
             tell("stopped", reason)
-            raise RunInterrupted(way_on(run, reason)) from error
+            raise RunInterrupted(resume_hint(run, reason)) from error
         except GeneratorExit:
             tell("stopped", "left by who watched it")
             raise
@@ -133,7 +133,7 @@ def standing(run: Run) -> Generator[Lines]:
             log.close()
 
 
-def way_on(run: Run, reason: str) -> str:
+def resume_hint(run: Run, reason: str) -> str:
     """What to tell who stopped it."""
     return f"{reason}; what is done is kept, go on with the same command and --out {run.path}"
 

@@ -9,9 +9,9 @@ import safetensors.torch
 from torch import nn
 
 from modeseek.generators.rendering3d import Generator3D
-from modeseek.io.atomic import write_whole
-from modeseek.io.images import moving, picture
-from modeseek.io.video import mp4
+from modeseek.io.atomic import write_atomic
+from modeseek.io.images import encode_gif, encode_png
+from modeseek.io.video import encode_mp4
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects
 from modeseek.runs.exports3d import export_3d
@@ -23,25 +23,25 @@ def export_run(run: Run, job: RunObjects, recorder: Recorder) -> None:
     exports, media = run.path / "exports", run.path / "media"
     if isinstance(job.generator, nn.Module):
         weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
-        write_whole(exports / "generator.safetensors", safetensors.torch.save(weights))
-    shown = job.render()
+        write_atomic(exports / "generator.safetensors", safetensors.torch.save(weights))
+    shown = job.render_preview()
     out = io.BytesIO()
     np.save(out, shown.detach().cpu().numpy(), allow_pickle=False)
-    write_whole(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
+    write_atomic(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
     if shown.ndim == 4 and shown.shape[1] in (1, 3):
         for index, one in enumerate(shown):
-            write_whole(exports / f"image-{index:03d}.png", picture(one))
+            write_atomic(exports / f"image-{index:03d}.png", encode_png(one))
     if isinstance(job.generator, Generator3D):
         for line in export_3d(run, job.generator, job.config.mp4):
-            recorder.note(line)
+            recorder.log(line)
     pictures = sorted((run.path / "previews").glob("step-*.png"))
     if not pictures:
         return
-    write_whole(media / "before.png", pictures[0].read_bytes())
-    write_whole(media / "after.png", pictures[-1].read_bytes())
+    write_atomic(media / "before.png", pictures[0].read_bytes())
+    write_atomic(media / "after.png", pictures[-1].read_bytes())
     if len(pictures) > 1:
         shots = [picture.read_bytes() for picture in pictures]
-        write_whole(media / "optimisation.gif", moving(shots))
+        write_atomic(media / "optimisation.gif", encode_gif(shots))
         if job.config.mp4:
-            write_whole(media / "optimisation.mp4", mp4(shots))
-    recorder.note(f"exports and {len(pictures)} pictures written")
+            write_atomic(media / "optimisation.mp4", encode_mp4(shots))
+    recorder.log(f"exports and {len(pictures)} pictures written")

@@ -19,7 +19,7 @@ _EDGE = 0.5 / 255
 
 
 @dataclass(frozen=True)
-class Watch:
+class GuardState:
     """What a guard remembers from step to step.
 
     Attributes:
@@ -32,15 +32,15 @@ class Watch:
     kind: str = ""
     streak: int = 0
 
-    def look(self, image: Tensor, guard: GuardConfig, index: int, steps: int) -> Watch:
+    def update(self, image: Tensor, guard: GuardConfig, index: int, steps: int) -> GuardState:
         """The watch after this render, (b, *d) pixels in [0, 1].
 
         Raises:
             Failed: it has looked wrong for `guard.patience` steps in a row.
         """
-        kind, item, measure = judge(image, guard)
+        kind, item, measure = detect_failure(image, guard)
         if not kind:
-            return Watch(lived=True)
+            return GuardState(lived=True)
         if not self.lived and kind != "saturated" and index < guard.grace * steps:
             return self
         streak = self.streak + 1 if kind == self.kind else 1
@@ -49,10 +49,10 @@ class Watch:
                 f"the render {'is ' if kind != 'vanished' else ''}{kind} at step {index}, item {item} ({measure}), for "
                 f"{streak} steps in a row; {_ADVICE[kind]}"
             )
-        return Watch(self.lived, kind, streak)
+        return GuardState(self.lived, kind, streak)
 
 
-def judge(image: Tensor, guard: GuardConfig) -> tuple[str, int, str]:
+def detect_failure(image: Tensor, guard: GuardConfig) -> tuple[str, int, str]:
     """What is wrong with the worst item: vanished (black), constant or saturated; its number and the measure.
 
     Empty where nothing is wrong.

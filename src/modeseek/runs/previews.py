@@ -18,7 +18,7 @@ _MARGIN = 1.06  # around the square worth drawing
 _INK, _PAPER, _DOT = (247, 248, 250), (38, 70, 110), (214, 69, 20)
 
 
-class Painter:
+class PreviewPainter:
     """Draws what a generator rendered.
 
     Args:

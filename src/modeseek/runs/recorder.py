@@ -10,23 +10,23 @@ from typing import Any
 
 from modeseek.config.config import Config
 from modeseek.distill import Step
-from modeseek.io.atomic import Lines, cut, kept_lines, write_whole
+from modeseek.io.atomic import LineFile, truncate_lines, read_whole_lines, write_atomic
 from modeseek.rundir.environment import peak_memory_mb
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import now
+from modeseek.rundir.status import utc_now
 from modeseek.runs.build import RunObjects
-from modeseek.runs.trackers import Log, tracking
+from modeseek.runs.trackers import LogMetrics, open_trackers
 
 
 class Recorder:
     """The open files of a run."""
 
-    def __init__(self, run: Run, config: Config, track: Log) -> None:
+    def __init__(self, run: Run, config: Config, track: LogMetrics) -> None:
         self._run, self._track, self._previews = run, track, config.previews
-        self._metrics: Lines | None = None
-        self._log = Lines(run.path / "log.txt")
+        self._metrics: LineFile | None = None
+        self._log = LineFile(run.path / "log.txt")
 
-    def step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
+    def log_step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
         """Adds one line to `metrics.jsonl`: means over the rows."""
         direction = step.direction
         told: dict[str, Any] = {
@@ -41,39 +41,39 @@ class Recorder:
         told |= {f"loss_{name}": value for name, value in step.losses.items()}
         told = {k: v if math.isfinite(v) else None for k, v in told.items()}
         if self._metrics is None:
-            self._metrics = Lines(self._run.path / "metrics.jsonl")
-        self._metrics.add(json.dumps(told, allow_nan=False))
+            self._metrics = LineFile(self._run.path / "metrics.jsonl")
+        self._metrics.append(json.dumps(told, allow_nan=False))
         self._track({k: v for k, v in told.items() if v is not None and k != "step"}, step.index)
 
-    def cut(self, step: int) -> None:
+    def truncate(self, step: int) -> None:
         """Forgets the metrics of steps from `step` on: they are taken again."""
         path = self._run.path / "metrics.jsonl"
         keep = 0
-        for line in kept_lines(path):
+        for line in read_whole_lines(path):
             try:
                 if json.loads(line)["step"] >= step:
                     break
             except (ValueError, KeyError, TypeError):  # a damaged line is taken again with those after it
-                self.note(f"metrics.jsonl line {keep + 1} is damaged; it and those after it are left out")
+                self.log(f"metrics.jsonl line {keep + 1} is damaged; it and those after it are left out")
                 break
             keep += 1
-        cut(path, keep)
+        truncate_lines(path, keep)
         for picture in sorted((self._run.path / "previews").glob("step-*.png")):
             if int(picture.stem.removeprefix("step-")) > step:
                 picture.unlink()
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Adds a line with the time to `log.txt`."""
-        self._log.add(f"{now()} {' '.join(line.split())}")
+        self._log.append(f"{utc_now()} {' '.join(line.split())}")
 
-    def pictures(self, index: int, steps: int) -> bool:
+    def preview_due(self, index: int, steps: int) -> bool:
         """Whether a picture is due before the move of this step: evenly spaced, the first one included."""
         n = min(self._previews, steps)
         return n > 0 and (index == 0 or index * n // steps > (index - 1) * n // steps)
 
-    def picture(self, step: int, png: bytes) -> None:
+    def save_preview(self, step: int, png: bytes) -> None:
         """Keeps a picture of the run after `step` steps."""
-        write_whole(self._run.path / "previews" / f"step-{step:08d}.png", png)
+        write_atomic(self._run.path / "previews" / f"step-{step:08d}.png", png)
 
     def sync(self) -> None:
         """Returns once all lines are on the disk."""
@@ -87,25 +87,25 @@ class Recorder:
                 lines.close()
 
 
-class Silent(Recorder):
+class NullRecorder(Recorder):
     """Writes nothing: of several processes the first one does."""
 
     def __init__(self) -> None:
         self._metrics = None
 
-    def step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
+    def log_step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
         return
 
-    def cut(self, step: int) -> None:
+    def truncate(self, step: int) -> None:
         return
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         return
 
-    def pictures(self, index: int, steps: int) -> bool:
+    def preview_due(self, index: int, steps: int) -> bool:
         return False
 
-    def picture(self, step: int, png: bytes) -> None:
+    def save_preview(self, step: int, png: bytes) -> None:
         return
 
     def sync(self) -> None:
@@ -113,9 +113,9 @@ class Silent(Recorder):
 
 
 @contextmanager
-def recording(run: Run, config: Config) -> Generator[Recorder]:
+def open_recorder(run: Run, config: Config) -> Generator[Recorder]:
     """Opens the files of a run and the trackers it names."""
-    with tracking(run, config) as track:
+    with open_trackers(run, config) as track:
         recorder = Recorder(run, config, track)
         try:
             yield recorder

@@ -10,13 +10,13 @@ import torch
 from modeseek.distill import block_size
 from modeseek.generators.base import render
 from modeseek.rng import Streams
-from modeseek.rundir.checkpoint import newest, save, stored
+from modeseek.rundir.checkpoint import newest_checkpoint, write_checkpoint, list_checkpoints
 from modeseek.rundir.environment import peak_device_memory_mb, peak_memory_mb
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.state_sharding import gathered, portable, taken
-from modeseek.rundir.status import Status, now
+from modeseek.rundir.state_sharding import gather_state, without_modules, shard_state
+from modeseek.rundir.status import Status, utc_now
 from modeseek.runs.build import RunObjects
-from modeseek.runs.guard import Watch
+from modeseek.runs.guard import GuardState
 from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Recorder
@@ -34,14 +34,14 @@ class RunContext:
     """
 
     run: Run
-    job: RunObjects
+    objects: RunObjects
     recorder: Recorder
-    crew: ProcessGroup
+    process_group: ProcessGroup
 
     @property
-    def mine(self) -> slice:
+    def own_rows(self) -> slice:
         """This process's items of a step."""
-        return self.crew.team.share(self.job.batch, block_size(self.job.method, self.job.conditions))
+        return self.process_group.distributed.shard(self.objects.batch, block_size(self.objects.method, self.objects.conditions))
 
 
 @dataclass
@@ -58,106 +58,106 @@ class RunState:
     """
 
     step: int = 0
-    method: Any = None
-    watch: Watch = Watch()
+    method_state: Any = None
+    guard_state: GuardState = GuardState()
     attempt: int = 0
     seconds: float = 0.0
     calls: int = 0
 
-    def packed(self, job: RunObjects, method: Any) -> dict[str, Any]:
+    def checkpoint_contents(self, objects: RunObjects, method_state: Any) -> dict[str, Any]:
         """What a checkpoint keeps, the method's state being that of all items."""
         return {
-            "generator": job.generator,
-            "optimizer": job.optimizer,
-            "method": method,
-            "watch": self.watch,
+            "generator": objects.generator,
+            "optimizer": objects.optimizer,
+            "method": method_state,
+            "watch": self.guard_state,
             "attempt": self.attempt,
             "seconds": self.seconds,
             "calls": self.calls,
             "torch_rng": torch.get_rng_state(),
         }
 
-    def status(self, work: RunContext) -> Status:
+    def status(self, context: RunContext) -> Status:
         """As `status.json` tells it."""
-        kept = stored(work.run.path / "checkpoints")
+        kept = list_checkpoints(context.run.path / "checkpoints")
         return replace(
-            work.run.status,
+            context.run.status,
             step=self.step,
             checkpoint=int(kept[-1].name.removeprefix("step-")) if kept else None,
             seconds=self.seconds,
             calls=self.calls,
             peak_memory_mb=peak_memory_mb(),
-            peak_device_memory_mb=peak_device_memory_mb(work.job.config.device),
+            peak_device_memory_mb=peak_device_memory_mb(context.objects.config.device),
             rollbacks=self.attempt,
-            updated=now(),
+            updated=utc_now(),
         )
 
 
-def save_checkpoint(work: RunContext, place: RunState) -> None:
+def save_checkpoint(context: RunContext, state: RunState) -> None:
     """A checkpoint; metrics first, so that none is ahead of them.
 
     Raises:
         Failed: a parameter that is not finite.
     """
-    for name, parameter in work.job.generator.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
+    for name, parameter in context.objects.generator.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
         if not parameter.isfinite().all():
-            raise RunFailed(f"{name} is not finite after step {place.step - 1}; lower the learning rate")
-    method = _of_all(work, place.method)
-    if work.crew.first:
-        work.recorder.sync()
-        _write(work, place, method)
-        place.status(work).write(work.run.path)
+            raise RunFailed(f"{name} is not finite after step {state.step - 1}; lower the learning rate")
+    method = _gather_method_state(context, state.method_state)
+    if context.process_group.is_main_process:
+        context.recorder.sync()
+        _write_checkpoint(context, state, method)
+        state.status(context).write(context.run.path)
 
 
-def load_checkpoint(work: RunContext) -> RunState:
+def load_checkpoint(context: RunContext) -> RunState:
     """The place of the newest whole checkpoint, or the start; metrics beyond it are cut off."""
-    run, job, crew = work.run, work.job, work.crew
-    checkpoint, damaged = crew.broadcast(newest(run.path / "checkpoints") if crew.first else None)
+    run, job, crew = context.run, context.objects, context.process_group
+    checkpoint, damaged = crew.broadcast(newest_checkpoint(run.path / "checkpoints") if crew.is_main_process else None)
     for line in damaged:
-        work.recorder.note(f"{line}; using {'the one before it' if checkpoint else 'the start'}")
+        context.recorder.log(f"{line}; using {'the one before it' if checkpoint else 'the start'}")
     place = RunState()
     if checkpoint is not None:
-        z, items = _seen(job)
-        held = checkpoint.restore(place.packed(job, job.method.init(z, job.prior)), job.config.device)
+        z, items = _current_z(job)
+        held = checkpoint.restore(place.checkpoint_contents(job, job.method.init(z, job.prior)), job.config.device)
         method = held["method"]
-        if crew.team.size > 1:
-            method = taken(method, work.mine, job.batch, items[work.mine])
+        if crew.distributed.size > 1:
+            method = shard_state(method, context.own_rows, job.batch, items[context.own_rows])
         place = RunState(checkpoint.step, method, held["watch"], held["attempt"], held["seconds"], held["calls"])
         torch.set_rng_state(held["torch_rng"])
-        work.recorder.note(f"resumed at step {place.step}")
-    work.recorder.cut(place.step)
+        context.recorder.log(f"resumed at step {place.step}")
+    context.recorder.truncate(place.step)
     return place
 
 
-def rollback(work: RunContext, place: RunState) -> None:
+def rollback(context: RunContext, state: RunState) -> None:
     """Moves a place to the last checkpoint, or the start: with half the learning rate and other draws, kept as such."""
-    if work.crew.broadcast(newest(work.run.path / "checkpoints")[0] is None if work.crew.first else None):
-        fresh = work.job.again()
-        work.job.generator, work.job.optimizer = fresh.generator, fresh.optimizer
-    for name, value in vars(load_checkpoint(work)).items():
-        setattr(place, name, value)
-    place.attempt += 1
-    place.watch = Watch(lived=place.watch.lived)
-    method = _of_all(work, place.method)
-    if work.crew.first:
-        _write(work, place, method)
-    work.recorder.note(f"back at step {place.step} with half the learning rate and other random draws")
+    if context.process_group.broadcast(newest_checkpoint(context.run.path / "checkpoints")[0] is None if context.process_group.is_main_process else None):
+        fresh = context.objects.rebuild()
+        context.objects.generator, context.objects.optimizer = fresh.generator, fresh.optimizer
+    for name, value in vars(load_checkpoint(context)).items():
+        setattr(state, name, value)
+    state.attempt += 1
+    state.guard_state = GuardState(lived=state.guard_state.lived)
+    method = _gather_method_state(context, state.method_state)
+    if context.process_group.is_main_process:
+        _write_checkpoint(context, state, method)
+    context.recorder.log(f"back at step {state.step} with half the learning rate and other random draws")
 
 
-def _write(work: RunContext, place: RunState, method: Any) -> None:
-    save(work.run.path / "checkpoints", place.step, place.packed(work.job, method), work.job.config.saving.keep)
+def _write_checkpoint(context: RunContext, state: RunState, method: Any) -> None:
+    write_checkpoint(context.run.path / "checkpoints", state.step, state.checkpoint_contents(context.objects, method), context.objects.config.saving.keep)
 
 
-def _of_all(work: RunContext, state: Any) -> Any:
+def _gather_method_state(context: RunContext, state: Any) -> Any:
     """The method's state of all items, in the first process."""
-    if work.crew.team.size == 1:
+    if context.process_group.distributed.size == 1:
         return state
-    parts = work.crew.gather((portable(state), work.mine))
+    parts = context.process_group.gather((without_modules(state), context.own_rows))
     states = [state, *(part for part, _ in parts[1:])]
-    return gathered(states, [rows.stop - rows.start for _, rows in parts]) if work.crew.first else None
+    return gather_state(states, [rows.stop - rows.start for _, rows in parts]) if context.process_group.is_main_process else None
 
 
-def _seen(job: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
+def _current_z(job: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
     """What the prior would see now, and of which items."""
     with torch.no_grad():
         view = job.generator.view(job.batch, Streams(job.config.seed, use="view"))

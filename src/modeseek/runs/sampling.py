@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modeseek.io.atomic import write_whole
-from modeseek.io.images import picture
+from modeseek.io.atomic import write_atomic
+from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
@@ -18,12 +18,12 @@ from modeseek.priors.wrapper import Counting
 from modeseek.reports.html import code, data_uri, page, safe, section, sources
 from modeseek.rng import Streams
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.previews import Painter
-from modeseek.runs.session import working
+from modeseek.runs.previews import PreviewPainter
+from modeseek.runs.session import run_session
 
 
 @dataclass(frozen=True)
-class Drawing:
+class SamplingConfig:
     """What is drawn.
 
     Attributes:
@@ -49,9 +49,9 @@ class Drawing:
     columns: int | None = None
 
 
-def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
+def sample_to_run(run: Run, drawing: SamplingConfig) -> Generator[Progress, None, int]:
     """Samples, and writes `exports/image-*.png`, `media/sheet.png` and the report; returns the prior calls spent."""
-    with working(run):
+    with run_session(run):
         counting = Counting(drawing.prior)
         prior: Prior = counting if drawing.scale == 1 else Guided(counting, drawing.scale)
         z = counting.start(drawing.n, Streams(drawing.seed, items=tuple(range(drawing.n)), use="start"))
@@ -63,14 +63,14 @@ def draw(run: Run, drawing: Drawing) -> Generator[Progress, None, int]:
         with torch.no_grad():
             shown = drawing.prior.codec.decode(z)
         for index, image in enumerate(shown):
-            write_whole(run.path / "exports" / f"image-{index:03d}.png", picture(image))
-        sheet = Painter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown, drawing.columns)
-        write_whole(run.path / "media" / "sheet.png", sheet)
+            write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
+        sheet = PreviewPainter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown, drawing.columns)
+        write_atomic(run.path / "media" / "sheet.png", sheet)
         _report(run, drawing, sheet, counting.calls)
     return counting.calls
 
 
-def _report(run: Run, drawing: Drawing, sheet: bytes, calls: int) -> None:
+def _report(run: Run, drawing: SamplingConfig, sheet: bytes, calls: int) -> None:
     told = f"{drawing.n} samples, {drawing.steps} steps, guidance {drawing.scale:g}, {calls} prior calls in all."
     figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='samples'></figure>"
     body = [
@@ -81,4 +81,4 @@ def _report(run: Run, drawing: Drawing, sheet: bytes, calls: int) -> None:
         section("Run it again", code(run.command)),
         sources(["ddim", *(["guidance"] if drawing.scale != 1 else [])]),
     ]
-    write_whole(run.path / "report.html", page(drawing.title, body))
+    write_atomic(run.path / "report.html", page(drawing.title, body))

@@ -10,27 +10,27 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from modeseek.io.atomic import Lines
+from modeseek.io.atomic import LineFile
 from modeseek.rundir.environment import peak_memory_mb
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import State, now
+from modeseek.rundir.status import StateName, utc_now
 
 
 @contextmanager
-def working(run: Run) -> Generator[None]:
+def run_session(run: Run) -> Generator[None]:
     """Locks the run, keeps its status and log true, and lets SIGTERM end it as Ctrl-C does.
 
     Such work is not resumed: it takes minutes. What it wrote before it ended stays.
     """
     began = time.perf_counter()
     with run.locked(), _terminable():
-        log = Lines(run.path / "log.txt")
+        log = LineFile(run.path / "log.txt")
 
-        def tell(state: State, reason: str = "") -> None:
-            log.add(f"{now()} {state}" + (f": {reason}" if reason else ""))
+        def tell(state: StateName, reason: str = "") -> None:
+            log.append(f"{utc_now()} {state}" + (f": {reason}" if reason else ""))
             memory, seconds = peak_memory_mb(), time.perf_counter() - began
             told = replace(run.status, state=state, reason=reason, seconds=seconds, peak_memory_mb=memory)
-            replace(told, sessions=1, updated=now()).write(run.path)
+            replace(told, sessions=1, updated=utc_now()).write(run.path)
 
         try:
             tell("running")

@@ -10,11 +10,11 @@ from typing import Any
 from modeseek.config.config import Config, Tracker
 from modeseek.rundir.run_dir import Run
 
-Log = Callable[[Mapping[str, float], int], None]
+LogMetrics = Callable[[Mapping[str, float], int], None]
 
 
 @contextmanager
-def tracking(run: Run, config: Config) -> Generator[Log]:
+def open_trackers(run: Run, config: Config) -> Generator[LogMetrics]:
     """A function (metrics, step) -> None that tells every tracker the configuration names; none by default.
 
     `metrics.jsonl` is written whatever trackers there are. A resumed run continues the same record.
@@ -39,7 +39,7 @@ def check_trackers(names: tuple[Tracker, ...]) -> None:
 
 
 @contextmanager
-def _tensorboard(run: Run, config: Config) -> Generator[Log]:
+def _tensorboard(run: Run, config: Config) -> Generator[LogMetrics]:
     writer = _package("torch.utils.tensorboard", "tensorboard").SummaryWriter(run.path / "tensorboard")
     try:
 
@@ -53,9 +53,9 @@ def _tensorboard(run: Run, config: Config) -> Generator[Log]:
 
 
 @contextmanager
-def _wandb(run: Run, config: Config) -> Generator[Log]:
+def _wandb(run: Run, config: Config) -> Generator[LogMetrics]:
     wandb = _package("wandb", "wandb")
-    session = wandb.init(project="modeseek", id=run.path.name, resume="allow", dir=str(run.path), config=config.plain())
+    session = wandb.init(project="modeseek", id=run.path.name, resume="allow", dir=str(run.path), config=config.to_dict())
     try:
         yield lambda metrics, step: session.log(dict(metrics), step=step)
     finally:
@@ -63,9 +63,9 @@ def _wandb(run: Run, config: Config) -> Generator[Log]:
 
 
 @contextmanager
-def _trackio(run: Run, config: Config) -> Generator[Log]:
+def _trackio(run: Run, config: Config) -> Generator[LogMetrics]:
     trackio = _package("trackio", "trackio")
-    session = trackio.init(project="modeseek", name=run.path.name, resume="allow", config=config.plain())
+    session = trackio.init(project="modeseek", name=run.path.name, resume="allow", config=config.to_dict())
     try:
         yield lambda metrics, step: session.log(dict(metrics), step=step)
     finally:

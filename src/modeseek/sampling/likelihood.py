@@ -12,7 +12,7 @@ from modeseek.diffusion.prediction import expand_like
 from modeseek.priors.base import Prior
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
-from modeseek.sampling.samplers import levels
+from modeseek.sampling.samplers import level_pairs
 
 _EXACT_UP_TO = 16  # dimensions whose trace is summed exactly
 _NOISIEST = 0.998  # where the default walk ends, short of alpha = 0
@@ -76,7 +76,7 @@ def log_likelihood(
         total = (products * vectors).flatten(2).sum((0, 2))
         return total if d <= _EXACT_UP_TO else total / len(vectors)
 
-    pairs = list(levels(prior, z, walk))
+    pairs = list(level_pairs(prior, z, walk))
     alpha, sigma = pairs[-1][1]
     x, log_p = z / expand_like(alpha, z), -d * alpha.log()
     h = sigma / alpha

@@ -29,8 +29,8 @@ def ddim(
     drift: Drift | None = None,
 ) -> Float[Tensor, "b *d"]:
     """DDIM (Song et al. 2021, arXiv 2010.02502): `z_s = alpha_s z + sigma_s eps`. First order; n calls."""
-    for start, end in levels(prior, z_t, times):
-        p = predict(prior, z_t, start, cond, drift)
+    for start, end in level_pairs(prior, z_t, times):
+        p = predict_with_drift(prior, z_t, start, cond, drift)
         z_t = _jump(p, end)
     return z_t
 
@@ -49,8 +49,8 @@ def ddpm(
 
     Per step, `z_s = alpha_s z + sqrt(sigma_s^2 - c^2) eps + c n`, `c = eta sigma_s sqrt(1 - snr_t / snr_s)`.
     """
-    for start, end in levels(prior, z_t, times):
-        p = predict(prior, z_t, start, cond, drift)
+    for start, end in level_pairs(prior, z_t, times):
+        p = predict_with_drift(prior, z_t, start, cond, drift)
         fresh = eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))
         kept = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
         noise = randn(tuple(z_t.shape), rng, z_t)
@@ -71,11 +71,11 @@ def heun(
     `d(z_t / sigma) = z d(alpha / sigma)` where the noise does (finite at alpha = 0). A last step onto sigma = 0 is
     plain DDIM, as no prior need answer there.
     """
-    for start, end in levels(prior, z_t, times):
-        p = predict(prior, z_t, start, cond, drift)
+    for start, end in level_pairs(prior, z_t, times):
+        p = predict_with_drift(prior, z_t, start, cond, drift)
         z_s = _jump(p, end)
         if (end[1] > 0).any():
-            q = predict(prior, z_s, end, cond, drift)
+            q = predict_with_drift(prior, z_s, end, cond, drift)
             noisy = start[1] > start[0]
             by_z = (end[0] - end[1] * start[0] / start[1].where(noisy, torch.ones_like(start[1]))) * noisy
             by_eps = (end[1] - end[0] * start[1] / start[0].where(~noisy, torch.ones_like(start[0]))) * ~noisy
@@ -94,8 +94,8 @@ def dpmpp_2m(
 ) -> Float[Tensor, "b *d"]:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095). Second order between interior times; n calls."""
     before: tuple[Prediction, Tensor] | None = None
-    for start, end in levels(prior, z_t, times):
-        p = predict(prior, z_t, start, cond, drift)
+    for start, end in level_pairs(prior, z_t, times):
+        p = predict_with_drift(prior, z_t, start, cond, drift)
         width = _half_log_snr(end) - _half_log_snr(start)
         z = p.z
         if before is not None:
@@ -112,18 +112,18 @@ def invert(
     prior: Prior, z: Float[Tensor, "b *d"], times: Float[Tensor, "n *b"], cond: Cond = None, drift: Drift | None = None
 ) -> Float[Tensor, "b *d"]:
     """DDIM inversion: from z at times[-1] up to z_t at times[0], DDIM steps taken backwards. First order; n calls."""
-    for start, end in reversed(list(levels(prior, z, times))):
-        z = _jump(predict(prior, z, end, cond, drift), start)
+    for start, end in reversed(list(level_pairs(prior, z, times))):
+        z = _jump(predict_with_drift(prior, z, end, cond, drift), start)
     return z
 
 
-def predict(prior: Prior, z_t: Tensor, level: Level, cond: Cond = None, drift: Drift | None = None) -> Prediction:
+def predict_with_drift(prior: Prior, z_t: Tensor, level: Level, cond: Cond = None, drift: Drift | None = None) -> Prediction:
     """The prior's prediction with the drift added to its score."""
     p = prior.at(z_t, *level, cond)
     return p if drift is None else p.tilt(drift(z_t, *level))
 
 
-def levels(prior: Prior, z_t: Tensor, times: Float[Tensor, "n *b"]) -> Iterator[tuple[Level, Level]]:
+def level_pairs(prior: Prior, z_t: Tensor, times: Float[Tensor, "n *b"]) -> Iterator[tuple[Level, Level]]:
     """Consecutive (alpha, sigma) pairs along the times, each (b,).
 
     Raises:

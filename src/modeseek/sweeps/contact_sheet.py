@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from modeseek.reports.pictures import last_picture
-from modeseek.sweeps.results import Result
+from modeseek.reports.preview_images import last_preview
+from modeseek.sweeps.results import SweepResult
 
 _WIDE, _MOST, _LEAST = 1800, 240, 72  # pixels: of all pictures in a row; of one
 _SEEDS = 4  # shown side by side
@@ -17,22 +17,22 @@ _TEXT, _GAP, _FONT = 240, 14, 18
 _INK, _SOFT, _PAPER, _NONE = (27, 31, 36), (89, 97, 107), (255, 255, 255), (240, 241, 243)
 
 
-def draw_sheet(results: Sequence[Result]) -> tuple[bytes | None, list[str]]:
+def draw_sheet(results: Sequence[SweepResult]) -> tuple[bytes | None, list[str]]:
     """A PNG of the last picture of every job, or None where there is none; and a line for each that is damaged.
 
     A job without a picture has its state in its place. Up to four seeds and sixty rows are shown.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    rows = list(dict.fromkeys(one.slot.entry.labels for one in results))[:_LONGEST]
-    columns = list(dict.fromkeys(one.slot.entry.method for one in results))
-    seeds = list(dict.fromkeys(one.slot.entry.config.seed for one in results))[:_SEEDS]
+    rows = list(dict.fromkeys(one.job_dir.spec.labels for one in results))[:_LONGEST]
+    columns = list(dict.fromkeys(one.job_dir.spec.method for one in results))
+    seeds = list(dict.fromkeys(one.job_dir.spec.config.seed for one in results))[:_SEEDS]
     pictures, damage = {}, []
     for one in results:
-        found, lines = last_picture(one.slot.path / "previews")
-        damage += [f"{one.slot.path.name}: {line}" for line in lines]
+        found, lines = last_preview(one.job_dir.path / "previews")
+        damage += [f"{one.job_dir.path.name}: {line}" for line in lines]
         if found is not None:
-            pictures[one.slot] = found.data
+            pictures[one.job_dir] = found.data
     if not pictures:
         return None, damage
     side = max(_LEAST, min(_MOST, _WIDE // (len(columns) * len(seeds))))
@@ -51,13 +51,13 @@ def draw_sheet(results: Sequence[Result]) -> tuple[bytes | None, list[str]]:
     for y, word in zip(tops, words, strict=True):
         pen.multiline_text((_GAP, y), word, fill=_SOFT, font=font)
     for one in results:
-        entry = one.slot.entry
+        entry = one.job_dir.spec
         if entry.labels not in rows or entry.config.seed not in seeds:
             continue
         x = left + columns.index(entry.method) * (cell + _GAP) + seeds.index(entry.config.seed) * (side + 2)
         y = tops[rows.index(entry.labels)]
-        if one.slot in pictures:
-            sheet.paste(_tile(pictures[one.slot], side), (x, y))
+        if one.job_dir in pictures:
+            sheet.paste(_tile(pictures[one.job_dir], side), (x, y))
         if one.state != "finished":
             pen.rectangle((x, y, x + side - 1, y + _FONT + 6), fill=_NONE)
             pen.text((x + 5, y + 2), one.state, fill=_INK, font=font)

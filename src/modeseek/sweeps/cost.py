@@ -10,7 +10,7 @@ from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.runs.count_calls import count_prior_calls
 
 
-def rows(config: Config) -> int | None:
+def rows_per_step(config: Config) -> int | None:
     """Rows that the prior is asked about at each step; None where only a file tells."""
     made = config.generator
     if isinstance(made, PointsConfig):
@@ -21,9 +21,9 @@ def rows(config: Config) -> int | None:
     return made.views if isinstance(made, NeRFConfig | MeshConfig) else None
 
 
-def calls(config: Config) -> int | None:
+def prior_calls(config: Config) -> int | None:
     """Prior calls of the whole run, as counted on a small prior; None where that cannot be told."""
-    n = rows(config)
+    n = rows_per_step(config)
     if n is None:
         return None
     told = config.label is not None or bool(config.prompts)
@@ -38,13 +38,13 @@ def calls(config: Config) -> int | None:
     return n * (first + each * config.steps)
 
 
-def total_calls(configs: Sequence[Config]) -> tuple[int, int]:
+def total_prior_calls(configs: Sequence[Config]) -> tuple[int, int]:
     """Sum of the calls that are known, and how many of the runs are not; like methods are counted once."""
     known: dict[str, int | None] = {}
     counts = []
     for config in configs:
         key = repr((config.method, config.generator, config.steps, config.scale, config.label, config.prompts[:1]))
         if key not in known:
-            known[key] = calls(config)
+            known[key] = prior_calls(config)
         counts.append(known[key])
     return sum(count for count in counts if count is not None), sum(count is None for count in counts)

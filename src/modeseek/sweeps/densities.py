@@ -13,13 +13,13 @@ from modeseek.priors.base import DensityPrior
 from modeseek.rundir.run_dir import Run
 
 
-class Densities:
+class LogDensityEvaluator:
     """Log-densities of runs on problems with known truth; each problem is built once."""
 
     def __init__(self) -> None:
         self._loaded: dict[PriorConfig, LoadedPrior] = {}
 
-    def of(self, run: Run, config: Config) -> float | None:
+    def mean_log_density(self, run: Run, config: Config) -> float | None:
         """Mean over rows of `log p_h(z)`, h the finest kernel worth a run; None where no density is known.
 
         `p_h = p * N(0, h^2 I)` rather than p, so that a prior of data points, too, has a density.

@@ -14,7 +14,7 @@ from modeseek.config.config import Config, read_config
 from modeseek.config.overrides import override
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import write_yaml
-from modeseek.sweeps.spec import Spec
+from modeseek.sweeps.spec import SweepSpec
 
 MOST = 10_000
 _LETTERS = 16  # of an id: 64 bits
@@ -49,14 +49,14 @@ class JobSpec:
         return f"{self.group} · seed {self.config.seed}"
 
     @property
-    def folder(self) -> str:
+    def folder_name(self) -> str:
         """Name of its folder: readable, then the id."""
         words = [_slug(word, 28) for word in (*self.labels, self.method)]
         readable = "-".join(filter(None, words))[:80].strip("-")
         return f"{readable}-seed{self.config.seed}-{self.id}"
 
 
-def entries(spec: Spec, configure: Configure = read_config) -> tuple[JobSpec, ...]:
+def job_specs(spec: SweepSpec, configure: Configure = read_config) -> tuple[JobSpec, ...]:
     """All jobs, each checked: seed by seed, so that the whole grid is seen once before it is seen twice.
 
     Args:
@@ -103,11 +103,11 @@ def configured(
 
 def config_id(config: Config) -> str:
     """Hash of all that a configuration says."""
-    told = json.dumps(config.plain(), sort_keys=True, ensure_ascii=False)
+    told = json.dumps(config.to_dict(), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_LETTERS]
 
 
-def _grid(spec: Spec) -> Any:
+def _grid(spec: SweepSpec) -> Any:
     for choices in itertools.product(*(axis.choices for axis in spec.axes)):
         for method in spec.methods:
             settings: dict[str, Any] = {}

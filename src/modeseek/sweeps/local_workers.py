@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
-from modeseek.io.thread_pool import cores
+from modeseek.io.thread_pool import available_cores
 from modeseek.sweeps.worker import Worker, WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost
 
@@ -25,7 +25,7 @@ class _Member:
     line: Any  # this process's end of the pipe
 
 
-class LocalStaff:
+class LocalWorkerPool:
     """A process a worker, started afresh, so that accelerators and threads are its own.
 
     A worker whose driver is gone, killed even, keeps its step at hand and ends.
@@ -40,18 +40,18 @@ class LocalStaff:
             raise ValueError(f"a sweep needs at least one worker: got {size}; raise --workers")
         self._size, self._gpus = size, tuple(gpus)
         self._members: dict[int, _Member] = {}
-        self._hired = 0
+        self._spawned = 0
 
     @property
     def size(self) -> int:
         return self._size
 
-    def hire(self) -> int:
-        number, self._hired = self._hired, self._hired + 1
+    def spawn(self) -> int:
+        number, self._spawned = self._spawned, self._spawned + 1
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
-        args = (theirs, max(1, cores() // self._size), gpu)
+        args = (theirs, max(1, available_cores() // self._size), gpu)
         process = context.Process(target=_serve, args=args, name=f"worker-{number}", daemon=True)
         with _no_interrupts():
             process.start()
@@ -59,11 +59,11 @@ class LocalStaff:
         self._members[number] = _Member(process, ours)
         return number
 
-    def ask(self, worker: int, ask: JobRequest) -> None:
+    def submit(self, worker: int, request: JobRequest) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # `hear` finds that it is gone
-            self._members[worker].line.send(ask)
+            self._members[worker].line.send(request)
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         numbers = {member.line: number for number, member in self._members.items()}
         if not numbers:
             time.sleep(seconds)
@@ -81,7 +81,7 @@ class LocalStaff:
                 member.process.kill()
                 member.process.join()
 
-    def process(self, worker: int) -> int:
+    def process_id(self, worker: int) -> int:
         """The number that the system knows a worker by."""
         return self._members[worker].process.pid
 
@@ -100,7 +100,7 @@ def _serve(line: Any, threads: int, gpu: str | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     worker = Worker(threads)
     try:
-        line.send(worker.hello())
+        line.send(worker.ready())
         while True:
             ask = line.recv()
             line.send(getattr(worker, ask.method)(*ask.args))

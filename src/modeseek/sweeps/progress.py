@@ -53,7 +53,7 @@ class SweepProgress:
 
 
 @dataclass
-class Outcome:
+class SweepOutcome:
     """What came of handing out.
 
     Attributes:

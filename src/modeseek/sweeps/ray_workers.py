@@ -15,7 +15,7 @@ _BEYOND = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray replaces no 127.0.0.1 by
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 
 
-class RayStaff:
+class RayWorkerPool:
     """An actor a worker, spread over the machines; all of them see the sweep's folder under the same path.
 
     Without an address a cluster of this machine alone is begun, on loopback and without a dashboard. With one it joins
@@ -54,23 +54,23 @@ class RayStaff:
         self._cpus = cpus
         self._members: dict[int, Any] = {}
         self._pending: dict[Any, int] = {}
-        self._hired = 0
+        self._spawned = 0
 
     @property
     def size(self) -> int:
         return self._size
 
-    def hire(self) -> int:
-        number, self._hired = self._hired, self._hired + 1
+    def spawn(self) -> int:
+        number, self._spawned = self._spawned, self._spawned + 1
         member = self._actor.remote(self._cpus, os.getcwd())
         self._members[number] = member
         self._pending[member.hello.remote()] = number
         return number
 
-    def ask(self, worker: int, ask: JobRequest) -> None:
-        self._pending[getattr(self._members[worker], ask.method).remote(*ask.args)] = worker
+    def submit(self, worker: int, request: JobRequest) -> None:
+        self._pending[getattr(self._members[worker], request.method).remote(*request.args)] = worker
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         if not self._pending:
             time.sleep(seconds)
             return []

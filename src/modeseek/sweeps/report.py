@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from modeseek.io.atomic import write_whole
-from modeseek.reports.curves import Chart, draw, key, line
+from modeseek.io.atomic import write_atomic
+from modeseek.reports.curves import Chart, draw_chart, legend_key, read_curve
 from modeseek.reports.html import alarm, code, data_uri, details, hint, page, safe, section, small, sources, terms
-from modeseek.reports.method_notes import cites
+from modeseek.reports.method_notes import citation_keys
 from modeseek.reports.run_page import duration
 from modeseek.reports.table import Table
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.results import Result
+from modeseek.sweeps.results import SweepResult
 
 _CHARTS = 6  # settings whose curves are drawn
 _LARGEST = 4 * 2**20  # bytes of a sheet within the page
@@ -22,12 +22,14 @@ _MEASURES = (
 )
 
 
-def write_page(run: Run, results: Sequence[Result], table: Table, sheet: bytes | None, lacking: Sequence[str]) -> None:
+def write_sweep_page(
+    run: Run, results: Sequence[SweepResult], table: Table, sheet: bytes | None, caveats: Sequence[str]
+) -> None:
     """Writes `report.html`: numbers, pictures, curves, what is lacking, every job, settings, sources."""
     done = sum(one.state == "finished" for one in results)
-    methods = list(dict.fromkeys(one.slot.entry.method for one in results))
+    methods = list(dict.fromkeys(one.job_dir.spec.method for one in results))
     title = f"Sweep {run.path.name}"
-    settings, seeds = ({one.slot.entry.labels for one in results}, {one.slot.entry.config.seed for one in results})
+    settings, seeds = ({one.job_dir.spec.labels for one in results}, {one.job_dir.spec.config.seed for one in results})
     counts = [(len(settings), "setting"), (len(methods), "method"), (len(seeds), "seed")]
     told = [f"{n} {word}{'s' * (n != 1)}" for n, word in counts]
     lead = (
@@ -39,19 +41,19 @@ def write_page(run: Run, results: Sequence[Result], table: Table, sheet: bytes |
     body = [
         f"<header><p class='kicker'>modeseek</p><h1>{safe(title)}</h1>"
         f"<p class='lead'><span class='state {kind}'>{word}</span> {safe(lead)}</p></header>",
-        section("What is lacking", *map(alarm, lacking)),
+        section("What is lacking", *map(alarm, caveats)),
         section("Numbers", _numbers(table), *_meaning(table)),
         section("Pictures", _pictures(sheet)),
         section("Curves", _curves(results, methods)),
         section("Job by job", details(f"{len(results)} jobs", _jobs(results))),
         section("Configuration", code((run.path / "config.yaml").read_text(encoding="utf-8"))),
         section("Run it again", code(run.command), small("Finished jobs are kept; interrupted ones go on.")),
-        sources(list(dict.fromkeys(source for one in results for source in cites(one.slot.entry.config)))),
+        sources(list(dict.fromkeys(source for one in results for source in citation_keys(one.job_dir.spec.config)))),
     ]
-    write_whole(run.path / "report.html", page(title, body))
+    write_atomic(run.path / "report.html", page(title, body))
 
 
-def _sum(results: Sequence[Result], key: str) -> float:
+def _sum(results: Sequence[SweepResult], key: str) -> float:
     return sum((one.values.get(key, 0.0) for one in results), 0.0)
 
 
@@ -92,17 +94,17 @@ def _pictures(sheet: bytes | None) -> str:
     return f"<figure>{image}<figcaption>{safe(told)}</figcaption></figure>"
 
 
-def _curves(results: Sequence[Result], methods: Sequence[str]) -> str:
+def _curves(results: Sequence[SweepResult], methods: Sequence[str]) -> str:
     """A chart for each setting, a line for each method: its first seed that finished."""
-    first: dict[tuple[tuple[str, ...], str], Result] = {}
+    first: dict[tuple[tuple[str, ...], str], SweepResult] = {}
     for one in results:
         if one.state == "finished":
-            first.setdefault((one.slot.entry.labels, one.slot.entry.method), one)
+            first.setdefault((one.job_dir.spec.labels, one.job_dir.spec.method), one)
     settings = list(dict.fromkeys(labels for labels, _ in first))
     charts: list[str] = []
     rows = {
         labels: {
-            method: Run(first[labels, method].slot.path).metrics for method in methods if (labels, method) in first
+            method: Run(first[labels, method].job_dir.path).metrics for method in methods if (labels, method) in first
         }
         for labels in settings[:_CHARTS]
     }
@@ -110,7 +112,7 @@ def _curves(results: Sequence[Result], methods: Sequence[str]) -> str:
         charts += [drawn for labels in rows if (drawn := _chart(labels, rows[labels], methods, measure, chart))]
     if not charts:
         return small("No job finished.")
-    legend = "".join(f"<li>{key(i)}{safe(method)}</li>" for i, method in enumerate(methods))
+    legend = "".join(f"<li>{legend_key(i)}{safe(method)}</li>" for i, method in enumerate(methods))
     told = hint(
         "None of these is a loss, and norms of different methods do not compare in height: look at where each one goes "
         "flat."
@@ -127,28 +129,32 @@ def _chart(
     measure: str,
     chart: Chart,
 ) -> str:
-    found = [(methods.index(method), line(told, "calls", measure, method)) for method, told in rows.items()]
+    found = [(methods.index(method), read_curve(told, "calls", measure, method)) for method, told in rows.items()]
     drawn = [(i, curve) for i, curve in found if curve is not None]
     if not drawn:
         return ""
     colours, lines = zip(*drawn, strict=True)
     name = {"relative_shift": "relative shift", "direction_norm": "direction norm"}[measure]
     title = " · ".join([*labels, name])
-    return draw(replace(chart, title=title[:1].upper() + title[1:], lines=lines, colours=colours))
+    return draw_chart(replace(chart, title=title[:1].upper() + title[1:], lines=lines, colours=colours))
 
 
-def _jobs(results: Sequence[Result]) -> str:
+def _jobs(results: Sequence[SweepResult]) -> str:
     body = ""
     for one in results:
-        place = f"jobs/{one.slot.path.name}/report.html"
-        name = f"<a href='{safe(place)}'>{safe(one.slot.entry.title)}</a>" if one.status else safe(one.slot.entry.title)
+        place = f"jobs/{one.job_dir.path.name}/report.html"
+        name = (
+            f"<a href='{safe(place)}'>{safe(one.job_dir.spec.title)}</a>"
+            if one.status
+            else safe(one.job_dir.spec.title)
+        )
         status = one.status
         cells = (
             ["–"] * 4
             if status is None
             else [f"{status.step}/{status.steps}", f"{status.calls:,}", f"{status.seconds:,.1f}", str(status.sessions)]
         )
-        told = "".join(f"<td>{safe(cell)}</td>" for cell in (one.state, *cells, one.slot.entry.id))
+        told = "".join(f"<td>{safe(cell)}</td>" for cell in (one.state, *cells, one.job_dir.spec.id))
         body += f"<tr><th scope='row'>{name}</th>{told}</tr>"
     heads = ("Job", "State", "Step", "Prior calls", "Seconds", "Sessions", "Id")
     return _scroll("".join(f"<th>{head}</th>" for head in heads), body)

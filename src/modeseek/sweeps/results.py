@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from modeseek.reports.curves import number
+from modeseek.reports.curves import finite_number
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.sweeps.densities import Densities
-from modeseek.sweeps.folder import JobDir
+from modeseek.sweeps.densities import LogDensityEvaluator
+from modeseek.sweeps.sweep_dir import JobDir
 
 COLUMNS = (
     Column("jobs", "Jobs", "Finished ones, one a seed; the other numbers are of these.", ",.0f"),
@@ -31,7 +31,7 @@ _LAST = ("relative_shift", "direction_norm")
 
 
 @dataclass(frozen=True)
-class Result:
+class SweepResult:
     """What came of a job.
 
     Attributes:
@@ -41,13 +41,13 @@ class Result:
         values: by column key; those of a job that is not finished are left out of tables.
     """
 
-    slot: JobDir
+    job_dir: JobDir
     state: str
     status: Status | None
     values: dict[str, float]
 
 
-class Spread(Table):
+class SpreadTable(Table):
     """A table whose cells are a mean and, after ±, the standard deviation over seeds: `key_spread` in the values."""
 
     def text(self, row: Row, column: Column) -> str:
@@ -65,14 +65,14 @@ class Spread(Table):
         return Table(tuple(wide), self.rows).csv()
 
 
-def collect(slots: Sequence[JobDir]) -> list[Result]:
+def collect(slots: Sequence[JobDir]) -> list[SweepResult]:
     """Reads the jobs' folders.
 
     Raises:
         ValueError: one is damaged; the line names it.
         OSError: one cannot be read.
     """
-    densities = Densities()
+    densities = LogDensityEvaluator()
     found = []
     for slot in slots:
         state, status = slot.state, slot.status
@@ -81,18 +81,20 @@ def collect(slots: Sequence[JobDir]) -> list[Result]:
             run = Run(slot.path)
             rows = run.metrics
             last = rows[-1] if rows else {}
-            told = {key: number(last.get(key)) for key in _LAST} | {"log_density": densities.of(run, slot.entry.config)}
+            told = {key: finite_number(last.get(key)) for key in _LAST} | {
+                "log_density": densities.mean_log_density(run, slot.spec.config)
+            }
             values = {"calls": float(status.calls), "seconds": status.seconds}
             values |= {key: value for key, value in told.items() if value is not None and math.isfinite(value)}
-        found.append(Result(slot, state, status, values))
+        found.append(SweepResult(slot, state, status, values))
     return found
 
 
-def table(results: Sequence[Result]) -> Spread:
+def summary_table(results: Sequence[SweepResult]) -> SpreadTable:
     """A row for each setting and method, in the order of the sweep: means, and spreads where there are seeds."""
-    groups: dict[str, list[Result]] = {}
+    groups: dict[str, list[SweepResult]] = {}
     for one in results:
-        groups.setdefault(one.slot.entry.group, []).append(one)
+        groups.setdefault(one.job_dir.spec.group, []).append(one)
     rows = []
     for name, members in groups.items():
         done = [one.values for one in members if one.state == "finished"]
@@ -104,13 +106,13 @@ def table(results: Sequence[Result]) -> Spread:
             if len(told) > 1:
                 values[f"{column.key}_spread"] = stdev(told)
         rows.append(Row(name, values))
-    return Spread(COLUMNS, tuple(rows))
+    return SpreadTable(COLUMNS, tuple(rows))
 
 
-def job_table(results: Sequence[Result]) -> Table:
+def job_table(results: Sequence[SweepResult]) -> Table:
     """A row for each finished job."""
     done = [one for one in results if one.state == "finished"]
-    return Table(COLUMNS[1:], tuple(Row(one.slot.path.name, one.values) for one in done))
+    return Table(COLUMNS[1:], tuple(Row(one.job_dir.path.name, one.values) for one in done))
 
 
 def _brief(spread: float, column: Column) -> str:

@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Generator, Sequence
 
-from modeseek.io.atomic import Lines
-from modeseek.rundir.status import now
+from modeseek.io.atomic import LineFile
+from modeseek.rundir.status import utc_now
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
-from modeseek.sweeps.folder import JobDir
-from modeseek.sweeps.progress import Outcome, RetryPolicy, SweepProgress
+from modeseek.sweeps.progress import RetryPolicy, SweepOutcome, SweepProgress
+from modeseek.sweeps.sweep_dir import JobDir
 from modeseek.sweeps.worker import WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
@@ -20,8 +20,8 @@ _STILLBORN = 3  # workers in a row that may end before they said a word
 
 
 def schedule(
-    slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: Lines, patience: RetryPolicy
-) -> Generator[SweepProgress, None, Outcome]:
+    job_dirs: Sequence[JobDir], pool: WorkerPool, command: Sequence[str], log: LineFile, retry_policy: RetryPolicy
+) -> Generator[SweepProgress, None, SweepOutcome]:
     """Has all jobs done that are not; the staff is closed however it ends.
 
     Args:
@@ -35,12 +35,12 @@ def schedule(
         Stopped: Ctrl-C or SIGTERM, a full disk, or no worker for long; the same command goes on.
         Failed: workers end before they begin.
     """
-    drive = _Drive(slots, staff, command, log, patience)
+    drive = _Drive(job_dirs, pool, command, log, retry_policy)
     try:
         with stop_on_signal() as wish:
             yield from drive.run(wish)
     finally:
-        staff.close()
+        pool.close()
     return drive.outcome
 
 
@@ -48,13 +48,13 @@ class _Drive:
     """The state of `drive`."""
 
     def __init__(
-        self, slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: Lines, patience: RetryPolicy
+        self, slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: LineFile, patience: RetryPolicy
     ) -> None:
         states = [(slot, slot.state) for slot in slots]
         self.slots, self.staff, self.command, self.log, self.patience = slots, staff, list(command), log, patience
         self.waiting = [slot for slot, state in states if state not in ("finished", "failed")]
         self.finished = [slot for slot, state in states if state == "finished"]
-        self.outcome = Outcome(
+        self.outcome = SweepOutcome(
             {s.path.name: s.status.reason for s, state in states if state == "failed" and s.status is not None}
         )
         self.later: list[tuple[float, JobDir]] = []
@@ -78,7 +78,7 @@ class _Drive:
                 break
             if not self.ending:
                 self._hand_out()
-            for worker, told in self.staff.hear(_OFTEN):
+            for worker, told in self.staff.poll(_OFTEN):
                 self._hear(worker, told)
             if not self.at and time.monotonic() - self.seen > self.patience.seconds:
                 self._end(f"no worker was there for {self.patience.seconds:g} s")
@@ -98,18 +98,18 @@ class _Drive:
         self.waiting += due
         there = len(self.unborn) + len(self.idle) + len(self.at)
         for _ in range(min(self.staff.size, len(self.waiting) + len(self.at)) - there):
-            self.unborn.add(self.staff.hire())
+            self.unborn.add(self.staff.spawn())
         while self.idle and self.waiting:
             worker = self.idle.pop(0)
             slot = self._choose(worker)
             self.waiting.remove(slot)
-            self.at[worker], self.priors[worker] = slot, slot.entry.config.prior
+            self.at[worker], self.priors[worker] = slot, slot.spec.config.prior
             self.words[worker] = WorkerStatus("going", note="loading")
-            self.staff.ask(worker, JobRequest("begin", (str(slot.path), slot.entry.config.plain(), self.command)))
+            self.staff.submit(worker, JobRequest("begin", (str(slot.path), slot.spec.config.to_dict(), self.command)))
 
     def _choose(self, worker: int) -> JobDir:
         """A job whose prior the worker holds; else one whose prior nobody holds; else the next."""
-        priors = [slot.entry.config.prior for slot in self.waiting]
+        priors = [slot.spec.config.prior for slot in self.waiting]
         mine = self.priors.get(worker)
         held = [prior for other, prior in self.priors.items() if other in self.at]
         best = [i for i, prior in enumerate(priors) if prior == mine] or [
@@ -130,7 +130,7 @@ class _Drive:
             return
         if told.state == "going":
             self.words[worker] = told
-            self.staff.ask(worker, JobRequest("stop", (self.number,)) if self.ending else JobRequest("advance"))
+            self.staff.submit(worker, JobRequest("stop", (self.number,)) if self.ending else JobRequest("advance"))
             return
         slot = self.at[worker]
         self._let_go(worker)
@@ -175,14 +175,14 @@ class _Drive:
 
     def _say(self, line: str) -> None:
         self.note = line
-        self.log.add(f"{now()} {' '.join(line.split())}")
+        self.log.append(f"{utc_now()} {' '.join(line.split())}")
 
     def _standing(self) -> SweepProgress:
-        running = tuple((self.at[worker].entry.title, told) for worker, told in sorted(self.words.items()))
-        done = sum(slot.entry.config.steps for slot in self.finished)
+        running = tuple((self.at[worker].spec.title, told) for worker, told in sorted(self.words.items()))
+        done = sum(slot.spec.config.steps for slot in self.finished)
         ours = sum(told.step for told in self.words.values())
         gone = self.outcome.failures
-        total = sum(slot.entry.config.steps for slot in self.slots if slot.path.name not in gone)
+        total = sum(slot.spec.config.steps for slot in self.slots if slot.path.name not in gone)
         return SweepProgress(
             len(self.slots), len(self.finished), len(gone), running, min(total, done + ours), total, self.note
         )

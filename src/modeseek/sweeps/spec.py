@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeseek.config.config import read_text
+from modeseek.config.config import read_yaml_file
 from modeseek.config.registry import METHODS
-from modeseek.config.serialization import hint_at
-from modeseek.reports.settings_diff import shown
+from modeseek.config.serialization import suggest_name
+from modeseek.reports.settings_diff import format_setting
 
 Plain = Any
 _KEYS = ("base", "prompts", "axes", "methods", "seeds")
@@ -31,7 +31,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """One thing that is varied.
 
     Attributes:
@@ -44,7 +44,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Spec:
+class SweepSpec:
     """All of a `sweep.yaml`.
 
     Attributes:
@@ -56,7 +56,7 @@ class Spec:
     """
 
     base: Mapping[str, Plain]
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     methods: tuple[Choice, ...]
     seeds: tuple[int, ...]
     plain: Mapping[str, Plain]
@@ -70,17 +70,17 @@ class Spec:
         return total
 
 
-def read_spec(path: Path) -> Spec:
+def read_spec(path: Path) -> SweepSpec:
     """Reads a `sweep.yaml`, or the folder of a sweep whose `config.yaml` shall be used again.
 
     Raises:
         ValueError: it is none; one line that names the place.
         OSError: it cannot be read.
     """
-    return spec_of(read_text(path), path.name, path.parent)
+    return parse_spec(read_yaml_file(path), path.name, path.parent)
 
 
-def spec_of(plain: Plain, name: str = "sweep", beside: Path | None = None) -> Spec:
+def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = None) -> SweepSpec:
     """The sweep that plain data describe.
 
     Args:
@@ -99,20 +99,20 @@ def spec_of(plain: Plain, name: str = "sweep", beside: Path | None = None) -> Sp
     plain = {key: value for key, value in plain.items() if key != "verb"}
     for key in plain:
         if key not in _KEYS:
-            raise ValueError(f"{name} has no part {_short(key)}; {hint_at(key, _KEYS)}")
-    base = _base(plain.get("base"), name, beside)
+            raise ValueError(f"{name} has no part {_short(key)}; {suggest_name(key, _KEYS)}")
+    base = _base(plain.get("base"), name, base_folder)
     axes = (*_prompts(plain.get("prompts"), name), *_axes(plain.get("axes"), name))
     twice = [axis.name for i, axis in enumerate(axes) if axis.name in {one.name for one in axes[:i]}]
     if twice:
         raise ValueError(f"{name}: {twice[0]} is varied twice; keep one of them")
     methods = _methods(plain.get("methods"), base, name)
-    return Spec(base, axes, methods, _seeds(plain.get("seeds"), base, name), {**plain, "base": dict(base)})
+    return SweepSpec(base, axes, methods, _seeds(plain.get("seeds"), base, name), {**plain, "base": dict(base)})
 
 
 def _base(plain: Plain, name: str, beside: Path | None) -> Mapping[str, Plain]:
     if isinstance(plain, str):
         path = Path(plain) if beside is None else beside / plain
-        plain = read_text(path)
+        plain = read_yaml_file(path)
     if plain is None:
         plain = {}
     if not isinstance(plain, dict):
@@ -122,7 +122,7 @@ def _base(plain: Plain, name: str, beside: Path | None) -> Mapping[str, Plain]:
     return {key: value for key, value in plain.items() if key != "verb"}
 
 
-def _prompts(plain: Plain, name: str) -> tuple[Axis, ...]:
+def _prompts(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
     if plain is None:
         return ()
     if not isinstance(plain, list) or not plain or not all(isinstance(text, str) and text.strip() for text in plain):
@@ -130,7 +130,7 @@ def _prompts(plain: Plain, name: str) -> tuple[Axis, ...]:
     return (_axis("prompts", [Choice(text, {"prompts": [text]}) for text in plain], name),)
 
 
-def _axes(plain: Plain, name: str) -> tuple[Axis, ...]:
+def _axes(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
     if plain is None:
         return ()
     if not isinstance(plain, dict):
@@ -153,9 +153,9 @@ def _axes(plain: Plain, name: str) -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def _axis(place: str, choices: Sequence[Choice], name: str) -> Axis:
+def _axis(place: str, choices: Sequence[Choice], name: str) -> SweepAxis:
     _distinct([choice.label for choice in choices], f"{name}: {place}")
-    return Axis(place, tuple(choices))
+    return SweepAxis(place, tuple(choices))
 
 
 def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice, ...]:
@@ -181,7 +181,7 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice
                 own = {"method": label, **own}
             if "method" not in own:
                 raise ValueError(
-                    f"{name}: methods.{label} names no method; {hint_at(label, METHODS)}; add method: NAME"
+                    f"{name}: methods.{label} names no method; {suggest_name(label, METHODS)}; add method: NAME"
                 )
             choices.append(Choice(str(label), own))
     else:
@@ -213,7 +213,7 @@ def _label(value: Plain) -> str:
         return str(next(iter(value)))
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)[:60]
-    return shown(value)
+    return format_setting(value)
 
 
 def _short(plain: Plain) -> str:

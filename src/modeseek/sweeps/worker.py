@@ -17,12 +17,12 @@ import torch
 from modeseek.config.config import Config, read_config
 from modeseek.config.priors import LoadedPrior, PriorConfig
 from modeseek.io.progress import Progress
-from modeseek.rundir.environment import environment
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status, now
+from modeseek.rundir.status import Status, utc_now
 from modeseek.runs.build import build
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 _SLICE = 0.5  # seconds between two words with who drives
 
@@ -68,7 +68,7 @@ class Worker:
         self._last = Progress("optimising", 0, 0)
         self._began = False
 
-    def hello(self) -> WorkerStatus:
+    def ready(self) -> WorkerStatus:
         """Says that it lives."""
         return self._told("ready")
 
@@ -99,7 +99,7 @@ class Worker:
         try:
             _check(run, config, loaded)
             total = run.status.steps or config.steps
-            self._walk = optimise(run, build(config, loaded), total)
+            self._walk = train(run, build(config, loaded), total)
             self._last = Progress("optimising", run.status.step, total)
             return self._told("going")
         except Exception as error:
@@ -159,7 +159,7 @@ class Worker:
         reason = _line(error) if ours else f"{type(error).__name__}: {_line(error)}"
         status = run.status
         if status.state != "failed":
-            replace(status, state="failed", reason=reason, updated=now()).write(run.path)
+            replace(status, state="failed", reason=reason, updated=utc_now()).write(run.path)
         return self._told("failed", reason)
 
     def _rest(self) -> None:
@@ -173,10 +173,10 @@ class Worker:
 def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | None) -> Run:
     prior = {"title": config.prior.title} | ({} if sha256 is None else {"sha256": sha256})
     run = Run.create(
-        {"verb": "run", **config.plain()},
-        words=[config.method_name],
+        {"verb": "run", **config.to_dict()},
+        name_parts=[config.method_name],
         command=command,
-        environment=environment(config.device, prior),
+        environment=collect_environment(config.device, prior),
         status=Status("created", steps=config.steps),
         out=folder,
     )

@@ -42,15 +42,15 @@ class WorkerPool(Protocol):
         """How many there should be at most."""
         ...
 
-    def hire(self) -> int:
+    def spawn(self) -> int:
         """Starts another; it says `ready` when it can take its first call, maybe much later. Returns its number."""
         ...
 
-    def ask(self, worker: int, ask: JobRequest) -> None:
+    def submit(self, worker: int, request: JobRequest) -> None:
         """Calls one, without waiting."""
         ...
 
-    def hear(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
         """What came back, after so many seconds at most."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Pace:
+class AdaptiveResolution:
     """Sides of pictures, chosen so that one takes about as long as wanted.
 
     Time is taken to grow with the number of pixels, so after a picture of side s in t seconds the next has a side of
@@ -24,7 +24,7 @@ class Pace:
         """The next side, at most `most` pixels."""
         return min(most, max(self._least, round(self._side)))
 
-    def took(self, size: int, seconds: float) -> None:
+    def record(self, size: int, seconds: float) -> None:
         """Learns that a picture of that side took so long."""
         told = max(seconds, 1e-4)
         wanted = size * (self._seconds / told) ** 0.5

@@ -14,11 +14,11 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-KNOCK = "X-Modeseek-Inside"  # what the viewer itself wants to hear; nobody outside knows it
+SECRET_HEADER = "X-Modeseek-Inside"  # what the viewer itself wants to hear; nobody outside knows it
 
 
 @dataclass(frozen=True)
-class Answer:
+class AuthDecision:
     """What is said at the door.
 
     Attributes:
@@ -31,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Door:
+class Authenticator:
     """The rules.
 
     Without a token only this machine can reach the port; then a page elsewhere could still make a browser here talk to
@@ -48,7 +48,7 @@ class Door:
     cookie: str
     token: str = ""
 
-    def judge(self, head: bytes) -> Answer:
+    def check(self, head: bytes) -> AuthDecision:
         """Whether a request with that head, its empty line included, may go on."""
         try:
             line, fields = _parsed(head)
@@ -56,23 +56,27 @@ class Door:
             address = urlsplit(target)
             host = urlsplit("//" + fields.get("host", "")).hostname or ""
         except ValueError:
-            return Answer(_reply("400 Bad Request", "this is no request that the viewer knows"))
+            return AuthDecision(_reply("400 Bad Request", "this is no request that the viewer knows"))
         if method != "GET":
-            return Answer(_reply("405 Method Not Allowed", "the viewer is read with GET"))
+            return AuthDecision(_reply("405 Method Not Allowed", "the viewer is read with GET"))
         if not self.token and host not in LOCAL:
-            return Answer(_reply("403 Forbidden", "without a token the viewer answers to localhost and 127.0.0.1 only"))
+            return AuthDecision(
+                _reply("403 Forbidden", "without a token the viewer answers to localhost and 127.0.0.1 only")
+            )
         origin = fields.get("origin")
         talks = fields.get("upgrade", "").lower() == "websocket"
         if talks and origin is not None and urlsplit(origin).netloc.lower() != fields["host"].lower():
-            return Answer(_reply("403 Forbidden", "another page may not talk to the viewer"))
+            return AuthDecision(_reply("403 Forbidden", "another page may not talk to the viewer"))
         if self.token:
             shown = (parse_qs(address.query).get("token") or [""])[0]
             if _same(shown, self.token) and not talks:
                 kept = f"{self.cookie}={self.token}; HttpOnly; SameSite=Lax; Path=/"
-                return Answer(_reply("303 See Other", "come in", {"Location": "/", "Set-Cookie": kept}))
+                return AuthDecision(_reply("303 See Other", "come in", {"Location": "/", "Set-Cookie": kept}))
             if not _same(shown, self.token) and not _same(_cookie(fields, self.cookie), self.token):
-                return Answer(_reply("403 Forbidden", "open the address that modeseek view printed, with its token"))
-        return Answer(onward=_handed_on(line, head, self.inside))
+                return AuthDecision(
+                    _reply("403 Forbidden", "open the address that modeseek view printed, with its token")
+                )
+        return AuthDecision(onward=_handed_on(line, head, self.inside))
 
 
 def _parsed(head: bytes) -> tuple[str, dict[str, str]]:
@@ -98,8 +102,8 @@ def _parsed(head: bytes) -> tuple[str, dict[str, str]]:
 
 def _handed_on(line: str, head: bytes, inside: str) -> bytes:
     rows = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")[1:]
-    kept = [row for row in rows if row.partition(":")[0].lower() != KNOCK.lower()]
-    return "\r\n".join([line, *kept, f"{KNOCK}: {inside}", "", ""]).encode("latin-1")
+    kept = [row for row in rows if row.partition(":")[0].lower() != SECRET_HEADER.lower()]
+    return "\r\n".join([line, *kept, f"{SECRET_HEADER}: {inside}", "", ""]).encode("latin-1")
 
 
 def _cookie(fields: Mapping[str, str], name: str) -> str:

@@ -9,63 +9,71 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer.frame_sources import Show, Solids
-from modeseek.viewer.metrics_tail import Tail
-from modeseek.viewer.render_thread import Painter
-from modeseek.viewer.ui_state import Desk, Wishes
+from modeseek.viewer.frame_sources import CheckpointFrames, FrameSource
+from modeseek.viewer.metrics_tail import MetricsTail
+from modeseek.viewer.render_thread import RenderLoop
+from modeseek.viewer.ui_state import UIState, UIStateStore
 
 _EVERY = 1.0  # seconds
 
 
 @runtime_checkable
-class Board(Protocol):
+class RunDisplay(Protocol):
     """Where it is written how things stand: `Panel` is one."""
 
-    def moments(self, steps: Sequence[int], shown: int | None) -> None:
+    def show_steps(self, steps: Sequence[int], shown: int | None) -> None:
         """Which moments there are, and which is shown."""
         ...
 
-    def tell(self, lines: Sequence[str], trouble: str) -> None:
+    def show_status(self, lines: Sequence[str], trouble: str) -> None:
         """How the run stands, and what went wrong here."""
         ...
 
-    def metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
+    def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
         """Which metrics there are, and the latest."""
         ...
 
-    def curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    def show_curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
         """One metric over the steps."""
         ...
 
-    def pace(self, line: str) -> None:
+    def show_frame_rate(self, line: str) -> None:
         """How fast pictures come."""
         ...
 
 
-class Follower:
-    """Loads the moments that are wanted, and keeps the board true.
+class RunFollower:
+    """Loads the moments that are wanted, and keeps the display true.
 
     Args:
         run: it is only read.
         show: of what it makes.
-        painter: draws anew when a moment was loaded.
-        board: is told.
-        desk: says what is wanted.
+        render_loop: draws anew when a moment was loaded.
+        display: is told.
+        ui_state: says what is wanted.
     """
 
-    def __init__(self, run: Run, show: Show, painter: Painter, board: Board, desk: Desk) -> None:
-        self._run, self._show, self._painter, self._board, self._desk = run, show, painter, board, desk
-        self._tail = Tail(run.path / "metrics.jsonl")
+    def __init__(
+        self, run: Run, show: FrameSource, render_loop: RenderLoop, display: RunDisplay, ui_state: UIStateStore
+    ) -> None:
+        self._run, self._show, self._render_loop, self._display, self._ui_state = (
+            run,
+            show,
+            render_loop,
+            display,
+            ui_state,
+        )
+        self._metrics_tail = MetricsTail(run.path / "metrics.jsonl")
         self._bell = threading.Event()
         self._stopped = False
         self._curve = ""
-        self._seen: Wishes | None = None
+        self._seen: UIState | None = None
         self._bad: dict[int, str] = {}
         self.shown: int | None = None
         self.trouble = ""
 
-    def nudge(self) -> None:
-        """Look at once."""
+    def wake(self) -> None:
+        """RenderStyle at once."""
         self._bell.set()
 
     def stop(self) -> None:
@@ -73,24 +81,24 @@ class Follower:
         self._stopped = True
         self._bell.set()
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Looks until it is stopped."""
         while not self._stopped:
             self._bell.clear()
-            self.look()
+            self.update()
             self._bell.wait(_EVERY)
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Once: wishes, moments, the run's state, its metrics."""
-        wishes, before = self._desk.now, self._seen
+        wishes, before = self._ui_state.current, self._seen
         self._seen = wishes
         if before is None or (wishes.look, wishes.size) != (before.look, before.size):
-            self._painter.looks(wishes.look, wishes.size)
+            self._render_loop.set_style(wishes.look, wishes.size)
         self._moment(wishes)
-        self._board.tell(self._state(), self.trouble)
+        self._display.show_status(self._state(), self.trouble)
         self._metrics(wishes)
 
-    def _moment(self, wishes: Wishes) -> None:
+    def _moment(self, wishes: UIState) -> None:
         steps = self._show.steps()
         self._bad = {step: line for step, line in self._bad.items() if step in steps}
         good = [step for step in steps if step not in self._bad]
@@ -107,9 +115,9 @@ class Follower:
                 self._bad[step] = self.trouble = " ".join(str(error).split())
                 continue
             self.shown = step
-            self._painter.again()
+            self._render_loop.redraw()
             break
-        self._board.moments(steps, self.shown)
+        self._display.show_steps(steps, self.shown)
 
     def _state(self) -> list[str]:
         try:
@@ -119,27 +127,27 @@ class Follower:
         state = status.state
         if state in ("running", "created") and not self._run.running:
             state = "not running now; modeseek resume goes on with it"
-        metrics = self._tail.rows
+        metrics = self._metrics_tail.rows
         done = max(status.step, metrics[-1]["step"] + 1 if metrics else 0)
         lines = [f"{state}, step {done} of {status.steps}" + (f": {status.reason}" if status.reason else "")]
-        what = "checkpoint" if isinstance(self._show, Solids) else "picture"
+        what = "checkpoint" if isinstance(self._show, CheckpointFrames) else "picture"
         if self.shown is None:
             lines.append(f"No {what} yet: the first one appears here as soon as it is kept.")
         else:
             lines.append(f"Shown: {what} of step {self.shown}.")
         return lines
 
-    def _metrics(self, wishes: Wishes) -> None:
-        changed, names = self._tail.read(), self._tail.names
+    def _metrics(self, wishes: UIState) -> None:
+        changed, names = self._metrics_tail.read(), self._metrics_tail.names
         if not names:
             return
         name = wishes.curve if wishes.curve in names else "direction_norm" if "direction_norm" in names else names[0]
         if changed:
-            self._board.metrics(names, self._tail.rows[-1])
+            self._display.show_metrics(names, self._metrics_tail.rows[-1])
         if changed or name != self._curve:
             self._curve = name
-            self._board.curve(name, *self._tail.curve(name))
-        rate = self._painter.pace.rate
-        if rate is not None and isinstance(self._show, Solids):
-            size = self._painter.pace.size(wishes.size)
-            self._board.pace(f"While it moves: {size} pixels, {rate:.0f} pictures a second at most.")
+            self._display.show_curve(name, *self._metrics_tail.curve(name))
+        rate = self._render_loop.resolution.rate
+        if rate is not None and isinstance(self._show, CheckpointFrames):
+            size = self._render_loop.resolution.size(wishes.size)
+            self._display.show_frame_rate(f"While it moves: {size} pixels, {rate:.0f} pictures a second at most.")

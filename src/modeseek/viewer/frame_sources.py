@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from modeseek.generators.rendering3d import Generator3D
-from modeseek.rundir.checkpoint import read
+from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer.picture import Look, picture
+from modeseek.viewer.render_frame import RenderStyle, render_frame
 from modeseek.viewer.viser_camera import Pose
-from modeseek.viewer.without_prior import restore, thing
+from modeseek.viewer.without_prior import load_generator, restore_generator
 
 _PAPER = 255  # around a picture that is narrower or lower than the window
 
 
 @runtime_checkable
-class Show(Protocol):
+class FrameSource(Protocol):
     """Something with moments, of which one is shown at a time."""
 
     def steps(self) -> list[int]:
@@ -30,12 +30,12 @@ class Show(Protocol):
         """Goes over to that moment; ValueError, in one line, where it cannot be read."""
         ...
 
-    def frame(self, pose: Pose, size: int, look: Look) -> np.ndarray | None:
+    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
         """What the window shows, (h, w, 3) bytes; None before the first moment."""
         ...
 
 
-class Solids:
+class CheckpointFrames:
     """A thing, at the steps whose checkpoints are kept.
 
     Args:
@@ -59,20 +59,20 @@ class Solids:
             ValueError: it is damaged, gone or does not fit.
             OSError: a mesh that cannot be read.
         """
-        held = read(self._run.path / "checkpoints" / f"step-{step:08d}")
+        held = read_checkpoint(self._run.path / "checkpoints" / f"step-{step:08d}")
         with self._lock:
             if isinstance(self._thing, torch.nn.Module):
-                restore(self._thing, held, self._device)
+                restore_generator(self._thing, held, self._device)
             else:
-                self._thing = thing(self._config, held, self._device)
+                self._thing = load_generator(self._config, held, self._device)
 
-    def frame(self, pose: Pose, size: int, look: Look) -> np.ndarray | None:
+    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
         """Rendered from there."""
         with self._lock:
-            return None if self._thing is None else picture(self._thing, pose, size, look)
+            return None if self._thing is None else render_frame(self._thing, pose, size, look)
 
 
-class Pictures:
+class PreviewFrames:
     """The pictures that a run keeps of flat things, at the steps at which it drew them.
 
     Args:
@@ -102,7 +102,7 @@ class Pictures:
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"picture {path.name} is damaged: {' '.join(str(error).split())[:200]}") from error
 
-    def frame(self, pose: Pose, size: int, look: Look) -> np.ndarray | None:
+    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
         """The picture in the middle of the window, whole, with paper around it."""
         pixels = self._pixels
         if pixels is None:

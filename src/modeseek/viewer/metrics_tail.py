@@ -12,7 +12,7 @@ import numpy as np
 _POINTS = 400  # of a curve at most
 
 
-class Tail:
+class MetricsTail:
     """The rows of `metrics.jsonl`, one a step, read on whenever asked.
 
     A run that goes back cuts its metrics off and writes on: a shorter file, or a step that does not follow, makes it

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from modeseek.generators.camera import Cameras
-from modeseek.viewer.picture import Look
-from modeseek.viewer.section import Section
-from modeseek.viewer.ui_state import Desk
+from modeseek.viewer.render_frame import RenderStyle
+from modeseek.viewer.section import DensitySection
+from modeseek.viewer.ui_state import UIStateStore
 
 SIZES = ("128", "256", "384", "512")
 _SIDES = {"Front": (0.0, 0.0), "Right": (90.0, 0.0), "Back": (180.0, 0.0), "Left": (-90.0, 0.0), "Top": (0.0, 89.0)}
@@ -23,14 +23,14 @@ class Panel:
 
     Args:
         server: viser's.
-        desk: for wishes.
+        ui_state: for wishes.
         title: of the run.
         solid: whether it is a thing to turn.
         reach: how far a section may lie from the middle, world units; 0: there is no density to cut.
     """
 
-    def __init__(self, server: Any, desk: Desk, title: str, solid: bool, reach: float) -> None:
-        self._gui, self._desk = server.gui, desk
+    def __init__(self, server: Any, ui_state: UIStateStore, title: str, solid: bool, reach: float) -> None:
+        self._gui, self._ui_state = server.gui, ui_state
         self._steps: list[int] = []
         self._gui.set_panel_label("modeseek")
         self._gui.add_html(_text(title, "font-weight:600"))
@@ -69,13 +69,13 @@ class Panel:
             return
         place = min(max(int(event.target.value), 1), len(self._steps))
         self._follow.value = False
-        self._desk.wish(following=False, step=self._steps[place - 1])
+        self._ui_state.update(following=False, step=self._steps[place - 1])
 
     def _picture(self, server: Any) -> None:
         self._mode = self._gui.add_dropdown("Shows", ("colour", "depth", "normal", "opacity"))
         self._size = self._gui.add_dropdown("Pixels", SIZES, initial_value="256", hint="At rest, along the short side.")
         axes = self._gui.add_checkbox("Axes", False, hint="x red, y green, z blue; y is up, z to the front.")
-        sides = self._gui.add_button_group("Look from", tuple(_SIDES))
+        sides = self._gui.add_button_group("RenderStyle from", tuple(_SIDES))
         self._pace = self._gui.add_html("")
         self._mode.on_update(lambda event: self._looked(event))
         self._size.on_update(lambda event: self._heard(event, size=int(event.target.value)))
@@ -87,7 +87,7 @@ class Panel:
         @sides.on_click
         def _(event: Any) -> None:
             if event.client is not None:
-                stand(event.client.camera, *_SIDES[event.target.value])
+                move_camera(event.client.camera, *_SIDES[event.target.value])
 
     def _section(self, reach: float) -> None:
         self._cut = self._gui.add_checkbox("Show it", False, hint="In viridis, up to the densest point that is seen.")
@@ -98,14 +98,14 @@ class Panel:
 
     def _looked(self, event: Any) -> None:
         cut = getattr(self, "_cut", None)
-        section = Section(self._axis.value, self._place.value) if cut is not None and cut.value else None
-        self._heard(event, look=Look(self._mode.value, section))
+        section = DensitySection(self._axis.value, self._place.value) if cut is not None and cut.value else None
+        self._heard(event, look=RenderStyle(self._mode.value, section))
 
     def _heard(self, event: Any, **changes: Any) -> None:
         if event.client is not None:  # else it is we who moved the control
-            self._desk.wish(**changes)
+            self._ui_state.update(**changes)
 
-    def moments(self, steps: Sequence[int], shown: int | None) -> None:
+    def show_steps(self, steps: Sequence[int], shown: int | None) -> None:
         """Which there are, and which is shown."""
         self._steps = list(steps)
         self._slider.max = max(1, len(steps))
@@ -113,16 +113,16 @@ class Panel:
         if shown in self._steps:
             self._slider.value = self._steps.index(shown) + 1
 
-    def tell(self, lines: Sequence[str], trouble: str) -> None:
+    def show_status(self, lines: Sequence[str], trouble: str) -> None:
         """How the run stands, and what went wrong here, if anything."""
         told = "".join(_text(line, "font-size:0.9em") for line in lines)
         self._state.content = told + (_text(trouble, "font-size:0.9em;color:#c92a2a") if trouble else "")
 
-    def pace(self, line: str) -> None:
+    def show_frame_rate(self, line: str) -> None:
         """How fast pictures come."""
         self._pace.content = _text(line, "font-size:0.8em;opacity:0.7")
 
-    def metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
+    def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
         """Which there are, and the latest."""
         if names and tuple(self._name.options) != tuple(names):
             self._name.options = tuple(names)
@@ -132,14 +132,14 @@ class Panel:
         )
         self._latest.content = f"<table style='font-size:0.8em;width:100%;padding:0 0.8em'>{rows}</table>"
 
-    def curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    def show_curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
         """One metric over the steps."""
         if self._name.value != name:
             self._name.value = name
         self._plot.data = (steps, values)
 
 
-def stand(camera: Any, azimuth: float, elevation: float) -> None:
+def move_camera(camera: Any, azimuth: float, elevation: float) -> None:
     """Moves viser's camera there, around the origin, at the distance that it has."""
     distance = float(np.linalg.norm(camera.position)) or 1.0
     placed = Cameras(*(torch.tensor([value]) for value in (azimuth, elevation, distance, 30.0)))

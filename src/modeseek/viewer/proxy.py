@@ -7,14 +7,14 @@ import errno
 import socket
 import threading
 
-from modeseek.viewer.auth import Door
+from modeseek.viewer.auth import Authenticator
 
 _HEAD = 32 * 1024  # bytes of a request's head at most
 _PATIENCE = 10.0  # seconds for it
 _CHUNK = 64 * 1024
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there.
 
     Args:
@@ -46,7 +46,7 @@ def listening(host: str, port: int) -> socket.socket:
         raise ValueError(f"nothing can listen on {host}:{port}: {reason}; choose another --host or --port") from error
 
 
-class Gate:
+class Proxy:
     """Serves one socket until it is closed, from a thread of its own.
 
     Args:
@@ -55,12 +55,12 @@ class Gate:
         door: who may come in.
     """
 
-    def __init__(self, outside: socket.socket, inner: int, door: Door) -> None:
-        self._outside, self._inner, self._door = outside, inner, door
+    def __init__(self, outside: socket.socket, inner: int, door: Authenticator) -> None:
+        self._outside, self._inner, self._auth = outside, inner, door
         self._begun = threading.Event()
         self._over = False
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Serves until `stop`; then all connections are closed."""
         asyncio.run(self._serve())
 
@@ -83,7 +83,7 @@ class Gate:
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE)
             except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 return  # whoever says nothing, or too much, hears nothing
-            answer = self._door.judge(head)
+            answer = self._auth.check(head)
             if answer.onward is None:
                 writer.write(answer.reply or b"")
                 await writer.drain()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modeseek.viewer.adaptive_resolution import Pace
-from modeseek.viewer.frame_sources import Show
-from modeseek.viewer.picture import Look
+from modeseek.viewer.adaptive_resolution import AdaptiveResolution
+from modeseek.viewer.frame_sources import FrameSource
+from modeseek.viewer.render_frame import RenderStyle
 from modeseek.viewer.viser_camera import Pose
 
 _REST = 0.25  # seconds without a move after which a window is drawn finely
@@ -29,23 +29,23 @@ class _Window:
     fine: bool = False
 
 
-class Painter:
+class RenderLoop:
     """Draws for all windows, the one that waited longest first.
 
     Args:
         show: what is drawn.
     """
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: FrameSource) -> None:
         self._show = show
         self._windows: dict[int, _Window] = {}
         self._bell = threading.Condition()
-        self._look, self._size = Look(), 256
+        self._look, self._size = RenderStyle(), 256
         self._stopped = False
         self._drawn = 0
-        self.pace = Pace()
+        self.resolution = AdaptiveResolution()
 
-    def moved(self, number: int, pose: Pose, send: Send) -> None:
+    def move_window(self, number: int, pose: Pose, send: Send) -> None:
         """A window looks from there now; it may be a new one."""
         with self._bell:
             before = self._windows.get(number)
@@ -53,18 +53,18 @@ class Painter:
                 self._windows[number] = _Window(send, pose, time.monotonic())
                 self._bell.notify()
 
-    def closed(self, number: int) -> None:
+    def close_window(self, number: int) -> None:
         """A window is gone."""
         with self._bell:
             self._windows.pop(number, None)
 
-    def looks(self, look: Look, size: int) -> None:
+    def set_style(self, look: RenderStyle, size: int) -> None:
         """All windows shall show it so, with that many pixels along their shorter side once they rest."""
         with self._bell:
             self._look, self._size = look, size
-        self.again()
+        self.redraw()
 
-    def again(self) -> None:
+    def redraw(self) -> None:
         """All windows are drawn anew: what they show has changed."""
         with self._bell:
             for window in self._windows.values():
@@ -79,28 +79,28 @@ class Painter:
             self._bell.notify()
 
     @property
-    def drawn(self) -> int:
+    def frames_sent(self) -> int:
         """Pictures sent so far."""
         return self._drawn
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Draws until it is stopped."""
         while (found := self._next()) is not None:
             window, pose, look, size, fine = found
             began = time.perf_counter()
             window.send(self._show.frame(pose, size, look), fine)
             if not fine:
-                self.pace.took(size, time.perf_counter() - began)
+                self.resolution.record(size, time.perf_counter() - began)
             self._drawn += 1
 
-    def _next(self) -> tuple[_Window, Pose, Look, int, bool] | None:
+    def _next(self) -> tuple[_Window, Pose, RenderStyle, int, bool] | None:
         """What to draw now, once there is anything; None when it was stopped."""
         with self._bell:
             while not self._stopped:
                 waiting = sorted((w for w in self._windows.values() if not w.fine), key=lambda w: (w.rough, w.moved))
                 now = time.monotonic()
                 if waiting and not waiting[0].rough:
-                    window, size = waiting[0], self.pace.size(self._size)
+                    window, size = waiting[0], self.resolution.size(self._size)
                     window.rough = True
                     return window, window.pose, self._look, size, False
                 if waiting and now - waiting[0].moved >= _REST:

@@ -12,13 +12,13 @@ from torch import Tensor
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import NeRF
 
-Axis = Literal["x", "y", "z"]
+AxisName = Literal["x", "y", "z"]
 _FADED = 0.3  # what is left of the picture's colours beside and behind the plane
 _COVER = 0.9  # of the plane
 
 
 @dataclass(frozen=True)
-class Section:
+class DensitySection:
     """A plane across one of the world's axes.
 
     Attributes:
@@ -26,12 +26,12 @@ class Section:
         place: where along it, world units.
     """
 
-    axis: Axis = "z"
+    axis: AxisName = "z"
     place: float = 0.0
 
 
-def densities(
-    nerf: NeRF, cameras: Cameras, size: int, section: Section
+def section_density(
+    nerf: NeRF, cameras: Cameras, size: int, section: DensitySection
 ) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, "n s s"]]:
     """The density, a world unit, where each pixel's ray meets the plane, and whether it does so inside the ball."""
     cameras = cameras.to(next(nerf.volume.parameters()))
@@ -47,7 +47,7 @@ def densities(
     return density, met
 
 
-def laid_over(
+def overlay(
     image: Float[Tensor, "n 3 s s"], density: Float[Tensor, "n s s"], met: Bool[Tensor, "n s s"]
 ) -> Float[Tensor, "n 3 s s"]:
     """The picture, paler, and before it the plane in viridis, from no density to the greatest that is seen."""

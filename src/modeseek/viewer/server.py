@@ -17,16 +17,16 @@ from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.generators.camera import Cameras
 from modeseek.generators.orbit import Orbit
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer import viser_server as inside
-from modeseek.viewer.auth import Door
-from modeseek.viewer.follower import Follower
-from modeseek.viewer.frame_sources import Pictures, Solids
+from modeseek.viewer import viser_server
+from modeseek.viewer.auth import Authenticator
+from modeseek.viewer.follower import RunFollower
+from modeseek.viewer.frame_sources import CheckpointFrames, PreviewFrames
 from modeseek.viewer.panel import Panel
-from modeseek.viewer.proxy import Gate, listening
-from modeseek.viewer.render_thread import Painter
-from modeseek.viewer.ui_state import Desk
+from modeseek.viewer.proxy import Proxy, listen
+from modeseek.viewer.render_thread import RenderLoop
+from modeseek.viewer.ui_state import UIStateStore
 from modeseek.viewer.viser_camera import Pose
-from modeseek.viewer.without_prior import turnable
+from modeseek.viewer.without_prior import is_3d
 
 _FIRST = (30.0, 20.0)  # azimuth and elevation of the first camera, degrees
 _QUALITY = 80  # of JPEGs while a window moves
@@ -39,14 +39,14 @@ class Viewer:
     Attributes:
         address: to open, with the token where one is asked for.
         port: that is open.
-        painter: what renders.
+        render_loop: what renders.
         follower: what follows the run.
     """
 
     address: str
     port: int
-    painter: Painter
-    follower: Follower
+    render_loop: RenderLoop
+    follower: RunFollower
     _failures: list[BaseException]
     _over: threading.Event
 
@@ -58,7 +58,7 @@ class Viewer:
 
 
 @contextmanager
-def viewing(run: Run, host: str | None = None, port: int = 8080, device: str = "cpu") -> Generator[Viewer]:
+def serve_run(run: Run, host: str | None = None, port: int = 8080, device: str = "cpu") -> Generator[Viewer]:
     """Serves a run until the block ends. Its folder is only read.
 
     Args:
@@ -72,35 +72,35 @@ def viewing(run: Run, host: str | None = None, port: int = 8080, device: str = "
         ValueError: no run that can be viewed, a port that is taken, or viser is missing.
     """
     config = run.config
-    solid = turnable(config)
-    outside = listening(host or "127.0.0.1", port)
+    solid = is_3d(config)
+    outside = listen(host or "127.0.0.1", port)
     try:
         secret, token = secrets.token_urlsafe(24), "" if host is None else secrets.token_urlsafe(18)
-        server = inside.viser_inside(secret)
+        server = viser_server.start_viser(secret)
     except BaseException:
         outside.close()
         raise
-    show = Solids(run, device) if solid else Pictures(run)
-    painter = Painter(show)
-    desk = Desk(lambda: follower.nudge())
+    show = CheckpointFrames(run, device) if solid else PreviewFrames(run)
+    render_loop = RenderLoop(show)
+    ui_state = UIStateStore(lambda: follower.wake())
     reach = config.generator.radius if isinstance(config.generator, NeRFConfig) else 0.0
-    panel = Panel(server, desk, config.title, solid, reach)
-    follower = Follower(run, show, painter, panel, desk)
+    panel = Panel(server, ui_state, config.title, solid, reach)
+    follower = RunFollower(run, show, render_loop, panel, ui_state)
     if solid and isinstance(config.generator, NeRFConfig | MeshConfig):
         _first_camera(server, config.generator.orbit or Orbit())
-    _watch(server, painter)
+    _watch(server, render_loop)
     number = outside.getsockname()[1]
-    gate = Gate(outside, server.get_port(), Door(secret, f"modeseek_view_{number}", token))
+    gate = Proxy(outside, server.get_port(), Authenticator(secret, f"modeseek_view_{number}", token))
     failures: list[BaseException] = []
     over = threading.Event()
-    threads = [_thread(work, failures, over) for work in (gate.work, painter.work, follower.work)]
+    threads = [_thread(work, failures, over) for work in (gate.run, render_loop.run, follower.run)]
     try:
         address = f"http://{_name(host)}:{number}/" + (f"?token={token}" if token else "")
-        yield Viewer(address, number, painter, follower, failures, over)
+        yield Viewer(address, number, render_loop, follower, failures, over)
     finally:
-        for part in (gate, painter, follower):
+        for part in (gate, render_loop, follower):
             part.stop()
-        inside.stop(server)
+        viser_server.stop_viser(server)
         for thread in threads:
             thread.join(timeout=2)
 
@@ -128,8 +128,8 @@ def _first_camera(server: Any, orbit: Orbit) -> None:
     server.initial_camera.fov = ring.fov[0].deg2rad().item()
 
 
-def _watch(server: Any, painter: Painter) -> None:
-    """Tells the painter of every window that comes, moves or goes."""
+def _watch(server: Any, render_loop: RenderLoop) -> None:
+    """Tells the render_loop of every window that comes, moves or goes."""
 
     async def come(client: Any) -> None:
         def send(pixels: np.ndarray | None, fine: bool) -> None:
@@ -137,13 +137,13 @@ def _watch(server: Any, painter: Painter) -> None:
             client.scene.set_background_image(pixels, kind, jpeg_quality=None if fine else _QUALITY)
 
         async def moved(camera: Any) -> None:
-            painter.moved(client.client_id, pose_of(camera), send)
+            render_loop.move_window(client.client_id, pose_of(camera), send)
 
         client.camera.on_update(moved)
         await moved(client.camera)
 
     async def go(client: Any) -> None:
-        painter.closed(client.client_id)
+        render_loop.close_window(client.client_id)
 
     server.on_client_connect(come)
     server.on_client_disconnect(go)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modeseek.viewer.picture import Look
+from modeseek.viewer.render_frame import RenderStyle
 
 
 @dataclass(frozen=True)
-class Wishes:
+class UIState:
     """What the page's controls say.
 
     Attributes:
@@ -24,12 +24,12 @@ class Wishes:
 
     following: bool = True
     step: int = 0
-    look: Look = Look()
+    look: RenderStyle = RenderStyle()
     size: int = 256
     curve: str = ""
 
 
-class Desk:
+class UIStateStore:
     """Where wishes lie, for the threads that fulfil them.
 
     Args:
@@ -37,14 +37,14 @@ class Desk:
     """
 
     def __init__(self, heard: Callable[[], None]) -> None:
-        self._now, self._heard, self._lock = Wishes(), heard, threading.Lock()
+        self._now, self._heard, self._lock = UIState(), heard, threading.Lock()
 
     @property
-    def now(self) -> Wishes:
+    def current(self) -> UIState:
         """As they are."""
         return self._now
 
-    def wish(self, **changes: Any) -> None:
+    def update(self, **changes: Any) -> None:
         """Changes some of them."""
         with self._lock:
             self._now = replace(self._now, **changes)

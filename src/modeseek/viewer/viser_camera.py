@@ -15,38 +15,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.camera import Cameras, Frame
+from modeseek.generators.camera import CameraFrame, Cameras
 
 _WIDEST = 4.0  # sides of a window, one over the other, at most
 
 
 @dataclass(frozen=True)
-class Placed(Cameras):
+class PosedCameras(Cameras):
     """Cameras that may look anywhere, not at the origin alone.
 
     Attributes:
         axes: where they stand and their axes; the angles and the distance of `Cameras` then only tell where.
     """
 
-    axes: Frame
+    axes: CameraFrame
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> CameraFrame:
         """Where they stand, and their axes."""
         return self.axes
 
-    def only(self, rows: int | slice) -> Placed:
+    def select(self, rows: int | slice) -> PosedCameras:
         """Some of them."""
-        kept = super().only(rows)
+        kept = super().select(rows)
         chosen = slice(rows, rows + 1) if isinstance(rows, int) else rows
-        axes = Frame(*(part[chosen] for part in self.axes))
-        return Placed(kept.azimuth, kept.elevation, kept.distance, kept.fov, axes)
+        axes = CameraFrame(*(part[chosen] for part in self.axes))
+        return PosedCameras(kept.azimuth, kept.elevation, kept.distance, kept.fov, axes)
 
-    def to(self, like: Tensor) -> Placed:
+    def to(self, like: Tensor) -> PosedCameras:
         """In another number's dtype and on its device."""
         kept = super().to(like)
-        axes = Frame(*(part.to(like) for part in self.axes))
-        return Placed(kept.azimuth, kept.elevation, kept.distance, kept.fov, axes)
+        axes = CameraFrame(*(part.to(like) for part in self.axes))
+        return PosedCameras(kept.azimuth, kept.elevation, kept.distance, kept.fov, axes)
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class Pose:
         """The window's width over its height, no farther from 1 than a picture follows."""
         return min(max(self.aspect, 1 / _WIDEST), _WIDEST)
 
-    def cameras(self) -> Placed:
+    def cameras(self) -> PosedCameras:
         """The camera whose square picture just covers the window, cut by `window`."""
         right, down, forward = rotation(self.wxyz).T
         x, y, z = self.position
         distance = max(math.sqrt(x * x + y * y + z * z), 1e-6)
         azimuth, elevation = math.atan2(x, z), math.asin(max(-1.0, min(1.0, y / distance)))
         fov = 2 * math.atan(math.tan(self.fov / 2) * max(1.0, self.stretch))
-        axes = Frame(*(part[None] for part in (torch.tensor(self.position), right, -down, forward)))
-        return Placed(
+        axes = CameraFrame(*(part[None] for part in (torch.tensor(self.position), right, -down, forward)))
+        return PosedCameras(
             torch.tensor([math.degrees(azimuth)]),
             torch.tensor([math.degrees(elevation)]),
             torch.tensor([distance]),

@@ -9,11 +9,11 @@ import warnings
 from importlib.util import find_spec
 from typing import Any
 
-from modeseek.viewer.auth import KNOCK
+from modeseek.viewer.auth import SECRET_HEADER
 
 
-def viser_inside(secret: str) -> Any:
-    """A viser server on a free port of 127.0.0.1, silent, for whoever says the secret in the field `KNOCK`.
+def start_viser(secret: str) -> Any:
+    """A viser server on a free port of 127.0.0.1, silent, for whoever says the secret in the field `SECRET_HEADER`.
 
     viser has no such rule, nor a way to switch off its button that publishes the page through a server elsewhere. Both
     are done here, at the two places of its connection object (viser 1.1) where that is possible.
@@ -33,7 +33,7 @@ def viser_inside(secret: str) -> Any:
     inner: Any = server._websock_server
 
     async def only_through_the_gate(connection: Any) -> None:
-        said = inner._live_connections[connection.client_id].request.headers.get(KNOCK, "")
+        said = inner._live_connections[connection.client_id].request.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(said.encode(), secret.encode()):
             raise PermissionError("a connection that did not come through the gate was refused")
 
@@ -47,7 +47,7 @@ def viser_inside(secret: str) -> Any:
     return server
 
 
-def stop(server: Any) -> None:
+def stop_viser(server: Any) -> None:
     """Ends it, without a word."""
     with contextlib.redirect_stdout(io.StringIO()):
         server.stop()

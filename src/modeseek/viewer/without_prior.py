@@ -22,7 +22,7 @@ _PLACE = "state.generator"
 
 
 @dataclass(frozen=True)
-class Absent(BasePrior):
+class AbsentPrior(BasePrior):
     """Stands where a generator asks what its prior is like; it answers nothing else.
 
     Attributes:
@@ -48,12 +48,12 @@ class Absent(BasePrior):
         raise RuntimeError("the viewer holds no prior: nothing can be asked of it")
 
 
-def turnable(config: Config) -> bool:
+def is_3d(config: Config) -> bool:
     """Whether the run makes a thing that can be seen from anywhere."""
     return isinstance(config.generator, NeRFConfig | MeshConfig)
 
 
-def thing(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
+def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
     """The generator as the checkpoint left it.
 
     What it takes from the prior at a run's start is in the checkpoint (the numbers and their dtype) or does not matter
@@ -66,15 +66,15 @@ def thing(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Genera
     if not isinstance(config.generator, NeRFConfig | MeshConfig):
         raise ValueError(f"only volumes and surfaces can be turned: got {type(config.generator).__name__}")
     side = config.generator.size or 64
-    prior = Absent((3, side, side), _dtype(checkpoint), torch.device(device))
+    prior = AbsentPrior((3, side, side), _dtype(checkpoint), torch.device(device))
     made = config.generator.make(LoadedPrior(prior, ""), config.seed).module
-    restore(made, checkpoint, device)
+    restore_generator(made, checkpoint, device)
     if not isinstance(made, Generator3D):
         raise TypeError(f"a thing that can be turned has look and orbit: got {type(made).__name__}; give it both")
     return made.requires_grad_(False)
 
 
-def restore(module: torch.nn.Module, checkpoint: Checkpoint, device: str = "cpu") -> None:
+def restore_generator(module: torch.nn.Module, checkpoint: Checkpoint, device: str = "cpu") -> None:
     """Loads the generator's part of a checkpoint alone.
 
     Raises:

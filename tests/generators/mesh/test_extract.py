@@ -12,7 +12,7 @@ import trimesh
 from torch import Tensor
 
 from modeseek.generators.mesh.extract import extract
-from modeseek.generators.mesh.level import seen_level
+from modeseek.generators.mesh.surface_level import surface_level
 from modeseek.generators.mesh.mesh import Mesh
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -106,7 +106,7 @@ def met(rays: np.ndarray, bound: float) -> np.ndarray:
 def test_no_level_agrees_better_with_what_is_seen(rng: torch.Generator) -> None:
     n, step = 9, 0.2
     density = torch.rand(n, n, n, generator=rng) ** 4 * 30
-    chosen = seen_level(density, step)
+    chosen = surface_level(density, step)
     grid = density.double().numpy()
     sides = [np.moveaxis(grid, axis, -1)[..., ::turn].reshape(-1, n) for axis in range(3) for turn in (1, -1)]
     rays = np.concatenate(sides)
@@ -128,15 +128,15 @@ def test_floaters_are_left_out_and_hollows_filled() -> None:
     hollow = False
     field, true = solid(distance, edge=200), [4 / 3 * math.pi * r**3 for r in (0.5, 0.08)]
     one = extract(field, 0.9, 64)
-    assert (one.kept.pieces, one.kept.floaters, one.kept.hollows) == (1, 1, 0)
-    assert one.kept.share == pytest.approx(true[0] / sum(true), abs=2e-3)
-    assert "1 small left out" in one.told and one.mesh.vertices.norm(dim=-1).max() < 0.55
+    assert (one.parts.pieces, one.parts.floaters, one.parts.hollows) == (1, 1, 0)
+    assert one.parts.share == pytest.approx(true[0] / sum(true), abs=2e-3)
+    assert "1 small left out" in one.summary and one.mesh.vertices.norm(dim=-1).max() < 0.55
     both = extract(field, 0.9, 64, floaters=0.001)
-    assert both.kept.pieces == 2 and both.kept.share == 1 and as_trimesh(both.mesh).body_count == 2
+    assert both.parts.pieces == 2 and both.parts.share == 1 and as_trimesh(both.mesh).body_count == 2
     hollow = True
     filled = extract(field, 0.9, 64)
-    assert filled.kept.hollows == 1 and filled.mesh.volume == pytest.approx(one.mesh.volume, rel=0.02)
-    assert "1 hollow filled" in filled.told
+    assert filled.parts.hollows == 1 and filled.mesh.volume == pytest.approx(one.mesh.volume, rel=0.02)
+    assert "1 hollow filled" in filled.summary
 
 
 def test_vertices_have_the_colour_a_camera_sees() -> None:

@@ -71,9 +71,9 @@ def test_it_is_a_generator_and_renders_a_solid() -> None:
     shot = view((0.0, 0.0), (90.0, 30.0), size=32)
     made = surface(octahedron(3), shot, background=Background(colour=(0.2, 0.4, 0.6)))
     assert isinstance(made, Generator) and made.view(2, torch.Generator()) is shot
-    seen = render(made, made.look(shot.cameras, normals=True))
+    seen = render(made, made.view_from(shot.cameras, normals=True))
     assert render(made, shot).normal is None
-    assert isinstance(seen, Rendering3D) and seen.march is None and seen.grids == ()
+    assert isinstance(seen, Rendering3D) and seen.ray_samples is None and seen.grids == ()
     assert seen.image.shape == (2, 3, 32, 32) and seen.opacity.shape == seen.depth.shape == (2, 1, 32, 32)
     torch.testing.assert_close(seen.image[:, :, 0, 0], torch.tensor([0.2, 0.4, 0.6]).expand(2, 3))
     assert seen.normal is not None and (seen.opacity[:, :, 0, 0] == 0).all() and (seen.depth[:, :, 0, 0] == 0).all()
@@ -134,7 +134,7 @@ def test_a_mesh_that_is_not_in_view_is_background() -> None:
     shot = view((0.0, 0.0))
     away = Mesh(mesh.vertices + torch.tensor([9.0, 0, 0]), mesh.faces, mesh.colours)
     made = surface(away, shot)
-    seen = made(made.look(shot.cameras, normals=True))
+    seen = made(made.view_from(shot.cameras, normals=True))
     assert (
         (seen.image == 1).all() and (seen.opacity == 0).all() and (seen.depth == 0).all() and (seen.normal == 0).all()
     )
@@ -194,7 +194,7 @@ def test_a_view_is_drawn_item_by_item(rng: torch.Generator) -> None:
 def test_a_volumes_background_is_handed_on() -> None:
     learned = Background("learned", (0.3, 0.5, 0.7))
     made = Surface(octahedron(), size=8, background=learned)
-    seen = made(made.look(view((40.0, 0.0)).cameras))
+    seen = made(made.view_from(view((40.0, 0.0)).cameras))
     torch.testing.assert_close(seen.image[0, :, 0, 0], torch.tensor([0.3, 0.5, 0.7]))
     seen.image.sum().backward()
     assert learned.raw.grad is not None and learned.raw.grad.abs().sum() > 0

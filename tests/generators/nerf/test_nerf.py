@@ -23,7 +23,7 @@ def test_an_even_ball_is_its_closed_form(place: tuple[float, float, float, float
     """Opacity 1 - exp(-k L), depth the mean of the cut off exponential, with the camera outside and within."""
     k, radius, size = 1.7, 0.8, 7
     nerf = NeRF(Known(lambda p: torch.full_like(p[:, 0], k)), size=size, samples=400, radius=radius)
-    solid = nerf(nerf.look(cameras(place)))
+    solid = nerf(nerf.view_from(cameras(place)))
     eye, rays, cosine = pixel_rays(*place, size)
     along = -(rays @ eye)
     inner = along**2 - eye @ eye + radius**2
@@ -35,8 +35,8 @@ def test_an_even_ball_is_its_closed_form(place: tuple[float, float, float, float
     want = np.where(opacity > 0.01, mean * cosine, 0)
     assert np.allclose(solid.depth[0, 0].detach()[opacity > 0.01], want[opacity > 0.01], atol=1e-5)
     assert (solid.depth[0, 0][torch.from_numpy(opacity == 0)] == 0).all()
-    assert len(solid.march.ray) == (chord > 0).sum()
-    assert np.allclose(solid.march.direction, rays.reshape(-1, 3)[solid.march.ray.numpy()], atol=1e-7)
+    assert len(solid.ray_samples.ray) == (chord > 0).sum()
+    assert np.allclose(solid.ray_samples.direction, rays.reshape(-1, 3)[solid.ray_samples.ray.numpy()], atol=1e-7)
 
 
 def test_colours_are_those_of_fine_quadrature() -> None:
@@ -48,7 +48,7 @@ def test_colours_are_those_of_fine_quadrature() -> None:
 
     known = Known(lambda p: torch.from_numpy(density(p.numpy())), lambda p: torch.from_numpy(colour(p.numpy())))
     nerf = NeRF(known, size=4, samples=600, background=Background(colour=(0.2, 0.5, 0.9), like=F64))
-    image = nerf(nerf.look(cameras(PLACES[1]))).image[0]
+    image = nerf(nerf.view_from(cameras(PLACES[1]))).image[0]
     eye, rays, _ = pixel_rays(*PLACES[1], 4)
     for row, column in ((1, 1), (1, 2), (2, 1), (2, 2), (0, 0)):
         ray, light, got = rays[row, column], 1.0, np.zeros(3)
@@ -82,7 +82,7 @@ def test_a_point_is_where_the_camera_projects_it_at_its_depth(radius: float) -> 
     nerf = NeRF(Known(lambda p: 1e4 * ((radius * p - spot).norm(dim=1) < 0.12)), size=65, samples=200, radius=radius)
     for place in PLACES[:3]:
         one = cameras(place)
-        solid, frame = nerf(nerf.look(one)), one.frame
+        solid, frame = nerf(nerf.view_from(one)), one.frame
         toward = spot - frame.position[0]
         ahead = (toward @ frame.forward[0]).item()
         half = math.tan(math.radians(place[3] / 2)) * ahead
@@ -95,7 +95,7 @@ def test_a_point_is_where_the_camera_projects_it_at_its_depth(radius: float) -> 
 
 def test_gradients_are_finite_differences() -> None:
     nerf = tiny()
-    view = nerf.look(cameras(PLACES[1]))
+    view = nerf.view_from(cameras(PLACES[1]))
 
     def render(grid: Tensor) -> tuple[Tensor, ...]:
         solid = torch.func.functional_call(nerf, {"volume.grid_of.0": grid}, (replace(view, normals=True),))
@@ -109,7 +109,7 @@ def test_gradients_are_finite_differences() -> None:
 def test_normals_of_a_sphere() -> None:
     nerf = NeRF(Known(lambda p: 40 * torch.sigmoid(60 * (0.6 - p.norm(dim=1)))), size=21, samples=100)
     place = PLACES[1]
-    solid = nerf(nerf.look(cameras(place), normals=True))
+    solid = nerf(nerf.view_from(cameras(place), normals=True))
     eye, rays, _ = pixel_rays(*place, 21)
     along = -(rays @ eye)
     inner = along**2 - eye @ eye + 0.57**2
@@ -119,16 +119,16 @@ def test_normals_of_a_sphere() -> None:
     got = solid.normal[0].permute(1, 2, 0).detach().numpy()
     assert hit.sum() > 40 and ((got * want).sum(-1)[hit] > 0.98).all()
     assert (solid.normal[0][:, torch.from_numpy(solid.opacity[0, 0].detach().numpy() == 0)] == 0).all()
-    inside = solid.march.normals()
-    assert inside.shape == (*solid.march.weights.shape, 3)
-    assert nerf(nerf.look(cameras(place))).normal is None
+    inside = solid.ray_samples.normals()
+    assert inside.shape == (*solid.ray_samples.weights.shape, 3)
+    assert nerf(nerf.view_from(cameras(place))).normal is None
 
 
 def test_normals_can_be_learned_from() -> None:
     nerf = tiny(4, normals=True)
     solid = nerf(nerf.view(1, rng()))
-    facing = (solid.march.normals() * solid.march.direction[:, None]).sum(-1).clamp(min=0)
-    (solid.march.weights.detach() * facing.square()).sum().backward()
+    facing = (solid.ray_samples.normals() * solid.ray_samples.direction[:, None]).sum(-1).clamp(min=0)
+    (solid.ray_samples.weights.detach() * facing.square()).sum().backward()
     assert nerf.volume.grid.grad[0, 0].abs().max() > 0 and nerf.volume.grid.grad[0, 1:].abs().max() == 0
 
 
@@ -136,11 +136,11 @@ def test_normals_can_be_learned_from() -> None:
 @given(azimuth=st.floats(-180, 180), elevation=st.floats(-80, 80), fov=st.floats(20, 80))
 def test_a_full_turn_changes_nothing_and_mirrors_mirror(azimuth: float, elevation: float, fov: float) -> None:
     nerf = tiny(6, size=5)
-    image = nerf(nerf.look(cameras((azimuth, elevation, 2.5, fov)))).image
-    assert torch.allclose(nerf(nerf.look(cameras((azimuth + 360, elevation, 2.5, fov)))).image, image, atol=1e-9)
+    image = nerf(nerf.view_from(cameras((azimuth, elevation, 2.5, fov)))).image
+    assert torch.allclose(nerf(nerf.view_from(cameras((azimuth + 360, elevation, 2.5, fov)))).image, image, atol=1e-9)
     with torch.no_grad():
         nerf.volume.grid.copy_(nerf.volume.grid.flip(-1))
-    mirrored = nerf(nerf.look(cameras((-azimuth, elevation, 2.5, fov)))).image
+    mirrored = nerf(nerf.view_from(cameras((-azimuth, elevation, 2.5, fov)))).image
     assert torch.allclose(mirrored.flip(-1), image, atol=1e-9)
     assert image.std() > 1e-3
 
@@ -175,11 +175,11 @@ def test_backgrounds() -> None:
     assert torch.equal(colours, colours[:, :, :1, :1].expand_as(colours))
     colours = colours[..., 0, 0]
     assert colours.min() < 0.1 and colours.max() > 0.9 and colours.std(0).min() > 0.2
-    assert (several(several.look(several.orbit.ring(1))).image == 1).all()  # what is fixed is white
+    assert (several(several.view_from(several.orbit.ring(1))).image == 1).all()  # what is fixed is white
     learned = NeRF(nothing, size=4, background=Background("learned", (0.5, 0.5, 0.5), like=F64))
-    assert torch.allclose(learned(learned.look(learned.orbit.ring(1))).image, image.new_tensor(0.5))
+    assert torch.allclose(learned(learned.view_from(learned.orbit.ring(1))).image, image.new_tensor(0.5))
     optimizer = torch.optim.Adam(learned.parameters(), lr=0.5)
-    view = learned.look(learned.orbit.ring(4))
+    view = learned.view_from(learned.orbit.ring(4))
     want = torch.tensor([0.0, 0.3, 0.6, 0.9], dtype=torch.float64)[:, None, None, None]
     for _ in range(30):
         optimizer.zero_grad()

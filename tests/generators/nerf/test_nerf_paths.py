@@ -47,7 +47,7 @@ def test_the_fast_path_is_the_plain_one() -> None:
         nerf.skip = skip
         nerf.zero_grad()
         solid = nerf(view)
-        assert solid.march is not None and solid.normal is not None
+        assert solid.ray_samples is not None and solid.normal is not None
         (solid.image * pull).sum().backward()
         both.append((solid, nerf.volume.grid.grad.clone()))
     (plain, slope), (fast, fast_slope) = both
@@ -55,16 +55,16 @@ def test_the_fast_path_is_the_plain_one() -> None:
         assert (getattr(plain, name) - getattr(fast, name)).abs().max() < 1e-4, name
     assert (plain.depth - fast.depth)[plain.opacity > 0.1].abs().max() < 1e-3
     assert (slope - fast_slope).norm() < 1e-4 * slope.norm()
-    assert len(fast.march.ray) < 0.8 * len(plain.march.ray)
-    rows = torch.isin(plain.march.ray, fast.march.ray)
-    assert (plain.march.weights[rows] - fast.march.weights).abs().max() < 1e-4
-    assert plain.march.weights[~rows].max() < 1e-4
-    assert 0.05 < (fast.march.weights > 0).float().mean() < 0.5  # it does leave out, and not all
+    assert len(fast.ray_samples.ray) < 0.8 * len(plain.ray_samples.ray)
+    rows = torch.isin(plain.ray_samples.ray, fast.ray_samples.ray)
+    assert (plain.ray_samples.weights[rows] - fast.ray_samples.weights).abs().max() < 1e-4
+    assert plain.ray_samples.weights[~rows].max() < 1e-4
+    assert 0.05 < (fast.ray_samples.weights > 0).float().mean() < 0.5  # it does leave out, and not all
 
 
 def test_pruning_closes_what_is_empty_and_only_that() -> None:
     nerf = NeRF(Known(lambda p: 5.0 * (p[:, 0] > 0.5) + 0.01), size=8, samples=64)
-    view = nerf.look(cameras(PLACES[0]))
+    view = nerf.view_from(cameras(PLACES[0]))
     before = nerf(view)
     nerf.prune(0.1)
     x = (np.arange(64) + 0.5) / 32 - 1
@@ -94,7 +94,7 @@ def test_a_refined_grid_is_the_same_and_its_optimizer_goes_on() -> None:
         Dense((5, 9, 17), BlobInit(2.0, 4.0)), size=8, samples=16
     )  # 17 = 2 * 9 - 1: nested, so exactly the same
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.1)
-    view = nerf.look(nerf.orbit.ring(2))
+    view = nerf.view_from(nerf.orbit.ring(2))
     kinds = []
     for level in (0, 1, 2):
         before = nerf(view).image
@@ -118,7 +118,7 @@ def test_a_resumed_run_neither_refines_nor_prunes_again() -> None:
         )
 
     nerf = make()
-    assert nerf.size == 6 and nerf.space.whole
+    assert nerf.size == 6 and nerf.space.all_open
     nerf.advance(0.49)
     assert int(nerf.volume.level) == 0
     nerf.advance(0.5)
@@ -128,7 +128,7 @@ def test_a_resumed_run_neither_refines_nor_prunes_again() -> None:
     again = make()
     again.load_state_dict(nerf.state_dict())
     again.advance(0.75)
-    assert again.size == 10 and torch.equal(again.space.open, nerf.space.open) and not again.space.whole
+    assert again.size == 10 and torch.equal(again.space.open, nerf.space.open) and not again.space.all_open
     view = nerf.view(2, ms.Streams(0))
     assert torch.equal(nerf(view).image, again(view).image)
 
@@ -136,7 +136,7 @@ def test_a_resumed_run_neither_refines_nor_prunes_again() -> None:
 def test_rays_that_all_miss_leave_the_background_and_a_gradient_of_zero() -> None:
     nerf = NeRF(Dense((4,)), size=2, samples=4, radius=0.1)
     solid = nerf(CameraView((0,), cameras((0.0, 0.0, 3.0, 90.0)), 2))
-    assert (solid.image == 1).all() and (solid.depth == 0).all() and len(solid.march.ray) == 0
+    assert (solid.image == 1).all() and (solid.depth == 0).all() and len(solid.ray_samples.ray) == 0
     solid.image.sum().backward()
     assert nerf.volume.grid.grad is not None and nerf.volume.grid.grad.abs().max() == 0
     nerf.prune(1e9)  # everything

@@ -41,17 +41,17 @@ def test_every_volume_learns_a_thing(name: str) -> None:
     )
     seen, others = nerf.orbit.ring(6), nerf.orbit.ring(4, 30.0, 22.5)
     with torch.no_grad():
-        want, held = (egg(egg.look(c)).image.float() for c in (seen, others))
+        want, held = (egg(egg.view_from(c)).image.float() for c in (seen, others))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=rate, betas=(0.9, 0.99))
-    first = (nerf(nerf.look(others)).image - held).square().mean()
+    first = (nerf(nerf.view_from(others)).image - held).square().mean()
     for step in range(45):
         nerf.advance(step / 44)
         optimizer.zero_grad()
-        (nerf(nerf.look(seen)).image - want).square().mean().backward()
+        (nerf(nerf.view_from(seen)).image - want).square().mean().backward()
         optimizer.step()
-    last = (nerf(nerf.look(others)).image - held).square().mean()
+    last = (nerf(nerf.view_from(others)).image - held).square().mean()
     assert last < 0.2 * first and -10 * last.log10() > 19
-    assert not nerf.space.whole
+    assert not nerf.space.all_open
 
 
 def test_grids_interpolate_as_they_should() -> None:
@@ -97,7 +97,7 @@ def test_blocks_of_points_change_nothing(name: str, monkeypatch: pytest.MonkeyPa
     points = 2 * torch.rand(50, 3, generator=rng(1)) - 1
     found = []
     for many in (10**6, 19):
-        monkeypatch.setattr("modeseek.generators.nerf.network.AT_ONCE", many)
+        monkeypatch.setattr("modeseek.generators.nerf.network.CPU_CHUNK", many)
         volume = VOLUMES[name][0]()
         density, colour = volume(points)
         (density.sum() + (colour * points).sum()).backward()
@@ -129,5 +129,5 @@ def test_a_nerf_is_a_generator_that_a_prior_shapes() -> None:
     walk = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.RangeCodec(), rng=ms.Streams(0))
     for step in walk:
         assert step.image.shape == (2, 3, 8, 8)
-    middle = nerf(nerf.look(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))
+    middle = nerf(nerf.view_from(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))
     assert torch.cdist(middle, data[:, :, 0, 0]).amin(1).max() < 0.3

@@ -13,21 +13,21 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from modeseek.cli import main
-from modeseek.datasets.scenes import Scenes, held_out, parse
+from modeseek.datasets.scenes import Scenes, is_held_out, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions, mistakes
 from modeseek.io.packaged import data_folder
-from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Predictions, accuracy, compare, score
+from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Predictions, accuracy_by_attribute, compare_predictions, score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.classifier_config import ClassifierConfig
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
-from modeseek.metrics.scenes.view_symmetry import same_views, shows_height
-from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion, stock_samples
-from tools.bundled_priors.augment import disturb
-from tools.bundled_priors.classifier_loss import Truth, judge_loss
-from tools.bundled_priors.train_classifier import Lesson, train_judge
+from modeseek.metrics.scenes.view_symmetry import indistinguishable_views, shows_elevation
+from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion, sample_with_diffusers
+from tools.bundled_priors.augment import augment
+from tools.bundled_priors.classifier_loss import ClassifierTargets, classifier_loss
+from tools.bundled_priors.train_classifier import ClassifierRecipe, train_classifier
 
 SMALL = ClassifierConfig((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
 
@@ -46,7 +46,7 @@ def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
 
 
 def wrong(caption, verdict):
-    return set(compare(verdict, [parse(caption)]).wrong(0))
+    return set(compare_predictions(verdict, [parse(caption)]).wrong_attributes(0))
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_everything_right_is_what_all_means_and_only_what_is_said_is_judged() ->
     captions = ["a red cone", "a red cone on a blue cube, from 30 degrees left, above", "a red sphere, front view"]
     parts = [seen("red cone"), seen("red cone", "on", "blue torus", azimuth=0), seen("red sphere")]
     both = Predictions(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
-    scores = compare(both, [parse(caption) for caption in captions])
+    scores = compare_predictions(both, [parse(caption) for caption in captions])
     assert scores.all.tolist() == [True, False, True]
-    assert scores.judged("relation").tolist() == [False, True, False] and scores.judged("colour").all()
-    assert scores.judged("view").tolist() == [False, True, False], "a lone ball's view cannot be told"
-    told = {name: one.value for name, one in accuracy(scores).items()}
+    assert scores.applicable("relation").tolist() == [False, True, False] and scores.applicable("colour").all()
+    assert scores.applicable("view").tolist() == [False, True, False], "a lone ball's view cannot be told"
+    told = {name: one.value for name, one in accuracy_by_attribute(scores).items()}
     assert told == pytest.approx({"object": 2 / 3, "colour": 1, "relation": 1, "view": 0, "all": 2 / 3})
-    twice = accuracy(scores, torch.tensor([0, 1, 1]))  # two pictures of one caption count as one
+    twice = accuracy_by_attribute(scores, torch.tensor([0, 1, 1]))  # two pictures of one caption count as one
     assert twice["object"].value == pytest.approx(0.75)
     wanted = {"thing": [("cube", "torus", 1)], "colour": [], "relation": []}
     assert mistakes(both, [parse(caption) for caption in captions]) == wanted
@@ -129,27 +129,27 @@ def test_everything_right_is_what_all_means_and_only_what_is_said_is_judged() ->
 def test_what_renders_truly_show_is_right() -> None:
     """Told what the scenes themselves say, no caption is found wrong: rules and renderer agree."""
     layouts = Scenes().draw(200, torch.Generator().manual_seed(5), held_out=None)
-    truth = Truth.of(layouts)
+    truth = ClassifierTargets.from_layouts(layouts)
     row = ((layouts.azimuth - AZIMUTHS[0]) / 15).round().long() % 24
-    verdicts = Predictions(truth.thing, truth.colour, truth.relation, row, layouts.elevation)
-    scores = compare(verdicts, [parse(caption) for caption in layouts.captions])
-    assert scores.all.all() and scores.seen.sum() > 100
+    verdicts = Predictions(truth.object_type, truth.colour, truth.relation, row, layouts.elevation)
+    scores = compare_predictions(verdicts, [parse(caption) for caption in layouts.captions])
+    assert scores.all.all() and scores.view_visible.sum() > 100
 
 
 def test_which_views_look_alike() -> None:
     turns = (torch.arange(24)[:, None] - torch.arange(24)).abs()
     for thing in ("sphere", "cone", "cylinder", "capsule", "tree", "lamp"):
-        assert same_views(thing, thing).all(), thing
-    assert torch.equal(same_views("cube", "cube"), turns % 6 == 0)
+        assert indistinguishable_views(thing, thing).all(), thing
+    assert torch.equal(indistinguishable_views("cube", "cube"), turns % 6 == 0)
     for thing in ("torus", "table"):
-        assert torch.equal(same_views(thing, thing), turns % 12 == 0)
+        assert torch.equal(indistinguishable_views(thing, thing), turns % 12 == 0)
     for thing in ("chair", "car", "duck", "bear head", "mug"):
-        assert torch.equal(same_views(thing, thing), torch.eye(24, dtype=torch.bool)), thing
-    rocket, back, side, front = same_views("rocket", "rocket"), *(AZIMUTHS.index(a) for a in (180, 90, 0))
+        assert torch.equal(indistinguishable_views(thing, thing), torch.eye(24, dtype=torch.bool)), thing
+    rocket, back, side, front = indistinguishable_views("rocket", "rocket"), *(AZIMUTHS.index(a) for a in (180, 90, 0))
     assert rocket[back, side] and not rocket[back, front] and not rocket[side, front]
-    assert [thing for thing in OBJECT_TYPES if not shows_height(thing)] == ["sphere"]
+    assert [thing for thing in OBJECT_TYPES if not shows_elevation(thing)] == ["sphere"]
     with pytest.raises(ValueError, match="no thing 'ball'"):
-        same_views("ball", "ball")
+        indistinguishable_views("ball", "ball")
 
 
 def answers(n: int, seed: int = 0) -> ClassifierOutput:
@@ -169,21 +169,21 @@ def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
     for i, (relation, turn) in enumerate(rows):
         objects = (thing, colour) if turn == 1 else (thing.flip(1), colour.flip(1))
         rest = (torch.tensor([number]) for number in (RELATIONS.index(relation), 178.0, 20.0))
-        truth = Truth(*objects, *rest)
+        truth = ClassifierTargets(*objects, *rest)
         one = ClassifierOutput(*(getattr(said, name)[i : i + 1] for name in vars(said)))
         orders = []
         for order in ((0, 1), (1, 0)):
             pairs = list(zip(order, thing[0].tolist(), colour[0].tolist(), strict=True))
-            orders.append(sum(nll(said.thing[i, k], t) + nll(said.colour[i, k], c) for k, t, c in pairs))
+            orders.append(sum(nll(said.object_type[i, k], t) + nll(said.colour[i, k], c) for k, t, c in pairs))
         objects = orders[0] if relation == "on" else min(orders)
         turns = 13 / 15 * nll(said.azimuth[i], 23) + 2 / 15 * nll(said.azimuth[i], 22)  # 178 lies from 165 to 180
         away = abs(said.elevation[i].item() - 20) / 10
         height = 2 * (away - 0.5 if away > 1 else away**2 / 2)
         want = objects + nll(said.relation[i], RELATIONS.index(relation)) + turns + height
-        assert judge_loss(one, truth).item() == pytest.approx(want, rel=1e-5)
-    around = Truth(thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0]))  # from 180 to -165
+        assert classifier_loss(one, truth).item() == pytest.approx(want, rel=1e-5)
+    around = ClassifierTargets(thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0]))  # from 180 to -165
     one = ClassifierOutput(*(value[:1] for value in vars(said).values()))
-    half = judge_loss(one, around) - judge_loss(one, Truth(**(vars(around) | {"azimuth": torch.tensor([180.0])})))
+    half = classifier_loss(one, around) - classifier_loss(one, ClassifierTargets(**(vars(around) | {"azimuth": torch.tensor([180.0])})))
     assert half.item() == pytest.approx((nll(said.azimuth[0], 0) - nll(said.azimuth[0], 23)) / 2, rel=1e-4)
 
 
@@ -192,17 +192,17 @@ def test_the_direction_is_the_mean_of_the_azimuths() -> None:
     told.azimuth[0] = -1e4
     told.azimuth[0, AZIMUTHS.index(90)] = 0
     told.azimuth[1] = 0
-    assert torch.allclose(told.direction, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), atol=1e-6)
+    assert torch.allclose(told.mean_direction, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), atol=1e-6)
 
 
 def test_a_disturbed_picture_is_another_of_the_same_colours() -> None:
     shots = Scenes().batch(32, torch.Generator().manual_seed(1))
-    one, again, other = (disturb(shots.image, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    one, again, other = (augment(shots.image, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
     assert one.shape == shots.image.shape and one.min() >= 0 and one.max() <= 1
     assert (one.mean((2, 3)) - shots.image.mean((2, 3))).abs().max() < 0.2
     flat = torch.full((64, 3, 64, 64), 0.5)
-    spread = disturb(flat, torch.Generator().manual_seed(0)).std((1, 2, 3))
+    spread = augment(flat, torch.Generator().manual_seed(0)).std((1, 2, 3))
     assert 0 < spread.min() and spread.max() < 0.06
 
 
@@ -210,7 +210,7 @@ def test_save_and_load(tmp_path) -> None:
     judge = SceneClassifier(SMALL, {"object": 0.5}, seed=1).eval()
     judge.save(tmp_path / "deep" / "one")
     again = SceneClassifier.load(tmp_path / "deep" / "one")
-    assert again.shape == SMALL and SMALL.features == 16 and again.accuracy == {"object": 0.5} and not again.training
+    assert again.config == SMALL and SMALL.n_features == 16 and again.accuracy == {"object": 0.5} and not again.training
     image = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for name, value in vars(judge(image)).items():
@@ -228,7 +228,7 @@ def test_balanced_features_have_a_mean_square_of_one_and_the_same_answers() -> N
     image = torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before, old = judge(image), judge.features(image)
-        judge.balance(image)
+        judge.normalize_features(image)
         after, new = judge(image), judge.features(image)
     assert new.square().mean().item() == pytest.approx(1, rel=1e-4) and abs(old.square().mean().item() - 1) > 0.1
     for name, value in vars(before).items():
@@ -278,11 +278,11 @@ def test_a_damaged_folder_is_told_in_one_line(tmp_path, harm, line) -> None:
 
 
 def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
-    lesson = Lesson(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
+    lesson = ClassifierRecipe(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
     made = []
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         before = torch.get_rng_state()
-        for now in train_judge(tmp_path / name, budget=1e9, seed=seed, lesson=lesson):
+        for now in train_classifier(tmp_path / name, budget=1e9, seed=seed, recipe=lesson):
             assert 0 < now.done <= now.total
         assert torch.equal(before, torch.get_rng_state())
         made.append(load_file(tmp_path / name / "judge.safetensors"))
@@ -290,7 +290,7 @@ def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
     assert not torch.equal(made[0]["scene.weight"], made[2]["scene.weight"])
     assert set(SceneClassifier.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
     with pytest.raises(FileExistsError, match="choose another name"):
-        next(train_judge(tmp_path / "one", budget=1.0, lesson=lesson))
+        next(train_classifier(tmp_path / "one", budget=1.0, recipe=lesson))
 
 
 def test_the_packaged_judge_is_small_and_right() -> None:
@@ -299,27 +299,27 @@ def test_the_packaged_judge_is_small_and_right() -> None:
     assert sum(p.numel() for p in judge.parameters()) <= 1_100_000
     assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 2.2e6
     shots = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)
-    assert all(held_out(parse(caption)) for caption in shots.captions)
-    found = accuracy(score(judge, shots.image, shots.captions))
+    assert all(is_held_out(parse(caption)) for caption in shots.captions)
+    found = accuracy_by_attribute(score_captions(judge, shots.image, shots.captions))
     for name in ("object", "colour", "relation"):
         assert found[name].value >= (0.93 if name == "object" else 0.97), (name, found[name])
     assert found["view"].value >= 0.85
     assert judge.accuracy["colour"] >= 0.99 and judge.accuracy["object"] >= 0.95
     with torch.no_grad():
         assert judge.features(shots.image[:5]).shape == (5, 144)
-    swapped = score(judge, shots.image, [*shots.captions[1:], shots.captions[0]])
+    swapped = score_captions(judge, shots.image, [*shots.captions[1:], shots.captions[0]])
     assert swapped.object.float().mean() < 0.2, "captions of other pictures are not true of these"
     with pytest.raises(ValueError, match="one caption"):
-        score(judge, shots.image, shots.captions[:2])
+        score_captions(judge, shots.image, shots.captions[:2])
     with pytest.raises(ValueError, match="no caption of these scenes"):
-        score(judge, shots.image[:1], ["a zebra"])
+        score_captions(judge, shots.image[:1], ["a zebra"])
 
 
 def test_captions_of_an_examination() -> None:
     captions = held_out_captions(10, 3)
     kinds = [parse(caption).relation for caption in captions]
     assert kinds == ([None, *RELATIONS] * 3)[:10] and captions == held_out_captions(10, 3)
-    assert all(held_out(parse(caption)) and parse(caption).view for caption in captions)
+    assert all(is_held_out(parse(caption)) and parse(caption).view for caption in captions)
     assert captions != held_out_captions(10, 4) and captions != held_out_captions(10, 3, part=1)
     assert captions[:6] == held_out_captions(6, 3)
 
@@ -332,8 +332,8 @@ def pipeline(tmp_path_factory):
 def test_stock_pictures_are_those_of_diffusers_whatever_the_batch(pipeline) -> None:
     captions = ["a red cone", "a blue cube", "a green torus"]
     settings = {"scale": 2.0, "steps": 2, "seed": 5}
-    whole = torch.cat(list(stock_samples(pipeline, captions, **settings)))
-    parts = list(stock_samples(pipeline, captions, batch=2, **settings))
+    whole = torch.cat(list(sample_with_diffusers(pipeline, captions, **settings)))
+    parts = list(sample_with_diffusers(pipeline, captions, batch=2, **settings))
     assert [len(part) for part in parts] == [2, 1] and whole.shape == (3, 3, 16, 16)
     assert torch.allclose(torch.cat(parts), whole, atol=1e-4)
     assert whole.min() >= 0 and whole.max() <= 1 and (whole[0] - whole[1]).abs().max() > 0.01

@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from modeseek.datasets.scenes.caption import parse
-from modeseek.datasets.scenes.lighting import OVERHEAD
-from modeseek.datasets.scenes.objects_with_front import FRONTED
+from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
+from modeseek.datasets.scenes.objects_with_front import OBJECTS_WITH_FRONT
 from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.metrics.color_difference import delta_e, lab
-from modeseek.metrics.scenes.alignment import Alignment, Look, align, overlap, through
+from modeseek.metrics.scenes.alignment import Alignment, RenderFunction, align, silhouette_overlap, render_function
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.metrics.scenes.janus import compared_fronts, count_fronts, has_front, judged_fronts, runs
-from modeseek.metrics.scenes.shape_metrics import fit, held_out_cameras
+from modeseek.metrics.scenes.janus import match_front_faces, count_front_faces, has_front_face, classify_front_faces, count_runs
+from modeseek.metrics.scenes.shape_metrics import measure_shape, held_out_cameras
 from modeseek.rng import Rng
 
 N, SIDE = 24, 32
 FEW = held_out_cameras(4)
 
 
-def looking(still: StaticScene) -> Look:
+def looking(still: StaticScene) -> RenderFunction:
     def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
         shots = still.render(cameras, size, 3)
         return shots.image, shots.mask
@@ -59,40 +59,40 @@ def test_overlap_of_planted_boxes() -> None:
     image, true = torch.full((3, 3, 8, 8), 0.5), torch.full((3, 3, 8, 8), 0.5)
     image[0, 0, 3:5, 1:5] += 0.3
     image[0, :, 1:3, 1:5] += 0.4  # where only one of them is
-    iou, colour = overlap(image, opacity, true, mask)
+    iou, colour = silhouette_overlap(image, opacity, true, mask)
     assert iou.tolist() == pytest.approx([8 / 24, 0.0, 0.0])
     assert colour[0].item() == pytest.approx(0.1) and colour[1:].isnan().all()
-    assert overlap(image, 0.98 * opacity, true, mask)[0].tolist() == [0.0, 0.0, 0.0]  # one half is not above it
+    assert silhouette_overlap(image, 0.98 * opacity, true, mask)[0].tolist() == [0.0, 0.0, 0.0]  # one half is not above it
 
 
 def test_the_truth_itself_is_exact() -> None:
-    still = StaticScene.of("a red cone")
-    found = fit(looking(still), still, cameras=FEW, size=32)
+    still = StaticScene.from_caption("a red cone")
+    found = measure_shape(looking(still), still, cameras=FEW, size=32)
     assert found.alignment == Alignment() and (found.iou == 1).all() and (found.psnr == 100).all()
     assert not found.colour.any() and not found.delta_e.any()
     assert torch.equal(found.saturation, found.true_saturation)
 
 
 def test_planted_moves_are_found() -> None:
-    still = StaticScene.of("a blue cube with a white face", OVERHEAD)
-    where = align(looking(still.moved(1.25, -0.1)), still, FEW, turns=False)
-    assert where.scale == pytest.approx(1.25, rel=0.03) and where.up == pytest.approx(-0.1, abs=0.02) and not where.turn
-    spun = looking(still.moved(0.9, 0.05, turn=100.0))
-    found = fit(spun, still, cameras=FEW, size=32, turns=True)
+    still = StaticScene.from_caption("a blue cube with a white face", OVERHEAD_LIGHT)
+    where = align(looking(still.transformed(1.25, -0.1)), still, FEW, free_yaw=False)
+    assert where.scale == pytest.approx(1.25, rel=0.03) and where.lift == pytest.approx(-0.1, abs=0.02) and not where.yaw
+    spun = looking(still.transformed(0.9, 0.05, yaw=100.0))
+    found = measure_shape(spun, still, cameras=FEW, size=32, free_yaw=True)
     # Silhouettes alone would take any quarter of a turn: the face decides.
-    assert found.alignment.turn == pytest.approx(100.0, abs=4.0) and found.iou.mean() > 0.95
-    fixed = fit(spun, still, cameras=FEW, size=32, turns=True, moves=False)
+    assert found.alignment.yaw == pytest.approx(100.0, abs=4.0) and found.iou.mean() > 0.95
+    fixed = measure_shape(spun, still, cameras=FEW, size=32, free_yaw=True, aligned=False)
     assert fixed.alignment == Alignment() and fixed.colour.nanmean() > 4 * found.colour.nanmean()
 
 
 def test_other_colours_and_no_object_at_all() -> None:
-    still = StaticScene.of("a red sphere", OVERHEAD)
+    still = StaticScene.from_caption("a red sphere", OVERHEAD_LIGHT)
 
     def paler(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
         shots = still.render(cameras, size, 3)
         return shots.image * 0.9, shots.mask
 
-    found = fit(paler, still, cameras=FEW, size=32, moves=False)
+    found = measure_shape(paler, still, cameras=FEW, size=32, aligned=False)
     true = still.render(FEW, 32, 3)
     want = -10 * (0.1 * true.image).square().mean((1, 2, 3)).log10()
     assert torch.allclose(found.psnr, want, atol=1e-3) and (found.iou == 1).all()
@@ -101,7 +101,7 @@ def test_other_colours_and_no_object_at_all() -> None:
     assert torch.allclose(found.colour, mean, atol=1e-5)
     high = torch.stack([1 - true.image[i].amin(0)[inside[i]] / true.image[i].amax(0)[inside[i]] for i in range(1)])
     assert found.true_saturation[0].item() == pytest.approx(high.mean().item(), rel=1e-5)
-    nothing = fit(lambda c, n: (torch.ones(len(c), 3, n, n), torch.zeros(len(c), 1, n, n)), still, cameras=FEW, size=32)
+    nothing = measure_shape(lambda c, n: (torch.ones(len(c), 3, n, n), torch.zeros(len(c), 1, n, n)), still, cameras=FEW, size=32)
     told = nothing.estimates()
     assert told["iou"].value == 0 and math.isnan(told["colour"].value) and math.isnan(told["saturation"].value)
     assert told["psnr"].interval is not None and told["psnr"].interval[0] <= told["psnr"].value
@@ -125,17 +125,17 @@ class Turntable(nn.Module):
 
 
 def test_generators_are_looked_at() -> None:
-    still = StaticScene.of("a blue cone")
-    image, opacity = through(Turntable(still))(FEW, 16)
+    still = StaticScene.from_caption("a blue cone")
+    image, opacity = render_function(Turntable(still))(FEW, 16)
     shots = still.render(FEW, 16, 3)
     assert torch.equal(image, shots.image) and torch.equal(opacity, shots.mask)
     with pytest.raises(ValueError, match="has an opacity: got a Rendering"):
-        through(Turntable(still, flat=True))(FEW, 16)
+        render_function(Turntable(still, flat=True))(FEW, 16)
 
 
 @cache
 def ring(thing: str) -> tuple[StaticScene, Tensor]:
-    still = StaticScene.of(f"a blue {thing}")
+    still = StaticScene.from_caption(f"a blue {thing}")
     return still, still.render(turntable(N, 15.0), SIDE).image
 
 
@@ -145,37 +145,37 @@ TURNED = [(k + 9) % N for k in range(N)]
 PLANTED = {"true": (list(range(N)), 1), "janus": (JANUS, 2), "bare": (BARE, 0), "turned": (TURNED, 1)}
 
 
-@pytest.mark.parametrize("thing", [thing.name for thing in FRONTED])
+@pytest.mark.parametrize("thing", [thing.name for thing in OBJECTS_WITH_FRONT])
 def test_planted_fronts_are_counted(thing: str) -> None:
     """Views beyond the sides mirrored make two faces; the front's views replaced by mirrored backs, none."""
     _, images = ring(thing)
     for rows, want in PLANTED.values():
-        assert compared_fronts(images[rows], images).count == want
+        assert match_front_faces(images[rows], images).count == want
     rng = torch.Generator().manual_seed(0)
     soft = torch.nn.functional.avg_pool2d(images[JANUS], 3, 1, 1, count_include_pad=False)
     noisy = 0.1 + 0.8 * soft + 0.05 * torch.randn(soft.shape, generator=rng)
-    assert compared_fronts(noisy, images).count == 2
+    assert match_front_faces(noisy, images).count == 2
 
 
 def test_a_plain_cube_has_none_and_a_front_everywhere_is_many() -> None:
     still, images = ring("cube with a white face")
-    plain = StaticScene.of("a blue cube")
-    assert count_fronts(looking(plain), still, size=SIDE).count == 0
-    assert compared_fronts(images[[0] * N], images).count == 3
-    assert count_fronts(looking(still.moved(0.8, 0.1)), still, Alignment(0.8, 0.1, 50.0), size=SIDE).count == 1
+    plain = StaticScene.from_caption("a blue cube")
+    assert count_front_faces(looking(plain), still, size=SIDE).count == 0
+    assert match_front_faces(images[[0] * N], images).count == 3
+    assert count_front_faces(looking(still.transformed(0.8, 0.1)), still, Alignment(0.8, 0.1, 50.0), size=SIDE).count == 1
     with pytest.raises(ValueError, match="has a front: count those of"):
-        count_fronts(looking(plain), plain)
+        count_front_faces(looking(plain), plain)
     with pytest.raises(ValueError, match="views around"):
-        count_fronts(looking(plain), still, n=6)
-    assert has_front(parse("a red cone on a blue car")) and not has_front(parse("a red mug, front view"))
+        count_front_faces(looking(plain), still, n=6)
+    assert has_front_face(parse("a red cone on a blue car")) and not has_front_face(parse("a red mug, front view"))
 
 
 def test_the_judge_counts_too() -> None:
     judge = SceneClassifier.packaged()
-    still = StaticScene.of("a blue robot head")
+    still = StaticScene.from_caption("a blue robot head")
     images = still.render(turntable(N, 15.0), 64).image
     for rows, want in PLANTED.values():
-        assert judged_fronts(judge, images[rows]).count == want
+        assert classify_front_faces(judge, images[rows]).count == want
 
 
 @given(st.integers(0, 23), st.lists(st.integers(2, 5), min_size=0, max_size=3))
@@ -184,12 +184,12 @@ def test_runs_are_counted_around(start: int, lengths: list[int]) -> None:
     for length in lengths:
         shows[spot : spot + length] = True
         spot += length + 2
-    assert runs(shows.roll(start), expected=5) == len(lengths)
+    assert count_runs(shows.roll(start), expected=5) == len(lengths)
 
 
 def test_gaps_and_noise_are_no_fronts() -> None:
     def count(text: str, expected: int = 3) -> int:
-        return runs(torch.tensor([c == "#" for c in text]), expected)
+        return count_runs(torch.tensor([c == "#" for c in text]), expected)
 
     assert count("..##.##....") == 1  # a gap of one view, 5 views: not two fronts of 3
     assert count("..#....#...") == 0

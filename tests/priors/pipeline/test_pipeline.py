@@ -191,9 +191,9 @@ def test_the_autoencoder_can_sample_and_save_memory(folder: Callable[[str], Path
     told = codec.network.encode(2 * image - 1).latent_dist
     assert ((drawn - mean) / (told.std * codec.scale)).std().item() == pytest.approx(1, abs=0.02)
     grads = []
-    for thrifty in (False, True):
+    for recompute in (False, True):
         leaf = image[:2].clone().requires_grad_()
-        replace(codec, thrifty=thrifty).encode(leaf).square().sum().backward()
+        replace(codec, recompute=recompute).encode(leaf).square().sum().backward()
         grads.append(leaf.grad)
     assert torch.equal(*grads)
     with pytest.raises(ValueError, match="needs rng"):
@@ -208,12 +208,12 @@ def test_texts_are_encoded_once_and_kept(
     fresh = first.conditions([TEXT, "a blue cube"], ["ugly"])
     assert first.pipe.text_encoder is None  # not held beside the network
     second = load(path, cache=tmp_path)
-    monkeypatch.setattr(second.texts, "_encode", lambda texts: pytest.fail(f"encoded again: {texts}"))
+    monkeypatch.setattr(second.text_cache, "_encode", lambda texts: pytest.fail(f"encoded again: {texts}"))
     kept = second.conditions([TEXT, "a blue cube"], ["ugly"])
     for a, b in ((fresh.positive, kept.positive), (fresh.null, kept.null), (fresh.negative, kept.negative)):
         assert torch.equal(a["text"], b["text"])
     other = load(folder("sd-v"), cache=tmp_path)  # other weights: another key
-    assert not other.texts._find(f"text:{TEXT}")
+    assert not other.text_cache._find(f"text:{TEXT}")
     for file in tmp_path.rglob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:20])
     again = load(path, cache=tmp_path).conditions([TEXT])  # damaged: encoded again

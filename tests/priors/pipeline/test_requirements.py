@@ -11,7 +11,7 @@ import torch
 
 from modeseek.cli import main
 from modeseek.priors.pipeline import Pipeline
-from modeseek.priors.pipeline.requirements import needs
+from modeseek.priors.pipeline.requirements import read_requirements
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
@@ -32,30 +32,30 @@ def stored(part: torch.nn.Module) -> int:
 def test_needs_are_what_the_loaded_pipeline_has(name: str, tmp_path: Path) -> None:
     path = tiny.make(name, tmp_path)
     size = None if name == "if" else 16
-    told, prior = needs(path, torch.float16, size), Pipeline.load(path, dtype=torch.float16, size=size, cache=None)
+    told, prior = read_requirements(path, torch.float16, size), Pipeline.load(path, dtype=torch.float16, size=size, cache=None)
     pipe = diffusers.DiffusionPipeline.from_pretrained(path, safety_checker=None, dtype=torch.float16)
     held = {key: stored(part) for key, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
-    assert {part.name: part.numbers for part in told.parts} == held
+    assert {part.name: part.n_parameters for part in told.components} == held
     assert told.shape == prior.shape and told.kind == type(pipe).__name__
     assert told.pixels == tuple(prior.codec.decode(torch.zeros(1, *prior.shape)).shape[2:])
     weights = stored(prior.network) * 2 + (stored(prior.pipe.vae) * 4 if hasattr(pipe, "vae") else 0)
-    assert told.bytes_when("optimising") == weights
+    assert told.bytes_in_phase("optimising") == weights
 
 
 def test_shards_are_counted_once(tmp_path: Path) -> None:
     path = tiny.make("sd", tmp_path)
-    whole = needs(path)
+    whole = read_requirements(path)
     network = diffusers.UNet2DConditionModel.from_pretrained(path / "unet")
     for file in (path / "unet").iterdir():
         file.unlink()
     network.save_pretrained(path / "unet", max_shard_size="100KB")
     (path / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"a second precision, which is not read")
     assert len(list((path / "unet").glob("*-of-*"))) > 1
-    assert [part.numbers for part in needs(path).parts] == [part.numbers for part in whole.parts]
+    assert [part.n_parameters for part in read_requirements(path).components] == [part.n_parameters for part in whole.components]
     index = next((path / "unet").glob("*.index.json"))
     index.write_text(json.dumps([]))
     with pytest.raises(ValueError, match="is damaged"):
-        needs(path)
+        read_requirements(path)
 
 
 def test_doctor_tells_and_tries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

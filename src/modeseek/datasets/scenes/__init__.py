@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, parse
-from modeseek.datasets.scenes.held_out import held_out
+from modeseek.datasets.scenes.held_out import is_held_out
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.scenes import Scenes, Shots
+from modeseek.datasets.scenes.scenes import Scenes, RenderedScenes
 from modeseek.datasets.scenes.view_phrases import ViewPhrase
 
-__all__ = ["Layouts", "CaptionObject", "ParsedCaption", "Scenes", "Shots", "ViewPhrase", "held_out", "parse"]
+__all__ = ["Layouts", "CaptionObject", "ParsedCaption", "Scenes", "RenderedScenes", "ViewPhrase", "is_held_out", "parse"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
-from modeseek.datasets.scenes.view_phrases import PHRASES, ViewPhrase
+from modeseek.datasets.scenes.view_phrases import VIEW_PHRASES, ViewPhrase
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 
@@ -19,14 +19,14 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 class CaptionObject:
     """One thing as a caption names it; size None: not said."""
 
-    thing: str
+    object_type: str
     colour: str
     size: str | None = None
 
     @property
     def phrase(self) -> str:
         """With its article: "an orange mug", "a small red cube with a white face"."""
-        words = " ".join(word for word in (self.size, self.colour, self.thing) if word)
+        words = " ".join(word for word in (self.size, self.colour, self.object_type) if word)
         return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
@@ -63,7 +63,7 @@ def _pattern() -> re.Pattern[str]:
         )
 
     relation = f"(?P<relation>{one_of(list(RELATIONS))})"
-    return re.compile(rf"{thing(0)}(?: {relation} {thing(1)})?(?:, (?P<view>{one_of(list(PHRASES))}))?")
+    return re.compile(rf"{thing(0)}(?: {relation} {thing(1)})?(?:, (?P<view>{one_of(list(VIEW_PHRASES))}))?")
 
 
 def parse(caption: str) -> ParsedCaption:
@@ -76,7 +76,7 @@ def parse(caption: str) -> ParsedCaption:
     if found:
         slots = (0, 1) if found["relation"] else (0,)
         objects = tuple(CaptionObject(found[f"thing{i}"], found[f"colour{i}"], found[f"size{i}"]) for i in slots)
-        said = ParsedCaption(objects, found["relation"], PHRASES[found["view"]] if found["view"] else None)
+        said = ParsedCaption(objects, found["relation"], VIEW_PHRASES[found["view"]] if found["view"] else None)
         if said.caption == caption:
             return said
     shown = caption if len(caption) <= 80 else caption[:77] + "..."

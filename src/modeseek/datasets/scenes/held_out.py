@@ -17,14 +17,14 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 _ONE_IN = 20
 
 
-def held_out(said: ParsedCaption) -> bool:
+def is_held_out(caption: ParsedCaption) -> bool:
     """Whether these things and colours in this relation are kept from training, whatever the sizes and the view.
 
     A stable hash (CRC-32) of the words decides. One object alone is a combination of its own: "a red mug" may be
     held out while red mugs stand beside other things in training, so every thing and every colour is still learnt.
     """
-    words = [f"{thing.colour} {thing.thing}" for thing in said.objects]
-    return _hashed("|".join([words[0], said.relation or "alone", *words[1:]]))
+    words = [f"{thing.colour} {thing.object_type}" for thing in caption.objects]
+    return _hashed("|".join([words[0], caption.relation or "alone", *words[1:]]))
 
 
 def _hashed(words: str) -> bool:
@@ -44,7 +44,7 @@ class Combinations(NamedTuple):
 
 
 @cache
-def combinations(held: bool | None) -> Combinations:
+def combinations(held_out: bool | None) -> Combinations:
     """All combinations that training may see (False), may not see (True), or both (None).
 
     Two objects differ in colour, and only what has a seat carries something.
@@ -54,7 +54,7 @@ def combinations(held: bool | None) -> Combinations:
 
     def kept(mask: list[bool]) -> Bool[Tensor, "n"]:
         told = torch.tensor(mask)
-        return torch.ones_like(told) if held is None else told == held
+        return torch.ones_like(told) if held_out is None else told == held_out
 
     alone = kept([_hashed(f"{name}|alone") for name in names]).nonzero()[:, 0]
     n = len(names)

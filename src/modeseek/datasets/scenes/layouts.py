@@ -33,21 +33,21 @@ class Layouts:
     """
 
     captions: list[str]
-    thing: Int[Tensor, "n 2"]
+    object_type: Int[Tensor, "n 2"]
     colour: Int[Tensor, "n 2"]
     size: Int[Tensor, "n 2"]
     scale: Float[Tensor, "n 2"]
-    place: Float[Tensor, "n 2 3"]
-    turn: Float[Tensor, "n 2"]
+    position: Float[Tensor, "n 2 3"]
+    yaw: Float[Tensor, "n 2"]
     relation: Int[Tensor, "n"]
     azimuth: Float[Tensor, "n"]
     elevation: Float[Tensor, "n"]
     distance: Float[Tensor, "n"]
     fov: Float[Tensor, "n"]
     background: Float[Tensor, "n 2 3"]
-    slope: Float[Tensor, "n"]
+    background_angle: Float[Tensor, "n"]
     light: Float[Tensor, "n 3"]
-    view: Int[Tensor, "n"]
+    view_detail: Int[Tensor, "n"]
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -55,7 +55,7 @@ class Layouts:
     def __getitem__(self, rows: int | slice | list[int] | Tensor) -> Layouts:
         """The scenes at those rows, always as a batch: an index gives a batch of one."""
         chosen = torch.arange(len(self))[rows].reshape(-1)
-        device = self.thing.device
+        device = self.object_type.device
         return Layouts(
             [self.captions[i] for i in chosen.tolist()],
             **{name: value[chosen.to(device)] for name, value in self._tensors().items()},

@@ -24,16 +24,16 @@ class Light:
         fixed: whether it stands still in the world.
     """
 
-    toward: tuple[float, float, float] = (0.0, 0.65, 0.85)
+    direction: tuple[float, float, float] = (0.0, 0.65, 0.85)
     fixed: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < sum(a * a for a in self.toward) < float("inf"):
-            raise ValueError(f"a lamp is somewhere: got a direction of {self.toward}; give it a finite length above 0")
+        if not 0 < sum(a * a for a in self.direction) < float("inf"):
+            raise ValueError(f"a lamp is somewhere: got a direction of {self.direction}; give it a finite length above 0")
 
-    def seen_by(self, cameras: Cameras) -> Float[Tensor, "n 3"]:
+    def camera_direction(self, cameras: Cameras) -> Float[Tensor, "n 3"]:
         """Unit, towards the lamp, in each camera's (right, up, backward) axes."""
-        toward = torch.tensor(self.toward)
+        toward = torch.tensor(self.direction)
         toward = (toward / toward.norm()).expand(len(cameras), 3)
         if not self.fixed:
             return toward.clone()
@@ -41,5 +41,5 @@ class Light:
         return torch.stack([(axis * toward).sum(-1) for axis in (right, up, -forward)], -1)
 
 
-OVERHEAD = Light((0.0, 1.0, 0.0), fixed=True)
+OVERHEAD_LIGHT = Light((0.0, 1.0, 0.0), fixed=True)
 """Straight above: fixed, and the same from every azimuth."""

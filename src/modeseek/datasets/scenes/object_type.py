@@ -21,7 +21,7 @@ _INDEX = {name: i for i, name in enumerate((MAIN, DARK, *PAINTS))}
 class SolidPart:
     """A solid and its paint: "main" is the colour that the caption names, "dark" a darker one, else one of `PAINTS`."""
 
-    solid: SDF
+    sdf: SDF
     paint: str = MAIN
 
 
@@ -29,7 +29,7 @@ class SolidPart:
 class Decal:
     """Paint on every surface point inside a solid."""
 
-    solid: SDF
+    sdf: SDF
     paint: str
 
 
@@ -46,38 +46,38 @@ class ObjectType:
 
     name: str
     parts: tuple[SolidPart, ...]
-    marks: tuple[Decal, ...] = ()
+    decals: tuple[Decal, ...] = ()
     seat: tuple[float, float, float] | None = None
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         """Signed distance of the union, a lower bound of the true one outside."""
-        return reduce(torch.minimum, (part.solid.distance(p) for part in self.parts))
+        return reduce(torch.minimum, (part.sdf.distance(p) for part in self.parts))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         """The union's support function: how far it extends along each direction."""
-        return reduce(torch.maximum, (part.solid.reach(d) for part in self.parts))
+        return reduce(torch.maximum, (part.sdf.support(d) for part in self.parts))
 
-    def paint(self, p: SDFPoints) -> Int[Tensor, "m"]:
+    def paint_index(self, p: SDFPoints) -> Int[Tensor, "m"]:
         """Which paint surface points wear: 0 the caption's colour, 1 that darkened, 2.. the rows of `PAINTS`."""
         worn = torch.full_like(p.x, _INDEX[self.parts[0].paint], dtype=torch.long)
         nearest = None
         for part in self.parts if len({part.paint for part in self.parts}) > 1 else ():
-            far = part.solid.distance(p)
+            far = part.sdf.distance(p)
             worn = worn if nearest is None else worn.masked_fill(far < nearest, _INDEX[part.paint])
             nearest = far if nearest is None else nearest.minimum(far)
-        for mark in self.marks:
-            worn = worn.masked_fill(mark.solid.distance(p) < 0, _INDEX[mark.paint])
+        for mark in self.decals:
+            worn = worn.masked_fill(mark.sdf.distance(p) < 0, _INDEX[mark.paint])
         return worn
 
     @cached_property
-    def box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    def bounding_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """The corners (low, high) of the box around it."""
         axes = torch.eye(3, dtype=torch.float64)
-        high, low = self.reach(SDFPoints(*axes)), -self.reach(SDFPoints(*-axes))
+        high, low = self.support(SDFPoints(*axes)), -self.support(SDFPoints(*-axes))
         return (*low.tolist(),), (*high.tolist(),)
 
     @cached_property
-    def middle(self) -> tuple[float, float, float]:
+    def box_center(self) -> tuple[float, float, float]:
         """The middle of its box."""
-        low, high = self.box
+        low, high = self.bounding_box
         return (low[0] + high[0]) / 2, (low[1] + high[1]) / 2, (low[2] + high[2]) / 2

@@ -12,12 +12,12 @@ from torch import Tensor
 from modeseek.datasets.scenes.layouts import Layouts
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.shade import shade
-from modeseek.datasets.scenes.sphere_tracing import Instances, trace
-from modeseek.generators.camera import pixels
+from modeseek.datasets.scenes.sphere_tracing import ObjectInstances, sphere_trace
+from modeseek.generators.camera import pixel_centres
 
 
 @dataclass(frozen=True)
-class Seen:
+class RayHits:
     """What m rays of scenes see, nearest first.
 
     Attributes:
@@ -33,14 +33,14 @@ class Seen:
     colour: Float[Tensor, "m 3"]
 
 
-def look(
+def cast_rays(
     layouts: Layouts,
-    instances: Instances,
+    instances: ObjectInstances,
     candidates: tuple[Int[Tensor, "q"], Int[Tensor, "q"]],
     u: Float[Tensor, "m"],
     v: Float[Tensor, "m"],
     pixel: Float[Tensor, "k"],
-) -> Seen:
+) -> RayHits:
     """Traces rays against the objects they may meet and shades what is nearest.
 
     Args:
@@ -53,28 +53,28 @@ def look(
     """
     which, ray = candidates
     rays = instances.rays(which, u[ray], v[ray])
-    length = trace(instances, rays, pixel)
+    length = sphere_trace(instances, rays, pixel)
     layers = torch.full((2, len(u)), math.inf, device=u.device)
     slot = instances.slot[which]
     deep = length * rays.cosine * instances.scale[which]
     layers[slot, ray] = deep
     depth, nearest = layers.min(0)
     shown = ((deep < math.inf) & (nearest[ray] == slot)).nonzero()[:, 0]
-    surface = shade(layouts, instances, rays.only(shown), length[shown])
+    surface = shade(layouts, instances, rays.select(shown), length[shown])
     normal, colour = layers.new_zeros(len(u), 3), layers.new_zeros(len(u), 3)
     normal[ray[shown]] = surface.normal
     colour[ray[shown]] = surface.colour
-    return Seen(depth, torch.where(depth < math.inf, nearest, -1), normal, colour)
+    return RayHits(depth, torch.where(depth < math.inf, nearest, -1), normal, colour)
 
 
-def candidates(instances: Instances, size: int) -> Int[Tensor, "q 2"]:
+def candidates(instances: ObjectInstances, size: int) -> Int[Tensor, "q 2"]:
     """Pairs (instance, pixel) whose ray passes the ball around the instance's box, sorted by instance."""
-    across = pixels(size, device=instances.scale.device)
+    across = pixel_centres(size, device=instances.scale.device)
     u, v = across.repeat(size), -across.repeat_interleave(size)
     half = torch.tensor(
-        [[(b - a) / 2 for a, b in zip(*thing.box, strict=True)] for thing in OBJECT_TYPES.values()], device=u.device
-    ).norm(dim=-1)[instances.thing]
-    middle = torch.tensor([thing.middle for thing in OBJECT_TYPES.values()], device=u.device)[instances.thing]
+        [[(b - a) / 2 for a, b in zip(*thing.bounding_box, strict=True)] for thing in OBJECT_TYPES.values()], device=u.device
+    ).norm(dim=-1)[instances.object_type]
+    middle = torch.tensor([thing.box_center for thing in OBJECT_TYPES.values()], device=u.device)[instances.object_type]
     eye = middle - instances.eye
     along = (instances.axes * eye[:, None]).sum(-1)
     # The ray (u, v, 1) tangent passes the ball where (eye . d)^2 >= (|eye|^2 - r^2) |d|^2.
@@ -88,7 +88,7 @@ def candidates(instances: Instances, size: int) -> Int[Tensor, "q 2"]:
     return (reached.square_() >= needed).nonzero()
 
 
-def edges(slot: Int[Tensor, "n s s"], colour: Float[Tensor, "n s s 3"], contrast: float) -> Bool[Tensor, "n s s"]:
+def edge_pixels(slot: Int[Tensor, "n s s"], colour: Float[Tensor, "n s s 3"], contrast: float) -> Bool[Tensor, "n s s"]:
     """Pixels next to another object, or to a surface of clearly another colour (sum of channel differences)."""
     edge = torch.zeros_like(slot, dtype=torch.bool)
     for axis in (1, 2):
@@ -102,9 +102,9 @@ def edges(slot: Int[Tensor, "n s s"], colour: Float[Tensor, "n s s 3"], contrast
     return edge
 
 
-def backdrop(layouts: Layouts, size: int) -> Float[Tensor, "n s s 3"]:
+def background_gradient(layouts: Layouts, size: int) -> Float[Tensor, "n s s 3"]:
     """A gradient between the two background colours."""
-    across = pixels(size, device=layouts.slope.device)
-    angle = layouts.slope.deg2rad()[:, None, None]
+    across = pixel_centres(size, device=layouts.background_angle.device)
+    angle = layouts.background_angle.deg2rad()[:, None, None]
     share = 0.5 + 0.35 * (angle.cos() * across - angle.sin() * across[:, None])
     return torch.lerp(layouts.background[:, None, None, 0], layouts.background[:, None, None, 1], share[..., None])

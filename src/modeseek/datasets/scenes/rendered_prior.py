@@ -35,7 +35,7 @@ class RenderedPrior:
         bands: of the elevation, degrees [from, to), ascending.
     """
 
-    still: StaticScene
+    scene: StaticScene
     prior: Empirical
     codec: RangeCodec
     bins: int
@@ -61,7 +61,7 @@ class RenderedPrior:
 
 
 def rendered_prior(
-    still: StaticScene,
+    scene: StaticScene,
     size: int = 64,
     *,
     bins: int = 24,
@@ -105,9 +105,9 @@ def rendered_prior(
     around = (torch.arange(azimuths) + 0.5) * 360 / azimuths - 180 / bins
     elevation, azimuth = (t.reshape(-1) for t in torch.meshgrid(heights, around, indexing="ij"))
     same = torch.ones_like(azimuth)
-    shots = still.render(Cameras(azimuth, elevation, distance * same, fov * same), size)
+    shots = scene.render(Cameras(azimuth, elevation, distance * same, fov * same), size)
     codec = RangeCodec()
     band = torch.arange(len(bands)).repeat_interleave(elevations * azimuths)
     bin_ = torch.arange(azimuths).div(azimuths // bins, rounding_mode="floor").repeat(len(heights))
     prior = Empirical(codec.encode(shots.image), schedule, labels=band * bins + bin_)
-    return RenderedPrior(still, prior, codec, bins, bands)
+    return RenderedPrior(scene, prior, codec, bins, bands)

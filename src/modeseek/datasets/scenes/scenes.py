@@ -11,17 +11,17 @@ from torch import Tensor
 
 from modeseek.datasets.scenes.caption import parse
 from modeseek.datasets.scenes.layouts import Layouts
-from modeseek.datasets.scenes.render import backdrop, candidates, edges, look
-from modeseek.datasets.scenes.sampling import Chosen, aim, angles_of, choose, stage
-from modeseek.datasets.scenes.sphere_tracing import Instances
-from modeseek.generators.camera import pixels
+from modeseek.datasets.scenes.render import background_gradient, candidates, edge_pixels, cast_rays
+from modeseek.datasets.scenes.sampling import SceneContents, sample_views, sample_view_angles, sample_contents, sample_layouts
+from modeseek.datasets.scenes.sphere_tracing import ObjectInstances
+from modeseek.generators.camera import pixel_centres
 
 _CONTRAST = 0.25
 _BLOCK = 512  # scenes rendered at a time
 
 
 @dataclass(frozen=True)
-class Shots:
+class RenderedScenes:
     """Rendered scenes and their truth.
 
     Attributes:
@@ -82,10 +82,10 @@ class Scenes:
             held_out: False: combinations that training may see; True: only those it may not (`held_out` says which);
                 None: any.
         """
-        chosen = choose(n, rng, held=held_out)
-        return stage(chosen, *aim(chosen.relation, rng), rng, self.variety)
+        chosen = sample_contents(n, rng, held_out=held_out)
+        return sample_layouts(chosen, *sample_views(chosen.relation, rng), rng, self.variety)
 
-    def stage(
+    def layouts_for(
         self,
         captions: Sequence[str],
         rng: torch.Generator,
@@ -105,43 +105,43 @@ class Scenes:
             ValueError: a caption outside the grammar.
         """
         said = [parse(caption) for caption in captions]
-        chosen = Chosen.of(said)
-        around, above, _ = aim(chosen.relation, rng)
+        chosen = SceneContents.from_captions(said)
+        around, above, _ = sample_views(chosen.relation, rng)
         for i, one in enumerate(said):
             if one.view is not None:
-                around[i], above[i] = angles_of(one.view, rng)
+                around[i], above[i] = sample_view_angles(one.view, rng)
         around = around if azimuth is None else azimuth
         above = above if elevation is None else elevation
         view = torch.tensor([0 if s.view is None else 1 if s.view.name else 2 for s in said])
-        layouts = stage(chosen, around, above, view, rng, self.variety)
+        layouts = sample_layouts(chosen, around, above, view, rng, self.variety)
         layouts.captions[:] = captions
         return layouts
 
-    def batch(self, n: int, rng: torch.Generator, held_out: bool | None = False) -> Shots:
+    def batch(self, n: int, rng: torch.Generator, held_out: bool | None = False) -> RenderedScenes:
         """n scenes drawn and rendered."""
         return self.render(self.draw(n, rng, held_out))
 
-    def render(self, layouts: Layouts) -> Shots:
+    def render(self, layouts: Layouts) -> RenderedScenes:
         """The scenes' pictures, on the layouts' device."""
         blocks = [self._render(layouts[i : i + _BLOCK]) for i in range(0, len(layouts), _BLOCK)]
         maps = [torch.cat(parts) for parts in zip(*blocks, strict=True)]
-        return Shots(*maps, layouts=layouts)
+        return RenderedScenes(*maps, layouts=layouts)
 
     def _render(self, layouts: Layouts) -> tuple[Tensor, ...]:
         n, size = len(layouts), self.size
-        instances = Instances.of(layouts)
+        instances = ObjectInstances.from_layouts(layouts)
         pixel = 2 * instances.tangent / size
-        across = pixels(size, device=layouts.fov.device)
+        across = pixel_centres(size, device=layouts.fov.device)
         u, v = across.repeat(size).repeat(n), -across.repeat_interleave(size).repeat(n)
         which, spot = candidates(instances, size).unbind(-1)
-        seen = look(layouts, instances, (which, instances.row[which] * size**2 + spot), u, v, pixel)
+        seen = cast_rays(layouts, instances, (which, instances.row[which] * size**2 + spot), u, v, pixel)
         flat = (n, size, size)
-        behind = backdrop(layouts, size)
+        behind = background_gradient(layouts, size)
         hit = (seen.slot >= 0).view(*flat, 1)
         image = torch.where(hit, seen.colour.view(*flat, 3), behind)
         mask = hit.float()
         if self.samples > 1:
-            edge = edges(seen.slot.view(flat), seen.colour.view(*flat, 3), _CONTRAST).view(-1).nonzero()[:, 0]
+            edge = edge_pixels(seen.slot.view(flat), seen.colour.view(*flat, 3), _CONTRAST).view(-1).nonzero()[:, 0]
             colour, cover = self._refine(layouts, instances, edge, (which, instances.row[which] * size**2 + spot))
             image.view(-1, 3)[edge] = colour + (1 - cover[:, None]) * behind.view(-1, 3)[edge]
             mask.view(-1)[edge] = cover
@@ -151,7 +151,7 @@ class Scenes:
         return image.permute(0, 3, 1, 2).contiguous(), depth, mask.permute(0, 3, 1, 2), ids, normals
 
     def _refine(
-        self, layouts: Layouts, instances: Instances, edge: Tensor, near: tuple[Tensor, Tensor]
+        self, layouts: Layouts, instances: ObjectInstances, edge: Tensor, near: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Mean colour (background black) and coverage of samples^2 rays in each of those pixels."""
         size, k = self.size, self.samples
@@ -159,14 +159,14 @@ class Scenes:
         number[edge] = torch.arange(len(edge), device=edge.device)
         which, ray = near[0], number[near[1]]
         which, ray = which[ray >= 0], ray[ray >= 0]
-        inner = pixels(k, device=edge.device) / size
-        across = pixels(size, device=edge.device)
+        inner = pixel_centres(k, device=edge.device) / size
+        across = pixel_centres(size, device=edge.device)
         u = (across[edge % size][:, None] + inner.repeat(k)).view(-1)
         v = (-across[edge // size % size][:, None] - inner.repeat_interleave(k)).view(-1)
         pairs = (
             which.repeat_interleave(k * k),
             (ray[:, None] * (k * k) + torch.arange(k * k, device=edge.device)).view(-1),
         )
-        seen = look(layouts, instances, pairs, u, v, 2 * instances.tangent / (size * k))
+        seen = cast_rays(layouts, instances, pairs, u, v, 2 * instances.tangent / (size * k))
         colour = seen.colour.view(-1, k * k, 3).mean(1)
         return colour, (seen.slot >= 0).float().view(-1, k * k).mean(1)

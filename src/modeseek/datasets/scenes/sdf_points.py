@@ -17,12 +17,12 @@ class SDFPoints(NamedTuple):
     y: Float[Tensor, "m"]
     z: Float[Tensor, "m"]
 
-    def less(self, x: float, y: float, z: float) -> SDFPoints:
+    def minus(self, x: float, y: float, z: float) -> SDFPoints:
         """The points as seen from (x, y, z); a coordinate that does not move costs nothing."""
         return SDFPoints(
-            self.x - number(x) if x else self.x,
-            self.y - number(y) if y else self.y,
-            self.z - number(z) if z else self.z,
+            self.x - constant(x) if x else self.x,
+            self.y - constant(y) if y else self.y,
+            self.z - constant(z) if z else self.z,
         )
 
     def dot(self, x: float, y: float, z: float) -> Float[Tensor, "m"]:
@@ -30,12 +30,12 @@ class SDFPoints(NamedTuple):
         return self.x * x + self.y * y + self.z * z
 
 
-def length(a: Float[Tensor, "m"], b: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
+def hypotenuse(a: Float[Tensor, "m"], b: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
     """sqrt(a^2 + b^2)."""
     return (a * a).addcmul_(b, b).sqrt_()
 
 
 @cache
-def number(value: float) -> Float[Tensor, ""]:
+def constant(value: float) -> Float[Tensor, ""]:
     """The constant as a tensor without axes: torch adds these in less than half the time of a Python number."""
     return torch.tensor(value, dtype=torch.float32)

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import SDFPoints, length, number
+from modeseek.datasets.scenes.sdf_points import SDFPoints, hypotenuse, constant
 
 
 @runtime_checkable
@@ -27,21 +27,21 @@ class SDF(Protocol):
         """Signed distance, or a lower bound of it outside."""
         ...
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         """The support function, or an upper bound of it."""
         ...
 
 
 @dataclass(frozen=True)
-class Ball:
+class Sphere:
     """A ball about the origin."""
 
     radius: float
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        return (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
+        return (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(constant(self.radius))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
@@ -52,17 +52,17 @@ class Box:
     x: float
     y: float
     z: float
-    soft: float = 0.0
+    rounding: float = 0.0
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        x = p.x.abs().sub_(number(self.x - self.soft))
-        y = p.y.abs().sub_(number(self.y - self.soft))
-        z = p.z.abs().sub_(number(self.z - self.soft))
+        x = p.x.abs().sub_(constant(self.x - self.rounding))
+        y = p.y.abs().sub_(constant(self.y - self.rounding))
+        z = p.z.abs().sub_(constant(self.z - self.rounding))
         inside = x.maximum(y).maximum(z).clamp_(max=0)
         x, y, z = x.clamp_(min=0), y.clamp_(min=0), z.clamp_(min=0)
-        return x.mul_(x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(inside).sub_(number(self.soft))
+        return x.mul_(x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(inside).sub_(constant(self.rounding))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.x * d.x.abs() + self.y * d.y.abs() + self.z * d.z.abs()
 
 
@@ -71,17 +71,17 @@ class Cylinder:
     """An upright cylinder, edges rounded by `soft` without growing it."""
 
     radius: float
-    half: float
-    soft: float = 0.0
+    half_height: float
+    rounding: float = 0.0
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        r = length(p.x, p.z).sub_(number(self.radius - self.soft))
-        y = p.y.abs().sub_(number(self.half - self.soft))
+        r = hypotenuse(p.x, p.z).sub_(constant(self.radius - self.rounding))
+        y = p.y.abs().sub_(constant(self.half_height - self.rounding))
         inside = r.maximum(y).clamp_(max=0)
-        return length(r.clamp_(min=0), y.clamp_(min=0)).add_(inside).sub_(number(self.soft))
+        return hypotenuse(r.clamp_(min=0), y.clamp_(min=0)).add_(inside).sub_(constant(self.rounding))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        return self.radius * length(d.x, d.z) + self.half * d.y.abs()
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.radius * hypotenuse(d.x, d.z) + self.half_height * d.y.abs()
 
 
 @dataclass(frozen=True)
@@ -90,28 +90,28 @@ class Cone:
 
     bottom: float
     top: float
-    half: float
+    half_height: float
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        r = length(p.x, p.z)
+        r = hypotenuse(p.x, p.z)
         # To the nearer disc: (r - its radius)+ across, |y| - half along.
-        a_y = p.y.abs().sub_(number(self.half))
-        radius = (p.y < 0).to(r.dtype).mul_(number(self.bottom - self.top)).add_(number(self.top))
+        a_y = p.y.abs().sub_(constant(self.half_height))
+        radius = (p.y < 0).to(r.dtype).mul_(constant(self.bottom - self.top)).add_(constant(self.top))
         a_r = (r - radius).clamp_(min=0)
         # To the slope, a segment from (top, half) to (bottom, -half) of the half-plane (r, y).
-        k_r, k_y = self.bottom - self.top, -2 * self.half
-        s = r.sub_(number(self.top))
-        q = p.y - number(self.half)
-        share = (s * number(k_r / (k_r**2 + k_y**2))).add_(q, alpha=k_y / (k_r**2 + k_y**2)).clamp_(0, 1)
+        k_r, k_y = self.bottom - self.top, -2 * self.half_height
+        s = r.sub_(constant(self.top))
+        q = p.y - constant(self.half_height)
+        share = (s * constant(k_r / (k_r**2 + k_y**2))).add_(q, alpha=k_y / (k_r**2 + k_y**2)).clamp_(0, 1)
         b_r = s.sub_(share, alpha=k_r)
         b_y = q.sub_(share, alpha=k_y)
-        sign = ((b_r < 0) & (a_y < 0)).to(r.dtype).mul_(number(-2.0)).add_(number(1.0))
+        sign = ((b_r < 0) & (a_y < 0)).to(r.dtype).mul_(constant(-2.0)).add_(constant(1.0))
         squares = a_r.mul_(a_r).addcmul_(a_y, a_y).minimum(b_r.mul_(b_r).addcmul_(b_y, b_y))
         return squares.sqrt_().mul_(sign)
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        across = length(d.x, d.z)
-        return (self.bottom * across - self.half * d.y).maximum(self.top * across + self.half * d.y)
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        across = hypotenuse(d.x, d.z)
+        return (self.bottom * across - self.half_height * d.y).maximum(self.top * across + self.half_height * d.y)
 
 
 @dataclass(frozen=True)
@@ -119,32 +119,32 @@ class Torus:
     """A ring about the y axis: `radius` to the tube's centre, `tube` its radius."""
 
     radius: float
-    tube: float
+    tube_radius: float
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        return length(length(p.x, p.z).sub_(number(self.radius)), p.y).sub_(number(self.tube))
+        return hypotenuse(hypotenuse(p.x, p.z).sub_(constant(self.radius)), p.y).sub_(constant(self.tube_radius))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        return self.radius * length(d.x, d.z) + self.tube * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.radius * hypotenuse(d.x, d.z) + self.tube_radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
 @dataclass(frozen=True)
 class Capsule:
     """An upright rod with round ends: centres of the ends at y = -half and +half."""
 
-    half: float
+    half_height: float
     radius: float
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        y = p.y - p.y.clamp(-self.half, self.half)
-        return y.mul_(y).addcmul_(p.x, p.x).addcmul_(p.z, p.z).sqrt_().sub_(number(self.radius))
+        y = p.y - p.y.clamp(-self.half_height, self.half_height)
+        return y.mul_(y).addcmul_(p.x, p.x).addcmul_(p.z, p.z).sqrt_().sub_(constant(self.radius))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        return self.half * d.y.abs() + self.radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        return self.half_height * d.y.abs() + self.radius * (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
 
 
 @dataclass(frozen=True)
-class Gable:
+class TriangularPrism:
     """A roof: a triangle (base 2 x, height 2 y, ridge along z) stretched to half length z, about its box's middle."""
 
     x: float
@@ -155,11 +155,11 @@ class Gable:
         norm = math.hypot(2 * self.y, self.x)
         slope = (
             p.x.abs()
-            .mul_(number(2 * self.y / norm))
+            .mul_(constant(2 * self.y / norm))
             .add_(p.y, alpha=self.x / norm)
-            .sub_(number(self.x * self.y / norm))
+            .sub_(constant(self.x * self.y / norm))
         )
-        return slope.maximum(p.y.neg().sub_(number(self.y))).maximum(p.z.abs().sub_(number(self.z)))
+        return slope.maximum(p.y.neg().sub_(constant(self.y))).maximum(p.z.abs().sub_(constant(self.z)))
 
-    def reach(self, d: SDFPoints) -> Float[Tensor, "m"]:
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return (self.x * d.x.abs() - self.y * d.y).maximum(self.y * d.y) + self.z * d.z.abs()

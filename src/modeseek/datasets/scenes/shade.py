@@ -13,8 +13,8 @@ from modeseek.datasets.scenes.layouts import Layouts
 from modeseek.datasets.scenes.object_type import ObjectType
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import to_world
-from modeseek.datasets.scenes.sdf_points import SDFPoints, number
-from modeseek.datasets.scenes.sphere_tracing import Instances, TracedRays
+from modeseek.datasets.scenes.sdf_points import SDFPoints, constant
+from modeseek.datasets.scenes.sphere_tracing import ObjectInstances, InstanceRays
 from modeseek.datasets.scenes.vocabulary import COLOURS, PAINTS
 
 _CHUNK = 32768
@@ -23,7 +23,7 @@ _DARK = 0.6  # what the paint "dark" leaves of a colour
 _CREVICE = 0.16  # how far out along the normal free space is looked for
 
 
-class SurfacePoints(NamedTuple):
+class ShadedPoints(NamedTuple):
     """What m rays meet.
 
     Attributes:
@@ -41,7 +41,7 @@ def _palette() -> Float[Tensor, "colours paints 3"]:
     return torch.stack([torch.cat([torch.tensor([c]), _DARK * torch.tensor([c]), fixed]) for c in COLOURS.values()])
 
 
-def shade(layouts: Layouts, instances: Instances, rays: TracedRays, length: Float[Tensor, "m"]) -> SurfacePoints:
+def shade(layouts: Layouts, instances: ObjectInstances, rays: InstanceRays, length: Float[Tensor, "m"]) -> ShadedPoints:
     """Diffuse light from the scene's lamp, half wrapped around, over an ambient part darkened in crevices.
 
     Args:
@@ -51,22 +51,22 @@ def shade(layouts: Layouts, instances: Instances, rays: TracedRays, length: Floa
         length: how far each goes.
     """
     normals, open_, paints = [], [], []
-    ends = torch.searchsorted(rays.which, torch.tensor(instances.count, device=length.device).cumsum(0)).tolist()
+    ends = torch.searchsorted(rays.instance, torch.tensor(instances.type_counts, device=length.device).cumsum(0)).tolist()
     begin = 0
     for thing, end in zip(OBJECT_TYPES.values(), ends, strict=True):
         for at in range(begin, end, _CHUNK):
             part = slice(at, min(at + _CHUNK, end))
-            line, t = rays.line[:, part], length[part]
+            line, t = rays.origin_direction[:, part], length[part]
             p = SDFPoints(*(line[i].addcmul(line[3 + i], t) for i in range(3)))
             normal = _normal(thing, p)
             normals.append(torch.stack(normal, -1))
             out = SDFPoints(*(a.add(n, alpha=_CREVICE) for a, n in zip(p, normal, strict=True)))
             open_.append((thing.distance(out) / _CREVICE).clamp_(0, 1))
-            paints.append(thing.paint(p))
+            paints.append(thing.paint_index(p))
         begin = end
     if not normals:
-        return SurfacePoints(rays.line.new_zeros(0, 3), rays.line.new_zeros(0, 3))
-    which = rays.which
+        return ShadedPoints(rays.origin_direction.new_zeros(0, 3), rays.origin_direction.new_zeros(0, 3))
+    which = rays.instance
     row, slot = instances.row[which], instances.slot[which]
     local = torch.cat(normals)
     lamp = (layouts.light[instances.row, :, None] * _camera_axes(instances)).sum(1)[which]
@@ -75,10 +75,10 @@ def shade(layouts: Layouts, instances: Instances, rays: TracedRays, length: Floa
     base = _palette().to(local.device)[layouts.colour[row, slot], torch.cat(paints)]
     gloss = 0.05 * lit.pow(8)
     colour = (base * light[:, None] + gloss[:, None]).clamp_(0, 1)
-    return SurfacePoints(to_world(local, layouts.turn[row, slot]), colour)
+    return ShadedPoints(to_world(local, layouts.yaw[row, slot]), colour)
 
 
-def _camera_axes(instances: Instances) -> Float[Tensor, "k 3 3"]:
+def _camera_axes(instances: ObjectInstances) -> Float[Tensor, "k 3 3"]:
     """Right, up and backward, in which lamps are given."""
     return instances.axes * instances.axes.new_tensor([1.0, 1.0, -1.0])[:, None]
 
@@ -87,7 +87,7 @@ def _normal(thing: ObjectType, p: SDFPoints) -> SDFPoints:
     """The gradient's direction from four probes at the corners of a tetrahedron."""
     n = [torch.zeros_like(p.x) for _ in range(3)]
     for corner in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
-        far = thing.distance(SDFPoints(*(a + number(_TIP * c) for a, c in zip(p, corner, strict=True))))
+        far = thing.distance(SDFPoints(*(a + constant(_TIP * c) for a, c in zip(p, corner, strict=True))))
         for axis in range(3):
             n[axis].add_(far, alpha=corner[axis])
     norm = (n[0] * n[0]).addcmul_(n[1], n[1]).addcmul_(n[2], n[2]).clamp_(min=1e-20).rsqrt_()

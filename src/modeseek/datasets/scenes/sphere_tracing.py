@@ -14,7 +14,7 @@ from modeseek.datasets.scenes.object_type import ObjectType
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import to_local
 from modeseek.datasets.scenes.sdf_points import SDFPoints
-from modeseek.generators.camera import frame
+from modeseek.generators.camera import camera_frame
 
 STEPS = 40
 _BETWEEN = 3  # steps between two looks at which rays have ended
@@ -23,7 +23,7 @@ _CLOSE = 0.02  # in pixels: a ray this near has arrived
 
 
 @dataclass(frozen=True)
-class Instances:
+class ObjectInstances:
     """k things standing in scenes, sorted by thing, each with its camera in the thing's own axes and units.
 
     Attributes:
@@ -39,41 +39,41 @@ class Instances:
 
     row: Int[Tensor, "k"]
     slot: Int[Tensor, "k"]
-    thing: Int[Tensor, "k"]
-    count: list[int]
+    object_type: Int[Tensor, "k"]
+    type_counts: list[int]
     scale: Float[Tensor, "k"]
     eye: Float[Tensor, "k 3"]
     axes: Float[Tensor, "k 3 3"]
     tangent: Float[Tensor, "k"]
 
     @classmethod
-    def of(cls, layouts: Layouts) -> Instances:
+    def from_layouts(cls, layouts: Layouts) -> ObjectInstances:
         """All objects of those scenes."""
-        row, slot = (layouts.thing >= 0).nonzero(as_tuple=True)
-        thing = layouts.thing[row, slot]
+        row, slot = (layouts.object_type >= 0).nonzero(as_tuple=True)
+        thing = layouts.object_type[row, slot]
         order = thing.argsort(stable=True)
         row, slot, thing = row[order], slot[order], thing[order]
-        camera = frame(layouts.azimuth[row], layouts.elevation[row], layouts.distance[row])
-        turn, scale = layouts.turn[row, slot], layouts.scale[row, slot]
-        eye = to_local(camera.position - layouts.place[row, slot], turn) / scale[:, None]
+        camera = camera_frame(layouts.azimuth[row], layouts.elevation[row], layouts.distance[row])
+        turn, scale = layouts.yaw[row, slot], layouts.scale[row, slot]
+        eye = to_local(camera.position - layouts.position[row, slot], turn) / scale[:, None]
         axes = torch.stack([to_local(v, turn) for v in (camera.right, camera.up, camera.forward)], 1)
         count = torch.bincount(thing, minlength=len(OBJECT_TYPES)).tolist()
         return cls(row, slot, thing, count, scale, eye, axes, (layouts.fov[row] / 2).deg2rad().tan())
 
-    def rays(self, which: Int[Tensor, "m"], u: Float[Tensor, "m"], v: Float[Tensor, "m"]) -> TracedRays:
+    def rays(self, instance: Int[Tensor, "m"], u: Float[Tensor, "m"], v: Float[Tensor, "m"]) -> InstanceRays:
         """Rays through the image points (u, v) in [-1, 1], right and up, of instances in ascending order."""
-        tangent = self.tangent[which]
+        tangent = self.tangent[instance]
         u, v = u * tangent, v * tangent
         norm = (u * u).addcmul_(v, v).add_(1).rsqrt_()
         u, v = u * norm, v * norm
-        columns = self.axes.reshape(-1, 9).T.contiguous().index_select(1, which)
+        columns = self.axes.reshape(-1, 9).T.contiguous().index_select(1, instance)
         direction = [columns[i].mul(u).addcmul_(columns[3 + i], v).addcmul_(columns[6 + i], norm) for i in range(3)]
-        eye = self.eye.T.contiguous().index_select(1, which)
-        return TracedRays(which, torch.stack([*eye, *direction]), norm)
+        eye = self.eye.T.contiguous().index_select(1, instance)
+        return InstanceRays(instance, torch.stack([*eye, *direction]), norm)
 
 
 @dataclass(frozen=True)
-class TracedRays:
+class InstanceRays:
     """m rays, each in the axes and units of its instance.
 
     Attributes:
@@ -82,16 +82,16 @@ class TracedRays:
         cosine: between the ray and the viewing axis: depth is length times cosine.
     """
 
-    which: Int[Tensor, "m"]
-    line: Float[Tensor, "6 m"]
+    instance: Int[Tensor, "m"]
+    origin_direction: Float[Tensor, "6 m"]
     cosine: Float[Tensor, "m"]
 
-    def only(self, chosen: Int[Tensor, "q"]) -> TracedRays:
+    def select(self, chosen: Int[Tensor, "q"]) -> InstanceRays:
         """Some of the rays."""
-        return TracedRays(self.which[chosen], self.line.index_select(1, chosen), self.cosine[chosen])
+        return InstanceRays(self.instance[chosen], self.origin_direction.index_select(1, chosen), self.cosine[chosen])
 
 
-def trace(instances: Instances, rays: TracedRays, pixel: Float[Tensor, "k"]) -> Float[Tensor, "m"]:
+def sphere_trace(instances: ObjectInstances, rays: InstanceRays, pixel: Float[Tensor, "k"]) -> Float[Tensor, "m"]:
     """How long each ray goes until it meets its instance, in the instance's units; inf if it never does.
 
     Args:
@@ -100,19 +100,19 @@ def trace(instances: Instances, rays: TracedRays, pixel: Float[Tensor, "k"]) -> 
         pixel: each instance's angular size of one pixel: a ray has arrived when nearer than a fiftieth of a pixel.
     """
     out = torch.full_like(rays.cosine, math.inf)
-    ends = torch.searchsorted(rays.which, torch.tensor(instances.count, device=out.device).cumsum(0)).tolist()
+    ends = torch.searchsorted(rays.instance, torch.tensor(instances.type_counts, device=out.device).cumsum(0)).tolist()
     begin = 0
     for thing, end in zip(OBJECT_TYPES.values(), ends, strict=True):
         for at in range(begin, end, _CHUNK):
             part = slice(at, min(at + _CHUNK, end))
-            out[part] = _march(thing, rays.line[:, part], pixel[rays.which[part]])
+            out[part] = _trace_type(thing, rays.origin_direction[:, part], pixel[rays.instance[part]])
         begin = end
     return out
 
 
-def _march(thing: ObjectType, line: Float[Tensor, "6 m"], pixel: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
+def _trace_type(thing: ObjectType, line: Float[Tensor, "6 m"], pixel: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
     out = torch.full_like(pixel, math.inf)
-    low, high = thing.box
+    low, high = thing.bounding_box
     enter, leave = torch.zeros_like(pixel), torch.full_like(pixel, math.inf)
     for axis in range(3):
         inverse = line[3 + axis].reciprocal()

@@ -16,13 +16,13 @@ from torch import Tensor
 from modeseek.datasets.scenes.caption import ParsedCaption, parse
 from modeseek.datasets.scenes.layouts import Layouts
 from modeseek.datasets.scenes.lighting import Light
-from modeseek.datasets.scenes.placement import place, reach
-from modeseek.datasets.scenes.sampling import Chosen
-from modeseek.datasets.scenes.scenes import Scenes, Shots
+from modeseek.datasets.scenes.placement import place_objects, world_support
+from modeseek.datasets.scenes.sampling import SceneContents
+from modeseek.datasets.scenes.scenes import Scenes, RenderedScenes
 from modeseek.datasets.scenes.vocabulary import SIZES
 from modeseek.generators.camera import Cameras
 
-RADIUS = 0.9  # of the ball about the origin that no still thing leaves
+MAX_RADIUS = 0.9  # of the ball about the origin that no still thing leaves
 DISTANCE, FOV = 3.5, 34.0  # where it looks as large as things of the scenes do; the ball above fits into the picture
 _EXTENT = {1: 0.6, 2: 0.72}  # mean half extent across the picture or up it, by the number of objects
 _DIRECTIONS = 4096
@@ -40,13 +40,13 @@ class StaticScene:
         background: the one colour behind it.
     """
 
-    said: ParsedCaption
+    parsed: ParsedCaption
     layout: Layouts
-    lamp: Light = Light()
+    light: Light = Light()
     background: tuple[float, float, float] = WHITE
 
     @classmethod
-    def of(cls, caption: str, lamp: Light | None = None, background: tuple[float, float, float] = WHITE) -> StaticScene:
+    def from_caption(cls, caption: str, light: Light | None = None, background: tuple[float, float, float] = WHITE) -> StaticScene:
         """The thing that a caption names.
 
         Its larger half extent, across the picture or up it, is 0.6 world units on average over all azimuths (0.72 with
@@ -68,29 +68,29 @@ class StaticScene:
             raise ValueError(f"'{said.relation}' is as one camera sees it: got {caption!r}; say 'on', or one object")
         if not all(0 <= c <= 1 for c in background):
             raise ValueError(f"a background is a colour in [0, 1]: got {background}; mend it")
-        return cls(said, _stand(said), lamp or Light(), background)
+        return cls(said, _canonical_layout(said), light or Light(), background)
 
     @property
     def caption(self) -> str:
         """What it is called."""
-        return self.said.caption
+        return self.parsed.caption
 
     @property
-    def radius(self) -> float:
+    def bounding_radius(self) -> float:
         """Of the ball about the origin that holds it, to one part in a thousand; of a mug, a little too large."""
-        return _reach(self.layout, _sphere()).max().item()
+        return _support(self.layout, _sphere_directions()).max().item()
 
-    def moved(self, scale: float = 1.0, up: float = 0.0, turn: float = 0.0) -> StaticScene:
+    def transformed(self, scale: float = 1.0, lift: float = 0.0, yaw: float = 0.0) -> StaticScene:
         """The same thing `scale` times as large, then lifted by `up`, and turned by `turn` degrees about +y.
 
         Seen from above it turns against the clock: its front then looks along (sin turn, 0, cos turn).
         """
         if not scale > 0:
             raise ValueError(f"a scale is above 0: got {scale}; mend it")
-        c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        c, s = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
         about = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
-        spots = scale * self.layout.place @ about.T + torch.tensor([0.0, up, 0.0])
-        changed = replace(self.layout, scale=scale * self.layout.scale, place=spots, turn=self.layout.turn + turn)
+        spots = scale * self.layout.position @ about.T + torch.tensor([0.0, lift, 0.0])
+        changed = replace(self.layout, scale=scale * self.layout.scale, position=spots, yaw=self.layout.yaw + yaw)
         return replace(self, layout=changed)
 
     def layouts(self, cameras: Cameras) -> Layouts:
@@ -104,10 +104,10 @@ class StaticScene:
             distance=cameras.distance.float(),
             fov=cameras.fov.float(),
             background=torch.tensor(self.background).expand(n, 2, 3).clone(),
-            light=self.lamp.seen_by(cameras),
+            light=self.light.camera_direction(cameras),
         )
 
-    def render(self, cameras: Cameras, size: int = 64, samples: int = 2) -> Shots:
+    def render(self, cameras: Cameras, size: int = 64, samples: int = 2) -> RenderedScenes:
         """Its pictures, silhouettes, depths and normals from those cameras.
 
         Args:
@@ -132,20 +132,20 @@ def turntable(
     return Cameras(start + 360 * torch.arange(n) / n, elevation * same, distance * same, fov * same)
 
 
-def _stand(said: ParsedCaption) -> Layouts:
+def _canonical_layout(said: ParsedCaption) -> Layouts:
     """One row of it, centred and sized."""
-    chosen = Chosen.of([said])
+    chosen = SceneContents.from_captions([said])
     scale = torch.tensor([1.0, *SIZES.values()])[chosen.size]
     zero, one, turn = torch.zeros(1), torch.ones(1), torch.zeros(1, 2)
     # From azimuth and elevation 0 the camera's axes are the world's, so the box is centred in the world's.
-    placed = place(chosen.thing, scale, turn, chosen.relation, zero, zero, 30 * one, 0.5 * one, one)
+    placed = place_objects(chosen.object_type, scale, turn, chosen.relation, zero, zero, 30 * one, 0.5 * one, one)
     row = Layouts(
         [said.caption],
-        chosen.thing,
+        chosen.object_type,
         chosen.colour,
         chosen.size,
         scale,
-        placed.place,
+        placed.position,
         turn,
         chosen.relation,
         zero,
@@ -159,25 +159,25 @@ def _stand(said: ParsedCaption) -> Layouts:
     )
     around = torch.arange(72) * 5.0
     across = torch.stack([around.deg2rad().cos(), torch.zeros(72), -around.deg2rad().sin()], -1)
-    wide = (_reach(row, across) + _reach(row, -across)) / 2
-    tall = _reach(row, torch.tensor([[0.0, 1.0, 0.0]]))
+    wide = (_support(row, across) + _support(row, -across)) / 2
+    tall = _support(row, torch.tensor([[0.0, 1.0, 0.0]]))
     mean = torch.maximum(wide, tall.expand_as(wide)).mean()
     stretch = scale[0, 0] if len(said.objects) == 1 else 1.0
-    factor = torch.minimum(_EXTENT[len(said.objects)] * stretch / mean, RADIUS / _reach(row, _sphere()).max())
-    return replace(row, scale=factor * row.scale, place=factor * row.place)
+    factor = torch.minimum(_EXTENT[len(said.objects)] * stretch / mean, MAX_RADIUS / _support(row, _sphere_directions()).max())
+    return replace(row, scale=factor * row.scale, position=factor * row.position)
 
 
-def _reach(row: Layouts, along: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
+def _support(row: Layouts, along: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
     """How far the whole extends along each direction from the origin."""
     ends = []
     for slot in (0, 1):
-        if row.thing[0, slot] >= 0:
-            thing, scale, turn = (t[:, slot].expand(len(along)) for t in (row.thing, row.scale, row.turn))
-            ends.append(reach(thing, scale, turn, along) + along @ row.place[0, slot])
+        if row.object_type[0, slot] >= 0:
+            thing, scale, turn = (t[:, slot].expand(len(along)) for t in (row.object_type, row.scale, row.yaw))
+            ends.append(world_support(thing, scale, turn, along) + along @ row.position[0, slot])
     return torch.stack(ends).amax(0)
 
 
-def _sphere() -> Float[Tensor, "m 3"]:
+def _sphere_directions() -> Float[Tensor, "m 3"]:
     """Directions spread evenly by the golden angle."""
     k = torch.arange(_DIRECTIONS) + 0.5
     y, turn = 1 - 2 * k / _DIRECTIONS, math.pi * (3 - math.sqrt(5)) * k

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-COARSE: tuple[str, ...] = ("front view", "side view", "back view", "overhead view")
-STEP = 15
-AZIMUTHS: tuple[int, ...] = tuple(range(-165, 181, STEP))
+COARSE_PHRASES: tuple[str, ...] = ("front view", "side view", "back view", "overhead view")
+AZIMUTH_STEP = 15
+AZIMUTHS: tuple[int, ...] = tuple(range(-165, 181, AZIMUTH_STEP))
 # Word -> elevations [from, to) in degrees.
 HEIGHTS: dict[str, tuple[float, float]] = {
     "slightly below": (-20.0, -7.5),
@@ -15,7 +15,7 @@ HEIGHTS: dict[str, tuple[float, float]] = {
     "above": (30.0, 55.0),
     "high above": (55.0, 80.0),
 }
-OVERHEAD = HEIGHTS["high above"][0]
+OVERHEAD_ELEVATION = HEIGHTS["high above"][0]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class ViewPhrase:
 
     def __post_init__(self) -> None:
         fine = self.azimuth in AZIMUTHS and self.height in HEIGHTS
-        coarse = self.name in COARSE and self.azimuth is None and self.height is None
+        coarse = self.name in COARSE_PHRASES and self.azimuth is None and self.height is None
         if not (coarse or (fine and self.name is None)):
-            raise ValueError(f"a view is one of {COARSE}, or an azimuth of 15-degree steps and a height; got {self}")
+            raise ValueError(f"a view is one of {COARSE_PHRASES}, or an azimuth of 15-degree steps and a height; got {self}")
 
     @property
     def phrase(self) -> str:
@@ -45,32 +45,32 @@ class ViewPhrase:
             return f"from the {'back' if self.azimuth else 'front'}, {self.height}"
         return f"from {abs(self.azimuth)} degrees {'right' if self.azimuth > 0 else 'left'}, {self.height}"
 
-    def holds(self, azimuth: float, elevation: float) -> bool:
+    def describes(self, azimuth: float, elevation: float) -> bool:
         """Whether a camera there (degrees) is truly described by this phrase."""
         if self.azimuth is None:
-            return self == coarse(azimuth, elevation)
-        return self == fine(azimuth, elevation)
+            return self == coarse_phrase(azimuth, elevation)
+        return self == fine_phrase(azimuth, elevation)
 
 
-def coarse(azimuth: float, elevation: float) -> ViewPhrase:
+def coarse_phrase(azimuth: float, elevation: float) -> ViewPhrase:
     """Overhead from 55 degrees up (DreamFusion, arXiv 2209.14988, takes 60), else by quarters of the circle."""
     off = abs((azimuth + 180) % 360 - 180)
-    if elevation >= OVERHEAD:
+    if elevation >= OVERHEAD_ELEVATION:
         return ViewPhrase("overhead view")
-    return ViewPhrase(COARSE[0] if off < 45 else COARSE[1] if off < 135 else COARSE[2])
+    return ViewPhrase(COARSE_PHRASES[0] if off < 45 else COARSE_PHRASES[1] if off < 135 else COARSE_PHRASES[2])
 
 
-def fine(azimuth: float, elevation: float) -> ViewPhrase:
+def fine_phrase(azimuth: float, elevation: float) -> ViewPhrase:
     """The nearest fifteen degrees and the word for the height; elevations beyond the words take the nearest one."""
-    steps = round(azimuth / STEP) % (360 // STEP)
-    nearest = steps * STEP if steps <= 180 // STEP else steps * STEP - 360
+    steps = round(azimuth / AZIMUTH_STEP) % (360 // AZIMUTH_STEP)
+    nearest = steps * AZIMUTH_STEP if steps <= 180 // AZIMUTH_STEP else steps * AZIMUTH_STEP - 360
     names = list(HEIGHTS)
     above = sum(elevation >= HEIGHTS[name][0] for name in names)
     return ViewPhrase(azimuth=nearest, height=names[max(above - 1, 0)])
 
 
-PHRASES: dict[str, ViewPhrase] = {
+VIEW_PHRASES: dict[str, ViewPhrase] = {
     view.phrase: view
-    for view in [ViewPhrase(name) for name in COARSE]
+    for view in [ViewPhrase(name) for name in COARSE_PHRASES]
     + [ViewPhrase(azimuth=a, height=h) for a in AZIMUTHS for h in HEIGHTS]
 }

@@ -15,21 +15,21 @@ from torch import Tensor
 from modeseek.datasets.scenes import ParsedCaption, Scenes, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
-from modeseek.experiments.text_to_image.measure import Measured
+from modeseek.experiments.common.metric_table import MetricTable, flatten
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
 from modeseek.metrics.scenes.caption_accuracy import (
     CaptionAccuracy,
     Predictions,
-    accuracy,
-    compare,
-    look,
-    matched,
-    named,
+    accuracy_by_attribute,
+    compare_predictions,
+    predict,
+    match_objects,
+    object_type_matches,
 )
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.priors.pipeline.diffusers_sampling import stock_samples
+from modeseek.priors.pipeline.diffusers_sampling import sample_with_diffusers
 from modeseek.reports.table import Column, Row
 from modeseek.rng import Streams
 
@@ -49,7 +49,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Exam:
+class CaptionExam:
     """What is asked.
 
     Attributes:
@@ -72,7 +72,7 @@ class Exam:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ExamResult:
     """What came out.
 
     Attributes:
@@ -87,10 +87,10 @@ class Examined:
 
     images: Float[Tensor, "n 3 h w"]
     scores: CaptionAccuracy
-    verdicts: Predictions
-    table: Measured
+    predictions: Predictions
+    table: MetricTable
     mistakes: dict[str, list[tuple[str, str, int]]]
-    confused: dict[str, list[tuple[str, str, int]]]
+    classifier_mistakes: dict[str, list[tuple[str, str, int]]]
 
 
 def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
@@ -111,27 +111,27 @@ def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
     each = -(-n // len(KINDS))
     while min(map(len, by_kind.values())) < each:
         for caption in Scenes().draw(256, rng, held_out=True).captions:
-            said = parse(caption)
-            if said.view is not None:
-                by_kind[said.relation or KINDS[0]].append(caption)
+            parsed = parse(caption)
+            if parsed.view is not None:
+                by_kind[parsed.relation or KINDS[0]].append(caption)
     return tuple(by_kind[KINDS[i % len(KINDS)]][i // len(KINDS)] for i in range(n))
 
 
-def examine(exam: Exam, judge: SceneClassifier) -> Generator[Progress, None, Examined]:
+def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progress, None, ExamResult]:
     """Draws, renders the same captions and others, judges and compares.
 
     Raises:
         ValueError: the pipeline cannot be loaded, or a caption is outside the grammar.
     """
     captions, n = exam.captions, len(exam.captions)
-    said, groups = [parse(caption) for caption in captions], _groups(captions)
+    parsed, groups = [parse(caption) for caption in captions], _groups(captions)
     renders = []
     for k, words in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
         rng = Streams(exam.seed, step=k, use="exam renders").generator(0, torch.device("cpu"))
-        renders.append(Scenes().render(Scenes().stage(words, rng)).image)
+        renders.append(Scenes().render(Scenes().layouts_for(words, rng)).image)
         yield Progress("rendering", k + 1, 2)
     drawn: list[Tensor] = []
-    for part in stock_samples(
+    for part in sample_with_diffusers(
         exam.folder,
         captions,
         scale=exam.scale,
@@ -143,12 +143,12 @@ def examine(exam: Exam, judge: SceneClassifier) -> Generator[Progress, None, Exa
         drawn.append(part)
         yield Progress("drawing", sum(map(len, drawn)), n)
     images = torch.cat(drawn)
-    judge = judge.to(exam.device)
-    found, true = look(judge, images), look(judge, renders[0])
-    scores, own = compare(found, said), compare(true, said)
+    classifier = classifier.to(exam.device)
+    found, true = predict(classifier, images), predict(classifier, renders[0])
+    scores, own = compare_predictions(found, parsed), compare_predictions(true, parsed)
     with torch.no_grad():
         drawings, same, others = (
-            torch.cat([judge.features(part.to(exam.device)).cpu() for part in some.split(256)])
+            torch.cat([classifier.features(part.to(exam.device)).cpu() for part in some.split(256)])
             for some in (images, *renders)
         )
     apart: tuple[Estimate | None, Estimate | None] = (None, None)
@@ -156,34 +156,34 @@ def examine(exam: Exam, judge: SceneClassifier) -> Generator[Progress, None, Exa
         apart = (kid(others, drawings, exam.seed), kid(others, same, exam.seed))
     rows = [Row("pipeline", _values(scores, groups, exam.seed, apart[0]))]
     for kind in KINDS:
-        chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in said])
+        chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in parsed])
         if chosen.any():
             part = CaptionAccuracy(*(getattr(scores, name)[chosen] for name in CaptionAccuracy.__dataclass_fields__))
             rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
     rows.append(Row("renders", _values(own, groups, exam.seed, apart[1]), reference=True))
     mixed = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
-    lucky = compare(true, [said[i] for i in mixed])
+    lucky = compare_predictions(true, [parsed[i] for i in mixed])
     rows.append(Row("by luck", _values(lucky, groups[mixed], exam.seed, None), reference=True))
     yield Progress("judging", n, n)
-    table = Measured(COLUMNS, tuple(rows))
-    return Examined(images, scores, found, table, mistakes(found, said), mistakes(true, said))
+    table = MetricTable(COLUMNS, tuple(rows))
+    return ExamResult(images, scores, found, table, mistakes(found, parsed), mistakes(true, parsed))
 
 
 def mistakes(
-    verdicts: Predictions, said: Sequence[ParsedCaption], most: int = 12
+    predictions: Predictions, parsed: Sequence[ParsedCaption], most: int = 12
 ) -> dict[str, list[tuple[str, str, int]]]:
     """What was taken for what: (asked, seen, times) of things, colours and relations, the most frequent first."""
     things, colours, relations = (*OBJECT_TYPES, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
     counts: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("thing", "colour", "relation")}
-    for i, one in enumerate(said):
-        found, turned = matched(verdicts, i, one)
-        right = named(one, int(verdicts.azimuth[i]), found)
+    for i, one in enumerate(parsed):
+        found, turned = match_objects(predictions, i, one)
+        right = object_type_matches(one, int(predictions.azimuth[i]), found)
         for wanted, (thing, colour), good in zip(one.objects, found, right, strict=True):
-            counts["thing"][wanted.thing, wanted.thing if good else things[thing]] += 1
+            counts["thing"][wanted.object_type, wanted.object_type if good else things[thing]] += 1
             counts["colour"][wanted.colour, colours[colour]] += 1
         if len(one.objects) == 1:
-            counts["thing"]["nothing", things[int(verdicts.thing[i, 1])]] += 1
-        seen = relations[int(verdicts.relation[i])]
+            counts["thing"]["nothing", things[int(predictions.object_type[i, 1])]] += 1
+        seen = relations[int(predictions.relation[i])]
         order = " in the other order" if turned and seen == one.relation and seen != "beside" else ""
         counts["relation"][one.relation or "alone", seen + order] += 1
     return {
@@ -193,15 +193,10 @@ def mistakes(
 
 
 def _values(scores: CaptionAccuracy, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
-    told = accuracy(scores, groups, seed)
+    told = accuracy_by_attribute(scores, groups, seed)
     if distance is not None:
         told["kid"] = distance
-    values = {"n": float(len(groups))}
-    for name, estimate in told.items():
-        values[name] = estimate.value
-        if estimate.interval is not None:
-            values[f"{name}_low"], values[f"{name}_high"] = estimate.interval
-    return values
+    return {"n": float(len(groups))} | flatten(told)
 
 
 def _groups(captions: Sequence[str]) -> Tensor:
@@ -210,13 +205,13 @@ def _groups(captions: Sequence[str]) -> Tensor:
     return torch.tensor([numbers[caption] for caption in captions])
 
 
-def facts(exam: Exam, done: Examined, judge: SceneClassifier) -> dict[str, Any]:
+def facts(exam: CaptionExam, result: ExamResult, classifier: SceneClassifier) -> dict[str, Any]:
     """What `results.json` holds beside the table."""
     return {
         "captions": [
-            {"caption": caption, "wrong": done.scores.wrong(i), "seen": done.verdicts.words(i)}
+            {"caption": caption, "wrong": result.scores.wrong_attributes(i), "seen": result.predictions.describe(i)}
             for i, caption in enumerate(exam.captions)
         ],
-        "mistakes": done.mistakes,
-        "judge": {"accuracy when it was made": judge.accuracy, "mistakes on renders": done.confused},
+        "mistakes": result.mistakes,
+        "judge": {"accuracy when it was made": classifier.accuracy, "mistakes on renders": result.classifier_mistakes},
     }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modeseek.experiments.caption_exam.caption_exam import Exam, Examined
-from modeseek.io.atomic import write_whole
+from modeseek.experiments.caption_exam.caption_exam import CaptionExam, ExamResult
+from modeseek.experiments.common.metric_table import html_table, used_columns
+from modeseek.io.atomic import write_atomic
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.html import code, data_uri, details, hint, page, safe, section, small, sources, terms
 from modeseek.reports.table import Row
-from modeseek.rundir.environment import machine, versions
+from modeseek.rundir.environment import describe_machine, package_versions
 from modeseek.rundir.run_dir import Run
 
 
-def findings(exam: Exam, done: Examined) -> list[str]:
+def summarise(exam: CaptionExam, result: ExamResult) -> list[str]:
     """What one sees, in sentences that quote the table."""
-    columns = {column.key: column for column in done.table.columns}
-    rows = {row.name: row for row in done.table.rows}
+    columns = {column.key: column for column in result.table.columns}
+    rows = {row.name: row for row in result.table.rows}
 
     def told(row: Row) -> str:
         shares = ("object", "colour", "relation", "view", "all")
@@ -29,13 +30,15 @@ def findings(exam: Exam, done: Examined) -> list[str]:
     ]
     if "kid" in rows["pipeline"].values:
         lines.append(
-            f"KID to renders {done.table.text(rows['pipeline'], columns['kid'])}; of renders to other renders "
-            f"{done.table.text(rows['renders'], columns['kid'])}."
+            f"KID to renders {result.table.text(rows['pipeline'], columns['kid'])}; of renders to other renders "
+            f"{result.table.text(rows['renders'], columns['kid'])}."
         )
     return lines
 
 
-def write_exam_page(run: Run, exam: Exam, done: Examined, judge: SceneClassifier, sheet: bytes, title: str) -> None:
+def write_exam_report(
+    run: Run, exam: CaptionExam, result: ExamResult, classifier: SceneClassifier, sheet: bytes, title: str
+) -> None:
     """Writes `report.html`.
 
     Args:
@@ -47,18 +50,18 @@ def write_exam_page(run: Run, exam: Exam, done: Examined, judge: SceneClassifier
         title: of the page.
     """
     figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='pictures with their captions'></figure>"
-    made = ", ".join(f"{name} {number}" for name, number in versions().items())
-    here = machine()
+    made = ", ".join(f"{name} {number}" for name, number in package_versions().items())
+    here = describe_machine()
     parts = [
         f"<header><p class='kicker'>modeseek</p><h1>{safe(title)}</h1>",
-        *(f"<p class='lead'>{safe(line)}</p>" for line in findings(exam, done)),
+        *(f"<p class='lead'>{safe(line)}</p>" for line in summarise(exam, result)),
         "</header>",
-        _numbers(done),
+        _numbers(result),
         section("Pictures", hint("Framed in red: pictures that lack something, and what the judge misses."), figure),
         section(
             "What was taken for what",
-            _mistakes("In the pipeline's pictures", done.mistakes),
-            _mistakes("In renders: the judge's own mistakes", done.confused),
+            _mistakes("In the pipeline's pictures", result.mistakes),
+            _mistakes("In renders: the judge's own mistakes", result.classifier_mistakes),
         ),
         section(
             "The judge",
@@ -67,33 +70,25 @@ def write_exam_page(run: Run, exam: Exam, done: Examined, judge: SceneClassifier
                 "noisy and out of place. Sizes are not judged. Azimuths from which all things of a caption look the "
                 "same count as one; a lone ball has no view."
             ),
-            terms(((name, f"{share:.1%}") for name, share in judge.accuracy.items()), tight=True),
+            terms(((name, f"{share:.1%}") for name, share in classifier.accuracy.items()), tight=True),
             small("Its accuracy on held-out renders when it was made."),
         ),
         section("Configuration", code((run.path / "config.yaml").read_text(encoding="utf-8"))),
         section("Run it again", code(run.command), small(f"{made}; {here['system']} {here['architecture']}.")),
         sources(["kid", *(["guidance"] if exam.scale != 1 else [])]),
     ]
-    write_whole(run.path / "report.html", page(title, parts))
+    write_atomic(run.path / "report.html", page(title, parts))
 
 
-def _numbers(done: Examined) -> str:
-    shown = [c for c in done.table.columns if any(c.key in row.values for row in done.table.rows)]
-    head = "".join(f"<th title='{safe(c.meaning)}'>{safe(c.heading)}</th>" for c in shown)
-    body = ""
-    for row in done.table.rows:
-        cells = "".join(f"<td>{safe(done.table.text(row, column))}</td>" for column in shown)
-        kind = " class='reference'" if row.reference else ""
-        body += f"<tr{kind}><th scope='row'>{safe(row.name)}</th>{cells}</tr>"
-    table = f"<table><thead><tr><th>Pictures of</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+def _numbers(result: ExamResult) -> str:
     return section(
         "Numbers",
-        f"<div class='scroll'>{table}</div>",
+        f"<div class='scroll'>{html_table(result.table, {}, 'Pictures of')}</div>",
         small(
             "In brackets 95 % intervals by resampling captions. Renders of the same captions are what to reach; by "
             "luck: renders under captions of one another."
         ),
-        details("What the columns mean", terms((c.heading, c.meaning) for c in shown)),
+        details("What the columns mean", terms((c.heading, c.meaning) for c in used_columns(result.table))),
     )
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.text_to_3d.measure import frames
-from modeseek.generators.export import gif
+from modeseek.generators.export import encode_gif
 
 _SHOWN = (0, 6, 12, 18)  # of the 24 views around: front, right, back, left
 _TILE = 72  # pixels
@@ -27,7 +27,7 @@ _SECONDS = 4.0
 
 
 @dataclass(frozen=True)
-class Wall:
+class ContactSheet:
     """Strips of views around, by caption and column.
 
     Attributes:
@@ -40,7 +40,7 @@ class Wall:
     columns: Sequence[str]
     strips: Mapping[tuple[int, int], Path]
 
-    def sheet(self) -> bytes:
+    def png(self) -> bytes:
         """A PNG: of each thing its front and right side, below them its back and left side."""
         from PIL import Image, ImageDraw, ImageFont
 
@@ -69,7 +69,7 @@ class Wall:
         sheet.save(out, "PNG", optimize=True)
         return out.getvalue()
 
-    def film(self) -> bytes:
+    def turntable_gif(self) -> bytes:
         """A GIF in which all turn together; six captions at most."""
         from PIL import Image, ImageDraw, ImageFont
 
@@ -84,7 +84,7 @@ class Wall:
         pen, font = ImageDraw.Draw(header), ImageFont.load_default(12)
         for column, head in enumerate(heads):
             pen.multiline_text((column * side + 4, 3), head, fill=_INK, font=font, spacing=2)
-        return gif(torch.cat([_tensor(header).expand(n, -1, -1, -1), *lines], -2), _SECONDS)
+        return encode_gif(torch.cat([_tensor(header).expand(n, -1, -1, -1), *lines], -2), _SECONDS)
 
 
 def _picture(view: Float[Tensor, "3 h w"]) -> Any:

@@ -12,14 +12,14 @@ from modeseek.methods.base import Method
 
 
 @dataclass(frozen=True)
-class Player:
+class TextTo3DEntry:
     """A name, and how it plays.
 
     Attributes:
         name: for the command line, folders and tables.
         title: for people.
         note: what it is, one sentence.
-        source: citation keys.
+        references: citation keys.
         plain: from the scale of guidance, and whether words are known, to the method as `config.yaml` writes it.
         guided: whether it is given a guided prior; else it guides by itself.
     """
@@ -27,7 +27,7 @@ class Player:
     name: str
     title: str
     note: str
-    source: tuple[str, ...]
+    references: tuple[str, ...]
     plain: Callable[[float, bool], Any]
     guided: bool = True
 
@@ -38,7 +38,7 @@ class Player:
             scale: of guidance; 1 is none.
             words: whether the prior is a pipeline that knows words; else it is an exact one that knows labels.
         """
-        return REGISTRY.read(Method, self.plain(scale, words), f"the method {self.name}")
+        return REGISTRY.deserialize(Method, self.plain(scale, words), f"the method {self.name}")
 
 
 def _sdi(scale: float, words: bool) -> Any:
@@ -54,31 +54,31 @@ def _vsd(scale: float, words: bool) -> Any:
 
 
 _BOUND = {"ramp": {"start": 0.5, "end": 2.0}}
-PLAYERS = {
-    player.name: player
-    for player in (
-        Player(
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        TextTo3DEntry(
             "sds",
             "SDS",
             "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.1.",
             ("sds",),
             lambda scale, words: METHODS["sds"],
         ),
-        Player(
+        TextTo3DEntry(
             "sds-uniform",
             "SDS, uniform",
             "Score distillation at uniform noise levels, as its authors run it.",
             ("sds",),
             lambda scale, words: "sds",
         ),
-        Player(
+        TextTo3DEntry(
             "sds-debiased",
             "SDS, debiased",
             "The same with each number of the direction bounded, by 0.5 rising to 2 (D-SDS).",
             ("debiased", "sds"),
             lambda scale, words: {"debiased": {"method": METHODS["sds"], "threshold": _BOUND}},
         ),
-        Player(
+        TextTo3DEntry(
             "msd",
             "MSD",
             "Mean-shift distillation by the denoiser, bandwidth 10 to 0.5, with noise that fades out by 60 % of the "
@@ -86,21 +86,21 @@ PLAYERS = {
             ("msd", "meanshift"),
             lambda scale, words: METHODS["msd"],
         ),
-        Player(
+        TextTo3DEntry(
             "msd-plain",
             "MSD, no jitter",
             "The same without any noise.",
             ("msd", "meanshift"),
             lambda scale, words: PLAIN,
         ),
-        Player(
+        TextTo3DEntry(
             "msd-product",
             "MSD, product",
             "Its target sampled from the exact product prior, 8 Heun steps.",
             ("msd", "edm"),
             lambda scale, words: PRODUCT,
         ),
-        Player(
+        TextTo3DEntry(
             "sdi",
             "SDI",
             "Score distillation via inversion: 3 steps of it, not guided.",
@@ -108,7 +108,7 @@ PLAYERS = {
             _sdi,
             guided=False,
         ),
-        Player(
+        TextTo3DEntry(
             "sdi-negative",
             "SDI, negative",
             "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
@@ -116,7 +116,7 @@ PLAYERS = {
             _sdi_negative,
             guided=False,
         ),
-        Player(
+        TextTo3DEntry(
             "vsd",
             "VSD",
             "Variational score distillation of one particle; its second network is a low-rank change of a pipeline's, "
@@ -127,7 +127,7 @@ PLAYERS = {
         ),
     )
 }
-FIRST = ("sds", "msd")
+DEFAULT_ENTRIES = ("sds", "msd")
 """Play every caption by default."""
-FEW = ("sdi", "vsd")
+DEFAULT_EXTRA_ENTRIES = ("sdi", "vsd")
 """Play the first two captions by default."""

@@ -8,29 +8,28 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeseek.experiments.common.outcome import write_rows
-from modeseek.experiments.common.results_files import Record, write_numbers
-from modeseek.experiments.text_to_3d.contact_sheet import Wall
-from modeseek.experiments.text_to_3d.findings import find
-from modeseek.experiments.text_to_3d.jobs import Place, Shelf, done, run_job, thing_of
-from modeseek.experiments.text_to_3d.measure import TURN, kept, measure, measure_truth
-from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
-from modeseek.experiments.text_to_3d.report import Shown, write_page
-from modeseek.experiments.text_to_3d.table import TRUTH, Result, fronts_table, main_table
-from modeseek.experiments.text_to_image.measure import Measured
-from modeseek.io.atomic import Lines, write_whole
+from modeseek.experiments.common.metric_table import MetricTable
+from modeseek.experiments.common.results_files import RunRecord, write_metrics, write_results
+from modeseek.experiments.text_to_3d.contact_sheet import ContactSheet
+from modeseek.experiments.text_to_3d.findings import summarise
+from modeseek.experiments.text_to_3d.jobs import PriorCache, TextTo3DJobContext, finished_run, load_nerf, run_job
+from modeseek.experiments.text_to_3d.measure import TURN, load_measures, measure, measure_ground_truth
+from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
+from modeseek.experiments.text_to_3d.report import TextTo3DReport, write_report
+from modeseek.experiments.text_to_3d.table import TRUTH, TextTo3DJobResult, fronts_table, main_table
+from modeseek.io.atomic import LineFile, write_atomic
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.experiment_folder import standing
+from modeseek.runs.experiment_folder import experiment_session
 from modeseek.runs.interrupts import RunFailed
 
-PLAYS = "plays"
+JOBS = "plays"
 _TRUTHS = Path("media") / "truth"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TextTo3DResult:
     """What the experiment leaves.
 
     Attributes:
@@ -39,12 +38,12 @@ class Outcome:
     """
 
     folder: Path
-    shown: Shown
+    report: TextTo3DReport
 
 
 def run_text_to_3d(
-    plan: TextTo3D, run: Run, judge: SceneClassifier, shelf: Shelf
-) -> Generator[Progress, None, Outcome]:
+    plan: TextTo3D, run: Run, classifier: SceneClassifier, priors: PriorCache
+) -> Generator[Progress, None, TextTo3DResult]:
     """Works through all plays that are not done, measures each, then draws and writes.
 
     A play that fails is left out of the tables and named; it is tried again in the next call.
@@ -56,101 +55,103 @@ def run_text_to_3d(
         shelf: of priors.
 
     Raises:
-        modeseek.runs.interrupts.Stopped: asked to stop; a second call goes on.
-        modeseek.runs.interrupts.Failed: no play finished.
+        modeseek.runs.interrupts.RunInterrupted: asked to stop; a second call goes on.
+        modeseek.runs.interrupts.RunFailed: no play finished.
         ValueError: something does not fit, or another process works there.
     """
-    with standing(run) as log:
-        folder = run.path / PLAYS
+    with experiment_session(run) as log:
+        folder = run.path / JOBS
         folder.mkdir(exist_ok=True)
-        place = Place(folder, shelf, shlex.split(run.command))
-        plays = plan.plays()
-        results: list[Result] = []
+        context = TextTo3DJobContext(folder, priors, shlex.split(run.command))
+        jobs = plan.jobs()
+        results: list[TextTo3DJobResult] = []
         failures: list[str] = []
-        for number, play in enumerate(plays):
-            yield Progress("things", number, len(plays), play.name)
+        for number, job in enumerate(jobs):
+            yield Progress("things", number, len(jobs), job.name)
             try:
-                results.append((yield from _one(plan, play, place, judge, log)))
+                results.append((yield from _one(plan, job, context, classifier, log)))
             except RunFailed as error:
-                failures.append(f"{play.name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
-                log.add(failures[-1])
+                failures.append(f"{job.name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
+                log.append(failures[-1])
             calls = sum(int(one.measures["calls"]) for one in results)
-            replace(run.status, step=len(results), steps=len(plays), calls=calls).write(run.path)
-        yield Progress("things", len(plays), len(plays))
+            replace(run.status, step=len(results), steps=len(jobs), calls=calls).write(run.path)
+        yield Progress("things", len(jobs), len(jobs))
         if not results:
             raise RunFailed(f"no play finished: {failures[0]}")
-        truth = _truths(plan, run, judge)
-        shown = _shown(plan, run, results, truth, failures)
-        _write(plan, run, shown, truth)
-    return Outcome(run.path, shown)
+        truth = _truths(plan, run, classifier)
+        report = _report(plan, run, results, truth, failures)
+        _write(plan, run, report, truth)
+    return TextTo3DResult(run.path, report)
 
 
 def titles(plan: TextTo3D) -> dict[str, str]:
     """Of all rows, for people."""
-    told = {TRUTH: "Truth"} | {player.name: player.title for player in plan.players}
-    for player in plan.players:
-        told |= {f"{player.name}@{one.name}": f"{player.title}, {one.name}" for one in plan.tellings}
+    told = {TRUTH: "Truth"} | {entry.name: entry.title for entry in plan.entries}
+    for entry in plan.entries:
+        told |= {f"{entry.name}@{one.name}": f"{entry.title}, {one.name}" for one in plan.conditionings}
     return told
 
 
 def _one(
-    plan: TextTo3D, play: Job3D, place: Place, judge: SceneClassifier, log: Lines
-) -> Generator[Progress, None, Result]:
+    plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext, classifier: SceneClassifier, log: LineFile
+) -> Generator[Progress, None, TextTo3DJobResult]:
     """One play, worked out and measured, unless it was before."""
-    fresh = done(place.folder, play) is None
-    with closing(run_job(plan, play, place)) as walk:
+    fresh = finished_run(context.folder, job) is None
+    with closing(run_job(plan, job, context)) as walk:
         while True:
             try:
                 now = next(walk)
             except StopIteration as end:
                 run: Run = end.value
                 break
-            yield replace(now, stage=play.name)
-    measures = None if fresh else kept(run)
+            yield replace(now, stage=job.name)
+    measures = None if fresh else load_measures(run)
     if measures is None:
-        nerf = thing_of(run, place.shelf)
-        measures = measure(run, nerf, plan.stills[play.caption], judge, not play.telling.told)
-        log.add(f"{play.name}: {run.status.calls} calls, {run.status.seconds:.1f} s, IoU {measures['iou']:.3f}")
-    return Result(play, measures)
+        nerf = load_nerf(run, context.priors)
+        measures = measure(run, nerf, plan.scenes[job.caption], classifier, not job.conditioning.told)
+        log.append(f"{job.name}: {run.status.calls} calls, {run.status.seconds:.1f} s, IoU {measures['iou']:.3f}")
+    return TextTo3DJobResult(job, measures)
 
 
-def _truths(plan: TextTo3D, run: Run, judge: SceneClassifier) -> dict[int, dict[str, float]]:
+def _truths(plan: TextTo3D, run: Run, classifier: SceneClassifier) -> dict[int, dict[str, float]]:
     """What perfect things would get; their strips of views, each under the number of its caption."""
     (run.path / _TRUTHS).mkdir(exist_ok=True)
     return {
-        number: measure_truth(run.path / _TRUTHS / f"{number:02d}.png", still, judge)
-        for number, still in enumerate(plan.stills)
+        number: measure_ground_truth(run.path / _TRUTHS / f"{number:02d}.png", scene, classifier)
+        for number, scene in enumerate(plan.scenes)
     }
 
 
-def _shown(
-    plan: TextTo3D, run: Run, results: list[Result], truth: dict[int, dict[str, float]], failures: list[str]
-) -> Shown:
+def _report(
+    plan: TextTo3D, run: Run, results: list[TextTo3DJobResult], truth: dict[int, dict[str, float]], failures: list[str]
+) -> TextTo3DReport:
     table, fronts, names = main_table(plan, results, truth), fronts_table(plan, results), titles(plan)
-    wall = _wall(plan, run, results)
-    lacking = [*failures, *_remarks(plan, results, table)]
-    return Shown(table, fronts, names, find(plan, results), lacking, results, wall.sheet(), wall.film())
+    sheet = _contact_sheet(plan, run, results)
+    missing = [*failures, *_remarks(plan, results, table)]
+    return TextTo3DReport(
+        table, fronts, names, summarise(plan, results), missing, results, sheet.png(), sheet.turntable_gif()
+    )
 
 
-def _wall(plan: TextTo3D, run: Run, results: list[Result]) -> Wall:
+def _contact_sheet(plan: TextTo3D, run: Run, results: list[TextTo3DJobResult]) -> ContactSheet:
     """The truth, then whoever played, under the first way of telling views and then the others; the first seed."""
     columns = [
-        (player, telling)
-        for telling in plan.tellings
-        for player in plan.players
-        if any((one.play.player, one.play.telling) == (player, telling) for one in results)
+        (entry, conditioning)
+        for conditioning in plan.conditionings
+        for entry in plan.entries
+        if any((one.job.entry, one.job.conditioning) == (entry, conditioning) for one in results)
     ]
     strips = {(row, 0): run.path / _TRUTHS / f"{row:02d}.png" for row in range(len(plan.captions))}
     for one in results:
-        if one.play.seed == 0:
-            column = 1 + columns.index((one.play.player, one.play.telling))
-            strips[one.play.caption, column] = run.path / PLAYS / one.play.name / TURN
-    first = plan.tellings[0]
-    heads = [player.title if one == first else f"{player.title} ({one.name})" for player, one in columns]
-    return Wall(plan.captions, ["Truth", *heads], strips)
+        if one.job.seed == 0:
+            column = 1 + columns.index((one.job.entry, one.job.conditioning))
+            strips[one.job.caption, column] = run.path / JOBS / one.job.name / TURN
+    first = plan.conditionings[0]
+    heads = [entry.title if one == first else f"{entry.title} ({one.name})" for entry, one in columns]
+    return ContactSheet(plan.captions, ["Truth", *heads], strips)
 
 
-def _remarks(plan: TextTo3D, results: list[Result], table: Measured) -> list[str]:
+def _remarks(plan: TextTo3D, results: list[TextTo3DJobResult], table: MetricTable) -> list[str]:
     told = []
     if any("watertight" not in one.measures for one in results):
         told.append(
@@ -165,29 +166,29 @@ def _remarks(plan: TextTo3D, results: list[Result], table: Measured) -> list[str
         )
     if min(played.values(), default=0) < 3:
         told.append("Below three things a method there is nothing to resample: such rows have no intervals.")
-    if not plan.fronted:
+    if not plan.with_front:
         told.append("No caption has a front, so fronts are not counted.")
     return told
 
 
-def _write(plan: TextTo3D, run: Run, shown: Shown, truth: dict[int, dict[str, float]]) -> None:
+def _write(plan: TextTo3D, run: Run, report: TextTo3DReport, truth: dict[int, dict[str, float]]) -> None:
     exports, media = run.path / "exports", run.path / "media"
-    write_whole(media / "sheet.png", shown.sheet)
-    write_whole(media / "turntables.gif", shown.film)
+    write_atomic(media / "sheet.png", report.sheet)
+    write_atomic(media / "turntables.gif", report.turntables)
     facts = {
         "captions": list(plan.captions),
-        "findings": list(shown.findings),
-        "lacking": list(shown.lacking),
-        "fronts": {row.name: row.values for row in shown.fronts.rows},
+        "findings": list(report.findings),
+        "lacking": list(report.missing),
+        "fronts": {row.name: row.values for row in report.fronts.rows},
         "truth": {plan.captions[number]: values for number, values in truth.items()},
-        "things": {one.play.name: dict(one.measures) for one in shown.results},
+        "things": {one.job.name: dict(one.measures) for one in report.results},
     }
-    record = Record(f"Text to 3-D under {plan.prior}", run.command, run.settings)
-    write_rows(run, shown.table)
-    write_numbers(exports, record, shown.table, facts)
-    write_whole(exports / "fronts.csv", shown.fronts.csv())
-    told = [shown.table.markdown(shown.titles)]
-    if shown.fronts.rows:
-        told.append(shown.fronts.markdown(shown.titles))
-    write_whole(exports / "table.md", "\n".join([*told, *(f"- {line}" for line in shown.findings)]) + "\n")
-    write_page(run, plan, shown)
+    record = RunRecord(f"Text to 3-D under {plan.prior}", run.command, run.settings)
+    write_metrics(run, report.table)
+    write_results(exports, record, report.table, facts)
+    write_atomic(exports / "fronts.csv", report.fronts.csv())
+    told = [report.table.markdown(report.titles)]
+    if report.fronts.rows:
+        told.append(report.fronts.markdown(report.titles))
+    write_atomic(exports / "table.md", "\n".join([*told, *(f"- {line}" for line in report.findings)]) + "\n")
+    write_report(run, plan, report)

@@ -6,38 +6,38 @@ from collections.abc import Sequence
 
 import torch
 
-from modeseek.experiments.text_to_3d.entries import Player
+from modeseek.experiments.text_to_3d.entries import TextTo3DEntry
 from modeseek.experiments.text_to_3d.plan import TextTo3D
-from modeseek.experiments.text_to_3d.table import COLUMNS, Result
-from modeseek.metrics.bootstrap import average
+from modeseek.experiments.text_to_3d.table import COLUMNS, TextTo3DJobResult
+from modeseek.metrics.bootstrap import mean_with_interval
 
 _COMPARED = ("iou", "right", "delta_e", "psnr", "saturation_error")
 _FEWEST = 3
 
 
-def find(plan: TextTo3D, results: Sequence[Result]) -> tuple[str, ...]:
+def summarise(plan: TextTo3D, results: Sequence[TextTo3DJobResult]) -> tuple[str, ...]:
     """The sentences, MSD's comparisons first; without MSD the first player's."""
-    fronted = len(plan.fronted)
+    with_front = len(plan.with_front)
     told = [
-        f"{len(plan.captions)} captions, {fronted} of them with a front, {plan.seeds} "
-        f"seed{'s' * (plan.seeds > 1)} each; {plan.spend:,} prior calls a view for every method, {plan.views} views at "
-        f"a time. Views are {plan.tellings[0].note}."
+        f"{len(plan.captions)} captions, {with_front} of them with a front, {plan.seeds} "
+        f"seed{'s' * (plan.seeds > 1)} each; {plan.call_budget:,} prior calls a view for every method, {plan.views} views at "
+        f"a time. Views are {plan.conditionings[0].note}."
     ]
-    players = [player for player in plan.players if any(one.play.player == player for one in results)]
-    mine = next((player for player in players if player.name.startswith("msd")), players[0])
-    told += [compare(plan, results, mine, rival) for rival in players if rival != mine]
-    return (*told, *_fronts(plan, results, players))
+    entries = [entry for entry in plan.entries if any(one.job.entry == entry for one in results)]
+    mine = next((entry for entry in entries if entry.name.startswith("msd")), entries[0])
+    told += [compare(plan, results, mine, rival) for rival in entries if rival != mine]
+    return (*told, *_fronts(plan, results, entries))
 
 
-def compare(plan: TextTo3D, results: Sequence[Result], a: Player, b: Player) -> str:
+def compare(plan: TextTo3D, results: Sequence[TextTo3DJobResult], a: TextTo3DEntry, b: TextTo3DEntry) -> str:
     """Player a against b, over the plays that both finished under the first way of telling views."""
     sides = [
         {
-            (one.play.caption, one.play.seed): one.measures
+            (one.job.caption, one.job.seed): one.measures
             for one in results
-            if one.play.player == player and one.play.telling == plan.tellings[0]
+            if one.job.entry == entry and one.job.conditioning == plan.conditionings[0]
         }
-        for player in (a, b)
+        for entry in (a, b)
     ]
     pairs = sorted(sides[0].keys() & sides[1].keys())
     better, worse, level = [], [], []
@@ -49,7 +49,7 @@ def compare(plan: TextTo3D, results: Sequence[Result], a: Player, b: Player) -> 
         ]
         if len(apart) < _FEWEST:
             continue
-        mean = average(torch.tensor(apart, dtype=torch.float64), seed=plan.seed)
+        mean = mean_with_interval(torch.tensor(apart, dtype=torch.float64), seed=plan.seed)
         low, high = mean.interval or (float("-inf"), float("inf"))
         words = f"{column.heading} by {abs(mean.value):.2g}"
         words += f" [{min(abs(low), abs(high)):.2g}, {max(abs(low), abs(high)):.2g}]"
@@ -68,19 +68,21 @@ def compare(plan: TextTo3D, results: Sequence[Result], a: Player, b: Player) -> 
     return f"{a.title} against {b.title}, {counted}: {'; '.join(parts)}."
 
 
-def _fronts(plan: TextTo3D, results: Sequence[Result], players: Sequence[Player]) -> list[str]:
+def _fronts(plan: TextTo3D, results: Sequence[TextTo3DJobResult], entries: Sequence[TextTo3DEntry]) -> list[str]:
     told = []
-    for telling in plan.tellings:
+    for conditioning in plan.conditionings:
         for key, by in (("one_front", "beside the truth"), ("one_front_judged", "by the judge")):
             parts = []
-            for player in players:
+            for entry in entries:
                 mine = [
                     one.measures[key]
                     for one in results
-                    if (one.play.player, one.play.telling) == (player, telling) and key in one.measures
+                    if (one.job.entry, one.job.conditioning) == (entry, conditioning) and key in one.measures
                 ]
                 if mine:
-                    parts.append(f"{player.title} {sum(mine):.0f} of {len(mine)}")
+                    parts.append(f"{entry.title} {sum(mine):.0f} of {len(mine)}")
             if parts:
-                told.append(f"Exactly one front, counted {by}, where the prior is {telling.note}: {', '.join(parts)}.")
+                told.append(
+                    f"Exactly one front, counted {by}, where the prior is {conditioning.note}: {', '.join(parts)}."
+                )
     return told

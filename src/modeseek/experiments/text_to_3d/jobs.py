@@ -11,21 +11,21 @@ import safetensors.torch
 from torch import nn
 
 from modeseek.config.priors import LoadedPrior, PriorConfig
-from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
+from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.generators.nerf import NeRF
-from modeseek.io.atomic import remove_folder, write_whole
+from modeseek.io.atomic import remove_folder, write_atomic
 from modeseek.io.progress import Progress
 from modeseek.reports.run_page import write_run_page
-from modeseek.rundir.environment import environment
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 from modeseek.runs.build import RunObjects, build
-from modeseek.runs.train import optimise
+from modeseek.runs.train import train
 
 WEIGHTS = Path("exports") / "generator.safetensors"
 
 
-class Shelf:
+class PriorCache:
     """Priors, each loaded when it is first wanted; the last one is kept."""
 
     def __init__(self, device: str) -> None:
@@ -45,7 +45,7 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Place:
+class TextTo3DJobContext:
     """Where plays work, and with what.
 
     Attributes:
@@ -55,20 +55,20 @@ class Place:
     """
 
     folder: Path
-    shelf: Shelf
+    priors: PriorCache
     command: Sequence[str]
 
 
-def done(folder: Path, play: Job3D) -> Run | None:
+def finished_run(folder: Path, job: TextTo3DJob) -> Run | None:
     """The play's run, if it is finished and its thing is there."""
-    path = folder / play.name
+    path = folder / job.name
     if not (path / "status.json").is_file() or not (path / WEIGHTS).is_file():
         return None
     run = Run(path)
     return run if run.status.state == "finished" else None
 
 
-def run_job(plan: TextTo3D, play: Job3D, place: Place) -> Generator[Progress, None, Run]:
+def run_job(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext) -> Generator[Progress, None, Run]:
     """Does the play unless it is done already; an unfinished one goes on from its newest checkpoint.
 
     What `modeseek shape` leaves beside the thing (a turntable, strips, a mesh) is left out: it takes longer than a
@@ -76,51 +76,51 @@ def run_job(plan: TextTo3D, play: Job3D, place: Place) -> Generator[Progress, No
 
     Raises:
         ValueError: the folder holds a run of other settings or of another prior, or another process works on it.
-        modeseek.runs.interrupts.Stopped: asked to stop; resumable.
-        modeseek.runs.interrupts.Failed: a direction that is not finite, or out of memory.
+        modeseek.runs.interrupts.RunInterrupted: asked to stop; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or out of memory.
     """
-    finished, config = done(place.folder, play), plan.config(play)
-    path = place.folder / play.name
+    finished, config = finished_run(context.folder, job), plan.config(job)
+    path = context.folder / job.name
     if (path / "status.json").is_file() and Run(path).config != config:
         raise ValueError(f"{path} holds a run of other settings; remove it, or choose another --out")
     if finished is not None:
         return finished
-    loaded = place.shelf.load(config.prior)
+    loaded = context.priors.load(config.prior)
     if not (path / "status.json").is_file():
         Run.create(
-            {"verb": "run", **config.plain()},
-            words=[play.name],
-            command=place.command,
-            environment=environment(plan.device, {"title": config.prior.title, "sha256": loaded.sha256}),
+            {"verb": "run", **config.to_dict()},
+            name_parts=[job.name],
+            command=context.command,
+            environment=collect_environment(plan.device, {"title": config.prior.title, "sha256": loaded.sha256}),
             status=Status("created", steps=config.steps),
             out=path,
         )
     run = Run(path)
     if run.environment.get("prior", {}).get("sha256") != loaded.sha256:
         raise ValueError(f"{path} was begun with another {config.prior.title}; put the old one back or remove the run")
-    job = build(config, loaded)
-    with closing(optimise(run, job, config.steps)) as walk:
+    objects = build(config, loaded)
+    with closing(train(run, objects, config.steps)) as walk:
         for progress in walk:
             yield progress
             if progress.done == progress.total:
                 break  # kept as a checkpoint; the rest would be pictures
-    _keep(run, job)
+    _keep(run, objects)
     return run
 
 
-def _keep(run: Run, job: RunObjects) -> None:
+def _keep(run: Run, objects: RunObjects) -> None:
     """Keeps the thing itself, and no checkpoint of it any more, which takes six times the room."""
-    if not isinstance(job.generator, nn.Module):
-        raise TypeError(f"a thing is a module: got {type(job.generator).__name__}")
-    weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
-    write_whole(run.path / WEIGHTS, safetensors.torch.save(weights))
+    if not isinstance(objects.generator, nn.Module):
+        raise TypeError(f"a thing is a module: got {type(objects.generator).__name__}")
+    weights = {name: tensor.contiguous() for name, tensor in objects.generator.state_dict().items()}
+    write_atomic(run.path / WEIGHTS, safetensors.torch.save(weights))
     replace(run.status, state="finished", reason="", checkpoint=None).write(run.path)
     write_run_page(run)
     for path in run.checkpoints:
         remove_folder(path)
 
 
-def thing_of(run: Run, shelf: Shelf) -> NeRF:
+def load_nerf(run: Run, priors: PriorCache) -> NeRF:
     """The thing that a finished play made.
 
     Raises:
@@ -128,7 +128,7 @@ def thing_of(run: Run, shelf: Shelf) -> NeRF:
         OSError: they cannot be read.
     """
     config = run.config
-    nerf = config.generator.make(shelf.load(config.prior), config.seed).module
+    nerf = config.generator.make(priors.load(config.prior), config.seed).module
     if not isinstance(nerf, NeRF):
         raise ValueError(f"{run.path} made no volume; remove it and call again")
     try:

@@ -10,15 +10,15 @@ from functools import cached_property
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, GuardConfig
-from modeseek.config.generators3d import Kind, NeRFConfig
+from modeseek.config.generators3d import NeRFConfig, VolumeKind
 from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
-from modeseek.datasets.scenes.lighting import OVERHEAD
+from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.experiments.text_to_3d.defaults import RATES
-from modeseek.experiments.text_to_3d.entries import Player
+from modeseek.experiments.text_to_3d.entries import TextTo3DEntry
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
-from modeseek.metrics.scenes.janus import has_front
+from modeseek.metrics.scenes.janus import has_front_face
 from modeseek.runs.count_calls import count_prior_calls
 
 RENDERS = "renders"
@@ -27,7 +27,7 @@ _SIDE = 64  # of what the exact prior sees, where nothing else is said
 
 
 @dataclass(frozen=True)
-class Job3D:
+class TextTo3DJob:
     """One thing by one method.
 
     Attributes:
@@ -38,8 +38,8 @@ class Job3D:
         name: of its folder.
     """
 
-    player: Player
-    telling: ViewConditioning
+    entry: TextTo3DEntry
+    conditioning: ViewConditioning
     caption: int
     seed: int
     name: str
@@ -68,20 +68,20 @@ class TextTo3D:
 
     prior: str
     captions: tuple[str, ...]
-    players: Mapping[Player, int | None]
-    tellings: tuple[ViewConditioning, ...]
+    entries: Mapping[TextTo3DEntry, int | None]
+    conditionings: tuple[ViewConditioning, ...]
     seeds: int = 3
     steps: int = 300
     budget: int | None = None
     size: int | None = None
     views: int = 4
-    volume: Kind = "dense"
+    volume: VolumeKind = "dense"
     scale: float = 3.0
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not self.captions or not self.players or not self.tellings:
+        if not self.captions or not self.entries or not self.conditionings:
             raise ValueError("the experiment needs captions, methods and a way to tell views: got none; name some")
         if len(set(self.captions)) < len(self.captions):
             raise ValueError(f"a caption is played once: got {list(self.captions)}; leave out the second")
@@ -90,10 +90,10 @@ class TextTo3D:
                 raise ValueError(f"{name} must be at least {least}: got {getattr(self, name)}; raise it")
         if not math.isfinite(self.scale):
             raise ValueError(f"a guidance scale is finite: got {self.scale}; 1 is none")
-        for telling in self.tellings:
-            if self.exact and telling.bins is None:
+        for conditioning in self.conditionings:
+            if self.exact and conditioning.bins is None:
                 raise ValueError(
-                    f"the prior of renders is told the camera, no words: got consistency {telling.name!r}; choose "
+                    f"the prior of renders is told the camera, no words: got consistency {conditioning.name!r}; choose "
                     "none, words or fine, or a pipeline with --prior"
                 )
 
@@ -108,90 +108,90 @@ class TextTo3D:
         return 1.0 if self.exact else self.scale
 
     @cached_property
-    def stills(self) -> tuple[StaticScene, ...]:
+    def scenes(self) -> tuple[StaticScene, ...]:
         """The true things, under the lamp that the prior's pictures are lit by.
 
         Raises:
             ValueError: a caption that names no such thing.
         """
-        return tuple(StaticScene.of(caption, OVERHEAD if self.exact else None) for caption in self.captions)
+        return tuple(StaticScene.from_caption(caption, OVERHEAD_LIGHT if self.exact else None) for caption in self.captions)
 
     @property
-    def fronted(self) -> tuple[int, ...]:
+    def with_front(self) -> tuple[int, ...]:
         """Numbers of the captions with a front."""
-        return tuple(k for k, still in enumerate(self.stills) if has_front(still.said))
+        return tuple(k for k, scene in enumerate(self.scenes) if has_front_face(scene.parsed))
 
-    def plays(self) -> list[Job3D]:
+    def jobs(self) -> list[TextTo3DJob]:
         """All there is to do, seed by seed, so that an interrupted experiment has seen everybody."""
         return [
-            Job3D(player, telling, caption, seed, self._name(player, telling, caption, seed))
+            TextTo3DJob(entry, conditioning, caption, seed, self._name(entry, conditioning, caption, seed))
             for seed in range(self.seeds)
-            for number, telling in enumerate(self.tellings)
+            for number, conditioning in enumerate(self.conditionings)
             for caption in range(len(self.captions))
-            for player, most in self.players.items()
+            for entry, most in self.entries.items()
             if (caption < (len(self.captions) if most is None else most) if number == 0 else most is None)
-            and (number == 0 or caption in self.fronted)
+            and (number == 0 or caption in self.with_front)
         ]
 
-    def source(self, play: Job3D) -> PriorConfig:
+    def prior_config(self, job: TextTo3DJob) -> PriorConfig:
         """Whom the play asks."""
         if self.exact:
-            return RenderedPriorConfig(self.captions[play.caption], self.size or _SIDE, play.telling.bins or 1)
+            return RenderedPriorConfig(self.captions[job.caption], self.size or _SIDE, job.conditioning.bins or 1)
         return PipelinePriorConfig(self.prior)
 
-    def config(self, play: Job3D) -> Config:
+    def config(self, job: TextTo3DJob) -> Config:
         """The run of one play, as `modeseek shape` would make it."""
-        player, guidance = play.player, self.guidance
+        entry, guidance = job.entry, self.guidance
         return Config(
-            prior=self.source(play),
-            method=player.method(guidance, not self.exact),
+            prior=self.prior_config(job),
+            method=entry.method(guidance, not self.exact),
             generator=NeRFConfig(self.volume, self.views, None if self.exact else self.size),
             optimizer=AdamConfig(**RATES[self.volume]),
-            name=play.name,
-            steps=self.steps_of(player, play.telling),
-            seed=self.seed + play.seed,
-            prompts=() if self.exact else (self.captions[play.caption],),
-            views=CameraPromptsConfig() if self.exact else play.telling.views(player.guided),
-            scale=guidance if player.guided else 1.0,
+            name=job.name,
+            steps=self.steps_of(entry, job.conditioning),
+            seed=self.seed + job.seed,
+            prompts=() if self.exact else (self.captions[job.caption],),
+            views=CameraPromptsConfig() if self.exact else job.conditioning.views(entry.guided),
+            scale=guidance if entry.guided else 1.0,
             device=self.device,
             guard=GuardConfig(active=False),  # an empty or glaring thing is a result here, and is measured
             previews=0,
         )
 
-    def calls(self, player: Player, telling: ViewConditioning) -> tuple[int, int]:
+    def calls(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> tuple[int, int]:
         """Prior calls an item: before the first step, and each step; a second network of VSD's is no prior."""
-        asked = _OPPOSED if telling.opposed and player.guided and self.guidance != 1 else 1
-        first, each = self._prices[player]
+        asked = _OPPOSED if conditioning.opposed and entry.guided and self.guidance != 1 else 1
+        first, each = self._call_counts[entry]
         return asked * first, asked * each
 
     @cached_property
-    def _prices(self) -> Mapping[Player, tuple[int, int]]:
+    def _call_counts(self) -> Mapping[TextTo3DEntry, tuple[int, int]]:
         """Of players whose views are not opposed."""
         return {
-            player: count_prior_calls(player.method(self.guidance, words=False), self.guidance, player.guided)
-            for player in self.players
+            entry: count_prior_calls(entry.method(self.guidance, words=False), self.guidance, entry.guided)
+            for entry in self.entries
         }
 
     @property
-    def spend(self) -> int:
+    def call_budget(self) -> int:
         """Prior calls an item that every player may spend."""
         return self.budget if self.budget is not None else self.steps * (1 if self.guidance == 1 else 2)
 
-    def steps_of(self, player: Player, telling: ViewConditioning) -> int:
+    def steps_of(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> int:
         """Steps that a player takes: as many as its prior calls allow.
 
         Raises:
             ValueError: fewer than two.
         """
-        first, each = self.calls(player, telling)
-        steps = (self.spend - first) // each
+        first, each = self.calls(entry, conditioning)
+        steps = (self.call_budget - first) // each
         if steps < 2:
             raise ValueError(
-                f"{self.spend} prior calls an item are too few: two steps of {player.name} take {first + 2 * each}; "
+                f"{self.call_budget} prior calls an item are too few: two steps of {entry.name} take {first + 2 * each}; "
                 "raise --steps or --budget"
             )
         return steps
 
-    def _name(self, player: Player, telling: ViewConditioning, caption: int, seed: int) -> str:
+    def _name(self, entry: TextTo3DEntry, conditioning: ViewConditioning, caption: int, seed: int) -> str:
         words = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
-        return f"{player.name}-{telling.name}-{words}-{seed}"
+        return f"{entry.name}-{conditioning.name}-{words}-{seed}"

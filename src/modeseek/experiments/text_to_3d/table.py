@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from modeseek.experiments.text_to_3d.plan import Job3D, TextTo3D
-from modeseek.experiments.text_to_image.measure import Measured
-from modeseek.metrics.bootstrap import Estimate, average
+from modeseek.experiments.common.metric_table import MetricTable, flatten
+from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
+from modeseek.metrics.bootstrap import Estimate, mean_with_interval
 from modeseek.reports.table import Column, Row
 
 TRUTH = "truth"
@@ -45,7 +45,7 @@ _SHARES = ("iou", "right", "object", "colour", "relation", "one_front", "one_fro
 
 
 @dataclass(frozen=True)
-class Result:
+class TextTo3DJobResult:
     """A play and what it is worth.
 
     Attributes:
@@ -53,11 +53,13 @@ class Result:
         measures: by key of `COLUMNS`; what does not apply is absent.
     """
 
-    play: Job3D
+    job: TextTo3DJob
     measures: Mapping[str, float]
 
 
-def main_table(plan: TextTo3D, results: Sequence[Result], truth: Mapping[int, Mapping[str, float]]) -> Measured:
+def main_table(
+    plan: TextTo3D, results: Sequence[TextTo3DJobResult], truth: Mapping[int, Mapping[str, float]]
+) -> MetricTable:
     """A row a player under the first way of telling views, and the truth's.
 
     Args:
@@ -65,29 +67,29 @@ def main_table(plan: TextTo3D, results: Sequence[Result], truth: Mapping[int, Ma
         results: of finished plays.
         truth: what a perfect thing gets, by the caption's number.
     """
-    first = [one for one in results if one.play.telling == plan.tellings[0]]
+    first = [one for one in results if one.job.conditioning == plan.conditionings[0]]
     rows = [Row(TRUTH, _values(list(truth.values()), plan.seed), reference=True)]
-    for player in plan.players:
-        mine = [one.measures for one in first if one.play.player == player]
+    for entry in plan.entries:
+        mine = [one.measures for one in first if one.job.entry == entry]
         if mine:
-            rows.append(Row(player.name, {"plays": float(len(mine))} | _values(mine, plan.seed)))
-    return Measured(COLUMNS, tuple(rows))
+            rows.append(Row(entry.name, {"plays": float(len(mine))} | _values(mine, plan.seed)))
+    return MetricTable(COLUMNS, tuple(rows))
 
 
-def fronts_table(plan: TextTo3D, results: Sequence[Result]) -> Measured:
+def fronts_table(plan: TextTo3D, results: Sequence[TextTo3DJobResult]) -> MetricTable:
     """Things with a front, a row a player and a way of telling views: `player@telling`."""
     rows = []
-    for player in plan.players:
-        for telling in plan.tellings:
+    for entry in plan.entries:
+        for conditioning in plan.conditionings:
             mine = [
                 one.measures
                 for one in results
-                if (one.play.player, one.play.telling) == (player, telling) and "fronts" in one.measures
+                if (one.job.entry, one.job.conditioning) == (entry, conditioning) and "fronts" in one.measures
             ]
             if mine:
                 values = {"plays": float(len(mine))} | _values(mine, plan.seed)
-                rows.append(Row(f"{player.name}@{telling.name}", values))
-    return Measured(tuple(column for column in COLUMNS if column.key in _FRONTS), tuple(rows))
+                rows.append(Row(f"{entry.name}@{conditioning.name}", values))
+    return MetricTable(tuple(column for column in COLUMNS if column.key in _FRONTS), tuple(rows))
 
 
 def estimate(key: str, values: Sequence[float], seed: int) -> Estimate:
@@ -97,7 +99,7 @@ def estimate(key: str, values: Sequence[float], seed: int) -> Estimate:
     """
     if key in _SURE or min(values) == max(values):
         return Estimate(sum(values) / len(values))
-    told = average(torch.tensor(values, dtype=torch.float64), seed=seed)
+    told = mean_with_interval(torch.tensor(values, dtype=torch.float64), seed=seed)
     if key in _SHARES and told.interval is not None:
         return Estimate(told.value, (max(0.0, told.interval[0]), min(1.0, told.interval[1])))
     return told
@@ -105,12 +107,5 @@ def estimate(key: str, values: Sequence[float], seed: int) -> Estimate:
 
 def _values(several: Sequence[Mapping[str, float]], seed: int) -> dict[str, float]:
     """Means and the edges of their intervals, as a row holds them."""
-    told: dict[str, float] = {}
-    for column in COLUMNS:
-        values = [one[column.key] for one in several if column.key in one]
-        if values:
-            mean = estimate(column.key, values, seed)
-            told[column.key] = mean.value
-            if mean.interval is not None:
-                told[f"{column.key}_low"], told[f"{column.key}_high"] = mean.interval
-    return told
+    by_key = {column.key: [one[column.key] for one in several if column.key in one] for column in COLUMNS}
+    return flatten({key: estimate(key, values, seed) for key, values in by_key.items() if values})

@@ -36,7 +36,7 @@ class ViewConditioning:
         return self.words != "none"
 
 
-TELLINGS = {
+VIEW_CONDITIONINGS = {
     one.name: one
     for one in (
         ViewConditioning("none", "not told where the camera stands around it", "none", bins=1),

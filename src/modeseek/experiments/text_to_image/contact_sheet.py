@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modeseek.experiments.text_to_image.job_images import read_images
 from modeseek.experiments.text_to_image.jobs import JobResult
-from modeseek.experiments.text_to_image.pictures import read
 
 _WIDE, _MOST, _LEAST = 1400, 224, 64  # pixels: of all pictures in a row; of one
 _SEEDS = 3  # shown side by side
@@ -26,7 +26,7 @@ def draw_sheet(prompts: Sequence[str], jobs: Mapping[str, Sequence[JobResult]], 
     from PIL import Image, ImageDraw, ImageFont
 
     found = {
-        name: {item: path for job in kept for item, path in zip(job.batch.items, job.pictures, strict=True)}
+        name: {item: path for job in kept for item, path in zip(job.batch.items, job.images, strict=True)}
         for name, kept in jobs.items()
     }
     seeds = min(_SEEDS, 1 + max(seed for pictures in found.values() for _, seed in pictures))
@@ -61,7 +61,7 @@ def _tile(path: Any, side: int) -> Any:
     """The picture within a square, enlarged without blur."""
     from PIL import Image
 
-    pixels = (255 * read([path])[0]).round().byte().permute(1, 2, 0).numpy()
+    pixels = (255 * read_images([path])[0]).round().byte().permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
     scale = side / max(picture.size)
     kind = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modeseek.config.priors import FINEST_LATENT
+from modeseek.config.priors import MIN_LATENT_BANDWIDTH
 
-_NARROWING = {"geometric": {"start": 8.0, "end": FINEST_LATENT, "hold": 0.15}}
+_NARROWING = {"geometric": {"start": 8.0, "end": MIN_LATENT_BANDWIDTH, "hold": 0.15}}
 METHODS: dict[str, Any] = {
     "msd": {"msd": {"bandwidth": _NARROWING, "jitter": "fading"}},
     "sds": {"sds": {"times": {"annealed": {"start": 0.98, "end": 0.02}}}},

@@ -13,14 +13,14 @@ from modeseek.methods.sdi import SDI
 
 
 @dataclass(frozen=True)
-class Player:
+class TextToImageEntry:
     """A name, and how it plays.
 
     Attributes:
         name: for the command line, folders and tables.
         title: for people.
         note: what it is, one sentence.
-        source: citation keys.
+        references: citation keys.
         method: from the scale of guidance to the method; None samples plainly.
         guided: whether it is given a guided prior; else it guides by itself.
         lr: Adam's rate; by default what suits it where every method spends equally many prior calls.
@@ -29,35 +29,35 @@ class Player:
     name: str
     title: str
     note: str
-    source: tuple[str, ...]
+    references: tuple[str, ...]
     method: Callable[[float], Method] | None = None
     guided: bool = True
     lr: float = 0.01
 
 
 def _of(plain: Any) -> Callable[[float], Method]:
-    return lambda scale: REGISTRY.read(Method, plain, "a method of the experiment")
+    return lambda scale: REGISTRY.deserialize(Method, plain, "a method of the experiment")
 
 
-PLAYERS = {
-    player.name: player
-    for player in (
-        Player("ddim", "DDIM", "Plain samples: the reference, and the floor of FID and KID.", ("ddim",)),
-        Player(
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        TextToImageEntry("ddim", "DDIM", "Plain samples: the reference, and the floor of FID and KID.", ("ddim",)),
+        TextToImageEntry(
             "sds",
             "SDS",
             "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.",
             ("sds",),
             _of(METHODS["sds"]),
         ),
-        Player(
+        TextToImageEntry(
             "sds-uniform",
             "SDS, uniform",
             "Score distillation at uniform noise levels, as its authors run it.",
             ("sds",),
             _of("sds"),
         ),
-        Player(
+        TextToImageEntry(
             "sdi",
             "SDI",
             "Score distillation via inversion: 3 steps of it, not guided.",
@@ -66,7 +66,7 @@ PLAYERS = {
             guided=False,
             lr=0.02,
         ),
-        Player(
+        TextToImageEntry(
             "sdi-negative",
             "SDI, negative",
             "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
@@ -74,7 +74,7 @@ PLAYERS = {
             lambda scale: SDI(scale=scale, inversion_scale=1.0 if scale == 1 else -scale),
             guided=False,
         ),
-        Player(
+        TextToImageEntry(
             "msd",
             "MSD",
             "Mean-shift distillation by the denoiser, one call a step, bandwidth 8 to 0.2, with noise that fades out "
@@ -82,8 +82,10 @@ PLAYERS = {
             ("msd", "meanshift"),
             _of(METHODS["msd"]),
         ),
-        Player("msd-plain", "MSD, no jitter", "The same without any noise.", ("msd", "meanshift"), _of(PLAIN)),
-        Player(
+        TextToImageEntry(
+            "msd-plain", "MSD, no jitter", "The same without any noise.", ("msd", "meanshift"), _of(PLAIN)
+        ),
+        TextToImageEntry(
             "msd-product",
             "MSD, product",
             "Its target sampled from the exact product prior, 2 Heun steps.",
@@ -91,7 +93,7 @@ PLAYERS = {
             _of(PRODUCT),
             lr=0.02,
         ),
-        Player(
+        TextToImageEntry(
             "msd-kernel",
             "MSD, kernel score",
             "Its target sampled as the paper does: 4 DDIM steps with the kernel's score added.",
@@ -101,5 +103,5 @@ PLAYERS = {
         ),
     )
 }
-DEFAULT = ("ddim", "sds", "sdi", "msd")
-ESTIMATORS = tuple(PLAYERS)
+DEFAULT_ENTRIES = ("ddim", "sds", "sdi", "msd")
+ALL_ENTRIES = tuple(ENTRIES)

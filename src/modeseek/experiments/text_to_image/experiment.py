@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 
 from modeseek.config.priors import LoadedPrior
-from modeseek.experiments.common.outcome import write_rows
-from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.common.metric_table import MetricTable
+from modeseek.experiments.common.results_files import RunRecord, write_metrics, write_results
 from modeseek.experiments.text_to_image.contact_sheet import draw_sheet
-from modeseek.experiments.text_to_image.entries import PLAYERS
-from modeseek.experiments.text_to_image.jobs import JobResult, Place, kept, run_job
-from modeseek.experiments.text_to_image.measure import Judges, Measured, measure
-from modeseek.experiments.text_to_image.pictures import copy_out
-from modeseek.experiments.text_to_image.plan import Batch, TextToImage
-from modeseek.experiments.text_to_image.report import write_page
-from modeseek.io.atomic import Lines, write_whole
+from modeseek.experiments.text_to_image.entries import ENTRIES
+from modeseek.experiments.text_to_image.job_images import export_images
+from modeseek.experiments.text_to_image.jobs import JobResult, TextToImageJobContext, finished_job, run_job
+from modeseek.experiments.text_to_image.measure import MetricNetworks, measure
+from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
+from modeseek.experiments.text_to_image.report import write_report
+from modeseek.io.atomic import LineFile, write_atomic
 from modeseek.io.progress import Progress
 from modeseek.priors.pipeline import Pipeline
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.experiment_folder import standing
+from modeseek.runs.experiment_folder import experiment_session
 from modeseek.runs.interrupts import RunFailed
 
 JOBS = "jobs"
@@ -31,7 +31,7 @@ _OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "la
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TextToImageResult:
     """What the experiment leaves.
 
     Attributes:
@@ -42,14 +42,14 @@ class Outcome:
     """
 
     folder: Path
-    table: Measured
+    table: MetricTable
     findings: tuple[str, ...]
-    lacking: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def run_text_to_image(
-    plan: TextToImage, run: Run, loaded: LoadedPrior, judges: Judges
-) -> Generator[Progress, None, Outcome]:
+    plan: TextToImage, run: Run, loaded: LoadedPrior, networks: MetricNetworks
+) -> Generator[Progress, None, TextToImageResult]:
     """Works through all jobs that are not done, then measures, draws and writes.
 
     A player whose job fails is left out of the table and named; its job is tried again in the next call.
@@ -61,45 +61,45 @@ def run_text_to_image(
         judges: what there is to see with.
 
     Raises:
-        modeseek.runs.interrupts.Stopped: asked to stop; a second call goes on.
-        modeseek.runs.interrupts.Failed: no player finished.
+        modeseek.runs.interrupts.RunInterrupted: asked to stop; a second call goes on.
+        modeseek.runs.interrupts.RunFailed: no player finished.
         ValueError: something does not fit, or another process works there.
     """
-    with standing(run) as log:
+    with experiment_session(run) as log:
         folder = run.path / JOBS
         folder.mkdir(exist_ok=True)
-        place = Place(folder, loaded, shlex.split(run.command))
-        wanted = {player.name: plan.batches(player) for player in plan.players}
-        reference = plan.references(PLAYERS["ddim"]) if judges.features is not None else []
+        context = TextToImageJobContext(folder, loaded, shlex.split(run.command))
+        wanted = {entry.name: plan.batches(entry) for entry in plan.entries}
+        reference = plan.references(ENTRIES["ddim"]) if networks.features is not None else []
         total = sum(map(len, wanted.values())) + len(reference)
         done: dict[str, list[JobResult]] = {}
         failures: list[str] = []
         for name, batches in wanted.items():
             try:
-                done[name] = yield from _all(plan, batches, place, log)
+                done[name] = yield from _all(plan, batches, context, log)
             except RunFailed as error:
                 failures.append(f"{name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
-                log.add(failures[-1])
+                log.append(failures[-1])
             _count(run, folder, [*wanted.values(), reference], total)
         if not done:
             raise RunFailed(f"no method finished: {failures[0]}")
-        real = yield from _all(plan, reference, place, log)
+        real = yield from _all(plan, reference, context, log)
         _count(run, folder, [*wanted.values(), reference], total)
-        for judge in (judges.features, judges.clip, judges.scenes):
-            if judge is not None:
-                judge.to(torch.device(plan.device))
+        for classifier in (networks.features, networks.clip, networks.scene_classifier):
+            if classifier is not None:
+                classifier.to(torch.device(plan.device))
         if plan.likelihood and isinstance(loaded.prior, Pipeline):
-            judges = replace(judges, density=loaded.prior)
-        table, remarks = yield from measure(plan, done, real, judges)
-        lacking = (*failures, *remarks)
-        findings = find(plan, table)
-        _write(plan, run, done, table, findings, lacking)
-    return Outcome(run.path, table, findings, lacking)
+            networks = replace(networks, likelihood_prior=loaded.prior)
+        table, remarks = yield from measure(plan, done, real, networks)
+        missing = (*failures, *remarks)
+        findings = summarise(plan, table)
+        _write(plan, run, done, table, findings, missing)
+    return TextToImageResult(run.path, table, findings, missing)
 
 
-def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
+def summarise(plan: TextToImage, table: MetricTable) -> tuple[str, ...]:
     """What one sees, in sentences that quote the table."""
-    players = {player.name: player for player in plan.players}
+    entries = {entry.name: entry for entry in plan.entries}
     told = [
         f"{len(plan.prompts)} prompts, {plan.seeds} {'seeds' if plan.seeds > 1 else 'seed'} each: {plan.compared} "
         f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with {_rates(plan)}."
@@ -114,8 +114,8 @@ def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
         first, second = order[:2]
         apart = _apart(first.values, second.values, key)
         told.append(
-            f"Best {column.heading} of the optimised: {players[first.name].title} with {table.text(first, column)}, "
-            f"then {players[second.name].title} with {table.text(second, column)}"
+            f"Best {column.heading} of the optimised: {entries[first.name].title} with {table.text(first, column)}, "
+            f"then {entries[second.name].title} with {table.text(second, column)}"
             + ("." if apart else "; their intervals overlap or are unknown, so this order may be chance.")
         )
     return tuple(told)
@@ -124,9 +124,9 @@ def find(plan: TextToImage, table: Measured) -> tuple[str, ...]:
 def _rates(plan: TextToImage) -> str:
     """Of all that are optimised: one, or who has which."""
     who: dict[float, list[str]] = {}
-    for player in plan.players:
-        if player.method is not None:
-            who.setdefault(player.lr, []).append(player.title)
+    for entry in plan.entries:
+        if entry.method is not None:
+            who.setdefault(entry.lr, []).append(entry.title)
     if len(who) == 1:
         return f"rate {next(iter(who)):g}"
     return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(who.items()))
@@ -139,13 +139,13 @@ def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:
 
 
 def _all(
-    plan: TextToImage, batches: Sequence[Batch], place: Place, log: Lines
+    plan: TextToImage, batches: Sequence[ImageBatch], context: TextToImageJobContext, log: LineFile
 ) -> Generator[Progress, None, list[JobResult]]:
     """All jobs of one player, those done before included."""
     done = []
     for batch in batches:
-        fresh = kept(place.folder, batch) is None
-        for_all = run_job(plan, batch, place)
+        fresh = finished_job(context.folder, batch) is None
+        for_all = run_job(plan, batch, context)
         while True:
             try:
                 now = next(for_all)
@@ -154,13 +154,13 @@ def _all(
                 break
             yield replace(now, stage=batch.name)
         if fresh:
-            log.add(f"{batch.name}: {len(batch.items)} pictures, {done[-1].calls} calls, {done[-1].seconds:.1f} s")
+            log.append(f"{batch.name}: {len(batch.items)} pictures, {done[-1].calls} calls, {done[-1].seconds:.1f} s")
     return done
 
 
-def _count(run: Run, folder: Path, wanted: Sequence[Sequence[Batch]], total: int) -> None:
+def _count(run: Run, folder: Path, wanted: Sequence[Sequence[ImageBatch]], total: int) -> None:
     """Jobs done and calls spent, in the status."""
-    done = [job for batches in wanted for batch in batches if (job := kept(folder, batch)) is not None]
+    done = [job for batches in wanted for batch in batches if (job := finished_job(folder, batch)) is not None]
     calls = sum(job.calls for job in done)
     replace(run.status, step=len(done), steps=total, calls=calls).write(run.path)
 
@@ -169,18 +169,18 @@ def _write(
     plan: TextToImage,
     run: Run,
     done: dict[str, list[JobResult]],
-    table: Measured,
+    table: MetricTable,
     findings: Sequence[str],
-    lacking: Sequence[str],
+    missing: Sequence[str],
 ) -> None:
     for jobs in done.values():
-        copy_out(jobs, run.path / "exports")
-    sheet = draw_sheet(plan.prompts, done, {player.name: player.title for player in plan.players})
-    write_whole(run.path / "media" / "sheet.png", sheet)
-    facts = {"prompts": list(plan.prompts), "findings": list(findings), "lacking": list(lacking)}
-    record = Record(f"Text to image under {plan.source.title}", run.command, run.settings)
-    write_rows(run, table)
-    write_numbers(run.path / "exports", record, table, facts)
-    told = [table.markdown({player.name: player.title for player in plan.players})]
-    write_whole(run.path / "exports" / "table.md", "\n".join([*told, *(f"- {line}" for line in findings)]) + "\n")
-    write_page(run, plan, table, sheet, findings, lacking)
+        export_images(jobs, run.path / "exports")
+    sheet = draw_sheet(plan.prompts, done, {entry.name: entry.title for entry in plan.entries})
+    write_atomic(run.path / "media" / "sheet.png", sheet)
+    facts = {"prompts": list(plan.prompts), "findings": list(findings), "lacking": list(missing)}
+    record = RunRecord(f"Text to image under {plan.prior_config.title}", run.command, run.settings)
+    write_metrics(run, table)
+    write_results(run.path / "exports", record, table, facts)
+    told = [table.markdown({entry.name: entry.title for entry in plan.entries})]
+    write_atomic(run.path / "exports" / "table.md", "\n".join([*told, *(f"- {line}" for line in findings)]) + "\n")
+    write_report(run, plan, table, sheet, findings, missing)

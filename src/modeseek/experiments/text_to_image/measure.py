@@ -6,22 +6,25 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.text_to_image import log_likelihood as density
+from modeseek.experiments.common.metric_table import MetricTable, flatten
 from modeseek.experiments.text_to_image import scene_scores as truth
+from modeseek.experiments.text_to_image.job_images import iterate_images
 from modeseek.experiments.text_to_image.jobs import JobResult
-from modeseek.experiments.text_to_image.pictures import in_turn
 from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.io.progress import Progress
-from modeseek.metrics.bootstrap import Estimate, average
-from modeseek.metrics.clip import Clip
-from modeseek.metrics.features import Features
+from modeseek.metrics.bootstrap import Estimate, mean_with_interval
+from modeseek.metrics.clip import CLIPSimilarity
+from modeseek.metrics.features import ImageFeatures
 from modeseek.metrics.frechet import fid, kid
-from modeseek.metrics.image_statistics import clipped, saturation, sharpness
+from modeseek.metrics.image_statistics import clipped_fraction, saturation, sharpness
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline import Pipeline
-from modeseek.reports.table import Column, Row, Table
+from modeseek.reports.table import Column, Row
+from modeseek.rng import Streams
+from modeseek.sampling.likelihood import log_likelihood
 
 COLUMNS = (
     *truth.COLUMNS,
@@ -29,7 +32,7 @@ COLUMNS = (
            "low"),
     Column("kid", "KID", "Unbiased squared MMD of features to the DDIM reference, by a cubic kernel.", ".3g", "low"),
     Column("clip", "CLIP", "Mean cosine of picture and prompt; resampled by prompt.", ".3f", "high"),
-    density.COLUMN,
+    Column("log_p", "Log p", "Log-likelihood of the picture's z given its prompt, without guidance, by the probability-flow " "ODE; nats a dimension of z; resampled by prompt. High for what is typical and for what is merely smooth.", ".3f", "high"),
     Column("saturation", "Saturation", "Mean HSV saturation, 0 to 1.", ".3f"),
     Column("clipped", "Clipped", "Share of channel values at 0 or 255.", ".3f"),
     Column("sharpness", "Sharpness", "RMS Laplacian of the luma; noise counts as well as edges.", ".3f"),
@@ -40,7 +43,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Judges:
+class MetricNetworks:
     """Networks that see.
 
     Attributes:
@@ -50,36 +53,14 @@ class Judges:
         density: the prior whose likelihood is wanted, or None.
     """
 
-    features: Features | None = None
-    clip: Clip | None = None
-    scenes: SceneClassifier | None = None
-    density: Pipeline | None = None
+    features: ImageFeatures | None = None
+    clip: CLIPSimilarity | None = None
+    scene_classifier: SceneClassifier | None = None
+    likelihood_prior: Pipeline | None = None
 
 
 @dataclass(frozen=True)
-class Measured(Table):
-    """A table whose cells show their intervals: `key_low` and `key_high` in a row's values."""
-
-    def text(self, row: Row, column: Column) -> str:
-        told = super().text(row, column)
-        edges = [row.values.get(f"{column.key}_{side}") for side in ("low", "high")]
-        if edges[0] is None or edges[1] is None:
-            return told
-        return f"{told} [{edges[0]:{column.spec}}, {edges[1]:{column.spec}}]"
-
-    def csv(self) -> str:
-        """Intervals in columns of their own."""
-        there = {key for row in self.rows for key in row.values}
-        wide = []
-        for column in self.columns:
-            wide.append(column)
-            sides = [f"{column.key}_{side}" for side in ("low", "high")]
-            wide += [Column(key, key, column.meaning) for key in sides if key in there]
-        return Table(tuple(wide), self.rows).csv()
-
-
-@dataclass(frozen=True)
-class Seen:
+class ImageStatistics:
     """What the judges saw in some pictures.
 
     Attributes:
@@ -91,13 +72,13 @@ class Seen:
 
     features: Tensor | None
     clip: Tensor | None
-    looks: dict[str, Tensor]
+    statistics: dict[str, Tensor]
     prompts: Tensor
 
 
 def measure(
-    plan: TextToImage, jobs: Mapping[str, Sequence[JobResult]], reference: Sequence[JobResult], judges: Judges
-) -> Generator[Progress, None, tuple[Measured, tuple[str, ...]]]:
+    plan: TextToImage, jobs: Mapping[str, Sequence[JobResult]], reference: Sequence[JobResult], networks: MetricNetworks
+) -> Generator[Progress, None, tuple[MetricTable, tuple[str, ...]]]:
     """The table, and remarks on what its numbers can bear.
 
     Args:
@@ -106,96 +87,88 @@ def measure(
         reference: finished jobs of the reference.
         judges: what there is to see with, on the device wanted.
     """
-    total = sum(len(job.pictures) for kept in (*jobs.values(), reference) for job in kept)
+    total = sum(len(job.images) for kept in (*jobs.values(), reference) for job in kept)
     done = 0
     real: Tensor | None = None
-    if judges.features is not None and reference:
-        real = look(plan, reference, Judges(judges.features)).features
-        done += sum(len(job.pictures) for job in reference)
+    if networks.features is not None and reference:
+        real = measure_images(plan, reference, MetricNetworks(networks.features)).features
+        done += sum(len(job.images) for job in reference)
         yield Progress("measuring", done, total)
     rows, count, lost = [], 0, []
-    renders = None if judges.scenes is None else truth.rendered(judges.scenes, plan.prompts, plan.seed)
+    renders = None if networks.scene_classifier is None else truth.render_features(networks.scene_classifier, plan.prompts, plan.seed)
     for name, kept in jobs.items():
-        seen = look(plan, kept, judges)
+        seen = measure_images(plan, kept, networks)
         count = len(seen.prompts)
         told = _values(plan, seen, kept, real)
-        if judges.scenes is not None and renders is not None:
-            told |= _flat(truth.judged(judges.scenes, plan.prompts, kept, renders, plan.seed))
-        if judges.density is not None:
-            values, prompts = density.log_p(judges.density, plan.prompts, kept, plan.likelihood, plan.seed)
+        if networks.scene_classifier is not None and renders is not None:
+            told |= flatten(truth.score_jobs(networks.scene_classifier, plan.prompts, kept, renders, plan.seed))
+        if networks.likelihood_prior is not None:
+            values, prompts = log_p(networks.likelihood_prior, plan.prompts, kept, plan.likelihood, plan.seed)
             if values.isfinite().all():
-                told |= _flat({"log_p": average(values, torch.tensor(prompts), plan.seed)})
+                told |= flatten({"log_p": mean_with_interval(values, torch.tensor(prompts), plan.seed)})
             else:
                 lost.append(f"{int((~values.isfinite()).sum())} of {len(values)} of {name}")
         rows.append(Row(name, told, reference=name.split("@")[0] == "ddim"))
         done += count
         yield Progress("measuring", done, total)
-    remarks = _remarks(plan, judges, real, count)
+    remarks = _remarks(plan, networks, real, count)
     if lost:
         remarks.append(
             f"Some likelihoods are not finite ({', '.join(lost)} pictures): the network's flow cannot be followed in "
             f"{plan.likelihood} steps, or not at all; raise --likelihood."
         )
-    return Measured(COLUMNS, tuple(rows)), tuple(remarks)
+    return MetricTable(COLUMNS, tuple(rows)), tuple(remarks)
 
 
-def look(plan: TextToImage, jobs: Sequence[JobResult], judges: Judges) -> Seen:
+def measure_images(plan: TextToImage, jobs: Sequence[JobResult], networks: MetricNetworks) -> ImageStatistics:
     """Shows the pictures to the judges, some at a time."""
     features: list[Tensor] = []
     cosines: list[Tensor] = []
-    looks: dict[str, list[Tensor]] = {"saturation": [], "clipped": [], "sharpness": []}
+    statistics: dict[str, list[Tensor]] = {"saturation": [], "clipped": [], "sharpness": []}
     prompts: list[int] = []
     device = torch.device(plan.device)
-    for image, items in in_turn(jobs):
-        if judges.features is not None:
-            features.append(judges.features(image.to(device)).cpu())
-        if judges.clip is not None:
-            cosines.append(judges.clip(image.to(device), [plan.prompts[prompt] for prompt, _ in items]).cpu())
-        for name, of in (("saturation", saturation), ("clipped", clipped), ("sharpness", sharpness)):
-            looks[name].append(of(image))
+    for image, items in iterate_images(jobs):
+        if networks.features is not None:
+            features.append(networks.features(image.to(device)).cpu())
+        if networks.clip is not None:
+            cosines.append(networks.clip(image.to(device), [plan.prompts[prompt] for prompt, _ in items]).cpu())
+        for name, of in (("saturation", saturation), ("clipped", clipped_fraction), ("sharpness", sharpness)):
+            statistics[name].append(of(image))
         prompts += [prompt for prompt, _ in items]
-    return Seen(
+    return ImageStatistics(
         torch.cat(features) if features else None,
         torch.cat(cosines) if cosines else None,
-        {name: torch.cat(values) for name, values in looks.items()},
+        {name: torch.cat(values) for name, values in statistics.items()},
         torch.tensor(prompts),
     )
 
 
-def _values(plan: TextToImage, seen: Seen, jobs: Sequence[JobResult], real: Tensor | None) -> dict[str, float]:
+def _values(
+    plan: TextToImage, seen: ImageStatistics, jobs: Sequence[JobResult], real: Tensor | None
+) -> dict[str, float]:
     told: dict[str, Estimate] = {}
     if seen.features is not None and real is not None and min(len(real), len(seen.features)) > 1:
         told["fid"] = fid(real, seen.features, plan.seed)
         told["kid"] = kid(real, seen.features, plan.seed)
     if seen.clip is not None:
-        told["clip"] = average(seen.clip, seen.prompts, plan.seed)
-    told |= {name: average(values, seed=plan.seed) for name, values in seen.looks.items()}
+        told["clip"] = mean_with_interval(seen.clip, seen.prompts, plan.seed)
+    told |= {name: mean_with_interval(values, seed=plan.seed) for name, values in seen.statistics.items()}
     shifts = [job.relative_shift for job in jobs if job.relative_shift is not None]
     if shifts:
         told["relative_shift"] = Estimate(sum(shifts) / len(shifts))
     told["calls"] = Estimate(sum(job.calls for job in jobs) / len(seen.prompts))
     told["seconds"] = Estimate(sum(job.seconds for job in jobs) / len(seen.prompts))
-    return _flat(told)
+    return flatten(told)
 
 
-def _flat(told: Mapping[str, Estimate]) -> dict[str, float]:
-    """Values and the edges of their intervals, as a row holds them."""
-    values: dict[str, float] = {}
-    for name, estimate in told.items():
-        values[name] = estimate.value
-        if estimate.interval is not None:
-            values[f"{name}_low"], values[f"{name}_high"] = estimate.interval
-    return values
-
-
-def _remarks(plan: TextToImage, judges: Judges, real: Tensor | None, n: int) -> list[str]:
+def _remarks(plan: TextToImage, networks: MetricNetworks, real: Tensor | None, n: int) -> list[str]:
     told = []
-    if judges.features is None and judges.scenes is None:
+    if networks.features is None and networks.scene_classifier is None:
         told.append(
             "FID and KID are missing: no feature network was given; call again with the same --out and --features "
             "FOLDER, a local image model of transformers such as DINOv2 (pictures that are done are kept)."
         )
-    elif judges.features is not None and real is None:
+    elif networks.features is not None and real is None:
         told.append(
             "FID and KID are missing: there is no reference to compare with; give --reference N and another --out."
         )
@@ -209,7 +182,7 @@ def _remarks(plan: TextToImage, judges: Judges, real: Tensor | None, n: int) -> 
                 f"covariance from {least} pictures has rank {least - 1} at most, so FID is mostly bias here; compare "
                 "it with DDIM's own row only, and trust KID, which has none."
             )
-    if judges.clip is None and judges.scenes is None:
+    if networks.clip is None and networks.scene_classifier is None:
         told.append(
             "CLIP similarity is missing: no CLIP model was given; call again with the same --out and --clip FOLDER, a "
             "local CLIPModel of transformers with its tokenizer (pictures that are done are kept)."
@@ -220,3 +193,26 @@ def _remarks(plan: TextToImage, judges: Judges, real: Tensor | None, n: int) -> 
             "is nothing to resample."
         )
     return told
+
+
+def log_p(
+    prior: Pipeline, prompts: Sequence[str], jobs: Sequence[JobResult], steps: int, seed: int
+) -> tuple[Float[Tensor, "n"], list[int]]:
+    """`log p(z | prompt) / d` of every picture, and the number of its prompt.
+
+    Args:
+        prior: bare; its network must be differentiable.
+        prompts: all of them.
+        jobs: finished ones.
+        steps: of Runge-Kutta; each takes 4 prior calls and as many vector-Jacobian products a picture.
+        seed: of Hutchinson's probe, the same for every player.
+    """
+    values, numbers = [], []
+    for image, items in iterate_images(jobs):
+        with torch.no_grad():
+            z = prior.codec.encode(image.to(prior.device))
+        cond = prior.encode([prompts[prompt] for prompt, _ in items])
+        rng = Streams(seed, use="likelihood", items=tuple(2**20 * prompt + own for prompt, own in items))
+        values.append(log_likelihood(prior, z, cond, rng=rng, steps=steps).cpu() / z[0].numel())
+        numbers += [prompt for prompt, _ in items]
+    return torch.cat(values), numbers

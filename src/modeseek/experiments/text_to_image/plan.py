@@ -14,7 +14,7 @@ from modeseek.config.config import Config, GuardConfig
 from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig
 from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.experiments.text_to_image.entries import Player
+from modeseek.experiments.text_to_image.entries import TextToImageEntry
 from modeseek.runs.count_calls import count_prior_calls
 
 REFERENCE = "reference"
@@ -22,7 +22,7 @@ _PREVIEWS = 6
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """Pictures that one job makes together.
 
     Attributes:
@@ -32,7 +32,7 @@ class Batch:
         seed: of all its draws; the same for all who are compared.
     """
 
-    player: Player
+    entry: TextToImageEntry
     name: str
     items: tuple[tuple[int, int], ...]
     seed: int
@@ -43,7 +43,7 @@ class TextToImage:
     """Every method makes a picture of every prompt from every seed; DDIM samples with seeds of their own are the truth.
 
     Attributes:
-        source: the pipeline.
+        prior_config: the pipeline.
         prompts: what the pictures shall show.
         players: who is compared.
         scales: guidance, by player's name.
@@ -59,9 +59,9 @@ class TextToImage:
         likelihood: Runge-Kutta steps of the pictures' likelihood; 0 leaves it out.
     """
 
-    source: PipelinePriorConfig
+    prior_config: PipelinePriorConfig
     prompts: tuple[str, ...]
-    players: tuple[Player, ...]
+    entries: tuple[TextToImageEntry, ...]
     scales: Mapping[str, float]
     seeds: int = 3
     steps: int = 400
@@ -100,70 +100,70 @@ class TextToImage:
         """Pictures of each player."""
         return self.seeds * len(self.prompts)
 
-    def batches(self, player: Player) -> list[Batch]:
+    def batches(self, entry: TextToImageEntry) -> list[ImageBatch]:
         """The jobs of one player."""
         items = [(prompt, seed) for seed in range(self.seeds) for prompt in range(len(self.prompts))]
-        return self._cut(player, player.name, items, "compared")
+        return self._cut(entry, entry.name, items, "compared")
 
-    def references(self, player: Player) -> list[Batch]:
+    def references(self, entry: TextToImageEntry) -> list[ImageBatch]:
         """The jobs that draw the reference; `player` is DDIM."""
         n = len(self.prompts)
-        return self._cut(player, REFERENCE, [(k % n, k // n) for k in range(self.reference)], REFERENCE)
+        return self._cut(entry, REFERENCE, [(k % n, k // n) for k in range(self.reference)], REFERENCE)
 
-    def config(self, batch: Batch) -> Config:
+    def config(self, batch: ImageBatch) -> Config:
         """The run of one job that optimises.
 
         Raises:
             ValueError: something does not fit, or the budget is below two steps.
         """
-        player, n = batch.player, len(batch.items)
-        if player.method is None:
-            raise ValueError(f"{player.name} optimises nothing: it has no run")
-        scale = self.scales[player.name]
+        entry, n = batch.entry, len(batch.items)
+        if entry.method is None:
+            raise ValueError(f"{entry.name} optimises nothing: it has no run")
+        scale = self.scales[entry.name]
         sources: dict[str, GeneratorConfig] = {
             "field": FieldConfig(n),
             "pixels": PixelsConfig(n),
             "latent": LatentConfig(n),
         }
         return Config(
-            prior=self.source,
-            method=player.method(scale),
+            prior=self.prior_config,
+            method=entry.method(scale),
             generator=sources[self.generator],
-            optimizer=AdamConfig(player.lr),
+            optimizer=AdamConfig(entry.lr),
             name=batch.name,
-            steps=self.steps_of(player),
+            steps=self.steps_of(entry),
             seed=batch.seed,
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
-            scale=scale if player.guided else 1.0,
+            scale=scale if entry.guided else 1.0,
             device=self.device,
             guard=GuardConfig(active=False),  # a gray or glaring picture is a result here, and is measured
             previews=_PREVIEWS,
         )
 
-    def steps_of(self, player: Player) -> int:
+    def steps_of(self, entry: TextToImageEntry) -> int:
         """Steps that a player takes; where there is a budget, what it allows."""
         if self.budget is None:
-            return self.sample_steps if player.method is None else self.steps
-        first, each = self.calls(player)
+            return self.sample_steps if entry.method is None else self.steps
+        first, each = self.calls(entry)
         steps = (self.budget - first) // each
         if steps < 2:
             raise ValueError(
-                f"a budget of {self.budget} prior calls a picture is too small: two steps of {player.name} take "
+                f"a budget of {self.budget} prior calls a picture is too small: two steps of {entry.name} take "
                 f"{first + 2 * each}; pass at least as many"
             )
-        return min(self.sample_steps, steps) if player.method is None else steps
+        return min(self.sample_steps, steps) if entry.method is None else steps
 
-    def calls(self, player: Player) -> tuple[int, int]:
+    def calls(self, entry: TextToImageEntry) -> tuple[int, int]:
         """Prior calls a picture: before the first step, and each step."""
-        scale = self.scales[player.name]
-        if player.method is None:
+        scale = self.scales[entry.name]
+        if entry.method is None:
             return 0, 1 if scale == 1 else 2
-        return count_prior_calls(player.method(scale), scale, player.guided)
+        return count_prior_calls(entry.method(scale), scale, entry.guided)
 
-    def _cut(self, player: Player, name: str, items: list[tuple[int, int]], use: str) -> list[Batch]:
+    def _cut(self, entry: TextToImageEntry, name: str, items: list[tuple[int, int]], use: str) -> list[ImageBatch]:
         parts = [items[k : k + self.batch] for k in range(0, len(items), self.batch)]
         return [
-            Batch(player, f"{name}-{number:03d}", tuple(part), _seed(self.seed, use, number))
+            ImageBatch(entry, f"{name}-{number:03d}", tuple(part), _seed(self.seed, use, number))
             for number, part in enumerate(parts)
         ]
 

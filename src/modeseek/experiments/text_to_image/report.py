@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modeseek.experiments.text_to_image.measure import Measured
+from modeseek.experiments.common.metric_table import MetricTable, html_table, used_columns
 from modeseek.experiments.text_to_image.plan import TextToImage
-from modeseek.io.atomic import write_whole
+from modeseek.io.atomic import write_atomic
 from modeseek.reports.html import alarm, code, data_uri, details, hint, page, safe, section, small, sources, terms
-from modeseek.reports.table import Column, Row
-from modeseek.rundir.environment import machine, versions
+from modeseek.rundir.environment import describe_machine, package_versions
 from modeseek.rundir.run_dir import Run
 
-_ARROWS = {"low": " ↓", "high": " ↑", "": ""}
 _ALIKE = "Intervals hold 95 % of the values that resampled pictures give (prompts for CLIP), about the estimate."
 
 
-def write_page(
-    run: Run, plan: TextToImage, table: Measured, sheet: bytes, findings: Sequence[str], lacking: Sequence[str]
+def write_report(
+    run: Run, plan: TextToImage, table: MetricTable, sheet: bytes, findings: Sequence[str], missing: Sequence[str]
 ) -> None:
     """Writes `report.html`: numbers, pictures, what is lacking, costs, methods, settings, sources.
 
@@ -29,13 +27,13 @@ def write_page(
         findings: what one sees, a sentence each.
         lacking: what could not be measured or made, a sentence each.
     """
-    title = f"Text to image under {plan.source.title}"
+    title = f"Text to image under {plan.prior_config.title}"
     figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='a row a prompt, a column a method'></figure>"
     parts = [
         f"<header><p class='kicker'>modeseek</p><h1>{safe(title)}</h1>",
         *(f"<p class='lead'>{safe(text)}</p>" for text in findings),
         "</header>",
-        section("What is lacking, and what to beware of", *map(alarm, lacking)),
+        section("What is lacking, and what to beware of", *map(alarm, missing)),
         _numbers(plan, table),
         section("Pictures", hint(_look(plan)), figure),
         section("Costs", _costs(plan, table)),
@@ -45,29 +43,17 @@ def write_page(
         section("Run it again", code(run.command), small(_made())),
         sources(_cites(plan, table)),
     ]
-    write_whole(run.path / "report.html", page(title, parts))
+    write_atomic(run.path / "report.html", page(title, parts))
 
 
-def _numbers(plan: TextToImage, table: Measured) -> str:
-    shown = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
-    titles = {player.name: player.title for player in plan.players}
-    head = "".join(f"<th title='{safe(c.meaning)}'>{safe(c.heading)}{_ARROWS[c.best]}</th>" for c in shown)
-    body = "".join(_row(table, row, shown, titles[row.name]) for row in table.rows)
+def _numbers(plan: TextToImage, table: MetricTable) -> str:
+    table_html = html_table(table, {entry.name: entry.title for entry in plan.entries})
     return section(
         "Numbers",
-        f"<div class='scroll'><table><thead><tr><th>Method</th>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+        f"<div class='scroll'>{table_html}</div>",
         small(f"↓ lower is better, ↑ higher is better; bold: best of the optimised. DDIM is the reference. {_ALIKE}"),
-        details("What the columns mean", terms((c.heading, c.meaning) for c in shown)),
+        details("What the columns mean", terms((c.heading, c.meaning) for c in used_columns(table))),
     )
-
-
-def _row(table: Measured, row: Row, shown: Sequence[Column], title: str) -> str:
-    cells = "".join(
-        f"<td{' class=best' if table.is_best(row, column) else ''}>{safe(table.text(row, column))}</td>"
-        for column in shown
-    )
-    kind = " class='reference'" if row.reference else ""
-    return f"<tr{kind}><th scope='row'>{safe(title)}</th>{cells}</tr>"
 
 
 def _look(plan: TextToImage) -> str:
@@ -78,17 +64,17 @@ def _look(plan: TextToImage) -> str:
     )
 
 
-def _costs(plan: TextToImage, table: Measured) -> str:
+def _costs(plan: TextToImage, table: MetricTable) -> str:
     body = ""
-    for player in plan.players:
-        values = {row.name: row.values for row in table.rows}.get(player.name)
+    for entry in plan.entries:
+        values = {row.name: row.values for row in table.rows}.get(entry.name)
         if values is None:
             continue
-        first, each = plan.calls(player)
-        cells = [plan.steps_of(player), each, first, f"{values['calls']:.0f}", f"{values['seconds']:.3g}"]
-        scale = f"{plan.scales[player.name]:g}"
+        first, each = plan.calls(entry)
+        cells = [plan.steps_of(entry), each, first, f"{values['calls']:.0f}", f"{values['seconds']:.3g}"]
+        scale = f"{plan.scales[entry.name]:g}"
         told = "".join(f"<td>{cell}</td>" for cell in [scale, *cells])
-        body += f"<tr><th scope='row'>{safe(player.title)}</th>{told}</tr>"
+        body += f"<tr><th scope='row'>{safe(entry.title)}</th>{told}</tr>"
     head = "".join(
         f"<th>{name}</th>"
         for name in (
@@ -109,24 +95,24 @@ def _costs(plan: TextToImage, table: Measured) -> str:
 
 def _methods(plan: TextToImage) -> str:
     items = "".join(
-        f"<dt>{safe(player.title)} <code>{safe(player.name)}</code></dt><dd>{safe(player.note)}</dd>"
-        for player in plan.players
+        f"<dt>{safe(entry.title)} <code>{safe(entry.name)}</code></dt><dd>{safe(entry.note)}</dd>"
+        for entry in plan.entries
     )
     return f"<dl>{items}</dl>"
 
 
 def _made() -> str:
-    here = machine()
-    made = ", ".join(f"{name} {number}" for name, number in versions().items())
+    here = describe_machine()
+    made = ", ".join(f"{name} {number}" for name, number in package_versions().items())
     return (
         f"With the same --out it goes on where it stopped, and measures again. {made}; {here['system']} "
         f"{here['architecture']}, {here['cores']} cores."
     )
 
 
-def _cites(plan: TextToImage, table: Measured) -> list[str]:
+def _cites(plan: TextToImage, table: MetricTable) -> list[str]:
     measured = {key for row in table.rows for key in row.values}
-    keys = ["msd", *(key for player in plan.players for key in player.source)]
+    keys = ["msd", *(key for entry in plan.entries for key in entry.references)]
     keys += [key for key in ("fid", "kid", "clip") if key in measured]
     if any(scale != 1 for scale in plan.scales.values()):
         keys.append("guidance")

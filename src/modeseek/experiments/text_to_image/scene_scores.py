@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes import Scenes, parse
+from modeseek.experiments.text_to_image.job_images import iterate_images
 from modeseek.experiments.text_to_image.jobs import JobResult
-from modeseek.experiments.text_to_image.pictures import in_turn
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
-from modeseek.metrics.scenes.caption_accuracy import accuracy, score
+from modeseek.metrics.scenes.caption_accuracy import accuracy_by_attribute, score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.table import Column
 from modeseek.rng import Streams
@@ -43,16 +43,20 @@ def are_captions(prompts: Sequence[str]) -> bool:
 
 
 @torch.no_grad()
-def rendered(judge: SceneClassifier, prompts: tuple[str, ...], seed: int) -> Float[Tensor, "n d"]:
+def render_features(classifier: SceneClassifier, prompts: tuple[str, ...], seed: int) -> Float[Tensor, "n d"]:
     """The judge's features of fresh renders, equally many of each prompt."""
     captions = list(prompts) * -(-_RENDERS // len(prompts))
     rng = Streams(seed, use="paper renders").generator(0, torch.device("cpu"))
-    images = Scenes().render(Scenes().stage(captions, rng)).image
-    return torch.cat([_features(judge, part) for part in images.split(_RENDERS)])
+    images = Scenes().render(Scenes().layouts_for(captions, rng)).image
+    return torch.cat([_features(classifier, part) for part in images.split(_RENDERS)])
 
 
-def judged(
-    judge: SceneClassifier, prompts: tuple[str, ...], jobs: Sequence[JobResult], truth: Float[Tensor, "n d"], seed: int
+def score_jobs(
+    classifier: SceneClassifier,
+    prompts: tuple[str, ...],
+    jobs: Sequence[JobResult],
+    truth: Float[Tensor, "n d"],
+    seed: int,
 ) -> dict[str, Estimate]:
     """Shares of attributes that are right, and the distance to the truth, by the keys of `COLUMNS`.
 
@@ -65,17 +69,17 @@ def judged(
     """
     images: list[Tensor] = []
     numbers: list[int] = []
-    for part, items in in_turn(jobs):
+    for part, items in iterate_images(jobs):
         images.append(part)
         numbers += [prompt for prompt, _ in items]
     pictures = torch.cat(images)
-    shares = accuracy(score(judge, pictures, [prompts[number] for number in numbers]), torch.tensor(numbers), seed)
+    shares = accuracy_by_attribute(score_captions(classifier, pictures, [prompts[number] for number in numbers]), torch.tensor(numbers), seed)
     told = {"right" if name == "all" else name: share for name, share in shares.items()}
     if len(pictures) > 1:
-        told["truth"] = kid(truth, torch.cat([_features(judge, part) for part in pictures.split(_RENDERS)]), seed)
+        told["truth"] = kid(truth, torch.cat([_features(classifier, part) for part in pictures.split(_RENDERS)]), seed)
     return told
 
 
 @torch.no_grad()
-def _features(judge: SceneClassifier, images: Tensor) -> Tensor:
-    return judge.features(images.to(next(judge.parameters()).device)).cpu()
+def _features(classifier: SceneClassifier, images: Tensor) -> Tensor:
+    return classifier.features(images.to(next(classifier.parameters()).device)).cpu()

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.distill import distill
-from modeseek.experiments.toy2d.entries import Climb, Contestant, Descent, Frame, Outcome, Sampling, Task
+from modeseek.experiments.toy2d.entries import Descent, ModeSearch, Sampling, ToyEntry, ToyFrame, ToyOutcome, ToyTask
 from modeseek.generators.points import Points
 from modeseek.io.progress import Progress
 from modeseek.meanshift.mean_shift import mean_shift
-from modeseek.meanshift.modes import merged
+from modeseek.meanshift.modes import merge_modes
 from modeseek.methods.msd import MSD
 from modeseek.methods.vsd import VSD
 from modeseek.priors.base import Conditions, DensityPrior
@@ -29,74 +29,77 @@ from modeseek.sampling.samplers import ddim
 _KEPT = 160  # frames of a trajectory
 
 
-def costs(play: Descent, task: Task) -> tuple[int, int]:
+def prior_calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
     """Prior calls a point, guidance included: once before the first step, and each step."""
     labels = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
     return count_prior_calls(
-        play.method, task.scale, play.guided, None if task.conditions is None else play.told(labels, 2)
+        algorithm.method,
+        task.scale,
+        algorithm.guided,
+        None if task.conditions is None else algorithm.complete_conditions(labels, 2),
     )
 
 
-def run(contestant: Contestant, task: Task) -> Generator[Frame, None, Outcome]:
+def run_entry(entry: ToyEntry, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
     """Plays one contestant, a frame a step.
 
     Raises:
         ValueError: a budget below one step, or modes sought under guidance, where no density is climbed.
     """
-    play = contestant.make(task)
-    if isinstance(play, Descent):
-        return (yield from _descend(contestant, play, task))
-    if isinstance(play, Sampling):
-        return (yield from _sample(contestant, play, task))
-    return (yield from _climb(contestant, play, task))
+    algorithm = entry.algorithm(task)
+    if isinstance(algorithm, Descent):
+        return (yield from _descend(entry, algorithm, task))
+    if isinstance(algorithm, Sampling):
+        return (yield from _sample(entry, algorithm, task))
+    return (yield from _climb(entry, algorithm, task))
 
 
-def check(contestant: Contestant, task: Task) -> None:
-    """What `run` would refuse, before any work is done."""
+def check_entry(entry: ToyEntry, task: ToyTask) -> None:
+    """What `run_entry` would refuse, before any work is done."""
     if not 0 < task.bandwidth < math.inf:
         raise ValueError(f"a bandwidth is positive and finite: got {task.bandwidth}; leave it out for the default")
-    play = contestant.make(task)
-    if isinstance(play, Climb) and task.conditions is not None and task.scale != 1:
+    algorithm = entry.algorithm(task)
+    if isinstance(algorithm, ModeSearch) and task.conditions is not None and task.scale != 1:
         raise ValueError(
-            f"{contestant.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 "
-            f"or leave {contestant.name} out of the methods"
+            f"{entry.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 "
+            f"or leave {entry.name} out of the methods"
         )
     least = 2
-    if isinstance(play, Descent):
-        play.told(task.conditions, 2)
-        first, each = costs(play, task)
+    if isinstance(algorithm, Descent):
+        algorithm.complete_conditions(task.conditions, 2)
+        first, each = prior_calls(algorithm, task)
         least = first + 2 * each
     if task.budget < least:
         raise ValueError(
-            f"a budget of {task.budget} prior calls a point is too small: two steps of {contestant.name} take {least}; "
+            f"a budget of {task.budget} prior calls a point is too small: two steps of {entry.name} take {least}; "
             f"pass at least {least}"
         )
 
 
-def _descend(contestant: Contestant, play: Descent, task: Task) -> Generator[Frame, None, Outcome]:
-    check(contestant, task)
+def _descend(entry: ToyEntry, algorithm: Descent, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
+    check_entry(entry, task)
     began = time.thread_time()
     counting = Counting(task.prior)
-    prior = Guided(counting, task.scale) if play.guided and task.conditions is not None else counting
+    prior = Guided(counting, task.scale) if algorithm.guided and task.conditions is not None else counting
     generator = Points(task.starts)
-    method, n = play.method, len(task.starts)
-    first, each = costs(play, task)
+    method, n = algorithm.method, len(task.starts)
+    first, each = prior_calls(algorithm, task)
     steps = (task.budget - first) // each
     kept, state = [task.starts], None
     walk = distill(
         generator,
         prior,
         method,
-        play.optimizer(generator.parameters()),
+        algorithm.optimizer(generator.parameters()),
         steps=steps,
-        conditions=play.told(task.conditions, task.classes),
+        conditions=algorithm.complete_conditions(task.conditions, task.classes),
         rng=Streams(task.seed),
     )
     for step in walk:
         z, state = generator.z.detach().clone(), step.state
         if _worth_keeping(step.index + 1, steps):
             kept.append(z)
-        yield Frame(step.index + 1, steps, z)
+        yield ToyFrame(step.index + 1, steps, z)
         if step.index + 1 < steps and counting.calls + each * n > task.budget * n:  # its steps cost more than the mean
             kept.append(z)
             break
@@ -104,53 +107,53 @@ def _descend(contestant: Contestant, play: Descent, task: Task) -> Generator[Fra
     seconds = time.thread_time() - began
     lessons = steps * method.updates + method.warmup if isinstance(method, VSD) else 0
     told = (counting.calls / n, steps, seconds, done, None, lessons)
-    return Outcome(contestant, kept[-1], torch.stack(kept), *told)
+    return ToyOutcome(entry, kept[-1], torch.stack(kept), *told)
 
 
-def _sample(contestant: Contestant, play: Sampling, task: Task) -> Generator[Frame, None, Outcome]:
-    check(contestant, task)
+def _sample(entry: ToyEntry, algorithm: Sampling, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
+    check_entry(entry, task)
     began = time.thread_time()
     counting = Counting(task.prior)
     prior = counting if task.conditions is None else Guided(counting, task.scale)
     branches = 2 if task.conditions is not None and task.scale != 1 else 1
-    n, steps = len(task.starts), min(play.steps, task.budget // branches)
+    n, steps = len(task.starts), min(algorithm.steps, task.budget // branches)
     z, times = prior.start(n, Streams(task.seed)).to(task.starts), prior.grid(steps)
     kept = [z]
     for index in range(steps):
         z = ddim(prior, z, times[index : index + 2], task.conditions)
         if _worth_keeping(index + 1, steps):
             kept.append(z)
-        yield Frame(index + 1, steps, z)
-    return Outcome(contestant, z, torch.stack(kept), counting.calls / n, steps, time.thread_time() - began)
+        yield ToyFrame(index + 1, steps, z)
+    return ToyOutcome(entry, z, torch.stack(kept), counting.calls / n, steps, time.thread_time() - began)
 
 
-def _climb(contestant: Contestant, play: Climb, task: Task) -> Generator[Frame, None, Outcome]:
-    check(contestant, task)
+def _climb(entry: ToyEntry, algorithm: ModeSearch, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
+    check_entry(entry, task)
     began = time.thread_time()
     counting, rng = Counting(task.prior), Streams(task.seed)
     cond: Cond = None
     if task.conditions is not None:
         cond = task.conditions.positive
-        cond = cond.repeat(-(-play.n_starts // len(cond)))[: play.n_starts]
+        cond = cond.repeat(-(-algorithm.n_starts // len(cond)))[: algorithm.n_starts]
     if isinstance(task.prior, DensityPrior):
-        starts = task.prior.sample(play.n_starts, rng, cond).to(task.starts)
+        starts = task.prior.sample(algorithm.n_starts, rng, cond).to(task.starts)
     else:
-        starts = counting.start(play.n_starts, rng).to(task.starts)
+        starts = counting.start(algorithm.n_starts, rng).to(task.starts)
         starts = ddim(counting, starts, counting.grid(32), cond)
-    yield Frame(1, 2, starts)
-    ended = mean_shift(task.prior, starts, task.bandwidth, tol=play.tol, max_steps=play.max_steps, cond=cond)
-    modes = merged(ended, 0.1 * task.bandwidth)
+    yield ToyFrame(1, 2, starts)
+    ended = mean_shift(task.prior, starts, task.bandwidth, tol=algorithm.tol, max_steps=algorithm.max_steps, cond=cond)
+    modes = merge_modes(ended, 0.1 * task.bandwidth)
     z = modes.z[apportion(modes.weight, len(task.starts))]
-    yield Frame(2, 2, z)
-    calls = (counting.calls + int(ended.steps.sum())) / play.n_starts
+    yield ToyFrame(2, 2, z)
+    calls = (counting.calls + int(ended.steps.sum())) / algorithm.n_starts
     done = ended.converged.double().mean().item()
     seconds = time.thread_time() - began
-    return Outcome(contestant, z, z[None], calls, int(ended.steps.max()), seconds, done, modes)
+    return ToyOutcome(entry, z, z[None], calls, int(ended.steps.max()), seconds, done, modes)
 
 
-def told(
-    playing: Generator[tuple[str, Frame], None, dict[str, Outcome]],
-) -> Generator[Progress, None, dict[str, Outcome]]:
+def follow_entries(
+    playing: Generator[tuple[str, ToyFrame], None, dict[str, ToyOutcome]],
+) -> Generator[Progress, None, dict[str, ToyOutcome]]:
     """Where each contestant stands, while they play in threads."""
     while True:
         try:

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.digits import Digits
-from modeseek.experiments.toy2d.benchmark import check, run, told
-from modeseek.experiments.toy2d.entries import Contestant, Descent, Outcome, Task
+from modeseek.experiments.toy2d.benchmark import check_entry, follow_entries, run_entry
+from modeseek.experiments.toy2d.entries import Descent, ToyEntry, ToyOutcome, ToyTask
 from modeseek.io.progress import Progress
 from modeseek.io.thread_pool import run_in_threads, single_threaded
 from modeseek.priors.base import Conditions, Prior
@@ -55,7 +55,7 @@ class DigitsPlan:
     """
 
     problem: Digits
-    contestants: tuple[Contestant, ...]
+    entries: tuple[ToyEntry, ...]
     budget: int = 200
     seed: int = 0
     label: int | None = None
@@ -69,21 +69,21 @@ class DigitsPlan:
             return torch.full((_COUNT,), self.label)
         return torch.arange(10).repeat_interleave(_COUNT // 10)
 
-    def task(self, prior: Prior) -> Task:
+    def task(self, prior: Prior) -> ToyTask:
         """What the contestants are given: noise of the data's mean and spread."""
         train = self.problem.train
         noise = randn((_COUNT, *train.shape[1:]), Streams(self.seed, step=4), train)
         starts = train.mean() + train.std() * noise
         conditions = Conditions(self.labels, null=torch.full_like(self.labels, -1))
-        return Task(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale)
+        return ToyTask(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale)
 
     def check(self) -> None:
         """What the run would refuse, before any work is done; ValueError."""
         if self.label is not None and not 0 <= self.label <= 9:
             raise ValueError(f"unknown label {self.label}: digits are 0 to 9; choose one")
         task = self.task(self.problem.prior)
-        for contestant in self.contestants:
-            check(contestant, task)
+        for entry in self.entries:
+            check_entry(entry, task)
 
 
 @dataclass(frozen=True)
@@ -98,33 +98,33 @@ class DigitsResult:
     """
 
     plan: DigitsPlan
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ToyOutcome, ...]
     real: Float[Tensor, "n 1 8 8"]
     table: Table
 
 
-def play_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None, DigitsResult]:
+def benchmark_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None, DigitsResult]:
     """Plays all contestants on `prior` and judges them by the held-out images."""
     plan.check()
     task = plan.task(prior)
-    for contestant in plan.contestants:
-        yield Progress(contestant.name, 0, 1)
+    for entry in plan.entries:
+        yield Progress(entry.name, 0, 1)
     with single_threaded():
-        outcomes = yield from told(run_in_threads({c.name: run(c, task) for c in plan.contestants}))
+        outcomes = yield from follow_entries(run_in_threads({c.name: run_entry(c, task) for c in plan.entries}))
         classify = plan.problem.classifier()
-        rows = [_judge(plan, task, outcomes[c.name], classify) for c in plan.contestants]
+        rows = [_judge(plan, task, outcomes[c.name], classify) for c in plan.entries]
         train = _real(plan, plan.problem.train, plan.problem.train_labels)
         values = _measure(plan, train, classify)
     rows.append(Row("training images", values, reference=True))
     real = _real(plan, plan.problem.held_out, plan.problem.held_out_labels)
-    return DigitsResult(plan, tuple(outcomes[c.name] for c in plan.contestants), real, Table(COLUMNS, tuple(rows)))
+    return DigitsResult(plan, tuple(outcomes[c.name] for c in plan.entries), real, Table(COLUMNS, tuple(rows)))
 
 
-def _judge(plan: DigitsPlan, task: Task, outcome: Outcome, classify: Callable[[Tensor], Tensor]) -> Row:
+def _judge(plan: DigitsPlan, task: ToyTask, outcome: ToyOutcome, classify: Callable[[Tensor], Tensor]) -> Row:
     values = _measure(plan, outcome.z, classify) | {"calls": outcome.calls, "seconds": outcome.seconds}
-    if outcome.done is not None:
-        values["done"] = outcome.done
-    return Row(outcome.contestant.name, values, not isinstance(outcome.contestant.make(task), Descent))
+    if outcome.converged is not None:
+        values["done"] = outcome.converged
+    return Row(outcome.entry.name, values, not isinstance(outcome.entry.algorithm(task), Descent))
 
 
 def _measure(plan: DigitsPlan, z: Tensor, classify: Callable[[Tensor], Tensor]) -> dict[str, float]:
@@ -134,7 +134,7 @@ def _measure(plan: DigitsPlan, z: Tensor, classify: Callable[[Tensor], Tensor]) 
     for label in labels.unique().tolist():
         mine = labels == label
         log_likelihood[mine] = plan.problem.log_likelihood(z[mine], label)
-        nearest[mine] = plan.problem.nearest(z[mine], label)
+        nearest[mine] = plan.problem.nearest_distance(z[mine], label)
         spread.append(torch.pdist(z[mine].flatten(1)).mean())
     return {
         "log_likelihood": log_likelihood.mean().item(),

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from modeseek.experiments.common.outcome import Finished, write_rows
-from modeseek.experiments.common.results_files import Record, write_numbers
-from modeseek.experiments.toy2d.digits import DigitsPlan, DigitsResult, play_digits
-from modeseek.experiments.toy2d.figures.sheets import draw_moving_sheets, draw_sheets
+from modeseek.experiments.common.results_files import ExperimentResult, RunRecord, write_metrics, write_results
+from modeseek.experiments.toy2d.digits import DigitsPlan, DigitsResult, benchmark_digits
+from modeseek.experiments.toy2d.figures.sheets import draw_animated_sheets, draw_contact_sheets
 from modeseek.experiments.toy2d.report import Figure, write_report
-from modeseek.experiments.toy2d.train_prior import Recipe, keep, train
+from modeseek.experiments.toy2d.train_prior import PriorRecipe, save_network, train_network
 from modeseek.io.progress import Progress
 from modeseek.priors.base import Prior
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.session import working
+from modeseek.runs.session import run_session
 
 _MOVING = ("sds", "sdi", "msd")
 
 
 def run_digits(
-    plan: DigitsPlan, prior: Prior | Recipe, record: Record, run: Run, save: Path | None = None
-) -> Generator[Progress, None, Finished]:
+    plan: DigitsPlan, prior: Prior | PriorRecipe, record: RunRecord, run: Run, save: Path | None = None
+) -> Generator[Progress, None, ExperimentResult]:
     """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
 
     A network trained here is kept in `exports/network`, and in `save` too.
@@ -31,21 +30,21 @@ def run_digits(
         OSError: a folder that cannot be written to.
     """
     plan.check()
-    with working(run):
-        if isinstance(prior, Recipe):
-            network = yield from train(plan.problem.train, plan.problem.train_labels, prior, plan.seed)
-            prior = keep(network, run, save)
-        result = yield from play_digits(plan, prior)
-        findings = find(result)
+    with run_session(run):
+        if isinstance(prior, PriorRecipe):
+            network = yield from train_network(plan.problem.train, plan.problem.train_labels, prior, plan.seed)
+            prior = save_network(network, run, save)
+        result = yield from benchmark_digits(plan, prior)
+        findings = summarise(result)
         yield from _write(result, run, record, findings)
-    return Finished(run.path, result.table, findings)
+    return ExperimentResult(run.path, result.table, findings)
 
 
-def find(result: DigitsResult) -> tuple[str, ...]:
+def summarise(result: DigitsResult) -> tuple[str, ...]:
     """What one sees, in sentences that quote the table."""
     values = {row.name: row.values for row in result.table.rows}
     ranked = sorted(
-        (o.contestant for o in result.outcomes if o.contestant.name != "ddim"),
+        (o.entry for o in result.outcomes if o.entry.name != "ddim"),
         key=lambda c: values[c.name]["log_likelihood"],
         reverse=True,
     )
@@ -66,7 +65,7 @@ def find(result: DigitsResult) -> tuple[str, ...]:
 
 
 def _write(
-    result: DigitsResult, run: Run, record: Record, findings: tuple[str, ...]
+    result: DigitsResult, run: Run, record: RunRecord, findings: tuple[str, ...]
 ) -> Generator[Progress, None, None]:
     pictures = [
         Figure(
@@ -76,21 +75,21 @@ def _write(
             "from the same noise, but for DDIM, which starts from noise at its own first level.",
         )
     ]
-    moving = [o.contestant.name for o in result.outcomes if o.contestant.name in _MOVING]
+    moving = [o.entry.name for o in result.outcomes if o.entry.name in _MOVING]
     yield Progress("drawing", 0, 2)
-    draw_sheets(result, pictures[0].path)
+    draw_contact_sheets(result, pictures[0].path)
     yield Progress("drawing", 1, 2)
     if moving:
-        draw_moving_sheets(result, moving, run.path / "media" / "images.gif")
-        titles = ", ".join(o.contestant.title for o in result.outcomes if o.contestant.name in moving)
+        draw_animated_sheets(result, moving, run.path / "media" / "images.gif")
+        titles = ", ".join(o.entry.title for o in result.outcomes if o.entry.name in moving)
         pictures.append(
             Figure(run.path / "media" / "images.gif", "On the way", f"From noise to the end, left to right: {titles}.")
         )
-    write_rows(run, result.table)
-    write_numbers(
+    write_metrics(run, result.table)
+    write_results(
         run.path / "exports", record, result.table, {"bandwidth": result.plan.bandwidth, "findings": list(findings)}
     )
     sources = ["digits"] + (["guidance"] if result.plan.scale != 1 else [])
-    contestants = [o.contestant for o in result.outcomes]
-    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
+    entries = [o.entry for o in result.outcomes]
+    write_report(run.path / "report.html", record, findings, result.table, entries, pictures, sources)
     yield Progress("drawing", 2, 2)

@@ -15,7 +15,7 @@ from modeseek.priors.base import Conditions, Prior
 
 
 @dataclass(frozen=True)
-class Task:
+class ToyTask:
     """What all contestants are given alike.
 
     Attributes:
@@ -55,7 +55,7 @@ class Descent:
     guided: bool = True
     needs: tuple[str, ...] = ()
 
-    def told(self, conditions: Conditions | None, classes: int) -> Conditions | None:
+    def complete_conditions(self, conditions: Conditions | None, classes: int) -> Conditions | None:
         """What it is told: as a negative the opposite class, as a source everything.
 
         Raises:
@@ -81,7 +81,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Climb:
+class ModeSearch:
     """Mean shift from `n_starts` samples of the prior until they arrive, merged into distinct modes."""
 
     n_starts: int = 2000
@@ -89,11 +89,11 @@ class Climb:
     max_steps: int = 2000
 
 
-Play = Descent | Sampling | Climb
+Algorithm = Descent | Sampling | ModeSearch
 
 
 @dataclass(frozen=True)
-class Contestant:
+class ToyEntry:
     """A name, and how it plays.
 
     Attributes:
@@ -101,18 +101,18 @@ class Contestant:
         title: for figures.
         make: from the task to how it plays.
         note: what it is, one sentence.
-        source: citation keys.
+        references: citation keys.
     """
 
     name: str
     title: str
-    make: Callable[[Task], Play]
+    algorithm: Callable[[ToyTask], Algorithm]
     note: str
-    source: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Frame:
+class ToyFrame:
     """Points on their way: step `index` of `steps` was taken."""
 
     index: int
@@ -121,7 +121,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ToyOutcome:
     """Where a contestant ended.
 
     Attributes:
@@ -136,12 +136,12 @@ class Outcome:
         lessons: training steps of a network of the method's own.
     """
 
-    contestant: Contestant
+    entry: ToyEntry
     z: Float[Tensor, "n *d"]
     trajectory: Float[Tensor, "m n *d"]
     calls: float
     steps: int
     seconds: float
-    done: float | None = None
+    converged: float | None = None
     modes: Modes | None = None
-    lessons: int = 0
+    updates: int = 0

@@ -11,17 +11,16 @@ from modeseek.diffusion.noise_levels import Annealed, DreamTime
 from modeseek.diffusion.schedule import log_snr
 from modeseek.diffusion.weighting import Weight
 from modeseek.diffusion.weighting import sigma_over_alpha as w
-from modeseek.experiments.toy2d.entries import Contestant, Descent, Task
-from modeseek.experiments.toy2d.entries_tuned import PLANE, adam, sgd
+from modeseek.experiments.toy2d.entries import Descent, ToyEntry, ToyTask
+from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
 from modeseek.methods.asd import ASD
 from modeseek.methods.async_sd import AsyncSD
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
-from modeseek.methods.bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.clamped import Debiased
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
+from modeseek.methods.debiased import Debiased
 from modeseek.methods.dsd import DSD
 from modeseek.methods.esd import ESD
 from modeseek.methods.hifa import HiFA
@@ -33,6 +32,7 @@ from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RSD
 from modeseek.methods.sds import SDS
+from modeseek.methods.sds_bridge import SDSBridge
 from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
@@ -47,25 +47,25 @@ def _one(
     title: str,
     make: Callable[[float], Method],
     note: str,
-    *source: str,
+    *references: str,
     needs: tuple[str, ...] = (),
     guided: bool = False,
-) -> Contestant:
+) -> ToyEntry:
     """A contestant from the scale of guidance to its method."""
 
-    def plays(task: Task) -> Descent:
+    def algorithm(task: ToyTask) -> Descent:
         return Descent(make(task.scale), adam(0.01), guided, needs)
 
-    return Contestant(name, title, plays, note, source)
+    return ToyEntry(name, title, algorithm, note, references)
 
 
-def _flow(make: Callable[[Weight], Method]) -> Callable[[Task], Descent]:
+def _flow(make: Callable[[Weight], Method]) -> Callable[[ToyTask], Descent]:
     """Steps of DDIM's length, so that the flow is followed: with kept noise n and any other rate z ends off it.
 
     Near a component of variance s^2, `eps(z + h n) = n` holds at `mean + n s^2 / h`, which runs away as h falls.
     """
 
-    def plays(task: Task) -> Descent:
+    def algorithm(task: ToyTask) -> Descent:
         schedule = task.prior.schedule
         step = (_FALL.start - _FALL.end) / max(1, task.budget // (1 if task.scale == 1 else 2) - 1)
         clean, noisy = log_snr(*schedule(torch.tensor([0.0, 1.0], dtype=task.starts.dtype))).tolist()
@@ -77,7 +77,7 @@ def _flow(make: Callable[[Weight], Method]) -> Callable[[Task], Descent]:
 
         return Descent(make(length), sgd(1.0))
 
-    return plays
+    return algorithm
 
 
 _MORE = (
@@ -106,9 +106,9 @@ _MORE = (
     _one("dsd", "DSD", lambda s: DSD(weight=w, scale=s), "Each point follows the trajectory of its seed.", "dsd"),
     _one("rsd", "RSD", lambda s: RSD(weight=w, repulsion=0.1), "SDS and points that repel each other.", "rsd",
          guided=True),
-    Contestant("cfd", "CFD", _flow(lambda length: CFD(_FALL, weight=length)), "SDS whose noise is kept and slowly "
+    ToyEntry("cfd", "CFD", _flow(lambda length: CFD(_FALL, weight=length)), "SDS whose noise is kept and slowly "
                "refreshed; DDIM's step lengths, SGD 1.", ("cfd",)),
-    Contestant("fsd", "FSD", _flow(lambda length: FSD(_FALL, weight=length)), "SDS whose noise never changes; DDIM's "
+    ToyEntry("fsd", "FSD", _flow(lambda length: FSD(_FALL, weight=length)), "SDS whose noise never changes; DDIM's "
                "step lengths, SGD 1.", ("fsd",)),
     _one("mvdream", "MVDream", lambda s: MVDream(views=1, scale=s), "Reconstruction, one view a group.", "mvdream"),
     _one("dds", "DDS", lambda s: DDS(weight=w, scale=s), "An edit: class minus everything, where it starts.", "dds",
@@ -119,5 +119,5 @@ _MORE = (
     _one("rfds-rev", "RFDS-Rev", lambda s: RFDSRev(scale=s), "RFDS with refined noise.", "rfds"),
     _one("ucm", "UCM", lambda s: UCM(scale=s), "RFDS with inverted noise.", "ucm"),
 )  # fmt: skip
-EVERY = PLANE | {contestant.name: contestant for contestant in _MORE}
+ALL_ENTRIES = TOY2D_ENTRIES | {entry.name: entry for entry in _MORE}
 """Every method that needs no picture, energy or camera; Adam 0.01 for those of `_MORE`, as for SDS."""

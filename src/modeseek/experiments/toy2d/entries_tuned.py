@@ -9,7 +9,7 @@ from torch import nn
 
 from modeseek.diffusion.noise_levels import Annealed, Uniform
 from modeseek.diffusion.weighting import sigma_over_alpha
-from modeseek.experiments.toy2d.entries import Climb, Contestant, Descent, Sampling, Task
+from modeseek.experiments.toy2d.entries import Descent, ModeSearch, Sampling, ToyEntry, ToyTask
 from modeseek.meanshift.bandwidth import Adaptive, Geometric
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
@@ -34,85 +34,85 @@ def nesterov(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=1.0, momentum=0.9, nesterov=True)
 
 
-def _adaptive(task: Task, settle: float, hold: float) -> Adaptive:
+def _adaptive(task: ToyTask, settle: float, hold: float) -> Adaptive:
     """From the prior's own scale, which it measures, down to the last bandwidth."""
     return Adaptive(task.bandwidth, settle=settle, hold=hold)
 
 
-def _sdi(task: Task, times: Annealed, steps: int = 10) -> SDI:
+def _sdi(task: ToyTask, times: Annealed, steps: int = 10) -> SDI:
     """Inverted without guidance, which fared better here than the authors' negative scale and costs half."""
     return SDI(times, scale=task.scale, inversion_scale=1.0, inversion_steps=steps)
 
 
-def _sdi_on_digits(task: Task) -> Descent:
+def _sdi_on_digits(task: ToyTask) -> Descent:
     if task.scale == 1:
         return Descent(_sdi(task, Annealed(0.98, 0.25), 4), sgd(0.3), guided=False)
     return Descent(_sdi(task, Annealed(0.8, 0.1), 2), sgd(1.0), guided=False)
 
 
-PLANE = {
-    contestant.name: contestant
-    for contestant in (
-        Contestant(
+TOY2D_ENTRIES = {
+    entry.name: entry
+    for entry in (
+        ToyEntry(
             "ddim",
             "DDIM",
             lambda task: Sampling(),
             "DDIM from noise: samples, not modes; the reference.",
             ("ddim",),
         ),
-        Contestant(
+        ToyEntry(
             "sds",
             "SDS",
             lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.01)),
             "Score distillation at uniform noise levels; Adam 0.01.",
             ("sds",),
         ),
-        Contestant(
+        ToyEntry(
             "sds-annealed",
             "SDS, annealed",
             lambda task: Descent(SDS(Annealed(0.98, 0.02), sigma_over_alpha), adam(0.01)),
             "Score distillation at noise levels that fall along the run; Adam 0.01.",
             ("sds",),
         ),
-        Contestant(
+        ToyEntry(
             "sdi",
             "SDI",
             lambda task: Descent(_sdi(task, Annealed(0.98, 0.02)), sgd(1.0), guided=False),
             "Score distillation via inversion, 10 steps of it, falling noise levels; SGD 1.",
             ("sdi", "ddim"),
         ),
-        Contestant(
+        ToyEntry(
             "msd",
             "MSD",
             lambda task: Descent(MSD(_adaptive(task, 0.2, 0.4)), nesterov),
             "Mean-shift distillation, one call a step, bandwidth narrowed as each point settles; SGD 1 with Nesterov.",
             ("msd", "meanshift"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-jitter",
             "MSD, fading jitter",
             lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), nesterov),
             "The same with noise that fades out by 60 % of the run: explores like SDS, refines like MSD.",
             ("msd", "meanshift"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-product",
             "MSD, product",
             lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "product", steps=8), sgd(1.0)),
             "Target sampled from the exact product prior, 8 Heun steps; SGD 1.",
             ("msd", "edm"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-kernel-score",
             "MSD, kernel score",
             lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),
             "Target sampled as the paper does, 16 DDIM steps with the kernel's score; SGD 1.",
             ("msd", "ddim"),
         ),
-        Contestant(
+        ToyEntry(
             "find-modes",
             "find_modes",
-            lambda task: Climb(),
+            lambda task: ModeSearch(),
             "Mean shift from 2,000 samples of the prior, merged; modes repeated by the mass of their basins.",
             ("meanshift", "meanshift-review"),
         ),
@@ -120,59 +120,59 @@ PLANE = {
 }
 """On 2-D distributions, tuned at 800 calls a point on the ideal fractal."""
 
-DIGITS = {
-    contestant.name: contestant
-    for contestant in (
-        Contestant(
+DIGITS_ENTRIES = {
+    entry.name: entry
+    for entry in (
+        ToyEntry(
             "ddim",
             "DDIM",
             lambda task: Sampling(),
             "DDIM from noise: samples, not modes; the reference.",
             ("ddim",),
         ),
-        Contestant(
+        ToyEntry(
             "sds",
             "SDS",
             lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.03)),
             "Score distillation at uniform noise levels; Adam 0.03.",
             ("sds",),
         ),
-        Contestant(
+        ToyEntry(
             "sds-annealed",
             "SDS, annealed",
             lambda task: Descent(SDS(Annealed(0.98, 0.4), sigma_over_alpha), sgd(0.1)),
             "Score distillation at noise levels that fall along the run; SGD 0.1.",
             ("sds",),
         ),
-        Contestant(
+        ToyEntry(
             "sdi",
             "SDI",
             _sdi_on_digits,
             "Score distillation via inversion, falling noise levels; 4 steps and SGD 0.3, guided 2 steps and SGD 1.",
             ("sdi", "ddim"),
         ),
-        Contestant(
+        ToyEntry(
             "msd",
             "MSD",
             lambda task: Descent(MSD(Geometric(5.0, task.bandwidth)), sgd(1.0) if task.scale == 1 else adam(0.05)),
             "Mean-shift distillation, one call a step, bandwidth 5 falling to 0.3; SGD 1, guided Adam 0.05.",
             ("msd", "annealed-meanshift"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-jitter",
             "MSD, fading jitter",
             lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), jitter=Fading()), adam(0.05)),
             "The same with noise that fades out by 60 % of the run; Adam 0.05.",
             ("msd", "annealed-meanshift"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-product",
             "MSD, product",
             lambda task: Descent(MSD(Geometric(5.0, 0.8), "product", steps=4), sgd(0.3)),
             "Target sampled from the exact product prior, 4 Heun steps, bandwidth down to 0.8; SGD 0.3.",
             ("msd", "edm"),
         ),
-        Contestant(
+        ToyEntry(
             "msd-kernel-score",
             "MSD, kernel score",
             lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeseek.experiments.common.results_files import Record, machine, versions
-from modeseek.experiments.toy2d.entries import Contestant
+from modeseek.experiments.common.metric_table import html_table, used_columns
+from modeseek.experiments.common.results_files import RunRecord, describe_machine, package_versions
+from modeseek.experiments.toy2d.entries import ToyEntry
 from modeseek.reports.html import code, data_uri, details, page, safe, section, small, sources, terms
-from modeseek.reports.table import Column, Row, Table
+from modeseek.reports.table import Table
 
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
@@ -31,10 +32,10 @@ class Figure:
 
 def write_report(
     path: Path,
-    record: Record,
+    record: RunRecord,
     lead: Sequence[str],
     table: Table,
-    contestants: Sequence[Contestant],
+    entries: Sequence[ToyEntry],
     figures: Sequence[Figure],
     cites: Sequence[str],
 ) -> None:
@@ -43,39 +44,26 @@ def write_report(
         f"<header><p class='kicker'>modeseek</p><h1>{safe(record.title)}</h1>",
         *(f"<p class='lead'>{safe(text)}</p>" for text in lead),
         "</header>",
-        _numbers(table, contestants),
+        _numbers(table, entries),
         *map(_figure, figures),
-        section("Methods", _methods(contestants)),
+        section("Methods", _methods(entries)),
         section("Run it again", _again(record)),
-        sources([*cites, *(key for c in contestants for key in c.source)]),
+        sources([*cites, *(key for c in entries for key in c.references)]),
     ]
     path.write_text(page(record.title, parts), encoding="utf-8")
 
 
-def _numbers(table: Table, contestants: Sequence[Contestant]) -> str:
-    shown = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
-    titles = {c.name: c.title for c in contestants}
-    arrow = {"low": " ↓", "high": " ↑", "": ""}
-    head = "".join(f"<th title='{safe(c.meaning)}'>{safe(c.heading)}{arrow[c.best]}</th>" for c in shown)
-    body = "".join(_row(table, row, shown, titles.get(row.name, row.name)) for row in table.rows)
+def _numbers(table: Table, entries: Sequence[ToyEntry]) -> str:
+    table_html = html_table(table, {entry.name: entry.title for entry in entries})
     return section(
         "Numbers",
-        f"<div class='scroll'><table><thead><tr><th>Method</th>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+        f"<div class='scroll'>{table_html}</div>",
         small(
             "↓ lower is better, ↑ higher is better; bold: best of the methods that follow a direction. "
             "Rows in italics are references."
         ),
-        details("What the columns mean", terms((c.heading, c.meaning) for c in shown)),
+        details("What the columns mean", terms((c.heading, c.meaning) for c in used_columns(table))),
     )
-
-
-def _row(table: Table, row: Row, shown: Sequence[Column], title: str) -> str:
-    cells = "".join(
-        f"<td class='best'>{table.text(row, c)}</td>" if table.is_best(row, c) else f"<td>{table.text(row, c)}</td>"
-        for c in shown
-    )
-    kind = " class='reference'" if row.reference else ""
-    return f"<tr{kind}><th scope='row'>{safe(title)}</th>{cells}</tr>"
 
 
 def _figure(figure: Figure) -> str:
@@ -84,14 +72,14 @@ def _figure(figure: Figure) -> str:
     return section(figure.title, f"<figure>{picture}<figcaption>{safe(figure.caption)}</figcaption></figure>")
 
 
-def _methods(contestants: Sequence[Contestant]) -> str:
-    items = "".join(f"<dt>{safe(c.title)} <code>{safe(c.name)}</code></dt><dd>{safe(c.note)}</dd>" for c in contestants)
+def _methods(entries: Sequence[ToyEntry]) -> str:
+    items = "".join(f"<dt>{safe(c.title)} <code>{safe(c.name)}</code></dt><dd>{safe(c.note)}</dd>" for c in entries)
     return f"<dl>{items}</dl>"
 
 
-def _again(record: Record) -> str:
-    made = ", ".join(f"{name} {number}" for name, number in versions().items())
-    here = machine()
+def _again(record: RunRecord) -> str:
+    made = ", ".join(f"{name} {number}" for name, number in package_versions().items())
+    here = describe_machine()
     return (
         code(record.command)
         + details("All settings", terms(record.settings.items(), tight=True))

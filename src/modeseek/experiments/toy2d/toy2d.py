@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.toy2d.benchmark import check
+from modeseek.experiments.toy2d.benchmark import check_entry
 from modeseek.experiments.toy2d.direction_error import measure_direction
-from modeseek.experiments.toy2d.entries import Climb, Contestant, Descent, Outcome, Task
-from modeseek.experiments.toy2d.outcome_serialization import received, sent
+from modeseek.experiments.toy2d.entries import Descent, ModeSearch, ToyEntry, ToyOutcome, ToyTask
+from modeseek.experiments.toy2d.serialization import outcome_from_dict, run_to_dict
 from modeseek.io.process_pool import run_in_processes
 from modeseek.io.progress import Progress
 from modeseek.io.thread_pool import single_threaded
@@ -29,7 +29,7 @@ from modeseek.rng import Streams
 
 _REAL = 2000  # true samples that recall and MMD compare with
 _PROBES = (200, 12)  # points and repeats that a direction is measured on
-_TRUTH = Contestant("truth", "true modes", lambda task: Climb(tol=1e-9), "the modes of the exact p_h")
+_TRUTH = ToyEntry("truth", "true modes", lambda task: ModeSearch(tol=1e-9), "the modes of the exact p_h")
 
 COLUMNS = (
     Column(
@@ -83,7 +83,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class PlanePlan:
+class Toy2DPlan:
     """All that fixes a run on a plane.
 
     Attributes:
@@ -98,7 +98,7 @@ class PlanePlan:
     """
 
     problem: ToyDataset2D
-    contestants: tuple[Contestant, ...]
+    entries: tuple[ToyEntry, ...]
     side: int = 20
     budget: int = 800
     seed: int = 0
@@ -122,7 +122,7 @@ class PlanePlan:
         known = self.problem.prior.labels
         return 1 if known is None else int(known.max()) + 1
 
-    def task(self, prior: Prior) -> Task:
+    def task(self, prior: Prior) -> ToyTask:
         """What the contestants are given."""
         starts = self.problem.grid(self.side)
         conditions = None
@@ -130,7 +130,7 @@ class PlanePlan:
             rows = torch.arange(len(starts)) % self.classes
             rows = rows if self.label == "each" else torch.full_like(rows, self.label)
             conditions = Conditions(rows, null=torch.full_like(rows, -1))
-        return Task(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale, self.classes)
+        return ToyTask(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale, self.classes)
 
     def check(self) -> None:
         """What the run would refuse, before any work is done; ValueError."""
@@ -149,12 +149,12 @@ class PlanePlan:
         if self.side < 3:
             raise ValueError(f"precision and recall need more than 5 points: got side {self.side}; pass at least 3")
         task = self.task(self.problem.prior)
-        for contestant in self.contestants:
-            check(contestant, task)
+        for entry in self.entries:
+            check_entry(entry, task)
 
 
 @dataclass(frozen=True)
-class PlaneResult:
+class Toy2DResult:
     """What a run found.
 
     Attributes:
@@ -166,36 +166,34 @@ class PlaneResult:
         middle: the bandwidth at which directions were measured and landscapes are drawn.
     """
 
-    plan: PlanePlan
-    outcomes: tuple[Outcome, ...]
+    plan: Toy2DPlan
+    outcomes: tuple[ToyOutcome, ...]
     truth: Modes
     samples: Float[Tensor, "n 2"]
     table: Table
     middle: float
 
-    def sorted_by(self, key: str) -> PlaneResult:
+    def sorted_by(self, key: str) -> Toy2DResult:
         """The same with its rows and outcomes in order of a column, the lowest first; what is not finite comes last."""
         rows = sorted(self.table.rows, key=lambda row: value if (value := row.values[key]) == value else math.inf)
-        outcomes = {outcome.contestant.name: outcome for outcome in self.outcomes}
+        outcomes = {outcome.entry.name: outcome for outcome in self.outcomes}
         table = replace(self.table, rows=tuple(rows))
         return replace(self, table=table, outcomes=tuple(outcomes[row.name] for row in rows))
 
 
-def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, PlaneResult]:
+def benchmark_toy2d(plan: Toy2DPlan, prior: Prior) -> Generator[Progress, None, Toy2DResult]:
     """Plays all contestants on `prior` and judges them by the problem's own, exact one."""
     plan.check()
     task, exact = plan.task(prior), plan.problem.prior
     # Other draws than the contestants': a method is not judged by modes found from its own starts.
     sought = task.conditions if plan.cond is not None else None
     truth_task = replace(task, prior=exact, seed=plan.seed + 1, scale=1.0, conditions=sought)
-    jobs = {_TRUTH.title: partial(sent, _TRUTH, truth_task)}
-    jobs |= {contestant.name: partial(sent, contestant, task) for contestant in plan.contestants}
+    jobs = {_TRUTH.title: partial(run_to_dict, _TRUTH, truth_task)}
+    jobs |= {entry.name: partial(run_to_dict, entry, task) for entry in plan.entries}
     for name in jobs:
         yield Progress(name, 0, 1)
     with single_threaded():
-        outcomes = yield from _ended(
-            run_in_processes(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.contestants}
-        )
+        outcomes = yield from _ended(run_in_processes(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.entries})
         truth = outcomes[_TRUTH.title].modes
         if truth is None:
             raise RuntimeError("the search for the true modes returned none")
@@ -204,27 +202,27 @@ def play_plane(plan: PlanePlan, prior: Prior) -> Generator[Progress, None, Plane
         samples = exact.sample(n, rng, None if plan.cond is None else plan.cond.expand(n))
         middle = math.sqrt(plan.bandwidth * 1.0)
         rows = []
-        for index, contestant in enumerate(plan.contestants):
-            yield Progress("judging", index, len(plan.contestants))
-            rows.append(_judge(plan, task, outcomes[contestant.name], truth, samples, middle))
+        for index, entry in enumerate(plan.entries):
+            yield Progress("judging", index, len(plan.entries))
+            rows.append(_judge(plan, task, outcomes[entry.name], truth, samples, middle))
         yield Progress("judging", len(rows), len(rows))
     table = Table(COLUMNS, tuple(rows))
-    return PlaneResult(plan, tuple(outcomes[c.name] for c in plan.contestants), truth, samples, table, middle)
+    return Toy2DResult(plan, tuple(outcomes[c.name] for c in plan.entries), truth, samples, table, middle)
 
 
 def _ended(
-    playing: Generator[tuple[str, Progress], None, dict[str, Any]], contestants: Mapping[str, Contestant]
-) -> Generator[Progress, None, dict[str, Outcome]]:
+    playing: Generator[tuple[str, Progress], None, dict[str, Any]], entries: Mapping[str, ToyEntry]
+) -> Generator[Progress, None, dict[str, ToyOutcome]]:
     """Where each contestant stands, while they play in processes of their own; and where they end."""
     while True:
         try:
             name, progress = next(playing)
         except StopIteration as end:
-            return {name: received(contestants[name], plain) for name, plain in end.value.items()}
+            return {name: outcome_from_dict(entries[name], plain) for name, plain in end.value.items()}
         yield replace(progress, stage=name)
 
 
-def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples: Tensor, middle: float) -> Row:
+def _judge(plan: Toy2DPlan, task: ToyTask, outcome: ToyOutcome, truth: Modes, samples: Tensor, middle: float) -> Row:
     z, h = outcome.z, plan.bandwidth
     wide = None if plan.cond is None else plan.cond.expand(len(z))
     precision, recall = metrics.precision_recall(samples, z)
@@ -240,17 +238,17 @@ def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples:
         "calls": outcome.calls,
         "seconds": outcome.seconds,
     }
-    if outcome.lessons:
-        values["lessons"] = outcome.lessons
-    if outcome.done is not None:
-        values["done"] = outcome.done
-    play = outcome.contestant.make(task)
-    if isinstance(play, Descent) and plan.scale == 1:
+    if outcome.updates:
+        values["lessons"] = outcome.updates
+    if outcome.converged is not None:
+        values["done"] = outcome.converged
+    algorithm = outcome.entry.algorithm(task)
+    if isinstance(algorithm, Descent) and plan.scale == 1:
         n, repeats = _PROBES
         cond = None if plan.cond is None else plan.cond.expand(n)
         z = samples[:n] + middle * torch.randn(n, 2, generator=torch.Generator().manual_seed(plan.seed), dtype=z.dtype)
         error = measure_direction(
-            play.method,
+            algorithm.method,
             task.prior,
             plan.problem.prior,
             z,
@@ -261,7 +259,7 @@ def _judge(plan: PlanePlan, task: Task, outcome: Outcome, truth: Modes, samples:
         )
         if error is not None:
             values |= {"bias": error.bias, "variance": error.variance, "nmse": error.nmse}
-    return Row(outcome.contestant.name, values, reference=not isinstance(play, Descent))
+    return Row(outcome.entry.name, values, reference=not isinstance(algorithm, Descent))
 
 
 def _spread(z: Tensor, modes: Modes) -> float:

@@ -9,22 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modeseek.experiments.common.outcome import Finished, write_rows
-from modeseek.experiments.common.results_files import Record, write_numbers
+from modeseek.experiments.common.results_files import ExperimentResult, RunRecord, write_metrics, write_results
 from modeseek.experiments.toy2d.figures.animation import draw_animation
 from modeseek.experiments.toy2d.figures.landscapes import draw_landscapes
 from modeseek.experiments.toy2d.figures.panels import draw_panels
 from modeseek.experiments.toy2d.figures.style import log_density
 from modeseek.experiments.toy2d.objective_grid import landscape
 from modeseek.experiments.toy2d.report import Figure, write_report
-from modeseek.experiments.toy2d.toy2d import PlanePlan, PlaneResult, play_plane
-from modeseek.experiments.toy2d.train_prior import Recipe, keep, train
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan, Toy2DResult, benchmark_toy2d
+from modeseek.experiments.toy2d.train_prior import PriorRecipe, save_network, train_network
 from modeseek.io.progress import Progress
 from modeseek.io.thread_pool import single_threaded
 from modeseek.priors.base import Prior
 from modeseek.rng import Streams, rand
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.session import working
+from modeseek.runs.session import run_session
 
 _TRAINING = 20_000  # true samples that a network is trained on
 _PIXELS = 320  # a side of the density behind the points
@@ -32,14 +31,14 @@ _GRID = 161  # lines a side of a landscape
 _MOVING = ("sds", "sdi", "msd")
 
 
-def run_plane(
-    plan: PlanePlan,
-    prior: Prior | Recipe,
-    record: Record,
+def run_toy2d(
+    plan: Toy2DPlan,
+    prior: Prior | PriorRecipe,
+    record: RunRecord,
     run: Run,
     save: Path | None = None,
     order: str | None = None,
-) -> Generator[Progress, None, Finished]:
+) -> Generator[Progress, None, ExperimentResult]:
     """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
 
     A network trained here is kept in `exports/network`, and in `save` too. `order` is the column that rows and panels
@@ -50,21 +49,21 @@ def run_plane(
         OSError: a folder that cannot be written to.
     """
     plan.check()
-    with working(run):
-        if isinstance(prior, Recipe):
+    with run_session(run):
+        if isinstance(prior, PriorRecipe):
             data, labels = training_data(plan)
-            network = yield from train(data, labels, prior, plan.seed)
-            prior = keep(network, run, save)
-        result = yield from play_plane(plan, prior)
+            network = yield from train_network(data, labels, prior, plan.seed)
+            prior = save_network(network, run, save)
+        result = yield from benchmark_toy2d(plan, prior)
         result = result if order is None else result.sorted_by(order)
-        findings = find(result)
+        findings = summarise(result)
         record = replace(record, settings=record.settings | {"last bandwidth h": f"{plan.bandwidth:.4g}"})
         with single_threaded():
             yield from _write(result, run, record, findings)
-    return Finished(run.path, result.table, findings)
+    return ExperimentResult(run.path, result.table, findings)
 
 
-def training_data(plan: PlanePlan) -> tuple[Tensor, Tensor | None]:
+def training_data(plan: Toy2DPlan) -> tuple[Tensor, Tensor | None]:
     """True samples, and their classes where a class is sought."""
     exact, rng = plan.problem.prior, Streams(plan.seed, step=3)
     if plan.label is None or exact.labels is None:
@@ -74,7 +73,7 @@ def training_data(plan: PlanePlan) -> tuple[Tensor, Tensor | None]:
     return exact.sample(_TRAINING, rng, labels), labels
 
 
-def find(result: PlaneResult) -> tuple[str, ...]:
+def summarise(result: Toy2DResult) -> tuple[str, ...]:
     """What one sees, in sentences that quote the table."""
     values = {row.name: row.values for row in result.table.rows}
     told = []
@@ -101,7 +100,9 @@ def find(result: PlaneResult) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _write(result: PlaneResult, run: Run, record: Record, findings: tuple[str, ...]) -> Generator[Progress, None, None]:
+def _write(
+    result: Toy2DResult, run: Run, record: RunRecord, findings: tuple[str, ...]
+) -> Generator[Progress, None, None]:
     plan = result.plan
     pictures = [
         Figure(
@@ -117,7 +118,7 @@ def _write(result: PlaneResult, run: Run, record: Record, findings: tuple[str, .
             "drown in their surroundings and its minima move; MSD descends the log density of p_H itself.",
         ),
     ]
-    moving = [o.contestant.name for o in result.outcomes if o.contestant.name in _MOVING]
+    moving = [o.entry.name for o in result.outcomes if o.entry.name in _MOVING]
     total = 4 if moving else 3
     yield Progress("drawing", 0, total)
     field = log_density(plan.problem.prior, plan.problem.extent, _PIXELS, plan.cond)
@@ -142,9 +143,9 @@ def _write(result: PlaneResult, run: Run, record: Record, findings: tuple[str, .
         "true_modes": len(result.truth.z),
         "findings": list(findings),
     }
-    write_rows(run, result.table)
-    write_numbers(run.path / "exports", record, result.table, facts)
-    contestants = [o.contestant for o in result.outcomes]
+    write_metrics(run, result.table)
+    write_results(run.path / "exports", record, result.table, facts)
+    entries = [o.entry for o in result.outcomes]
     sources = ["precision-recall", "mmd", "autoguidance"] + (["guidance"] if plan.scale != 1 else [])
-    write_report(run.path / "report.html", record, findings, result.table, contestants, pictures, sources)
+    write_report(run.path / "report.html", record, findings, result.table, entries, pictures, sources)
     yield Progress("drawing", total, total)

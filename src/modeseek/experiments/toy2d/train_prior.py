@@ -16,7 +16,7 @@ from modeseek.rundir.run_dir import Run
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PriorRecipe:
     """How a network is trained.
 
     Attributes:
@@ -32,11 +32,13 @@ class Recipe:
     lr: float
 
 
-PLANE = Recipe(steps=3000, width=96, batch=768, lr=4e-3)
-DIGITS = Recipe(steps=1500, width=256, batch=256, lr=2e-3)
+TOY2D_RECIPE = PriorRecipe(steps=3000, width=96, batch=768, lr=4e-3)
+DIGITS_RECIPE = PriorRecipe(steps=1500, width=256, batch=256, lr=2e-3)
 
 
-def train(data: Tensor, labels: Tensor | None, recipe: Recipe, seed: int) -> Generator[Progress, None, Network]:
+def train_network(
+    data: Tensor, labels: Tensor | None, recipe: PriorRecipe, seed: int
+) -> Generator[Progress, None, Network]:
     """Trains a network, telling how far it is and its loss; float32.
 
     On one core: matrices this small gain little from a second one, and wait long for it where it is busy.
@@ -63,7 +65,7 @@ def train(data: Tensor, labels: Tensor | None, recipe: Recipe, seed: int) -> Gen
     return network
 
 
-def keep(network: Network, run: Run, save: Path | None) -> Network:
+def save_network(network: Network, run: Run, save: Path | None) -> Network:
     """Writes a network trained here to `exports/network` of its run, and to `save` too; returns it."""
     for place in (run.path / "exports" / "network", save):
         if place is not None:
@@ -71,7 +73,7 @@ def keep(network: Network, run: Run, save: Path | None) -> Network:
     return network
 
 
-def load(path: Path, shape: tuple[int, ...], labelled: bool) -> Network:
+def load_network(path: Path, shape: tuple[int, ...], labelled: bool) -> Network:
     """Reads a saved network and checks that it fits the problem.
 
     Raises:

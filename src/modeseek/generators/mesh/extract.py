@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.mesh.level import seen_level
+from modeseek.generators.mesh.surface_level import surface_level
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.parts import MeshParts, keep_large
+from modeseek.generators.mesh.parts import MeshParts, remove_floaters
 
-Volume = Callable[[Tensor], tuple[Tensor, Tensor]]
+RadianceField = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points (m, 3) in world units -> density (m,), >= 0, in 1 / world units, and colour (m, 3) in [0, 1]."""
-Asked = Callable[[Tensor], Tensor]
+DensityFunction = Callable[[Tensor], Tensor]
 
 _CHUNK = 2**17  # points asked at once
 _LOOKS = 8  # samples of the colour along a look at the surface
@@ -38,7 +38,7 @@ class Extraction:
         step: between samples of the density, world units.
     """
 
-    kept: MeshParts
+    parts: MeshParts
     level: float
     automatic: bool
     step: float
@@ -46,12 +46,12 @@ class Extraction:
     @property
     def mesh(self) -> Mesh:
         """Closed, in world axes."""
-        return self.kept.mesh
+        return self.parts.mesh
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
-        kept = self.kept
+        kept = self.parts
         line = f"{len(kept.mesh.faces):,} faces in {kept.pieces} piece{'s' * (kept.pieces != 1)} at density "
         line += f"{self.level:.3g} ({'found' if self.automatic else 'named'})"
         if kept.floaters:
@@ -60,7 +60,7 @@ class Extraction:
 
 
 def extract(
-    field: Volume,
+    field: RadianceField,
     radius: float,
     size: int = 96,
     level: float | None = None,
@@ -80,7 +80,7 @@ def extract(
         field: the volume.
         radius: of the ball, world units.
         size: samples along each side of the cube, 8 to 512.
-        level: density at the surface; None finds it (`level.seen_level`).
+        level: density at the surface; None finds it (`surface_level`).
         floaters: pieces with less than this share of the largest piece's volume are left out.
         like: dtype and device of the points that the field is asked.
 
@@ -98,11 +98,11 @@ def extract(
     from skimage.measure import marching_cubes
 
     like = torch.empty(0) if like is None else like
-    density, step = sample(field, radius, size, like)
+    density, step = sample_density(field, radius, size, like)
     top = density.max().item()
     if not top > 0:
         raise ValueError("the volume is empty: got density 0 everywhere in its ball; train it longer")
-    chosen = seen_level(density, step) if level is None else level
+    chosen = surface_level(density, step) if level is None else level
     if chosen >= top:
         raise ValueError(f"the level lies below the greatest density: got {chosen:.3g} and {top:.3g}; lower it")
     padded = torch.nn.functional.pad(density, (1, 1) * 3)
@@ -111,21 +111,21 @@ def extract(
     while (share == middle).any():  # a sample on the surface itself would make faces without area
         middle = np.nextafter(middle, np.float32(1))
     places, corners, _, _ = marching_cubes(share, float(middle))
-    ask = partial(_inside, field, radius, like)
-    steps = refined(torch.from_numpy(places.astype(np.float32)).to(like.device), padded, chosen, step, radius, ask)
+    ask = partial(_density_inside, field, radius, like)
+    steps = refine_vertices(torch.from_numpy(places.astype(np.float32)).to(like.device), padded, chosen, step, radius, ask)
     # scikit-image turns corners so that they run clockwise seen from outside: flip them.
     faces = torch.from_numpy(corners[:, ::-1].astype(np.int64)).to(like.device)
     vertices = (steps - 1) * step - radius
-    kept = keep_large(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
+    kept = remove_floaters(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
     return Extraction(
-        replace(kept, mesh=replace(kept.mesh, colours=seen_colours(field, kept.mesh, step, like))),
+        replace(kept, mesh=replace(kept.mesh, colours=bake_vertex_colours(field, kept.mesh, step, like))),
         chosen,
         level is None,
         step,
     )
 
 
-def sample(field: Volume, radius: float, size: int, like: Tensor) -> tuple[Float[Tensor, "n n n"], float]:
+def sample_density(field: RadianceField, radius: float, size: int, like: Tensor) -> tuple[Float[Tensor, "n n n"], float]:
     """The density on a grid over [-radius, radius]^3, axes x, y, z, 0 outside of the ball; and the grid's step.
 
     Raises:
@@ -135,26 +135,26 @@ def sample(field: Volume, radius: float, size: int, like: Tensor) -> tuple[Float
     places = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3)
     inside = (places.square().sum(-1) <= radius**2).nonzero()[:, 0]
     density = torch.zeros(len(places), dtype=torch.float32, device=like.device)
-    density[inside] = _inside(field, radius, like, places[inside])
+    density[inside] = _density_inside(field, radius, like, places[inside])
     if not (density.isfinite().all() and density.min() >= 0):
         raise ValueError(f"a density is finite and not negative: got {density.min().item():.3g}; train it anew")
     return density.reshape(size, size, size), 2 * radius / (size - 1)
 
 
-def seen_colours(field: Volume, mesh: Mesh, step: float, like: Tensor) -> Float[Tensor, "v 3"]:
+def bake_vertex_colours(field: RadianceField, mesh: Mesh, step: float, like: Tensor) -> Float[Tensor, "v 3"]:
     """What a camera right above each vertex sees between one step outside and two steps inside, in [0, 1]."""
     gap = 3 * step / _LOOKS
     inward = (torch.arange(_LOOKS, device=like.device) + 0.5) * gap - step
     places = mesh.vertices[:, None] - inward[:, None] * mesh.normals[:, None]
-    asked = list(_asked(field, places.reshape(-1, 3), like))
+    asked = list(_evaluate_in_chunks(field, places.reshape(-1, 3), like))
     depth = torch.cat([density.float() for density, _ in asked]).reshape(-1, _LOOKS) * gap
     colour = torch.cat([colour.float() for _, colour in asked]).reshape(-1, _LOOKS, 3)
     weight = (-(depth.cumsum(1) - depth)).exp() * -torch.expm1(-depth) + 1e-12  # a vertex sees something in any case
     return ((weight[..., None] * colour).sum(1) / weight.sum(1, keepdim=True)).clamp(0, 1)
 
 
-def refined(
-    steps: Float[Tensor, "v 3"], density: Float[Tensor, "n n n"], level: float, step: float, radius: float, ask: Asked
+def refine_vertices(
+    steps: Float[Tensor, "v 3"], density: Float[Tensor, "n n n"], level: float, step: float, radius: float, density_at: DensityFunction
 ) -> Float[Tensor, "v 3"]:
     """Vertices on the grid's edges moved along them to where the density passes the level.
 
@@ -179,18 +179,18 @@ def refined(
     for _ in range(_HALVINGS):
         share = (low + high) / 2
         places = (start + share[:, None] * along - 1) * step - radius
-        same = (ask(places) > level) == first
+        same = (density_at(places) > level) == first
         low, high = torch.where(same, share, low), torch.where(same, high, share)
     share = ((low + high) / 2).clamp(_MARGIN, 1 - _MARGIN)
     return torch.where(good[:, None], start + share[:, None] * along, steps)
 
 
-def _inside(field: Volume, radius: float, like: Tensor, places: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
+def _density_inside(field: RadianceField, radius: float, like: Tensor, places: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
     """The density, 0 outside of the ball."""
-    density = torch.cat([part.float() for part, _ in _asked(field, places, like)])
+    density = torch.cat([part.float() for part, _ in _evaluate_in_chunks(field, places, like)])
     return density * (places.square().sum(-1) <= radius**2)
 
 
 @torch.no_grad()
-def _asked(field: Volume, places: Tensor, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _evaluate_in_chunks(field: RadianceField, places: Tensor, like: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [field(part.to(like)) for part in places.split(_CHUNK)]

@@ -30,7 +30,7 @@ class MeshParts:
     share: float
 
 
-def keep_large(mesh: Mesh, smallest: float) -> MeshParts:
+def remove_floaters(mesh: Mesh, smallest: float) -> MeshParts:
     """Leaves out pieces of less than `smallest` of the largest one's volume, and all hollows.
 
     A hollow is a piece whose faces look inwards: its volume is negative.
@@ -44,7 +44,7 @@ def keep_large(mesh: Mesh, smallest: float) -> MeshParts:
     """
     if not 0 <= smallest <= 1:
         raise ValueError(f"floaters are pieces below a share in [0, 1] of the largest: got {smallest}; choose one")
-    piece = pieces(mesh)
+    piece = vertex_components(mesh)
     volume = torch.zeros(int(piece.max()) + 1, dtype=torch.float64, device=piece.device)
     volume = volume.index_add(0, piece[mesh.faces[:, 0]], signed_volumes(mesh))
     outer = volume > 0
@@ -52,7 +52,7 @@ def keep_large(mesh: Mesh, smallest: float) -> MeshParts:
         raise ValueError("the surface encloses nothing: got no piece with a volume; train longer, or lower the level")
     good = outer & (volume >= smallest * volume.max())
     return MeshParts(
-        only(mesh, good[piece]),
+        submesh(mesh, good[piece]),
         int(good.sum()),
         int((outer & ~good).sum()),
         int((~outer).sum()),
@@ -60,7 +60,7 @@ def keep_large(mesh: Mesh, smallest: float) -> MeshParts:
     )
 
 
-def pieces(mesh: Mesh) -> Int[Tensor, "v"]:
+def vertex_components(mesh: Mesh) -> Int[Tensor, "v"]:
     """The number of the connected piece that each vertex belongs to; pieces hang together along faces."""
     import numpy as np
     from scipy.sparse import coo_array
@@ -72,7 +72,7 @@ def pieces(mesh: Mesh) -> Int[Tensor, "v"]:
     return torch.from_numpy(connected_components(links, directed=False)[1]).long().to(mesh.faces.device)
 
 
-def only(mesh: Mesh, chosen: Tensor) -> Mesh:
+def submesh(mesh: Mesh, chosen: Tensor) -> Mesh:
     """The faces all of whose vertices are chosen, (v,) bool, and those vertices alone."""
     faces = mesh.faces[chosen[mesh.faces].all(1)]
     used = torch.zeros_like(chosen).index_fill(0, faces.flatten(), True)

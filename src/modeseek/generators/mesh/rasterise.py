@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from modeseek.generators.camera import Cameras, pixels
+from modeseek.generators.camera import Cameras, pixel_centres
 
 _NEAR = 1e-3  # depth before which nothing is seen, world units
 _PAIRS = 2**21  # (face, pixel) tested at once
@@ -132,7 +132,7 @@ def _edges(
     d . (b x c) is computed after b and c were moved along d into the camera's plane: the value is the same, and what
     is left of them is small, so that nothing cancels.
     """
-    across = pixels(size, device=seen.device).to(seen)
+    across = pixel_centres(size, device=seen.device).to(seen)
     ray = torch.stack([across[column], -across[row]], -1)
     corners = seen[view[:, None], faces[face]]
     depth = corners[..., 2]

@@ -12,7 +12,7 @@ from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.rasterise import Fragments, rasterise
 from modeseek.generators.nerf.background import Background
-from modeseek.generators.orbit import Orbit, per_item
+from modeseek.generators.orbit import Orbit, per_item_streams
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.rng import Rng
 
@@ -31,9 +31,9 @@ class SurfaceView(CameraView):
     backdrop: Float[Tensor, "n 3"] | None = None
     normals: bool = False
 
-    def part(self, rows: slice) -> SurfaceView:
+    def select(self, rows: slice) -> SurfaceView:
         backdrop = None if self.backdrop is None else self.backdrop[rows]
-        return replace(self, items=self.items[rows], cameras=self.cameras.only(rows), backdrop=backdrop)
+        return replace(self, items=self.items[rows], cameras=self.cameras.select(rows), backdrop=backdrop)
 
 
 class Surface(nn.Module):
@@ -91,17 +91,17 @@ class Surface(nn.Module):
         Raises:
             ValueError: n below 1, or streams of another number of items.
         """
-        streams, items = per_item(n, rng)
+        streams, items = per_item_streams(n, rng)
         cameras = self.orbit.draw(n, streams)
         return SurfaceView(items, cameras, self.size, self.background.draw(n, streams), self.normals)
 
-    def look(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> SurfaceView:
+    def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> SurfaceView:
         """Those cameras without anything random, for previews and evaluation."""
         return SurfaceView(tuple(range(len(cameras))), cameras, self.size if size is None else size, normals=normals)
 
     def forward(self, view: CameraView) -> Rendering3D:
         """The picture; a plain `CameraView` is rendered like one of `look`."""
-        told = view if isinstance(view, SurfaceView) else self.look(view.cameras, view.size)
+        told = view if isinstance(view, SurfaceView) else self.view_from(view.cameras, view.size)
         vertices, faces = self.get_buffer("vertices"), self.get_buffer("faces")
         cameras = view.cameras.to(vertices)
         fine = view.size * self.samples
@@ -111,7 +111,7 @@ class Surface(nn.Module):
         if told.normals:
             normals = interpolate(found, faces, self.mesh.normals)
             columns.append(nn.functional.normalize(normals, dim=-1, eps=1e-12))
-        maps = _pooled(found, torch.cat(columns, 1), (len(cameras), fine, self.samples))
+        maps = _average_pool(found, torch.cat(columns, 1), (len(cameras), fine, self.samples))
         colour, opacity, rest = maps[:, :3], maps[:, 3:4], maps[:, 4:]
         rest = rest / opacity.clamp(min=0.5 / self.samples**2)  # where opacity is 0 they are, too
         behind = self.background(cameras.rays(view.size)[1], told.backdrop)
@@ -125,7 +125,7 @@ def interpolate(found: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -
     return (found.weights[..., None] * corners).sum(1)
 
 
-def _pooled(found: Fragments, values: Float[Tensor, "p c"], shape: tuple[int, int, int]) -> Float[Tensor, "n c s s"]:
+def _average_pool(found: Fragments, values: Float[Tensor, "p c"], shape: tuple[int, int, int]) -> Float[Tensor, "n c s s"]:
     """Means over the sub-pixels of each pixel, of n views of that side with so many a pixel; unseen ones count as 0."""
     n, fine, samples = shape
     size = fine // samples

@@ -7,8 +7,8 @@ from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.fourier import Fourier
 from modeseek.generators.nerf.hash_grid import HashGrid
 from modeseek.generators.nerf.nerf import NeRF
-from modeseek.generators.nerf.skip import EmptySpaceSkipping
-from modeseek.generators.nerf.stage import ResolutionStage
+from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping
+from modeseek.generators.nerf.resolution_stage import ResolutionStage
 from modeseek.generators.nerf.triplane import Triplane
 from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import BlobInit, Volume

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from modeseek.rng import Rng, rand
 
-Kind = Literal["constant", "random", "learned"]
+BackgroundKind = Literal["constant", "random", "learned"]
 
 
 class Background(nn.Module):
@@ -31,7 +31,7 @@ class Background(nn.Module):
     """
 
     def __init__(
-        self, kind: Kind = "constant", colour: tuple[float, float, float] = (1.0, 1.0, 1.0), like: Tensor | None = None
+        self, kind: BackgroundKind = "constant", colour: tuple[float, float, float] = (1.0, 1.0, 1.0), like: Tensor | None = None
     ) -> None:
         super().__init__()
         if kind not in ("constant", "random", "learned"):
@@ -39,7 +39,7 @@ class Background(nn.Module):
         if len(colour) != 3 or not all(0 <= c <= 1 for c in colour):
             raise ValueError(f"a background colour is three numbers in [0, 1]: got {colour}; mend it")
         like = torch.empty(0) if like is None else like
-        self.kind: Kind = kind
+        self.kind: BackgroundKind = kind
         self.register_buffer("colour", like.new_tensor(colour))
         if kind == "learned":
             first = like.new_zeros(9, 3)

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.nerf.network import Encoded
+from modeseek.generators.nerf.network import EncodedVolume
 from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng
 
 
-class Fourier(Encoded):
+class Fourier(EncodedVolume):
     """Coordinates, their sines and cosines at doubling frequencies, and a network of them.
 
     As Mildenhall, Srinivasan, Tancik, Barron, Ramamoorthi, Ng 2020 (NeRF, arXiv 2003.08934), without view directions.

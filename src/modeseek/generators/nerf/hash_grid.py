@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.nerf.network import Encoded
+from modeseek.generators.nerf.network import EncodedVolume
 from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng, rand
 
 _PRIMES = (1, 2_654_435_761, 805_459_861)
 
 
-class HashGrid(Encoded):
+class HashGrid(EncodedVolume):
     """Features on grids of growing fineness, and a network of them.
 
     Grids with more points than their table has rows share them by a hash (Mueller, Evans, Schied, Keller 2022, arXiv

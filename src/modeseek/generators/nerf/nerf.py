@@ -11,16 +11,16 @@ from torch.utils.checkpoint import checkpoint
 
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.nerf.background import Background
-from modeseek.generators.nerf.composite import composite, mix, per_opacity
+from modeseek.generators.nerf.composite import composite, accumulate_along_rays, normalize_by_opacity
 from modeseek.generators.nerf.dense import Dense
-from modeseek.generators.nerf.normals import facing
+from modeseek.generators.nerf.normals import density_normals
 from modeseek.generators.nerf.rays import Rays
-from modeseek.generators.nerf.skip import EmptySpaceSkipping, numbers
-from modeseek.generators.nerf.space import OccupancyGrid
-from modeseek.generators.nerf.stage import ResolutionStage, check
+from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping, compact_samples
+from modeseek.generators.nerf.occupancy_grid import OccupancyGrid
+from modeseek.generators.nerf.resolution_stage import ResolutionStage, validate_stages
 from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import Volume
-from modeseek.generators.orbit import Orbit, per_item
+from modeseek.generators.orbit import Orbit, per_item_streams
 from modeseek.generators.rendering3d import RaySamples, Rendering3D
 from modeseek.rng import Rng, rand
 
@@ -79,7 +79,7 @@ class NeRF(nn.Module):
         self.orbit = Orbit() if orbit is None else orbit
         self.size, self.samples, self.radius = size, samples, radius
         self.skip, self.chunk, self.normals = skip, chunk, normals
-        self.stages = check(stages, volume.levels)
+        self.stages = validate_stages(stages, volume.levels)
         self.space = OccupancyGrid(next(volume.parameters()))
         self.register_buffer("begun", torch.zeros((), dtype=torch.long))
         self.advance(0.0)
@@ -101,8 +101,8 @@ class NeRF(nn.Module):
             done.add_(1)
 
     def prune(self, below: float = 0.05) -> None:
-        """Closes the space where density is below that, a world unit, for good; see `Space`."""
-        self.space.prune(lambda points: self._ask(self._density, points)[0], below, next(self.volume.parameters()))
+        """Closes the space where density is below that, a world unit, for good; see `OccupancyGrid`."""
+        self.space.prune(lambda points: self._evaluate(self._density, points)[0], below, next(self.volume.parameters()))
 
     def view(self, n: int, rng: Rng) -> NeRFView:
         """n cameras of the orbit, with jitter and, where the background is random, its colours.
@@ -110,13 +110,13 @@ class NeRF(nn.Module):
         Raises:
             ValueError: n below 1, or streams of another number of items.
         """
-        streams, items = per_item(n, rng)
+        streams, items = per_item_streams(n, rng)
         cameras = self.orbit.draw(n, streams)
         backdrop = self.background.draw(n, streams)
         jitter = rand((n, self.size, self.size), streams, torch.empty(0))
         return NeRFView(items, cameras, self.size, jitter, backdrop, self.normals)
 
-    def look(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> NeRFView:
+    def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> NeRFView:
         """Those cameras without anything random, for previews and evaluation."""
         size = self.size if size is None else size
         return NeRFView(tuple(range(len(cameras))), cameras, size, normals=normals)
@@ -126,22 +126,22 @@ class NeRF(nn.Module):
         told = view if isinstance(view, NeRFView) else NeRFView(view.items, view.cameras, view.size)
         cameras = view.cameras.to(next(self.volume.parameters()))
         directions = cameras.rays(view.size)[1]
-        rays = Rays.of(cameras, directions, self.samples, self.radius, told.jitter)
-        rays, at, mask = self._live(rays)
+        rays = Rays.from_cameras(cameras, directions, self.samples, self.radius, told.jitter)
+        rays, at, mask = self._live_samples(rays)
         shape = (len(rays), self.samples)
         points = rays.points(at)
-        density, colour = self._ask(self.volume, points)
-        density = _spread(density, at, shape)
+        density, colour = self._evaluate(self.volume, points)
+        density = _scatter(density, at, shape)
         density = density if mask is None else density * mask
         weights, opacity = composite(density * rays.step[:, None])
-        depth = per_opacity((weights * rays.distances()).sum(1) * rays.cosine, opacity)
+        depth = normalize_by_opacity((weights * rays.distances()).sum(1) * rays.cosine, opacity)
 
         def normals() -> Float[Tensor, "m s 3"]:
-            return _spread(self._ask(self._facing, points)[0], at, shape)
+            return _scatter(self._evaluate(self._normals, points)[0], at, shape)
 
-        columns = [_mixed(weights, colour, at), opacity[:, None], depth[:, None]]
+        columns = [_accumulate(weights, colour, at), opacity[:, None], depth[:, None]]
         if told.normals:
-            columns.append(per_opacity(mix(weights, normals()), opacity))
+            columns.append(normalize_by_opacity(accumulate_along_rays(weights, normals()), opacity))
         rows = torch.cat(columns, 1)
         n, side = len(cameras), view.size
         maps = rows.new_zeros(n * side**2, rows.shape[1]).index_copy(0, rays.ray, rows)
@@ -153,36 +153,36 @@ class NeRF(nn.Module):
             maps[:, 3:4],
             maps[:, 4:5],
             maps[:, 5:] if told.normals else None,
-            RaySamples(rays.ray, rays.direction, weights, rays.begins(), rays.begins() + rays.step[:, None], normals),
+            RaySamples(rays.ray, rays.direction, weights, rays.interval_starts(), rays.interval_starts() + rays.step[:, None], normals),
             self.volume.grids(),
         )
 
     def field(self, points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]:
         """Density, a world unit, and colour at points in world units inside the ball; nothing in closed space."""
         density, colour = self.volume(points / self.radius)
-        return (density if self.space.whole else density * self.space.at(points / self.radius)), colour
+        return (density if self.space.all_open else density * self.space.contains_points(points / self.radius)), colour
 
     @torch.no_grad()
-    def _live(self, rays: Rays) -> tuple[Rays, Int[Tensor, "q"] | None, Bool[Tensor, "m s"] | None]:
+    def _live_samples(self, rays: Rays) -> tuple[Rays, Int[Tensor, "q"] | None, Bool[Tensor, "m s"] | None]:
         """The rays to march; the numbers of the samples to ask for, None for all; which of all are in open space."""
-        if self.space.whole:
+        if self.space.all_open:
             return rays, None, None
         if self.skip is None:
-            return rays, None, self.space.holds(rays)
-        rows, at = numbers(self.space.holds(rays))
-        rays = rays.only(rows)
-        density = self._ask(self._density, rays.points(at))[0]
-        depth = _spread(density, at, (len(rays), self.samples)) * rays.step[:, None]
-        rows, at = numbers(self.skip.counts(depth))
-        return rays.only(rows), at, None
+            return rays, None, self.space.contains_samples(rays)
+        rows, at = compact_samples(self.space.contains_samples(rays))
+        rays = rays.select(rows)
+        density = self._evaluate(self._density, rays.points(at))[0]
+        depth = _scatter(density, at, (len(rays), self.samples)) * rays.step[:, None]
+        rows, at = compact_samples(self.skip.contributing(depth))
+        return rays.select(rows), at, None
 
     def _density(self, points: Tensor) -> tuple[Tensor]:
         return (self.volume.density(points),)
 
-    def _facing(self, points: Tensor) -> tuple[Tensor]:
-        return (facing(self.volume.density, points, self.volume.spacing),)
+    def _normals(self, points: Tensor) -> tuple[Tensor]:
+        return (density_normals(self.volume.density, points, self.volume.spacing),)
 
-    def _ask(self, what: Callable[[Tensor], tuple[Tensor, ...]], points: Tensor) -> tuple[Tensor, ...]:
+    def _evaluate(self, what: Callable[[Tensor], tuple[Tensor, ...]], points: Tensor) -> tuple[Tensor, ...]:
         """Its answers at those points, in chunks that are computed again in the backward pass."""
         if not len(points):  # one answer, of which nothing is taken, so that there is a gradient: zero
             return tuple(part[:0] for part in what(points.new_zeros(1, 3)))
@@ -194,16 +194,16 @@ class NeRF(nn.Module):
         return tuple(torch.cat(answers) for answers in zip(*parts, strict=True))
 
 
-def _mixed(weights: Float[Tensor, "m s"], values: Float[Tensor, "q c"], at: Tensor | None) -> Float[Tensor, "m c"]:
+def _accumulate(weights: Float[Tensor, "m s"], values: Float[Tensor, "q c"], indices: Tensor | None) -> Float[Tensor, "m c"]:
     """The weighted sum along each ray of values of all samples, or of those."""
-    if at is None:
-        return mix(weights, values.view(*weights.shape, values.shape[1]))
-    shares = weights.flatten().index_select(0, at)[:, None] * values
-    return values.new_zeros(len(weights), values.shape[1]).index_add(0, at // weights.shape[1], shares)
+    if indices is None:
+        return accumulate_along_rays(weights, values.view(*weights.shape, values.shape[1]))
+    shares = weights.flatten().index_select(0, indices)[:, None] * values
+    return values.new_zeros(len(weights), values.shape[1]).index_add(0, indices // weights.shape[1], shares)
 
 
-def _spread(values: Tensor, at: Tensor | None, shape: tuple[int, int]) -> Tensor:
+def _scatter(values: Tensor, indices: Tensor | None, shape: tuple[int, int]) -> Tensor:
     """Values of all samples, or of those and 0 elsewhere, as (m, s, ...)."""
-    if at is not None:
-        values = values.new_zeros(shape[0] * shape[1], *values.shape[1:]).index_copy(0, at, values)
+    if indices is not None:
+        values = values.new_zeros(shape[0] * shape[1], *values.shape[1:]).index_copy(0, indices, values)
     return values.view(*shape, *values.shape[1:])

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from modeseek.generators.nerf.volume import BlobInit, RawVolume
 from modeseek.rng import Rng, rand
 
-AT_ONCE = 2**16  # points on a processor: memory of larger tensors is given back and cleared anew at every step
+CPU_CHUNK = 2**16  # points on a processor: memory of larger tensors is given back and cleared anew at every step
 
 
-class Columns(nn.Module):
+class ColumnMLP(nn.Module):
     """Layers with ReLU between them, on columns of features.
 
     Args:
@@ -40,7 +40,7 @@ class Columns(nn.Module):
         return h
 
 
-class Encoded(RawVolume):
+class EncodedVolume(RawVolume):
     """A volume that is an encoding of the points and a small network, on top of a blob.
 
     Args:
@@ -62,13 +62,13 @@ class Encoded(RawVolume):
                 f"a volume's network needs positive sizes: got {features} features, width {width}, depth {depth}"
             )
         self.blob = BlobInit() if blob is None else blob
-        self.network = Columns((features, *[width] * depth, 4), rng, like)
+        self.network = ColumnMLP((features, *[width] * depth, 4), rng, like)
 
     @abstractmethod
     def encode(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "a m"]:
         """The network's input."""
 
     def raw(self, points: Float[Tensor, "m 3"], colour: bool) -> Float[Tensor, "c m"]:
-        parts = points.split(AT_ONCE) if points.is_cpu else (points,)
+        parts = points.split(CPU_CHUNK) if points.is_cpu else (points,)
         raw = torch.cat([self.network(self.encode(part)) for part in parts], 1)
         return torch.cat([raw[:1] + self.blob(points), raw[1:]]) if colour else raw[:1] + self.blob(points)

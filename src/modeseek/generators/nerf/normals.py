@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def facing(
+def density_normals(
     density: Callable[[Float[Tensor, "m 3"]], Float[Tensor, "m"]], points: Float[Tensor, "m 3"], step: float
 ) -> Float[Tensor, "m 3"]:
     """Unit vectors against the density's gradient, by central differences; 0 where density is even.

@@ -38,7 +38,7 @@ class Rays:
     radius: float
 
     @classmethod
-    def of(
+    def from_cameras(
         cls,
         cameras: Cameras,
         directions: Float[Tensor, "n s s 3"],
@@ -72,31 +72,31 @@ class Rays:
     def __len__(self) -> int:
         return len(self.ray)
 
-    def begins(self) -> Float[Tensor, "m s"]:
+    def interval_starts(self) -> Float[Tensor, "m s"]:
         """Distance at which each interval begins."""
         steps = torch.arange(self.samples, dtype=self.near.dtype, device=self.near.device)
         return torch.addcmul(self.near[:, None], self.step[:, None], steps)
 
     def distances(self) -> Float[Tensor, "m s"]:
         """Distance of each sample from the camera."""
-        return self.begins() + (self.step * self.offset)[:, None]
+        return self.interval_starts() + (self.step * self.offset)[:, None]
 
-    def lines(self) -> tuple[Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
+    def origins_and_strides(self) -> tuple[Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
         """The first sample of each ray and the way from one to the next, in radii of the ball."""
         first = self.origin + (self.near + self.step * self.offset)[:, None] * self.direction
         return first / self.radius, self.step[:, None] / self.radius * self.direction
 
-    def points(self, at: Int[Tensor, "q"] | None = None) -> Float[Tensor, "q 3"]:
+    def points(self, indices: Int[Tensor, "q"] | None = None) -> Float[Tensor, "q 3"]:
         """Samples (those numbers of the m * s, or all) in radii of the ball."""
-        first, way = self.lines()
-        if at is None:
+        first, way = self.origins_and_strides()
+        if indices is None:
             steps = torch.arange(self.samples, dtype=first.dtype, device=first.device)
             return torch.addcmul(first[:, None], way[:, None], steps[:, None]).reshape(-1, 3)
-        ray = at // self.samples
-        steps = (at - ray * self.samples).to(first.dtype)
+        ray = indices // self.samples
+        steps = (indices - ray * self.samples).to(first.dtype)
         return torch.addcmul(first.index_select(0, ray), way.index_select(0, ray), steps[:, None])
 
-    def only(self, chosen: Bool[Tensor, "m"]) -> Rays:
+    def select(self, chosen: Bool[Tensor, "m"]) -> Rays:
         """Some of the rays."""
         rows = chosen.nonzero()[:, 0]
         return Rays(

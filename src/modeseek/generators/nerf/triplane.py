@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.generators.nerf.interpolate import bilinear
-from modeseek.generators.nerf.network import Encoded
+from modeseek.generators.nerf.network import EncodedVolume
 from modeseek.generators.nerf.volume import BlobInit
 from modeseek.rng import Rng, randn
 
 
-class Triplane(Encoded):
+class Triplane(EncodedVolume):
     """Features of a point's three shadows on the planes xy, zx and yz, and a network of them.
 
     After Chan et al. 2021 (EG3D, arXiv 2112.07945), who add the three up; here they stand one after the other. Adam

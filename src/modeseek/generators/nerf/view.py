@@ -24,7 +24,7 @@ class NeRFView(CameraView):
     backdrop: Float[Tensor, "n 3"] | None = None
     normals: bool = False
 
-    def part(self, rows: slice) -> NeRFView:
+    def select(self, rows: slice) -> NeRFView:
         jitter, backdrop = (drawn if drawn is None else drawn[rows] for drawn in (self.jitter, self.backdrop))
-        cameras = self.cameras.only(rows)
+        cameras = self.cameras.select(rows)
         return replace(self, items=self.items[rows], cameras=cameras, jitter=jitter, backdrop=backdrop)

@@ -63,7 +63,7 @@ class BlobInit:
         return self.peak - self.fall * points.square().sum(-1)
 
 
-def dense(raw: Float[Tensor, "*m"]) -> Float[Tensor, "*m"]:
+def density_activation(raw: Float[Tensor, "*m"]) -> Float[Tensor, "*m"]:
     """Density `20 softplus(raw)`: never negative, and with a gradient everywhere."""
     return _GAIN * nn.functional.softplus(raw)
 
@@ -82,10 +82,10 @@ class RawVolume(nn.Module, ABC):
 
     def forward(self, points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]:
         raw = self.raw(points, colour=True)
-        return dense(raw[0]), raw[1:4].sigmoid().T
+        return density_activation(raw[0]), raw[1:4].sigmoid().T
 
     def density(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
-        return dense(self.raw(points, colour=False)[0])
+        return density_activation(self.raw(points, colour=False)[0])
 
     def grids(self) -> tuple[Tensor, ...]:
         return ()

@@ -15,7 +15,7 @@ from modeseek.generators.base import Generator, render
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.rendering3d import Rendering3D
 
-Look = Callable[[Cameras, int], tuple[Tensor, Tensor]]
+RenderFunction = Callable[[Cameras, int], tuple[Tensor, Tensor]]
 """What a found object looks like from cameras at a size: images (n, 3, s, s) in [0, 1], opacity (n, 1, s, s)."""
 
 SCALES = (0.7, 0.84, 1.0, 1.2, 1.43)
@@ -37,15 +37,15 @@ class Alignment:
     """
 
     scale: float = 1.0
-    up: float = 0.0
-    turn: float = 0.0
+    lift: float = 0.0
+    yaw: float = 0.0
 
-    def __call__(self, still: StaticScene) -> StaticScene:
+    def __call__(self, scene: StaticScene) -> StaticScene:
         """The truth, moved."""
-        return still.moved(self.scale, self.up, self.turn)
+        return scene.transformed(self.scale, self.lift, self.yaw)
 
 
-def through(generator: Generator) -> Look:
+def render_function(generator: Generator) -> RenderFunction:
     """What a 3-D generator shows, asked with a `CameraView` of those cameras.
 
     The look raises a ValueError where it renders no `Solid`, which alone has an opacity.
@@ -60,7 +60,7 @@ def through(generator: Generator) -> Look:
     return look
 
 
-def overlap(
+def silhouette_overlap(
     image: Float[Tensor, "*#b 3 s s"],
     opacity: Float[Tensor, "*#b 1 s s"],
     true: Float[Tensor, "*#b 3 s s"],
@@ -76,7 +76,7 @@ def overlap(
     return both / either.clamp(min=1), torch.where(both > 0, apart / both, math.nan)
 
 
-def align(look: Look, still: StaticScene, cameras: Cameras, turns: bool) -> Alignment:
+def align(render_fn: RenderFunction, ground_truth: StaticScene, cameras: Cameras, free_yaw: bool) -> Alignment:
     """The move of the truth that the found object matches best.
 
     Maximises mean IoU minus mean colour difference over the cameras: first on a grid of sizes (factors 0.7 to 1.43)
@@ -89,25 +89,25 @@ def align(look: Look, still: StaticScene, cameras: Cameras, turns: bool) -> Alig
         cameras: that look at both.
         turns: whether the azimuth is open: no view was told, so the front may look anywhere.
     """
-    image, opacity = _small(look, cameras, _COARSE)
-    begun = _grid(image, opacity, still, cameras, turns)
-    image, opacity = _small(look, cameras, _SEARCH)
+    image, opacity = _render_cpu(render_fn, cameras, _COARSE)
+    begun = _grid_search(image, opacity, ground_truth, cameras, free_yaw)
+    image, opacity = _render_cpu(render_fn, cameras, _SEARCH)
 
     def score(one: Alignment) -> float:
-        shots = one(still).render(cameras, _SEARCH, SAMPLES)
-        return _score(*overlap(image, opacity, shots.image, shots.mask)).item()
+        shots = one(ground_truth).render(cameras, _SEARCH, SAMPLES)
+        return _score(*silhouette_overlap(image, opacity, shots.image, shots.mask)).item()
 
     best = max((Alignment(), begun), key=score)
     value = score(best)
     for k in range(_ROUNDS):
         scale, lift, turn = 1.1 ** (0.5**k), 0.05 * 0.5**k, 7.5 * 0.5**k
         steps = [(scale, 0.0, 0.0), (1 / scale, 0.0, 0.0), (1.0, lift, 0.0), (1.0, -lift, 0.0)]
-        for by, up, about in steps + [(1.0, 0.0, turn), (1.0, 0.0, -turn)] * turns:
-            other = replace(best, scale=best.scale * by, up=best.up + up, turn=best.turn + about)
+        for by, up, about in steps + [(1.0, 0.0, turn), (1.0, 0.0, -turn)] * free_yaw:
+            other = replace(best, scale=best.scale * by, lift=best.lift + up, yaw=best.yaw + about)
             found = score(other)
             if found > value:
                 best, value = other, found
-    return replace(best, turn=(best.turn + 180) % 360 - 180)
+    return replace(best, yaw=(best.yaw + 180) % 360 - 180)
 
 
 def _score(iou: Tensor, colour: Tensor) -> Tensor:
@@ -116,19 +116,19 @@ def _score(iou: Tensor, colour: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _small(look: Look, cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
-    image, opacity = look(cameras, size)
+def _render_cpu(render_fn: RenderFunction, cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
+    image, opacity = render_fn(cameras, size)
     return image.float().cpu(), opacity.float().cpu()
 
 
-def _grid(image: Tensor, opacity: Tensor, still: StaticScene, cameras: Cameras, turns: bool) -> Alignment:
+def _grid_search(image: Tensor, opacity: Tensor, ground_truth: StaticScene, cameras: Cameras, free_yaw: bool) -> Alignment:
     """The best of the coarse grid; sizes and lifts move the picture of the truth, which is nearly the same."""
     n, best, value = len(cameras), Alignment(), -math.inf
     half = cameras.distance * (cameras.fov / 2).deg2rad().tan()  # of the picture's width at the origin
     lift = cameras.elevation.deg2rad().cos() / half
-    background = torch.tensor(still.background)[:, None, None]
-    for turn in [360.0 * k / _TURNS for k in range(_TURNS if turns else 1)]:
-        shots = still.moved(turn=turn).render(cameras, _COARSE, 1)
+    background = torch.tensor(ground_truth.background)[:, None, None]
+    for turn in [360.0 * k / _TURNS for k in range(_TURNS if free_yaw else 1)]:
+        shots = ground_truth.transformed(yaw=turn).render(cameras, _COARSE, 1)
         seen = torch.cat([(shots.image - background) * shots.mask, shots.mask], 1)
         for scale in SCALES:
             theta = torch.zeros(len(LIFTS), n, 2, 3)
@@ -138,7 +138,7 @@ def _grid(image: Tensor, opacity: Tensor, still: StaticScene, cameras: Cameras, 
             moved = nn.functional.grid_sample(seen.repeat(len(LIFTS), 1, 1, 1), places, align_corners=False)
             moved = moved.view(len(LIFTS), n, 4, _COARSE, _COARSE)
             mask = moved[:, :, 3:]
-            scores = _score(*overlap(image[None], opacity[None], moved[:, :, :3] + background, mask))
+            scores = _score(*silhouette_overlap(image[None], opacity[None], moved[:, :, :3] + background, mask))
             if scores.max() > value:
                 value = scores.max().item()
                 best = Alignment(scale, LIFTS[int(scores.argmax())], turn)

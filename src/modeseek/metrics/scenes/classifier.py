@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.io.packaged import packaged
-from modeseek.metrics.scenes.classifier_config import ClassifierConfig, shape_of
+from modeseek.io.packaged import packaged_weights
+from modeseek.metrics.scenes.classifier_config import ClassifierConfig, config_from_weights
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput, vocabulary
 
 _FORMAT = "modeseek-judge-2"
@@ -49,11 +49,11 @@ class SceneClassifier(nn.Module):
     """
 
     def __init__(
-        self, shape: ClassifierConfig | None = None, accuracy: Mapping[str, float] | None = None, seed: int = 0
+        self, config: ClassifierConfig | None = None, accuracy: Mapping[str, float] | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        self.shape, self.accuracy = shape or ClassifierConfig(), dict(accuracy or {})
-        words, widths, size = vocabulary(), self.shape.channels, self.shape
+        self.config, self.accuracy = config or ClassifierConfig(), dict(accuracy or {})
+        words, widths, size = vocabulary(), self.config.channels, self.config
         self._parts = (len(words["things"]) + 1, len(words["colours"]) + 1, len(words["azimuths"]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -90,13 +90,13 @@ class SceneClassifier(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> ClassifierOutput:
         """Its answers to pictures in [0, 1]."""
         features = self.features(image)
-        slots = features[:, : 2 * self.shape.slot].unflatten(-1, (2, -1))
+        slots = features[:, : 2 * self.config.slot].unflatten(-1, (2, -1))
         thing, colour, azimuth = self.name(slots).float().split(self._parts, -1)
         told = self.tell(features).float()
         return ClassifierOutput(thing, colour, told[:, :-1], azimuth.sum(1), 45 * told[:, -1])
 
     @torch.no_grad()
-    def balance(self, images: Float[Tensor, "n 3 h w"]) -> None:
+    def normalize_features(self, images: Float[Tensor, "n 3 h w"]) -> None:
         """Gives features a mean square of 1 over those pictures, so that distances are of order 1; no answer changes.
 
         Rectified features scale with the weights that make them, and the next layer undoes it.
@@ -121,7 +121,7 @@ class SceneClassifier(nn.Module):
             raise FileExistsError(f"a judge is saved to a new folder: got {target}, which exists; choose another name")
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         half = {name: _half(value) for name, value in self.state_dict().items()}
-        told = {"format": _FORMAT, "shape": asdict(self.shape), "words": vocabulary(), "accuracy": self.accuracy}
+        told = {"format": _FORMAT, "shape": asdict(self.config), "words": vocabulary(), "accuracy": self.accuracy}
         with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as scratch:
             folder = Path(scratch) / "judge"
             folder.mkdir()
@@ -150,8 +150,8 @@ class SceneClassifier(nn.Module):
             size = told["shape"]
             sides = (tuple(size["channels"]), tuple(size["blocks"]))
             shape = ClassifierConfig(*sides, *(int(size[name]) for name in ("gazes", "slot", "scene", "hidden")))
-            if shape != shape_of(weights):  # compared before anything of that size is made
-                raise ValueError(f"its weights are of {shape_of(weights)}, not of {shape}")
+            if shape != config_from_weights(weights):  # compared before anything of that size is made
+                raise ValueError(f"its weights are of {config_from_weights(weights)}, not of {shape}")
             judge = cls(shape, {str(name): float(value) for name, value in told["accuracy"].items()})
             judge.load_state_dict(weights)
             if not all(value.isfinite().all() for value in judge.state_dict().values()):
@@ -170,7 +170,7 @@ class SceneClassifier(nn.Module):
         Raises:
             ValueError: a file of it is missing or damaged; one line.
         """
-        return cls.load(packaged("judge"))
+        return cls.load(packaged_weights("judge"))
 
 
 def _two(into: int, hidden: int, out: int) -> nn.Sequential:

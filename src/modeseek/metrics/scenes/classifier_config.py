@@ -29,12 +29,12 @@ class ClassifierConfig:
     hidden: int = 128
 
     @property
-    def features(self) -> int:
+    def n_features(self) -> int:
         """Numbers that `Judge.features` gives of a picture: both objects' and the whole's."""
         return 2 * self.slot + self.scene
 
 
-def shape_of(weights: Mapping[str, Tensor]) -> ClassifierConfig:
+def config_from_weights(weights: Mapping[str, Tensor]) -> ClassifierConfig:
     """The shape of the network that has these weights.
 
     Raises:

@@ -39,14 +39,14 @@ class ClassifierOutput:
         elevation: of the camera, degrees.
     """
 
-    thing: Float[Tensor, "b 2 things"]
+    object_type: Float[Tensor, "b 2 things"]
     colour: Float[Tensor, "b 2 colours"]
     relation: Float[Tensor, "b relations"]
     azimuth: Float[Tensor, "b 24"]
     elevation: Float[Tensor, "b"]
 
     @property
-    def direction(self) -> Float[Tensor, "b 2"]:
+    def mean_direction(self) -> Float[Tensor, "b 2"]:
         """Mean (sin, cos) of the azimuth under its probabilities: shorter than 1 where it is unsure."""
         angles = torch.tensor(AZIMUTHS, dtype=self.azimuth.dtype, device=self.azimuth.device).deg2rad()
         return self.azimuth.softmax(-1) @ torch.stack([angles.sin(), angles.cos()], -1)

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from modeseek.datasets.scenes.caption import ParsedCaption
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
-from modeseek.datasets.scenes.objects_with_front import FRONTED
+from modeseek.datasets.scenes.objects_with_front import OBJECTS_WITH_FRONT
 from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
-from modeseek.metrics.scenes.alignment import Alignment, Look
-from modeseek.metrics.scenes.caption_accuracy import look as judged
+from modeseek.metrics.scenes.alignment import Alignment, RenderFunction
+from modeseek.metrics.scenes.caption_accuracy import predict as judged
 from modeseek.metrics.scenes.classifier import SceneClassifier
 
-_NAMES = frozenset(thing.name for thing in FRONTED)
+_NAMES = frozenset(thing.name for thing in OBJECTS_WITH_FRONT)
 _FRONT = 45.0  # degrees to either side from which a front is said to be seen, as by the phrase "front view"
 _SHORTEST = 2  # views in a row that make a front; one alone is noise
 _CLEARER = 1e-4  # of a correlation, by which a front must fit better than any other view
@@ -25,7 +25,7 @@ _BLURS = (0.06, 0.12)  # sides of the squares, as shares of the picture's, over 
 
 
 @dataclass(frozen=True)
-class Fronts:
+class FrontFaces:
     """What a ring of n views shows.
 
     Attributes:
@@ -34,24 +34,24 @@ class Fronts:
     """
 
     count: int
-    shows: Bool[Tensor, "n"]
+    visible: Bool[Tensor, "n"]
 
 
-def has_front(said: ParsedCaption) -> bool:
+def has_front_face(caption: ParsedCaption) -> bool:
     """Whether one of its things has a front."""
-    return any(one.thing in _NAMES for one in said.objects)
+    return any(one.object_type in _NAMES for one in caption.objects)
 
 
 @torch.no_grad()
-def count_fronts(
-    look: Look,
-    still: StaticScene,
+def count_front_faces(
+    render_fn: RenderFunction,
+    ground_truth: StaticScene,
     alignment: Alignment | None = None,
     *,
     n: int = 24,
     elevation: float = 15.0,
     size: int = 48,
-) -> Fronts:
+) -> FrontFaces:
     """Fronts by comparison with the truth.
 
     Each of n views around the found object is correlated with all n views of the truth (normalised, over all pixels
@@ -70,38 +70,38 @@ def count_fronts(
     Raises:
         ValueError: nothing in the truth has a front, or too few views.
     """
-    if not has_front(still.said):
-        raise ValueError(f"nothing in {still.caption!r} has a front: count those of {', '.join(sorted(_NAMES))}")
+    if not has_front_face(ground_truth.parsed):
+        raise ValueError(f"nothing in {ground_truth.caption!r} has a front: count those of {', '.join(sorted(_NAMES))}")
     if n < 8 or n % 4:
         raise ValueError(f"fronts are counted in 8, 12, 16 ... views around: got {n}; 24 is every 15 degrees")
-    moved = still if alignment is None else still.moved(alignment.scale, alignment.up)
+    moved = ground_truth if alignment is None else ground_truth.transformed(alignment.scale, alignment.lift)
     ring = turntable(n, elevation)
-    return compared_fronts(look(ring, size)[0].float().cpu(), moved.render(ring, size).image)
+    return match_front_faces(render_fn(ring, size)[0].float().cpu(), moved.render(ring, size).image)
 
 
-def compared_fronts(images: Float[Tensor, "n 3 s s"], true: Float[Tensor, "n 3 s s"]) -> Fronts:
+def match_front_faces(images: Float[Tensor, "n 3 s s"], true: Float[Tensor, "n 3 s s"]) -> FrontFaces:
     """What `count_fronts` says of pictures evenly around beside the truth's, both in order, the front first."""
     azimuth = 360 * torch.arange(len(true)) / len(true)
     facing = azimuth.minimum(360 - azimuth) <= _FRONT + 1e-3
     shows = _fits(images, true, facing)
-    return Fronts(runs(shows, int(facing.sum())), shows)
+    return FrontFaces(count_runs(shows, int(facing.sum())), shows)
 
 
 @torch.no_grad()
-def judged_fronts(judge: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Fronts:
+def classify_front_faces(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> FrontFaces:
     """Fronts as the judge of scenes sees them in views evenly around, in order.
 
     A view shows a front where the judge names a thing that has one, seen from within 45 degrees of it. A second
     opinion that knows no truth.
     """
-    verdicts = judged(judge, images)
-    fronted = torch.tensor([name in _NAMES for name in OBJECT_TYPES] + [False])[verdicts.thing].any(1)
+    verdicts = judged(classifier, images)
+    fronted = torch.tensor([name in _NAMES for name in OBJECT_TYPES] + [False])[verdicts.object_type].any(1)
     facing = torch.tensor([abs(a) <= _FRONT for a in AZIMUTHS])[verdicts.azimuth]
     shows = fronted & facing
-    return Fronts(runs(shows, round(len(images) * 2 * _FRONT / 360)), shows)
+    return FrontFaces(count_runs(shows, round(len(images) * 2 * _FRONT / 360)), shows)
 
 
-def runs(shows: Bool[Tensor, "n"], expected: int) -> int:
+def count_runs(visible: Bool[Tensor, "n"], expected: int) -> int:
     """How many fronts a ring of views shows.
 
     Gaps of one view are closed and runs of one view dropped. A run counts once, and once more each time that the width
@@ -111,8 +111,8 @@ def runs(shows: Bool[Tensor, "n"], expected: int) -> int:
         shows: which views show a front, in order around.
         expected: views that one front takes.
     """
-    n = len(shows)
-    ring = shows | (shows.roll(1) & shows.roll(-1))
+    n = len(visible)
+    ring = visible | (visible.roll(1) & visible.roll(-1))
     if ring.all():
         return max(1, n // max(1, expected))
     if not ring.any():

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.generators.camera import Cameras
-from modeseek.metrics.bootstrap import Estimate, average
+from modeseek.metrics.bootstrap import Estimate, mean_with_interval
 from modeseek.metrics.color_difference import delta_e
 from modeseek.metrics.image_statistics import saturation
-from modeseek.metrics.scenes.alignment import SAMPLES, Alignment, Look, align, overlap
+from modeseek.metrics.scenes.alignment import SAMPLES, Alignment, RenderFunction, align, silhouette_overlap
 
 _HEIGHTS = (0.0, 20.0, 10.0, 35.0)
 _EXACT = 1e-10  # mean square error below which pictures count as equal: 100 dB
 
 
 @dataclass(frozen=True)
-class Fit:
+class ShapeMetrics:
     """What n held-out views say of an object; NaN where a view has no answer.
 
     Attributes:
@@ -52,7 +52,7 @@ class Fit:
         for name in ("iou", "colour", "delta_e", "psnr", "saturation", "true_saturation"):
             values = getattr(self, name)
             values = values[values.isfinite()]
-            told[name] = average(values, seed=seed) if len(values) else Estimate(math.nan)
+            told[name] = mean_with_interval(values, seed=seed) if len(values) else Estimate(math.nan)
         return told
 
 
@@ -66,15 +66,15 @@ def held_out_cameras(n: int = 16, distance: float = DISTANCE, fov: float = FOV) 
 
 
 @torch.no_grad()
-def fit(
-    look: Look,
-    still: StaticScene,
+def measure_shape(
+    render_fn: RenderFunction,
+    ground_truth: StaticScene,
     *,
     cameras: Cameras | None = None,
     size: int = 64,
-    turns: bool = False,
-    moves: bool = True,
-) -> Fit:
+    free_yaw: bool = False,
+    aligned: bool = True,
+) -> ShapeMetrics:
     """Measures a found object against the truth.
 
     Words say neither how large a thing is nor how high it stands, so the truth is compared at the best of one size and
@@ -89,22 +89,22 @@ def fit(
         moves: False compares the truth as it stands, whatever `turns`.
     """
     cameras = held_out_cameras() if cameras is None else cameras
-    alignment = align(look, still, cameras, turns) if moves else Alignment()
-    shots = alignment(still).render(cameras, size, SAMPLES)
-    image, opacity = (t.float().cpu() for t in look(cameras, size))
-    iou, colour = overlap(image, opacity, shots.image, shots.mask)
+    alignment = align(render_fn, ground_truth, cameras, free_yaw) if aligned else Alignment()
+    shots = alignment(ground_truth).render(cameras, size, SAMPLES)
+    image, opacity = (t.float().cpu() for t in render_fn(cameras, size))
+    iou, colour = silhouette_overlap(image, opacity, shots.image, shots.mask)
     found, there = opacity > 0.5, shots.mask > 0.5
     both = (found & there)[:, 0]
     differs = delta_e(image.clamp(0, 1), shots.image)
     wrong = (image - shots.image).square().mean((1, 2, 3)).clamp(min=_EXACT)
-    return Fit(
+    return ShapeMetrics(
         alignment,
         iou,
         colour,
         _mean(differs, both),
         -10 * wrong.log10(),
-        _saturated(image, found),
-        _saturated(shots.image, there),
+        _mean_saturation(image, found),
+        _mean_saturation(shots.image, there),
     )
 
 
@@ -114,7 +114,7 @@ def _mean(values: Float[Tensor, "n h w"], where: Tensor) -> Float[Tensor, "n"]:
     return torch.where(count > 0, (values * where).sum((1, 2)) / count, math.nan)
 
 
-def _saturated(image: Float[Tensor, "n 3 s s"], where: Tensor) -> Float[Tensor, "n"]:
+def _mean_saturation(image: Float[Tensor, "n 3 s s"], where: Tensor) -> Float[Tensor, "n"]:
     """Mean saturation of the pixels that are told; NaN where there is none."""
     n, _, s, _ = image.shape
     pixels = image.clamp(0, 1).permute(0, 2, 3, 1).reshape(-1, 3, 1, 1)

@@ -14,18 +14,18 @@ from functools import cache
 import torch
 
 from modeseek.datasets.scenes.caption import ParsedCaption
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, HEIGHTS, OVERHEAD, STEP, ViewPhrase
-from modeseek.metrics.scenes.view_symmetry import same_views, shows_height
+from modeseek.datasets.scenes.view_phrases import AZIMUTHS, HEIGHTS, OVERHEAD_ELEVATION, AZIMUTH_STEP, ViewPhrase
+from modeseek.metrics.scenes.view_symmetry import indistinguishable_views, shows_elevation
 
-_SLACK = STEP / 2  # degrees of elevation
+_SLACK = AZIMUTH_STEP / 2  # degrees of elevation
 
 
-def tells_view(said: ParsedCaption) -> bool:
+def has_visible_view(caption: ParsedCaption) -> bool:
     """Whether the caption says a view of which the picture tells anything."""
-    return said.view is not None and (len(said.objects) == 2 or shows_height(said.objects[0].thing))
+    return caption.view is not None and (len(caption.objects) == 2 or shows_elevation(caption.objects[0].object_type))
 
 
-def same_thing(asked: str, seen: str, azimuth: int, view: ViewPhrase | None) -> bool:
+def same_object_type(expected: str, predicted: str, azimuth: int, view: ViewPhrase | None) -> bool:
     """Whether what was seen could be what was asked for: the same thing, or one that looks the same from there.
 
     Args:
@@ -34,10 +34,10 @@ def same_thing(asked: str, seen: str, azimuth: int, view: ViewPhrase | None) -> 
         azimuth: row of `AZIMUTHS`, from where it was seen.
         view: what the caption says; None: any.
     """
-    return asked == seen or bool(same_views(asked, seen)[list(_azimuths(view)), azimuth].any())
+    return expected == predicted or bool(indistinguishable_views(expected, predicted)[list(_azimuths(view)), azimuth].any())
 
 
-def seen_so(azimuth: int, elevation: float, view: ViewPhrase, pairs: Sequence[tuple[str, str]]) -> bool:
+def view_matches(azimuth: int, elevation: float, view: ViewPhrase, pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether the view that the caption says counts as the one seen.
 
     Args:
@@ -49,7 +49,7 @@ def seen_so(azimuth: int, elevation: float, view: ViewPhrase, pairs: Sequence[tu
     low, high = _heights(view)
     if not low - _SLACK <= elevation <= high + _SLACK:
         return False
-    alike = torch.stack([same_views(asked, seen)[list(_azimuths(view)), azimuth] for asked, seen in pairs])
+    alike = torch.stack([indistinguishable_views(asked, seen)[list(_azimuths(view)), azimuth] for asked, seen in pairs])
     return bool(alike.all(0).any())
 
 
@@ -58,9 +58,9 @@ def _heights(view: ViewPhrase) -> tuple[float, float]:
     if view.height is not None:
         low, high = HEIGHTS[view.height]
     elif view.name == "overhead view":
-        low, high = OVERHEAD, 90.0
+        low, high = OVERHEAD_ELEVATION, 90.0
     else:
-        low, high = -90.0, OVERHEAD
+        low, high = -90.0, OVERHEAD_ELEVATION
     lowest, highest = min(HEIGHTS.values())[0], max(HEIGHTS.values())[1]
     return (-90.0 if low == lowest else low, 90.0 if high == highest else high)
 
@@ -71,7 +71,7 @@ def _azimuths(view: ViewPhrase | None) -> tuple[int, ...]:
     if view is None:
         return tuple(range(len(AZIMUTHS)))
     if view.azimuth is not None:
-        kept = [k for k, a in enumerate(AZIMUTHS) if abs((a - view.azimuth + 180) % 360 - 180) <= STEP]
+        kept = [k for k, a in enumerate(AZIMUTHS) if abs((a - view.azimuth + 180) % 360 - 180) <= AZIMUTH_STEP]
     else:
         ranges = {"front view": (0, 45), "side view": (45, 135), "back view": (135, 180), "overhead view": (0, 180)}
         low, high = ranges[f"{view.name}"]

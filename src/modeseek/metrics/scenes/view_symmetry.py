@@ -25,7 +25,7 @@ _LENS, _FAR = 30.0, 5.5
 _LAMP = (0.3, 0.6, 0.74)
 
 
-def same_views(one: str, other: str) -> Bool[Tensor, "24 24"]:
+def indistinguishable_views(one: str, other: str) -> Bool[Tensor, "24 24"]:
     """Whether one thing alone, from each of `AZIMUTHS` (rows), looks like another from each (columns).
 
     In one light, under one lens, from a little above. Of one thing and itself: which azimuths are the same to the eye.
@@ -38,42 +38,42 @@ def same_views(one: str, other: str) -> Bool[Tensor, "24 24"]:
 
 @cache
 def _compared(one: str, other: str) -> Tensor:
-    return _apart(_around(one), _around(other)) < _ALIKE
+    return _rms_differences(_turntable_renders(one), _turntable_renders(other)) < _ALIKE
 
 
 @cache
-def shows_height(thing: str) -> bool:
+def shows_elevation(object_type: str) -> bool:
     """Whether that thing alone looks different from different heights; a ball does not.
 
     Raises:
         ValueError: there is no such thing.
     """
-    image = _pictures(thing, [(30.0, height) for height in _HEIGHTS])
-    return _apart(image, image).max().item() > _FLAT
+    image = _renders(object_type, [(30.0, height) for height in _HEIGHTS])
+    return _rms_differences(image, image).max().item() > _FLAT
 
 
 @cache
-def _around(thing: str) -> Tensor:
-    return _pictures(thing, [(float(azimuth), _ELEVATION) for azimuth in AZIMUTHS])
+def _turntable_renders(object_type: str) -> Tensor:
+    return _renders(object_type, [(float(azimuth), _ELEVATION) for azimuth in AZIMUTHS])
 
 
-def _apart(a: Tensor, b: Tensor) -> Tensor:
+def _rms_differences(a: Tensor, b: Tensor) -> Tensor:
     """(n, m), how far pictures are apart: root mean square."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist") / a.shape[1] ** 0.5
 
 
-def _pictures(thing: str, views: list[tuple[float, float]]) -> Tensor:
+def _renders(object_type: str, views: list[tuple[float, float]]) -> Tensor:
     """(n, numbers), that thing alone, in red, from azimuths and elevations in degrees."""
-    if thing not in OBJECT_TYPES:
-        raise ValueError(f"there is no thing {thing!r} in these scenes: known are {', '.join(OBJECT_TYPES)}")
+    if object_type not in OBJECT_TYPES:
+        raise ValueError(f"there is no thing {object_type!r} in these scenes: known are {', '.join(OBJECT_TYPES)}")
     azimuth, elevation = torch.tensor(views).unbind(-1)
     n, world = len(views), Scenes(_SIDE)
     rng = torch.Generator().manual_seed(0)
-    layouts = world.stage([f"a red {thing}"] * n, rng, azimuth=azimuth, elevation=elevation)
+    layouts = world.layouts_for([f"a red {object_type}"] * n, rng, azimuth=azimuth, elevation=elevation)
     still = replace(
         layouts,
         scale=torch.ones_like(layouts.scale),
-        place=torch.zeros_like(layouts.place),
+        position=torch.zeros_like(layouts.position),
         distance=torch.full((n,), _FAR),
         fov=torch.full((n,), _LENS),
         background=torch.full_like(layouts.background, 0.85),

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from modeseek.pytree import Cond
 
-Encoded = tuple[Cond, Cond]
+EncodedTexts = tuple[Cond, Cond]
 """Conditions of the texts and of no text: dicts of tensors with a leading axis (the latter's is 1)."""
 
 
 @dataclass(frozen=True)
-class Family:
+class PipelineFamily:
     """One architecture.
 
     Attributes:
@@ -34,10 +34,10 @@ class Family:
     network: Literal["unet", "transformer"]
     kind: Literal["levels", "flow"]
     latent: bool
-    encode: Callable[[Any, Sequence[str]], Encoded]
-    ask: Callable[[Any, Tensor, Tensor, Cond, float], Tensor]
+    encode: Callable[[Any, Sequence[str]], EncodedTexts]
+    predict: Callable[[Any, Tensor, Tensor, Cond, float], Tensor]
     multiple: int = 1
-    side: int = 64
+    default_side: int = 64
 
 
 def _step(pipe: Any, time: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def _step(pipe: Any, time: Tensor) -> Tensor:
     return time.float() * (pipe.scheduler.config.num_train_timesteps - 1)
 
 
-def _encode_sd(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_sd(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     words, null = pipe.encode_prompt(list(texts), pipe._execution_device, 1, True, [""] * len(texts))
     return {"text": words}, {"text": null[:1]}
 
@@ -54,7 +54,7 @@ def _ask_sd(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) -> 
     return pipe.unet(z, _step(pipe, time), encoder_hidden_states=cond["text"], return_dict=False)[0]
 
 
-def _encode_sdxl(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_sdxl(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     words, null, pooled, null_pooled = pipe.encode_prompt(list(texts), device=pipe._execution_device)
     return {"text": words, "pooled": pooled}, {"text": null[:1], "pooled": null_pooled[:1]}
 
@@ -70,14 +70,14 @@ def _ask_sdxl(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) -
     return answer[0]
 
 
-def _encode_if(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_if(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     words, null = pipe.encode_prompt(
         list(texts), True, device=pipe._execution_device, negative_prompt=[""] * len(texts)
     )
     return {"text": words}, {"text": null[:1]}
 
 
-def _encode_sd3(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_sd3(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     same = list(texts)
     words, null, pooled, null_pooled = pipe.encode_prompt(same, same, same, device=pipe._execution_device)
     return {"text": words, "pooled": pooled}, {"text": null[:1], "pooled": null_pooled[:1]}
@@ -94,7 +94,7 @@ def _ask_sd3(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) ->
     return answer[0]
 
 
-def _encode_flux(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_flux(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     words, pooled, _ = pipe.encode_prompt([*texts, ""], None, device=pipe._execution_device)
     return {"text": words[:-1], "pooled": pooled[:-1]}, {"text": words[-1:], "pooled": pooled[-1:]}
 
@@ -117,7 +117,7 @@ def _ask_flux(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) -
     return answer.reshape(b, height // 2, width // 2, c, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(b, c, height, width)
 
 
-def _encode_pixart(pipe: Any, texts: Sequence[str]) -> Encoded:
+def _encode_pixart(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
     words, mask, null, null_mask = pipe.encode_prompt(list(texts), True, "", device=pipe._execution_device)
     return {"text": words, "mask": mask}, {"text": null[:1], "mask": null_mask[:1]}
 
@@ -140,11 +140,11 @@ def _ask_pixart(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float)
 
 
 FAMILIES = (
-    Family(("StableDiffusionPipeline",), "unet", "levels", True, _encode_sd, _ask_sd),
-    Family(("StableDiffusionXLPipeline",), "unet", "levels", True, _encode_sdxl, _ask_sdxl),
-    Family(("IFPipeline",), "unet", "levels", False, _encode_if, _ask_sd),
-    Family(("StableDiffusion3Pipeline",), "transformer", "flow", True, _encode_sd3, _ask_sd3, multiple=2),
-    Family(("FluxPipeline",), "transformer", "flow", True, _encode_flux, _ask_flux, multiple=2, side=128),
-    Family(("PixArtAlphaPipeline", "PixArtSigmaPipeline"), "transformer", "levels", True, _encode_pixart, _ask_pixart),
+    PipelineFamily(("StableDiffusionPipeline",), "unet", "levels", True, _encode_sd, _ask_sd),
+    PipelineFamily(("StableDiffusionXLPipeline",), "unet", "levels", True, _encode_sdxl, _ask_sdxl),
+    PipelineFamily(("IFPipeline",), "unet", "levels", False, _encode_if, _ask_sd),
+    PipelineFamily(("StableDiffusion3Pipeline",), "transformer", "flow", True, _encode_sd3, _ask_sd3, multiple=2),
+    PipelineFamily(("FluxPipeline",), "transformer", "flow", True, _encode_flux, _ask_flux, multiple=2, default_side=128),
+    PipelineFamily(("PixArtAlphaPipeline", "PixArtSigmaPipeline"), "transformer", "levels", True, _encode_pixart, _ask_pixart),
 )
-BY_CLASS = {name: family for family in FAMILIES for name in family.classes}
+FAMILY_BY_CLASS = {name: family for family in FAMILIES for name in family.classes}

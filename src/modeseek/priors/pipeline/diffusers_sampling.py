@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.priors.pipeline.loading import check_tokenizers, find, model_index, open_pipeline, quietly
+from modeseek.priors.pipeline.loading import check_tokenizers, find_pipeline_folder, model_index, open_pipeline, silence_libraries
 from modeseek.rng import Streams
 
 _KIND = "StableDiffusionPipeline"
@@ -23,14 +23,14 @@ def find_stable_diffusion(path: str | os.PathLike[str]) -> Path:
         ValueError: there is none, or a pipeline of another kind; one line.
     """
     trained = Path(path) / "pipeline"
-    folder = trained if (trained / "model_index.json").is_file() else find(path)
+    folder = trained if (trained / "model_index.json").is_file() else find_pipeline_folder(path)
     kind = model_index(folder).get("_class_name")
     if kind != _KIND:
         raise ValueError(f"{folder} is a {kind}: scenes are drawn by a {_KIND}; name a folder of one")
     return folder
 
 
-def stock_samples(
+def sample_with_diffusers(
     folder: Path,
     captions: Sequence[str],
     *,
@@ -63,7 +63,7 @@ def stock_samples(
     for at in range(0, len(captions), batch):
         words = list(captions[at : at + batch])
         streams = Streams(seed, items=tuple(range(at, at + len(words))), use="stock")
-        with torch.no_grad(), quietly():
+        with torch.no_grad(), silence_libraries():
             drawn = pipe(
                 words,
                 num_inference_steps=steps,

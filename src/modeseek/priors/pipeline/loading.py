@@ -11,22 +11,22 @@ from typing import Any
 
 import torch
 
-from modeseek.io.packaged import packaged
-from modeseek.priors.pipeline.architectures import BY_CLASS, Family
+from modeseek.io.packaged import packaged_weights
+from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS, PipelineFamily
 
 BUNDLED = "bundled"  # the pipeline that ships with modeseek
-WORDS = ("text_encoder", "text_encoder_2", "text_encoder_3")
-UNUSED = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
 
 
-def find(path: str | os.PathLike[str]) -> Path:
+def find_pipeline_folder(path: str | os.PathLike[str]) -> Path:
     """The folder itself, where the hub's copy was put, or for "bundled" what ships with modeseek.
 
     Raises:
         ValueError: there is none; one line.
     """
     if os.fspath(path) == BUNDLED:
-        return packaged("scenes")
+        return packaged_weights("scenes")
     folder = Path(path)
     if folder.is_dir():
         return folder
@@ -61,21 +61,21 @@ def model_index(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} is no diffusers pipeline: model_index.json: {reason}; save one there") from error
 
 
-def family_of(folder: Path) -> tuple[Family, str]:
+def family_of(folder: Path) -> tuple[PipelineFamily, str]:
     """The architecture, and diffusers' name of its pipeline.
 
     Raises:
         ValueError: one that is not known here; one line with those that are.
     """
     name = model_index(folder).get("_class_name")
-    if name not in BY_CLASS:
+    if name not in FAMILY_BY_CLASS:
         raise ValueError(
-            f"{folder} is a {name}, which is not known here: known are {', '.join(BY_CLASS)}; use one of them"
+            f"{folder} is a {name}, which is not known here: known are {', '.join(FAMILY_BY_CLASS)}; use one of them"
         )
-    return BY_CLASS[name], name
+    return FAMILY_BY_CLASS[name], name
 
 
-def open_pipeline(folder: Path, name: str, dtype: torch.dtype, parts: dict[str, Any]) -> Any:
+def open_pipeline(folder: Path, name: str, dtype: torch.dtype, components: dict[str, Any]) -> Any:
     """diffusers' pipeline in memory, on the CPU: safetensors only, no remote code, no network.
 
     Args:
@@ -91,9 +91,9 @@ def open_pipeline(folder: Path, name: str, dtype: torch.dtype, parts: dict[str, 
     from safetensors import SafetensorError
 
     try:
-        with quietly():
+        with silence_libraries():
             pipe = getattr(diffusers, name).from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **parts
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **components
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:240]
@@ -115,7 +115,7 @@ def check_tokenizers(pipe: Any, folder: Path) -> None:
 
 
 @contextmanager
-def quietly() -> Generator[None]:
+def silence_libraries() -> Generator[None]:
     """No progress bars of the libraries below, nor what they say of processors that are not used: callers tell."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers

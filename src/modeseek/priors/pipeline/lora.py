@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeseek.priors.pipeline.loading import WORDS, quietly
+from modeseek.priors.pipeline.loading import TEXT_ENCODERS, silence_libraries
 
 _NAME = "modeseek"
-_OF_WORDS = ("text_encoder", "lora_te")  # how keys of text encoders begin in diffusers' and in kohya's files
+_TEXT_ENCODER_PREFIXES = ("text_encoder", "lora_te")  # how keys of text encoders begin in diffusers' and in kohya's files
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class LoRA:
         return found[0]
 
 
-def into_network(pipe: Any, network: Any, lora: LoRA) -> None:
+def merge_into_network(pipe: Any, network: Any, lora: LoRA) -> None:
     """Merges the network's part of a LoRA into it; no adapter stays behind.
 
     Raises:
@@ -56,12 +56,12 @@ def into_network(pipe: Any, network: Any, lora: LoRA) -> None:
     """
     keys = _keys(lora)
     if not any(_is_network(key) for key in keys):
-        if not any(key.startswith(_OF_WORDS) for key in keys):
+        if not any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in keys):
             raise ValueError(f"{lora.path} holds no LoRA: its numbers are called {_some(keys)}; name another file")
         return  # text encoders only: `into_words` merges it
     if not hasattr(pipe, "load_lora_weights"):
         raise ValueError(f"diffusers has no LoRA loader for {type(pipe).__name__}: got {lora.path}; leave it out")
-    with tempfile.TemporaryDirectory(prefix="modeseek-lora-") as folder, quietly():
+    with tempfile.TemporaryDirectory(prefix="modeseek-lora-") as folder, silence_libraries():
         part = _part(lora, Path(folder))
         try:
             pipe.load_lora_weights(part, adapter_name=_NAME, use_safetensors=True, local_files_only=True)
@@ -73,22 +73,22 @@ def into_network(pipe: Any, network: Any, lora: LoRA) -> None:
         network.unload_lora()
 
 
-def into_words(pipe: Any, lora: LoRA) -> None:
+def merge_into_text_encoders(pipe: Any, lora: LoRA) -> None:
     """Merges a LoRA's parts for text encoders, where it has some.
 
     Raises:
         ValueError: the file cannot be read or does not fit; one line.
     """
-    if not any(key.startswith(_OF_WORDS) for key in _keys(lora)):
+    if not any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in _keys(lora)):
         return
-    with quietly():
+    with silence_libraries():
         try:
             state, *rest = pipe.lora_state_dict(
                 str(lora.file()), use_safetensors=True, local_files_only=True, return_lora_metadata=True,
                 return_alphas=True,
             )  # fmt: skip
             merged = []
-            for name in WORDS:
+            for name in TEXT_ENCODERS:
                 own = {key: value for key, value in state.items() if key.startswith(f"{name}.")}
                 if own and getattr(pipe, name, None) is not None:
                     pipe.load_lora_into_text_encoder(
@@ -104,18 +104,18 @@ def into_words(pipe: Any, lora: LoRA) -> None:
             raise _unfit(lora, "text encoder", error) from error
 
 
-def words_identity(encoders: str, loras: Sequence[LoRA]) -> str:
+def text_encoder_identity(encoders: str, loras: Sequence[LoRA]) -> str:
     """What tells these text encoders from any others: theirs, and every LoRA that changes them."""
     told = [encoders]
     for lora in loras:
-        if any(key.startswith(_OF_WORDS) for key in _keys(lora)):
+        if any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in _keys(lora)):
             with lora.file().open("rb") as file:
                 told.append(f"{lora.scale!r}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
     return "|".join(told)
 
 
 def _is_network(key: str) -> bool:
-    return not key.startswith(_OF_WORDS) and "lora" in key
+    return not key.startswith(_TEXT_ENCODER_PREFIXES) and "lora" in key
 
 
 def _keys(lora: LoRA) -> list[str]:
@@ -134,7 +134,7 @@ def _part(lora: LoRA, folder: Path) -> str:
     from safetensors.torch import save_file
 
     with safe_open(lora.file(), "pt") as held:
-        kept = {key: held.get_tensor(key) for key in held.keys() if not key.startswith(_OF_WORDS)}  # noqa: SIM118
+        kept = {key: held.get_tensor(key) for key in held.keys() if not key.startswith(_TEXT_ENCODER_PREFIXES)}  # noqa: SIM118
         save_file(kept, folder / "part.safetensors", metadata=held.metadata() or {})
     return str(folder / "part.safetensors")
 

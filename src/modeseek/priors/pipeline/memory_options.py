@@ -37,7 +37,7 @@ class MemoryOptions:
             raise ValueError(f"a compiled network cannot be offloaded: got compile and {self.offload!r}; choose one")
 
 
-def apply_memory_options(network: Any, vae: Any | None, device: torch.device, economy: MemoryOptions) -> None:
+def apply_memory_options(network: Any, vae: Any | None, device: torch.device, options: MemoryOptions) -> None:
     """Puts both on the device as the economy says, in place.
 
     Raises:
@@ -46,23 +46,23 @@ def apply_memory_options(network: Any, vae: Any | None, device: torch.device, ec
     kind = type(network).__name__
     if vae is not None:
         vae.to(device)
-        if economy.channels_last:
+        if options.channels_last:
             vae.to(memory_format=torch.channels_last)
-        if economy.tiles:
+        if options.tiles:
             vae.enable_tiling()
-    elif economy.tiles or economy.recompute:
+    elif options.tiles or options.recompute:
         raise ValueError("tiles and recompute are for the autoencoder: this pipeline works on pixels; leave them off")
-    if economy.slices:
+    if options.slices:
         if not hasattr(network, "set_attention_slice"):
             raise ValueError(f"a {kind} has no sliced attention: got slices; leave it off")
         network.set_attention_slice("auto")
-    if economy.channels_last:
+    if options.channels_last:
         network.to(memory_format=torch.channels_last)
-    if economy.offload == "none":
+    if options.offload == "none":
         network.to(device)
     else:
-        _offload(network, device, economy.offload)
-    if economy.compile:
+        _offload(network, device, options.offload)
+    if options.compile:
         network.compile()
 
 

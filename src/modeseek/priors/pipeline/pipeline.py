@@ -15,26 +15,26 @@ from torch import Tensor
 from modeseek.codec import Codec, RangeCodec
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
-from modeseek.priors.base import BasePrior, Conditions, positive
-from modeseek.priors.pipeline.architectures import Encoded, Family
+from modeseek.priors.base import BasePrior, Conditions, positive_condition
+from modeseek.priors.pipeline.architectures import EncodedTexts, PipelineFamily
 from modeseek.priors.pipeline.loading import (
-    UNUSED,
-    WORDS,
+    UNUSED_COMPONENTS,
+    TEXT_ENCODERS,
     check_tokenizers,
     family_of,
-    find,
+    find_pipeline_folder,
     model_index,
     open_pipeline,
 )
-from modeseek.priors.pipeline.lora import LoRA, into_network, into_words, words_identity
+from modeseek.priors.pipeline.lora import LoRA, merge_into_network, merge_into_text_encoders, text_encoder_identity
 from modeseek.priors.pipeline.memory_options import MemoryOptions, apply_memory_options
-from modeseek.priors.pipeline.noise_level import Kind, on_flow, on_levels
-from modeseek.priors.pipeline.text_cache import Texts, cache_folder, folder_identity
-from modeseek.priors.pipeline.vae import VAE
+from modeseek.priors.pipeline.log_snr_matching import PredictionType, predict_from_flow, predict_from_levels
+from modeseek.priors.pipeline.text_cache import TextCache, cache_folder, hash_text_encoders
+from modeseek.priors.pipeline.vae import VAECodec
 from modeseek.pytree import Cond, expand, map_tensors
 
 _PLAIN = MemoryOptions()
-_KINDS: dict[str, Kind] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}
+_KINDS: dict[str, PredictionType] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}
 
 
 class Pipeline(BasePrior):
@@ -55,26 +55,26 @@ class Pipeline(BasePrior):
     def __init__(
         self,
         pipe: Any,
-        family: Family,
+        family: PipelineFamily,
         shape: tuple[int, ...],
-        texts: Texts,
+        texts: TextCache,
         guidance: float = 3.5,
         economy: MemoryOptions = _PLAIN,
         device: torch.device | None = None,
     ) -> None:
-        self.pipe, self.family, self.shape, self.texts, self.guidance = pipe, family, shape, texts, guidance
+        self.pipe, self.family, self.shape, self.text_cache, self.guidance = pipe, family, shape, texts, guidance
         self.network = getattr(pipe, family.network).eval().requires_grad_(False)
         self.dtype, self.economy = torch.float32, economy
         self._inner = self.network.dtype  # asked once: diffusers' property walks all weights
         self.device = next(self.network.parameters()).device if device is None else device
         flows = family.kind == "flow"
         self.schedule: Discrete | Flow = _flow(pipe, shape) if flows else _levels(pipe)
-        self.kind: Kind = "flow" if flows else _kind(pipe)
+        self.prediction_type: PredictionType = "flow" if flows else _kind(pipe)
         self.codec: Codec = RangeCodec(-1.0, 1.0)
         if family.latent:
             vae = pipe.vae.eval().requires_grad_(False)
             shift = getattr(vae.config, "shift_factor", None) or 0.0
-            self.codec = VAE(vae, vae.config.scaling_factor, shift, thrifty=economy.recompute)
+            self.codec = VAECodec(vae, vae.config.scaling_factor, shift, recompute=economy.recompute)
 
     @classmethod
     def load(
@@ -108,32 +108,32 @@ class Pipeline(BasePrior):
             ValueError: no pipeline, one of an unknown class, pickled weights only, a size, a LoRA or an economy that
                 does not fit.
         """
-        folder = find(path)
+        folder = find_pipeline_folder(path)
         family, name = family_of(folder)
         where = torch.device(device)
         dtype = (torch.bfloat16 if where.type == "cuda" else torch.float32) if dtype is None else dtype
         parts = set(model_index(folder))
-        pipe = open_pipeline(folder, name, dtype, {part: None for part in (*WORDS, *UNUSED) if part in parts})
+        pipe = open_pipeline(folder, name, dtype, {part: None for part in (*TEXT_ENCODERS, *UNUSED_COMPONENTS) if part in parts})
         network = getattr(pipe, family.network)
         for lora in loras:
-            into_network(pipe, network, lora)
+            merge_into_network(pipe, network, lora)
         if family.latent and dtype == torch.float16:
             pipe.vae.to(torch.float32)
-        shape = shape_of(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
+        shape = z_shape(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
         apply_memory_options(network, pipe.vae if family.latent else None, where, economy)
         place = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
 
-        def encode(texts: Sequence[str]) -> Encoded:
-            without = {part: None for part in (family.network, "vae", *UNUSED) if part in parts}
+        def encode(texts: Sequence[str]) -> EncodedTexts:
+            without = {part: None for part in (family.network, "vae", *UNUSED_COMPONENTS) if part in parts}
             words = open_pipeline(folder, name, dtype, without)
             check_tokenizers(words, folder)
             for lora in loras:
-                into_words(words, lora)
+                merge_into_text_encoders(words, lora)
             with torch.no_grad():
                 return family.encode(words.to(where), texts)
 
-        identity = words_identity(f"{name}:{dtype}:{folder_identity(folder)}", loras)
-        return cls(pipe, family, shape, Texts(encode, identity, place), guidance, economy, where)
+        identity = text_encoder_identity(f"{name}:{dtype}:{hash_text_encoders(folder)}", loras)
+        return cls(pipe, family, shape, TextCache(encode, identity, place), guidance, economy, where)
 
     def at(
         self,
@@ -147,34 +147,34 @@ class Pipeline(BasePrior):
                 f"an offloaded network cannot be differentiated: got offload {self.economy.offload!r}; use none for "
                 "Jacobian products and certificates"
             )
-        told = self._told(positive(cond), len(z_t))
+        told = self._told(positive_condition(cond), len(z_t))
 
         def ask(z: Tensor, time: Tensor) -> Tensor:
             own = z.to(self._inner)
             with torch.set_grad_enabled(z.requires_grad):
-                answer = self.family.ask(self.pipe, own, time.float(), told, self.guidance)
+                answer = self.family.predict(self.pipe, own, time.float(), told, self.guidance)
             return answer[:, : self.shape[0]].to(z)
 
         if isinstance(self.schedule, Flow):
-            return on_flow(ask, z_t, alpha, sigma)
-        return on_levels(ask, self.kind, self.schedule, z_t, alpha, sigma)
+            return predict_from_flow(ask, z_t, alpha, sigma)
+        return predict_from_levels(ask, self.prediction_type, self.schedule, z_t, alpha, sigma)
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Conditions of texts, (len(texts), ...); no prior call. Known texts cost nothing, see `Texts`."""
         if isinstance(texts, str):
             raise TypeError(f"encode takes a list of texts: got one string {texts[:40]!r}; write [text]")
-        return self._moved(self.texts(list(texts)))
+        return self._moved(self.text_cache(list(texts)))
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
         """What guided priors are told: the texts, no text, and what to move away from."""
         return Conditions(
             self.encode(texts),
-            null=self._moved(self.texts.null()),
+            null=self._moved(self.text_cache.null()),
             negative=None if negative is None else self.encode(negative),
         )
 
     def _told(self, cond: Cond, n: int) -> Cond:
-        return expand(self._moved(self.texts.null()) if cond is None else cond, n)
+        return expand(self._moved(self.text_cache.null()) if cond is None else cond, n)
 
     def _moved(self, cond: Cond) -> Cond:
         return map_tensors(lambda x: x.to(self.device, self._inner if x.is_floating_point() else None), cond)
@@ -188,7 +188,7 @@ def _levels(pipe: Any) -> Discrete:
     return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod)
 
 
-def _kind(pipe: Any) -> Kind:
+def _kind(pipe: Any) -> PredictionType:
     """What the network predicts at those levels."""
     kind = pipe.scheduler.config.get("prediction_type", "epsilon")
     if kind not in _KINDS:
@@ -207,8 +207,8 @@ def _flow(pipe: Any, shape: tuple[int, ...]) -> Flow:
     return Flow(math.exp(low + (high - low) * (tokens - few) / (many - few)))
 
 
-def shape_of(
-    family: Family, network: Mapping[str, Any], vae: Mapping[str, Any] | None, size: int | tuple[int, int] | None
+def z_shape(
+    family: PipelineFamily, network: Mapping[str, Any], vae: Mapping[str, Any] | None, size: int | tuple[int, int] | None
 ) -> tuple[int, ...]:
     """The shape of z, from the configurations of the network and of the autoencoder.
 
@@ -217,7 +217,7 @@ def shape_of(
     """
     factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
     if size is None:
-        own = network.get("sample_size") or family.side
+        own = network.get("sample_size") or family.default_side
         height, width = (factor * side for side in ((own, own) if isinstance(own, int) else own))
     else:
         height, width = (size, size) if isinstance(size, int) else size

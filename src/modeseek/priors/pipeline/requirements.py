@@ -11,16 +11,16 @@ from typing import Any, Literal
 
 import torch
 
-from modeseek.priors.pipeline.architectures import Family
-from modeseek.priors.pipeline.loading import UNUSED, WORDS, family_of, find, model_index
-from modeseek.priors.pipeline.pipeline import shape_of
+from modeseek.priors.pipeline.architectures import PipelineFamily
+from modeseek.priors.pipeline.loading import UNUSED_COMPONENTS, TEXT_ENCODERS, family_of, find_pipeline_folder, model_index
+from modeseek.priors.pipeline.pipeline import z_shape
 
-When = Literal["optimising", "encoding a new text", "never"]
+Phase = Literal["optimising", "encoding a new text", "never"]
 _LARGEST_HEADER = 100 * 2**20  # bytes; the format's own limit
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """One component with weights.
 
     Attributes:
@@ -33,13 +33,13 @@ class Part:
 
     name: str
     kind: str
-    numbers: int
+    n_parameters: int
     bytes: int
-    when: When
+    phase: Phase
 
 
 @dataclass(frozen=True)
-class Needs:
+class PipelineRequirements:
     """What a pipeline needs.
 
     Attributes:
@@ -52,16 +52,16 @@ class Needs:
     kind: str
     shape: tuple[int, ...]
     pixels: tuple[int, int]
-    parts: tuple[Part, ...]
+    components: tuple[Component, ...]
 
-    def bytes_when(self, when: When) -> int:
+    def bytes_in_phase(self, when: Phase) -> int:
         """Weights in memory then; activations come on top, and are measured rather than guessed."""
-        return sum(part.bytes for part in self.parts if part.when == when)
+        return sum(part.bytes for part in self.components if part.phase == when)
 
 
-def needs(
+def read_requirements(
     path: str | os.PathLike[str], dtype: torch.dtype = torch.float32, size: int | tuple[int, int] | None = None
-) -> Needs:
+) -> PipelineRequirements:
     """Reads what a pipeline needs; no weights are loaded.
 
     Args:
@@ -72,28 +72,28 @@ def needs(
     Raises:
         ValueError: no pipeline, a damaged part, or a size that does not fit; one line.
     """
-    folder = find(path)
+    folder = find_pipeline_folder(path)
     family, kind = family_of(folder)
     vae = _config(folder / "vae") if family.latent else None
-    shape = shape_of(family, _config(folder / family.network), vae, size)
+    shape = z_shape(family, _config(folder / family.network), vae, size)
     factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
     parts = tuple(
         _part(folder / name, str(told[1]), family, dtype)
         for name, told in model_index(folder).items()
         if isinstance(told, list) and len(told) == 2 and any((folder / name).glob("*.safetensors"))
     )
-    return Needs(kind, shape, (factor * shape[1], factor * shape[2]), parts)
+    return PipelineRequirements(kind, shape, (factor * shape[1], factor * shape[2]), parts)
 
 
-def _part(folder: Path, kind: str, family: Family, dtype: torch.dtype) -> Part:
-    when: When = "optimising"
-    if folder.name in WORDS:
+def _part(folder: Path, kind: str, family: PipelineFamily, dtype: torch.dtype) -> Component:
+    when: Phase = "optimising"
+    if folder.name in TEXT_ENCODERS:
         when = "encoding a new text"
-    elif folder.name in UNUSED or folder.name not in (family.network, "vae"):
+    elif folder.name in UNUSED_COMPONENTS or folder.name not in (family.network, "vae"):
         when = "never"
     wide = torch.float32 if folder.name == "vae" and dtype == torch.float16 else dtype
     numbers = sum(_numbers(file) for file in _files(folder))
-    return Part(folder.name, kind, numbers, numbers * wide.itemsize, when)
+    return Component(folder.name, kind, numbers, numbers * wide.itemsize, when)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from modeseek.priors.pipeline.architectures import Encoded
-from modeseek.pytree import Cond, join
+from modeseek.priors.pipeline.architectures import EncodedTexts
+from modeseek.pytree import Cond, concatenate
 
 _PROBE = 2**20  # bytes at each end of a weight file that its key is made of
 
@@ -24,7 +24,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modeseek"
 
 
-class Texts:
+class TextCache:
     """Conditions of texts under one set of encoders.
 
     Args:
@@ -33,7 +33,7 @@ class Texts:
         folder: to keep answers in; None keeps them in memory only.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], Encoded], identity: str, folder: Path | None) -> None:
+    def __init__(self, encode: Callable[[Sequence[str]], EncodedTexts], identity: str, folder: Path | None) -> None:
         self._encode, self._identity, self._folder = encode, identity, folder
         self._known: dict[str, dict[str, Tensor]] = {}
 
@@ -42,7 +42,7 @@ class Texts:
         missing = list(dict.fromkeys(text for text in texts if not self._find(f"text:{text}")))
         if missing:
             self._learn(missing)
-        return join([self._known[f"text:{text}"] for text in texts])
+        return concatenate([self._known[f"text:{text}"] for text in texts])
 
     def null(self) -> Cond:
         """(1, ...) the condition of no text at all, as the pipeline's authors define it."""
@@ -87,7 +87,7 @@ class Texts:
         return self._folder / "texts" / name[:2] / f"{name}.safetensors"
 
 
-def folder_identity(folder: Path) -> str:
+def hash_text_encoders(folder: Path) -> str:
     """Tells one set of text encoders and tokenizers from another: names, sizes and both ends of every file."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("text_encoder*/*")) + sorted(folder.glob("tokenizer*/*")):

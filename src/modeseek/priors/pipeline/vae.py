@@ -13,7 +13,7 @@ from modeseek.rng import Rng, randn
 
 
 @dataclass(frozen=True)
-class VAE:
+class VAECodec:
     """Pixels in [0, 1] to scaled latents and back: `z = (encode(2 image - 1) - shift) scale`.
 
     Encoding and decoding are one call of the autoencoder each, none of the prior.
@@ -32,7 +32,7 @@ class VAE:
     shift: float = 0.0
     posterior: Literal["mode", "sample"] = "mode"
     rng: Rng | None = None
-    thrifty: bool = False
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if self.posterior not in ("mode", "sample"):
@@ -43,7 +43,7 @@ class VAE:
     def encode(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] to (b, c, h / f, w / f), in the image's dtype."""
         pixels = 2 * image.to(self._dtype) - 1
-        coded = checkpoint(self._coded, pixels, use_reentrant=False) if self.thrifty else self._coded(pixels)
+        coded = checkpoint(self._coded, pixels, use_reentrant=False) if self.recompute else self._coded(pixels)
         if not self._random:
             return ((coded - self.shift) * self.scale).to(image.dtype)
         mean, log_var = coded.chunk(2, 1)

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.toy2d.entries import Outcome
-from modeseek.experiments.toy2d.figures.style import draw_density, drawing
-from modeseek.experiments.toy2d.toy2d import PlaneResult
+from modeseek.experiments.toy2d.entries import ToyOutcome
+from modeseek.experiments.toy2d.figures.style import draw_density, figure_style
+from modeseek.experiments.toy2d.toy2d import Toy2DResult
 
 _FRAMES = 72
 _SMOOTH = 2  # drawn this much larger, then shrunk
@@ -22,11 +22,11 @@ _TAIL = 5  # frames that a point's tail reaches back
 _LIMIT = 3_000_000  # bytes
 
 
-def draw_animation(result: PlaneResult, field: Float[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
+def draw_animation(result: Toy2DResult, field: Float[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
     """The named contestants' points from start to end, aligned by the share of prior calls spent."""
     from PIL import Image, ImageDraw
 
-    outcomes = [o for name in names for o in result.outcomes if o.contestant.name == name]
+    outcomes = [o for name in names for o in result.outcomes if o.entry.name == name]
     background, boxes = _background(field, result.plan.problem.extent, outcomes)
     extent = result.plan.problem.extent
     frames: list[Image.Image] = []
@@ -72,12 +72,12 @@ def _resampled(walk: Tensor) -> np.ndarray:
 
 
 def _background(
-    field: Tensor, extent: float, outcomes: Sequence[Outcome]
+    field: Tensor, extent: float, outcomes: Sequence[ToyOutcome]
 ) -> tuple[Any, list[tuple[float, float, float]]]:
     """The panels without points, enlarged, and each panel's left, top and size in pixels."""
     from PIL import Image
 
-    with drawing() as plt:
+    with figure_style() as plt:
         n = len(outcomes)
         figure = plt.figure(figsize=(3.2 * n + 0.1, 3.55))
         panels = []
@@ -87,7 +87,7 @@ def _background(
             draw_density(axes, field, extent)
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set_title(outcome.contestant.title, pad=5)
+            axes.set_title(outcome.entry.title, pad=5)
             panels.append(axes)
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=100 * _SMOOTH)

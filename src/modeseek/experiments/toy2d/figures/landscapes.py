@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from modeseek.experiments.toy2d.figures.style import drawing
+from modeseek.experiments.toy2d.figures.style import figure_style
 from modeseek.experiments.toy2d.objective_grid import Landscape, minima
 
 _DEPTH = 7.0  # nats above the lowest point that are told apart
@@ -14,7 +14,7 @@ _DEPTH = 7.0  # nats above the lowest point that are told apart
 
 def draw_landscapes(field: Landscape, path: Path) -> None:
     """Two contour maps, each with its own minima marked."""
-    with drawing() as plt:
+    with figure_style() as plt:
         figure, grid = plt.subplots(1, 2, figsize=(12, 6.2), sharex=True, sharey=True, layout="constrained")
         sides = (
             ("SDS descends a blurred log density", "−E log p_H(z + H n)", field.sds),

@@ -10,21 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.toy2d.entries import Outcome
-from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density, drawing
-from modeseek.experiments.toy2d.toy2d import PlaneResult
+from modeseek.experiments.toy2d.entries import ToyOutcome
+from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density, figure_style
+from modeseek.experiments.toy2d.toy2d import Toy2DResult
 
 _TRACES = 24  # trajectories drawn in a panel
 
 
-def draw_panels(result: PlaneResult, field: Float[Tensor, "n n"], path: Path) -> None:
+def draw_panels(result: Toy2DResult, field: Float[Tensor, "n n"], path: Path) -> None:
     """One panel for the truth and one a contestant, all on the same axes, over the log density `field`."""
     plan = result.plan
     extent = plan.problem.extent
     n = len(result.outcomes) + 1
     columns = min(n, 5 if n > 8 else 4 if n > 6 else 3)
     rows = math.ceil(n / columns)
-    with drawing() as plt:
+    with figure_style() as plt:
         figure, grid = plt.subplots(
             rows,
             columns,
@@ -49,14 +49,14 @@ def draw_panels(result: PlaneResult, field: Float[Tensor, "n n"], path: Path) ->
         for axes, outcome, row in zip(grid.flat[1:], result.outcomes, result.table.rows, strict=False):
             draw_density(axes, field, extent)
             _points(axes, outcome, extent)
-            _title(axes, outcome.contestant.title, f"NLL {row.values['nll']:.2f}   {outcome.calls:.0f} calls a point")
+            _title(axes, outcome.entry.title, f"NLL {row.values['nll']:.2f}   {outcome.calls:.0f} calls a point")
         bar = figure.colorbar(image, ax=grid, shrink=0.6, aspect=30, pad=0.012)
         bar.set_label("log p(z), nats", fontsize=9)
         bar.outline.set_linewidth(0.4)
         figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.12)
 
 
-def _points(axes: Any, outcome: Outcome, extent: float) -> None:
+def _points(axes: Any, outcome: ToyOutcome, extent: float) -> None:
     from matplotlib.collections import LineCollection
 
     walk = outcome.trajectory

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from modeseek.experiments.toy2d.digits import DigitsResult
 from modeseek.experiments.toy2d.figures.animation import save_gif
-from modeseek.experiments.toy2d.figures.style import drawing
+from modeseek.experiments.toy2d.figures.style import figure_style
 
 _SIDE = 10  # images a row
 _GAP = 1  # pixels between images
 _FRAMES = 60
 
 
-def sheet(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
+def image_grid(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
     """Images in [-1, 1], ten a row, as one array in [0, 1]; the gaps are NaN."""
     n, _, h, w = images.shape
     rows = math.ceil(n / _SIDE)
@@ -32,18 +32,18 @@ def sheet(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
     return canvas.numpy()
 
 
-def draw_sheets(result: DigitsResult, path: Path) -> None:
+def draw_contact_sheets(result: DigitsResult, path: Path) -> None:
     """The held-out images and one sheet a contestant."""
     rows = {row.name: row.values for row in result.table.rows}
     panels = [("Held-out images", "the truth, never trained on", result.real)]
     for outcome in result.outcomes:
-        values = rows[outcome.contestant.name]
+        values = rows[outcome.entry.name]
         line = (
             f"log-lik. {values['log_likelihood']:.1f}   accuracy {values['accuracy']:.2f}   {outcome.calls:.0f} calls"
         )
-        panels.append((outcome.contestant.title, line, outcome.z))
+        panels.append((outcome.entry.title, line, outcome.z))
     columns = min(len(panels), 4 if len(panels) in (4, 7, 8) else 3)
-    with drawing() as plt:
+    with figure_style() as plt:
         figure, grid = plt.subplots(
             math.ceil(len(panels) / columns),
             columns,
@@ -55,20 +55,20 @@ def draw_sheets(result: DigitsResult, path: Path) -> None:
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, (title, line, images) in zip(grid.flat, panels, strict=False):
-            _draw(axes, sheet(images))
+            _draw_grid(axes, image_grid(images))
             axes.set_title(title, pad=19)
             axes.text(0, 1.015, line, transform=axes.transAxes, fontsize=8.5, color="#444a54", va="bottom")
         figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.12)
 
 
-def draw_moving_sheets(result: DigitsResult, names: Sequence[str], path: Path) -> None:
+def draw_animated_sheets(result: DigitsResult, names: Sequence[str], path: Path) -> None:
     """The named contestants' images from noise to the end, side by side, aligned by the share of calls spent."""
     from PIL import Image
 
-    outcomes = [o for name in names for o in result.outcomes if o.contestant.name == name]
+    outcomes = [o for name in names for o in result.outcomes if o.entry.name == name]
     frames = []
     for share in np.linspace(0, 1, _FRAMES):
-        sheets = [sheet(o.trajectory[round(share * (len(o.trajectory) - 1))]) for o in outcomes]
+        sheets = [image_grid(o.trajectory[round(share * (len(o.trajectory) - 1))]) for o in outcomes]
         gap = np.full((sheets[0].shape[0], 5), np.nan)
         wide = np.concatenate([part for s in sheets for part in (s, gap)][:-1], 1)
         pixels = np.where(np.isnan(wide), 1.0, 1 - wide)
@@ -77,7 +77,7 @@ def draw_moving_sheets(result: DigitsResult, names: Sequence[str], path: Path) -
     save_gif(frames, path)
 
 
-def _draw(axes: Any, pixels: np.ndarray) -> None:
+def _draw_grid(axes: Any, pixels: np.ndarray) -> None:
     from matplotlib import colormaps
 
     cmap = colormaps["gray_r"].with_extremes(bad="#dfe3e8")

@@ -20,7 +20,7 @@ DEPTH = 9.0  # nats below the peak at which the background is black
 
 
 @contextmanager
-def drawing() -> Generator[Any]:
+def figure_style() -> Generator[Any]:
     """matplotlib.pyplot on the file backend, in our style, whatever the user's own settings are."""
     import matplotlib as mpl
 

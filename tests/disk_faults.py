@@ -20,7 +20,7 @@ from modeseek.config.priors import ToyPriorConfig
 from modeseek.io import atomic as disk
 from modeseek.rundir import checkpoint
 from modeseek.rundir import run_dir as run
-from modeseek.rundir.checkpoint import save
+from modeseek.rundir.checkpoint import write_checkpoint
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -30,7 +30,7 @@ CONFIG = Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1)), steps=7)
 def make(out: Path | str | None, mark: str = "me", **changes: Any) -> Run:
     """A run as `modeseek run` begins it, told from others by its command."""
     given: dict[str, Any] = {
-        "settings": {"verb": "run", **CONFIG.plain()},
+        "settings": {"verb": "run", **CONFIG.to_dict()},
         "words": ["msd", "Ring of 8!"],
         "command": ["modeseek", "run", mark],
         "environment": {"versions": {"python": "3"}},
@@ -67,7 +67,7 @@ def same(a: Any, b: Any) -> bool:
 def keep_some(folder: Path, steps: list[int], keep: int = 5) -> Path:
     folder.mkdir(exist_ok=True)
     for step in steps:
-        save(folder, step, state(step), keep)
+        write_checkpoint(folder, step, state(step), keep)
     return folder
 
 

@@ -14,7 +14,7 @@ from modeseek.rng import Rng, randn
 
 
 @dataclass(frozen=True)
-class Noised:
+class NoisedBatch:
     """A batch seen through noise: `z_t = alpha z + sigma eps`.
 
     Attributes:
@@ -32,15 +32,15 @@ class Noised:
     z_t: Float[Tensor, "b *d"]
 
 
-def noise(z: Float[Tensor, "b *d"], prior: Prior, times: Times, progress: float, rng: Rng) -> Noised:
+def sample_noised(z: Float[Tensor, "b *d"], prior: Prior, times: Times, progress: float, rng: Rng) -> NoisedBatch:
     """Draws a time, then noise, for every row, on the prior's own schedule."""
     t = times(progress, len(z), rng).to(z)
     alpha, sigma = prior.schedule(t)
     eps = randn(tuple(z.shape), rng, z)
-    return Noised(t, alpha, sigma, eps, mix(z, eps, alpha, sigma))
+    return NoisedBatch(t, alpha, sigma, eps, add_noise(z, eps, alpha, sigma))
 
 
-def mix(
+def add_noise(
     z: Float[Tensor, "b *d"], eps: Float[Tensor, "b *d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"]
 ) -> Float[Tensor, "b *d"]:
     """`alpha z + sigma eps`, row by row; a DDIM step where z and eps are a prediction's."""

@@ -29,22 +29,22 @@ class OccupancyGrid(nn.Module):
         self.register_buffer("open", torch.ones((_BOXES,) * 3, dtype=torch.bool, device=like.device))
 
     @property
-    def whole(self) -> bool:
+    def all_open(self) -> bool:
         """Whether nothing is closed."""
         return bool(self.get_buffer("open").all())
 
-    def holds(self, rays: Rays) -> Bool[Tensor, "m s"]:
+    def contains_samples(self, rays: Rays) -> Bool[Tensor, "m s"]:
         """Which samples of the rays stand in open boxes."""
         middle = _BOXES / 2
         steps = torch.arange(rays.samples, dtype=rays.near.dtype, device=rays.near.device)
         x, y, z = (
             torch.addcmul((f * middle + middle)[:, None], (w * middle)[:, None], steps).int().clamp_(0, _BOXES - 1)
-            for f, w in zip(*(part.T for part in rays.lines()), strict=True)
+            for f, w in zip(*(part.T for part in rays.origins_and_strides()), strict=True)
         )
         index = z.mul_(_BOXES).add_(y).mul_(_BOXES).add_(x)
         return self.get_buffer("open").flatten().index_select(0, index.flatten()).view(index.shape)
 
-    def at(self, points: Float[Tensor, "m 3"]) -> Bool[Tensor, "m"]:
+    def contains_points(self, points: Float[Tensor, "m 3"]) -> Bool[Tensor, "m"]:
         """Which points, in radii, stand in open boxes."""
         x, y, z = ((points + 1) * (_BOXES / 2)).long().clamp(0, _BOXES - 1).unbind(-1)
         return self.get_buffer("open")[z, y, x]

@@ -1,4 +1,4 @@
-"""Kills runs and resumes them: `python killing.py writes|moments|signals SEED COUNT FOLDER`; tells what it saw as JSON.
+"""Kills runs and resumes them: `python kill_driver.py writes|moments|signals SEED COUNT FOLDER`; tells what it saw as JSON.
 
 "writes": the process dies at its n-th write (a file, a line, a sync, a rename), half of it done, for n over the whole
 run in COUNT even strides. "moments": SIGKILL at COUNT random moments of runs and of their resumptions. Afterwards every
@@ -127,9 +127,9 @@ def stopped(code: int, number: signal.Signals, folder: Path) -> bool:
 def corrupt(folder: Path) -> list[str]:
     """Checkpoints under their final name that are not whole."""
     wrong = []
-    for path in checkpoint.stored(folder / "checkpoints"):
+    for path in checkpoint.list_checkpoints(folder / "checkpoints"):
         try:
-            checkpoint.read(path)
+            checkpoint.read_checkpoint(path)
         except ValueError as error:
             wrong.append(str(error))
     return wrong
@@ -141,7 +141,7 @@ def trace(folder: Path) -> dict[str, str]:
     found = {"rows": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "n": str(len(rows))}
     for path in sorted([*(folder / "exports").iterdir(), *(folder / "previews").iterdir()]):
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    last = checkpoint.read(checkpoint.stored(folder / "checkpoints")[-1])
+    last = checkpoint.read_checkpoint(checkpoint.list_checkpoints(folder / "checkpoints")[-1])
     for name, tensor in sorted(last.tensors.items()):
         found[name] = hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
     found["report"] = str((folder / "report.html").stat().st_size > 0)

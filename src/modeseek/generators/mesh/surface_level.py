@@ -12,7 +12,7 @@ _LEVELS = 64
 _SEEN = math.log(2.0)  # optical depth behind which less than half of the light comes
 
 
-def seen_level(density: Float[Tensor, "n n n"], step: float) -> float:
+def surface_level(density: Float[Tensor, "n n n"], step: float) -> float:
     """The density whose surface lies where the volume is seen, by cameras far away on all six axes.
 
     Along each of 6 n^2 parallel rays the volume is seen at the depth where half of the light is stopped (optical depth

@@ -73,7 +73,7 @@ class ViewPrompts:
         return torch.where(elevation > self.overhead_above, 3, side)
 
     def encode(
-        self, prior: TextPrior, prompts: Sequence[str], negative: str = "", opposing: PerpNegViews | None = None
+        self, prior: TextPrior, prompts: Sequence[str], negative: str = "", perp_neg: PerpNegViews | None = None
     ) -> ViewConditions:
         """All four variants of every prompt, encoded once; no prior call.
 
@@ -81,7 +81,7 @@ class ViewPrompts:
             prior: encodes the words.
             prompts: one or more.
             negative: what to move away from, whatever the view; empty for nothing.
-            opposing: for a `PerpNeg` prior: views are interpolated, and opposed to one another.
+            perp_neg: for a `PerpNeg` prior: views are interpolated, and opposed to one another.
 
         Raises:
             ValueError: no prompts.
@@ -89,8 +89,8 @@ class ViewPrompts:
         if not prompts:
             raise ValueError("view prompts need a prompt: got none")
         texts = [text for prompt in prompts for text in self.texts(prompt)]
-        told = prior.conditions(texts, [negative] if negative else None)
-        return ViewConditions(self, told, len(prompts), opposing)
+        conditions = prior.conditions(texts, [negative] if negative else None)
+        return ViewConditions(self, conditions, len(prompts), perp_neg)
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,13 @@ class ViewConditions:
         prompts: which side an angle is.
         conditions: four rows a prompt, in the order of `ViewPrompts.texts`; null and negative are one row.
         n: prompts.
-        opposing: how views oppose one another, for a `PerpNeg` prior; None tells each camera its nearest view.
+        perp_neg: how views oppose one another, for a `PerpNeg` prior; None tells each camera its nearest view.
     """
 
     prompts: ViewPrompts
     conditions: Conditions
     n: int
-    opposing: PerpNegViews | None = None
+    perp_neg: PerpNegViews | None = None
 
     def at(
         self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], prompt: Int[Tensor, "b"] | None = None
@@ -126,7 +126,7 @@ class ViewConditions:
         which = torch.zeros_like(side) if prompt is None else prompt.to(side)
         if len(which) and not 0 <= int(which.min()) <= int(which.max()) < self.n:
             raise ValueError(f"there are {self.n} prompts: got {which.tolist()}; number them from 0")
-        told = self.conditions
-        if self.opposing is not None:
-            return self.opposing.at(told, 4 * which, azimuth, side == 3)
-        return Conditions(select(told.positive, 4 * which + side), told.null, told.negative)
+        conditions = self.conditions
+        if self.perp_neg is not None:
+            return self.perp_neg.at(conditions, 4 * which, azimuth, side == 3)
+        return Conditions(select(conditions.positive, 4 * which + side), conditions.null, conditions.negative)

@@ -15,7 +15,7 @@ class EmptySpaceSkipping:
     """Leaves out samples with next to nothing in them, and those that next to no light reaches.
 
     That is, an optical depth (density times interval) of `empty` at most, and a share of light of `opaque` at most:
-    opacity and colour err by `samples * empty + opaque` at most, 6e-5 with 48 samples. Closed boxes of the `Space`
+    opacity and colour err by `samples * empty + opaque` at most, 6e-5 with 48 samples. Closed boxes of the `OccupancyGrid`
     are left out at once; in open ones the volume is asked for its density without a gradient, and only the samples
     that count are asked for colours and take part in the gradient. That pays once the space has been pruned, so nothing
     is left out before.
@@ -40,12 +40,12 @@ class EmptySpaceSkipping:
                 f"skipping needs empty >= 0 and opaque in [0, 1): got {self.empty} and {self.opaque}; mend them"
             )
 
-    def counts(self, depth: Float[Tensor, "m s"]) -> Bool[Tensor, "m s"]:
+    def contributing(self, optical_depth: Float[Tensor, "m s"]) -> Bool[Tensor, "m s"]:
         """Which samples count, given the optical depths along their rays."""
-        return (depth > self.empty) & (transmittance(depth) > self.opaque)
+        return (optical_depth > self.empty) & (transmittance(optical_depth) > self.opaque)
 
 
-def numbers(chosen: Bool[Tensor, "m s"]) -> tuple[Bool[Tensor, "m"], Int[Tensor, "q"]]:
+def compact_samples(chosen: Bool[Tensor, "m s"]) -> tuple[Bool[Tensor, "m"], Int[Tensor, "q"]]:
     """The rays with any chosen sample, and the samples' numbers in order among theirs."""
     rows = chosen.any(1)
     return rows, chosen[rows].flatten().nonzero()[:, 0]

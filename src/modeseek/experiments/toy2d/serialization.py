@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 
-from modeseek.experiments.toy2d.benchmark import run
-from modeseek.experiments.toy2d.entries import Contestant, Outcome, Task
+from modeseek.experiments.toy2d.benchmark import run_entry
+from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome, ToyTask
 from modeseek.io.progress import Progress
 from modeseek.meanshift.modes import Modes
 
 
-def sent(contestant: Contestant, task: Task) -> Generator[Progress, None, dict[str, Any]]:
+def run_to_dict(entry: ToyEntry, task: ToyTask) -> Generator[Progress, None, dict[str, Any]]:
     """Plays one contestant and gives what `received` makes an outcome of: numbers and NumPy arrays."""
-    playing = run(contestant, task)
+    playing = run_entry(entry, task)
     while True:
         try:
             frame = next(playing)
         except StopIteration as end:
             return _plain(end.value)
-        yield Progress(contestant.name, frame.index, frame.steps)
+        yield Progress(entry.name, frame.index, frame.steps)
 
 
-def received(contestant: Contestant, plain: Mapping[str, Any]) -> Outcome:
+def outcome_from_dict(entry: ToyEntry, plain: Mapping[str, Any]) -> ToyOutcome:
     """The outcome that `sent` took apart."""
     whole = dict(plain)
     for name in ("z", "trajectory"):
@@ -33,13 +33,13 @@ def received(contestant: Contestant, plain: Mapping[str, Any]) -> Outcome:
     if whole["modes"] is not None:
         z, weight, label, log_prob = (None if part is None else torch.from_numpy(part) for part in whole["modes"])
         if z is None or weight is None or label is None:
-            raise ValueError(f"the modes of {contestant.name} lack a part: got {plain['modes']}; play again")
+            raise ValueError(f"the modes of {entry.name} lack a part: got {plain['modes']}; play again")
         whole["modes"] = Modes(z, weight, label, log_prob)
-    return Outcome(contestant, **whole)
+    return ToyOutcome(entry, **whole)
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
-    plain = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "contestant"}
+def _plain(outcome: ToyOutcome) -> dict[str, Any]:
+    plain = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "entry"}
     for name in ("z", "trajectory"):
         plain[name] = plain[name].numpy()
     if outcome.modes is not None:

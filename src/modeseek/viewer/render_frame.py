@@ -13,14 +13,14 @@ from torch import Tensor
 from modeseek.generators.export import depth_colours
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.rendering3d import Generator3D
-from modeseek.viewer.section import Section, densities, laid_over
+from modeseek.viewer.section import DensitySection, overlay, section_density
 from modeseek.viewer.viser_camera import Pose
 
-Mode = Literal["colour", "depth", "normal", "opacity"]
+RenderMode = Literal["colour", "depth", "normal", "opacity"]
 
 
 @dataclass(frozen=True)
-class Look:
+class RenderStyle:
     """How a thing is shown.
 
     Attributes:
@@ -29,11 +29,11 @@ class Look:
         section: a plane of density before it, or None; of volumes only.
     """
 
-    mode: Mode = "colour"
-    section: Section | None = None
+    mode: RenderMode = "colour"
+    section: DensitySection | None = None
 
 
-def picture(thing: Generator3D, pose: Pose, size: int, look: Look) -> np.ndarray:
+def render_frame(thing: Generator3D, pose: Pose, size: int, look: RenderStyle) -> np.ndarray:
     """What the window shows, (h, w, 3) bytes, of which `size` pixels lie along its shorter side."""
     side = pose.side(size)
     rows, columns = pose.window(side)
@@ -42,9 +42,9 @@ def picture(thing: Generator3D, pose: Pose, size: int, look: Look) -> np.ndarray
         return (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def _shown(thing: Generator3D, pose: Pose, side: int, look: Look) -> Float[Tensor, "1 3 s s"]:
+def _shown(thing: Generator3D, pose: Pose, side: int, look: RenderStyle) -> Float[Tensor, "1 3 s s"]:
     cameras = pose.cameras()
-    solid = thing(thing.look(cameras, side, normals=look.mode == "normal"))
+    solid = thing(thing.view_from(cameras, side, normals=look.mode == "normal"))
     if look.mode == "depth":
         image = _on_white(depth_colours(solid.depth, solid.opacity), solid.opacity)
     elif look.mode == "normal" and solid.normal is not None:
@@ -55,7 +55,7 @@ def _shown(thing: Generator3D, pose: Pose, side: int, look: Look) -> Float[Tenso
         image = solid.image
     if look.section is None or not isinstance(thing, NeRF):
         return image
-    return laid_over(image, *densities(thing, cameras, side, look.section))
+    return overlay(image, *section_density(thing, cameras, side, look.section))
 
 
 def _on_white(colour: Tensor, opacity: Tensor) -> Tensor:

@@ -12,14 +12,14 @@ from torch import Tensor
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Discrete, log_snr
 
-Kind = Literal["eps", "v", "z", "flow"]
-Ask = Callable[[Tensor, Tensor], Tensor]
+PredictionType = Literal["eps", "v", "z", "flow"]
+NetworkCall = Callable[[Tensor, Tensor], Tensor]
 """(z, time (b,)) -> what the network answers, both at the network's own scaling; time in [0, 1]."""
 
 
-def on_levels(
-    ask: Ask,
-    kind: Kind,
+def predict_from_levels(
+    network_call: NetworkCall,
+    kind: PredictionType,
     levels: Discrete,
     z_t: Float[Tensor, "b *d"],
     alpha: Float[Tensor, "b"],
@@ -42,26 +42,26 @@ def on_levels(
     scale = torch.where(noisy, own_sigma / s.where(noisy, one), own_alpha / a.where(~noisy, one))
     own = (own_alpha.to(z_t), own_sigma.to(z_t))
     own_z = expand_like(scale.to(z_t), z_t) * z_t
-    answer = _prediction(kind, own_z, own[0], own[1], ask(own_z, time.to(z_t)))
+    answer = _prediction(kind, own_z, own[0], own[1], network_call(own_z, time.to(z_t)))
     fade = torch.where(below, (s / a.where(below, one)) / (own_sigma / own_alpha.where(below, one)), one)
     eps = expand_like(fade.to(z_t), z_t) * answer.eps
     aa, ss = expand_like(alpha.to(z_t), z_t), expand_like(sigma.to(z_t), z_t)
     wide_below, wide_above = expand_like(below, z_t), expand_like(above, z_t)
     z = torch.where(wide_below, (z_t - ss * eps) / aa.where(wide_below, torch.ones_like(aa)), answer.z)
     eps = torch.where(wide_above, (z_t - aa * z) / ss.where(wide_above, torch.ones_like(ss)), eps)
-    return Prediction.of(z_t, alpha, sigma, z, eps, clamped=below | above)
+    return Prediction.from_z_and_eps(z_t, alpha, sigma, z, eps, clamped=below | above)
 
 
-def on_flow(ask: Ask, z_t: Float[Tensor, "b *d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"]) -> Prediction:
+def predict_from_flow(network_call: NetworkCall, z_t: Float[Tensor, "b *d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"]) -> Prediction:
     """Asks a rectified flow, which knows every level: its time is `sigma / (alpha + sigma)`. One network call."""
     total = alpha + sigma
     time = sigma / total
     own_z = z_t / expand_like(total, z_t)
-    answer = Prediction.from_flow(own_z, 1 - time, time, ask(own_z, time))
-    return Prediction.of(z_t, alpha, sigma, answer.z, answer.eps)
+    answer = Prediction.from_flow(own_z, 1 - time, time, network_call(own_z, time))
+    return Prediction.from_z_and_eps(z_t, alpha, sigma, answer.z, answer.eps)
 
 
-def _prediction(kind: Kind, z_t: Tensor, alpha: Tensor, sigma: Tensor, raw: Tensor) -> Prediction:
+def _prediction(kind: PredictionType, z_t: Tensor, alpha: Tensor, sigma: Tensor, raw: Tensor) -> Prediction:
     if kind == "eps":
         return Prediction.from_eps(z_t, alpha, sigma, raw)
     return Prediction.from_v(z_t, alpha, sigma, raw) if kind == "v" else Prediction.from_z(z_t, alpha, sigma, raw)

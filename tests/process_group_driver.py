@@ -1,6 +1,6 @@
 """What `test_crew.py` has several processes do: the command line itself, forked with what `torchrun` tells each.
 
-`python process_group_work.py FOLDER` plays every scene and leaves `told.json`: exit codes and output of each process.
+`python process_group_driver.py FOLDER` plays every scene and leaves `told.json`: exit codes and output of each process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from distributed_work import forked
+from distributed_driver import forked
 
 from modeseek.cli import main
 from modeseek.methods.cfd import CFD

@@ -35,7 +35,7 @@ for (const box of document.querySelectorAll('.versus')) {
 
 
 @dataclass(frozen=True)
-class Picture:
+class PreviewImage:
     """A picture that opens.
 
     Attributes:
@@ -65,7 +65,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PreviewImages:
     """What a page shows of the previews of a run.
 
     Attributes:
@@ -75,28 +75,28 @@ class Pictures:
         damaged: a line for each that does not open.
     """
 
-    first: Picture | None
-    between: tuple[Picture, ...]
-    last: Picture | None
+    first: PreviewImage | None
+    between: tuple[PreviewImage, ...]
+    last: PreviewImage | None
     damaged: tuple[str, ...]
 
 
-def read_pictures(folder: Path) -> Pictures:
+def read_previews(folder: Path) -> PreviewImages:
     """The previews worth showing."""
     damaged: list[str] = []
     files = newest_first(folder)
     last = _first_good(files, damaged)
     if last is None:
-        return Pictures(None, (), None, tuple(damaged))
+        return PreviewImages(None, (), None, tuple(damaged))
     first = _first_good(files[::-1], damaged) or last
     middle = [path for path in files[::-1] if first.steps < _steps(path) < last.steps]
     n = min(_STRIP, len(middle))
     chosen = [middle[(2 * i + 1) * len(middle) // (2 * n)] for i in range(n)]
     between = [picture for path in chosen if (picture := _first_good([path], damaged)) is not None]
-    return Pictures(first, tuple(between), last, tuple(dict.fromkeys(damaged)))
+    return PreviewImages(first, tuple(between), last, tuple(dict.fromkeys(damaged)))
 
 
-def last_picture(folder: Path) -> tuple[Picture | None, list[str]]:
+def last_preview(folder: Path) -> tuple[PreviewImage | None, list[str]]:
     """The newest preview that opens, or None, and a line for each newer one that does not, three at most."""
     damaged: list[str] = []
     found = _first_good(newest_first(folder), damaged)
@@ -109,7 +109,7 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(found, key=_steps, reverse=True)
 
 
-def before_after(pictures: Pictures) -> str:
+def before_after(pictures: PreviewImages) -> str:
     """The first and the last preview under a slider, and what could not be opened."""
     lines = [*pictures.damaged[:_LINES], *([f"{more} more"] if (more := len(pictures.damaged) - _LINES) > 0 else [])]
     told = "".join(map(alarm, lines))
@@ -126,13 +126,13 @@ def before_after(pictures: Pictures) -> str:
     )
 
 
-def strip(pictures: Pictures) -> str:
+def strip(pictures: PreviewImages) -> str:
     """The previews between the first and the last."""
     told = "".join(picture.html(_capital(picture.caption)) for picture in pictures.between)
     return f"<div class='strip'>{told}</div>" if told else ""
 
 
-def shot(path: Path, told: str) -> str:
+def media_figure(path: Path, told: str) -> str:
     """A GIF or PNG of a run's folder, where there is one; a large one is only named.
 
     Raises:
@@ -155,12 +155,12 @@ def shot(path: Path, told: str) -> str:
     )
 
 
-def _first_good(files: Sequence[Path], damaged: list[str]) -> Picture | None:
+def _first_good(files: Sequence[Path], damaged: list[str]) -> PreviewImage | None:
     """The first of the files that opens; a line for each before it that does not."""
     for path in files:
         try:
             data = path.read_bytes()
-            return Picture(_steps(path), data, *_opened(data, "PNG", path.name))
+            return PreviewImage(_steps(path), data, *_opened(data, "PNG", path.name))
         except (ValueError, OSError) as error:
             damaged.append(str(error))
     return None

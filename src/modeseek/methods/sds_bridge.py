@@ -11,10 +11,10 @@ from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noised import noise
+from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.batched import branches, needed
-from modeseek.priors.guidance import bare
+from modeseek.priors.batched import predict_branches, require_conditions
+from modeseek.priors.guidance import require_unguided
 from modeseek.rng import Rng
 
 
@@ -46,7 +46,7 @@ class SDSBridge:
             raise ValueError(f"SDSBridge needs since in [0, 1]: got {self.since}; the authors: 0.5 in 2-D, 0.8 in 3-D")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        bare(prior, "SDSBridge")
+        require_unguided(prior, "SDSBridge")
 
     def step(
         self,
@@ -65,14 +65,14 @@ class SDSBridge:
             TypeError: the prior is guided already.
             ValueError: a condition is missing, whichever stage needs it.
         """
-        bare(prior, "SDSBridge")
+        require_unguided(prior, "SDSBridge")
         first = () if self.since == 0 else ("null",)
-        told = needed(conditions, "SDSBridge", "positive", "source", *first)
+        told = require_conditions(conditions, "SDSBridge", "positive", "source", *first)
         z = z.detach()
-        at = noise(z, prior, self.times, progress, rng)
+        at = sample_noised(z, prior, self.times, progress, rng)
         bridging = progress >= self.since
         pair = [told.positive, told.source if bridging else told.null]
-        target, other = branches(prior, at.z_t, at.alpha, at.sigma, pair)
+        target, other = predict_branches(prior, at.z_t, at.alpha, at.sigma, pair)
         residual = self.scale * (target.eps - other.eps)
         if not bridging:
             residual = residual + other.eps - at.eps

@@ -1,6 +1,6 @@
 """What `test_team.py` has several processes do: forked here, where torch is loaded once and has no threads yet.
 
-`python distributed_work.py FOLDER SIZE ...` runs every case with each number of processes and leaves what each of them
+`python distributed_driver.py FOLDER SIZE ...` runs every case with each number of processes and leaves what each of them
 held: `<case>-<size>-<rank>.pt`.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek.distributed import Distributed
-from modeseek.rundir.state_sharding import gathered, portable
+from modeseek.rundir.state_sharding import gather_state, without_modules
 
 F64 = torch.float64
 ITEMS = 4
@@ -68,7 +68,7 @@ def walk(
     held: dict[str, list[Tensor]] = {}
     state = None
     walked = ms.distill(
-        generator, prior, method, moves, steps=steps, batch=ITEMS, rng=ms.Streams(11), team=team, **beside
+        generator, prior, method, moves, steps=steps, batch=ITEMS, rng=ms.Streams(11), distributed=team, **beside
     )
     for step in walked:
         if step.index == 0:
@@ -88,9 +88,9 @@ def walk(
         out["phi"] = torch.cat([p.detach().flatten() for p in network.parameters()])
     parts: list[object] = [None] * team.size
     if team.size > 1:
-        dist.all_gather_object(parts, portable(state))
-        shares = [Distributed(rank, team.size).share(ITEMS) for rank in range(team.size)]
-        state = gathered(parts, [share.stop - share.start for share in shares])
+        dist.all_gather_object(parts, without_modules(state))
+        shares = [Distributed(rank, team.size).shard(ITEMS) for rank in range(team.size)]
+        state = gather_state(parts, [share.stop - share.start for share in shares])
     for name in ("h", "relative_shift", "mean", "cross", "visits"):
         if isinstance(getattr(state, name, None), Tensor):
             out[f"state {name}"] = getattr(state, name)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def noised(
+def add_noise(
     z: Float[Tensor, "b *d"], eps: Float[Tensor, "b *d"], alpha_squared: Float[Tensor, "b"]
 ) -> tuple[Float[Tensor, "b *d"], Float[Tensor, "b *d"]]:
     """`z_t = alpha z + sigma eps` and `v = alpha eps - sigma z` (Salimans and Ho 2022, arXiv:2202.00512)."""
@@ -20,27 +20,27 @@ def noised(
 
 def velocity_loss(
     unet: Any,
-    words: Float[Tensor, "b n w"],
+    text_embeddings: Float[Tensor, "b n w"],
     z: Float[Tensor, "b *d"],
     eps: Float[Tensor, "b *d"],
     index: Int[Tensor, "b"],
     levels: Float[Tensor, "t"],
 ) -> Float[Tensor, "b"]:
     """Mean square of `v - v_hat(z_t, t, words)`, an item each; index: of the noise level; levels: alpha^2 of each."""
-    z_t, v = noised(z, eps, levels[index])
-    answer = unet(z_t, index, encoder_hidden_states=words, return_dict=False)[0]
+    z_t, v = add_noise(z, eps, levels[index])
+    answer = unet(z_t, index, encoder_hidden_states=text_embeddings, return_dict=False)[0]
     return (answer.float() - v).square().flatten(1).mean(1)
 
 
 def reconstruction_loss(
-    answer: Float[Tensor, "b c h w"], image: Float[Tensor, "b c h w"], edge: float
+    prediction: Float[Tensor, "b c h w"], image: Float[Tensor, "b c h w"], edge: float
 ) -> Float[Tensor, ""]:
     """`mean |d| + mean d^2 + edge (mean |dx d| + mean |dy d|)`, d = answer - image, pixels in [-1, 1]."""
-    error = answer.float() - image
+    error = prediction.float() - image
     slopes = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
     return error.abs().mean() + error.square().mean() + edge * slopes
 
 
-def psnr(answer: Tensor, image: Tensor) -> float:
+def psnr(prediction: Tensor, image: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [0, 1]: `-10 log10 mean (answer - image)^2`."""
-    return -10 * torch.log10((answer.clamp(0, 1) - image).square().mean()).item()
+    return -10 * torch.log10((prediction.clamp(0, 1) - image).square().mean()).item()

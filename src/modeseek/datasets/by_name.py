@@ -7,7 +7,7 @@ from collections.abc import Callable
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.toy2d import ToyDataset2D, fractal, grid, pinwheel, ring, spiral
 
-PROBLEMS: dict[str, Callable[[], ToyDataset2D | Digits]] = {
+DATASETS: dict[str, Callable[[], ToyDataset2D | Digits]] = {
     "fractal": fractal,
     "spiral": spiral,
     "pinwheel": pinwheel,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modeseek.citations.method_sources import METHOD_PAPERS
-from modeseek.citations.sources import TOOLS, Source
+from modeseek.citations.sources import GENERAL_PAPERS, Source
 
-SOURCES: dict[str, Source] = {source.key: source for source in (*METHOD_PAPERS, *TOOLS)}
+SOURCES: dict[str, Source] = {source.key: source for source in (*METHOD_PAPERS, *GENERAL_PAPERS)}
 
 
-def cited(keys: Iterable[str]) -> list[Source]:
+def find_sources(keys: Iterable[str]) -> list[Source]:
     """The sources of these keys, each once, in order of first mention.
 
     Raises:
@@ -21,4 +21,4 @@ def cited(keys: Iterable[str]) -> list[Source]:
 
 def bibtex(keys: Iterable[str]) -> str:
     """The BibTeX file of these keys."""
-    return "\n\n".join(source.bibtex for source in cited(keys)) + "\n"
+    return "\n\n".join(source.bibtex for source in find_sources(keys)) + "\n"

@@ -51,8 +51,8 @@ def fabricate(
         "sessions": 1,
     }
     run = Run.create(
-        {"verb": "run", **config.plain()},
-        words=["fabricated"],
+        {"verb": "run", **config.to_dict()},
+        name_parts=["fabricated"],
         command=["modeseek", "run", "--name", "a b"],
         environment=ENVIRONMENT if environment is None else environment,
         status=Status(**(told | (status or {}))),

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.text_to_image.jobs import JobResult
-from modeseek.io.atomic import write_whole
+from modeseek.io.atomic import write_atomic
 
 _AT_ONCE = 16
 
 
-def read(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
+def read_images(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
     """Pictures of one size in [0, 1], as the eight bits of the files say.
 
     Raises:
@@ -35,15 +35,15 @@ def read(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
     return torch.stack(seen).permute(0, 3, 1, 2).float() / 255
 
 
-def in_turn(jobs: Sequence[JobResult]) -> Iterator[tuple[Float[Tensor, "n 3 h w"], list[tuple[int, int]]]]:
+def iterate_images(jobs: Sequence[JobResult]) -> Iterator[tuple[Float[Tensor, "n 3 h w"], list[tuple[int, int]]]]:
     """All pictures of these jobs, some at a time, with (prompt, seed) of each."""
     for job in jobs:
-        for k in range(0, len(job.pictures), _AT_ONCE):
-            yield read(job.pictures[k : k + _AT_ONCE]), list(job.batch.items[k : k + _AT_ONCE])
+        for k in range(0, len(job.images), _AT_ONCE):
+            yield read_images(job.images[k : k + _AT_ONCE]), list(job.batch.items[k : k + _AT_ONCE])
 
 
-def copy_out(jobs: Sequence[JobResult], exports: Path) -> None:
+def export_images(jobs: Sequence[JobResult], exports: Path) -> None:
     """Each picture as `<player>-prompt<NN>-seed<N>.png`."""
     for job in jobs:
-        for path, (prompt, seed) in zip(job.pictures, job.batch.items, strict=True):
-            write_whole(exports / f"{job.batch.player.name}-prompt{prompt:02d}-seed{seed}.png", path.read_bytes())
+        for path, (prompt, seed) in zip(job.images, job.batch.items, strict=True):
+            write_atomic(exports / f"{job.batch.entry.name}-prompt{prompt:02d}-seed{seed}.png", path.read_bytes())

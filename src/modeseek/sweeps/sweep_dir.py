@@ -12,13 +12,13 @@ from typing import Any
 
 from modeseek.config.config import read_config
 from modeseek.config.yaml import write_yaml
-from modeseek.io.atomic import remove_folder, write_whole
-from modeseek.reports.tolerant import state_of
-from modeseek.rundir.environment import environment
+from modeseek.io.atomic import remove_folder, write_atomic
+from modeseek.reports.tolerant import observed_state
+from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status, now
+from modeseek.rundir.status import Status, utc_now
 from modeseek.sweeps.jobs import JobSpec, config_id
-from modeseek.sweeps.spec import Spec
+from modeseek.sweeps.spec import SweepSpec
 
 JOBS = "jobs"
 TABLE = "sweep.json"
@@ -34,7 +34,7 @@ class JobDir:
         path: its run's folder, absolute; it may not be there yet.
     """
 
-    entry: JobSpec
+    spec: JobSpec
     path: Path
 
     @property
@@ -50,10 +50,10 @@ class JobDir:
     def state(self) -> str:
         """waiting, or as the run says, or `lost` where it says running and no process works on it."""
         status = self.status
-        return "waiting" if status is None else state_of(Run(self.path), status)
+        return "waiting" if status is None else observed_state(Run(self.path), status)
 
 
-def peek(entries: Sequence[JobSpec], out: Path) -> list[JobDir]:
+def planned_job_dirs(entries: Sequence[JobSpec], out: Path) -> list[JobDir]:
     """The places that the jobs have or would have; nothing is written.
 
     Raises:
@@ -62,7 +62,9 @@ def peek(entries: Sequence[JobSpec], out: Path) -> list[JobDir]:
     return _slots(entries, out, _told(out, entries))
 
 
-def open_sweep(spec: Spec, entries: Sequence[JobSpec], command: Sequence[str], out: Path) -> tuple[Run, list[JobDir]]:
+def open_sweep(
+    spec: SweepSpec, entries: Sequence[JobSpec], command: Sequence[str], out: Path
+) -> tuple[Run, list[JobDir]]:
     """Begins the folder, or finds it again; the same jobs and new ones may be in it, none may be missing.
 
     Args:
@@ -81,9 +83,9 @@ def open_sweep(spec: Spec, entries: Sequence[JobSpec], command: Sequence[str], o
         titles = sorted({entry.config.prior.title for entry in entries})
         run = Run.create(
             settings,
-            words=["sweep"],
+            name_parts=["sweep"],
             command=command,
-            environment=environment(entries[0].config.device, {"title": ", ".join(titles)[:200]}),
+            environment=collect_environment(entries[0].config.device, {"title": ", ".join(titles)[:200]}),
             status=Status("created", steps=len(entries)),
             out=out,
         )
@@ -94,14 +96,14 @@ def open_sweep(spec: Spec, entries: Sequence[JobSpec], command: Sequence[str], o
     with run.locked():
         told = _told(out, entries)
         slots = _slots(entries, out, told)
-        write_whole(out / TABLE, json.dumps({"format": _FORMAT, "jobs": [_row(slot) for slot in slots]}, indent=1))
-        write_whole(out / "config.yaml", write_yaml(settings))
-        write_whole(out / "command.txt", shlex.join(command) + "\n")
+        write_atomic(out / TABLE, json.dumps({"format": _FORMAT, "jobs": [_row(slot) for slot in slots]}, indent=1))
+        write_atomic(out / "config.yaml", write_yaml(settings))
+        write_atomic(out / "command.txt", shlex.join(command) + "\n")
         (out / JOBS).mkdir(exist_ok=True)
     return run, slots
 
 
-def forget_failures(slots: Sequence[JobDir]) -> int:
+def reset_failures(slots: Sequence[JobDir]) -> int:
     """Makes failed jobs wait again: from their checkpoint where they have one, else from the start; how many."""
     count = 0
     for slot in slots:
@@ -111,7 +113,7 @@ def forget_failures(slots: Sequence[JobDir]) -> int:
         run, count = Run(slot.path), count + 1
         with run.locked():
             if run.checkpoints:
-                replace(status, state="stopped", reason="to be tried again", updated=now()).write(slot.path)
+                replace(status, state="stopped", reason="to be tried again", updated=utc_now()).write(slot.path)
         if not run.checkpoints:
             remove_folder(slot.path)
     return count
@@ -119,7 +121,7 @@ def forget_failures(slots: Sequence[JobDir]) -> int:
 
 def _slots(entries: Sequence[JobSpec], out: Path, told: dict[str, str]) -> list[JobDir]:
     place = Path(os.path.abspath(out)) / JOBS
-    return [JobDir(entry, place / told.get(entry.id, entry.folder)) for entry in entries]
+    return [JobDir(entry, place / told.get(entry.id, entry.folder_name)) for entry in entries]
 
 
 def _told(out: Path, entries: Sequence[JobSpec]) -> dict[str, str]:
@@ -145,14 +147,14 @@ def _told(out: Path, entries: Sequence[JobSpec]) -> dict[str, str]:
 
 
 def _row(slot: JobDir) -> dict[str, Any]:
-    entry = slot.entry
+    entry = slot.spec
     return {
         "id": entry.id,
         "folder": slot.path.name,
         "labels": list(entry.labels),
         "method": entry.method,
         "seed": entry.config.seed,
-        "config": entry.config.plain(),
+        "config": entry.config.to_dict(),
     }
 
 

@@ -23,7 +23,7 @@ class ResolutionStage:
     prune: float = 0.0
 
 
-def check(stages: Sequence[ResolutionStage], levels: int) -> tuple[ResolutionStage, ...]:
+def validate_stages(stages: Sequence[ResolutionStage], levels: int) -> tuple[ResolutionStage, ...]:
     """The stages, if they begin at 0, go on, and the volume has their levels.
 
     Raises:
