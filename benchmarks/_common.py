@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine it ran on, alternating timings, and where results go."""
+"""Shared benchmark code: command line, machine record, alternating timings, result files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def parse_args(question: str, threads: int | None = None) -> argparse.Namespace:
-    """--quick, --seed and --threads; sets torch's threads. A quick run is a smoke test and is saved apart."""
+    """Parses --quick, --seed and --threads, and sets torch's threads."""
     parser = argparse.ArgumentParser(description=question)
-    parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds, saved to results/quick/")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=threads, help="torch threads (default: torch's own)")
+    parser.add_argument("--quick", action="store_true", help="smoke test of a few seconds, saved to results/quick/")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser.add_argument("--threads", type=int, default=threads, help="number of torch threads (default: torch's own)")
     args = parser.parse_args()
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -37,7 +37,7 @@ def parse_args(question: str, threads: int | None = None) -> argparse.Namespace:
 
 
 def machine_info() -> dict[str, Any]:
-    """Processor, cores, memory, system and versions."""
+    """Returns processor, cores, memory, system and versions."""
     info = Path("/proc/cpuinfo")
     names = []
     if info.exists():
@@ -55,7 +55,7 @@ def machine_info() -> dict[str, Any]:
 
 
 def commit_info() -> dict[str, Any]:
-    """The commit measured, and whether the package's sources differed from it."""
+    """Returns the measured commit, and whether the package's sources differed from it."""
     root = Path(__file__).resolve().parent.parent
 
     def git(*words: str) -> str:
@@ -65,14 +65,14 @@ def commit_info() -> dict[str, Any]:
 
 
 def result_path(args: argparse.Namespace, suffix: str) -> Path:
-    """Where a result of this script goes: results/NAME.json, or results/quick/NAME.json."""
+    """Returns the result path of this script: results/NAME.json, or results/quick/NAME.json."""
     folder = RESULTS / "quick" if args.quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     return folder / (Path(sys.argv[0]).stem + suffix)
 
 
 def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> None:
-    """Writes the JSON: question, where, when, targets with what was reached, and the figures."""
+    """Writes the JSON record: question, machine, date, targets with reached values, and results."""
     record = {
         "question": args.question,
         "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -88,17 +88,17 @@ def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> 
     path = result_path(args, ".json")
     path.write_text(json.dumps(round_floats(record), indent=1) + "\n")
     print(f"wrote {path}")
-    for name, told in targets.items():
-        print(f"{'met   ' if told['met'] else 'MISSED'} {name}: target {told['target']}, reached {told['reached']}")
+    for name, row in targets.items():
+        print(f"{'met   ' if row['met'] else 'MISSED'} {name}: target {row['target']}, reached {row['reached']}")
 
 
 def goal(target: str, reached: Any, met: bool) -> dict[str, Any]:
-    """One line of `targets`."""
+    """Returns one entry of `targets`."""
     return {"target": target, "reached": round_floats(reached), "met": bool(met)}
 
 
 def round_floats(value: Any, digits: int = 5) -> Any:
-    """Floats to so many significant digits, all the way down."""
+    """Rounds floats to significant digits, recursively."""
     if isinstance(value, float):
         return float(f"{value:.{digits}g}")
     if isinstance(value, Mapping):
@@ -110,14 +110,14 @@ def round_floats(value: Any, digits: int = 5) -> Any:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of each task in each round, by the clock and of processor time (which other jobs disturb far less)."""
+    """Seconds of each task in each round, as wall and processor time (the latter is less affected by other jobs)."""
 
     wall: dict[str, list[float]]
     cpu: dict[str, list[float]]
 
 
 def time_alternately(tasks: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> Timings:
-    """Times the tasks one after the other in every round, so that a passing load falls on all alike."""
+    """Times the tasks alternately in every round, so that a temporary load affects all of them equally."""
     for _ in range(warm):
         for task in tasks.values():
             task()
@@ -125,21 +125,21 @@ def time_alternately(tasks: Mapping[str, Callable[[], object]], rounds: int, war
     for index in range(rounds):
         order = list(tasks) if index % 2 == 0 else list(tasks)[::-1]
         for name in order:
-            began, used = time.perf_counter(), time.process_time()
+            wall_start, cpu_start = time.perf_counter(), time.process_time()
             tasks[name]()
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
-            timings.cpu[name].append(time.process_time() - used)
-            timings.wall[name].append(time.perf_counter() - began)
+            timings.cpu[name].append(time.process_time() - cpu_start)
+            timings.wall[name].append(time.perf_counter() - wall_start)
     return timings
 
 
 def summarise(values: Sequence[float]) -> dict[str, float]:
-    """Best, quartiles and count."""
+    """Returns minimum, quartiles and count."""
     low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
     return {"best": min(values), "q1": low, "median": middle, "q3": high, "n": len(values)}
 
 
 def ratio(seconds: Mapping[str, Sequence[float]], of: str, over: str) -> dict[str, float]:
-    """Quartiles of the round-by-round ratio of two tasks."""
+    """Returns the quartiles of the round-by-round ratio of two tasks."""
     return summarise([a / b for a, b in zip(seconds[of], seconds[over], strict=True)])

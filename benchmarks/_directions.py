@@ -1,4 +1,4 @@
-"""Every way of estimating the mean-shift direction, asked for the same points with the same noise."""
+"""Estimators of the mean-shift direction, evaluated at the same points with the same noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,19 @@ GROUP = _RADII * _ANGLES  # noise draws that are balanced among themselves
 
 @dataclass(frozen=True)
 class EstimatorResult:
-    """One estimator at one cost. `bias` is the squared bias; all three over mean |exact|^2."""
+    """Errors of one estimator at one cost.
+
+    Attributes:
+        problem: name of the toy distribution.
+        bandwidth: kernel width h, units of z.
+        estimator: name of the estimator.
+        steps: sampler or inversion steps.
+        calls: prior calls per row.
+        nmse: mean squared error over mean |exact|^2.
+        bias: squared bias over mean |exact|^2.
+        bias_se: standard error of `bias`.
+        variance: variance over mean |exact|^2.
+    """
 
     problem: str
     bandwidth: float
@@ -38,9 +50,14 @@ class EstimatorResult:
 
 @dataclass(frozen=True)
 class DirectionSetting:
-    """Points, their noise and the true direction at one bandwidth.
+    """Points, their noise and the exact direction at one bandwidth.
 
-    noise is (r, b, 2): r repeats at each of b points, the same for every estimator; see `balanced`.
+    Attributes:
+        problem: name of the toy distribution.
+        h: bandwidth, units of z.
+        z: points, (b, 2).
+        noise: r draws for each of b points, the same for every estimator, (r, b, 2); see `balanced_noise`.
+        exact: exact mean-shift direction, (b, 2).
     """
 
     problem: str
@@ -51,24 +68,24 @@ class DirectionSetting:
 
     @property
     def rows(self) -> Tensor:
-        """The points, repeated like the noise: (r * b, d)."""
+        """Points repeated like the noise, (r * b, 2)."""
         return self.z.expand_as(self.noise).flatten(0, 1)
 
 
 def make_setting(
     problem: str, truth: ms.GaussianMixture, h: float, points: int, repeats: int, rng: torch.Generator
 ) -> DirectionSetting:
-    """Points drawn from p_h and the exact prior's shift at them."""
+    """Returns points drawn from p_h, with the exact prior's shift at them."""
     z = truth.sample(points, rng)
     z = z + h * torch.randn(z.shape, generator=rng, dtype=z.dtype)
     return DirectionSetting(problem, h, z, balanced_noise(repeats, points, rng), ms.shift(truth, z, h))
 
 
 def balanced_noise(repeats: int, points: int, rng: torch.Generator) -> Tensor:
-    """Standard normal numbers (repeats, points, 2) in groups of 16 whose mean has little noise.
+    """Returns standard normal numbers (repeats, points, 2) in groups of 16 whose mean has low variance.
 
     Within a group the radius is stratified (4 strata of equal mass) and each radius appears at 4 angles, 90 degrees
-    apart from a random first one. Each draw alone is standard normal, and groups are independent.
+    apart from a random first one. Each single draw is standard normal, and groups are independent.
     """
     shape = (repeats // GROUP, _RADII, 1, points)
     u = (torch.arange(_RADII)[:, None, None] + torch.rand(shape, generator=rng, dtype=torch.float64)) / _RADII
@@ -81,7 +98,7 @@ def balanced_noise(repeats: int, points: int, rng: torch.Generator) -> Tensor:
 def msd_directions(
     prior: ms.Prior, at: DirectionSetting, steps: int, estimator: str, sampler: str = "heun"
 ) -> tuple[Tensor, float]:
-    """Repeated directions (r, b, d) of one MSD estimator, and its calls a row."""
+    """Returns repeated directions (r, b, d) of one MSD estimator, and its prior calls per row."""
     counting = ms.Counting(prior)
     method = ms.MSD(ms.Fixed(at.h), estimator=estimator, steps=steps, sampler=SAMPLERS[sampler])
     state = MSDState(noise=None if estimator == "denoiser" else at.noise.flatten(0, 1))
@@ -91,7 +108,7 @@ def msd_directions(
 
 
 def sds_directions(prior: ms.Prior, at: DirectionSetting, rng: torch.Generator) -> tuple[Tensor, float]:
-    """Repeated SDS directions at the noise level h, weighted by sigma / alpha."""
+    """Returns repeated SDS directions at the noise level h, weighted by sigma / alpha, and their calls per row."""
     method = ms.SDS(times=_fixed_time(prior, at.h), weight=ms.sigma_over_alpha)
     counting = ms.Counting(prior)
     direction, _ = method.step(at.rows, counting, None, progress=0.0, rng=rng)
@@ -101,7 +118,7 @@ def sds_directions(prior: ms.Prior, at: DirectionSetting, rng: torch.Generator) 
 def sdi_directions(
     prior: ms.Prior, at: DirectionSetting, inversion_steps: int, rng: torch.Generator
 ) -> tuple[Tensor, float]:
-    """SDI's direction at the noise level h (it draws nothing): (1, b, d)."""
+    """Returns SDI's (deterministic) direction at the noise level h, (1, b, d), and its calls per row."""
     method = ms.SDI(times=_fixed_time(prior, at.h), inversion_steps=inversion_steps)
     counting = ms.Counting(prior)
     direction, _ = method.step(at.z, counting, None, progress=0.0, rng=rng)
@@ -111,10 +128,10 @@ def sdi_directions(
 def measure(
     at: DirectionSetting, estimator: str, steps: int, calls: float, estimates: Tensor, reference: Tensor | None = None
 ) -> EstimatorResult:
-    """NMSE, squared bias (with its standard error) and variance.
+    """Returns NMSE, squared bias (with its standard error) and variance.
 
-    The bias is that of the means of balanced groups, which are independent; its standard error is the jackknife's
-    over groups. reference: draws with the same noise whose mean is exact; the bias is then measured on the
+    The bias is that of the means of balanced groups, which are independent; its standard error is by jackknife over
+    groups. `reference` holds draws with the same noise whose mean is exact; the bias is then measured on the
     difference, whose variance is far smaller.
     """
     error = direction_error(estimates, at.exact)
@@ -124,19 +141,19 @@ def measure(
     means = paired.unflatten(0, (-1, GROUP)).mean(1)
     bias = direction_error(means, at.exact).bias
     n = len(means)
-    without = [direction_error(means[torch.arange(n) != i], at.exact).bias for i in range(n)]
-    se = ((n - 1) * torch.tensor(without, dtype=torch.float64).var(correction=0)).sqrt().item()
+    jackknife = [direction_error(means[torch.arange(n) != i], at.exact).bias for i in range(n)]
+    se = ((n - 1) * torch.tensor(jackknife, dtype=torch.float64).var(correction=0)).sqrt().item()
     return EstimatorResult(at.problem, at.h, estimator, steps, calls, error.nmse, bias, se, error.variance)
 
 
 def best_scaled(estimates: Tensor, exact: Tensor) -> tuple[Tensor, float]:
-    """The estimates times the one scalar that brings them nearest to the exact direction."""
+    """Returns the estimates times the scalar that minimises their error, and that scalar."""
     factor = ((estimates.mean(0) * exact).sum() / estimates.square().mean(0).sum()).item()
     return factor * estimates, factor
 
 
 def _fixed_time(prior: ms.Prior, h: float) -> ms.Annealed:
-    """The time at which the prior's schedule has noise h."""
+    """Returns constant times at which the prior's schedule has noise level h."""
     level = torch.tensor(-2.0, dtype=torch.float64) * torch.tensor(h, dtype=torch.float64).log()
     t = prior.schedule.t_of(level).item()
     return ms.Annealed(t, t)
@@ -145,9 +162,9 @@ def _fixed_time(prior: ms.Prior, h: float) -> ms.Annealed:
 def plot(
     rows: Sequence[EstimatorResult], bandwidths: Sequence[float], what: str, title: str, path: str, floor: float
 ) -> None:
-    """One line of panels a problem, one panel a bandwidth: `what` (nmse or bias) against prior calls.
+    """Plots `what` (nmse or bias) against prior calls, one row of panels per problem, one panel per bandwidth.
 
-    Values below floor are drawn at the lower edge.
+    Values below `floor` are drawn at the lower edge.
     """
     import matplotlib
 
@@ -174,29 +191,29 @@ def plot(
     )
     for line, problem in zip(axes, problems, strict=True):
         for ax, h in zip(line, bandwidths, strict=True):
-            here = [row for row in rows if row.problem == problem and row.bandwidth == h]
+            panel_rows = [row for row in rows if row.problem == problem and row.bandwidth == h]
             for name, (label, colour, marker, dash) in styles.items():
-                found = [row for row in here if row.estimator == name]
-                if not found:
+                series = [row for row in panel_rows if row.estimator == name]
+                if not series:
                     continue
                 if name == "sds":
                     draws = [2**k for k in range(9)]
                     values = [
-                        max(found[0].bias, 0.0) + (found[0].variance / k if what == "nmse" else 0.0) for k in draws
+                        max(series[0].bias, 0.0) + (series[0].variance / k if what == "nmse" else 0.0) for k in draws
                     ]
                     ax.plot(draws, values, color=colour, ls=dash, label=label)
                     continue
-                kept = [row for row in found if what == "nmse" or row.bias_se == 0 or row.bias > 2 * row.bias_se]
-                lost = [row for row in found if row not in kept]
-                calls = [row.calls for row in kept]
-                values = [max(getattr(row, what), floor) for row in kept]
+                resolved = [row for row in series if what == "nmse" or row.bias_se == 0 or row.bias > 2 * row.bias_se]
+                unresolved = [row for row in series if row not in resolved]
+                calls = [row.calls for row in resolved]
+                values = [max(getattr(row, what), floor) for row in resolved]
                 size = 11 if name == "denoiser" else 4
                 ax.plot(
                     calls, values, color=colour, marker=marker, ms=size, ls=dash, label=label, clip_on=False, zorder=3
                 )
-                if lost:
+                if unresolved:
                     ax.plot(
-                        [row.calls for row in lost], [max(2 * row.bias_se, floor) for row in lost],
+                        [row.calls for row in unresolved], [max(2 * row.bias_se, floor) for row in unresolved],
                         color=colour, marker="$\\downarrow$", ms=6, ls="",
                     )  # fmt: skip
             ax.set(xscale="log", yscale="log", title=f"{problem}, h = {h:g}", xlim=(0.8, 320))
@@ -210,8 +227,8 @@ def plot(
     handles: dict[str, Any] = {}
     for ax in axes.flat:
         handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    unresolved = "" if what == "nmse" else "; arrows: not resolved, at two standard errors"
-    figure.suptitle(f"{title} (below {floor:g}: drawn at the lower edge{unresolved})")
+    note = "" if what == "nmse" else "; arrows: not resolved, at two standard errors"
+    figure.suptitle(f"{title} (below {floor:g}: drawn at the lower edge{note})")
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=min(8, len(handles)), frameon=False)
     figure.subplots_adjust(left=0.045, right=0.99, top=0.89, bottom=0.14, wspace=0.27, hspace=0.22)
     figure.savefig(path, dpi=110)
@@ -219,7 +236,7 @@ def plot(
 
 
 def table(rows: Sequence[EstimatorResult]) -> str:
-    """Plain text, one row an estimator."""
+    """Returns a plain-text table, one line per result."""
     head = "problem       h estimator         steps  calls       NMSE     bias^2        +-   variance"
     lines = [
         f"{r.problem:8} {r.bandwidth:6g} {r.estimator:17} {r.steps:5d} {r.calls:6.0f} {r.nmse:10.3g} {r.bias:10.3g} "

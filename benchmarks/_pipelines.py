@@ -1,4 +1,4 @@
-"""Pipelines of full-size shapes with random weights, as `Pipeline.load` would give them, their texts encoded."""
+"""Full-size pipelines with random weights, as returned by `Pipeline.load`, with cached prompts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TEXT = "a red cone on a blue cube"
 
 @dataclass(frozen=True)
 class PipelineShape:
-    """Configurations of a network and of its autoencoder.
+    """Configuration of a pipeline's network and autoencoder.
 
     Attributes:
-        kind: diffusers' pipeline.
-        width: of text embeddings.
-        unet: of the network.
-        vae: channels of the autoencoder.
+        kind: class name of the diffusers pipeline.
+        width: dimension of the text embeddings.
+        unet: configuration of the U-Net.
+        vae: channels of the autoencoder's blocks.
     """
 
     kind: str
@@ -69,14 +69,14 @@ SHAPES = {
 
 
 def tiny_pipeline(folder: Path, side: int, device: str) -> ms.Pipeline:
-    """The smallest Stable Diffusion."""
+    """Returns the smallest Stable Diffusion pipeline."""
     return _wrapped(tiny.stable_diffusion(folder / "made").to(device), "StableDiffusionPipeline", side, device)
 
 
 def full_size_pipeline(
     shape: PipelineShape, folder: Path, side: int, device: str, economy: ms.MemoryOptions | None = None
 ) -> ms.Pipeline:
-    """A pipeline of that shape; float16 (the autoencoder too) with CUDA, else float32."""
+    """Returns a pipeline of that shape; float16 (autoencoder included) with CUDA, else float32."""
     import diffusers
 
     large = shape.kind == "StableDiffusionXLPipeline"
@@ -95,23 +95,25 @@ def full_size_pipeline(
 def _wrapped(
     pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.MemoryOptions | None = None
 ) -> ms.Pipeline:
-    """The pipeline as a prior; a text that were encoded again would be an error."""
+    """Returns the pipeline as a prior with `TEXT` cached; encoding another prompt is an error."""
     family = FAMILY_BY_CLASS[kind]
     generator = torch.Generator().manual_seed(0)
 
     def encode(texts: Sequence[str]) -> Any:
-        told: dict[str, Any] = {"text": torch.randn(len(texts), 77, width, generator=generator)}
+        cond: dict[str, Any] = {"text": torch.randn(len(texts), 77, width, generator=generator)}
         if kind == "StableDiffusionXLPipeline":
-            told["pooled"] = torch.randn(len(texts), 1280, generator=generator)
-        return told, {name: 0 * part[:1] for name, part in told.items()}
+            cond["pooled"] = torch.randn(len(texts), 1280, generator=generator)
+        return cond, {name: 0 * part[:1] for name, part in cond.items()}
 
     shape = z_shape(family, dict(pipe.unet.config), dict(pipe.vae.config), side)
-    told = {} if economy is None else {"economy": economy}
-    prior = ms.Pipeline(pipe, family, shape, TextCache(encode, "benchmark", None), device=torch.device(device), **told)
+    options = {} if economy is None else {"economy": economy}
+    prior = ms.Pipeline(
+        pipe, family, shape, TextCache(encode, "benchmark", None), device=torch.device(device), **options
+    )
     prior.conditions([TEXT])
 
-    def never(texts: Sequence[str]) -> Any:
-        raise AssertionError(f"texts were encoded again: {texts}")
+    def refuse_encoding(texts: Sequence[str]) -> Any:
+        raise AssertionError(f"prompts must be cached, got a second encoding of {texts}")
 
-    prior.text_cache._encode = never
+    prior.text_cache._encode = refuse_encoding
     return prior

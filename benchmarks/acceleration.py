@@ -1,9 +1,9 @@
-"""How many prior calls does accelerated mean shift save over plain, to a relative shift of 1e-6?
+"""Prior calls saved by accelerated over plain mean shift, to a relative shift of 1e-6.
 
 On mixtures (64 starts drawn from the density) and on samples (`ms.Empirical`, 2-D and 64-dimensional digits; starts
-are data plus noise at the bandwidth). A start is judged where plain needs at least 50 calls; one that has not
-converged in 2,000 counts as 2,000, which understates the saving. Two end points are the
-same mode where they lie within h / 100 of each other; plain itself is refined to 1e-9 first where they do not.
+are data plus noise at the bandwidth). A start counts towards the target if plain mean shift needs at least 50 calls;
+one that has not converged in 2,000 counts as 2,000, which understates the saving. Two end points are the same mode if
+they lie within h / 100 of each other; if not, both are refined to 1e-9 before the comparison.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import modeseek as ms
 from modeseek.datasets.toy2d import fractal, grid, pinwheel, ring, spiral
 
 TOL, MAX_STEPS = 1e-6, 2_000
-SAME_MODE = 0.01  # of a bandwidth
+SAME_MODE = 0.01  # largest distance between end points of one mode, in bandwidths
 
 
 def main() -> None:
-    args = parse_args("How many prior calls does accelerated mean shift save over plain, to 1e-6?", threads=1)
+    args = parse_args("Prior calls saved by accelerated over plain mean shift, to 1e-6.", threads=1)
     starts = 16 if args.quick else 64
     rng = torch.Generator().manual_seed(args.seed)
     rows = []
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def compare(name: str, prior: ms.Prior, z: Tensor, h: float) -> dict:
-    """Plain and accelerated from the same starts."""
+    """Compares plain and accelerated mean shift from the same starts."""
     plain = ms.mean_shift(prior, z, h, TOL, MAX_STEPS, accelerate=False)
     fast = ms.mean_shift(prior, z, h, TOL, MAX_STEPS)
     apart = (plain.z - fast.z).flatten(1).norm(dim=1) / h

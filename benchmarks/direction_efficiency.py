@@ -1,7 +1,8 @@
-"""How well does each estimator of the mean-shift direction do per prior call, under exact priors?
+"""Accuracy per prior call of each estimator of the mean-shift direction, under exact priors.
 
-The truth is `ms.shift` of the exact prior at points drawn from p_h. The product sampler's bias is measured on the
-difference to the extrapolated limit of Heun's walk from the same noise, whose mean is exact up to a far smaller bias.
+The ground truth is `ms.shift` of the exact prior at points drawn from p_h. The product sampler's bias is measured on
+the difference to the extrapolated limit of Heun's method from the same noise, whose mean is exact up to a far smaller
+bias.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def main() -> None:
                     estimates, calls = msd_directions(plane.prior, at, n, "product", name)
                     rows.append(measure(at, f"product {name}", n, calls, estimates, reference))
             print(f"{plane.name} h = {h:g} done")
-    told = table(rows)
-    print(told)
-    result_path(args, ".txt").write_text(told + "\n")
+    text = table(rows)
+    print(text)
+    result_path(args, ".txt").write_text(text + "\n")
     for what, name in (("nmse", "NMSE of the direction"), ("bias", "Squared bias of the direction")):
         suffix, floor = (".png", 1e-5) if what == "nmse" else ("_bias.png", 1e-14)
         plot(rows, bandwidths, what, f"{name} against prior calls, exact priors", str(result_path(args, suffix)), floor)
@@ -89,41 +90,41 @@ def main() -> None:
             ),
             **{
                 f"product {name} beats kernel-score in bias at equal calls above 8": goal(
-                    "always", f"{sum(d['won'] for d in mine)} of {len(mine)}", all(d["won"] for d in mine)
+                    "always", f"{sum(d['won'] for d in pairs)} of {len(pairs)}", all(d["won"] for d in pairs)
                 )
                 for name in SAMPLERS
-                if (mine := [d for d in wins if d["sampler"] == name])
+                if (pairs := [d for d in wins if d["sampler"] == name])
             },
             **{
                 f"bias order of product {name}": goal(
                     f"{expected}, median at least {0.75 * expected:g}",
-                    f"median {_median(found):.2f} over {len(found)} settings with a bias that could be resolved",
-                    bool(found) and _median(found) >= 0.75 * expected,
+                    f"median {_median(measured):.2f} over {len(measured)} settings with a bias that could be resolved",
+                    bool(measured) and _median(measured) >= 0.75 * expected,
                 )
                 for name, expected in (("ddim", 1), ("heun", 2), ("dpmpp_2m", 2))
-                if (found := [o["order"] for o in orders if o["sampler"] == name])
+                if (measured := [o["order"] for o in orders if o["sampler"] == name])
             },
         },
     )
 
 
 def convergence_orders(rows: list[EstimatorResult]) -> list[dict]:
-    """The slope of log bias in log steps, over the step counts whose squared bias exceeds two standard errors."""
+    """Returns the slope of log bias in log steps, over step counts whose squared bias exceeds two standard errors."""
     orders = []
     for name in SAMPLERS:
-        mine = [row for row in rows if row.estimator == f"product {name}"]
-        for problem, h in dict.fromkeys((row.problem, row.bandwidth) for row in mine):
-            clear = {r.steps: r for r in mine if (r.problem, r.bandwidth) == (problem, h) and r.bias > 2 * r.bias_se}
-            if len(clear) >= 3:
-                first, last = min(clear), max(clear)
-                order = 0.5 * math.log(clear[first].bias / clear[last].bias) / math.log(last / first)
-                told = {"sampler": name, "problem": problem, "bandwidth": h, "order": order}
-                orders.append(told | {"from_steps": first, "to_steps": last})
+        own = [row for row in rows if row.estimator == f"product {name}"]
+        for problem, h in dict.fromkeys((row.problem, row.bandwidth) for row in own):
+            resolved = {r.steps: r for r in own if (r.problem, r.bandwidth) == (problem, h) and r.bias > 2 * r.bias_se}
+            if len(resolved) >= 3:
+                first, last = min(resolved), max(resolved)
+                order = 0.5 * math.log(resolved[first].bias / resolved[last].bias) / math.log(last / first)
+                record = {"sampler": name, "problem": problem, "bandwidth": h, "order": order}
+                orders.append(record | {"from_steps": first, "to_steps": last})
     return orders
 
 
 def compare_with_kernel_score(rows: list[EstimatorResult]) -> list[dict]:
-    """Each product sampler, at its largest cost within kernel-score's, against kernel-score's squared bias."""
+    """Compares each product sampler, at its largest cost within kernel-score's, with kernel-score's squared bias."""
     out = []
     for theirs in (row for row in rows if row.estimator == "kernel-score" and row.calls > 8):
         for name in SAMPLERS:

@@ -1,8 +1,8 @@
-"""What fraction of `torch.mm` throughput does `ms.Empirical.at` reach on 50,000 x 3,072 data, and in what memory?
+"""Throughput of `ms.Empirical.at` relative to `torch.mm` on 50,000 x 3,072 data, and its memory.
 
-The yardstick is the two matrix products it cannot do without, of the same shapes, measured alternately in the same
-process on one thread: (64 x 3072) @ (3072 x 50000) and (64 x 50000) @ (50000 x 3072). Points are data noised at the
-level asked. Judged by processor time, which other jobs on the machine disturb least; wall time is beside it.
+The reference is the two necessary matrix products of the same shapes, measured alternately in the same process on one
+thread: (64 x 3072) @ (3072 x 50000) and (64 x 50000) @ (50000 x 3072). Points are data with noise at the evaluated
+level. Targets are in processor time, which other jobs on the machine affect least; wall time is reported too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BANDWIDTHS = (0.1, 1.0, 4.0, 20.0)
 
 
 def main() -> None:
-    args = parse_args("What fraction of torch.mm throughput does Empirical.at reach, and in what memory?", threads=1)
+    args = parse_args("Throughput of Empirical.at relative to torch.mm, and its memory.", threads=1)
     n, d, batch, rounds = (4_000, 256, 64, 3) if args.quick else (50_000, 3_072, 64, 3)
     rng = torch.Generator().manual_seed(args.seed)
     memory = {"after_import": peak_memory()}
@@ -39,7 +39,7 @@ def main() -> None:
             "at": lambda z=z, h=h: prior.at(z, one, h * one),
         }
         timings = time_alternately(tasks, 1, warm=0)
-        if timings.wall["at"][0] < 15:  # else one round has told enough
+        if timings.wall["at"][0] < 15:  # slower tasks are timed once
             timings = time_alternately(tasks, rounds, warm=0)
         rows.append(
             {
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def peak_memory() -> float:
-    """Peak resident memory of this process so far, in GB (1e9 bytes)."""
+    """Returns the peak resident memory of this process so far, in GB (1e9 bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 

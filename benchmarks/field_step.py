@@ -1,8 +1,8 @@
-"""What does a step of coordinate networks cost, forward and backward, as a share of the matmul roof?
+"""Cost of a step of coordinate networks, forward and backward, as a share of the matmul roof.
 
-Eight pictures of 64 x 64 pixels and one of 512 x 512, of each kind, float32; and the same with every layer evaluated
-on all pixels at once, as a graphics card does it. The share of the roof is that of the time which as many floating
-point operations of the layers would take at the speed of `torch.mm`.
+Eight images of 64 x 64 pixels and one of 512 x 512, of each kind, float32; and the same with every layer evaluated
+on all pixels at once, as on a GPU. The share of the roof is the time that the layers' floating point operations take
+at the speed of `torch.mm` divided by the measured time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KINDS = ("fourier", "siren", "hash")
 
 
 def step(field: ms.Field, at_once: int) -> Callable[[], None]:
-    """Forward and backward, with so many numbers of a layer at once."""
+    """Returns forward and backward of one step, with `at_once` numbers per chunk of a layer."""
     view = field.view(field.n, torch.Generator())
     pull = torch.ones(field.n, 3, *field.size)
 
@@ -33,8 +33,8 @@ def step(field: ms.Field, at_once: int) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Measures, prints, saves."""
-    args = parse_args("What does a step of coordinate networks cost?", threads=1)
+    """Measures, prints and saves the results."""
+    args = parse_args("Cost of a step of coordinate networks.", threads=1)
     rng = torch.Generator().manual_seed(args.seed)
     blocks = module.CPU_CHUNK
     a, b = torch.randn(2, 1024, 1024)

@@ -1,6 +1,6 @@
-"""How long does `import modeseek` take over `import torch`?
+"""Time of `import modeseek` over `import torch`.
 
-Fresh interpreters, alternating. Judged by processor time, which other jobs on the machine disturb least.
+Fresh interpreters, alternating. Targets are in processor time, which other jobs on the machine affect least.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _HEAVY = {"matplotlib", "sklearn", "scipy", "PIL", "tyro", "rich", "diffusers", 
 
 
 def run(code: str) -> list[str]:
-    """What a fresh interpreter prints."""
+    """Runs code in a fresh interpreter; returns the printed words."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
 def main() -> None:
-    args = parse_args("How long does import modeseek take over import torch?")
+    args = parse_args("Time of import modeseek over import torch.")
     rounds = 2 if args.quick else 10
     wall: dict[str, list[float]] = {name: [] for name in _CODE}
     cpu: dict[str, list[float]] = {name: [] for name in _CODE}
     for index in range(rounds + 1):
         for name, code in _CODE.items():
-            told = run(code)
-            if index > 0:  # the first one fills the disk cache and writes bytecode
-                wall[name].append(float(told[0]))
-                cpu[name].append(float(told[1]))
+            seconds = run(code)
+            if index > 0:  # the first round fills the disk cache and writes bytecode
+                wall[name].append(float(seconds[0]))
+                cpu[name].append(float(seconds[1]))
     loaded = run("import sys, modeseek; print(*{m.split('.')[0] for m in sys.modules})")
     unwanted = sorted(_HEAVY.intersection(loaded))
     results = {

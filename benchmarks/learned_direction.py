@@ -1,7 +1,7 @@
-"""How well does each estimator of the mean-shift direction do per prior call, under LEARNED priors?
+"""Accuracy per prior call of each estimator of the mean-shift direction, under learned priors.
 
-One small network a problem is trained on samples; the truth is the exact prior's shift at points drawn from its p_h.
-Nothing here is exact any more: the network's own error bounds every estimator, and whoever wins, wins.
+One small network per problem is trained on samples; the ground truth is the exact prior's shift at points drawn from
+its p_h. No estimator is exact here: the network's own error bounds all of them.
 """
 
 from __future__ import annotations
@@ -71,22 +71,22 @@ def main() -> None:
                     estimates, calls = msd_directions(network, at, n, "product", name)
                     rows.append(measure(at, f"product {name}", n, calls, estimates))
             print(f"{plane.name} h = {h:g} done")
-    told = table(rows)
-    print(told)
-    result_path(args, ".txt").write_text(told + "\n")
+    text = table(rows)
+    print(text)
+    result_path(args, ".txt").write_text(text + "\n")
     for what, name in (("nmse", "NMSE of the direction"), ("bias", "Squared bias of the direction")):
         suffix = ".png" if what == "nmse" else "_bias.png"
         plot(
             rows, bandwidths, what, f"{name} against prior calls, learned priors", str(result_path(args, suffix)), 1e-5
         )
-    podium = best_estimators(rows)
-    first = [p["lowest_nmse_one_draw"]["estimator"] for p in podium]
+    ranking = best_estimators(rows)
+    first = [p["lowest_nmse_one_draw"]["estimator"] for p in ranking]
     save(
         args,
-        {"training": training, "rows": [row.record() for row in rows], "best": podium},
+        {"training": training, "rows": [row.record() for row in rows], "best": ranking},
         {
             "the real comparison": goal(
-                "every estimator's NMSE against the known truth, whoever wins",
+                "every estimator's NMSE against the ground truth",
                 f"lowest NMSE of one draw: {', '.join(f'{n} {first.count(n)}' for n in dict.fromkeys(first))} "
                 f"of {len(first)} settings",
                 True,
@@ -96,18 +96,18 @@ def main() -> None:
 
 
 def best_estimators(rows: list[EstimatorResult]) -> list[dict]:
-    """Per problem and bandwidth: the lowest NMSE of one draw at any cost, and the lowest bias (many draws)."""
+    """Returns, per problem and bandwidth, the lowest NMSE of one draw at any cost, and the lowest bias (many draws)."""
     out = []
     for problem, h in dict.fromkeys((row.problem, row.bandwidth) for row in rows):
-        here = [row for row in rows if (row.problem, row.bandwidth) == (problem, h) and row.estimator != "sdi scaled"]
-        one = next(row for row in here if row.estimator == "denoiser")
+        group = [row for row in rows if (row.problem, row.bandwidth) == (problem, h) and row.estimator != "sdi scaled"]
+        denoiser = next(row for row in group if row.estimator == "denoiser")
         out.append(
             {
                 "problem": problem,
                 "bandwidth": h,
-                "denoiser_nmse": one.nmse,  # its squared bias too: it draws nothing
-                "lowest_nmse_one_draw": min(here, key=lambda row: row.nmse).record(),
-                "lowest_bias": min(here, key=lambda row: max(row.bias, 2 * row.bias_se)).record(),
+                "denoiser_nmse": denoiser.nmse,  # equals its squared bias: it is deterministic
+                "lowest_nmse_one_draw": min(group, key=lambda row: row.nmse).record(),
+                "lowest_bias": min(group, key=lambda row: max(row.bias, 2 * row.bias_se)).record(),
             }
         )
     return out

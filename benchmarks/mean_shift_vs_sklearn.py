@@ -1,4 +1,4 @@
-"""How fast is `ms.mean_shift` on samples against `sklearn.cluster.MeanShift` at equal bandwidth?
+"""Speed of `ms.mean_shift` on samples relative to `sklearn.cluster.MeanShift` at equal bandwidth.
 
 All points are starts, 2-D, one thread each. Ours: Gaussian kernel of standard deviation h, to a relative shift
 |shift| / (h sqrt d) of 1e-3. scikit-learn: flat kernel of radius h (its `bandwidth`), until a move is below 1e-3 h.
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def compare(n: int, with_all: bool, seed: int, rounds: int = 3) -> dict:
-    """One size: ours plain and accelerated, scikit-learn with and without bin seeding, alternating."""
+    """Compares one size: ours plain and accelerated, scikit-learn with and without bin seeding, alternating."""
     from sklearn.cluster import MeanShift
 
     samples = grid().prior.sample(n, torch.Generator().manual_seed(seed))
@@ -67,33 +67,33 @@ def compare(n: int, with_all: bool, seed: int, rounds: int = 3) -> dict:
         kinds["sklearn"] = lambda: MeanShift(bandwidth=BANDWIDTH, bin_seeding=False).fit(points)
     wall: dict[str, list[float]] = {name: [] for name in kinds}
     cpu: dict[str, list[float]] = {name: [] for name in kinds}
-    answers = {}
+    fits = {}
     for index in range(rounds):
         for name, task in kinds.items():
             if index > 0 and name == "sklearn" and n > 2_000:
                 continue  # once: it takes as long as all the rest
             began, used = time.perf_counter(), time.process_time()
-            answers[name] = task()
+            fits[name] = task()
             wall[name].append(time.perf_counter() - began)
             cpu[name].append(time.process_time() - used)
-    ended = answers["ours"]
-    modes = merge_modes(ended, 0.1 * BANDWIDTH)
-    kept = modes.z[modes.weight >= 2e-3]  # of a basin of at least 0.2 % of the points
-    theirs = answers["sklearn" if with_all else "sklearn_bin_seeding"]
+    ours = fits["ours"]
+    modes = merge_modes(ours, 0.1 * BANDWIDTH)
+    main_modes = modes.z[modes.weight >= 2e-3]  # of a basin of at least 0.2 % of the points
+    theirs = fits["sklearn" if with_all else "sklearn_bin_seeding"]
     centers = torch.from_numpy(theirs.cluster_centers_)
     share = torch.bincount(torch.from_numpy(theirs.labels_)) / n
     centers = centers[share >= 2e-3]
-    apart = torch.cdist(kept, centers)
+    apart = torch.cdist(main_modes, centers)
     row = {
         "n": n,
         "seconds": {name: min(times) for name, times in wall.items()},
         "cpu_seconds": {name: min(times) for name, times in cpu.items()},
         "rounds": rounds,
         "speedup_over_bin_seeding": min(wall["sklearn_bin_seeding"]) / min(wall["ours"]),
-        "calls_per_start_ours": ended.steps.double().mean().item(),
-        "calls_per_start_plain": answers["ours_plain"].steps.double().mean().item(),
-        "converged": ended.converged.double().mean().item(),
-        "modes_ours": len(kept),
+        "calls_per_start_ours": ours.steps.double().mean().item(),
+        "calls_per_start_plain": fits["ours_plain"].steps.double().mean().item(),
+        "converged": ours.converged.double().mean().item(),
+        "modes_ours": len(main_modes),
         "modes_ours_any_weight": len(modes.z),
         "modes_sklearn": len(centers),
         "modes_sklearn_any_weight": len(share),
@@ -109,7 +109,7 @@ def compare(n: int, with_all: bool, seed: int, rounds: int = 3) -> dict:
 
 
 def check_against_untruncated(n: int, seed: int) -> dict:
-    """The truncated kernel's end points against those of every sample's sum, both to a tight tolerance."""
+    """Compares end points of the truncated kernel with those of the full sum, both to a tight tolerance."""
     samples = grid().prior.sample(n, torch.Generator().manual_seed(seed))
     starts = samples[:: max(1, n // 500)]
     near = ms.mean_shift(samples, starts, BANDWIDTH, tol=1e-8)

@@ -1,9 +1,10 @@
-"""What does rendering four views of a volume cost, forward and backward, and what does the fast path save?
+"""Cost of rendering four views of a volume, forward and backward, and speedup of empty-space skipping.
 
-Four views of an orbit, 64 x 64 pixels, 48 samples a ray, float32. Plain: each volume as it begins. Then a dense grid
-of 64 points a side that was fitted to 24 pictures of a known thing (a red and blue egg of density 60), pruned, and
-rendered plainly (every sample asked for) and by the fast path, whose picture and gradient are compared. The share of
-the roof is that of the time which as many floating point operations would take at the speed of `torch.mm`.
+Four views of an orbit, 64 x 64 pixels, 48 samples per ray, float32. Plain: each volume at initialisation. Then a dense
+grid of 64 points per side fitted to 24 images of a known object (a red and blue egg of density 60), pruned, and
+rendered plainly (every sample evaluated) and with empty-space skipping (the fast path); their images and gradients
+are compared. The share of the roof is the time that as many floating point operations take at the speed of `torch.mm`
+divided by the measured time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ VIEWS, SIZE = 4, 64
 
 
 class Egg(nn.Module):
-    """A smooth solid by formula: what the grid is fitted to."""
+    """Analytic smooth 3D shape, the ground truth that the grid is fitted to."""
 
     spacing, levels = 0.01, 1
 
@@ -44,8 +45,8 @@ class Egg(nn.Module):
 
 
 def fit_egg(steps: int, seed: int) -> NeRF:
-    """A dense grid after that many steps against pictures of the egg, random backgrounds, pruned at half time."""
-    truth = NeRF(Egg(), size=SIZE, samples=96)
+    """Returns a dense grid fitted to images of the egg, random backgrounds, pruned at half time."""
+    ground_truth = NeRF(Egg(), size=SIZE, samples=96)
     nerf = NeRF(Dense((32, 64)), size=SIZE, background=Background("random"))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.25, betas=(0.9, 0.99))
     for step in range(steps):
@@ -54,16 +55,16 @@ def fit_egg(steps: int, seed: int) -> NeRF:
             nerf.prune(0.05)
         view = nerf.view(VIEWS, ms.Streams(seed, step))
         with torch.no_grad():
-            want = truth(view).image
+            expected = ground_truth(view).image
         optimizer.zero_grad()
-        (nerf(view).image - want).square().mean().backward()
+        (nerf(view).image - expected).square().mean().backward()
         optimizer.step()
     nerf.prune(0.05)
     return nerf
 
 
 def step(nerf: NeRF, skip: EmptySpaceSkipping | None, pull: Tensor, seed: int) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Forward and backward of one view batch; gives the picture and all gradients in one row."""
+    """Returns forward and backward of one view batch; its result is the image and the flattened gradients."""
     view = nerf.view(VIEWS, ms.Streams(seed, 10**6))
 
     def run() -> tuple[Tensor, Tensor]:
@@ -77,7 +78,7 @@ def step(nerf: NeRF, skip: EmptySpaceSkipping | None, pull: Tensor, seed: int) -
 
 
 def flops(nerf: NeRF, seed: int) -> float:
-    """Operations of a plain step, about: three times (forward, both backward products) its multiply-adds, times two."""
+    """Returns the approximate flop of a plain step: 2 x multiply-adds x 3 (forward and both backward products)."""
     samples = nerf(nerf.view(VIEWS, ms.Streams(seed, 10**6))).ray_samples.weights.numel()
     volume = nerf.volume
     if isinstance(volume, Dense):
@@ -92,7 +93,7 @@ def flops(nerf: NeRF, seed: int) -> float:
 
 
 def matmul(flop: float, device: torch.device) -> Callable[[], Tensor]:
-    """A product of square matrices of side 1024, as many times as make that many operations; at least once."""
+    """Returns a task of 1024 x 1024 matrix products with about that many operations, at least one product."""
     a, b = torch.randn(2, 1024, 1024, device=device)
     times = max(1, round(flop / (2 * 1024**3)))
 
@@ -106,13 +107,13 @@ def matmul(flop: float, device: torch.device) -> Callable[[], Tensor]:
 
 
 def main() -> None:
-    """Measures, prints, saves."""
-    args = parse_args("What does a step of volume rendering cost, and what does the fast path save?", threads=1)
+    """Measures, prints and saves the results."""
+    args = parse_args("Cost of a volume rendering step, and speedup of empty-space skipping.", threads=1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rounds = 2 if args.quick else 15
     rng = torch.Generator().manual_seed(args.seed)
     pull = torch.randn(VIEWS, 3, SIZE, SIZE, generator=rng).to(device) / SIZE**2
-    made = {
+    volumes = {
         "dense 32": Dense((32,)),
         "dense 64": Dense((64,)),
         "triplane": Triplane(rng),
@@ -120,11 +121,11 @@ def main() -> None:
         "hash": HashGrid(rng),
     }
     nerfs = {
-        name: NeRF(volume.to(device), size=SIZE, background=Background().to(device)) for name, volume in made.items()
+        name: NeRF(volume.to(device), size=SIZE, background=Background().to(device)) for name, volume in volumes.items()
     }
-    done = fit_egg(10 if args.quick else 120, args.seed).to(device)
+    fitted = fit_egg(10 if args.quick else 120, args.seed).to(device)
     tasks: dict[str, Callable[[], object]] = {name: step(nerf, None, pull, args.seed) for name, nerf in nerfs.items()}
-    plain, fast = step(done, None, pull, args.seed), step(done, EmptySpaceSkipping(), pull, args.seed)
+    plain, fast = step(fitted, None, pull, args.seed), step(fitted, EmptySpaceSkipping(), pull, args.seed)
     roof = matmul(2e10, device)
     timings = time_alternately(tasks | {"fitted, plain": plain, "fitted, fast": fast, "matmul": roof}, rounds, warm=1)
     per_flop = summarise(timings.wall["matmul"])["median"] / roof.flop  # pyright: ignore[reportFunctionMemberAccess]
@@ -132,18 +133,18 @@ def main() -> None:
     for name in timings.wall:
         if name == "matmul":
             continue
-        told = {
+        row = {
             "wall_ms": {k: v if k == "n" else 1e3 * v for k, v in summarise(timings.wall[name]).items()},
             "cpu_ms": {k: v if k == "n" else 1e3 * v for k, v in summarise(timings.cpu[name]).items()},
         }
         if name in nerfs:
             flop = flops(nerfs[name], args.seed)
-            told |= {
+            row |= {
                 "mflop": flop / 1e6,
                 "share_of_matmul_roof": flop * per_flop / summarise(timings.wall[name])["median"],
             }
-        results[name] = told
-        print(f"{name:14} {told['wall_ms']['median']:8.1f} ms, best {told['wall_ms']['best']:.1f}")
+        results[name] = row
+        print(f"{name:14} {row['wall_ms']['median']:8.1f} ms, best {row['wall_ms']['best']:.1f}")
     (image, slope), (fast_image, fast_slope) = plain(), fast()
     gain = ratio(timings.wall, "fitted, plain", "fitted, fast")
     results["fast"] = {
@@ -152,7 +153,7 @@ def main() -> None:
         "image_apart_at_most": (image - fast_image).abs().max().item(),
         "gradient_apart_over_its_norm": ((slope - fast_slope).norm() / slope.norm()).item(),
         "gradient_apart_over_its_largest": ((slope - fast_slope).abs().max() / slope.abs().max()).item(),
-        "open_space": done.space.get_buffer("open").float().mean().item(),
+        "open_space": fitted.space.get_buffer("open").float().mean().item(),
     }
     print(results["fast"])
     apart = max(results["fast"]["image_apart_at_most"], results["fast"]["gradient_apart_over_its_largest"])

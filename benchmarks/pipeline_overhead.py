@@ -1,9 +1,9 @@
-"""What does a direction cost under a pipeline, over the bare batched network call and the encoder?
+"""Overhead of a direction under a pipeline over the batched network call and the encoder.
 
 One SDS and one one-call MSD direction with guidance from pixels, encoder forward and backward included, against the
 same encoder and one batched call of the network, alternating in one process; random weights from configuration. Tiny:
-the smallest Stable Diffusion. SD 1.5-shaped: its configuration (860 M numbers), at 128 pixels on the CPU and 512 in
-float16 with CUDA, then with peak memory. Texts are encoded before: encoding one again would be an error.
+the smallest Stable Diffusion. SD 1.5-shaped: its configuration (860 M parameters), at 128 pixels on the CPU and 512 in
+float16 with CUDA, then with peak memory. Prompts are encoded beforehand: encoding one again is an error.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SCALE = 7.5
 
 
 def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
-    """The bare work, and the directions that contain it."""
+    """Returns the network call with the encoder, and the directions that contain it."""
     rng = torch.Generator(prior.device).manual_seed(0)
     image = torch.rand(1, 3, side, side, device=prior.device, requires_grad=True)
-    told = prior.conditions([TEXT])
-    both = concatenate([told.null, told.positive])
+    conditions = prior.conditions([TEXT])
+    both = concatenate([conditions.null, conditions.positive])
     network, guided = prior.network, ms.Guided(prior, SCALE)
     sds, msd = ms.SDS(), ms.MSD(ms.Fixed(1.0))
     state = {"msd": msd.init(torch.zeros(1, *prior.shape, device=prior.device), guided)}
@@ -46,11 +46,11 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
     def direction(method: Any, name: str) -> Callable[[], None]:
         def step() -> None:
             z = prior.codec.encode(image)
-            found, state[name] = method.step(
+            step_direction, state[name] = method.step(
                 z.detach(), guided, state.get(name), conditions=prior.conditions([TEXT]), progress=0.5, rng=rng
             )
             image.grad = None
-            z.backward(gradient=found.grad)
+            z.backward(gradient=step_direction.grad)
 
         return step
 
@@ -58,8 +58,8 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    """Measures, prints, saves."""
-    args = parse_args("What does a direction cost under a pipeline, over the bare call and the encoder?")
+    """Measures, prints and saves the results."""
+    args = parse_args("Overhead of a direction under a pipeline over the bare call and the encoder.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     results: dict[str, Any] = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
     reached: dict[str, float] = {}
@@ -87,7 +87,7 @@ def main() -> None:
             }
             if device == "cuda":
                 results[name]["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
-            reached |= {f"{name} {task}": told["median"] for task, told in over.items()}
+            reached |= {f"{name} {task}": row["median"] for task, row in over.items()}
             print(name, json.dumps({k: round(v["median"], 4) for k, v in over.items()}))
             del prior
     targets = {f"{name}, over bare": goal("<= 1.05", value, value <= 1.05) for name, value in reached.items()}

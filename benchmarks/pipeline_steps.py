@@ -1,10 +1,9 @@
-"""How many steps a second does each method take under a full-size pipeline, and in how much memory?
+"""Steps per second and peak memory of each method under a full-size pipeline.
 
 Pixels through the autoencoder, guidance 7.5: SDS, one-call MSD, exact product MSD with 8 DDIM steps, SDI with 10
-inversion steps, VSD with a LoRA as its second score, and a plain loop as tutorials write it, which decodes the
-posterior mean every step for its log. Random weights from configuration. With CUDA: the shapes of Stable Diffusion
-1.5 and SDXL at 512 pixels in float16, and SDS with the encoder recomputed. On the CPU: a fifth of the width at 128
-pixels.
+inversion steps, VSD with a LoRA auxiliary, and a plain tutorial-style loop, which decodes the posterior mean every
+step for its log. Random weights from configuration. With CUDA: the shapes of Stable Diffusion 1.5 and SDXL at 512
+pixels in float16, and SDS with the encoder recomputed. On the CPU: a fifth of the width at 128 pixels.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ SCALE = 7.5
 
 
 def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
-    """One step of each method, from pixels to their gradient."""
+    """Returns one step of each method, from pixels to their gradient."""
     rng = torch.Generator(prior.device).manual_seed(0)
     image = torch.rand(1, 3, side, side, device=prior.device, requires_grad=True)
-    told, guided = prior.conditions([TEXT]), ms.Guided(prior, SCALE)
+    conditions, guided = prior.conditions([TEXT]), ms.Guided(prior, SCALE)
     product = ms.MSD(ms.Fixed(1.0), estimator="product", steps=8, sampler=ms.ddim)
     z = torch.zeros(1, *prior.shape, device=prior.device)
     methods: dict[str, tuple[Any, ms.Prior]] = {
@@ -39,23 +38,25 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         "sdi": (ms.SDI(scale=SCALE, inversion_scale=-SCALE, inversion_steps=10), prior),
         "vsd, LoRA": (ms.VSD(scale=SCALE, auxiliary=ms.LoRAAuxiliary()), prior),
     }
-    states = {name: method.init(z, asked) for name, (method, asked) in methods.items()}
+    states = {name: method.init(z, method_prior) for name, (method, method_prior) in methods.items()}
 
-    def one(name: str) -> Callable[[], None]:
-        method, asked = methods[name]
+    def method_step(name: str) -> Callable[[], None]:
+        method, method_prior = methods[name]
 
         def step() -> None:
             z = prior.codec.encode(image)
-            found, states[name] = method.step(z.detach(), asked, states[name], conditions=told, progress=0.5, rng=rng)
+            direction, states[name] = method.step(
+                z.detach(), method_prior, states[name], conditions=conditions, progress=0.5, rng=rng
+            )
             image.grad = None
-            z.backward(gradient=found.grad)
+            z.backward(gradient=direction.grad)
 
         return step
 
     alphas = prior.schedule(torch.linspace(0, 1, 1000))[0].to(prior.device)
-    both = concatenate([told.null, told.positive])
+    both = concatenate([conditions.null, conditions.positive])
 
-    def plain() -> None:
+    def plain_loop() -> None:
         z = prior.codec.encode(image)
         index = torch.randint(20, 980, (1,), generator=rng, device=prior.device)
         alpha = alphas[index].view(-1, 1, 1, 1)
@@ -70,11 +71,11 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         image.grad = None
         z.backward(gradient=sigma**2 * (eps - noise))
 
-    return {"plain loop": plain} | {name: one(name) for name in methods}
+    return {"plain loop": plain_loop} | {name: method_step(name) for name in methods}
 
 
 def peak_memory(task: Callable[[], object]) -> float:
-    """Gigabytes at most while a task runs, with all that lies there already."""
+    """Returns peak GPU memory in GB (1e9 bytes) while a task runs, including what is already allocated."""
     torch.cuda.reset_peak_memory_stats()
     task()
     torch.cuda.synchronize()
@@ -82,8 +83,8 @@ def peak_memory(task: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measures, prints, saves."""
-    args = parse_args("How many steps a second does each method take under a full-size pipeline, in how much memory?")
+    """Measures, prints and saves the results."""
+    args = parse_args("Steps per second and peak memory of each method under a full-size pipeline.")
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
     results: dict[str, Any] = {"device": torch.cuda.get_device_name() if cuda else "cpu"}
@@ -100,7 +101,7 @@ def main() -> None:
             "pixels": side,
             "numbers": sum(p.numel() for p in prior.network.parameters()),
             "seconds": seconds,
-            "steps_per_second": {task: 1 / told["median"] for task, told in seconds.items()},
+            "steps_per_second": {task: 1 / row["median"] for task, row in seconds.items()},
             "over_plain_loop": {task: ratio(timings, task, "plain loop") for task in work},
         }
         if cuda:
@@ -112,7 +113,7 @@ def main() -> None:
             if name == "sd-1.5":
                 targets["SDS through the encoder, float16"] = goal("<= 8 GB", least, least <= 8)
             del prior
-        print(name, json.dumps({task: round(told["median"], 4) for task, told in seconds.items()}))
+        print(name, json.dumps({task: round(row["median"], 4) for task, row in seconds.items()}))
     save(args, results, targets)
 
 

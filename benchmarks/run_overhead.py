@@ -1,10 +1,10 @@
-"""What does a kept run cost over the bare loop, and how soon does a resumed one optimise?
+"""Overhead of a saved run over the bare loop, and latency of resuming.
 
-Free pixels of 4 x 3 x 64 x 64 with Adam under MSD, one thread; the prior is a data set of images, so that a step takes
-some ten milliseconds, still far less than any diffusion pipeline. The bare loop (`distill`) and the kept run, with
-metrics, pictures, checkpoint at its end and report, alternate in one process. The share of checkpoints is that of a run
-of some minutes at the default interval (30 s), and of one without any interval, where each is followed by fifty times
-its own cost. `modeseek resume` is timed from the end of its imports to its first step, in fresh processes.
+Pixels of 4 x 3 x 64 x 64 with Adam under MSD, one thread; the prior is a data set of images, so that a step takes
+about ten milliseconds, far less than with any diffusion pipeline. The bare loop (`distill`) and the saved run, with
+metrics, previews, final checkpoint and report, alternate in one process. The share of checkpoints is that of a run
+of several minutes at the default interval (30 s), and of one without any interval, where each is followed by fifty
+times its own cost. `modeseek resume` is timed from the end of its imports to its first step, in fresh processes.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ main(["resume", sys.argv[1], "--steps", "40"])
 
 
 def config(steps: int, saving: runs.CheckpointConfig) -> ms.Config:
-    """The run that is measured."""
+    """Returns the configuration of the measured run."""
     method, generator = ms.MSD(ms.Geometric(20.0, 1.0)), runs.PixelsConfig(BATCH)
     return ms.Config(runs.ToyPriorConfig("digits"), method, generator, runs.AdamConfig(), steps=steps, saving=saving)
 
 
-def keep(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, list[float]]:
-    """Runs it; seconds in all, and of each checkpoint."""
+def time_saved_run(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, list[float]]:
+    """Runs the configuration; returns total seconds and the seconds of each checkpoint."""
     spent: list[float] = []
     real = module.write_checkpoint
 
@@ -74,18 +74,18 @@ def keep(given: ms.Config, loaded: LoadedPrior, folder: Path) -> tuple[float, li
 
 
 def main() -> None:
-    """Measures, prints, saves."""
+    """Measures, prints and saves the results."""
     args = parse_args((__doc__ or "").split("\n")[0], threads=1)
     rng = torch.Generator().manual_seed(args.seed)
     images = 2 * torch.rand(200 if args.quick else 3000, *SHAPE, generator=rng) - 1
     loaded = LoadedPrior(ms.Empirical(images), "0", ms.RangeCodec(), 1.0)
     with tempfile.TemporaryDirectory() as scratch:
-        place, count = Path(scratch), iter(range(10**6))
+        folder, count = Path(scratch), iter(range(10**6))
         short = config(20 if args.quick else 150, runs.CheckpointConfig())
 
         def bare() -> None:
             job = build(short, loaded)
-            walk = ms.distill(
+            steps = ms.distill(
                 job.generator,
                 job.prior,
                 job.method,
@@ -95,16 +95,16 @@ def main() -> None:
                 codec=job.codec,
                 rng=ms.Streams(0),
             )
-            for _ in walk:
+            for _ in steps:
                 pass
 
-        tasks = {"bare": bare, "kept": lambda: keep(short, loaded, place / str(next(count)))}
+        tasks = {"bare": bare, "kept": lambda: time_saved_run(short, loaded, folder / str(next(count)))}
         timings = time_alternately(tasks, 2 if args.quick else 5)
         shares = {}
         for name, saving in (("default", runs.CheckpointConfig()), ("no interval", runs.CheckpointConfig(seconds=0.0))):
             steps = 40 if args.quick else 2400 if name == "default" else 600
             long = config(steps, saving)
-            seconds, spent = keep(long, loaded, place / name)
+            seconds, spent = time_saved_run(long, loaded, folder / name)
             shares[name] = {
                 "seconds": seconds,
                 "checkpoints": len(spent),
@@ -112,15 +112,15 @@ def main() -> None:
                 "share": sum(spent) / seconds,
             }
             print(name, shares[name])
-        ms.run(ms.Config(runs.ToyPriorConfig("ring"), ms.MSD(ms.Fixed(0.1)), steps=20), place / "resumed")
+        ms.run(ms.Config(runs.ToyPriorConfig("ring"), ms.MSD(ms.Fixed(0.1)), steps=20), folder / "resumed")
         latency = []
         for _ in range(2 if args.quick else 7):
-            argv = [sys.executable, "-c", RESUME, str(place / "resumed")]
-            done = subprocess.run(argv, capture_output=True, text=True)
-            latency.append(float(done.stdout.split("SECONDS")[1].split()[0]))
+            argv = [sys.executable, "-c", RESUME, str(folder / "resumed")]
+            completed = subprocess.run(argv, capture_output=True, text=True)
+            latency.append(float(completed.stdout.split("SECONDS")[1].split()[0]))
     over = {"wall": ratio(timings.wall, "kept", "bare"), "cpu": ratio(timings.cpu, "kept", "bare")}
     step = {name: 1e3 * statistics.median(timings.wall[name]) / short.steps for name in tasks}
-    worst = max(told["share"] for told in shares.values())
+    worst = max(row["share"] for row in shares.values())
     targets = {
         "share of the run spent on checkpoints": goal("<= 0.02", worst, worst <= 0.02),
         "resume: seconds from its imports to its first step": goal(

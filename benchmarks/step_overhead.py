@@ -1,8 +1,8 @@
-"""How much does one step of a method cost over the bare prior call?
+"""Overhead of one step of a method over the bare prior call.
 
-Batch 4 x 3 x 64 x 64. A small convolutional network (a few hundred MFLOP an image, far less than any real prior)
-stands for a prior of realistic cost; a prior that answers nearly for nothing shows the absolute overhead. One thread;
-judged by processor time, which other jobs on the machine disturb least; wall time is beside it.
+Batch 4 x 3 x 64 x 64. A small convolutional network (a few hundred MFLOP per image, far less than any real prior)
+stands for a prior of realistic cost; a prior of nearly no cost shows the absolute overhead. One thread; targets are in
+processor time, which other jobs on the machine affect least; wall time is reported too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH = 4
 
 
 class ConvNet(nn.Module):
-    """Down, middle, up with skips: the shape of a U-Net, at three resolutions."""
+    """Small U-Net: down, middle and up blocks with skip connections."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ConvNet(nn.Module):
 
 
 class ConvPrior(ms.BasePrior):
-    """An eps-predicting network as a prior."""
+    """Prior from an eps-predicting network."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
 
@@ -60,7 +60,7 @@ class ConvPrior(ms.BasePrior):
 
 
 class NearlyFreePrior(ms.BasePrior):
-    """Standard normal data: one multiplication."""
+    """Prior of standard normal data, one multiplication per call."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
 
@@ -86,7 +86,7 @@ class Pixels(nn.Module):
 
 
 def main() -> None:
-    args = parse_args("How much does one step of a method cost over the bare prior call?", threads=1)
+    args = parse_args("Overhead of one step of a method over the bare prior call.", threads=1)
     rounds = {"conv": 5, "free": 20} if args.quick else {"conv": 120, "free": 1000}
     rng = torch.Generator().manual_seed(args.seed)
     z = 0.5 * torch.randn(BATCH, *SHAPE, generator=rng)
@@ -106,11 +106,11 @@ def main() -> None:
             }
             for task, times in timings.cpu.items()
         }
-        for task, told in results[name].items():
+        for task, row in results[name].items():
             print(
-                f"{name:5} {task:13} {told['cpu_microseconds']['median']:10.0f} us of processor time, ratio "
-                f"{told['over_bare_call']['median']:.4f}, of best {told['ratio_of_best']:.4f}, "
-                f"wall {told['over_bare_call_by_wall_time']['median']:.4f}"
+                f"{name:5} {task:13} {row['cpu_microseconds']['median']:10.0f} us of processor time, ratio "
+                f"{row['over_bare_call']['median']:.4f}, of best {row['ratio_of_best']:.4f}, "
+                f"wall {row['over_bare_call_by_wall_time']['median']:.4f}"
             )
     results["conv"]["mflop_an_image"] = mflop(ConvPrior(24, args.seed).net)
     targets = {
@@ -130,7 +130,7 @@ def _micro(seconds: dict[str, float]) -> dict[str, float]:
 
 
 def step_tasks(prior: ms.Prior, z: Tensor, rng: torch.Generator) -> dict[str, Callable[[], object]]:
-    """The bare call and each way of taking one step around it."""
+    """Returns the bare call and the step of each method around it."""
     one = torch.ones(BATCH)
     alpha, sigma = prior.schedule(0.5 * one)
     msd, sds = ms.MSD(ms.Fixed(0.5)), ms.SDS()
@@ -145,14 +145,14 @@ def step_tasks(prior: ms.Prior, z: Tensor, rng: torch.Generator) -> dict[str, Ca
 
 
 def endless(prior: ms.Prior, method: ms.Method, z: Tensor, rng: torch.Generator) -> Iterator[ms.Step]:
-    """A run of `distill` on free pixels with Adam, long enough for any number of rounds."""
+    """Returns a run of `distill` on pixels with Adam, long enough for any number of rounds."""
     pixels = Pixels(z)
     optimizer = torch.optim.Adam(pixels.parameters(), lr=1e-4)
     return ms.distill(pixels, prior, method, optimizer, steps=10**6, batch=BATCH, rng=rng)
 
 
 def mflop(net: nn.Module) -> float:
-    """Multiply-adds of one image, times two."""
+    """Returns the MFLOP of one image, 2 per multiply-add."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""How the pages are built: `sphinx-build -W docs build/docs`. Nothing is fetched, neither then nor by readers."""
+"""Sphinx configuration: `sphinx-build -W docs build/docs`. Neither the build nor the pages access the network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_ext"))
-# A fresh kernel runs each page of code, with one thread and with figures in the page.
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_ext"))
+# Each notebook page runs in a fresh kernel, with one thread and inline figures.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 

@@ -1,9 +1,8 @@
-"""The table and contact sheet of an experiment on a page: `python docs/experiment.py RUN PAGE`.
+"""Table and contact sheet of an experiment in a page of the docs: `python docs/experiment.py RUN PAGE`.
 
 RUN is a finished folder of `modeseek paper ...`, PAGE a file of docs/ with the lines `<!-- experiment -->` and
-`<!-- end of experiment -->`. What stands between them is replaced by the command as typed, the table with its intervals
-and findings (exports/table.md), what is lacking, and the machine; the contact sheet becomes a picture named after the
-page.
+`<!-- end of experiment -->`. The text between them is replaced by the command as typed, the table with intervals and
+findings (exports/table.md), missing results and the machine; the contact sheet becomes an image named after the page.
 """
 
 from __future__ import annotations
@@ -14,39 +13,43 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gallery import small, typed
+from gallery import shrink, typed_command
 
 BEGIN, END = "<!-- experiment -->", "<!-- end of experiment -->"
 
 
-def section(run: Path, picture: str) -> str:
-    """What a page says of an experiment.
+def section(run: Path, image: str) -> str:
+    """Markdown section about an experiment.
+
+    Args:
+        run: folder of the experiment.
+        image: file name of the contact sheet, for the link.
 
     Raises:
-        ValueError: it is not finished, or its command holds a path of this machine.
-        OSError: it is no folder of an experiment.
+        ValueError: the experiment is not finished, or its command contains a path of this machine.
+        OSError: the folder is not an experiment.
     """
     from modeseek.rundir.status import read_status
 
     if (state := read_status(run).state) != "finished":
-        raise ValueError(f"{run.name} is {state}: pages show finished experiments; go on with it first")
-    told = json.loads((run / "exports" / "results.json").read_text(encoding="utf-8"))
+        raise ValueError(f"{run.name} is {state}: experiments on a page must be finished; resume it first")
+    results = json.loads((run / "exports" / "results.json").read_text(encoding="utf-8"))
     parts = [
-        f"```sh\n{typed(run)}\n```",
-        f"![{told['title']}: all pictures]({picture})",
+        f"```sh\n{typed_command(run)}\n```",
+        f"![{results['title']}: all images]({image})",
         (run / "exports" / "table.md").read_text(encoding="utf-8").strip(),
-        "\n".join(f"- {line}" for line in told["facts"]["lacking"]),
-        f"Made on {told['date'][:10]} on {told['machine']['cores']} cores ({told['machine']['architecture']}) that "
-        "others use too: seconds are rough. Intervals are 95 % bootstrap intervals.",
+        "\n".join(f"- {line}" for line in results["facts"]["lacking"]),
+        f"Made on {results['date'][:10]} on {results['machine']['cores']} cores ({results['machine']['architecture']}) "
+        "of a shared machine: seconds are approximate. Intervals are 95 % bootstrap intervals.",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def write(run: Path, page: Path) -> None:
-    """Puts the section and its picture where they belong.
+    """Writes the section into the page, and the contact sheet beside it.
 
     Raises:
-        ValueError: the page has no place for it.
+        ValueError: the page has no lines that mark the section.
     """
     from modeseek.io.atomic import write_atomic
 
@@ -54,24 +57,24 @@ def write(run: Path, page: Path) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{page.name} has no place for an experiment: put the lines {BEGIN} and {END} there")
-    picture = page.with_name(f"{page.stem}_experiment.png")
-    told = section(run, picture.name)
-    write_atomic(picture, small(run / "media" / "sheet.png"))
-    write_atomic(page, f"{before}{BEGIN}\n\n{told}\n\n{END}{after}")
+    image = page.with_name(f"{page.stem}_experiment.png")
+    text = section(run, image.name)
+    write_atomic(image, shrink(run / "media" / "sheet.png"))
+    write_atomic(page, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the folder, then writes the page; a mistake is one line and exit code 2."""
+    """Command line: reads the folder and writes the page; an error is one line and exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=Path, metavar="RUN", help="a folder of modeseek paper")
-    parser.add_argument("page", type=Path, metavar="PAGE", help="the page that shows it")
-    asked = parser.parse_args(argv)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of modeseek paper")
+    parser.add_argument("page", type=Path, metavar="PAGE", help="page to update")
+    args = parser.parse_args(argv)
     try:
-        write(asked.run, asked.page)
+        write(args.run, args.page)
     except (OSError, ValueError, KeyError) as error:
         print(f"experiment: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    print(f"Written: {asked.page}")
+    print(f"Written: {args.page}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The gallery from run folders: `python docs/gallery.py RUN [RUN ...]` writes docs/gallery.md and docs/gallery/.
+"""Generator of the gallery from run folders: `python docs/gallery.py RUN [RUN ...]` writes docs/gallery.md and images.
 
-What the page says of a run is what its folder says: the command as typed, the configuration's title, steps, prior
-calls, seconds and commit; what to see in a picture is said by name in docs/gallery/notes.yaml. Pictures are made small,
-since they stay in the repository. A command that holds a path of the machine is refused.
+The page shows what the folder of each run records: the command as typed, the configuration's title, steps, prior calls,
+seconds and commit. Notes on the images are read from docs/gallery/notes.yaml, by name. Images are reduced in size,
+since they are stored in the repository. A command that contains a path of the machine is refused.
 """
 
 from __future__ import annotations
@@ -16,78 +16,82 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PICTURES = ("sides.png", "panels.png", "after.png")  # of media/, the most telling first
-WIDTH = 760  # pixels
+DOCS = Path(__file__).parent
+IMAGES = ("sides.png", "panels.png", "after.png")  # in media/, by preference
+MAX_WIDTH = 760  # pixels
 COLOURS = 256
-WORDS = """# Gallery
+INTRODUCTION = """# Gallery
 
-Each picture is what a run left in its folder, beside the command that made it and what that cost; the page is made from
-the folders by `python docs/gallery.py RUN ...`. Repeat one by its command.
+Each image is an export of a run, shown with the command that reproduces it and its cost. The page is generated from the
+run folders by `python docs/gallery.py RUN ...`.
 """
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One run, for the page.
+class GalleryEntry:
+    """Section of the gallery for one run.
 
     Attributes:
-        name: of its folder, and of the picture.
-        title: what was sought, by which method.
-        command: as typed.
-        cost: steps, calls, seconds.
-        picture: PNG.
-        note: what to see in it, or nothing.
+        name: name of the run's folder and of the image.
+        title: method and target of the run.
+        command: command line as typed.
+        cost: steps, prior calls and seconds, one sentence.
+        image: content of the PNG file.
+        note: description of the image, or empty.
     """
 
     name: str
     title: str
     command: str
     cost: str
-    picture: bytes
+    image: bytes
     note: str = ""
 
     def markdown(self) -> str:
-        """Its part of the page."""
-        picture, command = f"![{self.title}](gallery/{self.name}.png)", f"```sh\n{self.command}\n```"
-        return "\n\n".join(part for part in (f"## {self.title}", self.note, picture, command, self.cost) if part) + "\n"
+        """The section as Markdown."""
+        image, command = f"![{self.title}](gallery/{self.name}.png)", f"```sh\n{self.command}\n```"
+        return "\n\n".join(part for part in (f"## {self.title}", self.note, image, command, self.cost) if part) + "\n"
 
 
-def entry(folder: Path, notes: Mapping[str, str]) -> Entry:
-    """What a run folder says of itself, and what there is to see.
+def read_entry(folder: Path, notes: Mapping[str, str]) -> GalleryEntry:
+    """Reads the gallery entry of a run folder.
+
+    Args:
+        folder: folder of the run.
+        notes: descriptions of images, by name of the folder.
 
     Raises:
-        ValueError: it is not finished, has no picture, or its command holds a path of this machine.
-        OSError: it is no run folder.
+        ValueError: the run is not finished, has no image, or its command contains a path of this machine.
+        OSError: the folder is not a run.
     """
     from modeseek.config.config import read_config, read_yaml_file
     from modeseek.rundir.status import read_status
 
     status, plain = read_status(folder), read_yaml_file(folder / "config.yaml")
     if status.state != "finished":
-        raise ValueError(f"{folder.name} is {status.state}: the gallery shows finished runs; resume it first")
-    command = typed(folder)
-    made = [folder / "media" / name for name in PICTURES if (folder / "media" / name).exists()]
-    if not made:
-        raise ValueError(f"{folder.name} has none of {', '.join(PICTURES)} in media/; nothing to show")
+        raise ValueError(f"{folder.name} is {status.state}: runs of the gallery must be finished; resume it first")
+    command = typed_command(folder)
+    images = [folder / "media" / name for name in IMAGES if (folder / "media" / name).exists()]
+    if not images:
+        raise ValueError(f"{folder.name} must have one of {', '.join(IMAGES)} in media/, got none")
     toy = plain.get("verb") != "run"
     title = f"{str(plain.get('problem', folder.name)).capitalize()}: methods side by side" if toy else None
     environment = json.loads((folder / "env.json").read_text())
-    return Entry(
+    return GalleryEntry(
         folder.name,
         title or read_config(plain).title,
         command,
         _cost(status.steps, status.calls, status.seconds, environment),
-        small(made[0]),
+        shrink(images[0]),
         notes.get(folder.name, ""),
     )
 
 
-def typed(folder: Path) -> str:
-    """The command that made it.
+def typed_command(folder: Path) -> str:
+    """The command line of a run.
 
     Raises:
-        ValueError: it holds a path of this machine.
+        ValueError: the command contains a path of this machine.
     """
     command = (folder / "command.txt").read_text().strip()
     if re.search(r"(^|[\s=:'\"])(/|~|[A-Za-z]:\\)", command):
@@ -96,65 +100,67 @@ def typed(folder: Path) -> str:
 
 
 def _cost(steps: int, calls: int, seconds: float, environment: dict) -> str:
-    told = [f"{steps:,} steps"] if steps else []
-    told += [f"{calls:,} prior calls"] if calls else []
+    counts = [f"{steps:,} steps"] if steps else []
+    counts += [f"{calls:,} prior calls"] if calls else []
     threads = environment["device"].get("threads")
-    where = environment["device"]["device"] + (f", {threads} thread{'s' * (threads != 1)}" if threads else "")
+    device = environment["device"]["device"] + (f", {threads} thread{'s' * (threads != 1)}" if threads else "")
     commit = (environment["git"] or {}).get("commit", "")[:7]  # none outside a repository
-    return f"{', '.join([*told, f'{seconds:.1f} s'])} on a shared machine ({where}); commit {commit or 'unknown'}."
+    return f"{', '.join([*counts, f'{seconds:.1f} s'])} on a shared machine ({device}); commit {commit or 'unknown'}."
 
 
-def small(picture: Path) -> bytes:
-    """A PNG of few colours, at most `WIDTH` wide."""
+def shrink(path: Path) -> bytes:
+    """The image as a PNG of 256 colours, at most `MAX_WIDTH` wide."""
     from PIL import Image
 
-    with Image.open(picture) as image:
+    with Image.open(path) as image:
         image = image.convert("RGB")
-        if image.width > WIDTH:
-            image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
+        if image.width > MAX_WIDTH:
+            image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.LANCZOS)
         out = io.BytesIO()
         image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
-def write(entries: Sequence[Entry], docs: Path) -> int:
-    """The page and its pictures, old ones removed; returns their bytes.
+def write(entries: Sequence[GalleryEntry], docs: Path) -> int:
+    """Writes the page and its images, and removes old images; returns the total size of the images, bytes.
 
     Raises:
-        ValueError: two runs of one name.
+        ValueError: two runs have the same name.
     """
     from modeseek.io.atomic import write_atomic
 
-    names = [one.name for one in entries]
+    names = [entry.name for entry in entries]
     if len(set(names)) < len(names):
-        raise ValueError(f"runs of a gallery have different names: got {', '.join(names)}; rename a folder")
-    pictures = docs / "gallery"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for one in entries:
-        write_atomic(pictures / f"{one.name}.png", one.picture)
-    write_atomic(docs / "gallery.md", "\n".join([WORDS, *(one.markdown() for one in entries)]))
-    for old in pictures.glob("*.png"):
+        raise ValueError(f"runs of a gallery must have distinct names, got {', '.join(names)}; rename a folder")
+    folder = docs / "gallery"
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in entries:
+        write_atomic(folder / f"{entry.name}.png", entry.image)
+    write_atomic(docs / "gallery.md", "\n".join([INTRODUCTION, *(entry.markdown() for entry in entries)]))
+    for old in folder.glob("*.png"):
         if old.stem not in names:
             old.unlink()
-    return sum(len(one.picture) for one in entries)
+    return sum(len(entry.image) for entry in entries)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the folders, then writes the page; a mistake is one line and exit code 2."""
+    """Command line: reads the folders and writes the page; an error is one line and exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder of modeseek run, shape or toy")
-    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="the pages; by default these")
-    asked = parser.parse_args(argv)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of modeseek run, shape or toy")
+    parser.add_argument(
+        "--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the pages; by default this one"
+    )
+    args = parser.parse_args(argv)
     from modeseek.config.yaml import read_yaml
 
-    told = asked.out / "gallery" / "notes.yaml"
+    path = args.out / "gallery" / "notes.yaml"
     try:
-        notes = read_yaml(told.read_text(), told.name) if told.exists() else {}
-        size = write([entry(folder, notes) for folder in asked.runs], asked.out)
+        notes = read_yaml(path.read_text(), path.name) if path.exists() else {}
+        size = write([read_entry(folder, notes) for folder in args.runs], args.out)
     except (OSError, ValueError) as error:
         print(f"gallery: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    print(f"{len(asked.runs)} runs, {size / 1000:.0f} kB of pictures: {asked.out / 'gallery.md'}")
+    print(f"{len(args.runs)} runs, {size / 1000:.0f} kB of images: {args.out / 'gallery.md'}")
 
 
 if __name__ == "__main__":

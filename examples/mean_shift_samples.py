@@ -1,4 +1,4 @@
-"""Cluster raw samples by Gaussian mean shift: no prior is trained, the samples are one."""
+"""Clustering of raw samples by Gaussian mean shift, without training a prior."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ def main() -> None:
     centers = torch.tensor([[-2.0, 0.0], [2.0, 0.5], [0.0, 3.0]])
     samples = centers.repeat(200, 1) + 0.4 * torch.randn(600, 2, generator=rng)
 
-    # Every sample climbs the kernel density estimate of all samples; those that meet are one mode.
+    # Mean shift from every sample on the kernel density estimate of all samples; equal end points are one mode.
     modes = ms.find_modes(samples, bandwidth=0.5, n_starts=len(samples), rng=rng)
-    for place, weight in zip(modes.z.tolist(), modes.weight.tolist(), strict=True):
-        print(f"mode at ({place[0]:+.2f}, {place[1]:+.2f}) holds {weight:.0%} of the samples")
+    for (x, y), weight in zip(modes.z.tolist(), modes.weight.tolist(), strict=True):
+        print(f"mode at ({x:+.2f}, {y:+.2f}) holds {weight:.0%} of the samples")
 
-    # From points of your own: where they end, how many kernel sums each took, and whether they arrived.
-    ended = ms.mean_shift(samples, torch.tensor([[-3.0, -3.0], [3.0, 3.0]]), bandwidth=0.5)
-    for place, steps, arrived in zip(ended.z.tolist(), ended.steps.tolist(), ended.converged.tolist(), strict=True):
-        print(f"({place[0]:+.2f}, {place[1]:+.2f}) after {steps} steps, arrived: {arrived}")
+    # Mean shift from given points: end point, number of kernel sums, convergence.
+    result = ms.mean_shift(samples, torch.tensor([[-3.0, -3.0], [3.0, 3.0]]), bandwidth=0.5)
+    ends, counts, flags = result.z.tolist(), result.steps.tolist(), result.converged.tolist()
+    for (x, y), steps, converged in zip(ends, counts, flags, strict=True):
+        print(f"({x:+.2f}, {y:+.2f}) after {steps} steps, converged: {converged}")
 
 
 if __name__ == "__main__":

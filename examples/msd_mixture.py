@@ -8,7 +8,7 @@ import modeseek as ms
 
 
 def main() -> None:
-    # Three Gaussians seen through Stable Diffusion's noise schedule; exact at every noise level.
+    # Three Gaussians under Stable Diffusion's noise schedule; the prior is exact at every noise level.
     means = torch.tensor([[-1.5, 0.0], [1.0, 1.0], [0.5, -1.2]], dtype=torch.float64)
     widths = torch.tensor([0.2, 0.3, 0.15], dtype=torch.float64)
     covs = widths[:, None, None] ** 2 * torch.eye(2, dtype=torch.float64)
@@ -17,7 +17,7 @@ def main() -> None:
     rng = torch.Generator().manual_seed(0)
     points = ms.Points(2 * torch.randn(50, 2, generator=rng, dtype=torch.float64))
 
-    # The kernel narrows to 0.1 as each point settles; SGD with rate 1 is the mean-shift iteration itself.
+    # The bandwidth falls to 0.1 as each point converges; SGD with learning rate 1 is the mean-shift iteration.
     method = ms.MSD(bandwidth=ms.Adaptive(end=0.1, settle=0.5), tol=1e-6)
     optimizer = torch.optim.SGD(points.parameters(), lr=1.0)
     for step in ms.distill(points, prior, method, optimizer, steps=150, rng=rng):
@@ -26,7 +26,7 @@ def main() -> None:
 
     z = points.z.detach()
     certificate = ms.certify(prior.prior, z, 0.1)
-    print(f"{prior.calls / len(z):.0f} prior calls a point")
+    print(f"{prior.calls / len(z):.0f} prior calls per point")
     print(f"largest distance to a mean: {torch.cdist(z, means).amin(1).max():.1e}")
     print(f"certified modes: {int(certificate.is_mode.sum())} of {len(z)}")
 

@@ -1,4 +1,4 @@
-"""Score distillation in a training loop of your own: a method's direction as the gradient of a surrogate loss."""
+"""Score distillation in a custom training loop: a method's direction as the gradient of a surrogate loss."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def main() -> None:
     means = 1.5 * torch.stack([angle.cos(), angle.sin()], 1)
     prior = ms.GaussianMixture(torch.full((8,), 1 / 8), means, 0.1**2 * torch.eye(2).expand(8, 2, 2))
 
-    # Anything differentiable may render z: here a small network maps codes to points.
+    # Any differentiable function can render z: here a small network maps codes to points.
     codes = torch.randn(64, 4, generator=rng)
     renderer = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 2))
     for parameter in renderer.parameters():
         nn.init.normal_(parameter, std=0.5, generator=rng)
     optimizer = torch.optim.Adam(renderer.parameters(), lr=0.03)
 
-    # Swap the method here: ms.SDI(), or ms.MSD(ms.Geometric(1.0, 0.1)).
+    # Other methods: ms.SDI(), or ms.MSD(ms.Geometric(1.0, 0.1)).
     method = ms.SDS(ms.Annealed(0.9, 0.05), weight=ms.sigma_over_alpha)
     state, steps = None, 1500
     for index in range(steps):

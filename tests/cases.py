@@ -1,4 +1,4 @@
-"""What the tests share: every schedule, a few mixtures and the points to ask them at, all float64."""
+"""Shared test data in float64: every schedule, several mixtures, evaluation points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def scaled_linear_table(n: int = 1000) -> np.ndarray:
 
 
 def zero_terminal_table(n: int = 1000) -> np.ndarray:
-    """The same, shifted and scaled so that the last step holds no signal (Lin et al. 2023, algorithm 1)."""
+    """The same table rescaled to zero terminal SNR (Lin et al. 2023, algorithm 1)."""
     roots = np.sqrt(scaled_linear_table(n))
     roots = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
     return roots**2
@@ -47,7 +47,7 @@ ZERO_NOISE_SCHEDULES = ("vp", "vp-linear", "cosine", "cosine-shifted", "flow", "
 
 
 def rotated(values: list[float], seed: int) -> np.ndarray:
-    """A covariance with these eigenvalues and random axes."""
+    """Covariance with these eigenvalues and random axes."""
     axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(len(values),) * 2))[0]
     return axes @ np.diag(values) @ axes.T
 
@@ -73,14 +73,14 @@ LABELS: dict[str, list[int]] = {"line": [0, 1, 1], "plane": [0, 1, 0], "space": 
 
 
 def mixture(name: str, schedule: ms.Schedule | None = None, dtype: torch.dtype = F64) -> ms.GaussianMixture:
-    """The library's twin of a mixture, with its labels."""
+    """The library's prior of the oracle's mixture of this name, with its labels."""
     m = MIXTURES[name]
     parts = (torch.tensor(x, dtype=dtype) for x in (m.weights, m.means, m.covs))
     return ms.GaussianMixture(*parts, schedule=schedule, labels=torch.tensor(LABELS[name]))
 
 
 def class_mixture(name: str, label: int) -> oracles.Mixture:
-    """What a label selects; -1 is everything."""
+    """Mixture of the components with this label; -1 is all of them."""
     m, labels = MIXTURES[name], np.array(LABELS[name])
     keep = (labels == label) | (label == -1)
     return oracles.Mixture(m.weights[keep] / m.weights[keep].sum(), m.means[keep], m.covs[keep])
@@ -113,14 +113,14 @@ def posteriors(m: oracles.Mixture, z_t: Tensor, alpha: float, sigma: float) -> t
 
 
 def error(got: Tensor, want: Tensor) -> float:
-    """The largest deviation, relative to the largest wanted number (at least 1)."""
+    """Largest absolute deviation, relative to the largest expected number (at least 1)."""
     assert got.shape == want.shape, (got.shape, want.shape)
     assert got.isfinite().all()
     return float((got - want).abs().max() / want.abs().max().clamp(min=1))
 
 
 def one_line(error: BaseException) -> str:
-    """The message, which must be one clear line."""
+    """Returns the message after asserting that it is one line."""
     text = str(error)
     assert text and "\n" not in text, text
     return text

@@ -1,4 +1,4 @@
-"""A class-conditional prior on which every branch is Gaussian, and what any sum of branches then is, in closed form."""
+"""Class-conditional Gaussian prior, with closed forms for any sum of its branches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("VP", "Flow", "Cosine", "VE")
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row, repeated over the batch."""
+    """A separate time for each row, repeated over the batch."""
 
     t: tuple[float, ...] = TIMES
 
@@ -70,7 +70,7 @@ def per_signal(alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Velocity:
-    """A flow model of one Gaussian, answering in velocities alone: `E[n - z | z_t]` by regression."""
+    """Flow model of one Gaussian, as velocities only: `E[n - z | z_t]` by regression."""
 
     label: int
 
@@ -117,32 +117,32 @@ def check_linear(method: ms.Method, prior: ms.Prior, mean: Tensor, factor: Tenso
 
 
 def check_batch(method: ms.Method, prior: ms.Prior, conditions: ms.Conditions | None, z: Tensor = Z, **given) -> None:
-    """Four items draw and go what four singles do, in any order; the same stream gives the same answer."""
+    """Asserts that a batch of 4 equals 4 batches of 1, in any order, and that equal streams give equal directions."""
 
     def direction_of(rows: list[int]) -> ms.Direction:
-        here = conditions
-        if here is not None:
+        selected = conditions
+        if selected is not None:
             parts = {
-                name: getattr(here, name).expand(4)[rows]
+                name: getattr(selected, name).expand(4)[rows]
                 for name in ("positive", "null", "negative", "source")
-                if getattr(here, name) is not None
+                if getattr(selected, name) is not None
             }
-            here = ms.Conditions(**parts)
+            selected = ms.Conditions(**parts)
         context = given["context"](rows) if "context" in given else None
         rng = ms.Streams(5, 2, tuple(rows))
-        return step(method, prior, z[rows], rng, conditions=here, context=context, progress=0.4)
+        return step(method, prior, z[rows], rng, conditions=selected, context=context, progress=0.4)
 
     every = direction_of([0, 1, 2, 3])
     assert every.grad.shape == z.shape and every.grad.isfinite().all() and not every.grad.requires_grad
     assert torch.equal(every.grad, direction_of([0, 1, 2, 3]).grad)
     scale = float(every.grad.abs().max().clamp(min=1))
     for rows in ([0], [1], [2], [3], [2, 0, 3, 1]):
-        some = direction_of(rows)
-        assert torch.allclose(some.grad, every.grad[rows], rtol=0, atol=1e-12 * scale)
+        subset = direction_of(rows)
+        assert torch.allclose(subset.grad, every.grad[rows], rtol=0, atol=1e-12 * scale)
         for name in ("eps", "t"):
-            mine, theirs = getattr(some, name), getattr(every, name)
-            assert (mine is None) is (theirs is None)
-            assert mine is None or torch.equal(mine, theirs[rows])
+            part, whole = getattr(subset, name), getattr(every, name)
+            assert (part is None) is (whole is None)
+            assert part is None or torch.equal(part, whole[rows])
 
 
 def count_calls(method: ms.Method, z: Tensor = Z, guided: float | None = None, schedule: str = "VP", **given) -> int:
@@ -153,7 +153,7 @@ def count_calls(method: ms.Method, z: Tensor = Z, guided: float | None = None, s
 
 
 def one_line(error: BaseException) -> str:
-    """The message, which must be one clear line."""
+    """Returns the message after asserting that it is one line."""
     text = str(error)
     assert text and "\n" not in text, text
     return text

@@ -1,4 +1,4 @@
-"""What tests of methods with an auxiliary share: times of each row's own, oracles row by row, a phi that records."""
+"""Helpers for tests of methods with an auxiliary: per-row times, row-wise oracles, a recording auxiliary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOUR = torch.tensor([[0.3, -0.2], [1.4, 0.9], [-1.1, 0.4], [-0.3, -1.7]], dtype=
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row; nothing drawn."""
+    """A separate fixed time for each row."""
 
     t: tuple[float, ...] = T
 
@@ -46,8 +46,8 @@ def eps_of(mixture: Mixture, z_t: Tensor, alpha: Tensor, sigma: Tensor) -> Tenso
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, and covariance divided by n."""
-    away = z - z.mean(0)
-    return z.mean(0), away.T @ away / len(z)
+    centred = z - z.mean(0)
+    return z.mean(0), centred.T @ centred / len(z)
 
 
 def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
@@ -58,7 +58,7 @@ def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
 
 @dataclass(frozen=True)
 class RecordingAuxiliary:
-    """A phi that answers with the noise of a standard normal law, and keeps what it was shown."""
+    """Auxiliary that predicts the noise of a standard normal distribution and records its inputs and targets."""
 
     predict_inputs: list[AuxiliaryInput] = field(default_factory=list)
     updates: list[tuple[AuxiliaryInput, tuple[AuxiliaryTarget, ...]]] = field(default_factory=list)
@@ -77,10 +77,10 @@ class RecordingAuxiliary:
         return None, torch.zeros_like(inputs.alpha)
 
 
-def step(method: ms.Method, z: Tensor, prior: ms.Prior, rng: ms.Rng, **told: Any) -> ms.Direction:
+def step(method: ms.Method, z: Tensor, prior: ms.Prior, rng: ms.Rng, **options: Any) -> ms.Direction:
     """A method's first direction."""
-    told = {"progress": 0.3} | told
-    return method.step(z, prior, method.init(z, prior), rng=rng, **told)[0]
+    options = {"progress": 0.3} | options
+    return method.step(z, prior, method.init(z, prior), rng=rng, **options)[0]
 
 
 def prior_on(schedule: str, mixture: Mixture, labels: list[int] | None = None) -> ms.GaussianMixture:

@@ -28,7 +28,7 @@ def three_gaussians() -> Mixture:
 
 
 def gaussian_ring(weights: torch.Tensor, radius: float = 4.0, std: float = 0.3) -> Mixture:
-    """Equal round components on a circle."""
+    """Equal isotropic components on a circle."""
     k = len(weights)
     angle = torch.arange(k, dtype=F64) * (2 * math.pi / k)
     means = radius * torch.stack([angle.cos(), angle.sin()], 1)
@@ -36,7 +36,7 @@ def gaussian_ring(weights: torch.Tensor, radius: float = 4.0, std: float = 0.3) 
 
 
 def two_gaussians(gap: float = 3.0, std: float = 0.5) -> Mixture:
-    """Two equal round components, symmetric about the origin: a saddle lies there."""
+    """Two equal isotropic components, symmetric about the origin, which is a saddle point."""
     return Mixture(
         tensor(0.5, 0.5), tensor([-gap / 2, 0.0], [gap / 2, 0.0]), std**2 * torch.eye(2, dtype=F64).expand(2, 2, 2)
     )
@@ -49,12 +49,12 @@ def gaussian(mean: list[float], cov: list[list[float]]) -> Mixture:
 
 def prior_of(mixture: Mixture, schedule=None, labels: list[int] | None = None) -> ms.GaussianMixture:
     """The library's prior of an oracle's mixture."""
-    known = None if labels is None else torch.tensor(labels)
-    return ms.GaussianMixture(mixture.weights, mixture.means, mixture.covs.clone(), schedule, known)
+    label_tensor = None if labels is None else torch.tensor(labels)
+    return ms.GaussianMixture(mixture.weights, mixture.means, mixture.covs.clone(), schedule, label_tensor)
 
 
 def components(mixture: Mixture, rows: list[int]) -> Mixture:
-    """Some components, weights brought back to 1."""
+    """Mixture of the selected components, weights renormalised to 1."""
     weights = mixture.weights[rows]
     return Mixture(weights / weights.sum(), mixture.means[rows], mixture.covs[rows])
 

@@ -1,4 +1,4 @@
-"""Runs to be damaged, and disks that fail: at every call, full ones and read-only ones."""
+"""Run folders to damage, and failing disks: at any write call, full, or read-only."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ CONFIG = Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1)), steps=7)
 
 
 def make(out: Path | str | None, mark: str = "me", **changes: Any) -> Run:
-    """A run as `modeseek run` begins it, told from others by its command."""
-    given: dict[str, Any] = {
+    """A run as `modeseek run` creates it, identified by its command."""
+    arguments: dict[str, Any] = {
         "settings": {"verb": "run", **CONFIG.to_dict()},
-        "words": ["msd", "Ring of 8!"],
+        "name_parts": ["msd", "Ring of 8!"],
         "command": ["modeseek", "run", mark],
         "environment": {"versions": {"python": "3"}},
         "status": Status("created", steps=7),
         "out": out,
     }
-    given |= changes
-    return Run.create(given.pop("settings"), **given)
+    arguments |= changes
+    return Run.create(arguments.pop("settings"), **arguments)
 
 
 def state(step: int, n: int = 3) -> dict[str, Any]:
-    """A state of every kind of thing, other numbers at every step."""
+    """A state with values of every type, different at each step."""
     rng = torch.Generator().manual_seed(step)
     x = torch.randn(n, 2, generator=rng)
     return {
@@ -64,7 +64,7 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-def keep_some(folder: Path, steps: list[int], keep: int = 5) -> Path:
+def write_checkpoints(folder: Path, steps: list[int], keep: int = 5) -> Path:
     folder.mkdir(exist_ok=True)
     for step in steps:
         write_checkpoint(folder, step, state(step), keep)
@@ -72,17 +72,17 @@ def keep_some(folder: Path, steps: list[int], keep: int = 5) -> Path:
 
 
 class Killed(BaseException):
-    """The process is dead: nothing after this happens, clean-up included."""
+    """Simulated death of the process: nothing after it happens, clean-up included."""
 
 
-class Disk:
-    """Counts the writes of a run folder and ends one of them badly.
+class FailingDisk:
+    """Counts the write calls of a run folder and makes one of them fail.
 
     Args:
-        patch: pytest's.
-        fail_at: which call fails, from 0; None counts only.
-        half: write half of the data first, where the call writes.
-        kill: die there instead: every later call dies too, so nothing is tidied up.
+        patch: the monkeypatch fixture.
+        fail_at: index of the failing call, from 0; None only counts.
+        half: True if a failing write first writes half of its data.
+        kill: die instead of raising OSError: every later call dies too, so nothing is cleaned up.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, fail_at: int | None = None, half: bool = False, kill: bool = False):
@@ -96,7 +96,7 @@ class Disk:
         patch.setattr(shutil, "rmtree", self._guard("rmtree", shutil.rmtree, fails=False))
         patch.setattr(Path, "unlink", self._guard("unlink", Path.unlink, fails=False))
 
-    def _meet(self, name: str, half: Callable[[], None], fails: bool = True) -> None:
+    def _count(self, name: str, half: Callable[[], None], fails: bool = True) -> None:
         if self._dead:
             raise Killed(name)
         if not fails:
@@ -115,7 +115,7 @@ class Disk:
             def half() -> None:
                 path.write_bytes(data[: len(data) // 2])
 
-            self._meet("write", half)
+            self._count("write", half)
             real(path, data)
 
         return write_synced
@@ -126,14 +126,14 @@ class Disk:
                 if name == "_append":
                     os.write(args[0], bytes(args[1])[: len(args[1]) // 2])
 
-            self._meet(name, half, fails)
+            self._count(name, half, fails)
             return real(*args, **options)
 
         return call
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder and what is in it; None for folders."""
+    """Contents of every file below a folder; None for folders."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
@@ -142,7 +142,7 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
 
 @contextmanager
 def small_disk(folder: Path, size: str = "64k") -> Iterator[Callable[[], None]]:
-    """A real disk of that size, mounted on a folder; calling what it gives makes the disk read-only.
+    """Mounts a disk of that size on a folder; calling the value it gives makes the disk read-only.
 
     Mounting needs root on Linux; elsewhere the test is skipped, and says so.
     """

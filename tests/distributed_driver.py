@@ -1,7 +1,7 @@
-"""What `test_team.py` has several processes do: forked here, where torch is loaded once and has no threads yet.
+"""Driver of `test_distributed.py`: forks several processes here, where torch is loaded once and has no threads yet.
 
-`python distributed_driver.py FOLDER SIZE ...` runs every case with each number of processes and leaves what each of them
-held: `<case>-<size>-<rank>.pt`.
+`python distributed_driver.py FOLDER SIZE ...` runs every case with each number of processes and saves the tensors of
+each process: `<case>-<size>-<rank>.pt`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ITEMS = 4
 
 
 def vectors(dtype: torch.dtype = F64) -> ms.Prior:
-    """Two lumps in three dimensions."""
+    """Mixture of two Gaussians in three dimensions."""
     means = torch.tensor([[1.0, 0.5, -0.5], [-1.0, 0.0, 0.8]], dtype=dtype)
     covs = 0.2 * torch.eye(3, dtype=dtype).repeat(2, 1, 1)
     return ms.GaussianMixture(torch.tensor([0.4, 0.6], dtype=dtype), means, covs, schedule=ms.VP())
 
 
-def pictures(dtype: torch.dtype, size: int = 8) -> ms.Prior:
-    """Six pictures as a data set."""
+def images(dtype: torch.dtype, size: int = 8) -> ms.Prior:
+    """Empirical prior of six images."""
     rng = torch.Generator().manual_seed(5)
     return ms.Empirical(torch.rand(6, 3, size, size, generator=rng, dtype=dtype), ms.VP())
 
@@ -48,49 +48,57 @@ def field(dtype: torch.dtype) -> ms.Field:
     )
 
 
-def solid(dtype: torch.dtype) -> ms.NeRF:
+def nerf(dtype: torch.dtype) -> ms.NeRF:
     torch.manual_seed(0)
     stages = [ms.ResolutionStage(0.0, 8, 0), ms.ResolutionStage(0.5, 8, 1)]
     return ms.NeRF(ms.Dense((8, 12)), size=8, samples=12, background=ms.Background("random"), stages=stages).to(dtype)
 
 
-def walk(
-    team: Distributed,
+def optimise(
+    distributed: Distributed,
     generator: torch.nn.Module,
     prior: ms.Prior,
     method: ms.Method,
     optimizer: Callable[..., torch.optim.Optimizer],
     steps: int,
-    **beside: object,
+    **options: object,
 ) -> dict[str, Tensor]:
-    """Parameters after each run, the first step's flat gradient, what steps told, and the method's whole state."""
-    moves = optimizer(generator.parameters())
-    held: dict[str, list[Tensor]] = {}
+    """Final parameters, the first step's flat gradient, the fields of all steps, and the gathered method state."""
+    optimizer_ = optimizer(generator.parameters())
+    tensors: dict[str, list[Tensor]] = {}
     state = None
-    walked = ms.distill(
-        generator, prior, method, moves, steps=steps, batch=ITEMS, rng=ms.Streams(11), distributed=team, **beside
+    run = ms.distill(
+        generator,
+        prior,
+        method,
+        optimizer_,
+        steps=steps,
+        batch=ITEMS,
+        rng=ms.Streams(11),
+        distributed=distributed,
+        **options,
     )
-    for step in walked:
+    for step in run:
         if step.index == 0:
-            told = [p.grad for p in generator.parameters()]
-            held["first gradient"] = [torch.cat([g.flatten() for g in told if g is not None])]
-            held["without"] = [torch.tensor([g is None for g in told])]
+            grads = [p.grad for p in generator.parameters()]
+            tensors["first gradient"] = [torch.cat([g.flatten() for g in grads if g is not None])]
+            tensors["without"] = [torch.tensor([g is None for g in grads])]
         state = step.state
         rows = {"z": step.z, "image": step.image, "grad": step.direction.grad} | step.direction.logs
         for name, value in rows.items():
-            held.setdefault(f"{name} of steps", []).append(value.double())
+            tensors.setdefault(f"{name} of steps", []).append(value.double())
         for name, value in step.losses.items():
-            held.setdefault(f"loss {name}", []).append(torch.tensor(value, dtype=F64))
-    out = {name: torch.stack(values) for name, values in held.items()}
+            tensors.setdefault(f"loss {name}", []).append(torch.tensor(value, dtype=F64))
+    out = {name: torch.stack(values) for name, values in tensors.items()}
     out["parameters"] = torch.cat([p.detach().flatten() for p in generator.parameters()])
     network = getattr(getattr(state, "phi", None), "network", None)
     if network is not None:
         out["phi"] = torch.cat([p.detach().flatten() for p in network.parameters()])
-    parts: list[object] = [None] * team.size
-    if team.size > 1:
+    parts: list[object] = [None] * distributed.size
+    if distributed.size > 1:
         dist.all_gather_object(parts, without_modules(state))
-        shares = [Distributed(rank, team.size).shard(ITEMS) for rank in range(team.size)]
-        state = gather_state(parts, [share.stop - share.start for share in shares])
+        shards = [Distributed(rank, distributed.size).shard(ITEMS) for rank in range(distributed.size)]
+        state = gather_state(parts, [shard.stop - shard.start for shard in shards])
     for name in ("h", "relative_shift", "mean", "cross", "visits"):
         if isinstance(getattr(state, name, None), Tensor):
             out[f"state {name}"] = getattr(state, name)
@@ -108,22 +116,22 @@ def adam(parameters: object) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=0.02)
 
 
-def fifth(rendering: ms.Rendering, progress: float) -> Tensor:
-    """A penalty: a mean over items."""
+def brightness(rendering: ms.Rendering, progress: float) -> Tensor:
+    """Regularizer: mean over items."""
     return 5 * rendering.image.square().mean()
 
 
 F32 = torch.float32
 CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
-    "field gradient": lambda team: walk(team, field(F32), pictures(F32), ms.SDS(), adam, 1),
-    "solid gradient": lambda team: walk(team, solid(F32), pictures(F32), ms.SDS(), adam, 1),
-    "field sgd": lambda team: walk(team, field(F64), pictures(F64), ms.SDS(), sgd, 20, regularizers=(fifth,)),
-    "solid sgd": lambda team: walk(team, solid(F64), pictures(F64), ms.SDS(), sgd, 20),
-    "vectors sgd": lambda team: walk(team, latent(), vectors(), ms.MSD(ms.Geometric(0.8, 0.1)), sgd, 20),
-    "field adam": lambda team: walk(team, field(F32), pictures(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
-    "vsd": lambda team: walk(team, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
-    "kept noise": lambda team: walk(team, latent(), vectors(), ms.CFD(), sgd, 6),
-    "variate": lambda team: walk(team, latent(), vectors(), ms.SteinDreamer(), sgd, 6),
+    "field gradient": lambda d: optimise(d, field(F32), images(F32), ms.SDS(), adam, 1),
+    "nerf gradient": lambda d: optimise(d, nerf(F32), images(F32), ms.SDS(), adam, 1),
+    "field sgd": lambda d: optimise(d, field(F64), images(F64), ms.SDS(), sgd, 20, regularizers=(brightness,)),
+    "nerf sgd": lambda d: optimise(d, nerf(F64), images(F64), ms.SDS(), sgd, 20),
+    "vectors sgd": lambda d: optimise(d, latent(), vectors(), ms.MSD(ms.Geometric(0.8, 0.1)), sgd, 20),
+    "field adam": lambda d: optimise(d, field(F32), images(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
+    "vsd": lambda d: optimise(d, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
+    "kept noise": lambda d: optimise(d, latent(), vectors(), ms.CFD(), sgd, 6),
+    "variate": lambda d: optimise(d, latent(), vectors(), ms.SteinDreamer(), sgd, 6),
 }
 
 
@@ -132,16 +140,16 @@ def work(folder: Path, rank: int, size: int) -> None:
     if size > 1:
         store = dist.FileStore(str(folder / f"store-{size}"), size)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    team = Distributed.current()
-    assert (team.rank, team.size) == (rank, size)
+    distributed = Distributed.current()
+    assert (distributed.rank, distributed.size) == (rank, size)
     for name, case in CASES.items():
-        torch.save(case(team), folder / f"{name}-{size}-{rank}.pt")
+        torch.save(case(distributed), folder / f"{name}-{size}-{rank}.pt")
     if size > 1:
         dist.destroy_process_group()
 
 
-def forked(jobs: list[Callable[[], None]]) -> list[int]:
-    """Runs each in a process of its own; their exit codes."""
+def run_forked(jobs: list[Callable[[], None]]) -> list[int]:
+    """Runs each job in a forked process and returns the exit codes."""
     children = []
     for job in jobs:
         child = os.fork()
@@ -163,8 +171,8 @@ def forked(jobs: list[Callable[[], None]]) -> list[int]:
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    for many in map(int, sys.argv[2:]):
-        codes = forked([lambda rank=rank, many=many: work(place, rank, many) for rank in range(many)])
+    folder = Path(sys.argv[1])
+    for size in map(int, sys.argv[2:]):
+        codes = run_forked([lambda rank=rank, size=size: work(folder, rank, size) for rank in range(size)])
         if any(codes):
-            sys.exit(f"{many} processes ended with {codes}")
+            sys.exit(f"{size} processes ended with {codes}")

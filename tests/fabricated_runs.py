@@ -1,4 +1,4 @@
-"""Run folders as a run leaves them, made without running: for tests of what reads them."""
+"""Fabricated run folders, written without running, for tests of code that reads runs."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def fabricate(
     method: Any = MSD,
     steps: int = 400,
     done: int | None = None,
-    pictures: int = 12,
-    film: bool = True,
+    n_previews: int = 12,
+    video: bool = True,
     environment: dict[str, Any] | None = None,
     status: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Run:
-    """A run of which `done` of `steps` steps were made, with metrics that its method would have logged."""
+    """A run with `done` of `steps` steps completed, with metrics as its method would have logged them."""
     done = steps if done is None else done
     plain = {"prior": {"problem": {"name": "ring"}}, "method": method, "steps": steps, "seed": 0, **settings}
     config = read_config(plain)
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "state": "finished" if done == steps else "stopped",
         "reason": "" if done == steps else f"asked to stop after step {done}",
         "step": done,
@@ -55,34 +55,34 @@ def fabricate(
         name_parts=["fabricated"],
         command=["modeseek", "run", "--name", "a b"],
         environment=ENVIRONMENT if environment is None else environment,
-        status=Status(**(told | (status or {}))),
+        status=Status(**(values | (status or {}))),
         out=path,
     )
     rows = [_row(index, config.method_name) for index in range(done)]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (run.path / "log.txt").write_text("".join(f"line {i}\n" for i in range(30)), encoding="utf-8")
-    shown = [round(i * done / max(1, pictures - 1)) for i in range(pictures)]
+    shown = [round(i * done / max(1, n_previews - 1)) for i in range(n_previews)]
     for step in shown:
         scatter(step / max(1, steps)).save(run.path / "previews" / f"step-{step:08d}.png")
-    if film and len(shown) > 1:
+    if video and len(shown) > 1:
         first, *others = [scatter(step / steps).convert("P") for step in shown]
         first.save(run.path / "media" / "optimisation.gif", save_all=True, append_images=others, duration=100, loop=0)
     return run
 
 
 def scatter(share: float, side: int = 320) -> Image.Image:
-    """Points on their way from a grid to eight places on a ring."""
+    """Image of points that have moved by `share` from a grid to eight points on a ring."""
     image = Image.new("RGB", (side, side), (247, 248, 250))
     pen = ImageDraw.Draw(image)
     for i in range(12):
         for j in range(12):
             x, y = (i - 5.5) / 6, (j - 5.5) / 6
             angle = round(math.atan2(y, x) / (math.pi / 4)) * math.pi / 4
-            keep = (1 - share) ** 3
-            u = keep * x + (1 - keep) * 0.7 * math.cos(angle)
-            v = keep * y + (1 - keep) * 0.7 * math.sin(angle)
-            place = (side / 2 * (1 + u), side / 2 * (1 - v))
-            pen.ellipse((place[0] - 3, place[1] - 3, place[0] + 3, place[1] + 3), fill=(214, 69, 20))
+            rest = (1 - share) ** 3
+            u = rest * x + (1 - rest) * 0.7 * math.cos(angle)
+            v = rest * y + (1 - rest) * 0.7 * math.sin(angle)
+            center = (side / 2 * (1 + u), side / 2 * (1 - v))
+            pen.ellipse((center[0] - 3, center[1] - 3, center[0] + 3, center[1] + 3), fill=(214, 69, 20))
     return image
 
 

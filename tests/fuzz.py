@@ -1,4 +1,4 @@
-"""What the tests of configurations and run folders share: random ones, and damage.
+"""Hypothesis strategies of configurations, YAML text and file damage, shared by the fuzz tests.
 
 `MODESEEK_SOAK=1` runs the long form of every fuzz test: 2,000 examples instead of 200.
 """
@@ -24,18 +24,18 @@ from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, 
 from modeseek.ramp import Fading
 
 EXAMPLES = 2000 if os.environ.get("MODESEEK_SOAK") == "1" else 200
-SECONDS = 20.0  # the longest that any one example may take
+SECONDS = 20.0  # time limit of one example
 
 soak = settings(max_examples=EXAMPLES)
 
 
 class Hang(BaseException):
-    """Something took longer than it may."""
+    """Raised when a block exceeds its time limit."""
 
 
 @contextmanager
 def time_limit(seconds: float = SECONDS) -> Iterator[None]:
-    """Ends the block with `Hang` when it takes longer."""
+    """Raises `Hang` when the block takes longer than `seconds`."""
 
     def ring(*_: Any) -> None:
         raise Hang(f"longer than {seconds} s")
@@ -50,7 +50,7 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
 
 
 def error_line(function: Callable[[], Any]) -> str | None:
-    """The one line with which it refuses; None where it works. Anything but ValueError and OSError fails the test."""
+    """One-line error message of a call; None if it succeeds. Only ValueError and OSError are allowed."""
     with time_limit():
         try:
             function()
@@ -176,7 +176,7 @@ configs = st.builds(
     trackers=st.lists(st.sampled_from(["tensorboard", "wandb", "trackio"]), max_size=3).map(tuple),
 )
 
-# Plain data, and text that is nearly YAML.
+# Plain data, and text that is almost YAML.
 
 scalars = st.one_of(
     st.none(),
@@ -196,7 +196,12 @@ plain_data = st.recursive(
 _words = st.sampled_from(
     ["msd", "sds", "sdi", "fixed", "ring", "noise", "adam", "heun", "uniform", "vp", "h", "lr", ""]
 )
-odd_values = plain_data | _words | st.dictionaries(_words, plain_data | _words, max_size=2) | st.sampled_from([-1, 0, 1e999, "1e3"])
+odd_values = (
+    plain_data
+    | _words
+    | st.dictionaries(_words, plain_data | _words, max_size=2)
+    | st.sampled_from([-1, 0, 1e999, "1e3"])
+)
 _SETTINGS = ["prior", "method", "generator", "optimizer", "name", "steps", "seed", "label", "scale", "device", "verb"]
 _SETTINGS += ["saving", "guard", "on_failure", "previews", "trackers"]
 settings_like = st.dictionaries(st.sampled_from(_SETTINGS) | st.text(max_size=5), plain_data, max_size=6)
@@ -206,17 +211,17 @@ yaml_fragments = st.sampled_from(_MARKS) | st.text(max_size=6)
 
 
 def mutated_data(plain: Any) -> st.SearchStrategy[Any]:
-    """The same data with one value at any depth replaced, left out or given another name."""
+    """Plain data with one value at any depth replaced, removed or renamed."""
 
-    def places(part: Any) -> list[tuple[Any, ...]]:
+    def paths(part: Any) -> list[tuple[Any, ...]]:
         pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-        return [place for key, value in pairs for place in ((key,), *((key, *rest) for rest in places(value)))]
+        return [path for key, value in pairs for path in ((key,), *((key, *rest) for rest in paths(value)))]
 
-    def bend(part: Any, place: tuple[Any, ...], how: str, value: Any) -> Any:
+    def mutate(part: Any, path: tuple[Any, ...], how: str, value: Any) -> Any:
         items = dict(part.items() if isinstance(part, dict) else enumerate(part))
-        key = place[0]
-        if len(place) > 1:
-            items[key] = bend(items[key], place[1:], how, value)
+        key = path[0]
+        if len(path) > 1:
+            items[key] = mutate(items[key], path[1:], how, value)
         elif how == "rename":
             items[value if isinstance(value, str | int) else "x"] = items.pop(key)
         elif how == "drop":
@@ -225,16 +230,15 @@ def mutated_data(plain: Any) -> st.SearchStrategy[Any]:
             items[key] = value
         return items if isinstance(part, dict) else list(items.values())
 
-    there = places(plain)
-    hows = st.sampled_from(["value", "value", "value", "rename", "drop"])
-    return st.tuples(st.sampled_from(there), hows, odd_values).map(lambda change: bend(plain, *change))
+    mutations = st.sampled_from(["value", "value", "value", "rename", "drop"])
+    return st.tuples(st.sampled_from(paths(plain)), mutations, odd_values).map(lambda change: mutate(plain, *change))
 
 
 def corrupted_text(text: str) -> st.SearchStrategy[str]:
-    """The text with a few pieces cut out, put in or doubled."""
-    place = st.integers(0, len(text))
+    """Text with a few pieces removed, inserted or doubled."""
+    position = st.integers(0, len(text))
     shard = st.one_of(st.just(None), scalars.map(str), _words, yaml_fragments)
-    edits = st.lists(st.tuples(place, place, shard), min_size=1, max_size=2)
+    edits = st.lists(st.tuples(position, position, shard), min_size=1, max_size=2)
 
     def apply(edits: list[tuple[int, int, str | None]]) -> str:
         result = text
@@ -252,7 +256,7 @@ def corrupted_text(text: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def file_damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """A way to damage bytes: cut, flipped, overwritten, doubled, or something else altogether."""
+    """Function that damages bytes: truncation, bit flip, insertion, deletion, replacement."""
     kind = draw(st.sampled_from(["cut", "flip", "put", "drop", "other", "nothing"]))
     where, bit, junk = draw(shares), draw(st.integers(0, 7)), draw(st.binary(max_size=12) | _json_junk)
 

@@ -1,10 +1,12 @@
-"""Kills runs and resumes them: `python kill_driver.py writes|moments|signals SEED COUNT FOLDER`; tells what it saw as JSON.
+"""Driver of `test_killed.py`: kills runs, resumes them, and prints the result as JSON.
+
+`python kill_driver.py writes|moments|signals SEED COUNT FOLDER`
 
 "writes": the process dies at its n-th write (a file, a line, a sync, a rename), half of it done, for n over the whole
 run in COUNT even strides. "moments": SIGKILL at COUNT random moments of runs and of their resumptions. Afterwards every
-run is resumed to its end and compared, bit for bit, with one that was left alone. "signals": as "moments", but with
-Ctrl-C and SIGTERM, which must end with the code that says resumable. Each victim is a fork, so that what
-is killed is the run and not the import of torch.
+run is resumed to its end and compared, bit for bit, with an uninterrupted one. "signals": as "moments", but with
+Ctrl-C and SIGTERM, which must end with the code that says resumable. Each run is a fork, so that the
+run is killed and not the import of torch.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ previews: 2
 """
 
 
-def victim(argv: list[str], out: Path, at: int = 0, tell: Path | None = None) -> int:
-    """Starts the command in a child that dies at its at-th write (0: never); returns the child's number."""
+def fork_command(argv: list[str], out: Path, at: int = 0, count_file: Path | None = None) -> int:
+    """Runs the command in a forked child that dies at its at-th write (0: never); returns the child's process id."""
     child = os.fork()
     if child:
         return child
@@ -47,7 +49,7 @@ def victim(argv: list[str], out: Path, at: int = 0, tell: Path | None = None) ->
     os.dup2(quiet, 2)
     code = 70
     try:
-        arm(at, tell)
+        patch_writes(at, count_file)
         command(argv)
         code = 0
     except SystemExit as end:
@@ -60,16 +62,16 @@ def victim(argv: list[str], out: Path, at: int = 0, tell: Path | None = None) ->
         os._exit(code)
 
 
-def arm(at: int, tell: Path | None) -> None:
-    """Counts writes and dies at one of them."""
+def patch_writes(at: int, count_file: Path | None) -> None:
+    """Counts writes, in `count_file` if given, and dies at the at-th."""
     real: dict[str, Any] = {name: getattr(disk, name) for name in ("write_synced", "_append", "_sync", "_rename")}
     count = 0
 
     def due() -> bool:
         nonlocal count
         count += 1
-        if tell is not None:
-            tell.write_text(str(count))
+        if count_file is not None:
+            count_file.write_text(str(count))
         return count == at
 
     def die() -> None:
@@ -103,13 +105,13 @@ def arm(at: int, tell: Path | None) -> None:
     disk._append, disk._sync, disk._rename = append, sync, rename
 
 
-def ended(child: int) -> int:
-    """The exit code, or minus the signal."""
+def wait_for(child: int) -> int:
+    """Exit code of the child, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def stopped(code: int, number: signal.Signals, folder: Path) -> bool:
-    """Whether the process was ended by that signal in the way it should be; False where it had finished before."""
+    """Asserts that the signal ended the process as specified; False if it had finished before."""
     if number == signal.SIGKILL:
         return code == -signal.SIGKILL
     if code == 75:
@@ -119,24 +121,24 @@ def stopped(code: int, number: signal.Signals, folder: Path) -> bool:
         return True
     if code == 0 or (folder / "status.json").exists() and run.Run(folder).status.state == "finished":
         return False
-    begun = (folder / "metrics.jsonl").exists()
-    assert code in (130, -signal.SIGTERM) and (not begun or run.Run(folder).status.state != "running"), code
+    has_metrics = (folder / "metrics.jsonl").exists()
+    assert code in (130, -signal.SIGTERM) and (not has_metrics or run.Run(folder).status.state != "running"), code
     return True
 
 
 def corrupt(folder: Path) -> list[str]:
-    """Checkpoints under their final name that are not whole."""
-    wrong = []
+    """Errors of checkpoints that have their final name and are damaged."""
+    errors = []
     for path in checkpoint.list_checkpoints(folder / "checkpoints"):
         try:
             checkpoint.read_checkpoint(path)
         except ValueError as error:
-            wrong.append(str(error))
-    return wrong
+            errors.append(str(error))
+    return errors
 
 
-def trace(folder: Path) -> dict[str, str]:
-    """Digests of all that must not depend on kills."""
+def digests(folder: Path) -> dict[str, str]:
+    """Digests of everything that must not depend on kills."""
     rows = [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.Run(folder).metrics]
     found = {"rows": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "n": str(len(rows))}
     for path in sorted([*(folder / "exports").iterdir(), *(folder / "previews").iterdir()]):
@@ -148,65 +150,65 @@ def trace(folder: Path) -> dict[str, str]:
     return found | {"state": run.Run(folder).status.state, "calls": str(run.Run(folder).status.calls)}
 
 
-def going_on(begin: list[str], folder: Path) -> list[str]:
-    """What a person would type next."""
-    return ["resume", str(folder)] if (folder / "status.json").exists() else begin
+def next_command(first: list[str], folder: Path) -> list[str]:
+    """The command that a user would type next."""
+    return ["resume", str(folder)] if (folder / "status.json").exists() else first
 
 
 def main() -> None:
-    """See the module."""
-    kind, seed, count, place = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-    place.mkdir(parents=True, exist_ok=True)
-    config, out = place / "config.yaml", place / "output.txt"
+    """Entry point, see the module docstring."""
+    kind, seed, count, root = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    root.mkdir(parents=True, exist_ok=True)
+    config, out = root / "config.yaml", root / "output.txt"
     config.write_text(CONFIG)
     steps = ["--steps", "12", "--set", "saving.steps=3"] if kind == "writes" else ["--steps", "600"]
     if kind != "writes":
         steps += ["--set", "saving.steps=20"]
 
-    def begin(folder: Path) -> list[str]:
+    def run_command(folder: Path) -> list[str]:
         return ["run", str(config), *steps, "--out", str(folder)]
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        command([*begin(place / "warm"), "--set", "steps=2"])  # imports what a run needs, before the forks
-    whole, tell = place / "whole", place / "writes.txt"
+        command([*run_command(root / "warm"), "--set", "steps=2"])  # imports what a run needs, before the forks
+    whole, count_file = root / "whole", root / "writes.txt"
     began = time.perf_counter()
-    assert ended(victim(begin(whole), out, tell=tell)) == 0, out.read_text()
+    assert wait_for(fork_command(run_command(whole), out, count_file=count_file)) == 0, out.read_text()
     seconds = time.perf_counter() - began
-    wanted, writes = trace(whole), int(tell.read_text())
-    told: dict[str, Any] = {"writes": writes, "kills": 0, "corrupt": [], "different": [], "failed": []}
+    expected, writes = digests(whole), int(count_file.read_text())
+    result: dict[str, Any] = {"writes": writes, "kills": 0, "corrupt": [], "different": [], "failed": []}
 
     def finish(folder: Path) -> None:
-        code = ended(victim(going_on(begin(folder), folder), out))
+        code = wait_for(fork_command(next_command(run_command(folder), folder), out))
         if code:
-            told["failed"].append(f"{folder.name}: code {code}")
+            result["failed"].append(f"{folder.name}: code {code}")
         else:
-            found = trace(folder)
-            told["different"] += [f"{folder.name}: {k}" for k in wanted if wanted[k] != found.get(k)]
+            found = digests(folder)
+            result["different"] += [f"{folder.name}: {k}" for k in expected if expected[k] != found.get(k)]
 
     if kind == "writes":
         for at in range(1 + seed % max(1, writes // count), writes + 1, max(1, writes // count)):
-            folder = place / f"at-{at}"
-            if ended(victim(begin(folder), out, at)) == -signal.SIGKILL:
-                told["kills"] += 1
-            told["corrupt"] += corrupt(folder)
+            folder = root / f"at-{at}"
+            if wait_for(fork_command(run_command(folder), out, at)) == -signal.SIGKILL:
+                result["kills"] += 1
+            result["corrupt"] += corrupt(folder)
             finish(folder)
     else:
-        rng, number, folder = random.Random(seed), 0, place / "moment-0"
-        while told["kills"] < count:
-            child = victim(going_on(begin(folder), folder), out)
+        rng, number, folder = random.Random(seed), 0, root / "moment-0"
+        while result["kills"] < count:
+            child = fork_command(next_command(run_command(folder), folder), out)
             time.sleep(rng.uniform(0, seconds / 3))
             number_of = signal.SIGKILL if kind == "moments" else rng.choice([signal.SIGINT, signal.SIGTERM])
             os.kill(child, number_of)
-            if stopped(ended(child), number_of, folder):
-                told["kills"] += 1
-                told["corrupt"] += corrupt(folder)
+            if stopped(wait_for(child), number_of, folder):
+                result["kills"] += 1
+                result["corrupt"] += corrupt(folder)
             else:
                 finish(folder)
                 number += 1
-                folder = place / f"moment-{number}"
+                folder = root / f"moment-{number}"
         finish(folder)
-        told["runs"] = number + 1
-    print(json.dumps(told))
+        result["runs"] = number + 1
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the answers are: closed forms, quadrature and brute force in float64, sharing no code with the library."""
+"""Ground truth for priors and samplers: closed forms, quadrature and brute force in float64, without modeseek."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def flow(m: Mixture, z_t: Array, start: Level, end: Level) -> Array:
         return posterior(m, x, 1.0, h)[1]
 
     span = (start[1] / start[0], end[1] / end[0])
-    answer = integrate.solve_ivp(field, span, z_t / start[0], method="DOP853", rtol=1e-11, atol=1e-12)
-    return end[0] * answer.y[:, -1]
+    solution = integrate.solve_ivp(field, span, z_t / start[0], method="DOP853", rtol=1e-11, atol=1e-12)
+    return end[0] * solution.y[:, -1]
 
 
 def ddpm_moments(mean: Array, cov: Array, levels: list[Level]) -> tuple[Array, Array]:
@@ -181,7 +181,7 @@ def ddpm_moments(mean: Array, cov: Array, levels: list[Level]) -> tuple[Array, A
 
 
 def blurred_log_density(m: Mixture, z: Array, bandwidth: float, n: int = 60) -> float:
-    """E_n[log p_h(z + h n)] by Gauss-Hermite quadrature: what SDS climbs (d = 1 or 2)."""
+    """E_n[log p_h(z + h n)], the density that SDS maximises, by Gauss-Hermite quadrature (d = 1 or 2)."""
     nodes, weights = special.roots_hermitenorm(n)
     weights = weights / weights.sum()
     law, total = noised(m, 1.0, bandwidth), 0.0

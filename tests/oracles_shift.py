@@ -1,4 +1,4 @@
-"""Brute force, quadrature and closed forms for mean shift and the methods, float64; no modeseek."""
+"""Ground truth for mean shift and the methods: brute force, quadrature, closed forms in float64, without modeseek."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def kernel_sums(samples: Tensor, z: Tensor, h: float) -> tuple[Tensor, Tensor]:
 
 
 def mean_shift_path(samples: Tensor, start: Tensor, h: float, tol: float, max_steps: int) -> tuple[Tensor, int, bool]:
-    """Plain mean shift of one start (d,): where it ended, kernel sums spent, and whether it arrived."""
+    """Plain mean shift from one start (d,): end point, number of kernel sums, and whether it converged."""
     z, unit = start.clone(), h * math.sqrt(len(start))
     for step in range(1, max_steps + 1):
         ahead = kernel_sums(samples, z[None], h)[0][0]

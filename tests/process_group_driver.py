@@ -1,6 +1,6 @@
-"""What `test_crew.py` has several processes do: the command line itself, forked with what `torchrun` tells each.
+"""Driver of `test_process_group.py`: forks the command line with the environment that `torchrun` sets.
 
-`python process_group_driver.py FOLDER` plays every scene and leaves `told.json`: exit codes and output of each process.
+`python process_group_driver.py FOLDER` runs every scenario and writes `results.json`: exit codes and output of each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from distributed_driver import forked
+from distributed_driver import run_forked
 
 from modeseek.cli import main
 from modeseek.methods.cfd import CFD
@@ -26,56 +26,64 @@ RUN += ["generator.latent.n=5", "previews=0", "saving.steps=9", "optimizer.adam.
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
-def played(folder: Path, scene: str, size: int, argv: list[str], before: Callable[[int], None] | None = None) -> Any:
-    """One command in that many processes; `before` is called in each with its rank."""
+def run_command(
+    folder: Path, scenario: str, size: int, argv: list[str], before: Callable[[int], None] | None = None
+) -> Any:
+    """Runs one command in `size` processes; `before` is called in each with its rank."""
     port = free_port()
 
-    def act(rank: int) -> None:
-        told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in told.items()})
+    def launch(rank: int) -> None:
+        variables = {
+            "RANK": rank,
+            "LOCAL_RANK": rank,
+            "WORLD_SIZE": size,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }
+        os.environ.update({name: str(value) for name, value in variables.items()})
         for stream, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(folder / f"{scene}-{rank}.{name}", os.O_WRONLY | os.O_CREAT), stream)
+            os.dup2(os.open(folder / f"{scenario}-{rank}.{name}", os.O_WRONLY | os.O_CREAT), stream)
         if before is not None:
             before(rank)
         main(argv)
 
-    codes = forked([lambda rank=rank: act(rank) for rank in range(size)])
-    printed = [[(folder / f"{scene}-{rank}.{name}").read_text() for name in ("out", "err")] for rank in range(size)]
+    codes = run_forked([lambda rank=rank: launch(rank) for rank in range(size)])
+    printed = [[(folder / f"{scenario}-{rank}.{name}").read_text() for name in ("out", "err")] for rank in range(size)]
     return {"codes": codes, "printed": printed}
 
 
 def at_step(number: int, rank: int, act: Callable[[], None]) -> Callable[[int], None]:
-    """Something happens in one process before a step."""
+    """Calls `act` in one process before a step."""
 
     def before(own: int) -> None:
-        real, met = CFD.step, [0]
+        real, calls = CFD.step, [0]
 
-        def step(self: CFD, *given: Any, **named: Any) -> Any:
-            met[0] += 1
-            if own == rank and met[0] == number:
+        def step(self: CFD, *args: Any, **kwargs: Any) -> Any:
+            calls[0] += 1
+            if own == rank and calls[0] == number:
                 act()
-            return real(self, *given, **named)
+            return real(self, *args, **kwargs)
 
         CFD.step = step  # in this process alone
 
     return before
 
 
-def late(met: Path) -> Callable[[int], None]:
-    """The second process takes long to meet the others, and says when it has."""
+def slow_connection(connected: Path) -> Callable[[int], None]:
+    """Delays the connection of rank 1, and touches `connected` afterwards."""
 
     def before(own: int) -> None:
         real = dist.init_process_group
 
-        def slow(*given: Any, **named: Any) -> None:
-            real(*given, **named)
+        def slow(*args: Any, **kwargs: Any) -> None:
+            real(*args, **kwargs)
             time.sleep(0.5)
-            met.touch()
+            connected.touch()
 
         if own == 1:
             dist.init_process_group = slow  # in this process alone
@@ -84,29 +92,29 @@ def late(met: Path) -> Callable[[int], None]:
 
 
 def fail() -> None:
-    raise ValueError("the third projector is on fire")
+    raise ValueError("the third step is broken")
 
 
-def wish() -> None:
+def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def scenes(folder: Path) -> dict[str, Any]:
+def scenarios(folder: Path) -> dict[str, Any]:
     def out(name: str) -> list[str]:
         return ["--out", str(folder / name)]
 
-    main([*RUN, *out("whole")])  # here: whatever it imports is loaded once
+    main([*RUN, *out("whole")])  # imports everything once, before the forks
     return {
-        "two": played(folder, "two", 2, [*RUN, *out("two")]),
-        "stopped": played(folder, "stopped", 2, [*RUN, *out("moved")], at_step(13, 1, wish)),
-        "resumed": played(folder, "resumed", 3, ["resume", str(folder / "moved")]),
-        "failed": played(folder, "failed", 2, [*RUN, *out("failed")], at_step(5, 1, fail)),
-        "killed": played(folder, "killed", 2, [*RUN, *out("killed")], at_step(5, 1, lambda: os._exit(9))),
-        "alone": played(folder, "alone", 2, ["toy", *out("toy")], late(folder / "met")),
-        "shared": played(folder, "shared", 6, [*RUN, *out("shared")]),
+        "two": run_command(folder, "two", 2, [*RUN, *out("two")]),
+        "stopped": run_command(folder, "stopped", 2, [*RUN, *out("continued")], at_step(13, 1, terminate)),
+        "resumed": run_command(folder, "resumed", 3, ["resume", str(folder / "continued")]),
+        "failed": run_command(folder, "failed", 2, [*RUN, *out("failed")], at_step(5, 1, fail)),
+        "killed": run_command(folder, "killed", 2, [*RUN, *out("killed")], at_step(5, 1, lambda: os._exit(9))),
+        "alone": run_command(folder, "alone", 2, ["toy", *out("toy")], slow_connection(folder / "connected")),
+        "shared": run_command(folder, "shared", 6, [*RUN, *out("shared")]),
     }
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    (place / "told.json").write_text(json.dumps(scenes(place)))
+    directory = Path(sys.argv[1])
+    (directory / "results.json").write_text(json.dumps(scenarios(directory)))

@@ -1,4 +1,4 @@
-"""States to serialize: nested dataclasses and a small network, and a round trip through a file."""
+"""Example states for serialization tests: nested dataclasses, a small network, and a round trip through a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modeseek.rundir.state_serialization import pack, unpack
 
 
 def round_trip(value: Any, template: Any = None) -> Any:
-    """What comes back of a value that was written and read."""
+    """Value after serialization to JSON and safetensors and back."""
     tensors: dict[str, Tensor] = {}
     plain = json.loads(json.dumps(pack(value, tensors), allow_nan=False))
     return unpack(plain, safetensors.torch.load(safetensors.torch.save(tensors)), template)
@@ -22,7 +22,7 @@ def round_trip(value: Any, template: Any = None) -> Any:
 
 @dataclass(frozen=True)
 class Inner:
-    """A state within a state."""
+    """Nested state."""
 
     h: Tensor | None = None
     seen: tuple[Any, ...] = ()
@@ -30,14 +30,14 @@ class Inner:
 
 @dataclass(frozen=True)
 class Other:
-    """Another such state."""
+    """Another nested state."""
 
     n: int = 0
 
 
 @dataclass(frozen=True)
 class Outer:
-    """A state with states in it."""
+    """State that holds other states."""
 
     inner: Inner | None = None
     either: Inner | Other | None = None
@@ -47,7 +47,7 @@ class Outer:
 
 
 class Net(nn.Module):
-    """Parameters of two types, buffers, a tied weight and normalisation with a counter."""
+    """Module with parameters of two dtypes, buffers, a tied weight and batch normalisation."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

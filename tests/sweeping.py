@@ -1,4 +1,4 @@
-"""Small sweeps, and a staff of one worker that lives in this process."""
+"""Small sweeps, and a pool of one worker in a thread of this process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import modeseek.sweeps.sweep_dir
 import modeseek.sweeps.worker
 from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import parse_spec
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 from modeseek.sweeps.worker import Worker, WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
@@ -36,13 +36,13 @@ ONE = TWO | {"seeds": 1}
 
 
 class InlineWorkerPool:
-    """A staff of one worker, in a thread; `plan` may replace its n-th answer, such as by the news that it is lost."""
+    """Pool of one worker in a thread; `plan` may replace its n-th reply, for example by `WorkerLost`."""
 
     def __init__(self, plan: dict[int, WorkerStatus | WorkerLost] | None = None) -> None:
         self.plan, self.count, self.spawned, self.closed = plan or {}, 0, 0, False
         self.thread = ThreadPoolExecutor(1)
         self.worker: Worker | None = None
-        self.answers: list[tuple[int, Future[WorkerStatus | WorkerLost]]] = []
+        self.replies: list[tuple[int, Future[WorkerStatus | WorkerLost]]] = []
 
     @property
     def size(self) -> int:
@@ -50,41 +50,41 @@ class InlineWorkerPool:
 
     def spawn(self) -> int:
         self.spawned += 1
-        self.answers.append((self.spawned, self.thread.submit(self.born)))
+        self.replies.append((self.spawned, self.thread.submit(self.start)))
         return self.spawned
 
-    def born(self) -> WorkerStatus | WorkerLost:
+    def start(self) -> WorkerStatus | WorkerLost:
         self.worker = Worker()
         return self.worker.ready()
 
     def submit(self, worker: int, request: JobRequest) -> None:
-        assert worker == self.spawned and not self.answers, "one call at a time"
-        self.answers.append((worker, self.thread.submit(self.answer, request)))
+        assert worker == self.spawned and not self.replies, "one call at a time"
+        self.replies.append((worker, self.thread.submit(self.reply, request)))
 
-    def answer(self, request: JobRequest) -> WorkerStatus | WorkerLost:
-        told = getattr(self.worker, request.method)(*((0.0,) if request.method == "advance" else request.args))
+    def reply(self, request: JobRequest) -> WorkerStatus | WorkerLost:
+        status = getattr(self.worker, request.method)(*((0.0,) if request.method == "advance" else request.args))
         self.count += 1
         if isinstance(self.plan.get(self.count), WorkerLost):
-            self.worker.stop()  # a killed process lets go of its locks, too
-        return self.plan.get(self.count, told)
+            self.worker.stop()  # a killed process releases its locks, too
+        return self.plan.get(self.count, status)
 
     def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        heard, self.answers = self.answers, []
-        return [(worker, answer.result()) for worker, answer in heard]
+        replies, self.replies = self.replies, []
+        return [(worker, reply.result()) for worker, reply in replies]
 
     def close(self) -> None:
         self.closed = True
         self.thread.shutdown()
 
 
-SURROUNDINGS = collect_environment("cpu", {})
+ENVIRONMENT = collect_environment("cpu", {})
 
 
 @pytest.fixture(autouse=True)
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The surroundings are looked up once: git takes longer than these jobs."""
+def fixed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is collected once: git takes longer than these jobs."""
     for module in (modeseek.sweeps.worker, modeseek.sweeps.sweep_dir):
-        monkeypatch.setattr(module, "environment", lambda device, prior: SURROUNDINGS | {"prior": prior})
+        monkeypatch.setattr(module, "collect_environment", lambda device, prior: ENVIRONMENT | {"prior": prior})
 
 
 def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[JobDir]]:
@@ -92,9 +92,9 @@ def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[JobDir]]:
     return open_sweep(spec, job_specs(spec), ["modeseek", "sweep", "my sweep.yaml"], out)
 
 
-def work(out: Path, staff: WorkerPool, plain: dict[str, Any] = SMALL, **more: Any) -> list[SweepProgress]:
-    run, slots = begin(out, plain)
-    return list(run_sweep(run, slots, staff, ["modeseek", "sweep", "it.yaml"], **more))
+def work(out: Path, pool: WorkerPool, plain: dict[str, Any] = SMALL, **more: Any) -> list[SweepProgress]:
+    run, job_dirs = begin(out, plain)
+    return list(run_sweep(run, job_dirs, pool, ["modeseek", "sweep", "it.yaml"], **more))
 
 
 def statuses(out: Path) -> dict[str, tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""The command line called in this process: what it prints, and how it refuses."""
+"""Command-line calls in this process: output and error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modeseek.cli import main
 
 
 def cli_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that a user's mistake ends with."""
+    """Error line of a command that fails with exit code 2."""
     with pytest.raises(SystemExit) as caught:
         main(argv)
     out = capsys.readouterr()
@@ -21,6 +21,7 @@ def cli_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def help_text(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Output of a command that exits with code 0."""
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 0

@@ -1,4 +1,4 @@
-"""The loop: plumbing, regularizers, resuming, errors."""
+"""Distillation loop: gradients, regularizers, resuming, errors."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from modeseek.generators.base import Rendering
 
 
 class Linear(nn.Module):
-    """Item i renders `A_i theta`, two rows of three numbers an item if asked."""
+    """Linear generator: item i renders `A_i theta`, `rows` rows of two numbers each."""
 
     def __init__(self, n: int = 5, rows: int = 1) -> None:
         super().__init__()
         g = generator(11)
         self.theta = nn.Parameter(torch.randn(4, dtype=F64, generator=g))
         self.maps = torch.randn(n, rows, 2, 4, dtype=F64, generator=g)
-        self.asked: list[tuple[int, ...]] = []
+        self.views: list[tuple[int, ...]] = []
 
     def view(self, n: int, rng: ms.Rng) -> ms.View:
         g = rng.generator(0, torch.device("cpu")) if isinstance(rng, ms.Streams) else rng
-        self.asked.append(tuple(torch.randperm(len(self.maps), generator=g)[:n].tolist()))
-        return ms.View(self.asked[-1])
+        self.views.append(tuple(torch.randperm(len(self.maps), generator=g)[:n].tolist()))
+        return ms.View(self.views[-1])
 
     def forward(self, view: ms.View) -> torch.Tensor:
         return torch.cat([self.maps[i] @ self.theta for i in view.items])
 
 
 @dataclass(frozen=True)
-class Told:
-    """A method that answers what it is told to, and keeps what it was given."""
+class FixedDirection:
+    """Method that returns a given direction and records its inputs."""
 
     grad: torch.Tensor
-    seen: list
+    calls: list
 
     def init(self, z, prior):
         return 0
 
     def step(self, z, prior, state, *, conditions=None, progress, rng, context=None):
-        self.seen.append((z, conditions, progress, rng, context))
+        self.calls.append((z, conditions, progress, rng, context))
         return ms.Direction(self.grad), state + 1
 
 
@@ -62,36 +62,38 @@ def test_parameters_receive_the_mean_over_items_of_the_sum_within(batch, rows):
     generator_ = Linear(rows=rows)
     before = generator_.theta.detach().clone()
     grad = torch.randn(batch * rows, 2, dtype=F64, generator=generator(2))
-    (only,) = ms.distill(generator_, PRIOR, Told(grad, []), sgd(generator_), steps=1, batch=batch, rng=generator())
-    jacobian = torch.cat([generator_.maps[i] for i in generator_.asked[0]])  # (rows, 2, 4)
+    (step,) = ms.distill(
+        generator_, PRIOR, FixedDirection(grad, []), sgd(generator_), steps=1, batch=batch, rng=generator()
+    )
+    jacobian = torch.cat([generator_.maps[i] for i in generator_.views[0]])  # (rows, 2, 4)
     expected = torch.einsum("rij,ri->j", jacobian, grad) / batch
     assert torch.allclose(generator_.theta.grad, expected, rtol=1e-12)
     assert torch.allclose(generator_.theta.detach(), before - expected, rtol=1e-12)
-    assert torch.allclose(only.z, jacobian @ before, rtol=1e-12) and not only.z.requires_grad
-    assert only.index == 0 and only.state == 1 and only.losses == {}
+    assert torch.allclose(step.z, jacobian @ before, rtol=1e-12) and not step.z.requires_grad
+    assert step.index == 0 and step.state == 1 and step.losses == {}
 
 
 def test_a_cloud_of_points_is_one_item():
     points = ms.Points(torch.zeros(6, 2, dtype=F64))
     grad = torch.randn(6, 2, dtype=F64, generator=generator())
-    list(ms.distill(points, PRIOR, Told(grad, []), sgd(points), steps=1, rng=generator()))
+    list(ms.distill(points, PRIOR, FixedDirection(grad, []), sgd(points), steps=1, rng=generator()))
     assert torch.equal(points.z.detach(), -grad)
 
 
-def test_gradients_do_not_pile_up_over_steps():
+def test_gradients_do_not_accumulate_over_steps():
     points = ms.Points(torch.zeros(6, 2, dtype=F64))
     grad = torch.ones(6, 2, dtype=F64)
-    list(ms.distill(points, PRIOR, Told(grad, []), sgd(points, 0.5), steps=4, rng=generator()))
+    list(ms.distill(points, PRIOR, FixedDirection(grad, []), sgd(points, 0.5), steps=4, rng=generator()))
     assert torch.equal(points.z.detach(), -2 * grad)
 
 
-def test_the_method_sees_a_detached_render_and_the_whole_scene():
-    module, seen = Linear(), []
+def test_the_method_gets_a_detached_z_and_the_render_context():
+    module, calls = Linear(), []
     codec = ms.RangeCodec(-1.0, 1.0)
-    told = Told(torch.zeros(2, 2, dtype=F64), seen)
-    steps = list(ms.distill(module, PRIOR, told, sgd(module), steps=3, batch=2, codec=codec, rng=generator()))
-    assert [entry[2] for entry in seen] == [0.0, 0.5, 1.0]
-    for (z, conditions, _, _, context), items, step in zip(seen, module.asked, steps, strict=True):
+    method = FixedDirection(torch.zeros(2, 2, dtype=F64), calls)
+    steps = list(ms.distill(module, PRIOR, method, sgd(module), steps=3, batch=2, codec=codec, rng=generator()))
+    assert [entry[2] for entry in calls] == [0.0, 0.5, 1.0]
+    for (z, conditions, _, _, context), items, step in zip(calls, module.views, steps, strict=True):
         assert not z.requires_grad and conditions is None
         assert context.view.items == items and context.item.tolist() == list(items)
         assert context.image.requires_grad and context.rendering.image is context.image and context.codec is codec
@@ -101,15 +103,23 @@ def test_the_method_sees_a_detached_render_and_the_whole_scene():
 def test_the_codec_is_differentiated_through():
     module, grad = Linear(), tensor([1.0, -2.0])
     list(
-        ms.distill(module, PRIOR, Told(grad, []), sgd(module), steps=1, codec=ms.RangeCodec(-1.0, 1.0), rng=generator())
+        ms.distill(
+            module,
+            PRIOR,
+            FixedDirection(grad, []),
+            sgd(module),
+            steps=1,
+            codec=ms.RangeCodec(-1.0, 1.0),
+            rng=generator(),
+        )
     )
-    expected = 2 * module.maps[module.asked[0][0], 0].T @ grad[0]
+    expected = 2 * module.maps[module.views[0][0], 0].T @ grad[0]
     assert torch.allclose(module.theta.grad, expected, rtol=1e-12)
 
 
 def test_a_direction_in_pixels_goes_around_the_codec():
     @dataclass(frozen=True)
-    class Pixels(Told):
+    class Pixels(FixedDirection):
         def step(self, z, prior, state, **rest):
             return ms.Direction(self.grad, grad_image=10 * self.grad), state
 
@@ -126,7 +136,7 @@ def test_a_direction_in_pixels_goes_around_the_codec():
             rng=generator(),
         )
     )
-    jacobian = torch.cat([module.maps[i] for i in module.asked[0]])
+    jacobian = torch.cat([module.maps[i] for i in module.views[0]])
     assert torch.allclose(module.theta.grad, torch.einsum("rij,ri->j", jacobian, 12 * grad) / 2, rtol=1e-12)
 
 
@@ -144,14 +154,14 @@ def test_regularizers_are_added_once_and_reported():
     (step,) = ms.distill(
         module,
         PRIOR,
-        Told(grad, []),
+        FixedDirection(grad, []),
         sgd(module),
         steps=1,
         batch=3,
         regularizers=(brightness, Energy()),
         rng=generator(),
     )
-    jacobian = torch.cat([module.maps[i] for i in module.asked[0]])
+    jacobian = torch.cat([module.maps[i] for i in module.views[0]])
     image = jacobian @ theta
     total = torch.einsum("rij,ri->j", jacobian, grad / 3 + 2 + 2 * image)
     assert torch.allclose(module.theta.grad, total, rtol=1e-12)
@@ -182,31 +192,31 @@ def test_the_surrogate_does_not_differentiate_its_direction():
     assert torch.equal(z.grad, torch.full((2, 2), 3.0, dtype=F64))
 
 
-def test_the_surrogate_wants_one_shape(unchecked):
-    with pytest.raises(ValueError, match="one shape"):
+def test_the_surrogate_requires_equal_shapes(unchecked):
+    with pytest.raises(ValueError, match="the same shape"):
         ms.surrogate(torch.zeros(2, 3), torch.zeros(2, 1, 3))
 
 
 def test_the_surrogates_reduction_is_checked(unchecked):
-    with pytest.raises(ValueError, match="reduction is 'mean' or 'sum': got 'max'"):
+    with pytest.raises(ValueError, match="reduction must be 'mean' or 'sum', got 'max'"):
         ms.surrogate(torch.zeros(2, 3), torch.zeros(2, 3), "max")
 
 
 def test_conditions_may_follow_the_view():
-    module, seen = Linear(), []
-    given = ms.Conditions(torch.tensor([1]))
+    module, calls = Linear(), []
+    fixed = ms.Conditions(torch.tensor([1]))
 
     def of_view(view: ms.View) -> ms.Conditions:
         return ms.Conditions(torch.tensor(view.items))
 
-    told = Told(torch.zeros(2, 2, dtype=F64), seen)
-    list(ms.distill(module, PRIOR, told, sgd(module), steps=3, batch=2, conditions=of_view, rng=generator()))
-    assert [tuple(entry[1].positive.tolist()) for entry in seen] == module.asked
-    list(ms.distill(module, PRIOR, told, sgd(module), steps=1, batch=2, conditions=given, rng=generator()))
-    assert seen[-1][1] is given
+    method = FixedDirection(torch.zeros(2, 2, dtype=F64), calls)
+    list(ms.distill(module, PRIOR, method, sgd(module), steps=3, batch=2, conditions=of_view, rng=generator()))
+    assert [tuple(entry[1].positive.tolist()) for entry in calls] == module.views
+    list(ms.distill(module, PRIOR, method, sgd(module), steps=1, batch=2, conditions=fixed, rng=generator()))
+    assert calls[-1][1] is fixed
 
 
-def test_stopping_early_is_not_asking_for_more():
+def test_breaking_out_of_the_loop_stops_the_run():
     prior, points = ms.Counting(PRIOR), ms.Points(torch.ones(2, 2, dtype=F64))
     run = ms.distill(points, prior, ms.MSD(ms.Fixed(0.5)), sgd(points), steps=100, rng=generator())
     assert prior.calls == 0
@@ -250,31 +260,31 @@ def test_resumed_equals_uninterrupted_bit_for_bit(method, cut):
         ms.distill(second, PRIOR, method, optimizer, steps=12, start=cut, batch=2, rng=ms.Streams(42), state=saved[2])
     )
     assert [s.index for s in before + after] == list(range(12))
-    for one, other in zip(uninterrupted, before + after, strict=True):
-        assert torch.equal(one.z, other.z) and torch.equal(one.direction.grad, other.direction.grad)
+    for expected, step in zip(uninterrupted, before + after, strict=True):
+        assert torch.equal(expected.z, step.z) and torch.equal(expected.direction.grad, step.direction.grad)
     assert torch.equal(whole.theta, second.theta)
 
 
 def test_streams_key_the_draws_by_step_and_item():
-    module, seen = Linear(), []
-    told = Told(torch.zeros(2, 2, dtype=F64), seen)
-    list(ms.distill(module, PRIOR, told, sgd(module), steps=3, batch=2, rng=ms.Streams(9)))
-    for i, (_, _, _, rng, context) in enumerate(seen):
+    module, calls = Linear(), []
+    method = FixedDirection(torch.zeros(2, 2, dtype=F64), calls)
+    list(ms.distill(module, PRIOR, method, sgd(module), steps=3, batch=2, rng=ms.Streams(9)))
+    for i, (_, _, _, rng, context) in enumerate(calls):
         assert (rng.seed, rng.step, rng.items) == (9, i, context.view.items)
-    assert len(set(module.asked)) > 1
+    assert len(set(module.views)) > 1
 
 
-def test_what_is_rendered_and_what_is_drawn_for_it_are_independent():
+def test_view_and_method_draw_from_independent_streams():
     class Noisy(Linear):
         def view(self, n: int, rng: ms.Rng) -> ms.View:
-            self.drawn = torch.randn(4, generator=rng.generator(0, torch.device("cpu")))
+            self.view_noise = torch.randn(4, generator=rng.generator(0, torch.device("cpu")))
             return ms.View((0,))
 
-    module, seen = Noisy(), []
-    told = Told(torch.zeros(1, 2, dtype=F64), seen)
-    for _ in ms.distill(module, PRIOR, told, sgd(module), steps=3, rng=ms.Streams(9)):
-        rng = seen[-1][3]
-        assert not torch.equal(torch.randn(4, generator=rng.generator(0, torch.device("cpu"))), module.drawn)
+    module, calls = Noisy(), []
+    method = FixedDirection(torch.zeros(1, 2, dtype=F64), calls)
+    for _ in ms.distill(module, PRIOR, method, sgd(module), steps=3, rng=ms.Streams(9)):
+        rng = calls[-1][3]
+        assert not torch.equal(torch.randn(4, generator=rng.generator(0, torch.device("cpu"))), module.view_noise)
 
 
 @pytest.mark.parametrize("t", [None, tensor(0.1, 0.25, 0.5)])
@@ -283,7 +293,7 @@ def test_a_direction_that_is_not_finite_is_named(t):
     grad[1, 0] = float("nan")
 
     @dataclass(frozen=True)
-    class Late(Told):
+    class Late(FixedDirection):
         def step(self, z, prior, state, **rest):
             direction, state = super().step(z, prior, state, **rest)
             return replace(direction, grad=direction.grad if state > 2 else torch.zeros_like(z), t=t), state
@@ -311,10 +321,14 @@ def test_starting_at_the_end_does_nothing():
 
 
 def test_a_single_step_is_the_beginning_of_its_run():
-    seen = []
+    calls = []
     points = ms.Points(torch.ones(3, 2, dtype=F64))
-    list(ms.distill(points, PRIOR, Told(torch.zeros(3, 2, dtype=F64), seen), sgd(points), steps=1, rng=generator()))
-    assert seen[0][2] == 0.0
+    list(
+        ms.distill(
+            points, PRIOR, FixedDirection(torch.zeros(3, 2, dtype=F64), calls), sgd(points), steps=1, rng=generator()
+        )
+    )
+    assert calls[0][2] == 0.0
 
 
 def test_two_penalties_of_one_name_are_both_in_the_loss() -> None:
@@ -323,9 +337,9 @@ def test_two_penalties_of_one_name_are_both_in_the_loss() -> None:
 
     points = ms.Points(torch.zeros(3, 2))
     prior = ms.Empirical(torch.zeros(1, 2), ms.VP())
-    told = {"steps": 1, "regularizers": (pull, pull, pull), "rng": torch.Generator().manual_seed(0)}
+    options = {"steps": 1, "regularizers": (pull, pull, pull), "rng": torch.Generator().manual_seed(0)}
     step = next(
-        iter(ms.distill(points, prior, ms.MSD(ms.Fixed(1.0)), torch.optim.SGD(points.parameters(), 1.0), **told))
+        iter(ms.distill(points, prior, ms.MSD(ms.Fixed(1.0)), torch.optim.SGD(points.parameters(), 1.0), **options))
     )
     assert list(step.losses) == ["pull", "pull_2", "pull_3"]
     assert torch.allclose(points.z, torch.full((3, 2), -3.0))

@@ -1,4 +1,4 @@
-"""Several processes make the moves that one would have made, and stop together."""
+"""Data-parallel processes make the same updates as a single process."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ import modeseek as ms
 from modeseek.distill import block_size
 from modeseek.distributed import Distributed, find_optimizers
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
-from modeseek.rundir.state_sharding import gather_state, without_modules, shard_state
+from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 
 DRIVER = Path(__file__).parent / "distributed_driver.py"
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12))
-def test_shares_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
+def test_shards_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
     n = block * blocks
     if blocks < size:
         with pytest.raises(ValueError, match="share the items"):
             Distributed(0, size).shard(n, block)
         return
-    shares = [Distributed(rank, size).shard(n, block) for rank in range(size)]
-    assert [row for share in shares for row in range(n)[share]] == list(range(n))
-    lengths = [share.stop - share.start for share in shares]
+    shards = [Distributed(rank, size).shard(n, block) for rank in range(size)]
+    assert [row for shard in shards for row in range(n)[shard]] == list(range(n))
+    lengths = [shard.stop - shard.start for shard in shards]
     assert all(length % block == 0 for length in lengths) and max(lengths) - min(lengths) <= block
     with pytest.raises(ValueError, match="stay together"):
         Distributed(0, 2).shard(2 * block + 1, 2 * block)
 
 
-def test_what_compares_rows_says_so():
+def test_block_size_of_methods_that_compare_rows():
     assert block_size(ms.SDS(), None) == 1 and block_size(ms.MVDream(views=4), None) == 4
     assert block_size(ms.RSD(repulsion=1.0)) is None and block_size(ms.RSD(repulsion=0.0)) == 1
     assert block_size(ms.VSD(), None) == 1 and block_size(ms.VSD(auxiliary=ExactAuxiliary())) is None
@@ -60,17 +60,17 @@ class State:
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=4))
-def test_a_state_taken_apart_is_put_together_again(counts):
+def test_a_sharded_state_is_gathered_unchanged(counts):
     n = sum(counts)
     phi = torch.nn.Linear(n, 2)
     kept = {-1: torch.randn(n, 3)} | {10 + i: torch.full((2, 1), float(i)) for i in range(n)}
     whole = State(torch.randn(n, 2), 0.5, kept, phi, (torch.arange(n), torch.tensor(3.0), [None, "x"]))
     ends = [sum(counts[: i + 1]) for i in range(len(counts))]
-    shares = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
-    parts = [shard_state(whole, share, n, range(10, 10 + n)[share]) for share in shares]
-    for part, share in zip(parts, shares, strict=True):
-        assert torch.equal(part.rows, whole.rows[share]) and torch.equal(part.inner[0], whole.inner[0][share])
-        assert set(part.kept) == {-1, *range(10 + share.start, 10 + share.stop)} and part.phi is phi
+    shards = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+    parts = [shard_state(whole, shard, n, range(10, 10 + n)[shard]) for shard in shards]
+    for part, shard in zip(parts, shards, strict=True):
+        assert torch.equal(part.rows, whole.rows[shard]) and torch.equal(part.inner[0], whole.inner[0][shard])
+        assert set(part.kept) == {-1, *range(10 + shard.start, 10 + shard.stop)} and part.phi is phi
     assert without_modules(whole).phi is None
     again = gather_state([parts[0], *(without_modules(part) for part in parts[1:])], counts)
     assert torch.equal(again.rows, whole.rows) and again.phi is phi and again.inner[1:] == whole.inner[1:]
@@ -79,13 +79,16 @@ def test_a_state_taken_apart_is_put_together_again(counts):
 
 
 def test_optimizers_are_found_wherever_a_state_holds_them():
-    moves = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1) for _ in range(3)]
-    assert find_optimizers(State(torch.zeros(1), 0.0, {0: moves[0]}, moves[1], ([moves[2]], None))) == moves
+    optimizers = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1) for _ in range(3)]
+    assert (
+        find_optimizers(State(torch.zeros(1), 0.0, {0: optimizers[0]}, optimizers[1], ([optimizers[2]], None)))
+        == optimizers
+    )
 
 
 @pytest.fixture(scope="module")
-def worked(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("team")
+def saved(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("distributed")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(DRIVER), str(folder), "1", "2", "3", "4"],
@@ -96,7 +99,7 @@ def worked(tmp_path_factory) -> Path:
 
 
 BOUNDS = {
-    "field gradient": 1e-6, "solid gradient": 1e-6, "field sgd": 1e-10, "solid sgd": 1e-10, "vectors sgd": 1e-10,
+    "field gradient": 1e-6, "nerf gradient": 1e-6, "field sgd": 1e-10, "nerf sgd": 1e-10, "vectors sgd": 1e-10,
     "field adam": 2e-5, "vsd": 1e-5, "kept noise": 1e-10, "variate": 1e-10,
 }  # fmt: skip
 
@@ -104,24 +107,24 @@ BOUNDS = {
 @forks
 @pytest.mark.parametrize("size", [2, 3, 4])
 @pytest.mark.parametrize("case", BOUNDS)
-def test_several_processes_make_the_moves_of_one(case, size, worked):
-    alone = torch.load(worked / f"{case}-1-0.pt", weights_only=True)
+def test_several_processes_make_the_updates_of_one(case, size, saved):
+    alone = torch.load(saved / f"{case}-1-0.pt", weights_only=True)
     assert alone["parameters"].isfinite().all()
     for rank in range(size):
-        mine = torch.load(worked / f"{case}-{size}-{rank}.pt", weights_only=True)
-        assert mine.keys() == alone.keys()
+        tensors = torch.load(saved / f"{case}-{size}-{rank}.pt", weights_only=True)
+        assert tensors.keys() == alone.keys()
         for name, value in alone.items():
-            apart = (mine[name].double() - value.double()).norm() / value.double().norm().clamp(min=1e-12)
-            assert apart <= BOUNDS[case], (name, apart)
-    first = torch.load(worked / f"{case}-{size}-0.pt", weights_only=True)
-    last = torch.load(worked / f"{case}-{size}-{size - 1}.pt", weights_only=True)
+            difference = (tensors[name].double() - value.double()).norm() / value.double().norm().clamp(min=1e-12)
+            assert difference <= BOUNDS[case], (name, difference)
+    first = torch.load(saved / f"{case}-{size}-0.pt", weights_only=True)
+    last = torch.load(saved / f"{case}-{size}-{size - 1}.pt", weights_only=True)
     assert torch.equal(first["parameters"], last["parameters"])  # to the bit
 
 
 @forks
-def test_cases_hold_what_they_are_there_for(worked):
-    held = {case: torch.load(worked / f"{case}-1-0.pt", weights_only=True) for case in BOUNDS}
-    assert held["solid gradient"]["without"].any() and not held["field gradient"]["without"].any()
-    assert held["field sgd"]["loss fifth"].min() > 0 and "phi" in held["vsd"]
-    assert len(held["kept noise"]["state noise"]) == 4 and "state cross" in held["variate"]
-    assert "state h" in held["vectors sgd"]
+def test_cases_cover_their_feature(saved):
+    tensors = {case: torch.load(saved / f"{case}-1-0.pt", weights_only=True) for case in BOUNDS}
+    assert tensors["nerf gradient"]["without"].any() and not tensors["field gradient"]["without"].any()
+    assert tensors["field sgd"]["loss brightness"].min() > 0 and "phi" in tensors["vsd"]
+    assert len(tensors["kept noise"]["state noise"]) == 4 and "state cross" in tensors["variate"]
+    assert "state h" in tensors["vectors sgd"]

@@ -1,4 +1,4 @@
-"""The pages say what is there: names, files, tests, settings. `make docs` checks that they build and that code runs."""
+"""Documentation pages against the code: names, files, tests, settings. `make docs` builds them and runs their code."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_public_name_is_documented_once() -> None:
-    told = [
+    documented = [
         name
         for page in (DOCS / "api").glob("*.rst")
         for name in re.findall(r"^\.\. auto(?:class|function|data):: (\S+)", page.read_text(), re.MULTILINE)
     ]
-    assert len(told) == len(set(told))
-    assert {name for name in told if "." not in name} == set(ms.__all__)
-    for name in told:
+    assert len(documented) == len(set(documented))
+    assert {name for name in documented if "." not in name} == set(ms.__all__)
+    for name in documented:
         module, _, last = name.rpartition(".")
         assert hasattr(importlib.import_module(module or "modeseek"), last), name
 
@@ -83,9 +83,7 @@ def defined(path: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if "tests/test_" in page.read_text()], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if "`tests/" in page.read_text()], ids=lambda page: page.stem)
 def test_the_tests_that_check_a_claim_exist(page: Path) -> None:
     cited = re.findall(r"`(tests/[\w/]+\.py)?::(test_\w+)`", page.read_text())
     path = ""
@@ -104,7 +102,7 @@ def test_files_that_are_named_exist() -> None:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Every command that a page tells, on one line, without its comment."""
+    """Every command on a page, on one line, without its comment."""
     for page in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
@@ -112,10 +110,10 @@ def commands() -> Iterator[tuple[str, str]]:
                     yield page.name, line
 
 
-def test_commands_that_are_told_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    told = {shlex.split(line, comments=True)[1] for _, line in commands()}
-    assert {"run", "resume", "shape", "image", "compare"} <= told
-    for verb in told:
+def test_commands_on_the_pages_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    verbs = {shlex.split(line, comments=True)[1] for _, line in commands()}
+    assert {"run", "resume", "shape", "image", "compare"} <= verbs
+    for verb in verbs:
         with pytest.raises(SystemExit) as ended:
             main([verb, "--help"])
         assert ended.value.code in (0, None), verb
@@ -151,17 +149,17 @@ def test_the_configuration_from_threestudio_says_what_theirs_says() -> None:
 def test_its_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = (line for page, line in commands() if page == "threestudio.md" and "hamburger" in line)
     main([*shlex.split(line)[1:], "--dry-run"])
-    told = read_config(read_yaml(capsys.readouterr().out, "told"))
+    parsed = read_config(read_yaml(capsys.readouterr().out, "output"))
     ours = read_config(read_yaml_file(DOCS / "threestudio" / "dreamfusion.yaml"))
-    assert told.to_dict() == ours.to_dict() | {"name": "a hamburger"}
+    assert parsed.to_dict() == ours.to_dict() | {"name": "a hamburger"}
 
 
 def test_settings_that_are_named_exist() -> None:
     text = (DOCS / "threestudio.md").read_text()
     named = set(re.findall(r"`((?:prior|generator|optimizer|views|saving)\.[a-z_.]+[a-z])", text))
     assert len(named) > 15
-    for place in named:
-        override({}, f"{place}=null", REGISTRY, Config)  # raises where there is no such place
+    for key in named:
+        override({}, f"{key}=null", REGISTRY, Config)  # raises where there is no such key
 
 
 @contextmanager
@@ -216,8 +214,8 @@ def test_the_gallery_names_the_commit_where_there_is_one(
     gallery: ModuleType, finished: ms.Run, tmp_path: Path, git: str
 ) -> None:
     folder = Path(shutil.copytree(finished.path, tmp_path / "copy"))
-    told = json.loads((folder / "env.json").read_text()) | {"git": json.loads(git)}
-    (folder / "env.json").write_text(json.dumps(told))
+    environment = json.loads((folder / "env.json").read_text()) | {"git": json.loads(git)}
+    (folder / "env.json").write_text(json.dumps(environment))
     gallery.main([str(folder), "--out", str(tmp_path)])
     assert f"commit {'unknown' if git == 'null' else '0123456'}." in (tmp_path / "gallery.md").read_text()
 
@@ -245,8 +243,8 @@ def test_the_gallery_refuses(
     (folder / name).write_text(text.replace(old, new))
     with pytest.raises(SystemExit) as ended:
         gallery.main([str(folder), "--out", str(tmp_path)])
-    told = capsys.readouterr().err
-    assert ended.value.code == 2 and words in told and told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert ended.value.code == 2 and words in output and output.count("\n") == 1
     assert not (tmp_path / "gallery.md").exists()
 
 
@@ -274,8 +272,8 @@ def test_a_page_shows_an_experiment(experiment: ModuleType, measured: Path, tmp_
     )
     assert "old" not in text and "| sds | 0.50 |\n| MSD | **1.00** |" in text
     assert "- MSD is better." in text and "- No CLIP." in text and "(words_experiment.png)" in text
-    with Image.open(tmp_path / "words_experiment.png") as picture:
-        assert picture.size == (760, 20)
+    with Image.open(tmp_path / "words_experiment.png") as image:
+        assert image.size == (760, 20)
     experiment.main([str(measured), str(page)])
     assert page.read_text() == text
 
@@ -308,19 +306,19 @@ def test_an_experiment_is_refused(
     before = page.read_text()
     with pytest.raises(SystemExit) as ended:
         experiment.main([str(measured), str(page)])
-    told = capsys.readouterr().err
-    assert ended.value.code == 2 and words in told and told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert ended.value.code == 2 and words in output and output.count("\n") == 1
     assert page.read_text() == before and not (tmp_path / "words_experiment.png").exists()
 
 
-def test_the_gallery_is_made_of_what_lies_there(gallery: ModuleType) -> None:
+def test_the_gallery_page_matches_its_folder(gallery: ModuleType) -> None:
     shown = re.findall(r"\(gallery/(\S+)\.png\)", (DOCS / "gallery.md").read_text())
     notes = read_yaml((DOCS / "gallery" / "notes.yaml").read_text(), "notes")
     assert 4 <= len(shown) == len(set(shown))
     assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == set(shown) == set(notes)
 
 
-def test_pages_and_pictures_stay_small() -> None:
+def test_pages_and_images_stay_small() -> None:
     assert sum(path.stat().st_size for path in DOCS.rglob("*") if path.is_file()) < 4_500_000
 
 

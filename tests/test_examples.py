@@ -1,4 +1,4 @@
-"""The examples run, are short, and reach what they promise."""
+"""The examples run, are short, and converge as documented."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_mean_shift_finds_the_three_clusters(capsys: pytest.CaptureFixture[str])
     assert len(found) == 3
     for x, y in ((-2.0, 0.0), (2.0, 0.5), (0.0, 3.0)):
         assert min((float(a) - x) ** 2 + (float(b) - y) ** 2 for a, b, _ in found) <= 0.2**2
-    assert out.count("arrived: True") == 2
+    assert out.count("converged: True") == 2
 
 
 def test_msd_ends_in_certified_modes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def test_msd_ends_in_certified_modes(capsys: pytest.CaptureFixture[str]) -> None
     assert float(re.search(r"to a mean: (\S+)", out)[1]) <= 1e-3
 
 
-def test_a_loop_of_ones_own_reaches_the_ring(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_custom_loop_reaches_the_ring(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed("own_loop", capsys)
     assert float(re.search(r"nearest mean: (\S+)", out)[1]) <= 0.2
 

@@ -13,11 +13,11 @@ SOURCE = str(Path(modeseek.__file__).parents[1])
 
 
 def run(code: str) -> str:
-    """The output of a fresh interpreter that finds this very modeseek."""
+    """Output of a fresh interpreter that imports this modeseek."""
     program = f"import sys; sys.path.insert(0, {SOURCE!r})\n{code}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
 def test_nothing_heavy_is_loaded() -> None:
@@ -26,7 +26,7 @@ def test_nothing_heavy_is_loaded() -> None:
 
 
 def test_beyond_torch_it_loads_little_that_is_not_its_own() -> None:
-    """How long that takes is measured by benchmarks/import_time.py: a clock in a test tells of the machine."""
+    """The import time itself is measured by benchmarks/import_time.py: a clock in a test measures the machine."""
     code = "import torch\nbefore = set(sys.modules)\nimport modeseek\n"
     code += "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     packages = {name for name in run(code).split() if name not in sys.stdlib_module_names and name[0] != "_"}

@@ -1,4 +1,4 @@
-"""Nothing is pickled or unpickled anywhere, so no file can bring code along."""
+"""No module pickles or unpickles, so no loaded file can run code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORBIDDEN_CALLS |= {"yaml.load_all", "yaml.unsafe_load_all", "pandas.read_pickl
 
 
 def unpickling(source: str) -> list[str]:
-    """What in a source could run code that a file brings along."""
+    """Names in a source that could run code from a loaded file."""
     found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -10,11 +10,11 @@ from cases import one_line
 from torch import Tensor
 
 from modeseek.priors.base import Conditions, positive_condition, select_conditions
-from modeseek.pytree import expand, concatenate, map_tensors, select
+from modeseek.pytree import concatenate, expand, map_tensors, select
 
 
 class Text(NamedTuple):
-    """A condition as a pipeline would keep it."""
+    """Condition as a named tuple."""
 
     embedding: Tensor
     pooled: Tensor
@@ -73,14 +73,14 @@ def test_what_is_no_condition() -> None:
 
 def test_take_and_positive() -> None:
     weight = torch.tensor([1.0, 2.0])
-    told = Conditions(torch.tensor([3, 4]), null=torch.tensor([-1]), opposed=((torch.tensor([5, 6]), weight),))
-    twice = select_conditions(told, torch.tensor([0, 0, 1, 1]))
+    conditions = Conditions(torch.tensor([3, 4]), null=torch.tensor([-1]), opposed=((torch.tensor([5, 6]), weight),))
+    twice = select_conditions(conditions, torch.tensor([0, 0, 1, 1]))
     assert torch.equal(twice.positive, torch.tensor([3, 3, 4, 4]))
     assert torch.equal(twice.null, torch.tensor([-1]))
     assert twice.negative is None
     assert torch.equal(twice.opposed[0][0], torch.tensor([5, 5, 6, 6]))
     assert torch.equal(twice.opposed[0][1], torch.tensor([1.0, 1.0, 2.0, 2.0]))
-    assert positive_condition(told) is told.positive
+    assert positive_condition(conditions) is conditions.positive
     assert positive_condition(weight) is weight
     assert select_conditions(None, torch.arange(3)) is None
 

@@ -1,4 +1,4 @@
-"""Streams: what is drawn depends on (seed, step, item) and nothing else."""
+"""Streams: draws depend on (seed, step, item) and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipelines of every supported class, built from configuration with random weights; tokenizers made on the spot."""
+"""Tiny pipelines of every supported class, with random weights and tokenizers built on the fly."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from transformers import (
     T5Tokenizer,
 )
 
-WIDTH = 16  # of text embeddings
+WIDTH = 16  # dimension of the text embeddings
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
 
 
 def clip_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Letters, and one word."""
+    """Tokenizer of single letters and one word."""
     folder.mkdir(parents=True, exist_ok=True)
     letters = [chr(code) for code in range(33, 127)]
     words = [*letters, *(letter + "</w>" for letter in letters), "re", "red</w>", "<|startoftext|>", "<|endoftext|>"]
@@ -62,12 +62,12 @@ def vae(channels: int = 4, **config: Any) -> diffusers.AutoencoderKL:
 
 
 def unet(**config: Any) -> diffusers.UNet2DConditionModel:
-    told: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "sample_size": 8, "block_out_channels": (8, 16), "norm_num_groups": 4, "layers_per_block": 1,
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "attention_head_dim": 4,
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "cross_attention_dim": WIDTH,
     }  # fmt: skip
-    return diffusers.UNet2DConditionModel(**(told | config)).eval()
+    return diffusers.UNet2DConditionModel(**(defaults | config)).eval()
 
 
 def stable_diffusion(folder: Path, prediction: str = "epsilon", zero_snr: bool = False) -> Any:
@@ -160,7 +160,7 @@ MAKERS: dict[str, Any] = {
 
 
 def make(name: str, folder: Path) -> Path:
-    """Saves a pipeline of that family, with weights that are not near zero, and returns its folder."""
+    """Saves a pipeline of that family, without zero-initialised weights, and returns its folder."""
     with torch.random.fork_rng():
         torch.manual_seed(zlib.crc32(name.encode()))
         pipe = MAKERS[name](folder / "made")
@@ -168,18 +168,18 @@ def make(name: str, folder: Path) -> Path:
         for parameter in network.parameters():  # zero-initialised gates would hide what a condition does
             if parameter.ndim > 1 and parameter.abs().max() == 0:
                 torch.nn.init.normal_(parameter, std=0.3)
-    place = folder / name
-    pipe.save_pretrained(place, safe_serialization=True)
-    return place
+    target = folder / name
+    pipe.save_pretrained(target, safe_serialization=True)
+    return target
 
 
 def kept(place: Path) -> Callable[[str], Path]:
-    """From a family's name to its folder, made when it is first asked for."""
-    made: dict[str, Path] = {}
+    """Returns a function from a family's name to its folder, which is made at the first call."""
+    folders: dict[str, Path] = {}
 
     def get(name: str) -> Path:
-        if name not in made:
-            made[name] = make(name, place / name)
-        return made[name]
+        if name not in folders:
+            folders[name] = make(name, place / name)
+        return folders[name]
 
     return get

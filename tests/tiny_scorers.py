@@ -1,4 +1,4 @@
-"""Judges of pictures, built from configuration with random weights: CLIP, DINOv2, ResNet."""
+"""Networks of the image metrics with random weights: CLIP, DINOv2, ResNet."""
 
 from __future__ import annotations
 

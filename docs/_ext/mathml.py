@@ -1,8 +1,8 @@
-"""Mathematics as MathML, made while the pages are built.
+"""Sphinx renderer of mathematics as MathML, at build time.
 
-Browsers draw MathML themselves (Firefox always did, Safari since 10, Chrome since 109), so readers need no script, no
-font and no network, and can copy formulas. The translation from TeX is docutils' own (`math_output: MathML`), which
-Sphinx brings anyway; Sphinx itself only offers a renderer that loads MathJax from elsewhere, or images made by LaTeX.
+Browsers render MathML natively (Firefox from the start, Safari since 10, Chrome since 109), so pages need no script, no
+font and no network, and formulas can be copied. TeX is converted by docutils (`math_output: MathML`), a dependency of
+Sphinx; Sphinx's own renderers load MathJax from a server or need LaTeX.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Translator = Any  # Sphinx's writer of HTML
 
 
 def mathml(node: nodes.Element, block: bool) -> str:
-    """The formula of a node, on one line.
+    """MathML of a node's formula, on one line.
 
     Raises:
-        ExtensionError: TeX that the translation does not know; the build stops there.
+        ExtensionError: the TeX is not supported; ends the build.
     """
     try:
         text = tex2mathml(node.astext().strip(), as_block=block)
@@ -35,7 +35,7 @@ def mathml(node: nodes.Element, block: bool) -> str:
 
 
 def spaced(text: str) -> str:
-    """The formula with the thin spaces, fences and indices of accented letters that TeX would set."""
+    """MathML with TeX's thin spaces, fences and indices of accented letters."""
     text = re.sub(
         r'<munderover>(<mi>\w</mi>)((?:(?!munderover).)*?)(<mo stretchy="false">ˆ</mo>)</munderover>',
         r'<msub><mover accent="true">\1\3</mover>\2</msub>',
@@ -48,13 +48,13 @@ def spaced(text: str) -> str:
 
 
 def inline(self: Translator, node: nodes.math) -> None:
-    """Writes a formula within a line."""
+    """Writes an inline formula."""
     self.body.append(f'<span class="math notranslate nohighlight">{mathml(node, block=False)}</span>')
     raise nodes.SkipNode
 
 
 def block(self: Translator, node: nodes.math_block) -> None:
-    """Writes a formula of its own, with its number where it has a label."""
+    """Writes a displayed formula, with its number if it has a label."""
     self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
     self.body.append(f'<div class="formula">{mathml(node, block=True)}</div>')
     if node["number"]:
@@ -66,6 +66,6 @@ def block(self: Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Tells Sphinx of `html_math_renderer = "mathml"`."""
+    """Registers `html_math_renderer = "mathml"` with Sphinx."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

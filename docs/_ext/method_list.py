@@ -1,7 +1,7 @@
-"""`{method-list}`: which method needs what and what it costs, asked of the methods while the pages are built.
+"""`{method-list}`: table of the methods with required conditions and costs, computed while the docs are built.
 
-Costs are those that `modeseek methods` counts. Needs are found by asking each method for one step with ever more
-conditions until it answers; where none is enough, its own words are shown.
+Costs are those of `modeseek methods`. Required conditions are found by calling each method's `step` with more and more
+conditions until it succeeds; if it never does, its error message is shown.
 """
 
 from __future__ import annotations
@@ -24,26 +24,33 @@ from modeseek.cli.method_list import MethodsCommand
 from modeseek.config.registry import METHODS
 from modeseek.datasets.toy2d import ring
 
-TOLD = {"positive": 0, "null": -1, "negative": 1, "source": 2}
-TRIES = ((), ("positive",), ("positive", "null"), ("positive", "source"))
-MORE = (("positive", "null", "negative"), ("positive", "null", "source"), tuple(TOLD))
-REQUIRED = {"bandwidth": ms.Fixed(0.2), "method": ms.SDS()}
+LABELS = {"positive": 0, "null": -1, "negative": 1, "source": 2}
+CONDITION_SETS = (
+    (),
+    ("positive",),
+    ("positive", "null"),
+    ("positive", "source"),
+    ("positive", "null", "negative"),
+    ("positive", "null", "source"),
+    tuple(LABELS),
+)
+REQUIRED_ARGUMENTS = {"bandwidth": ms.Fixed(0.2), "method": ms.SDS()}
 
 
-def method_of(kind: type) -> ms.Method:
-    """The method at its defaults, with what it has no default for."""
-    names = inspect.signature(kind).parameters
+def method_of(method_class: type) -> ms.Method:
+    """The method with its defaults, and examples of the arguments without one."""
+    names = inspect.signature(method_class).parameters
     missing = [name for name, parameter in names.items() if parameter.default is inspect.Parameter.empty]
-    return kind(**{name: REQUIRED[name] for name in missing})
+    return method_class(**{name: REQUIRED_ARGUMENTS[name] for name in missing})
 
 
-def needs(method: ms.Method) -> str:
-    """The fewest conditions that it takes a step with, beside points of the plane, or why it takes none."""
+def required_conditions(method: ms.Method) -> str:
+    """Names of the fewest conditions with which a step on 2-D points succeeds, or the error if none suffice."""
     prior, reason = ring().prior, ""
     z = torch.ones(4, 2, dtype=prior.dtype)
-    for names in (*TRIES, *MORE):
-        told = {name: torch.full((4,), TOLD[name]) for name in names}
-        conditions = ms.Conditions(**told) if told else None
+    for names in CONDITION_SETS:
+        labels = {name: torch.full((4,), LABELS[name]) for name in names}
+        conditions = ms.Conditions(**labels) if labels else None
         try:
             method.step(
                 z,
@@ -61,41 +68,43 @@ def needs(method: ms.Method) -> str:
 
 
 def costs() -> dict[str, tuple[str, str]]:
-    """Calls a row and step, without and with guidance, of every method that `modeseek methods` counts."""
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
+    """Prior calls per row and step, without and with guidance, of every method, as `modeseek methods` prints them."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         MethodsCommand().run(["modeseek", "methods"])
-    found = re.findall(r"^(\S+) .*\n +(\d+) calls? a step(?:, (\d+) guided)?", told.getvalue(), re.MULTILINE)
-    if {name for name, *_ in found} != set(METHODS):
-        raise ValueError(f"modeseek methods told the costs of {len(found)} of {len(METHODS)} methods; mend the pattern")
-    return {name: (plain, guided or plain) for name, plain, guided in found}
+    matches = re.findall(r"^(\S+) .*\n +(\d+) calls? a step(?:, (\d+) guided)?", output.getvalue(), re.MULTILINE)
+    if {name for name, *_ in matches} != set(METHODS):
+        raise ValueError(f"modeseek methods must print {len(METHODS)} costs, got {len(matches)}; adapt the pattern")
+    return {name: (plain, guided or plain) for name, plain, guided in matches}
 
 
 def rows() -> list[str]:
-    """The table, as Markdown."""
-    counted = costs()
-    lines = ["| name | class | must be told | guidance | learns | calls a step (guided) |", "|---|---|---|---|---|---|"]
-    for name, kind in METHODS.items():
-        own = {f.name for f in fields(kind)}
-        plain, guided = counted[name]
-        guides = "its own `scale`" if "scale" in own else "class minus null" if name == "csd" else "a `Guided` prior"
-        learns = "a second score" if "auxiliary" in own else ""
+    """The table, as lines of Markdown."""
+    cost_of = costs()
+    headings = ("name", "class", "required conditions", "guidance", "trains", "calls per step (guided)")
+    lines = [f"| {' | '.join(headings)} |", "|" + "---|" * len(headings)]
+    for name, method_class in METHODS.items():
+        names = {f.name for f in fields(method_class)}
+        plain, guided = cost_of[name]
+        guidance = "own `scale`" if "scale" in names else "class minus null" if name == "csd" else "`Guided` prior"
+        trains = "auxiliary network" if "auxiliary" in names else ""
         cost = plain if plain == guided else f"{plain} ({guided})"
-        lines.append(f"| `{name}` | `{kind.__name__}` | {needs(method_of(kind))} | {guides} | {learns} | {cost} |")
+        conditions = required_conditions(method_of(method_class))
+        lines.append(f"| `{name}` | `{method_class.__name__}` | {conditions} | {guidance} | {trains} | {cost} |")
     return lines
 
 
 class MethodList(SphinxDirective):
-    """The table in the place of the directive."""
+    """Directive that inserts the table of methods."""
 
     def run(self) -> list[nodes.Node]:
-        """Parses it as a part of the page."""
+        """Parses the table as content of the page."""
         parent = nodes.Element()
         self.state.nested_parse(StringList(rows(), "method-list"), 0, parent)
         return parent.children
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Makes the directive known."""
+    """Registers the directive with Sphinx."""
     app.add_directive("method-list", MethodList)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,8 @@
-"""Signatures as they are written in the source: `z: Float[Tensor, "b *d"]`, not what Python makes of them.
+"""Signatures in the docs as written in the source, `z: Float[Tensor, "b *d"]`, instead of evaluated annotations.
 
-Evaluated, a jaxtyping annotation prints as a class of a private module. All of modeseek postpones the evaluation of
-annotations, so the text is there to be shown. Links in it lead to the public name, wherever the thing was defined.
-Docstrings are plain prose, not reStructuredText: stars in them are stars, and an indented list of `name: text` is one.
+An evaluated jaxtyping annotation prints as a class of a private module. All of modeseek postpones the evaluation of
+annotations, so that their text is available. Links in it lead to the public name of the object, wherever it is defined.
+Docstrings are plain text, not reStructuredText: asterisks are literal, and an indented list of `name: text` is a list.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sphinx.util.nodes import make_refnode
 Plain = tuple[str, str]
 
 
-class Shown:
-    """A default value whose representation is what a reader would type."""
+class WrittenDefault:
+    """A default value whose representation is the text that a reader would type."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -34,7 +34,7 @@ class Shown:
 
 
 def written(app: Sphinx, what: str, name: str, obj: Any, options: Any, plain: str | None, returns: str | None) -> Any:
-    """Arguments and what comes back, or None where there is nothing to call."""
+    """Text of the arguments and of the return annotation; None if the object is not callable."""
     if what not in ("class", "function", "method") or not callable(obj):
         return None
     if getattr(obj, "_is_protocol", False):
@@ -47,35 +47,35 @@ def written(app: Sphinx, what: str, name: str, obj: Any, options: Any, plain: st
     if what == "method" and parameters and parameters[0].name in ("self", "cls"):
         parameters = parameters[1:]
     factories = _factories(obj) if what == "class" else {}
-    kept = [p.replace(default=factories.get(p.name, _typed(p.default))) for p in parameters]
-    bare = signature.replace(parameters=kept, return_annotation=inspect.Signature.empty)
-    answer = signature.return_annotation
-    silent = what == "class" or answer is inspect.Signature.empty
-    return stringify_signature(bare), "" if silent else str(answer)
+    parameters = [p.replace(default=factories.get(p.name, _typed(p.default))) for p in parameters]
+    arguments = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    annotation = signature.return_annotation
+    omitted = what == "class" or annotation is inspect.Signature.empty
+    return stringify_signature(arguments), "" if omitted else str(annotation)
 
 
 def _typed(default: Any) -> Any:
-    """Functions by their names, and dataclasses without the fields that are at their defaults."""
+    """A default as text: functions by name, dataclasses without the fields at their defaults."""
     if inspect.isfunction(default):
-        return Shown(default.__name__)
+        return WrittenDefault(default.__name__)
     if is_dataclass(default) and not isinstance(default, type):
-        told = [
+        arguments = [
             f"{f.name}={_typed(getattr(default, f.name))!r}"
             for f in fields(default)
             if f.init and not (f.default is not MISSING and f.default == getattr(default, f.name))
         ]
-        return Shown(f"{type(default).__name__}({', '.join(told)})")
+        return WrittenDefault(f"{type(default).__name__}({', '.join(arguments)})")
     return default
 
 
-def _factories(kind: type) -> dict[str, Shown]:
-    """What the fields of a dataclass that are made anew each time begin as."""
-    made = {f.name: f.default_factory for f in fields(kind)} if is_dataclass(kind) else {}
-    return {name: Shown(f"{make.__name__}()") for name, make in made.items() if make is not MISSING}
+def _factories(cls: type) -> dict[str, WrittenDefault]:
+    """Calls of the default factories of a dataclass, by field name."""
+    factories = {f.name: f.default_factory for f in fields(cls)} if is_dataclass(cls) else {}
+    return {name: WrittenDefault(f"{make.__name__}()") for name, make in factories.items() if make is not MISSING}
 
 
 def skip(app: Sphinx, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
-    """Leaves out fields that hold a function: autodoc takes them for methods, and the signature tells them."""
+    """Skips fields that hold a function: autodoc takes them for methods, and the signature shows them."""
     if inspect.isfunction(obj) and obj.__qualname__ == obj.__name__:
         return True
     return None
@@ -85,7 +85,7 @@ SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Example:"
 
 
 def prose(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Makes a docstring what reStructuredText takes for the same, in place, before its sections are read."""
+    """Converts a plain-text docstring to reStructuredText, in place, before napoleon reads its sections."""
     out, listed = [], False
     for line in lines:
         if line and not line.startswith(" "):
@@ -105,12 +105,12 @@ def _literal(part: str) -> str:
 
 
 def public(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element) -> nodes.Element | None:
-    """A link to what modeseek documents under the same last name, wherever the source has it from."""
+    """Resolves a reference to the object that modeseek documents under the same unqualified name."""
     if node.get("refdomain") != "py":
         return None
     name = node["reftarget"].rsplit(".", 1)[-1]
     objects = env.get_domain("py").objects
-    for full in (f"modeseek.{name}", *(known for known in objects if known.rsplit(".", 1)[-1] == name)):
+    for full in (f"modeseek.{name}", *(other for other in objects if other.rsplit(".", 1)[-1] == name)):
         if full in objects and full.startswith("modeseek"):
             entry = objects[full]
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, text, full)
@@ -118,7 +118,7 @@ def public(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.E
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Listens where autodoc has made a signature, and where a link leads nowhere."""
+    """Connects to Sphinx's events for signatures, docstrings, members and missing references."""
     app.connect("autodoc-process-signature", written)
     app.connect("autodoc-process-docstring", prose, priority=100)
     app.connect("autodoc-skip-member", skip)

@@ -1,4 +1,4 @@
-"""`python -m modeseek`, which is also what `torchrun -m modeseek` starts in each process."""
+"""Entry point of `python -m modeseek`, and of each process of `torchrun -m modeseek`."""
 
 from modeseek.cli import main
 

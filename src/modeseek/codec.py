@@ -1,4 +1,4 @@
-"""Between what a generator renders and what a prior sees."""
+"""Codecs: differentiable maps between a rendered image and the z of a prior."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Codec(Protocol):
-    """A pair of differentiable maps between image and z."""
+    """Pair of differentiable maps between image and z."""
 
     def encode(self, image: Tensor) -> Tensor:
         """Image to z."""
@@ -23,7 +23,7 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class Identity:
-    """The prior sees what the generator renders (points)."""
+    """Codec of priors that act on the rendering itself (points): z is the image."""
 
     def encode(self, image: Tensor) -> Tensor:
         return image
@@ -34,14 +34,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class RangeCodec:
-    """Pixels in [0, 1] to z in [low, high] (pixel-space models use -1, 1)."""
+    """Affine codec: pixels in [0, 1] to z in [low, high] (pixel-space models use -1, 1).
+
+    Attributes:
+        low: z of a black pixel.
+        high: z of a white pixel, above `low`.
+    """
 
     low: float = -1.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ValueError(f"Range needs low < high: got low={self.low}, high={self.high}; swap them")
+            raise ValueError(f"RangeCodec needs low < high: got low={self.low}, high={self.high}; swap them")
 
     def encode(self, image: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * image
@@ -52,14 +57,14 @@ class RangeCodec:
 
 @dataclass(frozen=True)
 class ResizeCodec:
-    """Pictures brought to the size that the prior sees, for generators that render fewer pixels, or more.
+    """Codec that resizes images to the resolution of the prior, for generators that render at another one.
 
-    Bilinear; where a picture shrinks, each pixel is a mean over all that it covers.
+    Bilinear and antialiased: where an image shrinks, each pixel is the mean over the area that it covers.
 
     Attributes:
-        codec: what the picture goes through then.
-        height: that the prior sees, pixels.
-        width: likewise.
+        codec: codec applied to the resized image.
+        height: image height for the prior, in pixels, >= 1.
+        width: image width for the prior, in pixels, >= 1.
     """
 
     codec: Codec
@@ -68,7 +73,9 @@ class ResizeCodec:
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
-            raise ValueError(f"Resized needs a size of 1 or more: got {self.height} x {self.width}; mend it")
+            raise ValueError(
+                f"ResizeCodec sides must be >= 1, got {self.height} x {self.width}; try the prior's image size"
+            )
 
     def encode(self, image: Tensor) -> Tensor:
         size = (self.height, self.width)

@@ -1,4 +1,4 @@
-"""The loop: a Python generator of steps. Stop early by not asking for more."""
+"""Score distillation loop: a Python generator that yields one optimisation step at a time; break out to stop early."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Regularizer = Callable[[Rendering, float], Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run, after the optimizer moved.
+    """Record of one optimisation step, yielded after the optimizer update.
 
     Attributes:
-        index: of the step, from 0.
-        z: what the prior saw before the move, detached.
-        image: what the generator rendered before the move, detached; z itself where no codec stands between.
-        direction: the method's answer.
+        index: index of the step, from 0.
+        z: input of the prior before the update, detached.
+        image: rendering before the update, detached; the same tensor as z where the codec is the identity.
+        direction: descent direction that the method returned.
         losses: value of each regularizer, by name.
-        state: the method's state after the step, for resuming.
+        state: method state after the step, for resuming.
     """
 
     index: int
@@ -61,44 +61,48 @@ def distill(
 ) -> Iterator[Step]:
     """Optimises a generator towards the modes of a prior.
 
-    Each step renders a view, asks the method for `dL/dz` and injects it: `z.backward(gradient=grad / items)`, the mean
-    over items and the sum within an item. progress is `index / (steps - 1)`. With `Streams`, step and items key the
-    draws; a torch.Generator is simply drawn from.
+    Each step renders a view, computes `dL/dz` by the method and backpropagates it through the generator:
+    `z.backward(gradient=grad / items)`, the mean over items and the sum within an item. Progress is
+    `index / (steps - 1)`. With `Streams`, random numbers are keyed by step and item; a torch.Generator is drawn from
+    in sequence.
 
     Args:
-        generator: renders images.
-        prior: bare or guided, as the method wants it.
-        method: MSD, SDS, SDI ...
-        optimizer: over the generator's parameters.
-        steps: of the whole run.
-        start: index of the first step, when resuming.
-        batch: items a step.
-        conditions: what the prior is told, fixed or a function of the view.
-        codec: from image to z; default identity.
-        regularizers: functions of (rendering, progress), added to the loss.
-        rng: all randomness.
-        state: the method's, when resuming.
-        team: the processes that share the items of each step, `Team.current()` where there are several; each calls
-            `distill` with the same arguments and makes the same moves. None: this one alone.
+        generator: generator whose renderings are optimised.
+        prior: diffusion prior, bare or guided as the method requires.
+        method: score distillation method: MSD, SDS, SDI ...
+        optimizer: optimizer over the generator's parameters.
+        steps: number of optimisation steps of the whole run, >= 1.
+        start: index of the first step, > 0 when resuming.
+        batch: number of items per step, >= 1.
+        conditions: conditions of the prior: fixed, or a function of the view.
+        codec: map from image to z; default identity.
+        regularizers: functions of (rendering, progress) whose values are added to the loss.
+        rng: source of all random numbers.
+        state: method state to resume from; None initialises it.
+        distributed: processes that share the items of each step: `Distributed.current()` where there are several. Each
+            calls `distill` with the same arguments and makes the same updates. None: this process alone.
 
     Yields:
-        A `Step` per step; costs what the method's step costs. Of a team each process gets the same, of all items, but
-        for `state`, which is of its own, and the direction's `eps` and `prediction`, which stay behind.
+        One `Step` per step, at the prior calls of one method step. With several processes each yields the same tensors,
+        gathered over all items, except `state`, which holds the process's own items; `direction.eps` and
+        `direction.prediction` are not gathered and are None.
 
     Raises:
-        ValueError: bad steps, start or batch; items that the team cannot share.
-        FloatingPointError: a direction that is not finite, naming step, level and row.
+        ValueError: invalid steps, start or batch, or a batch that cannot be split over the processes.
+        FloatingPointError: a direction is not finite; the message names step, noise level and row.
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
     distributed = Distributed() if distributed is None else distributed
     if distributed.size > 1 and not isinstance(rng, Streams):
-        raise ValueError("several processes draw each item's numbers from its own stream: got a Generator; use Streams")
+        raise ValueError(
+            "with several processes rng must be Streams (one stream per item), got a Generator; pass ms.Streams(seed)"
+        )
     codec = Identity() if codec is None else codec
-    names, moved = _regularizer_names(regularizers), parameters_of(optimizer)
+    names, parameters = _regularizer_names(regularizers), parameters_of(optimizer)
     own_rows = distributed.shard(batch, block_size(method, conditions))
     fraction = (own_rows.stop - own_rows.start) / batch
-    distributed.broadcast_parameters(moved)
+    distributed.broadcast_parameters(parameters)
     with ExitStack() as stack:
         for index in range(start, steps):
             progress = index / max(1, steps - 1)
@@ -107,7 +111,7 @@ def distill(
             view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
             items = len(view.items)
             view = view if distributed.size == 1 else view.select(own_rows)
-            draw = rng.at(index, view.items) if isinstance(rng, Streams) else rng
+            step_rng = rng.at(index, view.items) if isinstance(rng, Streams) else rng
             rendering = render(generator, view)
             image = rendering.image
             z = codec.encode(image)
@@ -115,10 +119,19 @@ def distill(
                 state = method.init(z.detach(), prior)
             if index == start:
                 stack.enter_context(distributed.sync_auxiliary(state, fraction))
-            told = conditions(view) if callable(conditions) else _shard_conditions(conditions, own_rows, distributed)
+            if callable(conditions):
+                step_conditions = conditions(view)
+            else:
+                step_conditions = _shard_conditions(conditions, own_rows, distributed)
             context = RenderContext(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
             direction, state = method.step(
-                z.detach(), prior, state, conditions=told, progress=progress, rng=draw, context=context
+                z.detach(),
+                prior,
+                state,
+                conditions=step_conditions,
+                progress=progress,
+                rng=step_rng,
+                context=context,
             )
             penalties = {name: fraction * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
             roots: list[Tensor] = [z, *penalties.values()]
@@ -126,12 +139,13 @@ def distill(
             if direction.grad_image is not None:
                 roots.append(image)
                 grads.append(direction.grad_image / items)
-            before = z.detach().clone()
-            seen = before if image is z else image.detach().clone()
+            z_before = z.detach().clone()
+            image_before = z_before if image is z else image.detach().clone()
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(roots, grads)
             losses = {name: value.item() for name, value in penalties.items()}
-            step = _all_gather_step(distributed, Step(index, before, seen, direction, losses, state), moved, own_rows, items)
+            own_step = Step(index, z_before, image_before, direction, losses, state)
+            step = _all_gather_step(distributed, own_step, parameters, own_rows, items)
             check_finite(step.direction, index)
             optimizer.step()
             yield step
@@ -140,26 +154,26 @@ def distill(
 def surrogate(
     z: Float[Tensor, "b *d"], grad: Float[Tensor, "b *d"], reduction: Literal["mean", "sum"] = "mean"
 ) -> Float[Tensor, ""]:
-    """A scalar whose gradient in z is `grad` (over b for "mean"): for people with their own loop.
+    """Surrogate loss for a custom training loop: a scalar whose gradient in z is `grad` (divided by b for "mean").
 
-    Loss weights, gradient accumulation and AMP scaling then work as usual. Its value means nothing.
+    Loss weights, gradient accumulation and AMP scaling work as usual. The value of the scalar has no meaning.
     """
     if z.shape != grad.shape:
-        raise ValueError(f"z and grad must have one shape: got {tuple(z.shape)} and {tuple(grad.shape)}; match them")
+        raise ValueError(f"z and grad must have the same shape, got {tuple(z.shape)} and {tuple(grad.shape)}")
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction is 'mean' or 'sum': got {reduction!r}; choose one")
+        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
     total = (z * grad.detach()).sum()
     return total / len(z) if reduction == "mean" else total
 
 
 def block_size(*parts: object) -> int | None:
-    """How many consecutive items must be in one process for a method and its conditions; None: all."""
+    """Number of consecutive items that a method and its conditions need in one process; None: all items."""
     blocks = [part.block for part in parts if isinstance(part, Grouped)]
     return None if None in blocks else math.lcm(*(block or 1 for block in blocks))
 
 
 def check_finite(direction: Direction, index: int) -> None:
-    """FloatingPointError where a direction is not finite, naming step, level and row."""
+    """Raises FloatingPointError, naming step, noise level and row, if the direction is not finite."""
     if direction.grad.sum().isfinite():
         return
     bad = ~direction.grad.flatten(1).isfinite().all(1)
@@ -173,40 +187,42 @@ def check_finite(direction: Direction, index: int) -> None:
 
 
 def _shard_conditions(conditions: Conditions | None, rows: slice, distributed: Distributed) -> Conditions | None:
-    """Fixed conditions of this process's items."""
+    """Rows of fixed conditions that belong to this process's items."""
     if conditions is None or distributed.size == 1:
         return conditions
     return select_conditions(conditions, torch.arange(rows.start, rows.stop))
 
 
-def _all_gather_step(distributed: Distributed, own: Step, moved: Sequence[Tensor], own_rows: slice, n: int) -> Step:
-    """Adds up the gradients of all processes, and puts together what each of them saw in its step."""
+def _all_gather_step(
+    distributed: Distributed, step: Step, parameters: Sequence[Tensor], own_rows: slice, n: int
+) -> Step:
+    """Sums the gradients over all processes and gathers the rows of their steps into one step of all n items."""
     if distributed.size == 1:
-        return own
-    told = own.direction
-    image = None if own.image is own.z else own.image
-    rows = {"z": own.z, "image": image, "grad": told.grad, "grad_image": told.grad_image, "t": told.t}
-    held = {name: value for name, value in rows.items() if value is not None}
-    held |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in told.logs.items()}
-    exact = torch.promote_types(own.z.dtype, torch.float32)  # one message, where z is float32 as gradients are
-    losses = torch.tensor(list(own.losses.values()), dtype=exact, device=own.z.device)
+        return step
+    own = step.direction
+    image = None if step.image is step.z else step.image
+    optional = {"z": step.z, "image": image, "grad": own.grad, "grad_image": own.grad_image, "t": own.t}
+    rows = {name: value for name, value in optional.items() if value is not None}
+    rows |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in own.logs.items()}
+    dtype = torch.promote_types(step.z.dtype, torch.float32)  # float32 z: same dtype as gradients, one message
+    losses = torch.tensor(list(step.losses.values()), dtype=dtype, device=step.z.device)
     *summed, losses = distributed.sum_gradients(
-        moved, [*(distributed.scatter_rows(value, own_rows, n) for value in held.values()), losses]
+        parameters, [*(distributed.scatter_rows(value, own_rows, n) for value in rows.values()), losses]
     )
-    all_ = dict(zip(held, summed, strict=True))
-    logs = {name: all_[f"log {name}"] for name in told.logs}
-    direction = Direction(all_["grad"], all_.get("grad_image"), all_.get("t"), logs=logs)
+    gathered = dict(zip(rows, summed, strict=True))
+    logs = {name: gathered[f"log {name}"] for name in own.logs}
+    direction = Direction(gathered["grad"], gathered.get("grad_image"), gathered.get("t"), logs=logs)
     return Step(
-        own.index,
-        all_["z"],
-        all_.get("image", all_["z"]),
+        step.index,
+        gathered["z"],
+        gathered.get("image", gathered["z"]),
         direction,
-        dict(zip(own.losses, losses.tolist(), strict=True)),
-        own.state,
+        dict(zip(step.losses, losses.tolist(), strict=True)),
+        step.state,
     )
 
 
 def _regularizer_names(regularizers: Sequence[Regularizer]) -> list[str]:
-    """What each is called, a number after the second of a name and all that follow."""
+    """Name of each regularizer; repeats of a name get a number: sparsity, sparsity_2 ..."""
     plain = [getattr(regularizer, "__name__", type(regularizer).__name__) for regularizer in regularizers]
     return [f"{name}_{n}" if (n := plain[: i + 1].count(name)) > 1 else name for i, name in enumerate(plain)]

@@ -1,4 +1,4 @@
-"""Several processes that optimise one generator: each renders a share of the items, and all make the same move."""
+"""Data parallelism over items: each process renders a shard of the batch, and all apply the same update."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Distributed:
-    """The processes that work together; by default one alone, which costs nothing.
+    """Rank and world size of data-parallel processes; the default, a single process, communicates nothing.
 
-    Every process holds the whole generator, the whole optimizer and the prior. What it renders, and what the prior is
-    asked about, is its share of the items; random streams are keyed by global item, so the shares draw what one
-    process would have drawn.
+    Every process holds the whole generator, the whole optimizer and the prior. It renders, and evaluates the prior on,
+    its shard of the items. Random streams are keyed by global item, so all shards together draw what a single process
+    would draw.
 
     Attributes:
-        rank: which of them this is, from 0.
-        size: how many there are.
+        rank: rank of this process, 0 <= rank < size.
+        size: number of processes, >= 1.
     """
 
     rank: int = 0
@@ -31,123 +31,123 @@ class Distributed:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.size:
-            raise ValueError(f"a team of {self.size} has ranks from 0: got rank {self.rank}")
+            raise ValueError(f"rank must be in [0, size), got rank {self.rank} of size {self.size}")
 
     @classmethod
     def current(cls) -> Distributed:
-        """The processes of `torch.distributed`'s default group where that is initialised, else this one alone."""
+        """Rank and size of `torch.distributed`'s default group if it is initialised, else a single process."""
         if dist.is_available() and dist.is_initialized():
             return cls(dist.get_rank(), dist.get_world_size())
         return cls()
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is rank 0, the process that writes files."""
         return self.rank == 0
 
     def shard(self, n: int, block: int | None = 1) -> slice:
-        """This process's rows of n, in whole blocks; shares differ by one block at most.
+        """This process's rows of n, in whole blocks; shards differ by one block at most.
 
         Args:
-            n: rows of all processes.
-            block: rows that stay together; None: all of them.
+            n: number of rows over all processes.
+            block: number of consecutive rows that must stay in one process; None: all rows.
 
         Raises:
-            ValueError: fewer blocks than processes, or blocks that are not whole.
+            ValueError: n is not a multiple of block, or there are fewer blocks than processes.
         """
         if self.size == 1:
             return slice(0, n)
         block = n if block is None else block
         if n % block:
-            raise ValueError(f"items stay together by {block}: got {n}; render a multiple")
+            raise ValueError(f"the number of items must be a multiple of {block} (items that stay together), got {n}")
         blocks = n // block
         if blocks < self.size:
-            kept = f", {block} of which stay together" if block > 1 else ""
+            grouped = f" in groups of {block}" if block > 1 else ""
             raise ValueError(
-                f"{self.size} processes share the items of a step: got {n}{kept}; raise the batch or start fewer "
-                "(a point cloud is one item)"
+                f"{self.size} processes share the items of a step: got {n}{grouped}; raise the batch or start fewer "
+                "processes (a point cloud is one item)"
             )
         low, high = (block * (rank * blocks // self.size) for rank in (self.rank, self.rank + 1))
         return slice(low, high)
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Each tensor's sum over the processes, all in one message a dtype; the tensors' shapes must agree."""
+        """Sum of each tensor over the processes, one message per dtype; shapes must agree between processes."""
         if self.size == 1:
             return list(tensors)
         out = [torch.empty(0)] * len(tensors)
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-            places = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
-            flat = torch.cat([tensors[i].detach().reshape(-1) for i in places])
+            indices = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
+            flat = torch.cat([tensors[i].detach().reshape(-1) for i in indices])
             if len(flat):
                 dist.all_reduce(flat)
-            parts = flat.split([tensors[i].numel() for i in places])
-            for i, part in zip(places, parts, strict=True):
+            parts = flat.split([tensors[i].numel() for i in indices])
+            for i, part in zip(indices, parts, strict=True):
                 out[i] = part.view(tensors[i].shape)
         return out
 
     def scatter_rows(self, rows: Float[Tensor, "r *d"], own_rows: slice, n: int) -> Float[Tensor, "n *d"]:
-        """This process's rows where they belong among all n, zeros elsewhere: summed, they are all rows."""
+        """This process's rows at their place among all n, zeros elsewhere; summed over processes: all rows."""
         if self.size == 1:
             return rows
-        whole = rows.new_zeros(n, *rows.shape[1:])
-        whole[own_rows] = rows.detach()
-        return whole
+        scattered = rows.new_zeros(n, *rows.shape[1:])
+        scattered[own_rows] = rows.detach()
+        return scattered
 
     def sum_gradients(self, parameters: Sequence[Tensor], extra: Sequence[Tensor] = ()) -> list[Tensor]:
-        """Sums the gradients of all processes as one flat vector; returns the sums of `beside`, which travel along.
+        """Sums the gradients over all processes in place and returns the sums of `extra`, sent in the same message.
 
-        A parameter without a gradient anywhere keeps none, so that optimizers pass over it as they would in one
-        process.
+        A parameter whose gradient is None in every process keeps None, so that optimizers skip it as they would in a
+        single process.
         """
         if self.size == 1:
             return list(extra)
-        had = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
-        (holders,) = self.all_reduce([had])
-        held = [p for p, any_ in zip(parameters, holders.tolist(), strict=True) if any_]
-        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in held]
+        has_grad = [p.grad is not None for p in parameters]
+        (counts,) = self.all_reduce([torch.tensor(has_grad, dtype=torch.float32, device=parameters[0].device)])
+        used = [p for p, count in zip(parameters, counts.tolist(), strict=True) if count]
+        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
         summed = self.all_reduce([*own, *extra])
-        for p, gradient in zip(held, summed, strict=False):
+        for p, gradient in zip(used, summed, strict=False):
             p.grad = gradient
-        return summed[len(held) :]
+        return summed[len(used) :]
 
     def broadcast_parameters(self, parameters: Sequence[Tensor]) -> None:
-        """Gives all processes the numbers that the first one has."""
+        """Copies the parameters of rank 0 to all processes."""
         if self.size > 1:
             for p in parameters:
                 dist.broadcast(p.detach(), 0)
 
     @contextmanager
     def sync_auxiliary(self, state: Any, fraction: float) -> Generator[None]:
-        """What learns inside a method's state (VSD's phi) learns from the items of all processes meanwhile.
+        """Trains the auxiliary networks in a method's state (VSD's phi) on the items of all processes while open.
 
-        Each optimizer in the state steps along the sum of every process's gradient times its share, which is the
-        gradient of the mean over all items.
+        Before each optimizer step the gradients are scaled by `fraction` and summed over the processes: the gradient of
+        the mean over all items.
 
         Args:
-            state: of a method; `optimizers` finds what learns in it.
-            share: of the items, that this process holds.
+            state: method state; its optimizers are found by `find_optimizers`.
+            fraction: fraction of all items that this process holds.
         """
         with ExitStack() as hooks:
             for optimizer in find_optimizers(state) if self.size > 1 else ():
                 self.broadcast_parameters(parameters_of(optimizer))
 
-                def mean(moved: torch.optim.Optimizer, *_: Any) -> None:
-                    for p in parameters_of(moved):
+                def average_gradients(stepping: torch.optim.Optimizer, *_: Any) -> None:
+                    for p in parameters_of(stepping):
                         if p.grad is not None:
                             p.grad = p.grad * fraction
-                    self.sum_gradients(parameters_of(moved))
+                    self.sum_gradients(parameters_of(stepping))
 
-                hooks.callback(optimizer.register_step_pre_hook(mean).remove)
+                hooks.callback(optimizer.register_step_pre_hook(average_gradients).remove)
             yield
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """All that it moves, in order."""
+    """Parameters of an optimizer, in order of its groups."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def find_optimizers(state: Any) -> list[torch.optim.Optimizer]:
-    """The optimizers that a method's state holds, in order: in dataclasses, mappings, tuples and lists."""
+    """Optimizers held in a method's state, in order: in dataclasses, mappings, tuples and lists."""
     if isinstance(state, torch.optim.Optimizer):
         return [state]
     if is_dataclass(state) and not isinstance(state, type):

@@ -1,4 +1,4 @@
-"""Pytrees of tensors: a condition is a tensor, or tuples, lists and dicts of them, with a leading axis b."""
+"""Conditions as pytrees: tensors, or tuples, lists and dicts of tensors, with a leading batch axis b."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 Cond = Any
-"""Any pytree of tensors with leading axis b (or 1, which broadcasts); None is no condition."""
+"""Condition of a prior: any pytree of tensors with leading axis b (or 1, which broadcasts); None for no condition."""
 
 
 def map_tensors(function: Callable[..., Tensor], *trees: Cond) -> Cond:
-    """Applies f to the tensors that stand at the same place of every tree."""
+    """Applies the function to corresponding tensors of all trees, which share one structure."""
     first = trees[0]
     if first is None:
         return None
@@ -24,13 +24,15 @@ def map_tensors(function: Callable[..., Tensor], *trees: Cond) -> Cond:
     if isinstance(first, (tuple, list)):
         parts = [map_tensors(function, *part) for part in zip(*trees, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    raise TypeError(f"a condition is made of tensors, tuples, lists and dicts: got {type(first).__name__}; convert it")
+    raise TypeError(
+        f"a condition must be made of tensors, tuples, lists and dicts, got {type(first).__name__}; try prior.encode"
+    )
 
 
 def expand(tree: Cond, n: int) -> Cond:
-    """Broadcasts leading axes of 1 to n; ValueError where a leading axis is neither."""
+    """Broadcasts leading axes of 1 to n; raises ValueError where a leading axis is neither 1 nor n."""
 
-    def grow(x: Tensor) -> Tensor:
+    def broadcast(x: Tensor) -> Tensor:
         if x.ndim == 0 or x.shape[0] not in (1, n):
             raise ValueError(
                 f"a condition needs a leading axis of 1 or the batch size {n}: got shape {tuple(x.shape)}; "
@@ -38,11 +40,11 @@ def expand(tree: Cond, n: int) -> Cond:
             )
         return x.expand(n, *x.shape[1:])
 
-    return map_tensors(grow, tree)
+    return map_tensors(broadcast, tree)
 
 
 def select(tree: Cond, rows: Tensor) -> Cond:
-    """The given rows of every tensor; a leading axis of 1 stays as it is."""
+    """Returns the given rows of every tensor; tensors with a leading axis of 1 are unchanged."""
     return map_tensors(lambda x: x if x.shape[0] == 1 else x[rows], tree)
 
 

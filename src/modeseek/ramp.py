@@ -1,4 +1,4 @@
-"""A number that moves along a run, for options that are functions of progress."""
+"""Scalar schedules over a run: hyperparameters that are functions of progress in [0, 1]."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ramp:
-    """From `start` linearly to `end` at `until` of the run, and `end` from there on.
+    """Linear ramp from `start` at progress 0 to `end` at progress `until`, constant afterwards.
 
     Attributes:
         start: value at progress 0.
-        end: value from `until` on.
-        until: share of the run in (0, 1].
+        end: value at progress `until` and beyond.
+        until: progress at which `end` is reached, in (0, 1].
     """
 
     start: float
@@ -24,7 +24,7 @@ class Ramp:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start) and math.isfinite(self.end) and 0 < self.until <= 1):
             raise ValueError(
-                f"Ramp needs finite ends and until in (0, 1]: got {self.start}, {self.end} and {self.until}; fix them"
+                f"Ramp needs finite ends and until in (0, 1]: got {self.start}, {self.end} and {self.until}"
             )
 
     def __call__(self, progress: float) -> float:
@@ -33,11 +33,11 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Fading:
-    """From `start` linearly to none at `until` of the run: explore like SDS first, refine like mean shift last.
+    """Linear decay from `start` to 0 at progress `until`: jitter that explores like SDS, then refines like mean shift.
 
     Attributes:
-        start: share of the bandwidth at the beginning.
-        until: share of the run after which there is none.
+        start: value at progress 0, as a share of the bandwidth, in [0, 1].
+        until: progress at which 0 is reached, in (0, 1].
     """
 
     start: float = 1.0
@@ -52,9 +52,9 @@ class Fading:
 
 
 Varying = float | Callable[[float], float]
-"""A number, or a function of progress."""
+"""Constant, or function of progress in [0, 1]."""
 
 
 def value_at(value: Varying, progress: float) -> float:
-    """The number at this point of the run."""
+    """Returns the value at this progress."""
     return value(progress) if callable(value) else value

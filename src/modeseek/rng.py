@@ -1,4 +1,4 @@
-"""Randomness: a torch.Generator, or one stream per item that no batch size or process count can change."""
+"""Random draws: from a torch.Generator, or from one stream per item, independent of batch size and process count."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Streams:
-    """One random stream per item, fixed by (seed, step, item) alone.
+    """Random streams, one per item, each determined by (seed, step, item) alone.
 
     A draw of n rows gives each item n / len(items) consecutive rows from its own stream, so that what is drawn does
     not depend on batch size, order or the number of processes. A whole point cloud is one item.
 
     Attributes:
-        seed: of the run.
-        step: of the run.
-        items: global item numbers, one per item of the batch.
-        use: what the draws are for; streams of different use are independent.
+        seed: random seed of the run.
+        step: optimization step of the run.
+        items: global index of each item of the batch.
+        use: label of the purpose; streams of different `use` are independent.
     """
 
     seed: int
@@ -37,11 +37,11 @@ class Streams:
             raise ValueError("Streams needs at least one item: got none; pass items=(0,)")
 
     def at(self, step: int, items: tuple[int, ...] | None = None, use: str = "") -> Streams:
-        """Fresh streams of another step (other items, another use)."""
+        """Returns fresh streams for another step (and other items or another use)."""
         return Streams(self.seed, step, self.items if items is None else items, use)
 
     def generator(self, index: int, device: torch.device) -> torch.Generator:
-        """The stream of the slot-th item; successive draws continue it."""
+        """Returns the generator of the item at this index of the batch; successive draws continue its stream."""
         key = (index, device)
         if key not in self._generators:
             digest = hashlib.blake2b(
@@ -56,12 +56,12 @@ Rng = torch.Generator | Streams
 
 
 def randn(shape: tuple[int, ...], rng: Rng, like: Tensor) -> Tensor:
-    """Standard normal numbers of the given shape, with the dtype and device of `like`."""
+    """Draws standard normal numbers of the given shape, with the dtype and device of `like`."""
     return _draw(lambda s, g: torch.randn(s, generator=g, dtype=like.dtype, device=g.device), shape, rng, like.device)
 
 
 def rand(shape: tuple[int, ...], rng: Rng, like: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) of the given shape, with the dtype and device of `like`."""
+    """Draws uniform numbers in [0, 1) of the given shape, with the dtype and device of `like`."""
     return _draw(lambda s, g: torch.rand(s, generator=g, dtype=like.dtype, device=g.device), shape, rng, like.device)
 
 
@@ -76,7 +76,8 @@ def _draw(
     n = len(rng.items)
     if shape[0] % n:
         raise ValueError(
-            f"{shape[0]} rows cannot be shared by {n} items: got Streams with items={rng.items}; match them"
+            f"{shape[0]} rows cannot be shared by {n} items: got Streams with items={rng.items}; "
+            "try a multiple of the number of items"
         )
     block = (shape[0] // n, *shape[1:])
-    return torch.cat([draw(block, rng.generator(slot, device)) for slot in range(n)])
+    return torch.cat([draw(block, rng.generator(index, device)) for index in range(n)])

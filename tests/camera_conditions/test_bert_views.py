@@ -1,4 +1,4 @@
-"""The view that a masked language model fills in, on a small one of random weights."""
+"""View probabilities of a small masked language model with random weights."""
 
 from __future__ import annotations
 
@@ -32,25 +32,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_views_share_the_probability_at_the_mask(folder: Path) -> None:
     views = BertViews.load(folder)
-    found = views("a smiling dog")
-    assert sum(found) == pytest.approx(1.0) and len(set(found)) == 4
+    probabilities = views("a smiling dog")
+    assert sum(probabilities) == pytest.approx(1.0) and len(set(probabilities)) == 4
     ids = [2, *(5 + WORDS.index(w) for w in "this image is depicting a".split()), 4]
     ids += [5 + WORDS.index(w) for w in "view of a smiling dog".split()] + [3]
     with torch.no_grad():
         p = views.network(input_ids=torch.tensor([ids])).logits[0, 6].double().softmax(0)
     four = [p[5 + WORDS.index(w)].item() for w in ("front", "side", "back", "overhead")]
-    assert found == pytest.approx([x / sum(four) for x in four], rel=1e-5)
-    assert all("dog" in text for text in DebiasedPrompts(views, keep_words=("dog",)).debias("a smiling dog with a tail"))
+    assert probabilities == pytest.approx([x / sum(four) for x in four], rel=1e-5)
+    assert all(
+        "dog" in text for text in DebiasedPrompts(views, keep_words=("dog",)).debias("a smiling dog with a tail")
+    )
 
 
-def test_mistakes_in_one_line(folder: Path, tmp_path: Path) -> None:
+def test_invalid_models_are_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no config.json"):
         BertViews.load(tmp_path)
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="no masked language model") as caught:
+    with pytest.raises(ValueError, match="not a masked language model") as caught:
         BertViews.load(tmp_path)
     assert "\n" not in str(caught.value)
     views = BertViews.load(folder)
     views.tokenizer.mask_token = None
-    with pytest.raises(ValueError, match="has a mask and the words"):
+    with pytest.raises(ValueError, match="needs a mask token and the words"):
         BertViews(views.network, views.tokenizer)

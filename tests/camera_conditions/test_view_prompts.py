@@ -1,4 +1,4 @@
-"""Which words a camera hears."""
+"""View prompts: the text of each camera."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Letters:
     """A prior whose condition of a text is the text itself, letter by letter."""
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> ms.Conditions:
-        def told(rows: Sequence[str]) -> Tensor:
+        def encode(rows: Sequence[str]) -> Tensor:
             return torch.tensor([[ord(c) for c in row.ljust(64)] for row in rows])
 
-        return ms.Conditions(told(texts), null=told([""]), negative=None if negative is None else told(negative))
+        return ms.Conditions(encode(texts), null=encode([""]), negative=None if negative is None else encode(negative))
 
 
-def heard(cond: Tensor) -> list[str]:
+def decode(cond: Tensor) -> list[str]:
     return ["".join(chr(int(c)) for c in row).rstrip() for row in cond]
 
 
@@ -37,33 +37,33 @@ def oracle(azimuth: float, elevation: float) -> str:
 
 
 @given(st.lists(st.tuples(st.floats(-1000, 1000), st.floats(-90, 90), st.integers(0, 1)), min_size=1, max_size=6))
-def test_every_camera_hears_its_side(cameras: list[tuple[float, float, int]]) -> None:
+def test_every_camera_gets_the_prompt_of_its_view(cameras: list[tuple[float, float, int]]) -> None:
     cameras = [(a, e, i) for a, e, i in cameras if all(abs((a + b) % 90 - 45) > 1e-6 for b in (0, 90))]
     if not cameras:
         return
     azimuth, elevation, item = (torch.tensor(part, dtype=torch.float64) for part in zip(*cameras, strict=True))
-    told = ms.ViewPrompts().encode(Letters(), ["a dog", "a robot"], "blurry")
-    found = told.at(azimuth, elevation, item.long())
+    conditions = ms.ViewPrompts().encode(Letters(), ["a dog", "a robot"], "blurry")
+    found = conditions.at(azimuth, elevation, item.long())
     want = [f"{('a dog', 'a robot')[i]}, {oracle(a, e)}" for a, e, i in cameras]
-    assert heard(found.positive) == want
-    assert heard(found.null) == [""] and heard(found.negative) == ["blurry"]
+    assert decode(found.positive) == want
+    assert decode(found.null) == [""] and decode(found.negative) == ["blurry"]
 
 
-def test_words_and_angles_can_be_ones_own() -> None:
+def test_custom_phrases_and_angles() -> None:
     prompts = ms.ViewPrompts(back="from behind", back_within=30.0, front_within=30.0, before=True, overhead_above=90.0)
-    told = prompts.encode(Letters(), ["a dog"])
+    conditions = prompts.encode(Letters(), ["a dog"])
     azimuth = torch.tensor([0.0, 31.0, 149.0, 151.0, -179.0, 390.0])
-    found = heard(told.at(azimuth, torch.full((6,), 89.0)).positive)
+    found = decode(conditions.at(azimuth, torch.full((6,), 89.0)).positive)
     sides = ["front view", "side view", "side view", "from behind", "from behind", "front view"]
     assert found == [f"{side}, a dog" for side in sides]
-    assert told.conditions.negative is None
+    assert conditions.conditions.negative is None
 
 
-def test_mistakes() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="sum to 180"):
         ms.ViewPrompts(front_within=100.0, back_within=100.0)
-    with pytest.raises(ValueError, match="need a prompt"):
+    with pytest.raises(ValueError, match="at least one prompt"):
         ms.ViewPrompts().encode(Letters(), [])
-    told = ms.ViewPrompts().encode(Letters(), ["a dog"])
-    with pytest.raises(ValueError, match="there are 1 prompts"):
-        told.at(torch.zeros(1), torch.zeros(1), torch.tensor([1]))
+    conditions = ms.ViewPrompts().encode(Letters(), ["a dog"])
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\), got"):
+        conditions.at(torch.zeros(1), torch.zeros(1), torch.tensor([1]))

@@ -1,4 +1,4 @@
-"""The command line: what it teaches, what it refuses, and that a refusal is one line, code 2 and nothing left."""
+"""Command line: help texts, and errors that end with one line, exit code 2 and no files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import modeseek
 from modeseek.cli import main
 
 
-def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_shows_options_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     general = help_text(["--help"], capsys)
     assert "modeseek toy" in general and "modeseek modes points.csv --bandwidth 0.5" in general
     toy = help_text(["toy", "--help"], capsys)
@@ -41,8 +41,8 @@ def test_the_help_names_every_problem_and_method(capsys: pytest.CaptureFixture[s
     from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 
     words = help_text(["toy", "--help"], capsys).replace("│", " ").split()
-    told = {word.strip(",;.:()") for word in words}
-    assert {*DATASETS, *TOY2D_ENTRIES, *DIGITS_ENTRIES} <= told
+    named = {word.strip(",;.:()") for word in words}
+    assert {*DATASETS, *TOY2D_ENTRIES, *DIGITS_ENTRIES} <= named
 
 
 TOY = ["toy", "--problem", "ring"]
@@ -58,16 +58,16 @@ TOY = ["toy", "--problem", "ring"]
         (["toy", "--problem", "digits", "--methods", "find-modes"], "unknown method 'find-modes'"),
         (["toy", "--problem", "spiral", "--label", "1"], "spiral has no classes"),
         ([*TOY, "--label", "8"], "ring has 0 to 7"),
-        (["toy", "--problem", "digits", "--label", "10"], "digits are 0 to 9"),
+        (["toy", "--problem", "digits", "--label", "10"], "label must be a digit from 0 to 9, got 10"),
         ([*TOY, "--scale", "3"], "without a label"),
         ([*TOY, "--label", "1", "--scale", "3", "--methods", "find-modes"], "climbs a density"),
         ([*TOY, "--budget", "5"], "too small"),
         ([*TOY, "--budget", "-1"], "too small"),
-        ([*TOY, "--side", "2"], "pass at least 3"),
-        ([*TOY, "--train-steps", "10"], "--train-steps needs a learned prior"),
-        ([*TOY, "--prior", "learned", "--train-steps", "0"], "at least one step"),
+        ([*TOY, "--side", "2"], "side must be at least 3"),
+        ([*TOY, "--train-steps", "10"], "--train-steps needs --prior learned"),
+        ([*TOY, "--prior", "learned", "--train-steps", "0"], "--train-steps must be at least 1"),
         ([*TOY, "--prior", "learned", "--network", "nowhere"], "nowhere"),
-        ([*TOY, "--prior", "learned", "--network", "a", "--save-network", "b"], "drop one"),
+        ([*TOY, "--prior", "learned", "--network", "a", "--save-network", "b"], "remove one"),
     ],
 )
 def test_toy_refuses(
@@ -98,7 +98,7 @@ def test_toy_refuses_a_network_folder_that_exists(tmp_path: Path, capsys: pytest
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "mine").touch()
     argv = [*TOY, "--prior", "learned", "--save-network", str(tmp_path / "net"), "--out", str(tmp_path / "run")]
-    assert "choose another name" in cli_error(argv, capsys)
+    assert "try another name" in cli_error(argv, capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -137,8 +137,8 @@ def test_modes_finds_the_blobs(kind: str, tmp_path: Path, capsys: pytest.Capture
         modes = list(csv.DictReader(handle))
     assert [float(row["weight"]) for row in modes] == pytest.approx([0.6, 0.3, 0.1])
     found = np.array([[float(row["x0"]), float(row["x1"])] for row in modes])
-    for place, center in zip(found, ([0, 0], [5, 0], [0, 7]), strict=True):
-        assert np.linalg.norm(place - center) <= 0.25
+    for mode, center in zip(found, ([0, 0], [5, 0], [0, 7]), strict=True):
+        assert np.linalg.norm(mode - center) <= 0.25
     # at a mode the kernel mean of all points is the mode itself
     weights = np.exp(-((found[:, None] - points) ** 2).sum(-1) / (2 * 0.6**2))
     mean = weights @ points / weights.sum(1, keepdims=True)
@@ -175,21 +175,21 @@ BAD = {
     ("name", "words"),
     [
         ("nan.npy", "NaN or infinity in 1 of 2 rows of nan.npy, the first is row 1"),
-        ("flat.npy", "(n, d): got shape (5,)"),
-        ("cube.npy", "(n, d): got shape (2, 2, 2)"),
-        ("empty.npy", "got shape (0, 2)"),
+        ("flat.npy", "shape (n, d), got (5,)"),
+        ("cube.npy", "shape (n, d), got (2, 2, 2)"),
+        ("empty.npy", "got (0, 2)"),
         ("words.npy", "real numbers"),
         ("complex.npy", "real numbers"),
         ("objects.npy", "not a readable .npy"),
         ("noise.npy", "not a readable .npy"),
         ("void.npy", "not a readable .npy"),
-        ("ragged.csv", "equally many numbers"),
+        ("ragged.csv", "same number of values"),
         ("gap.csv", "got ''"),
         ("text.csv", "got 'b'"),
         ("nan.csv", "NaN or infinity"),
-        ("void.csv", "got none"),
+        ("void.csv", "got no rows"),
         ("binary.csv", "not text"),
-        ("points.parquet", "from .npy or .csv"),
+        ("points.parquet", "must be a .npy or .csv file"),
         ("missing.npy", "No such file"),
         ("folder", "got the folder"),
     ],
@@ -219,7 +219,7 @@ def test_modes_refuses(name: str, words: str, tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize("bandwidth", ["0", "-1", "nan", "inf"])
 def test_modes_refuses_a_bandwidth(bandwidth: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "points.npy", blobs())
-    assert "bandwidth is positive" in cli_error(
+    assert "--bandwidth must be positive" in cli_error(
         ["modes", str(tmp_path / "points.npy"), f"--bandwidth={bandwidth}"], capsys
     )
 
@@ -227,7 +227,7 @@ def test_modes_refuses_a_bandwidth(bandwidth: str, tmp_path: Path, capsys: pytes
 def test_modes_refuses_an_output_without_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "points.npy", blobs())
     argv = ["modes", str(tmp_path / "points.npy"), "--bandwidth", "1", "--out", str(tmp_path / "no" / "labels.csv")]
-    assert "there is no folder" in cli_error(argv, capsys)
+    assert "must lie in an existing folder" in cli_error(argv, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["points.npy"]
 
 
@@ -247,14 +247,14 @@ def test_as_a_program_it_ends_with_code_2_and_one_line() -> None:
 
 @pytest.mark.parametrize("problem", ["ring", "digits"])
 @pytest.mark.parametrize("value", ["0", "-1", "nan"])
-def test_a_bandwidth_that_is_none(problem: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_bandwidths(problem: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["toy", "--problem", problem, "--bandwidth", value, "--out", str(tmp_path / "run")]
-    assert "a bandwidth is positive" in cli_error(argv, capsys)
+    assert "bandwidth must be positive" in cli_error(argv, capsys)
     assert not list(tmp_path.iterdir())
 
 
-def test_settings_said_in_several_places_are_all_heard(capsys: pytest.CaptureFixture[str]) -> None:
-    said = ["run", "--method", "sds", "--set", "saving.steps=50", "previews=0", "--seed", "3", "--set", "steps=7"]
-    main([*said, "--dry-run"])
-    told = capsys.readouterr().out.splitlines()
-    assert "previews: 0" in told and "seed: 3" in told and "steps: 7" in told and "  steps: 50" in told
+def test_settings_of_repeated_set_options_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["run", "--method", "sds", "--set", "saving.steps=50", "previews=0", "--seed", "3", "--set", "steps=7"]
+    main([*command, "--dry-run"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "previews: 0" in lines and "seed: 3" in lines and "steps: 7" in lines and "  steps: 50" in lines

@@ -1,4 +1,4 @@
-"""`modeseek image` end to end on small pipelines: every generator, several prompts, resume, and what it refuses."""
+"""`modeseek image` end to end on small pipelines: every generator, several prompts, resume, errors."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_every_generator_under_every_method(generator: str, method: str, sd: Pat
     assert run.status.calls == calls
     names = {path.name for path in (run.path / "exports").iterdir()}
     assert names == {"generator.safetensors", "images.npy", "image-000.png", "image-001.png"}
-    kept = np.load(run.path / "exports" / "images.npy")
-    assert kept.shape == (2, 3, 16, 16) and np.isfinite(kept).all()
+    exported = np.load(run.path / "exports" / "images.npy")
+    assert exported.shape == (2, 3, 16, 16) and np.isfinite(exported).all()
     for index in range(2):
-        with Image.open(run.path / "exports" / f"image-{index:03d}.png") as picture:
-            seen = np.asarray(picture, dtype=float) / 255
-        assert np.abs(seen - kept[index].clip(0, 1).transpose(1, 2, 0)).max() <= 0.5 / 255 + 1e-6
+        with Image.open(run.path / "exports" / f"image-{index:03d}.png") as png:
+            pixels = np.asarray(png, dtype=float) / 255
+        assert np.abs(pixels - exported[index].clip(0, 1).transpose(1, 2, 0)).max() <= 0.5 / 255 + 1e-6
     assert (run.path / "report.html").stat().st_size > 10_000
     guided = "" if method == "sdi" else ", guidance 7.5"
     assert run.config.title == f"{method.upper()}: 'a red cone' and 1 more, under sd{guided}"
@@ -75,7 +75,7 @@ def test_prompts_matter_and_items_are_their_own(sd: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("generator", [runs.FieldConfig(2), runs.LatentConfig(2), runs.PixelsConfig(2, levels=3)])
-def test_broken_off_and_resumed_equals_uninterrupted(
+def test_interrupted_and_resumed_equals_uninterrupted(
     generator: runs.FieldConfig | runs.LatentConfig | runs.PixelsConfig, sd: Path, tmp_path: Path
 ) -> None:
     config = ms.Config(
@@ -99,7 +99,7 @@ def test_another_network_is_another_prior(sd: Path, tmp_path: Path) -> None:
     assert a != b and a == runs.PipelinePriorConfig(str(sd), (16, 16)).load("cpu").sha256
 
 
-def test_half_precision_answers_in_full(sd: Path) -> None:
+def test_half_precision_predicts_in_float32(sd: Path) -> None:
     full, half = (ms.Pipeline.load(sd, size=16, dtype=d, cache=None) for d in (torch.float32, torch.bfloat16))
     z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     answers = [p.at(z, torch.tensor([0.6]), torch.tensor([0.8]), p.encode(["a red cone"])).eps for p in (full, half)]
@@ -112,18 +112,18 @@ def test_half_precision_answers_in_full(sd: Path) -> None:
     [
         (["--method", "msdd"], "did you mean msd?"),
         (["--size", "15", "16"], "multiples of 2 pixels: got 15 x 16"),
-        (["--copies", "0"], "copies are at least 1"),
+        (["--copies", "0"], "--copies must be at least 1"),
         (["--prior", "/nowhere"], "there is no pipeline /nowhere"),
         (["--set", "generator.field.knd=hash"], "did you mean kind?"),
-        (["--steps", "0"], "a run needs 1 to 1e9 steps"),
+        (["--steps", "0"], "steps must be 1 to 1e9"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_invalid_settings_are_refused(
     more: list[str], words: str, sd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["image", "a red cone", "--prior", str(sd), "--out", str(tmp_path / "run"), *more]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("modeseek.priors.pipeline.pipeline.Pipeline._told", None, raising=True)
+        patch.setattr("modeseek.priors.pipeline.pipeline.Pipeline._expanded", None, raising=True)
         assert words in cli_error(argv, capsys)
     assert not (tmp_path / "run").exists()
 
@@ -132,16 +132,16 @@ def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
     argv = ["sample", "a red cone", "a cube", "--prior", str(sd), "--size", "16", "16", "--steps", "5", "--scale", "3"]
     main([*argv, "--copies", "3", "--out", str(tmp_path / "a")])
     prior = ms.Pipeline.load(sd, size=16, cache=None)
-    told = prior.conditions(["a red cone", "a cube"] * 3)
+    conditions = prior.conditions(["a red cone", "a cube"] * 3)
     z = prior.start(6, ms.Streams(0, items=tuple(range(6)), use="start"))
     with torch.no_grad():
-        want = prior.codec.decode(ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(5), told))
+        want = prior.codec.decode(ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(5), conditions))
     run = ms.Run.load(tmp_path / "a")
     assert {path.name for path in (run.path / "exports").iterdir()} == {f"image-00{i}.png" for i in range(6)}
     for index in range(6):
         with Image.open(run.path / "exports" / f"image-00{index}.png") as image:
-            seen = np.asarray(image, dtype=float) / 255
-        assert np.abs(seen - want[index].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 1.01 * 0.5 / 255
+            pixels = np.asarray(image, dtype=float) / 255
+        assert np.abs(pixels - want[index].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 1.01 * 0.5 / 255
     assert run.status.state == "finished" and "60 prior calls" in (run.path / "report.html").read_text()
     with Image.open(run.path / "media" / "sheet.png") as sheet:
         assert sheet.width * (3 * 17 + 1) == sheet.height * (2 * 17 + 1), "a column a prompt, a row a copy"
@@ -150,30 +150,30 @@ def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
     assert same[0] == same[1]
 
 
-def test_words_need_a_prior_that_knows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prompts_need_a_text_conditional_prior(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["run", "--prior", "ring", "--set", "prompts=[a cone]", "--out", str(tmp_path / "run")]
-    assert "ring knows no words" in cli_error(argv, capsys)
-    assert "a picture needs words" in cli_error(["image", " ", "--prior", "x"], capsys)
+    assert "ring takes no prompts" in cli_error(argv, capsys)
+    assert "prompts must not be empty" in cli_error(["image", " ", "--prior", "x"], capsys)
 
 
-def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    told = help_text(["image", "--help"], capsys)
+def test_the_help_shows_options_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    output = help_text(["image", "--help"], capsys)
     for words in ("modeseek image", "--generator", "101", "--negative", "--copies"):
-        assert words in told
+        assert words in output
 
 
-def test_an_mp4_holds_the_pictures_of_the_run(sd: Path, tmp_path: Path) -> None:
+def test_an_mp4_holds_the_previews_of_the_run(sd: Path, tmp_path: Path) -> None:
     import av
 
     run = image(sd, tmp_path / "run", "--mp4")
     with av.open(run.path / "media" / "optimisation.mp4") as film:
         frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
         assert film.streams.video[0].codec_context.name == "h264"
-    pictures = sorted((run.path / "previews").glob("step-*.png"))
-    assert len(frames) == len(pictures) + 12, "the last one is held"
-    for frame, path in zip(frames, pictures, strict=False):
-        with Image.open(path) as picture:
-            want = np.asarray(picture.convert("RGB"), dtype=float)
+    previews = sorted((run.path / "previews").glob("step-*.png"))
+    assert len(frames) == len(previews) + 12, "the last one is held"
+    for frame, path in zip(frames, previews, strict=False):
+        with Image.open(path) as preview:
+            want = np.asarray(preview.convert("RGB"), dtype=float)
         height, width = frame.shape[:2]
         assert abs(height - want.shape[0]) <= 1 and abs(width - want.shape[1]) <= 1
         assert np.abs(frame - want[:height, :width]).mean() < 12, "but for what the codec loses"
@@ -184,13 +184,13 @@ def test_a_lora_of_the_command_line_is_kept(sd: Path, tmp_path: Path, capsys: py
 
     layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
     down, up = torch.randn(2, 2, 16, generator=torch.Generator().manual_seed(0))
-    told = {f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up.T.contiguous()}
-    save_file(told, tmp_path / "style.safetensors")
+    weights = {f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up.T.contiguous()}
+    save_file(weights, tmp_path / "style.safetensors")
     plain = image(sd, tmp_path / "plain", "--generator", "latent")
     run = image(sd, tmp_path / "styled", "--generator", "latent", "--lora", f"{tmp_path}/style.safetensors=0.5")
     assert run.config.prior.loras == (ms.LoRA(f"{tmp_path}/style.safetensors", 0.5),)
     a, b = (np.load(each.path / "exports" / "images.npy") for each in (plain, run))
     assert np.abs(a - b).max() > 1e-3
     capsys.readouterr()
-    said = cli_error(["image", "a cone", "--prior", str(sd), "--lora", "style.safetensors=much"], capsys)
-    assert "FILE=SCALE" in said
+    line = cli_error(["image", "a cone", "--prior", str(sd), "--lora", "style.safetensors=much"], capsys)
+    assert "FILE=SCALE" in line

@@ -1,4 +1,4 @@
-"""`modeseek paper text-to-image` end to end on a small pipeline: numbers, pictures, going on, and what it refuses."""
+"""`modeseek paper text-to-image` end to end on a small pipeline: metrics, images, resume, errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from modeseek.cli import main
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs the tests of FID")
 import tiny  # noqa: E402 - needs diffusers
-import tiny_judges  # noqa: E402
+import tiny_scorers  # noqa: E402
 
 from modeseek.cli.text_to_image import TextToImageCommand, read_prompts  # noqa: E402
 from modeseek.config.optimizers import AdamConfig  # noqa: E402
@@ -41,12 +41,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """sd, clip, dino and prompts.txt."""
-    place = tmp_path_factory.mktemp("paper")
-    tiny.make("sd", place)
-    tiny_judges.clip(place / "clip")
-    tiny_judges.dino(place / "dino")
-    (place / "prompts.txt").write_text("# two\n\na red cone\n   \n  a sphere  \n")
-    return place
+    path = tmp_path_factory.mktemp("paper")
+    tiny.make("sd", path)
+    tiny_scorers.clip(path / "clip")
+    tiny_scorers.dino(path / "dino")
+    (path / "prompts.txt").write_text("# two\n\na red cone\n   \n  a sphere  \n")
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def argv(folder: Path, out: Path, *more: str) -> list[str]:
-    told = {"--prior": folder / "sd", "--prompts": folder / "prompts.txt", "--seeds": 1, "--steps": 3, "--out": out}
-    given = [word for key, value in told.items() if key not in more for word in (key, str(value))]
+    options = {"--prior": folder / "sd", "--prompts": folder / "prompts.txt", "--seeds": 1, "--steps": 3, "--out": out}
+    given = [word for key, value in options.items() if key not in more for word in (key, str(value))]
     sizes = ["--size", "16", "16", "--sample-steps", "3"]
     return ["paper", "text-to-image", *given, *sizes, *more]
 
@@ -66,13 +66,13 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
-def test_without_judges_it_says_what_is_missing_then_measures_with_them(
+def test_missing_metric_networks_are_reported_then_used(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     main(argv(folder, out))
-    told = capsys.readouterr().out
-    assert "FID and KID are missing" in told and "--features FOLDER" in told and "--clip FOLDER" in told
+    output = capsys.readouterr().out
+    assert "FID and KID are missing" in output and "--features FOLDER" in output and "--clip FOLDER" in output
     run, rows = ms.Run.load(out), table(out)
     assert list(rows) == ["ddim", "sds", "sdi", "msd"] and run.status.state == "finished"
     assert {name: float(row["calls"]) for name, row in rows.items()} == {
@@ -86,8 +86,8 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
     jobs = {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("*/status.json")}
     assert len(jobs) == 4
     main(argv(folder, out, "--features", str(folder / "dino"), "--clip", str(folder / "clip")))
-    told, rows = capsys.readouterr().out, table(out)
-    assert "missing" not in told and "FID is taken from 2 pictures a method and 8 of the reference with 16" in told
+    output, rows = capsys.readouterr().out, table(out)
+    assert "missing" not in output and "FID uses 2 images per method and 8 of the reference with 16" in output
     assert all(path.stat().st_mtime_ns == when for path, when in jobs.items())  # nothing was done twice
     for row in rows.values():
         assert all(np.isfinite(float(row[key])) for key in ("fid", "kid", "clip")) and abs(float(row["clip"])) <= 1
@@ -100,36 +100,36 @@ def test_without_judges_it_says_what_is_missing_then_measures_with_them(
         and "**" not in lines[2]
         and lines[7].startswith("- 2 prompts")
     )
-    kept = json.loads((out / "exports" / "results.json").read_text())
-    assert kept["methods"]["msd"]["clip"] == float(rows["msd"]["clip"])
-    assert kept["facts"]["prompts"] == ["a red cone", "a sphere"] and kept["settings"]["steps"] == 3
+    results = json.loads((out / "exports" / "results.json").read_text())
+    assert results["methods"]["msd"]["clip"] == float(rows["msd"]["clip"])
+    assert results["facts"]["prompts"] == ["a red cone", "a sphere"] and results["settings"]["steps"] == 3
 
 
-def test_the_numbers_are_those_of_the_pictures(folder: Path, tmp_path: Path) -> None:
-    """CLIP and saturation from the exported files, by other code."""
+def test_metrics_equal_those_of_the_exported_images(folder: Path, tmp_path: Path) -> None:
+    """CLIP and saturation recomputed from the exported files."""
     from modeseek.metrics.clip import CLIPSimilarity
 
     out = tmp_path / "out"
     main(argv(folder, out, "--methods", "msd-kernel", "ddim", "--clip", str(folder / "clip"), "--seeds", "2"))
-    rows, judge = table(out), CLIPSimilarity.load(folder / "clip")
+    rows, model = table(out), CLIPSimilarity.load(folder / "clip")
     assert list(rows) == ["msd-kernel", "ddim"]
     for name in rows:
         cosines, colours = [], []
         for prompt, text in enumerate(("a red cone", "a sphere")):
             for seed in range(2):
-                with Image.open(out / "exports" / f"{name}-prompt{prompt:02d}-seed{seed}.png") as picture:
-                    pixels = np.asarray(picture, dtype=np.float32) / 255
-                cosines.append(judge(torch.from_numpy(pixels).permute(2, 0, 1)[None], [text]).item())
+                with Image.open(out / "exports" / f"{name}-prompt{prompt:02d}-seed{seed}.png") as image:
+                    pixels = np.asarray(image, dtype=np.float32) / 255
+                cosines.append(model(torch.from_numpy(pixels).permute(2, 0, 1)[None], [text]).item())
                 high, low = pixels.max(2), pixels.min(2)
                 colours.append(np.where(high > 0, 1 - low / np.maximum(high, 1e-9), 0).mean())
         assert float(rows[name]["clip"]) == pytest.approx(np.mean(cosines), abs=1e-5)
         assert float(rows[name]["saturation"]) == pytest.approx(np.mean(colours), abs=1e-5)
     with Image.open(out / "media" / "sheet.png") as sheet:
-        seen = np.asarray(sheet.convert("RGB"))
-    assert seen.shape[1] > 270 + 4 * 64 and (seen == 255).all(2).mean() < 0.9
+        pixels = np.asarray(sheet.convert("RGB"))
+    assert pixels.shape[1] > 270 + 4 * 64 and (pixels == 255).all(2).mean() < 0.9
 
 
-def test_a_job_does_not_depend_on_who_else_plays(folder: Path, tmp_path: Path) -> None:
+def test_a_job_does_not_depend_on_the_other_methods(folder: Path, tmp_path: Path) -> None:
     main(argv(folder, tmp_path / "a", "--methods", "sds"))
     main(argv(folder, tmp_path / "b", "--methods", "msd", "sds", "--reference", "0"))
     names = [f"sds-prompt{prompt:02d}-seed0.png" for prompt in range(2)]
@@ -138,51 +138,51 @@ def test_a_job_does_not_depend_on_who_else_plays(folder: Path, tmp_path: Path) -
     assert len({(tmp_path / "a" / "exports" / name).read_bytes() for name in names}) == 2
 
 
-def test_a_sweep_of_guidance_plays_each_method_under_each_scale(folder: Path, tmp_path: Path) -> None:
-    """The columns of the two scales are those of runs under one; the likelihood is the library's, of the PNG files."""
-    out, one, free = tmp_path / "out", tmp_path / "one", ["--generator", "pixels"]
-    main(argv(folder, out, "--methods", "ddim", "sds", "--sweep", "1", "3", "--likelihood", "8", *free))
+def test_a_guidance_sweep_runs_each_method_at_each_scale(folder: Path, tmp_path: Path) -> None:
+    """Results at two scales equal those of runs at one; the likelihood is that of the PNG files."""
+    out, single, pixels_option = tmp_path / "out", tmp_path / "single", ["--generator", "pixels"]
+    main(argv(folder, out, "--methods", "ddim", "sds", "--sweep", "1", "3", "--likelihood", "8", *pixels_option))
     rows = table(out)
     assert list(rows) == ["ddim@1", "ddim@3", "sds@1", "sds@3"]
     assert [float(row["calls"]) for row in rows.values()] == [3, 6, 3, 6]
-    main(argv(folder, one, "--methods", "ddim", "sds", "--scale", "3", *free))
+    main(argv(folder, single, "--methods", "ddim", "sds", "--scale", "3", *pixels_option))
     prior = ms.Pipeline.load(folder / "sd", size=16, cache=None)
     for name in ("ddim", "sds"):
         values = []
         for prompt, text in enumerate(("a red cone", "a sphere")):
-            picture = out / "exports" / f"{name}@3-prompt{prompt:02d}-seed0.png"
-            assert picture.read_bytes() == (one / "exports" / f"{name}-prompt{prompt:02d}-seed0.png").read_bytes()
-            if name == "ddim":  # what a random network draws has no density along its flow: told, not shown
+            path = out / "exports" / f"{name}@3-prompt{prompt:02d}-seed0.png"
+            assert path.read_bytes() == (single / "exports" / f"{name}-prompt{prompt:02d}-seed0.png").read_bytes()
+            if name == "ddim":  # what a random network draws has no density along its flow: reported as missing
                 continue
-            pixels = torch.from_numpy(np.asarray(Image.open(picture)).copy()).permute(2, 0, 1)[None].float() / 255
+            pixels = torch.from_numpy(np.asarray(Image.open(path)).copy()).permute(2, 0, 1)[None].float() / 255
             z = prior.codec.encode(pixels)
             rng = ms.Streams(0, use="likelihood", items=(2**20 * prompt,))
             values.append(ms.log_likelihood(prior, z, prior.encode([text]), rng=rng, steps=8).item() / z.numel())
-        told = [float(rows[f"{name}@3"]["log_p"])] if values else []
-        assert told == pytest.approx([np.mean(values)] if values else [], rel=1e-4)
+        log_p = [float(rows[f"{name}@3"]["log_p"])] if values else []
+        assert log_p == pytest.approx([np.mean(values)] if values else [], rel=1e-4)
     report = (out / "report.html").read_text()
     assert "scale 3" in report and "2 of 2 of ddim@1" in report and not rows["ddim@1"]["log_p"]
-    assert not table(one)["sds"]["log_p"]
+    assert not table(single)["sds"]["log_p"]
 
 
-def test_the_long_form_is_all_methods_under_all_scales(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = TextToImageCommand(prior=str(folder / "sd"), prompts=folder / "prompts.txt", full=True).plan()
-    assert len(told.entries) == 4 * len(ENTRIES) and told.scales["msd-product@7.5"] == 7.5
+def test_full_runs_all_methods_at_all_scales(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = TextToImageCommand(prior=str(folder / "sd"), prompts=folder / "prompts.txt", full=True).plan()
+    assert len(plan.entries) == 4 * len(ENTRIES) and plan.scales["msd-product@7.5"] == 7.5
     both = ["paper", "text-to-image", "--prior", "x", "--prompts", str(folder / "prompts.txt"), "--sweep", "1"]
-    assert "leave one out" in cli_error([*both, "--scale", "3"], capsys)
+    assert "remove one" in cli_error([*both, "--scale", "3"], capsys)
 
 
-def test_under_the_bundled_prior_it_needs_no_words() -> None:
-    told = TextToImageCommand().plan()
-    assert len(told.prompts) == 8 and len(told.entries) == len(ENTRIES) and told.budget == 800
-    assert set(told.scales.values()) == {3.0} and told.likelihood == 12
+def test_under_the_bundled_prior_it_needs_no_prompts() -> None:
+    plan = TextToImageCommand().plan()
+    assert len(plan.prompts) == 8 and len(plan.entries) == len(ENTRIES) and plan.budget == 800
+    assert set(plan.scales.values()) == {3.0} and plan.likelihood == 12
     assert len(TextToImageCommand(full=True).plan().prompts) == 40
     with pytest.raises(ValueError, match="--prompts"):
         TextToImageCommand(prior="x").plan()
 
 
-def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
-    """Left in the middle of the second method; the end equals an uninterrupted one, bit for bit."""
+def test_it_resumes_where_it_stopped(folder: Path, tmp_path: Path) -> None:
+    """Interrupted in the middle of the second method; the result equals an uninterrupted run, bit for bit."""
     more = ["--methods", "sds", "msd", "--batch", "1", "--steps", "4"]
     main(argv(folder, tmp_path / "whole", *more))
     command = TextToImageCommand(
@@ -192,8 +192,8 @@ def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
     plan = command.plan()
     loaded = plan.prior_config.load("cpu")
     out = tmp_path / "pieces"
-    told = {"title": "sd", "sha256": loaded.sha256}
-    run = open_experiment(TEXT_TO_IMAGE, command._settings(plan), told, ["test"], out)
+    prior = {"title": "sd", "sha256": loaded.sha256}
+    run = open_experiment(TEXT_TO_IMAGE, command._settings(plan), prior, ["test"], out)
     job = run_text_to_image(plan, run, loaded, MetricNetworks())
     for progress in job:
         if progress.stage == "msd-000" and progress.done == 2:
@@ -210,17 +210,17 @@ def test_it_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["ddim-000", "msd-000"])
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_says_how_to_resume(
     stage: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In plain sampling, and in a run that finishes its step first."""
-    seen = []
+    interrupted = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # programs begun in the background ignore it
 
     def watch(job: object) -> object:
         for progress in job:  # type: ignore[attr-defined]
-            if progress.stage == stage and not seen:
-                seen.append(progress)
+            if progress.stage == stage and not interrupted:
+                interrupted.append(progress)
                 signal.raise_signal(signal.SIGINT)
         raise AssertionError("it went on")
 
@@ -230,7 +230,7 @@ def test_ctrl_c_says_how_to_go_on(
         main(argv(folder, out, "--methods", "ddim", "msd"))
     monkeypatch.undo()
     assert caught.value.code == 75 and f"--out {out}" in capsys.readouterr().err
-    assert ms.Run.load(out).status.state == "stopped" and seen
+    assert ms.Run.load(out).status.state == "stopped" and interrupted
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
     main(argv(folder, out, "--methods", "ddim", "msd"))
     assert ms.Run.load(out).status.state == "finished" and set(table(out)) == {"ddim", "msd"}
@@ -250,16 +250,16 @@ def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
 
 
 def test_each_method_has_its_own_rate(folder: Path) -> None:
-    """What is said of one method holds over what is said of all, in any order, and under every scale of a sweep."""
-    said = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", ("ddim", "sds", "sdi"))
-    plans = [replace(said, lr=lr, sweep=(1.0, 3.0)).plan() for lr in ((), ("0.02",), ("sdi=0.05", "0.02"))]
+    """A value for one method overrides one for all, in any order, and at every scale of a sweep."""
+    command = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", ("ddim", "sds", "sdi"))
+    plans = [replace(command, lr=lr, sweep=(1.0, 3.0)).plan() for lr in ((), ("0.02",), ("sdi=0.05", "0.02"))]
     rates = [
         {entry.name: plan.config(plan.batches(entry)[0]).optimizer for entry in plan.entries[2:]} for plan in plans
     ]
     own = {name: ENTRIES[name].lr for name in ("sds", "sdi")}
     assert own == {"sds": 0.01, "sdi": 0.02}
-    for told, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
-        assert told == {f"{name}@{scale}": AdamConfig(lr) for name, lr in wanted.items() for scale in (1, 3)}
+    for optimizers, wanted in zip(rates, (own, {"sds": 0.02, "sdi": 0.02}, {"sds": 0.02, "sdi": 0.05}), strict=True):
+        assert optimizers == {f"{name}@{scale}": AdamConfig(lr) for name, lr in wanted.items() for scale in (1, 3)}
 
 
 def test_one_that_fails_is_left_out_and_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,12 +272,12 @@ def test_one_that_fails_is_left_out_and_named(folder: Path, tmp_path: Path, caps
     assert caught.value.code == 1 and "no method finished" in capsys.readouterr().err
 
 
-def test_one_picture_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_image_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "one.txt").write_text("a red cone\n")
     more = ["--prompts", str(tmp_path / "one.txt"), "--features", str(folder / "dino"), "--clip", str(folder / "clip")]
     main(argv(folder, tmp_path / "out", *more, "--methods", "msd"))
-    told = " ".join(capsys.readouterr().out.split())
-    assert "they need two pictures a method and there is 1" in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert "they need two images per method and there is 1" in output
     row = table(tmp_path / "out")["msd"]
     assert row["clip"] and "clip_low" not in row and "fid" not in {key for key, value in row.items() if value}
 
@@ -287,25 +287,25 @@ def test_one_picture_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.Ca
     [
         (["--prompts", "nowhere.txt"], "there is no file of prompts nowhere.txt"),
         (["--prompts", "{tmp}/blank.txt"], "holds no prompt"),
-        (["--prompts", "{tmp}/binary.txt"], "is no text: byte 0 is not UTF-8"),
+        (["--prompts", "{tmp}/binary.txt"], "must be UTF-8 text, got an invalid byte at position 0"),
         (["--prior", "/nowhere"], "there is no pipeline /nowhere"),
         (["--features", "{folder}/sd"], "is no feature network: it has no config.json"),
         (["--clip", "{folder}/dino"], "is no CLIP model"),
         (["--methods", "mds"], "unknown method 'mds': did you mean sds?"),
-        (["--scale", "much"], "--scale is a number or NAME=NUMBER: got 'much'"),
-        (["--lr", "sds=fast"], "--lr is a number or NAME=NUMBER: got 'sds=fast'"),
+        (["--scale", "much"], "--scale must be NUMBER or NAME=NUMBER, got 'much'"),
+        (["--lr", "sds=fast"], "--lr must be NUMBER or NAME=NUMBER, got 'sds=fast'"),
         (["--lr", "adam=0.1"], "unknown method 'adam'"),
         (["--scale", "mds=3"], "unknown method 'mds'"),
-        (["--scale", "nan"], "a guidance scale is finite"),
-        (["--seeds", "0"], "seeds must be at least 1: got 0"),
-        (["--reference", "1"], "a reference holds more pictures than are compared (2 a method): got 1"),
+        (["--scale", "nan"], "scale must be finite"),
+        (["--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["--reference", "1"], "the reference must hold at least as many images as each method (2), got 1"),
         (["--budget", "9"], "two steps of sdi take 10"),
         (["--lr", "0"], "Adam needs a learning rate above 0"),
         (["--size", "15", "16"], "multiples of 2 pixels"),
         (["--out", "{folder}"], "holds something else: it has no status.json"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_invalid_settings_are_refused(
     more: list[str], words: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "blank.txt").write_text("\n  \n# nothing\n")
@@ -354,8 +354,8 @@ def test_the_experiments_are_named(capsys: pytest.CaptureFixture[str]) -> None:
         ["paper", "text-to-imag"], capsys
     )
     assert "text-to-image" in help_text(["paper", "--help"], capsys)
-    told = help_text(["paper", "text-to-image", "--help"], capsys)
-    assert all(name in told for name in ENTRIES) and "--features" in told
+    output = help_text(["paper", "text-to-image", "--help"], capsys)
+    assert all(name in output for name in ENTRIES) and "--features" in output
 
 
 def test_prompts_are_lines(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands around runs: run, resume, list, inspect, compare-runs, doctor."""
+"""Commands on runs: run, resume, list, inspect, compare-runs, doctor."""
 
 from __future__ import annotations
 
@@ -108,26 +108,26 @@ RUN = ["run", "--prior", "ring"]
         ([*RUN, "--label", "8"], "unknown label 8: ring has 0 to 7"),
         ([*RUN, "--scale", "3"], "got scale 3; add label"),
         ([*RUN, "--method", "sdi", "--label", "1", "--scale", "3"], "set method.sdi.scale"),
-        ([*RUN, "--steps", "0"], "a run needs 1 to 1e9 steps: got 0"),
-        ([*RUN, "--device", "gpu"], "unknown device 'gpu'"),
+        ([*RUN, "--steps", "0"], "steps must be 1 to 1e9, got 0"),
+        ([*RUN, "--device", "gpu"], "device must be cpu, cuda, cuda:1 or mps, got 'gpu'"),
         ([*RUN, "--set", "method.msd.bandwith.fixed.h=1"], "did you mean bandwidth?"),
         ([*RUN, "--set", "method.msd.bandwidth.fixt.h=1"], "did you mean fixed?"),
-        ([*RUN, "--set", "steps"], "a setting is KEY=VALUE: got 'steps'"),
-        ([*RUN, "--set", "steps.n=3"], "steps holds one value: got steps.n"),
-        ([*RUN, "--set", "steps=[1"], "steps is no YAML"),
-        ([*RUN, "--set", "steps=many"], "config.steps: a whole number is wanted: got 'many'"),
+        ([*RUN, "--set", "steps"], "a setting must be KEY=VALUE, got 'steps'"),
+        ([*RUN, "--set", "steps.n=3"], "steps must be a single value, got steps.n"),
+        ([*RUN, "--set", "steps=[1"], "steps is not valid YAML"),
+        ([*RUN, "--set", "steps=many"], "config.steps must be an integer, got 'many'"),
         ([*RUN, "--set", "trackers=[tensorbored]"], "did you mean tensorboard?"),
         ([*RUN, "--set", "generator.points.start.file.path=nowhere.npy"], "nowhere.npy"),
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["resume", "nowhere"], "there is no run nowhere"),
         (["inspect", "nowhere"], "there is no run nowhere"),
-        (["compare-runs", "nowhere"], "at least two runs: got 1"),
-        (["compare-runs", "nowhere", "nobody"], "there is no run nowhere"),
+        (["compare-runs", "nowhere"], "at least two runs, got 1"),
+        (["compare-runs", "nowhere", "missing"], "there is no run nowhere"),
         (["list", "methods", "msdd"], "did you mean msd?"),
         (["list", "runs", "mine"], "modeseek inspect"),
     ],
 )
-def test_what_cannot_be_is_refused_and_leaves_nothing(
+def test_invalid_commands_are_refused_and_leave_nothing(
     argv: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_configuration(text: str, tmp_path: Path, capsys: pyte
 
 def test_resume_of_a_finished_run_says_so(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["resume", str(done)])
-    assert "is finished at step 12; --steps N makes it longer" in capsys.readouterr().out
+    assert "is finished at step 12; --steps N extends it" in capsys.readouterr().out
 
 
 def test_resume_suggests_the_nearest_name(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,17 +155,17 @@ def test_resume_suggests_the_nearest_name(done: Path, capsys: pytest.CaptureFixt
 
 def test_lists(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["list", "runs", "--folder", str(done.parent)])
-    told = capsys.readouterr().out
-    assert "ring" in told and "finished" in told and "12/12" in told
+    output = capsys.readouterr().out
+    assert "ring" in output and "finished" in output and "12/12" in output
     main(["list", "runs", "--folder", str(done / "media")])
     assert "There are no runs" in capsys.readouterr().out
     main(["list", "methods"])
-    told = capsys.readouterr().out
-    assert "arXiv 2502.15989" in told and "arXiv 2209.14988" in told and "arXiv 2405.15891" in told
+    output = capsys.readouterr().out
+    assert "arXiv 2502.15989" in output and "arXiv 2209.14988" in output and "arXiv 2405.15891" in output
     main(["list", "methods", "msd"])
-    told = capsys.readouterr().out
-    assert "bandwidth: bandwidth (fixed, geometric, adaptive)\n" in told and "tol: number = 0.0001" in told
-    assert "jitter: number or varying (fading, ramp) = 0.0" in told and "share of h in [0, 1]" in told
+    output = capsys.readouterr().out
+    assert "bandwidth: bandwidth (fixed, geometric, adaptive)\n" in output and "tol: number = 0.0001" in output
+    assert "jitter: number or varying (fading, ramp) = 0.0" in output and "share of h in [0, 1]" in output
     for kind in ("priors", "generators"):
         main(["list", kind])
         names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-2]]
@@ -182,14 +182,14 @@ def test_a_killed_run_is_called_lost(done: Path, tmp_path: Path, capsys: pytest.
     (tmp_path / "broken" / "status.json").write_text("{")
     (tmp_path / "broken" / "config.yaml").write_text("")
     main(["list", "runs", "--folder", str(tmp_path)])
-    told = capsys.readouterr().out
-    assert "lost" in told and "damaged" in told
+    output = capsys.readouterr().out
+    assert "lost" in output and "damaged" in output
 
 
 def test_inspect_verifies(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", str(done)])
-    told = capsys.readouterr().out
-    assert "step-00000012: whole" in told and "step-00000010: whole" in told and "state       finished" in told
+    output = capsys.readouterr().out
+    assert "step-00000012: whole" in output and "step-00000010: whole" in output and "state       finished" in output
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.name != ".lock"}
     main(["inspect", str(done)])
     assert before == {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.name != ".lock"}
@@ -217,12 +217,12 @@ def test_compare_runs(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_the_doctor_tries_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     main(["doctor"])
-    told = capsys.readouterr().out
-    assert "everything works" in told and "torch" in told and "GiB free here" in told
-    assert "diffusers: " in told
+    output = capsys.readouterr().out
+    assert "everything works" in output and "torch" in output and "GiB free here" in output
+    assert "diffusers: " in output
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_shows_options_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for verb, words in {
         "run": ("--dry-run", "KEY=VALUE", "rollback", "Examples"),
         "resume": ("bit for bit", "--steps"),
@@ -231,22 +231,22 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "compare-runs": ("RUN [RUN ...]",),
         "doctor": ("twenty steps",),
     }.items():
-        told = help_text([verb, "--help"], capsys)
+        output = help_text([verb, "--help"], capsys)
         for word in words:
-            assert word in told, (verb, word)
+            assert word in output, (verb, word)
 
 
 def test_completions(capsys: pytest.CaptureFixture[str]) -> None:
     for shell in ("bash", "zsh"):
         with pytest.raises(SystemExit) as caught:
             main(["--tyro-print-completion", shell])
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         assert caught.value.code in (None, 0)
-        assert "compare-runs" in told and "modeseek" in told
+        assert "compare-runs" in output and "modeseek" in output
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_ends_with_the_resumable_code_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_with_the_resumable_code_and_says_how_to_resume(tmp_path: Path) -> None:
     program = "from modeseek.cli import main; main()"
     out = tmp_path / "run"
     argv = ["run", "--prior", "ring", "--method", "msd", "--steps", "100000", "--set", "previews=0", "--out", str(out)]
@@ -260,14 +260,14 @@ def test_ctrl_c_ends_with_the_resumable_code_and_says_how_to_go_on(tmp_path: Pat
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert f"go on with: modeseek resume {out}" in err.splitlines()[-1] and "Traceback" not in err
+    assert f"to continue: modeseek resume {out}" in err.splitlines()[-1] and "Traceback" not in err
     status = ms.Run.load(out).status
     assert status.state == "stopped" and status.checkpoint == status.step > 0
 
 
-def _mounted(place: Path, size: str) -> bool:
-    place.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+def _mounted(path: Path, size: str) -> bool:
+    path.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     return shutil.which("mount") is not None and subprocess.run(argv, capture_output=True).returncode == 0
 
 
@@ -294,7 +294,7 @@ def test_a_disk_that_is_really_full_and_one_that_is_read_only(
             main([*argv, "--out", str(disk / "run")])
         line = capsys.readouterr().err.splitlines()[-1]
         assert caught.value.code == 75 and "No space left on device at step" in line, line
-        assert "kept up to step" in line and f"modeseek resume {disk / 'run'}" in line
+        assert "last checkpoint at step" in line and f"modeseek resume {disk / 'run'}" in line
         reached = int(ms.Run.load(disk / "run").checkpoints[-1].name.removeprefix("step-"))
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         assert "read-only" in cli_error(["resume", str(disk / "run")], capsys)

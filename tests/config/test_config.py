@@ -1,4 +1,4 @@
-"""Configurations: every value written down, read back equal, and refused by its place."""
+"""Configurations: round trips through YAML, and errors that name the dotted key."""
 
 from __future__ import annotations
 
@@ -57,30 +57,30 @@ def test_a_file_is_read_back_equal(tmp_path: Path) -> None:
 
 
 def test_all_names_of_all_kinds_are_read_back() -> None:
-    some = {ms.Fixed: ms.Fixed(0.5), ms.Geometric: ms.Geometric(2.0, 0.5), ms.Adaptive: ms.Adaptive(0.1)}
-    some |= {
+    examples = {ms.Fixed: ms.Fixed(0.5), ms.Geometric: ms.Geometric(2.0, 0.5), ms.Adaptive: ms.Adaptive(0.1)}
+    examples |= {
         ms.MSD: ms.MSD(ms.Fixed(0.5)),
         NetworkPriorConfig: NetworkPriorConfig(Path("a")),
         SamplesPriorConfig: SamplesPriorConfig(Path("b.npy")),
     }
-    some |= {ms.Debiased: ms.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
-    some |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
-    some |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
-    seen = 0
+    examples |= {ms.Debiased: ms.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
+    examples |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
+    examples |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
+    count = 0
     for kind, (_, names) in REGISTRY.tables.items():
-        for name, thing in names.items():
-            value = some.get(thing) or (thing() if isinstance(thing, type) else thing)
+        for name, entry in names.items():
+            value = examples.get(entry) or (entry() if isinstance(entry, type) else entry)
             plain = REGISTRY.serialize(value, "it", kind)
             assert plain == name or list(plain) == [name]
             assert REGISTRY.deserialize(kind, read_yaml(write_yaml(plain), "it")) == value
-            seen += 1
-    assert seen >= 30
+            count += 1
+    assert count >= 30
 
 
 def test_every_field_of_every_kind_can_be_held() -> None:
-    """No field has a type that reading does not know."""
+    """Every field has a deserializable type."""
     kinds = {Config, CheckpointConfig, GuardConfig}
-    kinds |= {thing for _, names in REGISTRY.tables.values() for thing in names.values() if isinstance(thing, type)}
+    kinds |= {entry for _, names in REGISTRY.tables.values() for entry in names.values() if isinstance(entry, type)}
     for kind in kinds:
         for name, hint in get_type_hints(kind).items():
             try:
@@ -139,7 +139,7 @@ def my_weight(alpha: Tensor, sigma: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class MyBandwidth:
-    """A schedule of the user's own."""
+    """Custom bandwidth schedule."""
 
     end: float = 0.1
 
@@ -152,12 +152,12 @@ class MyBandwidth:
 
 @dataclass(frozen=True)
 class MySDS(ms.SDS):
-    """A method of the user's own."""
+    """Custom method."""
 
 
 @dataclass(frozen=True)
 class MyJitter:
-    """A jitter of the user's own."""
+    """Custom jitter."""
 
     share: float = 0.5
 
@@ -190,39 +190,39 @@ OWN: dict[str, tuple[Callable[[], Config], str]] = {
 
 
 @pytest.mark.parametrize("case", OWN)
-def test_nothing_of_the_users_own_can_be_written_down(case: str) -> None:
-    make, place = OWN[case]
+def test_custom_objects_cannot_be_serialized(case: str) -> None:
+    make, key = OWN[case]
     config = make()
     with pytest.raises(TypeError) as caught:
         config.to_yaml()
     line = one_line(caught.value)
-    assert line.startswith(f"{place} cannot be written down: got ") and "use one of the named kinds" in line
+    assert line.startswith(f"{key} cannot be serialized, got ") and "try a registered name" in line
 
 
-def test_a_named_thing_in_the_place_of_another_kind_is_not_written(unchecked: None) -> None:
-    with pytest.raises(TypeError, match=r"config\.optimizer cannot be written down: got SDS"):
+def test_a_registered_object_of_another_kind_is_not_serialized(unchecked: None) -> None:
+    with pytest.raises(TypeError, match=r"config\.optimizer cannot be serialized, got SDS"):
         own(optimizer=ms.SDS()).to_yaml()
-    with pytest.raises(TypeError, match=r"config\.method\.msd\.tol cannot be written down: got <function heun"):
+    with pytest.raises(TypeError, match=r"config\.method\.msd\.tol cannot be serialized, got <function heun"):
         own(method=ms.MSD(ms.Fixed(0.1), tol=ms.heun)).to_yaml()
 
 
 def test_numbers_of_numpy_are_written_as_numbers(unchecked: None) -> None:
     config = own(method=ms.MSD(ms.Fixed(np.float64(0.1)), tol=np.float64("inf")), name=np.str_("a"))
     assert read(config.to_yaml()) == config
-    with pytest.raises(TypeError, match=r"fixed\.h cannot be written down: got tensor\(0\.1") as caught:
+    with pytest.raises(TypeError, match=r"fixed\.h cannot be serialized, got tensor\(0\.1") as caught:
         own(method=ms.MSD(ms.Fixed(torch.tensor(0.1)))).to_yaml()
     one_line(caught.value)
 
 
 @dataclass(frozen=True)
 class Odd:
-    """Something with a field that no configuration can hold."""
+    """Dataclass with a field of an unserializable type."""
 
     value: bytes = b""
 
 
-def test_a_field_that_no_configuration_can_hold_is_the_programmers_mistake() -> None:
-    with pytest.raises(TypeError, match=r"it\.value has the type <class 'bytes'>, which no configuration can hold"):
+def test_a_field_of_an_unserializable_type_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"it\.value must have a serializable type, got <class 'bytes'>"):
         Registry({}).deserialize(Odd, {"value": "a"}, "it")
 
 

@@ -1,4 +1,4 @@
-"""What the names in a configuration stand for: priors, starts, optimizers, jitter."""
+"""Registered objects of configurations: priors, initial points, optimizers, jitter."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from modeseek.config.priors import (
     NetworkPriorConfig,
     SamplesPriorConfig,
     ToyPriorConfig,
-    tensors_digest,
     files_digest,
+    tensors_digest,
 )
 
 
-def test_problems_are_told_apart_and_recognised() -> None:
+def test_problems_have_distinct_and_stable_checksums() -> None:
     sums = {name: ToyPriorConfig(name).load("cpu").sha256 for name in ("ring", "grid", "spiral", "digits")}
     assert len(set(sums.values())) == 4 and all(len(s) == 64 for s in sums.values())
     assert ToyPriorConfig("ring").load("cpu").sha256 == sums["ring"]
-    with pytest.raises(ValueError, match="an exact prior works on the CPU: got device 'cuda:0'; use device: cpu"):
+    with pytest.raises(ValueError, match="an exact prior needs device: cpu, got 'cuda:0'"):
         ToyPriorConfig().load("cuda:0")
     digits = ToyPriorConfig("digits").load("cpu")
     assert digits.codec == RangeCodec(-1.0, 1.0) and digits.labels == tuple(range(10)) and digits.extent is None
@@ -61,9 +61,13 @@ def test_samples_and_networks_are_read(tmp_path: Path) -> None:
     data = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     network = ms.Network.train(data, steps=2, rng=torch.Generator().manual_seed(1), width=8, depth=1, batch=16)
     network.save(tmp_path / "net")
-    told = NetworkPriorConfig(tmp_path / "net", -2.0, 2.0).load("cpu")
-    assert told.codec == RangeCodec(-2.0, 2.0) and told.labels is None and told.prior.shape == (1, 2, 2)
-    assert told.bandwidth == pytest.approx(0.02 * network.preconditioning.scale)
+    loaded_network = NetworkPriorConfig(tmp_path / "net", -2.0, 2.0).load("cpu")
+    assert (
+        loaded_network.codec == RangeCodec(-2.0, 2.0)
+        and loaded_network.labels is None
+        and loaded_network.prior.shape == (1, 2, 2)
+    )
+    assert loaded_network.bandwidth == pytest.approx(0.02 * network.preconditioning.scale)
     with pytest.raises(ValueError, match="is no readable network") as caught:
         NetworkPriorConfig(tmp_path).load("cpu")
     one_line(caught.value)
@@ -81,8 +85,8 @@ def test_starts_depend_on_the_seed_alone() -> None:
     grid = GridStart(3).z(loaded, 0)
     assert grid.shape == (9, 2) and grid.min() == -loaded.extent and grid.max() == loaded.extent
     assert len({tuple(p) for p in grid.tolist()}) == 9
-    made = PointsConfig(NoiseStart(4)).make(loaded, 0)
-    assert made.batch == 1 and not made.pixels and torch.equal(made.module.z, NoiseStart(4).z(loaded, 0))
+    built = PointsConfig(NoiseStart(4)).make(loaded, 0)
+    assert built.batch == 1 and not built.pixels and torch.equal(built.module.z, NoiseStart(4).z(loaded, 0))
 
 
 def test_starts_from_files(tmp_path: Path) -> None:
@@ -91,32 +95,37 @@ def test_starts_from_files(tmp_path: Path) -> None:
     digits = ToyPriorConfig("digits").load("cpu")
     np.save(tmp_path / "images.npy", np.arange(128.0).reshape(2, 64))
     assert FileStart(tmp_path / "images.npy").z(digits, 0).shape == (2, 1, 8, 8)
-    with pytest.raises(ValueError, match=r"two\.npy has points of 2 numbers: the prior's shape is \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"two\.npy must match the prior's shape \(1, 8, 8\), got 2 numbers each"):
         FileStart(tmp_path / "two.npy").z(digits, 0)
 
 
 def test_pixels_start_gray_within_their_range() -> None:
     digits = ToyPriorConfig("digits").load("cpu")
-    made = PixelsConfig(6, 0.5, 0.1).make(digits, 3)
+    built = PixelsConfig(6, 0.5, 0.1).make(digits, 3)
     again = PixelsConfig(6, 0.5, 0.1).make(digits, 3)
-    pixels = made.module.pixels.detach()
-    assert torch.equal(pixels, again.module.pixels) and made.batch == 6 and made.pixels and made.codec == digits.codec
+    pixels = built.module.pixels.detach()
+    assert (
+        torch.equal(pixels, again.module.pixels) and built.batch == 6 and built.pixels and built.codec == digits.codec
+    )
     assert pixels.shape == (6, 1, 8, 8) and abs(pixels.mean() - 0.5) < 0.02 and abs(pixels.std() - 0.1) < 0.02
     wild = PixelsConfig(6, 0.9, 5.0).make(digits, 3).module.pixels
     assert wild.min() == 0 and wild.max() == 1
 
 
-def test_starts_that_cannot_be() -> None:
+def test_invalid_starts() -> None:
     digits = ToyPriorConfig("digits").load("cpu")
     for make, message in (
         (
             lambda: GridStart().z(digits, 0),
-            r"a grid lies in the plane: got a prior of shape \(1, 8, 8\); start from noise",
+            r"a grid start needs a 2-D prior, got shape \(1, 8, 8\); try start: noise",
         ),
-        (lambda: PixelsConfig().make(ring(), 0), r"pixels need a prior of images: .* \(2,\); use generator: points"),
+        (
+            lambda: PixelsConfig().make(ring(), 0),
+            r"pixels need a prior of images, got shape \(2,\); try generator: points",
+        ),
         (
             lambda: NoiseStart(10**15).z(ring(), 0),
-            "at most 50,000,000 numbers: got 2,000,000,000,000,000; ask for fewer",
+            "at most 50,000,000 numbers, got 2,000,000,000,000,000; try fewer",
         ),
         (lambda: GridStart(10**9).z(ring(), 0), "at most 50,000,000 numbers"),
         (lambda: PixelsConfig(10**9).make(digits, 0), "at most 50,000,000 numbers"),
@@ -126,7 +135,7 @@ def test_starts_that_cannot_be() -> None:
         one_line(caught.value)
 
 
-def test_optimizers_are_what_they_are_called() -> None:
+def test_optimizers_match_their_names() -> None:
     w = torch.nn.Parameter(torch.ones(3))
     adam = AdamConfig(0.1, (0.5, 0.6), 1e-4, 0.2).make([w])
     assert type(adam) is torch.optim.AdamW

@@ -11,13 +11,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeseek.datasets.scenes import CaptionObject, Layouts, ParsedCaption, Scenes, RenderedScenes, ViewPhrase, is_held_out, parse
+from modeseek.datasets.scenes import (
+    CaptionObject,
+    Layouts,
+    ParsedCaption,
+    RenderedScenes,
+    Scenes,
+    ViewPhrase,
+    is_held_out,
+    parse,
+)
 from modeseek.datasets.scenes.held_out import combinations
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import world_support
 from modeseek.datasets.scenes.sampling import SceneContents
 from modeseek.datasets.scenes.sdf_points import SDFPoints
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, COARSE_PHRASES, HEIGHTS, VIEW_PHRASES, coarse_phrase, fine_phrase
+from modeseek.datasets.scenes.view_phrases import (
+    AZIMUTHS,
+    COARSE_PHRASES,
+    HEIGHTS,
+    VIEW_PHRASES,
+    coarse_phrase,
+    fine_phrase,
+)
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 from modeseek.generators.camera import camera_frame, wrap_degrees
 
@@ -28,9 +44,9 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def alone(thing: str, azimuth: float, elevation: float, colour: str = "red", **changes: torch.Tensor) -> Layouts:
+def alone(object_type: str, azimuth: float, elevation: float, colour: str = "red", **changes: torch.Tensor) -> Layouts:
     """One thing at the origin, unit scale, distance 5, 40 degrees of view, a lamp straight above the camera."""
-    drawn = Scenes().layouts_for([f"a {colour} {thing}"], seeded(0))
+    drawn = Scenes().layouts_for([f"a {colour} {object_type}"], seeded(0))
     fixed: dict[str, torch.Tensor] = {
         "scale": torch.ones(1, 2),
         "position": torch.zeros(1, 2, 3),
@@ -85,7 +101,7 @@ def first_inside(thing: str, eye: np.ndarray, rays: np.ndarray, step: float = 0.
 
 def test_a_sphere_is_where_the_quadratic_says() -> None:
     where = torch.tensor([[[0.4, -0.2, 0.3], [0.0, 0.0, 0.0]]])
-    shots = Scenes(48, 4).render(alone("sphere", 35.0, 20.0, position=where))
+    renders = Scenes(48, 4).render(alone("sphere", 35.0, 20.0, position=where))
     eye, rays, axis = numpy_rays(35.0, 20.0, 5.0, 40.0, 48)
     offset = eye - where[0, 0].double().numpy()
     half_b = rays @ offset
@@ -93,26 +109,26 @@ def test_a_sphere_is_where_the_quadratic_says() -> None:
     hit = disc > 0
     t = -half_b - np.sqrt(np.where(hit, disc, 0))
     sure = abs(disc) > 0.02
-    assert ((shots.ids[0, 0].numpy() > 0) == hit)[sure].all()
+    assert ((renders.ids[0, 0].numpy() > 0) == hit)[sure].all()
     both = disc > 0.02
-    error = np.abs(shots.depth[0, 0].numpy() - t * (rays @ axis))[both]
+    error = np.abs(renders.depth[0, 0].numpy() - t * (rays @ axis))[both]
     assert error.max() < 9e-3 and np.median(error) < 1e-3
     normals = (eye + t[..., None] * rays - where[0, 0].double().numpy()) / 0.9
-    assert (shots.normals[0].permute(1, 2, 0).numpy() * normals).sum(-1)[both].min() > 0.999
+    assert (renders.normals[0].permute(1, 2, 0).numpy() * normals).sum(-1)[both].min() > 0.999
     # The coverage adds up to the silhouette's area: an ellipse, integrated here on a ten times finer grid.
     _, dense, _ = numpy_rays(35.0, 20.0, 5.0, 40.0, 480)
     area = ((dense @ offset) ** 2 > offset @ offset - 0.9**2).mean()
-    assert shots.mask.mean().item() == pytest.approx(area, rel=0.01)
+    assert renders.mask.mean().item() == pytest.approx(area, rel=0.01)
 
 
 @pytest.mark.parametrize("thing", list(INSIDE))
 @pytest.mark.parametrize(("azimuth", "elevation"), [(25.0, 20.0), (-140.0, 40.0)])
 def test_depth_is_that_of_a_dense_march(thing: str, azimuth: float, elevation: float) -> None:
     size = 40
-    shots = Scenes(size, 1).render(alone(thing, azimuth, elevation))
+    renders = Scenes(size, 1).render(alone(thing, azimuth, elevation))
     eye, rays, axis = numpy_rays(azimuth, elevation, 5.0, 40.0, size)
     t = first_inside(thing, eye, rays)
-    ours = shots.depth[0, 0].double().numpy()
+    ours = renders.depth[0, 0].double().numpy()
     hit = np.isfinite(t)
     assert ((ours > 0) == hit).mean() > 0.99  # but for rays that graze
     error = np.abs(ours - np.where(hit, t, 0) * (rays @ axis))[hit & (ours > 0)]
@@ -151,14 +167,14 @@ def test_mirrored_views_of_what_is_symmetric_are_mirror_images() -> None:
 
 
 def test_fronts_are_seen_and_a_sphere_has_none() -> None:
-    def picture(name: str, azimuth: float) -> torch.Tensor:
+    def image_of(name: str, azimuth: float) -> torch.Tensor:
         return Scenes().render(alone(name, azimuth, 10.0)).image
 
     for name in ("cube with a white face", "robot head", "snowman", "house", "chair", "car", "duck", "bear head"):
-        assert (picture(name, 0.0) - picture(name, 180.0)).abs().mean() > 0.002, name
-    assert (picture("mug", 0.0) - picture("mug", 180.0)).abs().mean() > 0.01  # the handle changes sides
-    assert (picture("sphere", 0.0) - picture("sphere", 100.0)).abs().max() < 0.02
-    white = [(picture("cube with a white face", a)[0].amin(0) > 0.85).sum().item() for a in (0.0, 180.0)]
+        assert (image_of(name, 0.0) - image_of(name, 180.0)).abs().mean() > 0.002, name
+    assert (image_of("mug", 0.0) - image_of("mug", 180.0)).abs().mean() > 0.01  # the handle changes sides
+    assert (image_of("sphere", 0.0) - image_of("sphere", 100.0)).abs().max() < 0.02
+    white = [(image_of("cube with a white face", a)[0].amin(0) > 0.85).sum().item() for a in (0.0, 180.0)]
     assert white[0] > 200 and white[1] == 0
 
 
@@ -178,7 +194,7 @@ def test_azimuth_carries_the_camera_to_its_right() -> None:
     assert bright.nonzero()[:, 1].float().mean() < 32
 
 
-def test_turning_a_thing_and_the_camera_together_changes_no_picture() -> None:
+def test_rotating_object_and_camera_together_changes_no_image() -> None:
     still = Scenes().render(alone("mug", 20.0, 25.0))
     turned = Scenes().render(alone("mug", 85.0, 25.0, yaw=torch.full((1, 2), 65.0)))
     assert (still.image - turned.image).abs().mean() < 6e-4
@@ -196,7 +212,7 @@ def many() -> RenderedScenes:
     return Scenes().batch(400, seeded(11))
 
 
-def test_the_same_seed_draws_the_same_shots(many: RenderedScenes) -> None:
+def test_the_same_seed_gives_the_same_renders(many: RenderedScenes) -> None:
     again = Scenes().batch(400, seeded(11))
     assert again.captions == many.captions
     for name in ("image", "depth", "mask", "ids", "normals"):
@@ -280,7 +296,7 @@ def test_relations_hold_in_the_world_and_in_the_image(many: RenderedScenes) -> N
     assert checked == set(RELATIONS)
 
 
-def test_views_said_are_true(many: RenderedScenes) -> None:
+def test_view_phrases_describe_their_cameras(many: RenderedScenes) -> None:
     kinds = {0: 0, 1: 0, 2: 0}
     for i, caption in enumerate(many.captions):
         view = parse(caption).view
@@ -292,11 +308,13 @@ def test_views_said_are_true(many: RenderedScenes) -> None:
     assert 20 < kinds[0] < kinds[1] < kinds[2]
     assert fine_phrase(-29.0, 12.0) == ViewPhrase(azimuth=-30, height="slightly above") == fine_phrase(331.0, 12.0)
     assert fine_phrase(-178.0, 0.0).phrase == "from the back, at eye level"
-    assert [coarse_phrase(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [COARSE_PHRASES[i] for i in (0, 0, 1, 1, 2, 0)]
+    assert [coarse_phrase(float(a), 10.0).name for a in (0, 44, -46, 100, 136, 359)] == [
+        COARSE_PHRASES[i] for i in (0, 0, 1, 1, 2, 0)
+    ]
     assert coarse_phrase(77.0, 60.0).name == "overhead view" and len(AZIMUTHS) == 24
 
 
-def test_stage_shows_what_captions_say() -> None:
+def test_layouts_for_captions_match_their_content() -> None:
     said = [f"a red mug on a blue cube, {phrase}" for phrase in VIEW_PHRASES] + ["a small pink duck"]
     layouts = Scenes().layouts_for(said, seeded(4))
     assert layouts.captions == said
@@ -311,9 +329,11 @@ def test_stage_shows_what_captions_say() -> None:
 
 @pytest.mark.parametrize("colour", list(COLOURS))
 def test_colours_survive_shading(colour: str) -> None:
-    shots = Scenes().render(Scenes().layouts_for([f"{'an' if colour == 'orange' else 'a'} {colour} cube"] * 12, seeded(5)))
+    renders = Scenes().render(
+        Scenes().layouts_for([f"{'an' if colour == 'orange' else 'a'} {colour} cube"] * 12, seeded(5))
+    )
     table = torch.tensor(list(COLOURS.values()))
-    for image, mask in zip(shots.image, shots.mask, strict=True):
+    for image, mask in zip(renders.image, renders.mask, strict=True):
         mean = image[:, mask[0] == 1].mean(1)
         if colour == "black":
             assert mean.max() < 0.2
@@ -333,8 +353,8 @@ views = st.one_of(st.none(), st.tuples(st.sampled_from(COARSE_PHRASES)), fine_vi
 def test_parse_inverts_captions(
     named: list[tuple[str, str, str | None]], relation: str, view: tuple[str] | tuple[None, int, str] | None
 ) -> None:
-    told = tuple(CaptionObject(*words) for words in named)
-    said = ParsedCaption(told, relation if len(told) == 2 else None, None if view is None else ViewPhrase(*view))
+    objects = tuple(CaptionObject(*words) for words in named)
+    said = ParsedCaption(objects, relation if len(objects) == 2 else None, None if view is None else ViewPhrase(*view))
     assert parse(said.caption) == said
 
 
@@ -343,8 +363,8 @@ def test_parse_inverts_captions(
     ["", "a cube", "a red cube ", "A red cube", "an red cube", "a orange cube", "a red cube on", "a red cube, top view",
      "a red cube under a blue cube", "a red cube, from 20 degrees left, above", "x" * 10_000, "🙂", "a red\ncube"],
 )  # fmt: skip
-def test_what_is_no_caption_is_refused_in_one_line(caption: str) -> None:
-    with pytest.raises(ValueError, match="no caption of these scenes") as refused:
+def test_texts_outside_the_grammar_are_refused_in_one_line(caption: str) -> None:
+    with pytest.raises(ValueError, match="in the grammar of the scenes") as refused:
         parse(caption)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 700
 
@@ -384,18 +404,18 @@ def test_the_vocabulary_is_rich_enough() -> None:
     assert {w for name in NAMES for w in name.split()} <= words and {*COLOURS, *SIZES, *RELATIONS} <= words
 
 
-def test_the_world_refuses_what_it_cannot_draw() -> None:
+def test_refused_settings() -> None:
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         Scenes(0)
     with pytest.raises(ValueError, match="samples must be at least 1"):
         Scenes(64, 0)
-    with pytest.raises(ValueError, match="a view is one of"):
+    with pytest.raises(ValueError, match="view must be one of"):
         ViewPhrase(azimuth=20, height="above")
     assert Scenes(16).batch(3, seeded(0)).image.shape == (3, 3, 16, 16)
     assert torch.equal(wrap_degrees(torch.tensor([190.0, -190.0, 180.0])), torch.tensor([-170.0, 170.0, -180.0]))
 
 
-def test_variety_narrows_what_captions_do_not_tell_and_nothing_else() -> None:
+def test_variety_narrows_what_captions_leave_open_and_nothing_else() -> None:
     full, calm, still = (Scenes(variety=v).draw(600, seeded(3)) for v in (1.0, 0.3, 0.0))
     assert full.captions == calm.captions == still.captions and torch.equal(full.azimuth, calm.azimuth)
     for name, middle in (("fov", 34.0), ("background", 0.84)):
@@ -409,5 +429,5 @@ def test_variety_narrows_what_captions_do_not_tell_and_nothing_else() -> None:
         right = camera_frame(scenes.azimuth, scenes.elevation, torch.ones_like(scenes.azimuth)).right
         side = ((scenes.position[:, 0] - scenes.position[:, 1]) * right).sum(1)[apart].sign()
         assert set(side.tolist()) == sides
-    with pytest.raises(ValueError, match="variety is a share"):
+    with pytest.raises(ValueError, match="variety must be in"):
         Scenes(variety=1.5)

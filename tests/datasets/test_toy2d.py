@@ -1,4 +1,4 @@
-"""The problems are what they say: normalised, centred, of unit variance, with classes that add up."""
+"""Toy datasets: normalised, centred, of unit variance, with classes that add up; digits against closed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which noise levels are visited."""
+"""Time samplers against their formulas and their distribution."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def test_uniform_times_differ_per_item_and_ignore_progress():
 
 
 def test_a_stream_gives_its_item_the_same_time_in_any_batch():
-    together = ms.Uniform()(0.0, 4, ms.Streams(1, 7, (3, 0, 2, 1)))
-    for slot, item in enumerate((3, 0, 2, 1)):
-        assert torch.equal(together[slot : slot + 1], ms.Uniform()(0.0, 1, ms.Streams(1, 7, (item,))))
+    batch = ms.Uniform()(0.0, 4, ms.Streams(1, 7, (3, 0, 2, 1)))
+    for index, item in enumerate((3, 0, 2, 1)):
+        assert torch.equal(batch[index : index + 1], ms.Uniform()(0.0, 1, ms.Streams(1, 7, (item,))))
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])

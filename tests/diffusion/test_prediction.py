@@ -13,15 +13,15 @@ import modeseek as ms
 Prediction = ms.Prediction
 
 
-def truth(alpha: float, sigma: float, seed: int = 0) -> tuple[torch.Tensor, ...]:
-    """A noised point with its z and eps, (4, 2, 3)."""
+def noised_point(alpha: float, sigma: float, seed: int = 0) -> tuple[torch.Tensor, ...]:
+    """Returns a noised point with its level, z and eps, (4, 2, 3)."""
     z, eps = torch.randn(2, 4, 2, 3, generator=generator(seed), dtype=F64)
     return alpha * z + sigma * eps, full(4, alpha), full(4, sigma), z, eps
 
 
 @given(alpha=st.floats(1e-2, 1), sigma=st.floats(1e-2, 100))
 def test_every_parametrisation_agrees(alpha: float, sigma: float) -> None:
-    z_t, a, s, z, eps = truth(alpha, sigma)
+    z_t, a, s, z, eps = noised_point(alpha, sigma)
     built = [
         Prediction.from_z_and_eps(z_t, a, s, z, eps),
         Prediction.from_z(z_t, a, s, z),
@@ -44,7 +44,7 @@ def test_every_parametrisation_agrees(alpha: float, sigma: float) -> None:
 
 @pytest.mark.parametrize(("alpha", "sigma"), [(0.0, 1.0), (1.0, 0.0)])
 def test_v_and_flow_give_both_halves_at_the_ends(alpha: float, sigma: float) -> None:
-    z_t, a, s, z, eps = truth(alpha, sigma)
+    z_t, a, s, z, eps = noised_point(alpha, sigma)
     for p in (
         Prediction.from_v(z_t, a, s, alpha * eps - sigma * z),
         Prediction.from_flow(z_t, a, s, eps - z),
@@ -54,9 +54,9 @@ def test_v_and_flow_give_both_halves_at_the_ends(alpha: float, sigma: float) -> 
 
 
 def test_from_z_at_the_ends() -> None:
-    z_t, a, s, z, eps = truth(0.0, 1.0)
+    z_t, a, s, z, eps = noised_point(0.0, 1.0)
     assert torch.equal(Prediction.from_z(z_t, a, s, z).eps, eps)
-    z_t, a, s, z, _ = truth(1.0, 0.0)
+    z_t, a, s, z, _ = noised_point(1.0, 0.0)
     p = Prediction.from_z(z_t, a, s, z)
     assert torch.equal(p.eps, torch.zeros_like(z))
     z_t.requires_grad_()
@@ -73,7 +73,7 @@ def test_levels_may_differ_by_row() -> None:
 
 
 def test_eps_gives_no_z_without_signal() -> None:
-    z_t, _, s, _, eps = truth(0.0, 1.0)
+    z_t, _, s, _, eps = noised_point(0.0, 1.0)
     a = torch.tensor([0.5, 0.0, 0.5, 0.5], dtype=F64)
     with pytest.raises(ValueError, match="alpha = 0") as caught:
         Prediction.from_eps(z_t, a, s, eps)
@@ -93,7 +93,7 @@ def test_tilt_adds_to_the_score_and_keeps_both_halves_consistent(name: str) -> N
 
 
 def test_tilt_without_signal_takes_only_a_silent_drift() -> None:
-    z_t, a, s, z, eps = truth(0.0, 1.0)
+    z_t, a, s, z, eps = noised_point(0.0, 1.0)
     p = Prediction.from_z_and_eps(z_t, a, s, z, eps)
     assert torch.equal(p.tilt(torch.zeros_like(z)).z, z)
     with pytest.raises(ValueError, match="alpha = 0") as caught:
@@ -102,7 +102,7 @@ def test_tilt_without_signal_takes_only_a_silent_drift() -> None:
 
 
 def test_clamped_is_kept() -> None:
-    z_t, a, s, z, eps = truth(0.6, 0.8)
+    z_t, a, s, z, eps = noised_point(0.6, 0.8)
     clamped = torch.tensor([True, False, True, False])
     for p in (
         Prediction.from_z(z_t, a, s, z, clamped),

@@ -8,7 +8,17 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import ZERO_NOISE_SCHEDULES, F64, SCHEDULES, ZERO_SNR_SCHEDULES, generator, level, one_line, scaled_linear_table, zero_terminal_table
+from cases import (
+    F64,
+    SCHEDULES,
+    ZERO_NOISE_SCHEDULES,
+    ZERO_SNR_SCHEDULES,
+    generator,
+    level,
+    one_line,
+    scaled_linear_table,
+    zero_terminal_table,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

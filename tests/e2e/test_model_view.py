@@ -1,4 +1,4 @@
-"""The model in a page, in a real browser: it is drawn, turned by mouse, keys and buttons, and missed without WebGL."""
+"""Mesh viewer in a real browser: drawing, rotation by mouse, keys and buttons, and the still image without WebGL."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def launch(playwright: Playwright, *flags: str) -> Browser:
 
 @pytest.fixture(scope="module")
 def webgl(playwright: Playwright) -> Iterator[Browser]:
-    """A browser that draws."""
+    """A browser with WebGL."""
     browser = launch(playwright, *_SOFT)
     yield browser
     browser.close()
@@ -76,7 +76,7 @@ def webgl(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with the box, named as no name should be."""
+    """A page with the box, whose name contains markup."""
     file = tmp_path_factory.mktemp("page") / "model.html"
     figure = styled(model_view(box(), "A box <img src=x onerror='window.hurt = 1'>"))
     file.write_text(whole_page("Model", [section("The model", figure)], script()), encoding="utf-8")
@@ -87,17 +87,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(
     browser: Browser, path: Path, scheme: str = "light", width: int = 360, motion: str = "reduce", scripts: bool = True
 ) -> Iterator[Page]:
-    """The page; at the end it must have complained of nothing and asked nobody."""
+    """The page; at the end it must have logged no message and requested nothing else."""
     context = browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": width, "height": 500},
         reduced_motion="reduce" if motion == "reduce" else "no-preference",
         java_script_enabled=scripts,
     )
-    page, complaints, asked = context.new_page(), [], []
+    page, complaints, requests = context.new_page(), [], []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     try:
         page.goto(path.as_uri(), wait_until="load")
         if scripts:
@@ -105,26 +105,26 @@ def opened(
         yield page
         page.wait_for_timeout(20)
         assert complaints == []
-        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
     finally:
         context.close()
 
 
 def drawn(page: Page) -> None:
-    """Waits until what was asked for is drawn."""
+    """Waits until requested frames are drawn."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
 
 
 def until(page: Page, condition: str) -> None:
-    """Waits for it; the page's own policy forbids what Playwright would do."""
+    """Waits for a condition; the page's policy blocks Playwright's own method."""
     for _ in range(200):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(20)
-    raise AssertionError(f"never happened: {condition}")
+    raise AssertionError(f"timed out: {condition}")
 
 
-def seen(page: Page) -> np.ndarray:
+def canvas_pixels(page: Page) -> np.ndarray:
     """The canvas as it is shown, (h, w, 3)."""
     drawn(page)
     with Image.open(io.BytesIO(page.locator(".model canvas").screenshot())) as shot:
@@ -138,9 +138,9 @@ def where(pixels: np.ndarray, channel: int) -> np.ndarray:
 
 
 def angles(page: Page) -> tuple[int, int]:
-    told = re.fullmatch(r"azimuth (-?\d+)°, elevation (-?\d+)°", page.locator(".model output").inner_text())
-    assert told is not None
-    return int(told[1]), int(told[2])
+    match = re.fullmatch(r"azimuth (-?\d+)°, elevation (-?\d+)°", page.locator(".model output").inner_text())
+    assert match is not None
+    return int(match[1]), int(match[2])
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
@@ -149,7 +149,7 @@ def test_the_model_is_drawn_from_where_the_convention_says(webgl: Browser, path:
         assert page.evaluate(SHOWN) and not page.locator(".model img").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert angles(page) == (30, 20)
-        pixels = seen(page)
+        pixels = canvas_pixels(page)
         red, green, blue = (where(pixels, channel) for channel in range(3))
         assert min(red.sum(), green.sum(), blue.sum()) > 0.005 * red.size  # +x, top and front are all seen
         middle = [np.argwhere(mask).mean(0) for mask in (red, green, blue)]
@@ -176,27 +176,27 @@ def page(calm: Page) -> Page:
     return calm
 
 
-def test_the_picture_in_its_place_shows_the_same(page: Page) -> None:
+def test_the_still_image_shows_the_same(page: Page) -> None:
     light = page.get_by_role("button", name="Light")
-    light.click()  # the picture has the bare colours
-    pixels = seen(page)
+    light.click()  # the still image has unlit colours
+    pixels = canvas_pixels(page)
     light.click()
-    with Image.open(io.BytesIO(module.render_still(box(), min(pixels.shape[:2])))) as picture:
-        still = np.asarray(picture.convert("RGB")).astype(int)
+    with Image.open(io.BytesIO(module.render_still(box(), min(pixels.shape[:2])))) as image:
+        still = np.asarray(image.convert("RGB")).astype(int)
     pixels = pixels[: len(still), : len(still)]
     for channel in range(3):
-        one, other = where(pixels, channel), where(still, channel)
-        assert (one & other).sum() > 0.95 * (one | other).sum() > 0
+        drawn_mask, still_mask = where(pixels, channel), where(still, channel)
+        assert (drawn_mask & still_mask).sum() > 0.95 * (drawn_mask | still_mask).sum() > 0
 
 
 def test_it_turns_by_keys_mouse_and_buttons(page: Page) -> None:
-    first = seen(page)
+    first = canvas_pixels(page)
     for _ in range(10):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     drawn(page)
     assert angles(page) == (90, 14)
-    turned = seen(page)
+    turned = canvas_pixels(page)
     assert where(turned, 2).sum() < 0.1 * where(first, 2).sum() and where(turned, 0).sum() > where(first, 0).sum()
     for _ in range(13):
         page.keyboard.press("ArrowUp")
@@ -205,12 +205,12 @@ def test_it_turns_by_keys_mouse_and_buttons(page: Page) -> None:
     page.keyboard.press("Home")
     drawn(page)
     assert angles(page) == (30, 20)
-    assert np.abs(seen(page) - first)[8:-8, 8:-8].max() <= 2  # within the ring that shows the focus
+    assert np.abs(canvas_pixels(page) - first)[8:-8, 8:-8].max() <= 2  # within the ring that shows the focus
     drag(page, 100, 40)
     assert angles(page) == (-20, 40)
     shape = page.get_by_role("button", name="Shape only")
     shape.click()
-    grey = seen(page)[10:-10, 10:-10]
+    grey = canvas_pixels(page)[10:-10, 10:-10]
     shape.click()
     assert (grey.max(-1) - grey.min(-1)).max() < 12 and np.ptp(grey) > 60
 
@@ -229,7 +229,7 @@ def drag(page: Page, right: int, down: int) -> None:
 
 def test_it_zooms_by_keys_and_by_the_wheel_once_it_is_chosen(page: Page) -> None:
     def size() -> int:
-        pixels = seen(page)[10:-10, 10:-10]
+        pixels = canvas_pixels(page)[10:-10, 10:-10]
         return int((pixels.max(-1) - pixels.min(-1) > 60).sum())
 
     first = size()
@@ -252,22 +252,22 @@ def test_it_zooms_by_keys_and_by_the_wheel_once_it_is_chosen(page: Page) -> None
 
 
 def test_a_lost_context_is_drawn_again(page: Page) -> None:
-    first = seen(page)
+    first = canvas_pixels(page)
     page.evaluate(
         """async () => {
             const canvas = document.querySelector('.model canvas');
             const lost = canvas.getContext('webgl2').getExtension('WEBGL_lose_context');
-            const told = (name) => new Promise((done) => canvas.addEventListener(name, done, { once: true }));
-            const gone = told('webglcontextlost');
+            const fired = (name) => new Promise((done) => canvas.addEventListener(name, done, { once: true }));
+            const gone = fired('webglcontextlost');
             lost.loseContext();
             await gone;
             await new Promise((done) => setTimeout(done, 50));
-            const back = told('webglcontextrestored');
+            const back = fired('webglcontextrestored');
             lost.restoreContext();
             await back;
         }"""
     )
-    assert np.abs(seen(page) - first).max() <= 2
+    assert np.abs(canvas_pixels(page) - first).max() <= 2
 
 
 def test_it_turns_by_itself_only_where_motion_is_welcome(webgl: Browser, path: Path, page: Page) -> None:
@@ -289,16 +289,16 @@ def test_it_turns_by_itself_only_where_motion_is_welcome(webgl: Browser, path: P
         assert angles(other) == before
 
 
-def test_without_webgl_or_scripts_a_picture_stands_there(playwright: Playwright, webgl: Browser, path: Path) -> None:
+def test_without_webgl_or_scripts_a_still_image_is_shown(playwright: Playwright, webgl: Browser, path: Path) -> None:
     flat = launch(playwright, "--disable-3d-apis", "--disable-gpu")
     try:
         for browser, scripts in ((flat, True), (webgl, False)):
             with opened(browser, path, scripts=scripts) as page:
-                picture = page.locator(".model img")
-                assert picture.is_visible() and not page.locator(".model canvas").is_visible()
+                image = page.locator(".model img")
+                assert image.is_visible() and not page.locator(".model canvas").is_visible()
                 assert not page.locator(".model .tools").is_visible()
                 assert ("no WebGL" in page.locator(".model").inner_text()) == scripts
-                area = picture.bounding_box()
+                area = image.bounding_box()
                 assert area is not None and area["width"] == area["height"] > 250
     finally:
         flat.close()
@@ -306,5 +306,5 @@ def test_without_webgl_or_scripts_a_picture_stands_there(playwright: Playwright,
 
 def test_a_mesh_too_large_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_FACES", 11)
-    with pytest.raises(ValueError, match="at most 11 faces: got 12"):
+    with pytest.raises(ValueError, match="at most 11 faces, got 12"):
         model_view(box(), "A box")

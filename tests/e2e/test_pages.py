@@ -1,4 +1,4 @@
-"""Every page, opened in a real browser: it renders, complains of nothing, asks nobody, and its slider moves."""
+"""Every report page in a real browser: it renders without errors or requests, and its slider moves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
 from fabricated_runs import fabricate, scatter
+from playwright.sync_api import Browser, Page, Route
 
 from modeseek.experiments.common.results_files import RunRecord
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES
@@ -28,7 +28,7 @@ PIXEL = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run with everything: pictures, film, every curve."""
+    """A run with everything: previews, video, all curves."""
     return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring-20260101T000000Z-ab12")
 
 
@@ -36,30 +36,30 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def opened(
     browser: Browser, path: Path, scheme: str = "light", width: int = 1280, script: bool = True
 ) -> Iterator[Page]:
-    """The page in a fresh context; at the end it must have complained of nothing and asked nobody."""
+    """The page in a fresh context; at the end it must have logged no message and requested nothing else."""
     context = browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": width, "height": 900},
         java_script_enabled=script,
     )
-    page, complaints, asked = context.new_page(), [], []
+    page, complaints, requests = context.new_page(), [], []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     try:
         page.goto(path.as_uri(), wait_until="load")
         yield page
         page.wait_for_timeout(50)
         assert complaints == []
-        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
     finally:
         context.close()
 
 
-def check_rendered(page: Page, pictures: int, curves: int) -> None:
-    """Pictures have pixels, curves have length, and nothing reaches beyond the window."""
-    told = page.evaluate(
+def check_rendered(page: Page, images: int, curves: int) -> None:
+    """Images have pixels, curves have length, and nothing overflows the window."""
+    layout = page.evaluate(
         """() => ({
             widths: [...document.images].map(image => image.complete ? image.naturalWidth : 0),
             shown: [...document.images].filter(image => image.checkVisibility()).length,
@@ -69,10 +69,10 @@ def check_rendered(page: Page, pictures: int, curves: int) -> None:
             wide: document.documentElement.scrollWidth - window.innerWidth,
         })"""
     )
-    assert len(told["widths"]) == told["shown"] == pictures and all(width > 0 for width in told["widths"])
-    assert len(told["lengths"]) >= curves and all(length > 50 for length in told["lengths"])
-    assert "none" not in told["strokes"] and told["inside"]
-    assert told["wide"] <= 0
+    assert len(layout["widths"]) == layout["shown"] == images and all(width > 0 for width in layout["widths"])
+    assert len(layout["lengths"]) >= curves and all(length > 50 for length in layout["lengths"])
+    assert "none" not in layout["strokes"] and layout["inside"]
+    assert layout["wide"] <= 0
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -80,21 +80,29 @@ def check_rendered(page: Page, pictures: int, curves: int) -> None:
 def test_a_run_renders(browser: Browser, run: Run, scheme: str, width: int) -> None:
     with opened(browser, write_run_page(run), scheme, width) as page:
         assert page.title() == "MSD on ring · modeseek"
-        check_rendered(page, pictures=2 + 8 + 1, curves=5)
+        check_rendered(page, images=2 + 8 + 1, curves=5)
         for summary in page.locator("summary").all():
-            summary.click()  # what was folded fits too
+            summary.click()  # folded content fits too
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_light_and_dark_differ_and_both_can_be_read(browser: Browser, run: Run) -> None:
-    seen = []
+    backgrounds = []
     for scheme in SCHEMES:
         with opened(browser, write_run_page(run), scheme) as page:
-            for chosen in ("h1", "section p.watch", "section .small", ".state", ".curve text", ".curve path.line", "a"):
-                ratio = page.evaluate(_CONTRAST, chosen)
-                assert ratio >= (3 if "line" in chosen else 4.5), (scheme, chosen, ratio)  # WCAG 2.1 AA
-            seen.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert seen[0] != seen[1]
+            for selector in (
+                "h1",
+                "section p.watch",
+                "section .small",
+                ".state",
+                ".curve text",
+                ".curve path.line",
+                "a",
+            ):
+                ratio = page.evaluate(_CONTRAST, selector)
+                assert ratio >= (3 if "line" in selector else 4.5), (scheme, selector, ratio)  # WCAG 2.1 AA
+            backgrounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert backgrounds[0] != backgrounds[1]
 
 
 _CONTRAST = """(chosen) => {
@@ -127,27 +135,27 @@ def test_the_slider_moves_by_keyboard_and_by_mouse(browser: Browser, run: Run) -
         assert box is not None
         page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
         share = float(slider.input_value())
-        assert share == pytest.approx(75, abs=2)  # the line stands where the picture was clicked
+        assert share == pytest.approx(75, abs=2)  # the boundary is where the image was clicked
         both = page.locator(".versus img").all()
         assert both[0].bounding_box() == both[1].bounding_box()
 
 
-def test_without_javascript_both_pictures_stand_side_by_side(browser: Browser, run: Run) -> None:
+def test_without_javascript_both_images_are_side_by_side(browser: Browser, run: Run) -> None:
     with opened(browser, write_run_page(run), script=False) as page:
-        before, after = (picture.bounding_box() for picture in page.locator(".versus img").all())
+        before, after = (image.bounding_box() for image in page.locator(".versus img").all())
         assert before is not None and after is not None and not page.locator(".versus input").is_visible()
         apart = after["x"] >= before["x"] + before["width"] or after["y"] >= before["y"] + before["height"]
         assert apart and min(before["width"], after["width"]) > 200
 
 
 def test_an_empty_run_renders(browser: Browser, tmp_path: Path) -> None:
-    run = fabricate(tmp_path / "run", done=0, pictures=0, status={"state": "created"})
+    run = fabricate(tmp_path / "run", done=0, n_previews=0, status={"state": "created"})
     with opened(browser, write_run_page(run)) as page:
-        check_rendered(page, pictures=0, curves=0)
+        check_rendered(page, images=0, curves=0)
         assert "No step was made yet" in page.inner_text("main")
 
 
-def test_nothing_in_a_folder_can_act(browser: Browser, tmp_path: Path) -> None:
+def test_markup_in_a_folder_is_escaped(browser: Browser, tmp_path: Path) -> None:
     run = fabricate(tmp_path / "run", name=HOSTILE, done=2, status={"state": "failed", "reason": HOSTILE})
     row = {"step": 0, "direction_norm": 1.0, f"loss_{HOSTILE}": 1.0}
     (run.path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"step": 1}) + "\n")
@@ -158,23 +166,23 @@ def test_nothing_in_a_folder_can_act(browser: Browser, tmp_path: Path) -> None:
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_even_markup_that_slipped_in_could_load_and_run_nothing(browser: Browser, run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "slipped.html"
+def test_injected_markup_can_load_and_run_nothing(browser: Browser, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "injected.html"
     text = write_run_page(run).read_text(encoding="utf-8")
     path.write_text(text.replace("<main>", f"<main>{HOSTILE.removeprefix('</style>')}"), encoding="utf-8")
-    run_to_dict: list[str] = []
+    requests: list[str] = []
     page = browser.new_page()
 
     def answer(route: Route) -> None:
-        run_to_dict.append(route.request.url)
+        requests.append(route.request.url)
         route.fulfill(status=200, content_type="image/gif", body=PIXEL)
 
     try:
         page.route(re.compile("^https:"), answer)
         page.goto(path.as_uri(), wait_until="load")
         page.wait_for_timeout(100)
-        assert page.locator("main > img").count() == 1  # it is there, and may not load
-        assert page.evaluate("window.hurt") is None and run_to_dict == []
+        assert page.locator("main > img").count() == 1  # it is present, and blocked
+        assert page.evaluate("window.hurt") is None and requests == []
     finally:
         page.close()
 
@@ -183,12 +191,12 @@ def test_even_markup_that_slipped_in_could_load_and_run_nothing(browser: Browser
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_comparison_renders(browser: Browser, run: Run, tmp_path: Path, scheme: str, width: int) -> None:
     others = [
-        fabricate(tmp_path / "sds-ring", method="sds", seed=3, pictures=2, film=False),
-        fabricate(tmp_path / "sdi-ring", method="sdi", done=50, pictures=0),
+        fabricate(tmp_path / "sds-ring", method="sds", seed=3, n_previews=2, video=False),
+        fabricate(tmp_path / "sdi-ring", method="sdi", done=50, n_previews=0),
     ]
     with opened(browser, write_comparison([run, *others], tmp_path / "compare.html"), scheme, width) as page:
         assert page.title() == "3 runs compared · modeseek"
-        check_rendered(page, pictures=2, curves=4)
+        check_rendered(page, images=2, curves=4)
         colours = page.evaluate(
             "[...document.querySelectorAll('.key path')].map(path => getComputedStyle(path).stroke)"
         )
@@ -209,5 +217,5 @@ def test_a_toy_report_renders(browser: Browser, tmp_path: Path, scheme: str, wid
     write_report(tmp_path / "report.html", record, ["What one sees."], table, entries, figures, ["mmd"])
     with opened(browser, tmp_path / "report.html", scheme, width) as page:
         assert page.title() == "Modes of the ring · modeseek"
-        check_rendered(page, pictures=1, curves=0)
+        check_rendered(page, images=1, curves=0)
         assert page.locator("td.best").count() == 3

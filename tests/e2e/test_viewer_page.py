@@ -1,4 +1,4 @@
-"""The live viewer in a real browser: it shows what the checkpoint holds, turns, goes back in time, and keeps a door."""
+"""Viewer in a real browser: it renders checkpoints, rotates, goes back to earlier steps, and requires its token."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fabricated_runs import fabricate
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from fabricated_runs import fabricate
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
@@ -43,18 +43,18 @@ def balls(red: bool) -> NeRF:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A thing with two checkpoints: the small ball is black in the first and red in the second."""
-    made = fabricate(
+    """A run with two checkpoints: the small ball is black in the first and red in the second."""
+    run = fabricate(
         tmp_path_factory.mktemp("runs") / "balls",
         done=40,
         steps=40,
-        pictures=0,
+        n_previews=0,
         prior={"renders": {"caption": "a red cone on a blue cube"}},
         generator={"nerf": {"sides": [32], "samples": 32}},
     )
     for step, red in ((20, False), (40, True)):
-        write_checkpoint(made.path / "checkpoints", step, {"generator": balls(red), "method": None})
-    return made
+        write_checkpoint(run.path / "checkpoints", step, {"generator": balls(red), "method": None})
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +65,20 @@ def viewer(run: Run) -> Iterator[Viewer]:
 
 @contextmanager
 def opened(browser: Browser, address: str) -> Iterator[Page]:
-    """The page, once it shows a picture; at the end it must have had no error and asked nobody else."""
+    """The page, once it shows a frame; at the end it must have had no error and no foreign request."""
     page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-    errors, asked = [], []
+    errors, requests = [], []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     try:
         page.goto(address)
         page.get_by_text("Shown:").wait_for()
-        page.locator(".mantine-Notification-closeButton").click()  # that WebGL is drawn by the processor
+        page.locator(".mantine-Notification-closeButton").click()  # about software WebGL
         yield page
         assert errors == []
         home = address.partition("?")[0]
-        assert [url for url in asked if not url.startswith((home, "data:", f"blob:{home}"))] == []
+        assert [url for url in requests if not url.startswith((home, "data:", f"blob:{home}"))] == []
     finally:
         page.close()
 
@@ -90,11 +90,11 @@ def page(browser: Browser, viewer: Viewer) -> Iterator[Page]:
         yield found
 
 
-def seen(page: Page) -> np.ndarray:
+def canvas_pixels(page: Page) -> np.ndarray:
     """The canvas, (h, w, 3)."""
     box = page.locator("canvas").first.bounding_box()
     assert box is not None
-    panel = page.get_by_role("checkbox", name="Follow the newest").bounding_box()
+    panel = page.get_by_role("checkbox", name="Follow latest").bounding_box()
     assert panel is not None
     area = {"x": box["x"], "y": box["y"], "width": min(box["width"], panel["x"] - 130), "height": box["height"]}
     with Image.open(io.BytesIO(page.screenshot(clip=area))) as shot:  # pyright: ignore[reportArgumentType]
@@ -106,13 +106,13 @@ def coloured(pixels: np.ndarray, channel: int) -> np.ndarray:
 
 
 def until(page: Page, condition: Callable[[np.ndarray], bool]) -> np.ndarray:
-    """The canvas, once it is so."""
+    """The canvas, once the condition holds."""
     for _ in range(150):
-        pixels = seen(page)
+        pixels = canvas_pixels(page)
         if condition(pixels):
             return pixels
         page.wait_for_timeout(50)
-    raise AssertionError("the picture never became so")
+    raise AssertionError("timed out")
 
 
 def reds(pixels: np.ndarray) -> int:
@@ -128,7 +128,7 @@ def projected(azimuth: float, elevation: float) -> tuple[float, float]:
     return (way @ camera.right[0] / depth).item(), -(way @ camera.up[0] / depth).item()
 
 
-def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> None:
+def test_the_page_renders_the_object_and_rotates_it(page: Page, viewer: Viewer) -> None:
     box = page.locator("canvas").first.bounding_box()
     assert box is not None
     half, middle = box["height"] / 2, box["width"] / 2
@@ -136,14 +136,14 @@ def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> No
     def stands(azimuth: float, elevation: float) -> Callable[[np.ndarray], bool]:
         right, down = projected(azimuth, elevation)
 
-        def there(shot: np.ndarray) -> bool:
+        def at_projection(shot: np.ndarray) -> bool:
             spots = np.argwhere(coloured(shot, 0))
             if len(spots) <= 100:
                 return False
             row, column = spots.mean(0)
             return bool(abs((column - middle) / half - right) < 0.04 and abs((row - half) / half - down) < 0.04)
 
-        return there
+        return at_projection
 
     column = np.argwhere(coloured(until(page, stands(30.0, 20.0)), 0)).mean(0)[1]
     drawn = viewer.render_loop.frames_sent
@@ -161,7 +161,7 @@ def test_the_page_shows_the_thing_and_turns_it(page: Page, viewer: Viewer) -> No
 
 def test_the_slider_goes_back_and_following_returns(page: Page, viewer: Viewer) -> None:
     until(page, lambda shot: reds(shot) > 100)
-    follow = page.get_by_role("checkbox", name="Follow the newest")
+    follow = page.get_by_role("checkbox", name="Follow latest")
     assert follow.is_checked()
     slider = page.get_by_role("slider").first
     slider.focus()
@@ -177,28 +177,28 @@ def test_the_slider_goes_back_and_following_returns(page: Page, viewer: Viewer) 
 
 def test_modes_and_the_section_show_something_else(page: Page) -> None:
     until(page, lambda shot: reds(shot) > 100)
-    shows = page.get_by_role("combobox", name="Shows")
-    shows.click()
+    mode = page.get_by_role("combobox", name="Mode")
+    mode.click()
     page.get_by_role("option", name="opacity").click()
     until(page, lambda shot: reds(shot) == 0 and (shot.max(-1) < 40).sum() > 1000)
-    shows.click()
+    mode.click()
     page.get_by_role("option", name="colour").click()
-    page.get_by_role("checkbox", name="Show it").click()
+    page.get_by_role("checkbox", name="Show section").click()
     viridis = np.array([68, 1, 84]) * 0.9 + 0.1 * 255  # no density, laid over white
     until(page, lambda shot: (np.abs(shot - viridis).max(-1) < 12).sum() > 5000)
-    page.get_by_role("checkbox", name="Show it").click()
+    page.get_by_role("checkbox", name="Show section").click()
     until(page, lambda shot: reds(shot) > 100)
 
 
 def test_with_a_host_the_page_opens_by_its_token_only(browser: Browser, tmp_path: Path) -> None:
-    flat = fabricate(tmp_path / "flat", done=100, steps=100, pictures=3)
-    with serve_run(flat, host="127.0.0.1", port=0) as guarded:
+    flat = fabricate(tmp_path / "flat", done=100, steps=100, n_previews=3)
+    with serve_run(flat, host="127.0.0.1", port=0) as protected:
         page = browser.new_page()
-        answer = page.goto(f"http://127.0.0.1:{guarded.port}/")
-        assert answer is not None and answer.status == 403 and "with its token" in page.inner_text("body")
+        response = page.goto(f"http://127.0.0.1:{protected.port}/")
+        assert response is not None and response.status == 403 and "with its token" in page.inner_text("body")
         page.close()
-        with opened(browser, guarded.address) as page:
-            assert page.url == f"http://127.0.0.1:{guarded.port}/"
-            page.get_by_text("Shown: picture of step 100.").wait_for()
-            assert page.get_by_text("Density across a plane").count() == 0
-            until(page, lambda shot: (np.abs(shot - [214, 69, 20]).max(-1) < 30).sum() > 100)  # the dots of the picture
+        with opened(browser, protected.address) as page:
+            assert page.url == f"http://127.0.0.1:{protected.port}/"
+            page.get_by_text("Shown: preview of step 100.").wait_for()
+            assert page.get_by_text("Density section").count() == 0
+            until(page, lambda shot: (np.abs(shot - [214, 69, 20]).max(-1) < 30).sum() > 100)  # the dots of the preview

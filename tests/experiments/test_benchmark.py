@@ -1,4 +1,4 @@
-"""`modeseek compare`, `methods` and `cite`: everybody pays the same, and the table says what happened."""
+"""`modeseek compare`, `methods` and `cite`: equal budgets, and a table of the outcomes."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.Captu
     assert 0 <= float(rows["msd"]["found"]) <= 8
     assert (tmp_path / "out" / "media" / "panels.png").is_file()
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "2305.16213" in page and "Lessons" in page and "Every method on the ring" in page
-    told = json.loads((tmp_path / "out" / "exports" / "results.json").read_text())
-    assert told["settings"]["label"] == "each" and list(told["methods"]) == list(rows)
+    assert "2305.16213" in page and "Updates" in page and "Every method on the ring" in page
+    results = json.loads((tmp_path / "out" / "exports" / "results.json").read_text())
+    assert results["settings"]["label"] == "each" and list(results["methods"]) == list(rows)
     assert "Report:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ALL_ENTRIES)
-def test_nobody_spends_more_than_the_budget(name: str) -> None:
+def test_no_method_exceeds_the_budget(name: str) -> None:
     """On the prior itself, not on the one that prices are counted on; the budget is used up to a step or two."""
     plan = Toy2DPlan(ring(), (ALL_ENTRIES[name],), side=2, budget=60, label="each")
     task = plan.task(plan.problem.prior)
@@ -70,7 +70,7 @@ def test_nobody_spends_more_than_the_budget(name: str) -> None:
         assert outcome.calls > 60 - 2 * prior_calls(algorithm, task)[1] - 10
 
 
-def test_classes_take_turns_and_are_the_whole_together() -> None:
+def test_classes_are_assigned_in_turn() -> None:
     plan = Toy2DPlan(ring(), (ALL_ENTRIES["msd"],), side=4, budget=60, label="each")
     task = plan.task(plan.problem.prior)
     assert task.conditions.positive.tolist() == [*range(8)] * 2 and task.classes == 8 and plan.cond is None
@@ -82,7 +82,7 @@ def test_classes_take_turns_and_are_the_whole_together() -> None:
 
 
 def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points that are true samples spread as the truth does; points on modes not at all, and find just those."""
+    """True samples have the spread of the ground truth; points on modes have none, and cover just those."""
     import modeseek.experiments.toy2d.toy2d as module
 
     problem = ring()
@@ -98,22 +98,22 @@ def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> No
 
     z = truth.z[[0, 0, 0, 3, 3, 5, 5, 5]]
     placed = replace(outcome, z=z, trajectory=z[None])
-    row = module._judge(plan, plan.task(problem.prior), placed, truth, samples, 0.1)
+    row = module._row(plan, plan.task(problem.prior), placed, truth, samples, 0.1)
     assert row.values["found"] == 3 and row.values["spread"] == 0 and row.values["coverage"] == pytest.approx(3 / 8)
 
 
 def test_an_outcome_survives_being_sent() -> None:
     task = Toy2DPlan(ring(), (), side=3, budget=30).task(ring().prior)
     for name in ("msd", "find-modes"):
-        here, there = (
+        outcome, copy = (
             last(run_entry(ALL_ENTRIES[name], task)),
             outcome_from_dict(ALL_ENTRIES[name], last(run_to_dict(ALL_ENTRIES[name], task))),
         )
-        assert torch.equal(here.z, there.z) and torch.equal(here.trajectory, there.trajectory)
-        assert (here.calls, here.steps, here.converged) == (there.calls, there.steps, there.converged)
-        assert (here.modes is None) == (there.modes is None)
-        if here.modes is not None:
-            assert torch.equal(here.modes.label, there.modes.label)
+        assert torch.equal(outcome.z, copy.z) and torch.equal(outcome.trajectory, copy.trajectory)
+        assert (outcome.calls, outcome.steps, outcome.converged) == (copy.calls, copy.steps, copy.converged)
+        assert (outcome.modes is None) == (copy.modes is None)
+        if outcome.modes is not None:
+            assert torch.equal(outcome.modes.label, copy.modes.label)
 
 
 def counting(n: int) -> Generator[int, None, int]:
@@ -133,7 +133,7 @@ def dying() -> Generator[int, None, int]:
     os._exit(7)
 
 
-def test_jobs_apart_answer_in_order_whatever_they_take() -> None:
+def test_jobs_in_processes_return_in_order() -> None:
     job, seen = (
         run_in_processes({"slow": lambda: counting(30), "fast": lambda: counting(3), "none": lambda: counting(0)}, 2),
         [],
@@ -150,11 +150,11 @@ def test_jobs_apart_answer_in_order_whatever_they_take() -> None:
 def test_a_job_that_fails_or_dies_stops_the_others() -> None:
     with pytest.raises(ValueError, match="a mistake of one job"):
         last(run_in_processes({"long": lambda: counting(10**6), "broken": broken}, 2))
-    with pytest.raises(RuntimeError, match=r"dying ended without an answer \(exit code 7\)"):
+    with pytest.raises(RuntimeError, match=r"dying ended without a result \(exit code 7\)"):
         last(run_in_processes({"long": lambda: counting(10**6), "dying": dying}, 2))
 
 
-def test_playing_apart_is_playing_here() -> None:
+def test_running_in_processes_is_running_here() -> None:
     plan = Toy2DPlan(spiral(), (ALL_ENTRIES["sds"], ALL_ENTRIES["msd"]), side=3, budget=40)
     result, task = last(benchmark_toy2d(plan, plan.problem.prior)), plan.task(plan.problem.prior)
     for outcome in result.outcomes:
@@ -163,7 +163,9 @@ def test_playing_apart_is_playing_here() -> None:
     assert order == sorted(order, key=lambda name: {r.name: r.values["nll"] for r in result.table.rows}[name])
 
 
-def test_without_classes_comparers_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_classes_methods_that_compare_them_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = cli_error(["compare", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
     assert "NFSD compares conditions" in said and not (tmp_path / "a").exists()
     assert "did you mean" in cli_error(["compare", "--methods", "vsdd"], capsys)
@@ -173,21 +175,20 @@ def test_without_classes_comparers_are_left_out(tmp_path: Path, capsys: pytest.C
 
 def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
     main(["methods"])
-    told = capsys.readouterr().out
-    assert all(f"\n{name} " in f"\n{told}" for name in METHODS)
-    lines = told.splitlines()
+    output = capsys.readouterr().out
+    assert all(f"\n{name} " in f"\n{output}" for name in METHODS)
+    lines = output.splitlines()
     pairs = zip(lines, lines[1:], strict=False)
-    cost = {name.split()[0]: more.strip() for name, more in pairs if name[:1].isalpha() and more[:1] == " "}
+    cost = {name.split()[0]: line.strip() for name, line in pairs if name[:1].isalpha() and line[:1] == " "}
     assert cost["sds"] == "1 call a step, 2 guided" and cost["csd"] == "2 calls a step"
     assert cost["msd"] == "1 call a step, 2 guided, 16 before the first step"
-    assert "arXiv 2305.16213" in told
+    assert "arXiv 2305.16213" in output
 
 
 def test_methods_are_cited(capsys: pytest.CaptureFixture[str]) -> None:
     main(["cite", "msd", "vsd", "vsd", "kid"])
-    told = capsys.readouterr().out
-    assert (
-        told.count("@misc{") == 5
-    )  # MSD stands on mean shift, too and "2502.15989" in told and "2305.16213" in told and "1801.01401" in told
+    output = capsys.readouterr().out
+    assert output.count("@misc{") == 5  # MSD stands on mean shift, too
+    assert "2502.15989" in output and "2305.16213" in output and "1801.01401" in output
     assert "did you mean" in cli_error(["cite", "vssd"], capsys)
     assert {"msd", "perp-neg", "jsd", "dreamtime"} <= SOURCES.keys()

@@ -1,4 +1,4 @@
-"""Where the truth is known: renders are right, and renders of other captions are wrong, job by job."""
+"""Scene-classifier metrics: renders of the captions score high, renders of other captions low."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAPTIONS = held_out_captions(12, 3)
 
 
 def job(folder: Path, captions: tuple[str, ...]) -> JobResult:
-    """A finished job whose pictures are renders of those captions, two a prompt."""
+    """A finished job whose images are renders of those captions, two per prompt."""
     items = tuple((prompt, seed) for seed in range(2) for prompt in range(len(captions)))
     rng = torch.Generator().manual_seed(17)
     images = Scenes().render(Scenes().layouts_for([captions[prompt] for prompt, _ in items], rng)).image
@@ -51,13 +51,13 @@ def test_renders_are_right_and_near_renders(classifier: SceneClassifier, tmp_pat
     )
 
 
-def test_the_distance_tells_noise_from_renders(classifier: SceneClassifier, tmp_path: Path) -> None:
+def test_the_distance_separates_noise_from_renders(classifier: SceneClassifier, tmp_path: Path) -> None:
     truth = render_features(classifier, CAPTIONS, 0)
-    kept = job(tmp_path, CAPTIONS)
-    near = score_jobs(classifier, CAPTIONS, [kept], truth, 0)["truth"]
-    for path in kept.images:
+    result = job(tmp_path, CAPTIONS)
+    near = score_jobs(classifier, CAPTIONS, [result], truth, 0)["truth"]
+    for path in result.images:
         path.write_bytes(encode_png(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(len(path.name)))))
-    assert score_jobs(classifier, CAPTIONS, [kept], truth, 0)["truth"].interval[0] > near.interval[1]
+    assert score_jobs(classifier, CAPTIONS, [result], truth, 0)["truth"].interval[0] > near.interval[1]
 
 
 def test_what_is_a_caption() -> None:

@@ -1,4 +1,4 @@
-"""`modeseek paper text-to-3d` end to end on tiny things: numbers, pictures, going on, failing, and what it refuses."""
+"""`modeseek paper text-to-3d` end to end on tiny shapes: metrics, images, resuming, failures and refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from modeseek.experiments.text_to_3d.measure import front_counts
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.experiments.text_to_3d.table import TextTo3DJobResult, main_table
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
-from modeseek.generators.mesh.mesh import Mesh
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import FrontFaces
 from modeseek.runs.build import build
@@ -43,10 +42,10 @@ SECOND = FIRST.replace("fine", "none")
 
 
 def argv(out: Path, *more: str) -> list[str]:
-    given = [word for name, value in zip(TINY[::2], TINY[1::2], strict=True) if name not in more
-             for word in (name, value)]  # fmt: skip
+    options = [arg for name, value in zip(TINY[::2], TINY[1::2], strict=True) if name not in more
+             for arg in (name, value)]  # fmt: skip
     methods = [] if "--methods" in more else ["--methods", "sds"]
-    return ["paper", "text-to-3d", *given, *methods, "--out", str(out), *more]
+    return ["paper", "text-to-3d", *options, *methods, "--out", str(out), *more]
 
 
 def rows(path: Path) -> dict[str, dict[str, str]]:
@@ -56,11 +55,11 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An experiment that was left in the middle of its second play, then called again."""
+    """An experiment that was stopped in the middle of its second job, then resumed."""
     patch = pytest.MonkeyPatch()
     patch.setattr("modeseek.runs.exports3d._SAMPLES", 40)
-    patch.setattr("modeseek.experiments.text_to_3d.measure._TALL", 16)
-    out = tmp_path_factory.mktemp("things") / "out"
+    patch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
+    out = tmp_path_factory.mktemp("shapes") / "out"
     plan, priors = COMMAND.plan(), PriorCache("cpu")
     run = open_experiment(TEXT_TO_3D, COMMAND._settings(plan), {"title": "renders", "sha256": None}, ["test"], out)
     job = run_text_to_3d(plan, run, SceneClassifier.packaged(), priors)
@@ -76,22 +75,22 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.undo()
 
 
-def test_it_goes_on_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
-    """The play that was left in its middle is, bit for bit, the plain run of its configuration."""
-    left = ms.Run.load(out / "plays" / SECOND)
+def test_it_resumes_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
+    """The resumed job equals, bit for bit, an uninterrupted run of its configuration."""
+    resumed = ms.Run.load(out / "plays" / SECOND)
     assert ms.Run.load(out / "plays" / FIRST).status.sessions == 1
-    assert left.status.state == "finished" and left.status.sessions == 2 and not left.checkpoints
-    config = left.config
+    assert resumed.status.state == "finished" and resumed.status.sessions == 2 and not resumed.checkpoints
+    config = resumed.config
     whole = build(config)
     run = ms.Run.create({"verb": "run", **config.to_dict()}, name_parts=["x"], command=["x"], environment={},
-                        status=left.status.__class__("created"), out=tmp_path / "whole")  # fmt: skip
+                        status=resumed.status.__class__("created"), out=tmp_path / "whole")  # fmt: skip
     walk = train(run, whole, config.steps)
     next(step for step in walk if step.done == config.steps)
     walk.close()
-    kept = left.path / "exports" / "generator.safetensors"
+    path = resumed.path / "exports" / "generator.safetensors"
     import safetensors.torch
 
-    weights = safetensors.torch.load_file(kept)
+    weights = safetensors.torch.load_file(path)
     state = whole.generator.state_dict()  # type: ignore[attr-defined]
     assert weights.keys() == state.keys() and all(torch.equal(weights[name], state[name]) for name in state)
 
@@ -99,71 +98,71 @@ def test_it_goes_on_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
 def test_the_tables_are_the_means_of_what_lies_in_the_folders(out: Path) -> None:
     table, fronts = rows(out / "exports" / "results.csv"), rows(out / "exports" / "fronts.csv")
     assert list(table) == ["truth", "sds"] and list(fronts) == ["sds@fine", "sds@none"]
-    things = {path.name: json.loads((path / "exports" / "measures.json").read_text())
+    measures = {path.name: json.loads((path / "exports" / "measures.json").read_text())
               for path in (out / "plays").iterdir()}  # fmt: skip
-    assert things.keys() == {FIRST, SECOND}
+    assert measures.keys() == {FIRST, SECOND}
     for key in ("iou", "right", "delta_e", "psnr", "saturation", "one_front", "fronts_judged", "watertight", "calls"):
-        assert float(table["sds"][key]) == pytest.approx(things[FIRST][key]), key
-    assert float(fronts["sds@none"]["fronts"]) == things[SECOND]["fronts"] and things[FIRST]["calls"] == 8 * 2
-    assert things[FIRST]["turn"] == 0 and float(fronts["sds@none"]["iou"]) == pytest.approx(things[SECOND]["iou"])
+        assert float(table["sds"][key]) == pytest.approx(measures[FIRST][key]), key
+    assert float(fronts["sds@none"]["fronts"]) == measures[SECOND]["fronts"] and measures[FIRST]["calls"] == 8 * 2
+    assert measures[FIRST]["turn"] == 0 and float(fronts["sds@none"]["iou"]) == pytest.approx(measures[SECOND]["iou"])
     assert float(table["truth"]["one_front"]) == float(table["truth"]["one_front_judged"]) == 1
     assert float(table["truth"]["right"]) > 0.8
-    kept = json.loads((out / "exports" / "results.json").read_text())
-    assert kept["facts"]["things"] == things and kept["settings"]["captions"] == [CUBE]
+    results = json.loads((out / "exports" / "results.json").read_text())
+    assert results["facts"]["things"] == measures and results["settings"]["captions"] == [CUBE]
 
 
-def test_both_counts_of_fronts_are_told() -> None:
-    """Two beside the truth, one by the judge."""
+def test_both_counts_of_fronts_are_reported() -> None:
+    """Two against the ground truth, one by the scene classifier."""
     none = torch.zeros(24, dtype=torch.bool)
-    told = front_counts(FrontFaces(2, none), FrontFaces(1, none))
-    assert told == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
+    measures = front_counts(FrontFaces(2, none), FrontFaces(1, none))
+    assert measures == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
     results = [
-        TextTo3DJobResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), told)
+        TextTo3DJobResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), measures)
         for seed in (0, 1)
     ]
     plan = TextTo3D("bundled", (CUBE,), {ENTRIES["sds"]: None}, (VIEW_CONDITIONINGS["fine"],), 2)
     lines = [line for line in summarise(plan, results) if "Exactly one front" in line]
-    assert len(lines) == 2 and "beside the truth" in lines[0] and "SDS 0 of 2" in lines[0]
-    assert "by the judge" in lines[1] and "SDS 2 of 2" in lines[1]
+    assert len(lines) == 2 and "against the ground truth" in lines[0] and "SDS 0 of 2" in lines[0]
+    assert "by the scene classifier" in lines[1] and "SDS 2 of 2" in lines[1]
 
 
-def test_the_numbers_are_those_of_the_pictures(out: Path) -> None:
+def test_the_metrics_are_those_of_the_images(out: Path) -> None:
     """Silhouettes, PSNR, saturation and the mesh from the exported files, by other code."""
     for path in (out / "plays").iterdir():
-        told = json.loads((path / "exports" / "measures.json").read_text())
-        with Image.open(path / "media" / "held-out.png") as picture:
-            pixels = np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
+        measures = json.loads((path / "exports" / "measures.json").read_text())
+        with Image.open(path / "media" / "held-out.png") as image:
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
         assert pixels.shape == (4 * 64, 16 * 64, 3)
-        found, true, mask, there = pixels.reshape(4, 64, 16, 64, 3).transpose(0, 2, 1, 3, 4)
-        mask, there = mask[..., 0] > 0.5, there[..., 0] > 0.5
-        iou = [(m & t).sum() / max(1, (m | t).sum()) for m, t in zip(mask, there, strict=True)]
-        assert told["iou"] == pytest.approx(np.mean(iou), abs=1e-6)
+        found, true, mask, true_mask = pixels.reshape(4, 64, 16, 64, 3).transpose(0, 2, 1, 3, 4)
+        mask, true_mask = mask[..., 0] > 0.5, true_mask[..., 0] > 0.5
+        iou = [(m & t).sum() / max(1, (m | t).sum()) for m, t in zip(mask, true_mask, strict=True)]
+        assert measures["iou"] == pytest.approx(np.mean(iou), abs=1e-6)
         psnr = -10 * np.log10(((found - true) ** 2).mean((1, 2, 3)))
-        assert told["psnr"] == pytest.approx(psnr.mean(), abs=0.05)
+        assert measures["psnr"] == pytest.approx(psnr.mean(), abs=0.05)
         grey = np.where(found.max(-1) > 0, 1 - found.min(-1) / np.maximum(found.max(-1), 1e-9), 0)
         saturation = [g[m].mean() for g, m in zip(grey, mask, strict=True) if m.any()]
-        assert told["saturation"] == pytest.approx(np.mean(saturation), abs=0.01)
+        assert measures["saturation"] == pytest.approx(np.mean(saturation), abs=0.01)
         mesh = trimesh.load(path / "exports" / "mesh.ply", force="mesh")
-        assert told["watertight"] == float(mesh.is_watertight)
+        assert measures["watertight"] == float(mesh.is_watertight)
 
 
 def test_the_page_needs_nothing_else_and_shows_everything(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in (CUBE, "Numbers", "Fronts, with and without", "paper text-to-3d --prior renders", "2502.15989",
+    for words in (CUBE, "Metrics", "Front faces with and without", "paper text-to-3d --prior renders", "2502.15989",
                   "2209.14988", "data:image/gif", "Costs", "SDS"):  # fmt: skip
         assert words in page, words
     assert "src='http" not in page and 'src="http' not in page
-    with Image.open(out / "media" / "turntables.gif") as film:
-        assert getattr(film, "n_frames", 1) == 24 and film.width == 3 * 16
+    with Image.open(out / "media" / "turntables.gif") as gif:
+        assert getattr(gif, "n_frames", 1) == 24 and gif.width == 3 * 16
     with Image.open(out / "media" / "sheet.png") as sheet:
-        seen = np.asarray(sheet.convert("RGB"))
-    assert 0.01 < (seen < 250).any(2).mean() < 0.6
-    told = (out / "exports" / "table.md").read_text()
-    assert told.startswith("| Method | Plays | IoU ↑ |") and "| SDS, none |" in told
-    assert len({line.count("|") for line in told.split("\n\n")[0].splitlines()}) == 1
+        pixels = np.asarray(sheet.convert("RGB"))
+    assert 0.01 < (pixels < 250).any(2).mean() < 0.6
+    table = (out / "exports" / "table.md").read_text()
+    assert table.startswith("| Method | Runs | IoU ↑ |") and "| SDS, none |" in table
+    assert len({line.count("|") for line in table.split("\n\n")[0].splitlines()}) == 1
 
 
-def test_a_play_that_fails_is_named_and_the_others_are_told(
+def test_a_failed_job_is_named_and_the_others_are_reported(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "copy"
@@ -177,9 +176,9 @@ def test_a_play_that_fails_is_named_and_the_others_are_told(
 
     monkeypatch.setattr(experiment, "run_job", sometimes)
     main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
-    told = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     name = FIRST.replace("sds", "msd")
-    assert f"{name} is left out, its run failed: the direction of step 3 is not finite" in told
+    assert f"{name} is left out, its run failed: the direction of step 3 is not finite" in output
     assert list(rows(copy / "exports" / "results.csv")) == ["truth", "sds"]
     assert name in (copy / "report.html").read_text() and ms.Run.load(copy).status.state == "finished"
     before = rows(out / "exports" / "results.csv")["sds"]
@@ -206,16 +205,16 @@ def test_other_settings_and_other_folders_are_refused(
     ("more", "words"),
     [
         (["--captions", "a zebra"], "zebra"),
-        (["--captions", "a red cone beside a blue cube"], "say 'on', or one object"),
-        (["--captions", "a red cone", "a red cone"], "a caption is played once"),
+        (["--captions", "a red cone beside a blue cube"], "try 'on' or one object"),
+        (["--captions", "a red cone", "a red cone"], "captions must be distinct"),
         (["--methods", "mds"], "unknown method 'mds': did you mean"),
         (["--consistency", "perp-neg"], "got consistency 'perp-neg'; choose none, words or fine"),
         (["--consistency", "fin"], "unknown consistency 'fin': did you mean fine?"),
-        (["--steps", "1"], "steps must be at least 2: got 1"),
-        (["--seeds", "0"], "seeds must be at least 1: got 0"),
-        (["--size", "4"], "size must be at least 8: got 4"),
+        (["--steps", "1"], "steps must be at least 2, got 1"),
+        (["--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["--size", "4"], "size must be at least 8, got 4"),
         (["--budget", "7", "--methods", "sdi"], "two steps of sdi take 8"),
-        (["--scale", "nan"], "a guidance scale is finite"),
+        (["--scale", "nan"], "scale must be finite"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -225,7 +224,7 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_who_plays_what() -> None:
+def test_which_jobs_a_plan_has() -> None:
     usual = TextTo3DCommand().plan()
     assert usual.prior == "bundled" and not usual.exact
     names = [(job.entry.name, job.conditioning.name, job.caption) for job in usual.jobs() if job.seed == 2]
@@ -245,19 +244,23 @@ def test_who_plays_what() -> None:
     assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(ENTRIES["sds"].method(3.0, False)))
 
 
-def test_a_pipeline_is_told_words_and_guided() -> None:
+def test_a_pipeline_is_conditioned_on_view_prompts_and_guided() -> None:
     plan = TextTo3DCommand(prior="owner/name", methods=("sds", "vsd"), consistency=("perp-neg", "fine")).plan()
-    steps = {(entry.name, one.name): plan.steps_of(entry, one) for entry in plan.entries for one in plan.conditionings}
+    steps = {
+        (entry.name, view.name): plan.steps_of(entry, view) for entry in plan.entries for view in plan.conditionings
+    }
     assert plan.call_budget == 600 and steps.pop(("sds", "perp-neg")) == 150 and set(steps.values()) == {300}
-    told = {(p.entry.name, p.conditioning.name): plan.config(p) for p in plan.jobs() if (p.caption, p.seed) == (0, 0)}
-    sds, vsd = told["sds", "perp-neg"], told["vsd", "perp-neg"]
+    configs = {
+        (p.entry.name, p.conditioning.name): plan.config(p) for p in plan.jobs() if (p.caption, p.seed) == (0, 0)
+    }
+    sds, vsd = configs["sds", "perp-neg"], configs["vsd", "perp-neg"]
     assert sds.views.opposed and sds.scale == 3 and sds.prompts == (CUBE,)
     assert not vsd.views.opposed and vsd.scale == 1 and vsd.method.scale == 3  # type: ignore[attr-defined]
-    assert told["sds", "fine"].views.words == "fine" and not plan.scenes[0].light.fixed
+    assert configs["sds", "fine"].views.words == "fine" and not plan.scenes[0].light.fixed
 
 
 @pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])
-def test_players_spend_what_they_may(name: str, budget: int, tmp_path: Path) -> None:
+def test_entries_spend_their_budget(name: str, budget: int, tmp_path: Path) -> None:
     command = TextTo3DCommand(
         "renders", captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2
     )
@@ -291,17 +294,7 @@ def test_sentences_follow_from_pairs() -> None:
     assert 0.5 <= table.rows[1].values["iou_low"] < 0.65 < table.rows[1].values["iou_high"] <= 0.8
 
 
-def test_a_closed_mesh_is_told_from_an_open_one() -> None:
-    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    faces = torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
-    assert Mesh(corners, faces, corners).closed
-    assert not Mesh(corners, faces[:3], corners).closed
-    turned = faces.clone()
-    turned[3] = faces[3].flip(0)
-    assert not Mesh(corners, turned, corners).closed
-
-
 def test_it_is_among_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
     assert "text-to-3d" in help_text(["paper", "--help"], capsys)
-    told = help_text(["paper", "text-to-3d", "--help"], capsys)
-    assert all(name in told for name in ENTRIES) and "--consistency" in told
+    output = help_text(["paper", "text-to-3d", "--help"], capsys)
+    assert all(name in output for name in ENTRIES) and "--consistency" in output

@@ -1,4 +1,4 @@
-"""The experiment end to end on small budgets, and the parts it is made of."""
+"""Toy benchmarks end to end on small budgets, and their parts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_run_leaves_all_its_files_and_nothing_else(ring: Path) -> None:
+def test_a_run_writes_all_its_files_and_nothing_else(ring: Path) -> None:
     assert {path.name for path in ring.iterdir() if path.name != ".lock"} == FILES
     assert {path.name for path in (ring / "media").iterdir()} == {"panels.png", "landscape.png", "points.gif"}
     assert {path.name for path in (ring / "exports").iterdir()} == {"results.json", "results.csv"}
@@ -70,36 +70,36 @@ def test_a_run_leaves_all_its_files_and_nothing_else(ring: Path) -> None:
 
 
 def test_the_results_hold_every_method_and_measure(ring: Path) -> None:
-    told = json.loads((ring / "exports" / "results.json").read_text())
-    assert list(told["methods"]) == list(TOY2D_ENTRIES)
-    assert told["settings"]["seed"] == 0 and told["settings"]["budget"] == 60
-    assert told["command"] == f"modeseek toy --problem ring --side 6 --budget 60 --out {ring}"
-    assert told["versions"]["torch"] == torch.__version__ and told["machine"]["cores"] >= 1
-    assert told["facts"]["bandwidth"] == pytest.approx(plane.ring().bandwidth)
-    assert told["facts"]["true_modes"] == 8
-    for name, values in told["methods"].items():
+    results = json.loads((ring / "exports" / "results.json").read_text())
+    assert list(results["methods"]) == list(TOY2D_ENTRIES)
+    assert results["settings"]["seed"] == 0 and results["settings"]["budget"] == 60
+    assert results["command"] == f"modeseek toy --problem ring --side 6 --budget 60 --out {ring}"
+    assert results["versions"]["torch"] == torch.__version__ and results["machine"]["cores"] >= 1
+    assert results["facts"]["bandwidth"] == pytest.approx(plane.ring().bandwidth)
+    assert results["facts"]["true_modes"] == 8
+    for name, values in results["methods"].items():
         assert {"nll", "precision", "recall", "mmd", "distance", "coverage", "calls", "seconds"} <= set(values)
-        assert set(values) <= set(told["columns"])
+        assert set(values) <= set(results["columns"])
         if name not in ("ddim", "find-modes"):
             assert 30 <= values["calls"] <= 60, name
-    assert told["methods"]["msd"]["nmse"] <= 1e-20  # one call of an exact prior is the exact direction
-    assert told["methods"]["sds"]["variance"] > 0.1
-    assert told["methods"]["find-modes"]["coverage"] == pytest.approx(1)
-    assert told["methods"]["find-modes"]["distance"] <= 1e-4
-    assert "nmse" not in told["methods"]["sdi"]
+    assert results["methods"]["msd"]["nmse"] <= 1e-20  # one call of an exact prior is the exact direction
+    assert results["methods"]["sds"]["variance"] > 0.1
+    assert results["methods"]["find-modes"]["coverage"] == pytest.approx(1)
+    assert results["methods"]["find-modes"]["distance"] <= 1e-4
+    assert "nmse" not in results["methods"]["sdi"]
 
 
 def test_the_csv_says_what_the_json_says(ring: Path) -> None:
-    told = json.loads((ring / "exports" / "results.json").read_text())["methods"]
+    results = json.loads((ring / "exports" / "results.json").read_text())["methods"]
     with (ring / "exports" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["method"] for row in rows] == list(told)
+    assert [row["method"] for row in rows] == list(results)
     for row in rows:
         values = {key: float(x) for key, x in row.items() if key != "method" and x}
-        assert values == told[row["method"]]
+        assert values == results[row["method"]]
 
 
-def test_the_pictures_can_be_opened(ring: Path) -> None:
+def test_the_images_can_be_opened(ring: Path) -> None:
     for name in ("panels.png", "landscape.png"):
         with Image.open(ring / "media" / name) as image:
             assert min(image.size) >= 500
@@ -131,13 +131,13 @@ def test_a_folder_that_exists_is_kept_and_the_new_name_said(tmp_path: Path, caps
     assert methods[0] == methods[1]  # the same seed, the same numbers, whatever the threads did
 
 
-def test_a_class_is_sought_with_guidance(tmp_path: Path) -> None:
+def test_a_class_is_reached_with_guidance(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["toy", "--problem", "ring", "--label", "2", "--scale", "2", "--side", "4", "--budget", "140"]
     main([*command, "--methods", "msd", "sdi", "--out", str(out)])
-    told = json.loads((out / "exports" / "results.json").read_text())
-    assert told["methods"]["msd"]["calls"] <= 140
-    assert told["facts"]["true_modes"] == 1
+    results = json.loads((out / "exports" / "results.json").read_text())
+    assert results["methods"]["msd"]["calls"] <= 140
+    assert results["facts"]["true_modes"] == 1
 
 
 def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None
     net = tmp_path / "net"
     main([*command, "find-modes", "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
     main([*command, "--network", str(net), "--out", str(tmp_path / "b")])
-    told = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"]["msd"] for x in "ab"]
-    assert told[0]["nll"] == pytest.approx(told[1]["nll"], rel=1e-6)
-    assert told[0]["nmse"] > 1e-4  # judged by the truth, not by the network itself
+    results = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"]["msd"] for x in "ab"]
+    assert results[0]["nll"] == pytest.approx(results[1]["nll"], rel=1e-6)
+    assert results[0]["nmse"] > 1e-4  # measured against the ground truth, not the network
 
 
 def test_digits_end_to_end(tmp_path: Path) -> None:
@@ -155,15 +155,15 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
     main(["toy", "--problem", "digits", "--label", "3", "--budget", "40", "--out", str(out)])
     assert {path.name for path in out.iterdir() if path.name != ".lock"} == FILES
     assert {path.name for path in (out / "media").iterdir()} == {"sheets.png", "images.gif"}
-    told = json.loads((out / "exports" / "results.json").read_text())["methods"]
-    assert list(told) == [*DIGITS_ENTRIES, "training images"]
-    assert all(values["calls"] <= 40 for name, values in told.items() if name != "training images")
-    assert told["msd"]["accuracy"] >= 0.9
-    assert told["training images"]["accuracy"] == 1
+    results = json.loads((out / "exports" / "results.json").read_text())["methods"]
+    assert list(results) == [*DIGITS_ENTRIES, "training images"]
+    assert all(values["calls"] <= 40 for name, values in results.items() if name != "training images")
+    assert results["msd"]["accuracy"] >= 0.9
+    assert results["training images"]["accuracy"] == 1
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("plane", 1.0), ("plane", 3.0), ("digits", 3.0)])
-def test_no_contestant_asks_more_than_its_budget(kind: str, scale: float) -> None:
+def test_no_entry_exceeds_its_budget(kind: str, scale: float) -> None:
     given = task(140, scale, label=1)
     for entry in (TOY2D_ENTRIES if kind == "plane" else DIGITS_ENTRIES).values():
         if entry.name == "find-modes":
@@ -220,7 +220,7 @@ def test_landscapes_are_those_of_the_formulas() -> None:
     assert (field.ticks[column].item(), field.ticks[row].item()) == pytest.approx((0.2, -0.4), abs=1e-9)
 
 
-def test_a_contest_that_fails_says_so_and_keeps_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_benchmark_says_so_and_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -242,14 +242,16 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"] and (target / "report.html").exists()
 
 
-def test_the_same_contest_again_from_its_own_configuration(ring: Path, tmp_path: Path) -> None:
+def test_the_same_benchmark_again_from_its_own_configuration(ring: Path, tmp_path: Path) -> None:
     small = tmp_path / "small"
     main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(small)])
     main(["run", str(small / "config.yaml"), "--out", str(tmp_path / "again")])
-    told = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"] for x in ("small", "again")]
-    for values in told:
+    results = [
+        json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"] for x in ("small", "again")
+    ]
+    for values in results:
         values["msd"].pop("seconds")
-    assert told[0] == told[1]
+    assert results[0] == results[1]
     assert ms.Run.load(ring).settings["budget"] == 60 and ms.Run.load(ring).settings["verb"] == "toy"
 
 
@@ -282,9 +284,9 @@ def test_interleave_raises_what_a_job_raises_and_stops_the_others() -> None:
 
     def failing() -> Generator[int, None, None]:
         yield 0
-        raise ValueError("told")
+        raise ValueError("a mistake")
 
-    with pytest.raises(ValueError, match="told"):
+    with pytest.raises(ValueError, match="a mistake"):
         list(run_in_threads({"a": endless(), "b": failing()}, workers=2))
     assert closed.wait(5)
 

@@ -1,4 +1,4 @@
-"""Files that other programs read back: GLB, PLY, OBJ, GIF; strips of depth and normals."""
+"""Exported files as other programs read them: GLB, PLY, OBJ, GIF; depth and normal strips."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from modeseek.io.video import encode_mp4
 
 @pytest.fixture
 def mesh(rng: torch.Generator) -> Mesh:
-    """A tetrahedron, its corners in every kind of colour: dark, bright, at the ends."""
-    places = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) + 0.1 * torch.rand(4, 3, generator=rng)
+    """A tetrahedron with dark, bright and extreme vertex colours."""
+    vertices = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    vertices = vertices + 0.1 * torch.rand(4, 3, generator=rng)
     faces = torch.tensor([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
-    return Mesh(places, faces, torch.tensor([[0.0, 1.0, 0.02], [0.04, 0.5, 0.9], [0.2, 0.3, 0.7], [0.95, 0.1, 0.6]]))
+    return Mesh(vertices, faces, torch.tensor([[0.0, 1.0, 0.02], [0.04, 0.5, 0.9], [0.2, 0.3, 0.7], [0.95, 0.1, 0.6]]))
 
 
-def light(value: float) -> float:
-    """IEC 61966-2-1, one number at a time."""
+def to_linear(value: float) -> float:
+    """sRGB to linear light by IEC 61966-2-1, one number at a time."""
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
@@ -39,18 +40,18 @@ def test_a_glb_holds_the_mesh_with_linear_colours(mesh: Mesh) -> None:
     np.testing.assert_array_equal(found.vertices.astype(np.float32), mesh.vertices.numpy())
     np.testing.assert_array_equal(found.faces, mesh.faces.numpy())
     assert found.is_watertight and found.volume > 0
-    linear = [[light(value) for value in colour] for colour in mesh.colours.tolist()]
+    linear = [[to_linear(value) for value in colour] for colour in mesh.colours.tolist()]
     np.testing.assert_allclose(found.visual.vertex_attributes["color"], linear, atol=1e-6)
     magic, version, length = struct.unpack_from("<4sII", data)
     assert (magic, version, length) == (b"glTF", 2, len(data))
     size, kind = struct.unpack_from("<I4s", data, 12)
     tree = json.loads(data[20 : 20 + size])
-    (part,) = tree["meshes"][0]["primitives"]
-    colour = tree["accessors"][part["attributes"]["COLOR_0"]]
+    (primitive,) = tree["meshes"][0]["primitives"]
+    colour = tree["accessors"][primitive["attributes"]["COLOR_0"]]
     assert kind == b"JSON" and (colour["componentType"], colour["type"], colour["count"]) == (5126, "VEC3", 4)
-    assert set(part["attributes"]) == {"POSITION", "NORMAL", "COLOR_0"}
+    assert set(primitive["attributes"]) == {"POSITION", "NORMAL", "COLOR_0"}
     assert tree["extensionsUsed"] == ["KHR_materials_unlit"]
-    material = tree["materials"][part["material"]]
+    material = tree["materials"][primitive["material"]]
     assert "KHR_materials_unlit" in material["extensions"] and material["pbrMetallicRoughness"]["metallicFactor"] == 0
 
 
@@ -66,51 +67,52 @@ def test_ply_and_obj_hold_the_mesh_with_its_own_colours(mesh: Mesh, kind: str) -
 def test_without_trimesh_one_line_says_what_to_install(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "trimesh" else importlib.util.find_spec(name))
     for write in (export.encode_glb, export.encode_ply, export.encode_obj):
-        with pytest.raises(ValueError, match=r"package trimesh: got none; pip install 'modeseek\[mesh\]'"):
+        with pytest.raises(ValueError, match=r"package trimesh, which is missing; pip install 'modeseek\[mesh\]'"):
             write(mesh)
 
 
 def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
     levels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.5]])
     data = export.encode_gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)
-    with Image.open(io.BytesIO(data)) as film:
-        assert film.n_frames == 3 and film.size == (8, 6) and film.info["loop"] == 0
-        lasting = 0
+    with Image.open(io.BytesIO(data)) as gif:
+        assert gif.n_frames == 3 and gif.size == (8, 6) and gif.info["loop"] == 0
+        duration = 0
         for k, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
-            film.seek(k)
-            lasting += film.info["duration"]
-            assert film.convert("RGB").getpixel((3, 3)) == colour
-        assert lasting == 1000
+            gif.seek(k)
+            duration += gif.info["duration"]
+            assert gif.convert("RGB").getpixel((3, 3)) == colour
+        assert duration == 1000
     for frames, seconds in ((levels[:0, :, None, None], 1.0), (levels[:, :, None, None], 0.0)):
-        with pytest.raises(ValueError, match="a GIF needs frames and a time"):
+        with pytest.raises(ValueError, match="a GIF needs at least one frame"):
             export.encode_gif(frames, seconds)
-    with pytest.raises(ValueError, match="1 or 3 channels: got 2"):
+    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
         export.encode_gif(torch.zeros(1, 2, 4, 4))
 
 
-def test_pngs_are_what_a_film_takes() -> None:
+def test_pngs_encode_to_a_video() -> None:
     frames = torch.linspace(0, 1, 5)[:, None, None, None].expand(-1, 1, 16, 16)
-    pictures = export.encode_pngs(frames)
-    with Image.open(io.BytesIO(pictures[4])) as picture:
-        assert picture.getpixel((2, 2)) == (255, 255, 255)
-    assert encode_mp4(pictures)[4:8] == b"ftyp"
+    files = export.encode_pngs(frames)
+    with Image.open(io.BytesIO(files[4])) as image:
+        assert image.getpixel((2, 2)) == (255, 255, 255)
+    assert encode_mp4(files)[4:8] == b"ftyp"
 
 
-def test_strips_stand_side_by_side_on_white_with_one_scale() -> None:
+def test_strips_are_side_by_side_on_white_with_one_depth_scale() -> None:
     """Two frames: in the first the left half at depth 1, in the second the left half at depth 3; background right."""
-    still = torch.zeros(2)
-    view = CameraView((0, 1), Cameras(still, still, still + 2, still + 40), 4)
+    zeros = torch.zeros(2)
+    view = CameraView((0, 1), Cameras(zeros, zeros, zeros + 2, zeros + 40), 4)
     opacity = torch.zeros(2, 1, 4, 4)
     opacity[..., :2] = 1
     depth = opacity * torch.tensor([1.0, 3.0])[:, None, None, None]
     normal = opacity * torch.tensor([0.0, -1.0, 0.0])[:, None, None]
     strips = export.depth_normal_strips(Rendering3D(view, torch.full((2, 3, 4, 4), 0.25), opacity, depth, normal))
     assert strips.shape == (2, 3, 4, 12)
-    image, deep, turned = strips.split(4, -1)
+    image, depth_map, normal_map = strips.split(4, -1)
     assert (image == 0.25).all()
-    assert (deep[..., 2:] == 1).all() and (turned[..., 2:] == 1).all()
-    torch.testing.assert_close(deep[0, :, 0, 0], torch.tensor([253, 231, 37]) / 255, atol=0.01, rtol=0)  # viridis' ends
-    torch.testing.assert_close(deep[1, :, 0, 0], torch.tensor([68, 1, 84]) / 255, atol=0.01, rtol=0)
-    torch.testing.assert_close(turned[0, :, 0, 0], torch.tensor([0.5, 0.0, 0.5]))
+    assert (depth_map[..., 2:] == 1).all() and (normal_map[..., 2:] == 1).all()
+    bright, dark = torch.tensor([253, 231, 37]) / 255, torch.tensor([68, 1, 84]) / 255  # the ends of viridis
+    torch.testing.assert_close(depth_map[0, :, 0, 0], bright, atol=0.01, rtol=0)
+    torch.testing.assert_close(depth_map[1, :, 0, 0], dark, atol=0.01, rtol=0)
+    torch.testing.assert_close(normal_map[0, :, 0, 0], torch.tensor([0.5, 0.0, 0.5]))
     empty = Rendering3D(view, torch.ones(2, 3, 4, 4), 0 * opacity, 0 * depth)
     assert (export.depth_normal_strips(empty) == 1).all() and export.depth_normal_strips(empty).shape == (2, 3, 4, 8)

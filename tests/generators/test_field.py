@@ -1,4 +1,4 @@
-"""Coordinate networks and pyramids: shapes, gradients, resolution, what they can learn, and that items are apart."""
+"""Coordinate networks and image pyramids: shapes, gradients, resolution, fitting, and independence of items."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def picture(side: int = 24) -> torch.Tensor:
-    """Waves and an edge."""
+def target_image(side: int = 24) -> torch.Tensor:
+    """Smooth waves and a sharp edge."""
     ticks = (2 * torch.arange(side) + 1) / side - 1
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     edge = ((x**2 + y**2) < 0.4).float()
@@ -25,8 +25,8 @@ def picture(side: int = 24) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("kind", "lr"), [("fourier", 0.01), ("siren", 0.001), ("hash", 0.02)])
-def test_a_field_learns_a_picture(kind: str, lr: float) -> None:
-    field, want = Field(2, (24, 24), rng(), kind, width=64), picture()
+def test_a_field_fits_an_image(kind: str, lr: float) -> None:
+    field, want = Field(2, (24, 24), rng(), kind, width=64), target_image()
     optimizer = torch.optim.Adam(field.parameters(), lr=lr)
     view = field.view(2, rng())
     assert field(view).shape == (2, 3, 24, 24)
@@ -39,7 +39,7 @@ def test_a_field_learns_a_picture(kind: str, lr: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fourier", "siren", "hash"])
-def test_pictures_do_not_depend_on_each_other_or_on_the_raster(kind: str) -> None:
+def test_images_do_not_depend_on_each_other_or_on_the_raster(kind: str) -> None:
     field = Field(3, (8, 8), rng(), kind, width=16, like=torch.empty(0, dtype=torch.float64))
     image = field(field.view(3, rng()))
     assert abs(image.mean() - 0.5) < 0.3 and image.dtype == torch.float64
@@ -55,21 +55,21 @@ def test_pictures_do_not_depend_on_each_other_or_on_the_raster(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["fourier", "siren", "hash"])
-def test_blocks_of_pixels_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """70 pixels at once, or 29: the picture and every gradient are those of the whole."""
-    like, left = torch.empty(0, dtype=torch.float64), torch.randn(2, 3, 7, 10, generator=rng(1), dtype=torch.float64)
-    found = []
+def test_chunks_of_pixels_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of 70 pixels, or of 29: the image and every gradient equal those of the whole."""
+    like, grad = torch.empty(0, dtype=torch.float64), torch.randn(2, 3, 7, 10, generator=rng(1), dtype=torch.float64)
+    results = []
     for numbers in (10**6, 29 * 2 * 16):
         monkeypatch.setattr("modeseek.generators.field.CPU_CHUNK", numbers)
         field = Field(2, (7, 10), rng(), kind, width=16, like=like)
         image = field(field.view(2, rng()))
-        image.backward(left)
-        found.append([image.detach(), *(parameter.grad for parameter in field.parameters())])
-    for one, other in zip(*found, strict=True):
+        image.backward(grad)
+        results.append([image.detach(), *(parameter.grad for parameter in field.parameters())])
+    for one, other in zip(*results, strict=True):
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_a_gradient_reaches_pixels_that_overshot() -> None:
+def test_a_gradient_reaches_pixels_out_of_range() -> None:
     field = Field(1, (4, 4), rng(), width=16)
     with torch.no_grad():
         field.biases[-1].add_(200.0)
@@ -80,21 +80,21 @@ def test_a_gradient_reaches_pixels_that_overshot() -> None:
 
 
 def test_a_hashed_grid_is_a_bilinear_grid_where_it_fits() -> None:
-    """Against grid_sample: corners at the cell's ends, no hashing below 64 x 64."""
+    """Against grid_sample with aligned corners; no hashing below 64 x 64."""
     field = Field(1, (8, 8), rng(), "hash", width=8, like=torch.empty(0, dtype=torch.float64))
     side = field.grids[0]
     table = field.tables[0, 0, : (side + 1) ** 2].reshape(side + 1, side + 1, 2).permute(2, 0, 1)[None]
-    place = 2 * torch.rand(50, 2, generator=rng(1), dtype=torch.float64) - 1
-    want = torch.nn.functional.grid_sample(table, place.flip(1)[None, None], align_corners=True)[0, :, 0].T
-    assert torch.allclose(field._corners(place, 0, field.tables[:, 0])[0], want, atol=1e-12)
+    coordinates = 2 * torch.rand(50, 2, generator=rng(1), dtype=torch.float64) - 1
+    want = torch.nn.functional.grid_sample(table, coordinates.flip(1)[None, None], align_corners=True)[0, :, 0].T
+    assert torch.allclose(field._corners(coordinates, 0, field.tables[:, 0])[0], want, atol=1e-12)
 
 
-def test_fourier_features_have_the_frequency_asked_for() -> None:
+def test_fourier_features_have_the_given_frequency() -> None:
     field = Field(1, (4, 4), rng(), width=4096, depth=1, frequency=2.0)
     assert field.get_buffer("waves").std().item() == pytest.approx(2.0, rel=0.03)
 
 
-def test_a_pyramid_starts_as_its_pixels_and_moves_broadly() -> None:
+def test_a_pyramid_starts_as_its_pixels_and_every_level_gets_a_gradient() -> None:
     pixels = torch.rand(2, 3, 13, 9, generator=rng())
     image = Image(pixels, levels=4)
     assert torch.equal(image(image.view(2, rng())), pixels)
@@ -106,32 +106,32 @@ def test_a_pyramid_starts_as_its_pixels_and_moves_broadly() -> None:
 
 
 @pytest.mark.parametrize("levels", [0, 5])
-def test_a_pyramid_that_cannot_be(levels: int) -> None:
-    with pytest.raises(ValueError, match="a pyramid has at least one level"):
+def test_an_invalid_pyramid_is_refused(levels: int) -> None:
+    with pytest.raises(ValueError, match="pyramid levels must be >= 1"):
         Image(torch.zeros(1, 3, 8, 8), levels)
 
 
 def test_latents_are_items() -> None:
     latent = Latent(torch.zeros(3, 4, 2, 2))
     assert latent.view(3, rng()).items == (0, 1, 2)
-    with pytest.raises(ValueError, match="3 pictures are 3 items: got batch=2"):
+    with pytest.raises(ValueError, match="3 images are 3 items, got batch=2"):
         latent.view(2, rng())
-    with pytest.raises(ValueError, match="latents are finite"):
+    with pytest.raises(ValueError, match="latents must be finite"):
         Latent(torch.full((1, 2), math.nan))
 
 
 @pytest.mark.parametrize("options", [{"kind": "mlp"}, {"width": 0}, {"depth": 0}, {"frequency": 0.0}, {"channels": 0}])
-def test_a_field_that_cannot_be(options: dict[str, object]) -> None:
+def test_an_invalid_field_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(Exception, match="a field|kind"):
         Field(1, (4, 4), rng(), **options)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_field_under_msd_reaches_the_data() -> None:
-    """The prior is two pictures; the field, whose capacity is ample, ends in one of them."""
-    data = torch.stack([picture(8)[0], 1 - picture(8)[0]])
+    """The prior is two images; the field, whose capacity is ample, converges to one of them."""
+    data = torch.stack([target_image(8)[0], 1 - target_image(8)[0]])
     prior = ms.Empirical(2 * data - 1, ms.VE(0.02, 20.0))
     field = Field(4, (8, 8), rng(), width=64)
-    walk = ms.distill(
+    run = ms.distill(
         field,
         prior,
         ms.MSD(ms.Geometric(4.0, 0.1)),
@@ -141,7 +141,7 @@ def test_a_field_under_msd_reaches_the_data() -> None:
         codec=ms.RangeCodec(),
         rng=ms.Streams(0),
     )
-    for _ in walk:
+    for _ in run:
         pass
     ends = field(field.view(4, rng()))
-    assert torch.cdist(ends.flatten(1), data.flatten(1)).amin(1).max() < 0.8  # of 7.6 between the two
+    assert torch.cdist(ends.flatten(1), data.flatten(1)).amin(1).max() < 0.8  # the two images are 7.6 apart

@@ -1,4 +1,4 @@
-"""Free pixels."""
+"""Generator of free pixels."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from modeseek.generators.image import Image
 PIXELS = torch.rand(3, 2, 4, 5, generator=generator())
 
 
-def test_pixels_are_their_own_parameters_and_a_copy() -> None:
+def test_pixels_are_parameters_copied_from_the_input() -> None:
     start = PIXELS.clone()
     image = Image(start)
     assert isinstance(image, Generator)
     (parameter,) = image.parameters()
-    shown = image(image.view(3, generator()))
-    assert torch.equal(shown, PIXELS) and shown.requires_grad
+    rendered = image(image.view(3, generator()))
+    assert torch.equal(rendered, PIXELS) and rendered.requires_grad
     grad = torch.arange(PIXELS.numel(), dtype=torch.float32).reshape(PIXELS.shape)
-    shown.backward(gradient=grad)
+    rendered.backward(gradient=grad)
     assert torch.equal(parameter.grad, grad)
     with torch.no_grad():
         parameter += 5
-    assert torch.equal(start, PIXELS), "what it was made of is left alone"
-    assert torch.equal(image(image.view(3, generator())), PIXELS + 5), "nothing clips them"
+    assert torch.equal(start, PIXELS), "the input is not modified"
+    assert torch.equal(image(image.view(3, generator())), PIXELS + 5), "pixels are not clipped"
 
 
-def test_every_picture_is_an_item_with_a_stream_of_its_own() -> None:
+def test_every_image_is_an_item_with_its_own_stream() -> None:
     image = Image(PIXELS)
     assert image.view(3, ms.Streams(0)).items == (0, 1, 2)
     for n in (0, 1, 2, 4):
-        with pytest.raises(ValueError, match=f"3 pictures are 3 items: got batch={n}; match them") as caught:
+        with pytest.raises(ValueError, match=f"3 images are 3 items, got batch={n}; use batch=3") as caught:
             image.view(n, generator())
         one_line(caught.value)
 
 
-def test_each_picture_goes_its_own_way_whoever_is_beside_it() -> None:
-    """One run of three pictures is three runs of one, but for the streams' item numbers."""
+def test_the_images_of_a_batch_are_optimised_independently() -> None:
+    """One run of three images equals three runs of one image."""
     rng = torch.Generator().manual_seed(1)
     prior = ms.Empirical(torch.rand(6, 40, generator=rng).reshape(6, 2, 4, 5), ms.VE(0.01, 10.0))
 
@@ -57,7 +57,7 @@ def test_each_picture_goes_its_own_way_whoever_is_beside_it() -> None:
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_its_state_is_its_pixels() -> None:
+def test_the_state_dict_is_the_pixels() -> None:
     image, other = Image(PIXELS), Image(torch.zeros_like(PIXELS))
     other.load_state_dict(image.state_dict())
     assert list(image.state_dict()) == ["pixels"] and torch.equal(other.pixels, PIXELS)
@@ -76,9 +76,9 @@ def test_its_state_is_its_pixels() -> None:
         torch.full((1, 1, 2, 2), float("nan")),
         torch.full((1, 1, 2, 2), float("inf")),
     ],
-    ids=["flat", "one picture", "film", "none", "no rows", "bytes", "nan", "inf"],
+    ids=["flat", "one image", "video", "empty", "no rows", "bytes", "nan", "inf"],
 )
 def test_bad_pixels_are_one_clear_line(pixels: torch.Tensor, unchecked: None) -> None:
-    with pytest.raises(ValueError, match=r"pixels are finite and floating point \(n, c, h, w\): got .*; fix") as caught:
+    with pytest.raises(ValueError, match=r"pixels must be finite floating point \(n, c, h, w\), got ") as caught:
         Image(pixels)
     assert str(tuple(pixels.shape)) in one_line(caught.value) and str(pixels.dtype) in str(caught.value)

@@ -1,4 +1,4 @@
-"""Where cameras stand: even on the sphere, stratified over the batch, the same in every batch."""
+"""Camera sampling: uniform on the sphere, stratified over the batch, independent of the batch size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 8, 16])
-def test_a_power_of_two_stands_evenly_around(n: int) -> None:
+def test_a_power_of_two_is_evenly_spaced(n: int) -> None:
     cameras = Orbit().draw(n, ms.Streams(3, 7))
     gaps = np.diff(np.sort(cameras.azimuth.numpy() % 360))
     assert np.allclose(gaps, 360 / n, atol=1e-3)
@@ -29,10 +29,10 @@ def test_a_power_of_two_stands_evenly_around(n: int) -> None:
 def test_any_batch_leaves_no_wide_gap(n: int, seed: int) -> None:
     around = np.sort(Orbit().draw(n, ms.Streams(seed)).azimuth.numpy() % 360)
     gaps = np.append(np.diff(around), around[0] + 360 - around[-1])
-    assert gaps.max() <= 360 / 2 ** math.floor(math.log2(n)) + 1e-2  # half of them or more are as narrow as possible
+    assert gaps.max() <= 360 / 2 ** math.floor(math.log2(n)) + 1e-2  # half of the gaps or more are minimal
 
 
-def test_an_item_stands_where_it_would_in_any_batch() -> None:
+def test_the_camera_of_an_item_does_not_depend_on_the_batch() -> None:
     orbit, streams = Orbit(), ms.Streams(5, 11, use="view")
     whole = orbit.draw(6, streams)
     for batch in (1, 2, 5):
@@ -44,17 +44,17 @@ def test_an_item_stands_where_it_would_in_any_batch() -> None:
     assert not torch.equal(orbit.draw(6, streams.at(12, use="view")).azimuth, whole.azimuth)
 
 
-def test_cameras_see_the_sphere_evenly() -> None:
-    """Kolmogorov's distance to the even distribution, of sines of elevations, and of one item's azimuths over steps."""
+def test_cameras_are_uniform_on_the_sphere() -> None:
+    """Kolmogorov distance to the uniform distribution: sines of elevations, and azimuths of one item over steps."""
     orbit = Orbit(elevation=(-30.0, 70.0))
     sines = orbit.draw(4000, rng()).elevation.deg2rad().sin().sort().values.numpy()
     low, high = math.sin(math.radians(-30)), math.sin(math.radians(70))
     assert np.abs((sines - low) / (high - low) - (np.arange(4000) + 0.5) / 4000).max() < 0.03
-    one = [Orbit().draw(2, ms.Streams(0, step)).azimuth[1].item() for step in range(600)]
-    assert np.abs((np.sort(one) + 180) / 360 - (np.arange(600) + 0.5) / 600).max() < 0.07
+    azimuths = [Orbit().draw(2, ms.Streams(0, step)).azimuth[1].item() for step in range(600)]
+    assert np.abs((np.sort(azimuths) + 180) / 360 - (np.arange(600) + 0.5) / 600).max() < 0.07
 
 
-def test_draws_are_within_their_ranges_and_apart() -> None:
+def test_draws_are_within_their_ranges_and_independent() -> None:
     orbit = Orbit(azimuth=(-60.0, 30.0), elevation=(5.0, 6.0), fov=(30.0, 50.0), span=(1.0, 1.5))
     cameras = orbit.draw(500, rng())
     assert -60 <= cameras.azimuth.min() and cameras.azimuth.max() <= 30 and cameras.azimuth.std() > 20
@@ -78,25 +78,25 @@ def test_a_ring_is_even_and_fixed() -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"azimuth": (10.0, 0.0)}, "azimuth goes from"),
-        ({"azimuth": (0.0, 400.0)}, "span 360 degrees at most"),
-        ({"elevation": (0.0, 91.0)}, "elevation goes from"),
-        ({"fov": (0.0, 40.0)}, "fov goes from"),
-        ({"span": (0.0, 1.0)}, "span goes from"),
-        ({"distance": (-1.0, 1.0)}, "distance goes from"),
-        ({"span": (math.nan, 1.0)}, "span goes from"),
+        ({"azimuth": (10.0, 0.0)}, "azimuth must be"),
+        ({"azimuth": (0.0, 400.0)}, "span at most 360 degrees"),
+        ({"elevation": (0.0, 91.0)}, "elevation must be"),
+        ({"fov": (0.0, 40.0)}, "fov must be"),
+        ({"span": (0.0, 1.0)}, "span must be"),
+        ({"distance": (-1.0, 1.0)}, "distance must be"),
+        ({"span": (math.nan, 1.0)}, "span must be"),
     ],
 )
-def test_an_orbit_that_cannot_be(options: dict[str, tuple[float, float]], what: str) -> None:
+def test_an_invalid_orbit_is_refused(options: dict[str, tuple[float, float]], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         Orbit(**options)
 
 
-def test_what_cannot_be_drawn() -> None:
-    with pytest.raises(ValueError, match="at least one item: got 0"):
+def test_invalid_draws_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one item, got 0"):
         Orbit().draw(0, rng())
     with pytest.raises(ValueError, match="3 cameras need 3 streams"):
         Orbit().draw(3, ms.Streams(0, items=(4, 5)))
-    with pytest.raises(ValueError, match="at least one camera: got 0"):
+    with pytest.raises(ValueError, match="at least one camera, got 0"):
         Orbit().ring(0)
     assert per_item_streams(3, ms.Streams(0, items=(9, 4, 5)))[1] == (9, 4, 5)

@@ -1,4 +1,4 @@
-"""Free points."""
+"""Generator of free points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import modeseek as ms
 Z = tensor([0.0, 1.0], [2.0, 3.0], [4.0, 5.0])
 
 
-def test_points_are_their_own_parameters_and_a_copy():
+def test_points_are_parameters_copied_from_the_input():
     start = Z.clone()
     points = ms.Points(start)
     (parameter,) = points.parameters()
@@ -26,7 +26,7 @@ def test_points_are_their_own_parameters_and_a_copy():
 
 def test_the_cloud_is_one_item_however_many_rows_it_has():
     assert ms.Points(Z).view(1, ms.Streams(0)).items == (0,)
-    with pytest.raises(ValueError, match="one item: got batch=2; use batch=1"):
+    with pytest.raises(ValueError, match="one item, got batch=2; use batch=1"):
         ms.Points(Z).view(2, generator())
 
 
@@ -44,6 +44,6 @@ def test_whole_images_and_their_state_dict():
     ids=["flat", "integers", "nan"],
 )
 def test_bad_points_are_one_clear_line(z, unchecked):
-    with pytest.raises(ValueError, match="Points are finite and floating point.*got") as error:
+    with pytest.raises(ValueError, match="Points must be finite floating point.*got") as error:
         ms.Points(z)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""How the kernel narrows."""
+"""Bandwidth schedules and the scale of a prior."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import modeseek as ms
 INF = torch.full((3,), torch.inf, dtype=F64)
 
 
-def test_fixed_is_fixed():
+def test_fixed_is_constant():
     schedule = ms.Fixed(0.7)
     assert schedule.end == 0.7
     state = schedule.init(3, tensor(5.0, 5.0, 5.0))
@@ -78,7 +78,7 @@ def test_adaptive_never_rises_and_reaches_the_end_in_time(shifts, shrink, hold):
         before = h
 
 
-def test_adaptive_starts_where_it_is_told_else_at_the_measured_scale():
+def test_adaptive_starts_at_the_given_bandwidth_else_at_the_measured_scale():
     def first(schedule: ms.Adaptive, scale: torch.Tensor | None) -> list[float]:
         return schedule.next(0.0, INF, schedule.init(3, scale))[0].tolist()
 
@@ -110,7 +110,7 @@ def test_a_state_is_not_shared_between_runs():
 def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, schedule):
     prior = prior_of(gaussian([3.0, -1.0], [[std**2, 0.0], [0.0, std**2]]), schedule)
     scale = ms.prior_scale(prior, torch.zeros(4, 2, dtype=F64), generator())
-    # exact in exact arithmetic; a slope s^2 / (s^2 + H^2) below 1e-12 cannot be told from none
+    # exact in exact arithmetic; a slope s^2 / (s^2 + H^2) below 1e-12 is indistinguishable from 0
     assert scale.shape == (4,) and scale.tolist() == pytest.approx([std] * 4, rel=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_the_prior_scale_of_any_gaussian_is_the_root_mean_square_of_its_variance
     assert scale.tolist() == pytest.approx([float((cov @ cov).diagonal().mean() ** 0.25)] * 10, rel=0.1)
 
 
-def test_the_prior_scale_survives_guidance_that_turns_answers_around():
+def test_the_prior_scale_survives_guidance_that_reverses_predictions():
     """Far out `J = (3 * 1 - 2 * 5) / H^2`: the narrow class has variance 1, both together 5."""
     pair = ms.GaussianMixture(
         tensor(0.5, 0.5),
@@ -132,12 +132,12 @@ def test_the_prior_scale_survives_guidance_that_turns_answers_around():
         ms.VE(0.01, 1000.0),
         labels=torch.tensor([0, 1]),
     )
-    told = ms.Conditions(torch.tensor([0]), null=torch.tensor([-1]))
-    scale = ms.prior_scale(ms.Guided(pair, 3.0), torch.zeros(2, 2, dtype=F64), generator(), told)
+    conditions = ms.Conditions(torch.tensor([0]), null=torch.tensor([-1]))
+    scale = ms.prior_scale(ms.Guided(pair, 3.0), torch.zeros(2, 2, dtype=F64), generator(), conditions)
     assert scale.tolist() == pytest.approx([7**0.5] * 2, rel=0.01)
 
 
-def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_each_rows_condition():
+def test_the_prior_scale_costs_sixteen_calls_per_row_and_uses_each_rows_condition():
     wide = ms.GaussianMixture(
         tensor(0.5, 0.5),
         torch.zeros(2, 2, dtype=F64),
@@ -149,8 +149,8 @@ def test_the_prior_scale_costs_sixteen_calls_a_row_and_hears_each_rows_condition
         prior.calls = 0
         scale = ms.prior_scale(prior, z, generator(), torch.tensor(labels))
         assert scale.tolist() == pytest.approx(expected, rel=1e-6) and prior.calls == 48
-    told = ms.Conditions(torch.tensor([0, 1, 1]), null=torch.tensor([-1]))
-    scale = ms.prior_scale(ms.Guided(wide, 1.0), z, generator(), told)
+    conditions = ms.Conditions(torch.tensor([0, 1, 1]), null=torch.tensor([-1]))
+    scale = ms.prior_scale(ms.Guided(wide, 1.0), z, generator(), conditions)
     assert scale.tolist() == pytest.approx([1.0, 3.0, 3.0], rel=1e-6)
 
 
@@ -159,12 +159,12 @@ BAD = {
     "nan": (lambda: ms.Fixed(float("nan")), "h must be positive"),
     "start": (lambda: ms.Geometric(-1.0, 0.5), "start must be positive"),
     "end": (lambda: ms.Geometric(1.0, float("inf")), "end must be positive"),
-    "hold": (lambda: ms.Geometric(1.0, 0.5, hold=1.0), "hold is a share"),
+    "hold": (lambda: ms.Geometric(1.0, 0.5, hold=1.0), "hold must be a fraction"),
     "adaptive end": (lambda: ms.Adaptive(0.0), "end must be positive"),
     "adaptive start": (lambda: ms.Adaptive(0.1, start=-1.0), "start must be positive"),
     "settle": (lambda: ms.Adaptive(0.1, settle=0.0), "settle must be positive"),
-    "shrink": (lambda: ms.Adaptive(0.1, shrink=1.0), r"shrink lies in \(0, 1\)"),
-    "adaptive hold": (lambda: ms.Adaptive(0.1, hold=-0.1), "hold is a share"),
+    "shrink": (lambda: ms.Adaptive(0.1, shrink=1.0), r"shrink must be in \(0, 1\)"),
+    "adaptive hold": (lambda: ms.Adaptive(0.1, hold=-0.1), "hold must be a fraction"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import sample_mixture, generator, gaussian_ring, tensor, three_gaussians
+from cases_shift import gaussian_ring, generator, sample_mixture, tensor, three_gaussians
 from oracles_shift import F64, kernel_sums
 
 from modeseek.meanshift.kd_tree import KDTreeMeanShift
@@ -26,7 +26,7 @@ def test_shift_and_density_are_those_of_all_samples(n, d):
         assert abs(float(log_p[i] - expected[0])) <= n * 1.6e-8 + 1e-12
 
 
-def test_points_far_from_every_sample_are_answered_by_all():
+def test_points_far_from_every_sample_use_all_samples():
     data = sample_mixture(three_gaussians(), 500)
     z = tensor([300.0, 0.0], [0.0, -5e4], [7.0, 7.0], [1e8, 1e8])
     h = tensor(0.2, 0.5, 0.3, 2.0)
@@ -63,7 +63,7 @@ def test_float32_away_from_the_origin_loses_nothing_to_cancellation():
     data = sample_mixture(gaussian_ring(tensor(*[1 / 4] * 4)), 800)
     z, h = data[:50], torch.full((50,), 0.4, dtype=F64)
     expected = kernel_sums(data, z, 0.4)[0] - z
-    there = (data + 2.0**12).float()  # exact shift of numbers rounded to 2^-11
-    vector, _ = KDTreeMeanShift(there).shift(there[:50], h.float())
+    translated = (data + 2.0**12).float()  # exact shift of numbers rounded to 2^-11
+    vector, _ = KDTreeMeanShift(translated).shift(translated[:50], h.float())
     # the inputs are rounded to 2.4e-4; their effect on the shift is of that size
     assert (vector.double() - expected).abs().max() <= 2e-3

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import SCHEDULES, sample_mixture, generator, components, two_gaussians, prior_of, gaussian_ring, tensor, three_gaussians
-from oracles_shift import F64, mean_shift_path, gradient, kernel_sums, log_density, posterior_by_quadrature
+from cases_shift import (
+    SCHEDULES,
+    components,
+    gaussian_ring,
+    generator,
+    prior_of,
+    sample_mixture,
+    tensor,
+    three_gaussians,
+    two_gaussians,
+)
+from oracles_shift import F64, gradient, kernel_sums, log_density, mean_shift_path, posterior_by_quadrature
 
 import modeseek as ms
 
@@ -23,8 +33,8 @@ def test_shift_on_a_data_set_is_the_classical_step(h):
 @pytest.mark.parametrize("h", [0.15, 0.6, 1.5])
 def test_shift_on_a_mixture_is_the_quadrature_of_its_definition(h, schedule):
     expected = posterior_by_quadrature(three_gaussians(), STARTS, h)[0] - STARTS
-    answer = ms.shift(prior_of(three_gaussians(), schedule), STARTS, h)
-    assert (answer - expected).norm() <= 1e-8 * expected.norm()
+    found = ms.shift(prior_of(three_gaussians(), schedule), STARTS, h)
+    assert (found - expected).norm() <= 1e-8 * expected.norm()
 
 
 def test_shift_is_h_squared_times_the_gradient_of_log_p_h():
@@ -50,35 +60,35 @@ def test_shift_takes_a_bandwidth_per_row_and_a_condition_per_row():
 def test_plain_mean_shift_is_the_brute_force_loop():
     data = sample_mixture(three_gaussians(), 200)
     for h, tol in ((0.5, 1e-6), (1.0, 1e-3)):
-        ended = ms.mean_shift(data, STARTS, h, tol=tol, accelerate=False, truncate=False)
+        result = ms.mean_shift(data, STARTS, h, tol=tol, accelerate=False, truncate=False)
         for i, start in enumerate(STARTS):
             z, steps, arrived = mean_shift_path(data, start, h, tol, 1000)
-            assert bool(ended.converged[i]) is arrived is True
+            assert bool(result.converged[i]) is arrived is True
             # round-off may turn the tolerance by one step; the iterates then differ by less than the tolerance
-            assert abs(int(ended.steps[i]) - steps) <= 1
-            assert (ended.z[i] - z).norm() <= 2 * tol * h
+            assert abs(int(result.steps[i]) - steps) <= 1
+            assert (result.z[i] - z).norm() <= 2 * tol * h
 
 
 def test_plain_iterates_are_the_brute_force_iterates():
     data = sample_mixture(three_gaussians(), 200)
     for k in range(1, 12):
-        ended = ms.mean_shift(data, STARTS, 0.4, tol=1e-12, max_steps=k, accelerate=False, truncate=False)
+        result = ms.mean_shift(data, STARTS, 0.4, tol=1e-12, max_steps=k, accelerate=False, truncate=False)
         for i, start in enumerate(STARTS):
             z, steps, arrived = mean_shift_path(data, start, 0.4, 1e-12, k)
-            assert torch.allclose(ended.z[i], z, rtol=0, atol=1e-10)
-            assert int(ended.steps[i]) == steps and bool(ended.converged[i]) is arrived
+            assert torch.allclose(result.z[i], z, rtol=0, atol=1e-10)
+            assert int(result.steps[i]) == steps and bool(result.converged[i]) is arrived
 
 
-def test_what_is_said_of_the_end_is_true_of_it():
+def test_results_match_their_definitions():
     data, h = sample_mixture(three_gaussians(), 200), tensor(0.3, 0.4, 0.5, 0.6, 0.7)
-    ended = ms.mean_shift(data, STARTS, h, max_steps=7)
-    for i, z in enumerate(ended.z):
+    result = ms.mean_shift(data, STARTS, h, max_steps=7)
+    for i, z in enumerate(result.z):
         mean, log_p = kernel_sums(data, z[None], float(h[i]))
         relative = (mean[0] - z).norm() / (float(h[i]) * 2**0.5)
-        assert torch.allclose(ended.relative_shift[i], relative, rtol=1e-7, atol=1e-12)
-        assert torch.allclose(ended.log_prob[i], log_p[0], rtol=0, atol=1e-9)
-        assert bool(ended.converged[i]) is (float(relative) <= 1e-6)
-    assert (ended.steps <= 7).all() and (ended.steps[~ended.converged] == 7).all()
+        assert torch.allclose(result.relative_shift[i], relative, rtol=1e-7, atol=1e-12)
+        assert torch.allclose(result.log_prob[i], log_p[0], rtol=0, atol=1e-9)
+        assert bool(result.converged[i]) is (float(relative) <= 1e-6)
+    assert (result.steps <= 7).all() and (result.steps[~result.converged] == 7).all()
 
 
 SOURCES = {
@@ -94,28 +104,28 @@ def test_log_p_h_never_falls(source, accelerate):
     source, starts, h = source(), torch.cat([STARTS, 2 * sample_mixture(three_gaussians(), 60, seed=3)]), 0.35
     before = None
     for k in range(1, 40):
-        ended = ms.mean_shift(source, starts, h, tol=1e-9, max_steps=k, accelerate=accelerate)
+        result = ms.mean_shift(source, starts, h, tol=1e-9, max_steps=k, accelerate=accelerate)
         if isinstance(source, ms.GaussianMixture):
-            value = log_density(three_gaussians(), ended.z, h)
+            value = log_density(three_gaussians(), result.z, h)
         else:
             data = source if isinstance(source, torch.Tensor) else source.data
-            value = kernel_sums(data, ended.z, h)[1]
-        assert torch.allclose(ended.log_prob, value, rtol=1e-9, atol=1e-8)
+            value = kernel_sums(data, result.z, h)[1]
+        assert torch.allclose(result.log_prob, value, rtol=1e-9, atol=1e-8)
         if before is not None:
             assert (value >= before - 1e-12 * (1 + value.abs())).all()
         before = value
 
 
-def test_an_extrapolated_step_gains_at_least_what_a_plain_one_promises():
+def test_an_extrapolated_step_gains_at_least_the_guarantee_of_a_plain_one():
     prior, h = prior_of(three_gaussians()), 0.35
     starts = 2 * sample_mixture(three_gaussians(), 100, seed=5)
     before = ms.mean_shift(prior, starts, h, tol=1e-9, max_steps=1)
     for k in range(2, 40):
         after = ms.mean_shift(prior, starts, h, tol=1e-9, max_steps=k)
-        promised = before.relative_shift**2  # |shift|^2 / (2 h^2) = relative^2 d / 2, d = 2
+        guaranteed = before.relative_shift**2  # |shift|^2 / (2 h^2) = relative^2 d / 2, d = 2
         moved = (after.z != before.z).any(1)
         gain = log_density(three_gaussians(), after.z, h) - log_density(three_gaussians(), before.z, h)
-        assert (gain[moved] >= promised[moved] - 1e-12).all()
+        assert (gain[moved] >= guaranteed[moved] - 1e-12).all()
         before = after
 
 
@@ -135,7 +145,7 @@ def test_without_a_density_only_plain_steps_may_raise_the_relative_shift():
     assert rose_somewhere  # the safeguard was needed
 
 
-CLIMBS = {
+ASCENTS = {
     "three, 0.3": (three_gaussians(), 0.3),
     "three, 1.0": (three_gaussians(), 1.0),
     "ring, 0.5": (gaussian_ring(tensor(*[1 / 6] * 6)), 0.5),
@@ -145,8 +155,8 @@ CLIMBS = {
 }
 
 
-@pytest.mark.parametrize(("mixture", "h"), CLIMBS.values(), ids=CLIMBS)
-def test_accelerated_and_plain_end_at_the_same_modes(mixture, h):
+@pytest.mark.parametrize(("mixture", "h"), ASCENTS.values(), ids=ASCENTS)
+def test_accelerated_and_plain_converge_to_the_same_modes(mixture, h):
     prior, starts = prior_of(mixture), sample_mixture(mixture, 200, seed=1)
     fast = ms.mean_shift(prior, starts, h, tol=1e-8, max_steps=5000)
     slow = ms.mean_shift(prior, starts, h, tol=1e-8, max_steps=50_000, accelerate=False)
@@ -192,17 +202,17 @@ def test_conditions_follow_their_starts():
         assert torch.allclose(together.z[i], alone.z[0], rtol=0, atol=1e-6)
 
 
-def test_a_guided_prior_is_climbed_under_its_conditions():
+def test_a_guided_prior_uses_its_conditions():
     bare = prior_of(three_gaussians(), labels=[0, 0, 1])
     guided = ms.Guided(bare, 1.5)
-    for one in (5, 1):
-        told = ms.Conditions(torch.zeros(one, dtype=torch.long), null=-torch.ones(one, dtype=torch.long))
-        ended = ms.mean_shift(guided, STARTS, 1.0, cond=told)
+    for n in (5, 1):
+        conditions = ms.Conditions(torch.zeros(n, dtype=torch.long), null=-torch.ones(n, dtype=torch.long))
+        result = ms.mean_shift(guided, STARTS, 1.0, cond=conditions)
         h = torch.full((5,), 1.0, dtype=F64)
-        conditional = posterior_by_quadrature(components(three_gaussians(), [0, 1]), ended.z, 1.0)[0] - ended.z
-        plain = posterior_by_quadrature(three_gaussians(), ended.z, 1.0)[0] - ended.z
+        conditional = posterior_by_quadrature(components(three_gaussians(), [0, 1]), result.z, 1.0)[0] - result.z
+        plain = posterior_by_quadrature(three_gaussians(), result.z, 1.0)[0] - result.z
         shift = plain + 1.5 * (conditional - plain)
-        assert ended.converged.all() and (shift.norm(dim=1) <= 2e-6 * h).all()
+        assert result.converged.all() and (shift.norm(dim=1) <= 2e-6 * h).all()
 
 
 def test_converged_starts_cost_nothing_more():
@@ -210,19 +220,19 @@ def test_converged_starts_cost_nothing_more():
     mode = ms.mean_shift(prior_of(three_gaussians()), STARTS[1:2], 0.5, tol=1e-10).z
     prior.calls = 0
     starts = torch.cat([STARTS, mode])
-    ended = ms.mean_shift(prior, starts, 0.5)
-    assert prior.calls == int(ended.steps.sum())
-    assert int(ended.steps[-1]) == 1 and int(ended.steps[:-1].min()) > 1
-    assert torch.equal(ended.z[-1:], mode)
+    result = ms.mean_shift(prior, starts, 0.5)
+    assert prior.calls == int(result.steps.sum())
+    assert int(result.steps[-1]) == 1 and int(result.steps[:-1].min()) > 1
+    assert torch.equal(result.z[-1:], mode)
 
 
 def test_max_steps_is_a_budget_of_calls():
     prior = ms.Counting(prior_of(three_gaussians()))
-    ended = ms.mean_shift(prior, STARTS, 0.5, tol=1e-12, max_steps=5)
-    assert prior.calls == 25 and (ended.steps == 5).all() and not ended.converged.any()
+    result = ms.mean_shift(prior, STARTS, 0.5, tol=1e-12, max_steps=5)
+    assert prior.calls == 25 and (result.steps == 5).all() and not result.converged.any()
 
 
-def test_the_starts_are_left_alone():
+def test_the_starts_are_not_modified():
     starts = STARTS.clone()
     ms.mean_shift(sample_mixture(three_gaussians(), 50), starts, 0.5)
     assert torch.equal(starts, STARTS)
@@ -250,10 +260,10 @@ def test_the_truncated_kernel_is_its_untruncated_twin(d):
 
 def test_raw_images_are_samples_too():
     data = torch.randn(40, 1, 3, 3, dtype=F64, generator=generator())
-    ended = ms.mean_shift(data, data[:4] + 0.1, 1.0)
-    expected = kernel_sums(data.flatten(1), ended.z.flatten(1), 1.0)[0]
-    assert ended.z.shape == (4, 1, 3, 3) and ended.converged.all()
-    assert (expected - ended.z.flatten(1)).norm(dim=1).max() <= 1e-6 * 3 * 1.01
+    result = ms.mean_shift(data, data[:4] + 0.1, 1.0)
+    expected = kernel_sums(data.flatten(1), result.z.flatten(1), 1.0)[0]
+    assert result.z.shape == (4, 1, 3, 3) and result.converged.all()
+    assert (expected - result.z.flatten(1)).norm(dim=1).max() <= 1e-6 * 3 * 1.01
 
 
 BAD = {

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases_shift import sample_mixture, generator, components, two_gaussians, prior_of, gaussian_ring, tensor, three_gaussians
+from cases_shift import (
+    components,
+    gaussian_ring,
+    generator,
+    prior_of,
+    sample_mixture,
+    tensor,
+    three_gaussians,
+    two_gaussians,
+)
 from oracles_shift import F64, kernel_sums, log_density, modes
 
 import modeseek as ms
@@ -35,12 +44,12 @@ def test_a_ring_of_gaussians_gives_back_its_modes_weights_and_labels():
     assert torch.allclose(torch.bincount(found.label, minlength=7) / n, found.weight.float())
 
 
-def test_labels_say_where_each_start_ended():
+def test_labels_index_the_mode_of_each_start():
     mixture, h = gaussian_ring(WEIGHTS), 0.3
     starts = sample_mixture(mixture, 500, seed=4)
     found = ms.find_modes(prior_of(mixture), h, rng=generator(), starts=starts)
-    ended = ms.mean_shift(prior_of(mixture), starts, h)
-    assert (ended.z - found.z[found.label]).norm(dim=1).max() <= 1e-4 * h
+    result = ms.mean_shift(prior_of(mixture), starts, h)
+    assert (result.z - found.z[found.label]).norm(dim=1).max() <= 1e-4 * h
     assert torch.equal(nearest(starts, mixture.means), nearest(found.z, mixture.means)[found.label])
 
 
@@ -53,11 +62,11 @@ def test_on_raw_samples_every_sample_is_a_start_and_a_subset_below_that():
     means, log_p = kernel_sums(data, found.z, h)
     assert (means - found.z).norm(dim=1).max() <= 2e-6 * h
     assert torch.allclose(found.log_prob, log_p, rtol=0, atol=1e-6)
-    some = ms.find_modes(data, h, n_starts=50, rng=generator())
-    assert len(some.label) == 50
+    subset = ms.find_modes(data, h, n_starts=50, rng=generator())
+    assert len(subset.label) == 50
     again = ms.find_modes(data, h, n_starts=50, rng=generator())
     other = ms.find_modes(data, h, n_starts=50, rng=generator(1))
-    assert torch.equal(some.label, again.label) and not torch.equal(some.label, other.label)
+    assert torch.equal(subset.label, again.label) and not torch.equal(subset.label, other.label)
 
 
 def test_starts_of_a_subset_are_distinct_samples():
@@ -84,7 +93,7 @@ def test_conditions_choose_the_component_modes():
         assert torch.cdist(found.z, true).amin(1).max() <= 1e-5
 
 
-def test_a_prior_without_samples_is_started_by_its_sampler():
+def test_starts_of_a_prior_without_samples_come_from_a_sampler():
     mixture, n = gaussian_ring(WEIGHTS), 600
     prior = ms.Counting(prior_of(mixture, ms.VE(0.01, 20.0)))
     found = ms.find_modes(prior, 0.4, n, rng=generator())
@@ -97,33 +106,35 @@ def test_a_prior_without_samples_is_started_by_its_sampler():
     assert ((found.weight - WEIGHTS[which]).abs() <= 4 * (WEIGHTS[which] / n).sqrt() + 0.02).all()
 
 
-def ended(z: list[float], log_prob: list[float] | None, converged: list[bool]) -> ms.MeanShift:
-    """An outcome of mean shift, written by hand."""
+def mean_shift_result(z: list[float], log_prob: list[float] | None, converged: list[bool]) -> ms.MeanShift:
+    """A hand-written result of mean shift."""
     n = len(z)
     shifts = torch.linspace(0.1, 0.2, n, dtype=F64)
-    known = None if log_prob is None else tensor(*log_prob)
-    return ms.MeanShift(tensor(*z)[:, None], torch.ones(n, dtype=torch.long), torch.tensor(converged), shifts, known)
+    densities = None if log_prob is None else tensor(*log_prob)
+    return ms.MeanShift(
+        tensor(*z)[:, None], torch.ones(n, dtype=torch.long), torch.tensor(converged), shifts, densities
+    )
 
 
 def test_merging_founds_modes_by_density_and_weighs_them_by_count():
-    outcome = ended([0.0, 0.05, 5.0, 5.04, 5.08, 9.0], [1.0, 2.0, 0.0, 0.5, 0.1, 9.9], [True] * 5 + [False])
-    answer = merge_modes(outcome, 0.06)
-    assert answer.z[:, 0].tolist() == [5.04, 0.05]
-    assert answer.log_prob.tolist() == [0.5, 2.0]
-    assert answer.label.tolist() == [1, 1, 0, 0, 0, -1]
-    assert answer.weight.tolist() == pytest.approx([0.6, 0.4])
+    outcome = mean_shift_result([0.0, 0.05, 5.0, 5.04, 5.08, 9.0], [1.0, 2.0, 0.0, 0.5, 0.1, 9.9], [True] * 5 + [False])
+    merged = merge_modes(outcome, 0.06)
+    assert merged.z[:, 0].tolist() == [5.04, 0.05]
+    assert merged.log_prob.tolist() == [0.5, 2.0]
+    assert merged.label.tolist() == [1, 1, 0, 0, 0, -1]
+    assert merged.weight.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_merging_joins_to_founders_only():
-    answer = merge_modes(ended([0.0, 0.9, 1.8, 2.7], [4.0, 3.0, 2.0, 1.0], [True] * 4), 1.0)
-    assert answer.z[:, 0].tolist() == [0.0, 1.8] and answer.label.tolist() == [0, 0, 1, 1]
+    merged = merge_modes(mean_shift_result([0.0, 0.9, 1.8, 2.7], [4.0, 3.0, 2.0, 1.0], [True] * 4), 1.0)
+    assert merged.z[:, 0].tolist() == [0.0, 1.8] and merged.label.tolist() == [0, 0, 1, 1]
 
 
 def test_without_density_the_best_converged_end_founds():
-    answer = merge_modes(ended([0.0, 0.5], None, [True, True]), 1.0)
-    assert answer.z[:, 0].tolist() == [0.0] and answer.log_prob is None  # the first has the smaller shift
-    answer = merge_modes(ended([0.0, 0.5], None, [False, True]), 1.0)
-    assert answer.z[:, 0].tolist() == [0.5] and answer.label.tolist() == [-1, 0]
+    merged = merge_modes(mean_shift_result([0.0, 0.5], None, [True, True]), 1.0)
+    assert merged.z[:, 0].tolist() == [0.0] and merged.log_prob is None  # the first has the smaller shift
+    merged = merge_modes(mean_shift_result([0.0, 0.5], None, [False, True]), 1.0)
+    assert merged.z[:, 0].tolist() == [0.5] and merged.label.tolist() == [-1, 0]
 
 
 def test_the_merging_radius_is_in_bandwidths():
@@ -135,7 +146,7 @@ def test_the_merging_radius_is_in_bandwidths():
 
 def test_bad_input_is_one_clear_line():
     prior = prior_of(three_gaussians())
-    with pytest.raises(ValueError, match="at least one start.*got n_starts=0"):
+    with pytest.raises(ValueError, match="at least one start, got n_starts=0"):
         ms.find_modes(prior, 0.5, 0, rng=generator())
     with pytest.raises(ValueError, match="positive and finite"):
         ms.find_modes(prior, -0.5, 5, rng=generator())

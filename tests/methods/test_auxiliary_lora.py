@@ -1,4 +1,4 @@
-"""phi as a LoRA on every family of pipelines: it starts as the prior, learns beside it, and is kept by itself."""
+"""LoRA auxiliary on every pipeline family: initialised as the prior, trained beside it, checkpointed alone."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def load(path: Path, **options: Any) -> Pipeline:
     return Pipeline.load(path, **({"cache": None, "size": size} | options))
 
 
-def auxiliary_input(prior: Pipeline, n: int = 2, t: float = 0.6, **told: Any) -> tuple[AuxiliaryInput, Tensor]:
+def auxiliary_input(prior: Pipeline, n: int = 2, t: float = 0.6, **options: Any) -> tuple[AuxiliaryInput, Tensor]:
     """Random particles at two levels, and the noise on them."""
     rng = torch.Generator().manual_seed(3)
     z, eps = (torch.randn(n, *prior.shape, generator=rng) for _ in range(2))
     alpha, sigma = prior.schedule(torch.linspace(t, t - 0.2, n))
     a, s = (x.reshape(-1, 1, 1, 1) for x in (alpha, sigma))
     cond = prior.encode(["a red cone", "re"][:n])
-    return AuxiliaryInput(z, a * z + s * eps, alpha, sigma, cond, **told), eps
+    return AuxiliaryInput(z, a * z + s * eps, alpha, sigma, cond, **options), eps
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -101,15 +101,15 @@ def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Calla
     what, eps = auxiliary_input(prior)
     a, s = (x.reshape(-1, 1, 1, 1) for x in (what.alpha, what.sigma))
     with torch.no_grad():  # what the stock network says, at its own clock
-        told, network = what.cond, prior.network
+        cond, network = what.cond, prior.network
         time = torch.tensor([0.6, 0.4]) * 999
         if name == "sd3":
             clock = 1000 * what.sigma
             raw = network(
-                what.z_t, timestep=clock, encoder_hidden_states=told["text"], pooled_projections=told["pooled"]
+                what.z_t, timestep=clock, encoder_hidden_states=cond["text"], pooled_projections=cond["pooled"]
             ).sample
         else:
-            raw = network(what.z_t, time, encoder_hidden_states=told["text"]).sample
+            raw = network(what.z_t, time, encoder_hidden_states=cond["text"]).sample
     wanted = {"eps": eps, "v": a * eps - s * what.z, "flow": eps - what.z}[TRAINED_FAMILIES[name]]
     other = torch.flip(what.z, (0,))
     elsewhere = {"eps": -eps, "v": -a * eps - s * other, "flow": -eps - other}[TRAINED_FAMILIES[name]]
@@ -136,46 +136,50 @@ def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], P
 
     whole, _ = walk(phi.init(torch.zeros(2, *prior.shape), prior), 0, 6)
     _, half = walk(state, 0, 3)
-    kept = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": half}))
+    checkpoint = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": half}))
     size = sum(value.numel() for value in half.adapted.parameters())
-    assert sum(t.numel() for t in kept.tensors.values()) < 3 * size + 2 * len(names)  # weights, and Adam's two moments
-    again = kept.restore({"method": phi.init(torch.zeros(2, *prior.shape), prior)})["method"]
+    assert sum(t.numel() for t in checkpoint.tensors.values()) < 3 * size + 2 * len(
+        names
+    )  # weights, and Adam's two moments
+    again = checkpoint.restore({"method": phi.init(torch.zeros(2, *prior.shape), prior)})["method"]
     assert torch.equal(walk(again, 3, 6)[0], whole)
 
 
 def test_several_phis_stand_beside_one_prior(folder: Callable[[str], Path]) -> None:
     prior, phi = load(folder("sd")), LoRAAuxiliary(lr=1e-2)
-    one, other = (phi.init(torch.zeros(2, *prior.shape), prior) for _ in range(2))
-    assert same(one.adapted.state_dict(), other.adapted.state_dict())  # by the seed
+    trained, untrained = (phi.init(torch.zeros(2, *prior.shape), prior) for _ in range(2))
+    assert same(trained.adapted.state_dict(), untrained.adapted.state_dict())  # by the seed
     what, eps = auxiliary_input(prior)
-    still = phi.predict(other, what).eps
+    still = phi.predict(untrained, what).eps
     for _ in range(3):
-        phi.update(one, what, (AuxiliaryTarget(1.0, what.z, eps),))
-    assert torch.equal(phi.predict(other, what).eps, still) and not torch.equal(phi.predict(one, what).eps, still)
+        phi.update(trained, what, (AuxiliaryTarget(1.0, what.z, eps),))
+    assert torch.equal(phi.predict(untrained, what).eps, still) and not torch.equal(
+        phi.predict(trained, what).eps, still
+    )
     shared = {id(p) for p in prior.network.parameters()}
-    own = {id(p) for p in one.adapted.phi.network.parameters()}
-    assert shared < own and len(own - shared) == len(one.adapted.lora)
-    assert not same(LoRAAuxiliary(seed=1).init(what.z, prior).adapted.state_dict(), other.adapted.state_dict())
+    own = {id(p) for p in trained.adapted.phi.network.parameters()}
+    assert shared < own and len(own - shared) == len(trained.adapted.lora)
+    assert not same(LoRAAuxiliary(seed=1).init(what.z, prior).adapted.state_dict(), untrained.adapted.state_dict())
 
 
 @pytest.mark.parametrize("name", ["sd-v-zero-snr", "flux"])
 def test_vsd_runs_on_a_pipeline(name: str, folder: Callable[[str], Path]) -> None:
     prior = load(folder(name))
-    counted, told = ms.Counting(prior), prior.conditions(["a red cone"])
+    counted, conditions = ms.Counting(prior), prior.conditions(["a red cone"])
     camera = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     method = VSD(auxiliary=LoRAAuxiliary(cameras=2, lr=1e-3), scale=3.0, camera=lambda s: camera)
     z = torch.randn(2, *prior.shape, generator=torch.Generator().manual_seed(0))
     state, rng = method.init(z, counted), torch.Generator().manual_seed(1)
     first = None
     for _ in range(2):
-        answer, state = method.step(z, counted, state, conditions=told, progress=0.3, rng=rng, context=context(z))
+        answer, state = method.step(z, counted, state, conditions=conditions, progress=0.3, rng=rng, context=context(z))
         first = answer if first is None else first
         assert answer.grad.isfinite().all() and (answer.grad != 0).any() and not answer.grad.requires_grad
     assert counted.calls == 2 * 2 * 2
     assert first is not None and first.prediction is not None and first.t is not None
     # untaught, phi is the conditional prior: what is left is guidance, w (s - 1) (eps_y - eps_0)
     at = (first.prediction.z_t, first.prediction.alpha, first.prediction.sigma)
-    pulled = prior.at(*at, told.positive).eps - prior.at(*at, told.null).eps
+    pulled = prior.at(*at, conditions.positive).eps - prior.at(*at, conditions.null).eps
     want = 2.0 * first.prediction.sigma.reshape(-1, 1, 1, 1) ** 2 * pulled
     assert torch.allclose(first.grad, want, rtol=1e-3, atol=1e-4)
 
@@ -195,15 +199,17 @@ def test_in_half_precision_the_factors_stay_in_full(folder: Callable[[str], Path
 
 def test_mistakes_are_one_clear_line(folder: Callable[[str], Path]) -> None:
     z = torch.zeros(1, 4, 8, 8)
-    with pytest.raises(TypeError, match=r"an adapter is a LoRA on a Pipeline: got Empirical; use SmallNetwork\(\)"):
+    with pytest.raises(TypeError, match=r"needs a Pipeline as prior, got Empirical; try auxiliary=MLPAuxiliary\(\)"):
         LoRAAuxiliary().init(z, ms.Counting(ms.Empirical(z)))
     prior = load(folder("sd"))
-    with pytest.raises(ValueError, match="no factors fit a UNet2DConditionModel: .*; choose other targets") as error:
+    with pytest.raises(
+        ValueError, match=r"targets must name layers of UNet2DConditionModel, got \('nothing',\): "
+    ) as error:
         LoRAAuxiliary(targets=("nothing",)).init(z, prior)
     assert "\n" not in str(error.value)
     prior.economy = MemoryOptions(offload="blocks")
-    with pytest.raises(ValueError, match="an offloaded network cannot learn: got offload 'blocks'; use none"):
+    with pytest.raises(ValueError, match="cannot train an offloaded network, got offload='blocks'; try 'none'"):
         LoRAAuxiliary().init(z, prior)
     for wrong in ({"rank": 0}, {"cameras": -1}, {"targets": ()}, {"lr": 0.0}, {"decay": -1.0}):
-        with pytest.raises(ValueError, match=r"an adapter needs .*got LoRAAuxiliary.*; fix them"):
+        with pytest.raises(ValueError, match=r"LoRAAuxiliary needs .*got LoRAAuxiliary"):
             LoRAAuxiliary(**wrong)

@@ -122,11 +122,11 @@ def test_async_sd_is_the_difference_of_two_levels_with_one_noise(schedule, scale
     alpha, sigma = (part.repeat(n, 1) for part in levels(schedule))
     z_t = alpha * z + sigma * eps
     first = eps_of(NULL, z_t, alpha, sigma) * (1 - scale) + eps_of(POSITIVE, z_t, alpha, sigma) * scale
-    some = slice(0, 400)  # the later levels, one number at a time
-    later = levels(schedule, tuple(u[some].tolist()))
-    z_u = later[0] * z[some] + later[1] * eps[some]
-    expected = sigma[some] ** 2 * (first[some] - eps_of(POSITIVE, z_u, *later))
-    assert torch.allclose(direction.grad[some], expected, rtol=1e-8, atol=1e-8)
+    rows = slice(0, 400)  # the later levels, one number at a time
+    later = levels(schedule, tuple(u[rows].tolist()))
+    z_u = later[0] * z[rows] + later[1] * eps[rows]
+    expected = sigma[rows] ** 2 * (first[rows] - eps_of(POSITIVE, z_u, *later))
+    assert torch.allclose(direction.grad[rows], expected, rtol=1e-8, atol=1e-8)
     # later by a uniform share of shift (t - low), never beyond 1
     for i, time in enumerate(TIMES):
         reach = min(0.4 * (time - 0.02), 1 - time)

@@ -1,4 +1,4 @@
-"""CFD and FSD: with noise that stays, a step is a DDIM step; and where noise that stays comes from."""
+"""CFD and FSD: a step with fixed noise is a DDIM step; per-item and world noise."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
     walk = [tuple(a + (b - a) * k / steps for a, b in zip(starts, ends, strict=True)) for k in range(steps + 1)]
     z, state, z_t = FOUR, method.init(FOUR, prior), None
     rng = ms.Streams(2, 0, (0, 1, 2, 3))
-    for index, (now, then) in enumerate(zip(walk[:-1], walk[1:], strict=True)):
-        (a_t, s_t), (a_s, s_s) = levels(schedule, now), levels(schedule, then)
-        times = PerRow(now)
-        here = CFD(times, ms.unit_weight, refresh=0.0) if name == "cfd" else FSD(times, ms.unit_weight)
-        answer, state = here.step(z, prior, state, progress=0.0, rng=rng.at(index))
+    for index, (t, s) in enumerate(zip(walk[:-1], walk[1:], strict=True)):
+        (a_t, s_t), (a_s, s_s) = levels(schedule, t), levels(schedule, s)
+        times = PerRow(t)
+        method = CFD(times, ms.unit_weight, refresh=0.0) if name == "cfd" else FSD(times, ms.unit_weight)
+        answer, state = method.step(z, prior, state, progress=0.0, rng=rng.at(index))
         if z_t is None:
             z_t, noise = a_t * z + s_t * answer.eps, answer.eps
         z = z - (s_t / a_t - s_s / a_s) * answer.grad
@@ -47,14 +47,14 @@ def test_with_the_first_noise_it_is_sds_of_that_noise(schedule):
     assert torch.allclose(answer.grad, sigma / alpha * want, rtol=1e-9, atol=1e-10)
 
 
-def noises_along(method: ms.Method, z: torch.Tensor, steps: int, rng, **told) -> list[torch.Tensor]:
+def noises_along(method: ms.Method, z: torch.Tensor, steps: int, rng, **options) -> list[torch.Tensor]:
     """The noise of each step of a run."""
     prior = ms.Empirical(torch.zeros_like(z[:1]), ms.VP())
-    state, seen = method.init(z, prior), []
+    state, noises = method.init(z, prior), []
     for index in range(steps):
-        answer, state = method.step(z, prior, state, progress=0.5, rng=rng(index), **told)
-        seen.append(answer.eps)
-    return seen
+        answer, state = method.step(z, prior, state, progress=0.5, rng=rng(index), **options)
+        noises.append(answer.eps)
+    return noises
 
 
 def test_noise_drifts_as_an_ornstein_uhlenbeck_process():
@@ -86,11 +86,11 @@ def test_an_items_noise_is_its_own_in_any_company(refresh):
 
 def test_items_come_and_go():
     prior, method, state = prior_on("VP", three_gaussians()), FSD(PerRow((0.5, 0.5))), ConsistentState()
-    seen = {}
+    first_noise = {}
     for index, items in enumerate([(0, 1), (2, 1), (1, 0)]):
         answer, state = method.step(FOUR[:2], prior, state, progress=0.0, rng=ms.Streams(3, index, items))
         for item, eps in zip(items, answer.eps, strict=True):
-            assert torch.equal(seen.setdefault(item, eps), eps)
+            assert torch.equal(first_noise.setdefault(item, eps), eps)
     assert sorted(state.noise) == [0, 1, 2]
 
 
@@ -100,12 +100,12 @@ def test_the_rows_of_a_point_cloud_each_have_noise_of_their_own():
 
 
 def surface(n: int = 2) -> ms.RenderContext:
-    """Two cameras on pictures of 3 x 4; camera 1 sees what camera 0 sees, one pixel to the side."""
+    """Two cameras with 3 x 4 pixels; the view of camera 1 is that of camera 0, shifted by one pixel."""
     return context(torch.zeros(n, 2, 3, 4, dtype=F64))
 
 
 def shifted(planes: int):
-    """Pixel (i, j) of view b meets the place (i, j + b), a cell of its own on each plane."""
+    """Pixel (i, j) of view b maps to the world point (i, j + b), a separate cell on each plane."""
 
     def places(s: ms.RenderContext) -> torch.Tensor:
         j = torch.arange(4)[None, None] + s.item[:, None, None]
@@ -169,40 +169,40 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(tmp_path):
     whole, _ = walk(FOUR, method.init(FOUR, prior), generator(), 6)
     rng = generator()
     half, state = walk(FOUR, method.init(FOUR, prior), rng, 3)
-    kept = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": state, "rng": rng}))
-    again = kept.restore({"method": method.init(FOUR, prior), "rng": generator(9)})
+    checkpoint = read_checkpoint(write_checkpoint(tmp_path, 3, {"method": state, "rng": rng}))
+    again = checkpoint.restore({"method": method.init(FOUR, prior), "rng": generator(9)})
     assert torch.equal(walk(half, again["method"], again["rng"], 3)[0], whole)
 
 
 def test_calls():
     prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     for method in (CFD(), FSD()):
         prior.calls = 0
         step(method, FOUR, prior, generator())
         assert prior.calls == 4
-        step(method, FOUR, ms.Guided(prior, 7.0), generator(), conditions=told)
+        step(method, FOUR, ms.Guided(prior, 7.0), generator(), conditions=conditions)
         assert prior.calls == 4 + 8
 
 
 def test_mistakes_are_one_clear_line():
     prior, world = prior_on("VP", three_gaussians()), WorldNoise(24, shifted(1))
     z = torch.zeros(2, 2, 3, 4, dtype=F64)
-    pictures = ms.Empirical(z, ms.VP())
+    images = ms.Empirical(z, ms.VP())
     for wrong in (-0.1, 1.1):
-        with pytest.raises(ValueError, match="CFD refresh is a share of fresh noise"):
+        with pytest.raises(ValueError, match="CFD refresh must be in"):
             CFD(refresh=wrong)
-    with pytest.raises(ValueError, match="a world of noise needs cells >= 1: got 0"):
+    with pytest.raises(ValueError, match="WorldNoise needs cells >= 1, got 0"):
         WorldNoise(0, shifted(1))
-    with pytest.raises(ValueError, match="needs a camera: got no context"):
-        step(FSD(noise=world), z, pictures, generator())
-    with pytest.raises(ValueError, match=r"seen in pictures \(b, c, h, w\): got \(4, 2\); use PerItem"):
+    with pytest.raises(ValueError, match="WorldNoise needs a context, got none"):
+        step(FSD(noise=world), z, images, generator())
+    with pytest.raises(ValueError, match=r"needs z of shape \(b, c, h, w\), got \(4, 2\); try PerItem"):
         step(FSD(noise=world), FOUR, prior, generator(), context=context(FOUR))
-    with pytest.raises(ValueError, match=r"places are \(2, p, 3, 4\): got \(2, 1, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"places must have shape \(2, p, 3, 4\), got \(2, 1, 3, 3\)"):
         few = WorldNoise(24, lambda s: shifted(1)(s)[..., :3])
-        step(FSD(noise=few), z, pictures, generator(), context=surface())
-    with pytest.raises(ValueError, match="item 0 keeps its noise: got rows of shape"):
+        step(FSD(noise=few), z, images, generator(), context=surface())
+    with pytest.raises(ValueError, match="item 0 must keep the shape .* of its noise, got"):
         FSD().step(FOUR, prior, ConsistentState({0: torch.zeros(1, 3, dtype=F64)}), progress=0.0, rng=generator())
-    with pytest.raises(ValueError, match="each item comes once"):
+    with pytest.raises(ValueError, match="items must be distinct"):
         FSD().step(FOUR[:2], prior, ConsistentState(), progress=0.0, rng=ms.Streams(0, 0, (1, 1)))
     assert refresh_noise({WORLD: FOUR}, 0.0, generator())[WORLD] is FOUR

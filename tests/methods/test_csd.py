@@ -73,8 +73,8 @@ def test_with_the_noise_it_is_sds():
         conditions=label_conditions(negative=None),
     )
     guided = ms.Guided(class_prior(), s)
-    theirs = step(ms.SDS(PerRow(), ms.sigma_squared), guided, Z, conditions=label_conditions(negative=None))
-    assert torch.allclose(ours.grad, theirs.grad, rtol=0, atol=1e-10)
+    sds = step(ms.SDS(PerRow(), ms.sigma_squared), guided, Z, conditions=label_conditions(negative=None))
+    assert torch.allclose(ours.grad, sds.grad, rtol=0, atol=1e-10)
 
 
 def test_equal_prompts_give_nothing():
@@ -123,7 +123,7 @@ def test_calls_count_the_coefficients_that_are_not_zero():
 
 
 def test_bad_use_is_one_clear_line():
-    with pytest.raises(ValueError, match=r"CSD needs positive \+ negative.* got 1, 0, 0, 0 at progress 0") as error:
+    with pytest.raises(ValueError, match=r"CSD needs positive \+ negative.*, got 1, 0, 0, 0 at progress 0") as error:
         CSD(null=0.0)
     one_line(error.value)
     with pytest.raises(ValueError, match="at progress 1") as error:

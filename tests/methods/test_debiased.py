@@ -1,4 +1,4 @@
-"""Debiased: what it holds back and what it leaves alone."""
+"""Debiased: clamped and unchanged entries of the direction."""
 
 from __future__ import annotations
 
@@ -91,6 +91,6 @@ def test_a_batch_goes_as_its_items_do_and_costs_the_same(method):
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan"), Ramp(1.0, -1.0)])
 def test_a_bound_that_is_not_positive_is_refused(threshold):
-    with pytest.raises(ValueError, match="Debiased needs a positive threshold: got") as error:
+    with pytest.raises(ValueError, match="Debiased needs a positive threshold, got") as error:
         Debiased(ms.SDS(), threshold)
     one_line(error.value)

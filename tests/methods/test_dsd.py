@@ -1,4 +1,4 @@
-"""DSD against its recursion written out, and what one seed per item is good for."""
+"""DSD against its recursion, and the initial noise of each item."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def part(rows: list[int]) -> Mixture:
 
 def guided(scale: float, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """`eps_null + scale (eps_cond - eps_null)`, each row under its own label."""
-    null, told = eps_of(three_gaussians(), z_t, alpha, sigma), torch.zeros_like(z_t)
+    null, conditional = eps_of(three_gaussians(), z_t, alpha, sigma), torch.zeros_like(z_t)
     for rows, components in PARTS:
-        told[rows] = eps_of(part(components), z_t[rows], alpha[rows], sigma[rows])
-    return null + scale * (told - null)
+        conditional[rows] = eps_of(part(components), z_t[rows], alpha[rows], sigma[rows])
+    return null + scale * (conditional - null)
 
 
 @pytest.mark.parametrize("schedule", ["VP", "VE"])
@@ -79,26 +79,26 @@ def test_the_weight_is_that_of_the_cleaner_level():
 @pytest.mark.parametrize("kind", ["generator", "streams"])
 def test_an_item_keeps_its_seed_for_the_whole_run(kind):
     prior, method, rng = prior_on("VP", three_gaussians()), DSD(PerRow(), ode_steps=2), generator()
-    state, seen = method.init(FOUR, prior), []
+    state, noises = method.init(FOUR, prior), []
     for index in range(3):
         source = rng if kind == "generator" else ms.Streams(5, index, (0, 1, 2, 3))
         _, state = method.step(FOUR, prior, state, progress=0.0, rng=source)
-        seen.append(torch.cat([state.noise[i] for i in range(4)]))
-    assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], seen[2])
-    assert len(seen[0].unique()) == 8
+        noises.append(torch.cat([state.noise[i] for i in range(4)]))
+    assert torch.equal(noises[0], noises[1]) and torch.equal(noises[0], noises[2])
+    assert len(noises[0].unique()) == 8
 
 
 def test_seeds_decide_where_particles_end():
     mixture, n = two_gaussians(3.0, 0.5), 32
     prior = prior_on("VP", mixture)
     method = DSD(ms.Annealed(0.98, 0.05, 0.5), weight=ms.sigma_over_alpha, ode_steps=8)
-    points = ms.Points(torch.zeros(n, 2, dtype=F64))  # all at one place, between the modes
+    points = ms.Points(torch.zeros(n, 2, dtype=F64))  # all at one point, between the modes
     optimizer = torch.optim.SGD(points.parameters(), lr=0.6)
     seed = torch.zeros(n, 2, dtype=F64)
-    for now in ms.distill(points, prior, method, optimizer, steps=80, rng=ms.Streams(3)):
-        seed = now.state.noise[0]
+    for result in ms.distill(points, prior, method, optimizer, steps=80, rng=ms.Streams(3)):
+        seed = result.state.noise[0]
     side = points.z.detach()[:, 0]
-    assert 6 <= int((side > 0).sum()) <= n - 6  # SDS from one place ends in whichever mode its noise favours
+    assert 6 <= int((side > 0).sum()) <= n - 6  # SDS from one point ends in whichever mode its noise favours
     clear = seed[:, 0].abs() > 0.3
     assert ((side > 0) == (seed[:, 0] > 0))[clear].all()
 
@@ -121,7 +121,7 @@ def test_times_stay_within_the_walk():
 
 def test_bad_options_are_one_clear_line():
     for wrong in ({"ode_steps": 0}, {"gap": -0.1}, {"least": 2.0}):
-        with pytest.raises(ValueError, match="DSD needs ode_steps >= 1 and gap, least.*got") as error:
+        with pytest.raises(ValueError, match="DSD needs ode_steps >= 1 and gap, least.*, got") as error:
             DSD(**wrong)
         assert "\n" not in str(error.value)
     prior = ms.Guided(prior_on("VP", three_gaussians(), [0, 0, 1]))

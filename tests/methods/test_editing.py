@@ -22,14 +22,14 @@ from modeseek.priors.base import select_conditions
 
 FROM, TO = (-1.0, 0.36), (1.5, 0.49)
 NULL = torch.tensor([-1])
-SOURCE, PLACES = tensor([-0.8], [-1.3], [0.2], [-1.0]), tensor([0.4], [-0.6], [3.0], [1.5])
+SOURCE, POINTS = tensor([-0.8], [-1.3], [0.2], [-1.0]), tensor([0.4], [-0.6], [3.0], [1.5])
 TIMES = (0.1, 0.3, 0.5, 0.8)
 CONDITIONS = ms.Conditions(torch.tensor([1]), source=torch.tensor([0]))
 
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row."""
+    """A separate time for each row."""
 
     t: tuple[float, ...]
 
@@ -44,7 +44,7 @@ def two_class_prior(schedule: str, alike: bool = False) -> ms.GaussianMixture:
     return prior_of(law, SCHEDULES[schedule], [0, 1])
 
 
-def step(method, prior, z: Tensor = PLACES, rng=None, conditions=CONDITIONS, context=None) -> ms.Direction:
+def step(method, prior, z: Tensor = POINTS, rng=None, conditions=CONDITIONS, context=None) -> ms.Direction:
     rng = generator() if rng is None else rng
     return method.step(z, prior, method.init(z, prior), conditions=conditions, progress=0.5, rng=rng, context=context)[
         0
@@ -61,7 +61,7 @@ def test_dds_between_gaussians(schedule: str) -> None:
     d = step(DDS(SOURCE, PerRow(TIMES), ms.sigma_squared, scale=1.0), two_class_prior(schedule))
     for i, t in enumerate(TIMES):
         alpha, sigma = level(schedule, t)
-        n, z, source = float(d.eps[i, 0]), float(PLACES[i, 0]), float(SOURCE[i, 0])
+        n, z, source = float(d.eps[i, 0]), float(POINTS[i, 0]), float(SOURCE[i, 0])
         target = slope(TO, alpha, sigma) * (alpha * (z - TO[0]) + sigma * n)
         origin = slope(FROM, alpha, sigma) * (alpha * (source - FROM[0]) + sigma * n)
         assert float(d.grad[i, 0]) == pytest.approx(sigma**2 * (target - origin), rel=1e-9, abs=1e-10)
@@ -100,7 +100,7 @@ def test_the_source_is_where_the_run_began_and_stays_there() -> None:
     prior, method = two_class_prior("VP"), DDS(times=PerRow(TIMES), scale=1.0)
     state = method.init(SOURCE, prior)
     for seed in (0, 1):
-        d, state = method.step(PLACES, prior, state, conditions=CONDITIONS, progress=0.5, rng=generator(seed))
+        d, state = method.step(POINTS, prior, state, conditions=CONDITIONS, progress=0.5, rng=generator(seed))
         fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior, rng=generator(seed))
         assert torch.equal(d.grad, fixed.grad)
     assert torch.equal(state.source, SOURCE)
@@ -110,8 +110,8 @@ def test_guidance_of_both_branches_shares_the_baseline() -> None:
     prior, s = prior_of(three_gaussians(), labels=[0, 0, 1]), 6.0
     z, source = torch.randn(2, 4, 2, generator=generator(1), dtype=F64)
     positive, origin = torch.tensor([1, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
-    told = ms.Conditions(positive, null=NULL, source=origin)
-    d = step(DDS(source, PerRow(TIMES), scale=s), prior, z, conditions=told)
+    conditions = ms.Conditions(positive, null=NULL, source=origin)
+    d = step(DDS(source, PerRow(TIMES), scale=s), prior, z, conditions=conditions)
     t = torch.tensor(TIMES, dtype=F64)
     alpha, sigma = (x[:, None] for x in prior.schedule(t))
     sides = []
@@ -131,10 +131,10 @@ def test_exact_pds_matches_the_stochastic_latents(schedule: str) -> None:
     for i, t in enumerate(TIMES):
         (alpha, sigma), (alpha_s, sigma_s) = level(schedule, t), level(schedule, t - gap)
         n_s, latents = 0.37, []  # whatever the noise at s: it is the same on both sides
-        for z, part in ((float(PLACES[i, 0]), TO), (float(SOURCE[i, 0]), FROM)):
+        for z, part in ((float(POINTS[i, 0]), TO), (float(SOURCE[i, 0]), FROM)):
             z_t, z_s = alpha * z + sigma * float(d.eps[i, 0]), alpha_s * z + sigma_s * n_s
             z_hat = part[0] + alpha * part[1] / (alpha**2 * part[1] + sigma**2) * (z_t - alpha * part[0])
-            # z_s given z_t and z: prior N(alpha_s z, sigma_s^2), seen as z_t = r z_s + N(0, sigma^2 - r^2 sigma_s^2)
+            # z_s given z_t and z: prior N(alpha_s z, sigma_s^2), decoded as z_t = r z_s + N(0, sigma^2 - r^2 sigma_s^2)
             r = alpha / alpha_s
             noise = sigma**2 - r**2 * sigma_s**2
             precision = 1 / sigma_s**2 + r**2 / noise
@@ -166,33 +166,35 @@ def test_the_authors_coefficients() -> None:
     d = step(PDS(SOURCE, PerRow(TIMES), scale=1.0, coefficients="official"), prior)
     dds = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)
     psi, chi = d.logs["psi"][:, None], d.logs["chi"][:, None]
-    assert (psi > 0).all() and torch.allclose(d.grad, psi * (PLACES - SOURCE) + chi * dds.grad, rtol=0, atol=1e-11)
+    assert (psi > 0).all() and torch.allclose(d.grad, psi * (POINTS - SOURCE) + chi * dds.grad, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("method", [DDS(torch.zeros(1, dtype=F64)), PDS(torch.zeros(1, dtype=F64))], ids=["dds", "pds"])
 def test_a_batch_is_its_items_alone_and_calls(method) -> None:
     z = torch.randn(4, 2, generator=generator(1), dtype=F64)
-    told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL, source=torch.tensor([1, 0, 1, 0]))
+    conditions = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL, source=torch.tensor([1, 0, 1, 0]))
     counted = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
-    whole = step(method, counted, z, ms.Streams(3, 1, (0, 1, 2, 3)), told)
+    whole = step(method, counted, z, ms.Streams(3, 1, (0, 1, 2, 3)), conditions)
     assert counted.calls == 4 * 4
     for i in range(4):
-        alone = step(method, counted, z[i : i + 1], ms.Streams(3, 1, (i,)), select_conditions(told, torch.tensor([i])))
+        alone = step(
+            method, counted, z[i : i + 1], ms.Streams(3, 1, (i,)), select_conditions(conditions, torch.tensor([i]))
+        )
         assert torch.equal(alone.eps[0], whole.eps[i]) and torch.equal(alone.t[0], whole.t[i])
         assert torch.allclose(alone.grad[0], whole.grad[i], rtol=1e-12, atol=1e-12)
     counted.calls = 0
-    step(type(method)(scale=1.0), counted, z, conditions=told)
+    step(type(method)(scale=1.0), counted, z, conditions=conditions)
     assert counted.calls == 4 * 2
 
 
 def test_a_source_may_be_rendered_for_every_scene() -> None:
     view = View((0, 1, 2, 3))
-    context = RenderContext(view, Rendering(view, PLACES), PLACES, Identity(), torch.arange(4))
+    context = RenderContext(view, Rendering(view, POINTS), POINTS, Identity(), torch.arange(4))
     prior = two_class_prior("VP")
     moving = DDS(lambda where: SOURCE[where.item], PerRow(TIMES), scale=1.0)
     fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)
     assert torch.equal(step(moving, prior, context=context).grad, fixed.grad)
-    with pytest.raises(ValueError, match="a source that is a function needs a context") as error:
+    with pytest.raises(ValueError, match="a source function needs a context") as error:
         step(moving, prior)
     one_line(error.value)
 
@@ -201,16 +203,16 @@ def test_a_source_may_be_rendered_for_every_scene() -> None:
 def test_mistakes(method, unchecked: None) -> None:
     prior, name = prior_of(three_gaussians(), labels=[0, 0, 1]), method.__name__
     z = torch.zeros(2, 2, dtype=F64)
-    for told in (None, ms.Conditions(torch.tensor([1]), null=NULL)):
+    for conditions in (None, ms.Conditions(torch.tensor([1]), null=NULL)):
         with pytest.raises(ValueError, match=f"{name} needs the conditions positive, source: got") as error:
-            step(method(), prior, z, conditions=told)
+            step(method(), prior, z, conditions=conditions)
         one_line(error.value)
     with pytest.raises(ValueError, match="guidance needs a baseline"):
         step(method(), prior, z)
     with pytest.raises(TypeError, match=f"{name} guides by itself"):
         method().init(z, ms.Guided(prior))
     for shape in ((3, 2), (2, 2, 2), (3,)):
-        with pytest.raises(ValueError, match=r"a source broadcasts to z \(2, 2\): got") as error:
+        with pytest.raises(ValueError, match=r"source must broadcast to z \(2, 2\), got") as error:
             step(method(torch.zeros(shape)), prior, z)
         one_line(error.value)
 
@@ -220,15 +222,15 @@ def test_mistakes_of_pds(unchecked: None) -> None:
         PDS(coefficients="derived")
     with pytest.raises(ValueError, match="step_size in"):
         PDS(step_size=0.0)
-    with pytest.raises(ValueError, match="PDS steps back by 0.002 from t: got t = 0.001"):
+    with pytest.raises(ValueError, match="PDS needs t >= step_size = 0.002, got t = 0.001"):
         step(PDS(SOURCE, PerRow((0.001, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("VP"))
-    with pytest.raises(ValueError, match="needs noise a step before t and signal at t"):
+    with pytest.raises(ValueError, match="needs sigma > 0 at t - step_size and alpha > 0 at t"):
         step(PDS(SOURCE, PerRow((0.002, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("Flow"))
-    with pytest.raises(ValueError, match="needs noise a step before t and signal at t"):
+    with pytest.raises(ValueError, match="needs sigma > 0 at t - step_size and alpha > 0 at t"):
         step(PDS(SOURCE, PerRow((1.0, 0.1, 0.1, 0.1)), scale=1.0), two_class_prior("Flow"))
 
 
 def test_rows_of_conditions_keep_their_source() -> None:
-    told = ms.Conditions(torch.arange(4), null=NULL, source=torch.arange(4, 8))
-    assert select_conditions(told, torch.tensor([2, 2, 0])).source.tolist() == [6, 6, 4]
+    conditions = ms.Conditions(torch.arange(4), null=NULL, source=torch.arange(4, 8))
+    assert select_conditions(conditions, torch.tensor([2, 2, 0])).source.tolist() == [6, 6, 4]
     assert select_conditions(ms.Conditions(torch.arange(4)), torch.tensor([1])).source is None

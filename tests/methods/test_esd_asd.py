@@ -1,4 +1,4 @@
-"""ESD and ASD: what they add to VSD, in closed form, and what they are without it."""
+"""ESD and ASD: their difference from VSD in closed form, and their VSD limits."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ CAMERA = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [0.0, -2.0]], dtype=
 
 
 def view(context: ms.RenderContext) -> torch.Tensor:
-    """Where each of the four was seen from: its camera is the mean of what is seen there."""
+    """Camera of each of the four rows, equal to the mean of its view."""
     return CAMERA[context.item]
 
 
-def views(seen: AuxiliaryInput) -> Prediction:
+def views(inputs: AuxiliaryInput) -> Prediction:
     """The exact score of N(camera, 0.25 I), and of N(0, 2.25 I) where the camera is hidden."""
-    shown = torch.ones(len(seen.z), dtype=torch.bool) if seen.camera_mask is None else seen.camera_mask
-    mean = torch.where(shown[:, None], seen.camera, 0.0)
+    shown = torch.ones(len(inputs.z), dtype=torch.bool) if inputs.camera_mask is None else inputs.camera_mask
+    mean = torch.where(shown[:, None], inputs.camera, 0.0)
     var = torch.where(shown, 0.25, 2.25).to(F64)[:, None]
-    a, s = seen.alpha[:, None], seen.sigma[:, None]
-    eps = s * (seen.z_t - a * mean) / (a**2 * var + s**2)
-    return Prediction.from_eps(seen.z_t, seen.alpha, seen.sigma, eps)
+    a, s = inputs.alpha[:, None], inputs.sigma[:, None]
+    eps = s * (inputs.z_t - a * mean) / (a**2 * var + s**2)
+    return Prediction.from_eps(inputs.z_t, inputs.alpha, inputs.sigma, eps)
 
 
 def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor]:
@@ -74,25 +74,31 @@ def test_esd_without_entropy_is_vsd_and_with_nothing_else_a_phi_without_cameras(
 def test_esd_asks_its_two_halves_at_once():
     recording, prior = RecordingAuxiliary(), ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
     step(ESD(auxiliary=recording, camera=view), FOUR, prior, generator(), conditions=CONDITIONS, context=context(FOUR))
-    (seen,) = recording.predict_inputs
-    assert seen.camera_mask.tolist() == [True] * 4 + [False] * 4
-    assert torch.equal(seen.cond, CONDITIONS.positive.repeat(2)) and torch.equal(seen.z_t[:4], seen.z_t[4:])
+    (inputs,) = recording.predict_inputs
+    assert inputs.camera_mask.tolist() == [True] * 4 + [False] * 4
+    assert torch.equal(inputs.cond, CONDITIONS.positive.repeat(2)) and torch.equal(inputs.z_t[:4], inputs.z_t[4:])
     assert prior.calls == 8
 
 
 def population(entropy: float) -> tuple[float, float]:
-    """Where one of two views of particles ends, and the variance of both: each view, and both together, has a phi."""
+    """Mean of one of two views at convergence, and the variance of both; exact auxiliaries per view and overall."""
     rng = generator(2)
     side = torch.tensor([[1.0], [-1.0]], dtype=F64).repeat(128, 1)
 
-    def law(seen: AuxiliaryInput) -> Prediction:
-        a, s = seen.alpha[:, None], seen.sigma[:, None]
-        shown = torch.ones(len(seen.z), 1, dtype=F64) if seen.camera_mask is None else seen.camera_mask[:, None].to(F64)
-        mine = [moments(seen.z[seen.camera[:, 0] == c]) for c in (1.0, -1.0)]
-        every = moments(seen.z)
-        mean = torch.where(seen.camera == 1, mine[0][0], mine[1][0]) * shown + every[0] * (1 - shown)
-        var = torch.where(seen.camera == 1, mine[0][1], mine[1][1]) * shown + every[1] * (1 - shown)
-        return Prediction.from_eps(seen.z_t, seen.alpha, seen.sigma, s * (seen.z_t - a * mean) / (a**2 * var + s**2))
+    def law(inputs: AuxiliaryInput) -> Prediction:
+        a, s = inputs.alpha[:, None], inputs.sigma[:, None]
+        shown = (
+            torch.ones(len(inputs.z), 1, dtype=F64)
+            if inputs.camera_mask is None
+            else inputs.camera_mask[:, None].to(F64)
+        )
+        per_view = [moments(inputs.z[inputs.camera[:, 0] == c]) for c in (1.0, -1.0)]
+        every = moments(inputs.z)
+        mean = torch.where(inputs.camera == 1, per_view[0][0], per_view[1][0]) * shown + every[0] * (1 - shown)
+        var = torch.where(inputs.camera == 1, per_view[0][1], per_view[1][1]) * shown + every[1] * (1 - shown)
+        return Prediction.from_eps(
+            inputs.z_t, inputs.alpha, inputs.sigma, s * (inputs.z_t - a * mean) / (a**2 * var + s**2)
+        )
 
     prior = prior_on("VP", gaussian([0.0], [[1.0]]))
     method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.unit_weight)
@@ -115,11 +121,13 @@ def test_entropy_lets_views_differ():
 
 def test_esd_needs_a_camera_and_a_share():
     prior = prior_on("VP", three_gaussians())
-    with pytest.raises(ValueError, match="ESD compares views: got entropy 0.5 and no camera; pass camera="):
+    with pytest.raises(
+        ValueError, match="ESD with entropy > 0 needs a camera, got entropy=0.5 and camera=None; try camera="
+    ):
         ESD().init(FOUR, prior)
     assert ESD(entropy=0.0).init(FOUR, prior).steps == 0
     for wrong in (-0.1, 1.1):
-        with pytest.raises(ValueError, match=f"ESD entropy is a share in .*got {wrong}"):
+        with pytest.raises(ValueError, match=f"ESD entropy must be in .*got {wrong}"):
             ESD(entropy=wrong)
     with pytest.raises(TypeError, match="ESD guides by itself"):
         ESD(camera=view).init(FOUR, ms.Guided(prior))
@@ -136,17 +144,17 @@ def test_asd_draws_phi_to_the_priors_own_prediction_of_what_it_sees(schedule):
     recording, prior = RecordingAuxiliary(), ms.Counting(prior_on(schedule, three_gaussians(), [0, 0, 1]))
     step(ASD(auxiliary=recording, gamma=-0.4, drop=0.0), FOUR, prior, generator(), conditions=CONDITIONS)
     assert prior.calls == 4 * 3
-    ((seen, (first, second)),) = recording.updates
+    ((inputs, (first, second)),) = recording.updates
     assert (first.share, second.share) == (1.0, -0.4)
-    alpha, sigma = seen.alpha[:, None], seen.sigma[:, None]
+    alpha, sigma = inputs.alpha[:, None], inputs.sigma[:, None]
     for rows, parts in (([0, 3], [0, 1]), ([1, 2], [2])):
         mixture = type(three_gaussians())(
             three_gaussians().weights[parts] / three_gaussians().weights[parts].sum(),
             *(x[parts] for x in three_gaussians()[1:]),
         )
-        want = eps_of(mixture, seen.z_t[rows], alpha[rows], sigma[rows])
+        want = eps_of(mixture, inputs.z_t[rows], alpha[rows], sigma[rows])
         assert torch.allclose(second.eps[rows], want, rtol=0, atol=1e-9)
-        z = (seen.z_t[rows] - sigma[rows] * want) / alpha[rows]
+        z = (inputs.z_t[rows] - sigma[rows] * want) / alpha[rows]
         assert torch.allclose(second.z[rows], z, rtol=1e-6, atol=1e-8)
 
 
@@ -170,9 +178,9 @@ def test_asds_phi_settles_between_the_particles_and_the_prior(gamma):
     assert worst <= 0.25 and apart >= 0.4
 
 
-def test_asd_refuses_a_loss_without_a_minimum_unless_told():
+def test_asd_refuses_a_loss_without_a_minimum_unless_unbounded():
     for gamma in (-1.0, -2.0, float("-inf"), float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="ASD gamma > -1 gives phi's loss a minimum: got") as error:
+        with pytest.raises(ValueError, match="ASD gamma must be > -1 .*, got") as error:
             ASD(gamma=gamma)
         assert "\n" not in str(error.value)
     assert ASD(gamma=-1.0, unbounded=True).gamma == -1

@@ -1,4 +1,4 @@
-"""RFDS, its inversion and its revision, on flows and on everything else; what they share with UCM."""
+"""RFDS, iRFDS and RFDS-Rev on flows and other schedules; properties shared with UCM."""
 
 from __future__ import annotations
 
@@ -117,16 +117,16 @@ def test_irfds_is_the_gradient_of_the_flow_loss_in_the_noise():
 
 
 def test_irfds_in_the_loop_finds_the_noise_of_its_picture():
-    """Free points are the noise; the picture stays in the method."""
-    picture = torch.tensor([[0.4, -0.6]], dtype=F64)
+    """The optimised points are the noise; the image is a field of the method."""
+    image = torch.tensor([[0.4, -0.6]], dtype=F64)
     noise = ms.Points(torch.randn(3, 2, dtype=F64, generator=generator(1)))
     optimizer = torch.optim.SGD(noise.parameters(), lr=1.0)
-    method = IRFDS(picture, ms.Annealed(0.5, 0.5))
+    method = IRFDS(image, ms.Annealed(0.5, 0.5))
     run = ms.distill(
         noise, class_prior("Flow"), method, optimizer, steps=40, conditions=label_conditions(NULL), rng=generator()
     )
     *_, last = run
-    rest = (picture - MEANS[NULL]) / VARIANCES[NULL]  # sigma = alpha there
+    rest = (image - MEANS[NULL]) / VARIANCES[NULL]  # sigma = alpha there
     assert torch.allclose(last.z, rest.expand(3, 2), rtol=0, atol=1e-5)
 
 
@@ -205,7 +205,7 @@ def test_a_batch_goes_as_its_items_do(name, schedule):
 
 
 @pytest.mark.parametrize(
-    ("name", "bare", "told_"),
+    ("name", "bare", "conditional"),
     [
         ("rfds", 1, 1),
         ("irfds", 1, 1),
@@ -216,9 +216,9 @@ def test_a_batch_goes_as_its_items_do(name, schedule):
         ("ucm early", 1, 2),
     ],
 )
-def test_calls_a_row(name, bare, told_):
+def test_calls_a_row(name, bare, conditional):
     assert count_calls(METHODS[name]) == 4 * bare
-    assert count_calls(METHODS[name], conditions=label_conditions(negative=NEGATIVE)) == 4 * told_
+    assert count_calls(METHODS[name], conditions=label_conditions(negative=NEGATIVE)) == 4 * conditional
 
 
 @pytest.mark.parametrize("kind", [RFDSRev, UCM])
@@ -234,13 +234,13 @@ def test_bad_use_is_one_clear_line():
         with pytest.raises(ValueError, match="UCM needs inversion_steps >= 1 and since.*got") as error:
             UCM(**options)
         one_line(error.value)
-    with pytest.raises(ValueError, match=r"IRFDS needs data of the noise's shape \(4, 2\).*got \(3, 2\)") as error:
+    with pytest.raises(ValueError, match=r"IRFDS data must have the noise's shape \(4, 2\).*, got \(3, 2\)") as error:
         step(IRFDS(Z[:3]), class_prior(), NOISE)
     one_line(error.value)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_an_unknown_solver_is_one_clear_line():
-    with pytest.raises(ValueError, match="UCM's solver is 'euler' or 'midpoint': got 'heun'") as error:
+    with pytest.raises(ValueError, match="UCM solver must be 'euler' or 'midpoint', got 'heun'") as error:
         UCM(solver="heun")
     one_line(error.value)

@@ -1,4 +1,4 @@
-"""HiFA: latent and image terms, and what is decoded when."""
+"""HiFA: latent and image terms, and decoder calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RecordingCodec:
 
 
 def context(image: torch.Tensor, codec) -> RenderContext:
-    """What the loop would hand over."""
+    """Render context as `distill` would pass it."""
     view = View(tuple(range(len(image))))
     return RenderContext(view, Rendering(view, image), image, codec, torch.arange(len(image)))
 
@@ -79,17 +79,17 @@ def test_more_denoising_steps_are_ddim_steps_down_to_the_last_denoised_point(sch
     assert torch.allclose(direction.grad, Z - z_hat, rtol=1e-9, atol=1e-9)
 
 
-def test_the_image_term_compares_pictures():
-    """With the identity it is image_weight times the latent term; with another codec it is in the picture's units."""
-    told_ = label_conditions()
+def test_the_image_term_compares_images():
+    """With the identity it is image_weight times the latent term; with another codec it is in image units."""
+    conditions = label_conditions()
     for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.unit_weight, 2.0, denoise_steps=2)):
-        same = step(method, class_prior(), Z, conditions=told_, context=context(Z, Identity()))
+        same = step(method, class_prior(), Z, conditions=conditions, context=context(Z, Identity()))
         assert torch.allclose(same.grad_image, method.image_weight * same.grad, rtol=0, atol=1e-12)
-        half = step(method, class_prior(), Z, conditions=told_, context=context((Z + 1) / 2, RangeCodec()))
+        half = step(method, class_prior(), Z, conditions=conditions, context=context((Z + 1) / 2, RangeCodec()))
         assert torch.equal(half.grad, same.grad)
         assert torch.allclose(half.grad_image, method.image_weight * same.grad / 2, rtol=0, atol=1e-12)
-    # the picture rendered need not be the one encoded
-    shown = step(method, class_prior(), Z, conditions=told_, context=context(Z + 5.0, Identity()))
+    # the rendered image need not be the encoded one
+    shown = step(method, class_prior(), Z, conditions=conditions, context=context(Z + 5.0, Identity()))
     assert torch.allclose(shown.grad_image - same.grad_image, torch.full_like(Z, 10.0), rtol=0, atol=1e-12)
 
 
@@ -110,7 +110,7 @@ def test_times_fall_with_the_square_root_of_progress():
 
 
 def test_the_loop_adds_both_terms():
-    """Free points, no codec: the picture is the point, and the step is 1 + image_weight times the latent one."""
+    """Free points, no codec: the image is the point, and the step is 1 + image_weight times the latent one."""
     moved = []
     for weight in (0.0, 0.5):
         points = ms.Points(Z.clone())
@@ -133,7 +133,7 @@ def test_calls():
 
 
 def test_bad_use_is_one_clear_line():
-    with pytest.raises(ValueError, match="HiFA's image term needs the context: got none") as error:
+    with pytest.raises(ValueError, match="HiFA's image term needs a context, got none") as error:
         step(HiFA(), class_prior(), Z)
     one_line(error.value)
     for options in ({"denoise_steps": 0}, {"image_weight": -1.0}, {"image_weight": float("nan")}):

@@ -45,11 +45,11 @@ def recursion(schedule: str, gap: float, stride: float, scale: float, pos: int, 
         s = max(t - gap, 0.0)
         stops = [k * stride for k in range(100) if k * stride < s - 1e-9] + [s, t]
         x = numbers(stops[0])[0] * z if stops[0] > 0 else z
-        for here, there in zip(stops[:-1], stops[1:], strict=True):
-            alpha, sigma = numbers(here)
+        for t_from, t_to in zip(stops[:-1], stops[1:], strict=True):
+            alpha, sigma = numbers(t_from)
             back = eps_of(null, x, alpha, sigma)
             signal = (x - sigma * back) / alpha
-            alpha, sigma = numbers(there)
+            alpha, sigma = numbers(t_to)
             x = alpha * signal + sigma * back
         ahead = (1 - scale) * eps_of(null, x, alpha, sigma) + scale * eps_of(pos, x, alpha, sigma)
         answers.append(ahead - back)
@@ -87,7 +87,7 @@ def test_its_weight_is_sigma_over_alpha_and_rows_below_the_gap_start_at_the_imag
     direction = step(ISM(PerRow(), gap=0.3), class_prior(), Z, conditions=label_conditions(negative=None))
     assert torch.allclose(direction.grad, sigma / alpha * recursion("VP", 0.3, 0.2, 7.5, POSITIVE, NULL), atol=1e-9)
     assert direction.logs["s"][0] == 0
-    # the first row: z_t = alpha z, and no noise is seen in a clean image
+    # the first row: z_t = alpha z, and no noise is predicted in a clean image
     z_t = alpha[0] * Z[0]
     ahead = (1 - 7.5) * eps_of(NULL, z_t, alpha[0], sigma[0]) + 7.5 * eps_of(POSITIVE, z_t, alpha[0], sigma[0])
     assert torch.allclose(direction.grad[0], (sigma / alpha)[0] * ahead, rtol=0, atol=1e-10)
@@ -146,7 +146,7 @@ def test_a_batch_goes_as_its_items_do(method, schedule):
 
 
 def test_calls():
-    """Rows that have arrived are asked no more: ceil(s / stride) to get there, one there, two at t."""
+    """Rows at their s are not evaluated again: ceil(s / stride) calls to reach s, one at s, two at t."""
     walk = sum(math.ceil((t - 0.04) / 0.2) for t in TIMES)
     assert walk == 1 + 2 + 4 + 5
     method = ISM(PerRow(), gap=0.04)
@@ -161,7 +161,7 @@ def test_bad_use_is_one_clear_line():
         with pytest.raises(ValueError, match="ISM needs stride in .*got") as error:
             ISM(**options)
         one_line(error.value)
-    with pytest.raises(ValueError, match="ISM needs a gap in .*got 2 at progress 1") as error:
+    with pytest.raises(ValueError, match="ISM gap must be in .*, got 2 at progress 1") as error:
         step(ISM(gap=Ramp(0.1, 2.0)), class_prior(), Z, progress=1.0)
     one_line(error.value)
     with pytest.raises(

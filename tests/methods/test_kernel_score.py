@@ -1,4 +1,4 @@
-"""The paper's sampler against its recursion written anew, and against the exact product."""
+"""Kernel-score sampler against an independent recursion and against the exact product."""
 
 from __future__ import annotations
 

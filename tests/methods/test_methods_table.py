@@ -12,7 +12,7 @@ from oracles_shift import F64, kernel_sums, log_density, posterior
 import modeseek as ms
 from modeseek.priors.base import select_conditions
 
-ZERO = torch.zeros(1, dtype=F64)  # a source or a picture that broadcasts to every prior's shape
+ZERO = torch.zeros(1, dtype=F64)  # a source or an image that broadcasts to every prior's shape
 
 
 def bowl(z: torch.Tensor, context: ms.RenderContext | None) -> torch.Tensor:
@@ -66,7 +66,7 @@ METHODS = {
     "pds official": ms.PDS(ZERO, coefficients="official"),
 }
 CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
-"""These compare conditions: without any they have nothing to say."""
+"""Methods that compare conditions and need them."""
 NEGATIVE = {"csd negative", "nfsd"}
 
 LABELS = torch.tensor([0, 0, 1])
@@ -85,7 +85,7 @@ PRIORS = {
 
 
 def conditions(positive: list[int], name: str) -> ms.Conditions:
-    """What this method is told: no more than it asks for, since a negative is everybody's baseline."""
+    """Conditions of this method: only the parts it uses, since a negative condition changes the guidance baseline."""
     more = {}
     if name in NEGATIVE:
         more["negative"] = torch.tensor([1])
@@ -98,8 +98,8 @@ def guides_itself(method: ms.Method, z: torch.Tensor, prior: ms.Prior) -> bool:
     """Whether it refuses a prior that is guided already."""
     try:
         method.init(z, ms.Guided(prior, 3.0))
-        told = conditions([0] * len(z), "csd negative")
-        method.step(z, ms.Guided(prior, 3.0), method.init(z, prior), conditions=told, progress=0.3, rng=generator())
+        given = conditions([0] * len(z), "csd negative")
+        method.step(z, ms.Guided(prior, 3.0), method.init(z, prior), conditions=given, progress=0.3, rng=generator())
     except TypeError as refused:
         assert "by itself" in str(refused)
         return True
@@ -108,7 +108,7 @@ def guides_itself(method: ms.Method, z: torch.Tensor, prior: ms.Prior) -> bool:
 
 @dataclass(frozen=True)
 class Case:
-    """A method on a prior, told or not, guided or not."""
+    """A method on a prior, with and without conditions and guidance."""
 
     method: ms.Method
     prior: ms.Prior
@@ -117,16 +117,16 @@ class Case:
 
     def direction(self, rows: list[int], rng: ms.Rng) -> ms.Direction:
         """The direction of some of the rows."""
-        z, told = self.z[rows], self.conditions
-        if told is not None:
-            told = select_conditions(told, torch.tensor(rows))
+        z, selected = self.z[rows], self.conditions
+        if selected is not None:
+            selected = select_conditions(selected, torch.tensor(rows))
         state = self.method.init(z, self.prior)
-        return self.method.step(z, self.prior, state, conditions=told, progress=0.3, rng=rng)[0]
+        return self.method.step(z, self.prior, state, conditions=selected, progress=0.3, rng=rng)[0]
 
 
-@pytest.fixture(params=["bare", "told", "guided"])
+@pytest.fixture(params=["bare", "conditional", "guided"])
 def guidance(request):
-    """Whether the prior is told something, and guided."""
+    """Whether the prior is unconditional, conditional or guided."""
     return request.param
 
 
@@ -152,10 +152,10 @@ def case(request, prior, guidance):
     z = images(4, 1) if len(prior.shape) == 3 else sample_mixture(three_gaussians(), 4, seed=1) + 0.2
     if isinstance(method, ms.IRFDS):
         method = ms.IRFDS(torch.zeros_like(z[:1]))
-    told = None if guidance == "bare" and name not in CONDITIONED_ONLY else conditions([0, 1, 1, 0], name)
+    given = None if guidance == "bare" and name not in CONDITIONED_ONLY else conditions([0, 1, 1, 0], name)
     if guidance == "guided" and not guides_itself(method, z, prior):
         prior = ms.Guided(prior, 3.0)
-    return Case(method, prior, z, told)
+    return Case(method, prior, z, given)
 
 
 def test_every_method_on_every_prior(case):
@@ -177,25 +177,25 @@ def test_every_method_on_every_prior(case):
         alone = case.direction([i], ms.Streams(3, 1, (i,)))
         assert torch.allclose(alone.grad[0], answer.grad[i], rtol=0, atol=1e-12 * float(scale))
         for name in ("eps", "t"):
-            mine, theirs = getattr(alone, name), getattr(answer, name)
-            assert (mine is None) is (theirs is None)
+            part, whole = getattr(alone, name), getattr(answer, name)
+            assert (part is None) is (whole is None)
             drawn = not isinstance(case.method, ms.UCM)  # its noise is computed: equal but for rounding
             close = torch.equal if drawn else torch.allclose
-            assert mine is None or close(mine[0], theirs[i])
+            assert part is None or close(part[0], whole[i])
 
 
 def test_translating_the_world_translates_nothing_of_the_direction():
     """The mean-shift direction sees only differences (a prior that shrinks towards zero would not)."""
     offset = tensor([3.0, -2.0])
-    there = ms.GaussianMixture(
+    shifted_prior = ms.GaussianMixture(
         three_gaussians().weights, three_gaussians().means + offset, three_gaussians().covs.clone(), ms.VE()
     )
-    here = prior_of(three_gaussians(), ms.VE())
+    prior = prior_of(three_gaussians(), ms.VE())
     z = sample_mixture(three_gaussians(), 4, seed=1)
     for name in ("msd denoiser", "msd product", "sds"):  # the paper's walk starts about the origin: not it
         method = METHODS[name]
-        one, _ = method.step(z, here, method.init(z, here), progress=0.0, rng=generator())
-        other, _ = method.step(z + offset, there, method.init(z, there), progress=0.0, rng=generator())
+        one, _ = method.step(z, prior, method.init(z, prior), progress=0.0, rng=generator())
+        other, _ = method.step(z + offset, shifted_prior, method.init(z, shifted_prior), progress=0.0, rng=generator())
         assert torch.allclose(one.grad, other.grad, rtol=1e-9, atol=1e-9)
 
 
@@ -233,7 +233,7 @@ def test_following_msd_raises_log_p_h(source, method):
     exact = posterior(three_gaussians(), z, h)[0] if source == "mixture" else kernel_sums(data, z, h)[0]
     if method.estimator == "denoiser":  # an EM step: at least |shift|^2 / (2 h^2)
         assert (gain >= (exact - z).square().sum(1) / (2 * h**2) - 1e-9).all()
-    else:  # where the shift is long enough to tell from noise, and, in the paper's sampler, mostly from bias
+    else:  # where the shift is large compared with the noise, and, in the paper's sampler, mostly from bias
         clear = (exact - z).norm(dim=1) > 0.8 * h
         assert clear.sum() >= 20
         assert (gain[clear] > 0).double().mean() >= (1.0 if method.estimator == "product" else 0.9)
@@ -244,14 +244,14 @@ def test_following_msd_raises_log_p_h(source, method):
 def test_conditions_change_where_msd_goes(label):
     prior = prior_of(three_gaussians(), labels=LABELS.tolist())
     z = sample_mixture(three_gaussians(), 4, seed=1)
-    told = ms.Conditions(torch.tensor([label]))
+    given = ms.Conditions(torch.tensor([label]))
     part = components(three_gaussians(), [0, 1] if label == 0 else [2])
     method = METHODS["msd denoiser"]
-    direction, _ = method.step(z, prior, method.init(z, prior), conditions=told, progress=0.0, rng=generator())
+    direction, _ = method.step(z, prior, method.init(z, prior), conditions=given, progress=0.0, rng=generator())
     assert torch.allclose(z - direction.grad, posterior(part, z, 0.7)[0], rtol=0, atol=1e-11)
 
 
-# Prior calls a row: told nothing, and told (those that take a guided prior: under guidance).
+# Prior calls per row, unconditional and conditional (under guidance for methods that take a guided prior).
 CALLS = {
     "msd denoiser": (1, 2),
     "msd denoiser jittered": (1, 2),
@@ -302,14 +302,14 @@ CALLS = {
 @pytest.mark.parametrize("name", METHODS)
 def test_calls_per_row(name):
     method, counted = METHODS[name], ms.Counting(prior_of(three_gaussians(), labels=LABELS.tolist()))
-    z, (alone, told) = sample_mixture(three_gaussians(), 3, seed=1), CALLS[name]
+    z, (unconditional, conditional) = sample_mixture(three_gaussians(), 3, seed=1), CALLS[name]
     itself = guides_itself(method, z, counted)
-    for wanted, more in ((alone, None), (told, conditions([1, 1, 1], name))):
-        if wanted is None:
+    for expected, given in ((unconditional, None), (conditional, conditions([1, 1, 1], name))):
+        if expected is None:
             with pytest.raises(ValueError, match="needs the conditions"):
                 method.step(z, counted, method.init(z, counted), progress=0.3, rng=generator())
             continue
         counted.calls = 0
-        prior = counted if itself or more is None else ms.Guided(counted, 3.0)
-        method.step(z, prior, method.init(z, prior), conditions=more, progress=0.3, rng=generator())
-        assert counted.calls == 3 * wanted
+        prior = counted if itself or given is None else ms.Guided(counted, 3.0)
+        method.step(z, prior, method.init(z, prior), conditions=given, progress=0.3, rng=generator())
+        assert counted.calls == 3 * expected

@@ -1,4 +1,4 @@
-"""Mean-shift distillation: its targets, estimators, noise, jitter and verdict."""
+"""MSD: targets, estimators, noise, jitter and convergence."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_fixed_points_are_the_modes_of_p_h():
 
 def test_guidance_mixes_the_targets_of_both_conditions():
     prior = prior_of(three_gaussians(), labels=[0, 0, 1])
-    told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
     h, scale = 0.8, 3.0
     parts = {0: components(three_gaussians(), [0, 1]), 1: components(three_gaussians(), [2])}
     null = posterior(three_gaussians(), Z, h)[0]
     positive = torch.cat([posterior(parts[c], z[None], h)[0] for c, z in zip([0, 1, 1, 0], Z, strict=True)])
-    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=ms.Guided(prior, scale), conditions=told)
+    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=ms.Guided(prior, scale), conditions=conditions)
     assert torch.allclose(Z - direction.grad, null + scale * (positive - null), rtol=0, atol=1e-11)
-    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=prior, conditions=told)  # bare: its positive
+    direction, _ = step(ms.MSD(ms.Fixed(h)), prior=prior, conditions=conditions)  # bare: its positive
     assert torch.allclose(Z - direction.grad, positive, rtol=0, atol=1e-11)
 
 
@@ -138,10 +138,10 @@ def test_samples_keep_to_their_row_its_bandwidth_and_its_condition():
     method = ms.MSD(
         ms.Adaptive(0.2, start=1.6, shrink=0.5, settle=0.3), "product", steps=2, samples=6, noise="antithetic"
     )
-    told = ms.Conditions(torch.tensor([0, 1, 1, 1]))
-    _, state = step(method, prior=prior, conditions=told)
+    conditions = ms.Conditions(torch.tensor([0, 1, 1, 1]))
+    _, state = step(method, prior=prior, conditions=conditions)
     state = ms.methods.msd.MSDState(state.bandwidth, state.h, tensor(0.1, 1.0, 0.1, 1.0))
-    direction, state = step(method, prior=prior, conditions=told, state=state)
+    direction, state = step(method, prior=prior, conditions=conditions, state=state)
     assert state.h.tolist() == [0.8, 1.6, 0.8, 1.6]
     for i, (part, h) in enumerate(((two, 0.8), (other, 1.6), (other, 0.8), (other, 1.6))):
         expected = posterior(part, Z[i : i + 1], h)[0][0]
@@ -213,7 +213,7 @@ def test_the_mean_under_jitter_is_that_of_its_definition(jitter):
         error = grads.std(0) / n**0.5
         assert ((grads.mean(0) - expected).abs() <= 4 * error).all()
     plain = step(ms.MSD(ms.Fixed(h)), z=z)[0].grad[0]
-    assert (plain - expected).norm() > 10 * error.norm()  # the test can tell
+    assert (plain - expected).norm() > 10 * error.norm()  # the test is sensitive
 
 
 def test_no_jitter_draws_nothing():
@@ -280,9 +280,9 @@ def test_adaptive_starts_from_the_scale_of_the_prior():
 
 def test_adaptive_measures_the_scale_under_conditions_per_row():
     prior = prior_of(three_gaussians(), labels=[0, 0, 1])
-    told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=torch.tensor([-1]))
     for given in (prior, ms.Guided(prior, 2.0)):
-        direction, _ = step(ms.MSD(ms.Adaptive(0.1)), prior=given, conditions=told)
+        direction, _ = step(ms.MSD(ms.Adaptive(0.1)), prior=given, conditions=conditions)
         assert direction.grad.isfinite().all() and (direction.logs["bandwidth"] >= 0.1).all()
 
 
@@ -326,29 +326,29 @@ def test_calls_of_the_product(sampler, calls):
     step(method, prior=prior)
     assert prior.calls == 4 * 3 * calls
     prior.calls = 0
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
-    step(method, prior=ms.Guided(prior, 2.0), conditions=told)
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    step(method, prior=ms.Guided(prior, 2.0), conditions=conditions)
     assert prior.calls == 2 * 4 * 3 * calls
 
 
 def test_calls_of_the_others():
     prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     for method, calls in ((ms.MSD(ms.Fixed(0.5)), 4), (ms.MSD(ms.Fixed(0.5), "kernel-score", 7, 3), 4 * 3 * 7)):
         for given, factor in ((prior, 1), (ms.Guided(prior, 2.0), 2)):
             prior.calls = 0
-            step(method, prior=given, conditions=told)
+            step(method, prior=given, conditions=conditions)
             assert prior.calls == factor * calls
 
 
 BAD = {
-    "estimator": ({"estimator": "products"}, "estimator is .*got 'products'"),
-    "noise": ({"noise": "antithetical"}, "noise is .*got 'antithetical'"),
+    "estimator": ({"estimator": "products"}, "estimator must be .*, got 'products'"),
+    "noise": ({"noise": "antithetical"}, "noise must be .*, got 'antithetical'"),
     "steps": ({"steps": 0}, "steps >= 1"),
     "samples": ({"samples": 0}, "samples >= 1"),
-    "odd pairs": ({"noise": "antithetic", "samples": 3}, "comes in pairs: got samples=3"),
-    "jitter": ({"jitter": 1.5}, "jitter is a share.*got 1.5"),
-    "negative jitter": ({"jitter": -0.1}, "jitter is a share"),
+    "odd pairs": ({"noise": "antithetic", "samples": 3}, "samples must be even .*, got 3"),
+    "jitter": ({"jitter": 1.5}, "jitter must be in .*, got 1.5"),
+    "negative jitter": ({"jitter": -0.1}, "jitter must be in"),
 }
 
 

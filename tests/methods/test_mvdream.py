@@ -23,7 +23,7 @@ NULL = torch.tensor([-1])
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row."""
+    """A separate time for each row."""
 
     t: tuple[float, ...]
 
@@ -44,15 +44,15 @@ def denoised(z_t: Tensor, alpha: float, sigma: float, label: int) -> np.ndarray:
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "Cosine"])
 def test_the_mean_and_the_variance_of_the_closed_form(schedule: str) -> None:
     """z - z_hat of N(m, v): affine in the noise, at two levels in one batch."""
-    n, times, places = 20_000, (0.2, 0.7), (0.4, 3.0)
-    z = tensor(*places).repeat_interleave(n)[:, None]
+    n, times, points = 20_000, (0.2, 0.7), (0.4, 3.0)
+    z = tensor(*points).repeat_interleave(n)[:, None]
     prior = prior_of(gaussian([MEAN], [[VARIANCE]]), SCHEDULES[schedule])
     method = MVDream(views=1, times=PerRow(tuple(t for t in times for _ in range(n))))
     d, _ = method.step(z, prior, None, progress=0.5, rng=generator())
-    for t, place, got in zip(times, places, d.grad[:, 0].split(n), strict=True):
+    for t, point, got in zip(times, points, d.grad[:, 0].split(n), strict=True):
         alpha, sigma = level(schedule, t)
         gain = alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2)
-        mean, variance = (1 - gain * alpha) * (place - MEAN), (gain * sigma) ** 2
+        mean, variance = (1 - gain * alpha) * (point - MEAN), (gain * sigma) ** 2
         assert abs(float(got.mean()) - mean) <= 4 * math.sqrt(variance / n)
         assert abs(float(got.var()) - variance) <= 4 * variance * math.sqrt(2 / n)
 
@@ -62,13 +62,13 @@ def test_the_mean_and_the_variance_of_the_closed_form(schedule: str) -> None:
 def test_groups_share_their_level_and_their_spread(schedule: str, share: float) -> None:
     z, labels = 1.5 * torch.randn(6, 2, generator=generator(1), dtype=F64), [0, 1, 1, 1, 0, 0]
     times, s = (0.3, 0.9, 0.1, 0.6, 0.2, 0.5), 6.0
-    told = ms.Conditions(torch.tensor(labels), null=NULL)
+    conditions = ms.Conditions(torch.tensor(labels), null=NULL)
     method = MVDream(views=3, scale=s, rescale=share, times=PerRow(times), weight=ms.sigma_squared)
     d, _ = method.step(
         z,
         prior_of(three_gaussians(), SCHEDULES[schedule], LABELS),
         None,
-        conditions=told,
+        conditions=conditions,
         progress=0.0,
         rng=generator(),
     )
@@ -85,12 +85,12 @@ def test_groups_share_their_level_and_their_spread(schedule: str, share: float) 
 
 def test_without_rescale_it_is_sds_of_a_guided_prior_with_weight_sigma_over_alpha() -> None:
     z, prior = torch.randn(4, 2, generator=generator(1), dtype=F64), prior_of(three_gaussians(), labels=LABELS)
-    told = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL)
+    conditions = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL)
     times = PerRow((0.2, 0.4, 0.6, 0.8))
-    ours, _ = MVDream(1, 5.0, 0.0, times).step(z, prior, None, conditions=told, progress=0.0, rng=generator())
+    ours, _ = MVDream(1, 5.0, 0.0, times).step(z, prior, None, conditions=conditions, progress=0.0, rng=generator())
     sds = ms.SDS(times, ms.sigma_over_alpha)
-    theirs, _ = sds.step(z, ms.Guided(prior, 5.0), None, conditions=told, progress=0.0, rng=generator())
-    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-10, atol=1e-10)
+    sds_direction, _ = sds.step(z, ms.Guided(prior, 5.0), None, conditions=conditions, progress=0.0, rng=generator())
+    assert torch.allclose(ours.grad, sds_direction.grad, rtol=1e-10, atol=1e-10)
 
 
 def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> None:
@@ -98,9 +98,9 @@ def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> N
     prior, method = prior_of(three_gaussians(), labels=LABELS), MVDream(4, 9.0, 0.7, ms.Annealed(0.8, 0.2))
 
     def step(rows: list[int]) -> ms.Direction:
-        told = ms.Conditions(labels[rows], null=NULL)
+        conditions = ms.Conditions(labels[rows], null=NULL)
         rng = ms.Streams(3, 1, tuple(rows))
-        return method.step(z[rows], prior, None, conditions=told, progress=0.4, rng=rng)[0]
+        return method.step(z[rows], prior, None, conditions=conditions, progress=0.4, rng=rng)[0]
 
     whole = step(list(range(8)))
     for order in ([2, 0, 3, 1, 4, 5, 6, 7], [4, 5, 6, 7, 0, 1, 2, 3], [0, 1, 2, 3], [7, 6, 5, 4]):
@@ -126,8 +126,12 @@ def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> N
 
 def test_calls() -> None:
     counted, z = ms.Counting(prior_of(three_gaussians(), labels=LABELS)), torch.zeros(8, 2, dtype=F64)
-    told = ms.Conditions(torch.tensor([1]), null=NULL)
-    for method, conditions, price in ((MVDream(), told, 2), (MVDream(scale=1.0), told, 1), (MVDream(), None, 1)):
+    given = ms.Conditions(torch.tensor([1]), null=NULL)
+    for method, conditions, price in (
+        (MVDream(), given, 2),
+        (MVDream(scale=1.0), given, 1),
+        (MVDream(), None, 1),
+    ):
         counted.calls = 0
         d, _ = method.step(z, counted, None, conditions=conditions, progress=0.0, rng=generator())
         assert counted.calls == 8 * price and d.grad.isfinite().all() and not d.grad.requires_grad
@@ -148,13 +152,13 @@ def test_mistakes() -> None:
         with pytest.raises(ValueError, match="MVDream needs views >= 1, rescale in") as error:
             MVDream(**wrong)
         one_line(error.value)
-    with pytest.raises(ValueError, match="groups of 4 views: got 6 rows") as error:
+    with pytest.raises(ValueError, match="needs a multiple of 4 views, got 6 rows") as error:
         MVDream().step(torch.zeros(6, 2, dtype=F64), prior, None, progress=0.0, rng=generator())
     one_line(error.value)
     with pytest.raises(TypeError, match="MVDream guides by itself"):
         MVDream().init(torch.zeros(4, 2, dtype=F64), ms.Guided(prior))
     with pytest.raises(ValueError, match="guidance needs a baseline"):
-        told = ms.Conditions(torch.tensor([1]))
-        MVDream().step(torch.zeros(4, 2, dtype=F64), prior, None, conditions=told, progress=0.0, rng=generator())
+        conditions = ms.Conditions(torch.tensor([1]))
+        MVDream().step(torch.zeros(4, 2, dtype=F64), prior, None, conditions=conditions, progress=0.0, rng=generator())
     with pytest.raises(ValueError, match="Opening needs"):
         Opening(low=0.6, high=0.5)

@@ -1,4 +1,4 @@
-"""RSD against the kernel's gradient written out, and the traps of its bandwidth."""
+"""RSD against the explicit kernel gradient, and edge cases of its bandwidth."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_it_is_sds_and_the_gradient_of_the_log_kernel_sum(schedule, width):
     prior = prior_on(schedule, three_gaussians())
     for weight, power in ((ms.unit_weight, 0), (ms.sigma_squared, 2)):
         plain = step(ms.SDS(PerRow(), weight), FOUR, prior, generator())
-        mine = step(RSD(PerRow(), 5.0, RBF(width), weight=weight), FOUR, prior, generator())
+        repelled = step(RSD(PerRow(), 5.0, RBF(width), weight=weight), FOUR, prior, generator())
         sigma = levels(schedule)[1]
         want = sigma**power * 5.0 * sigma * force(FOUR, median_width(FOUR) if width is None else width)
-        assert torch.equal(mine.eps, plain.eps)
-        assert torch.allclose(mine.grad - plain.grad, want, rtol=1e-9, atol=1e-11)
+        assert torch.equal(repelled.eps, plain.eps)
+        assert torch.allclose(repelled.grad - plain.grad, want, rtol=1e-9, atol=1e-11)
         assert want.abs().max() > 0.1
 
 
@@ -70,9 +70,9 @@ def test_one_particle_and_no_repulsion_are_sds():
     assert torch.equal(
         step(RSD(repulsion=0.0), FOUR, prior, generator(1)).grad, step(ms.SDS(), FOUR, prior, generator(1)).grad
     )
-    one = FOUR[:1]
+    single = FOUR[:1]
     assert torch.equal(
-        step(RSD(repulsion=9.0), one, prior, generator(1)).grad, step(ms.SDS(), one, prior, generator(1)).grad
+        step(RSD(repulsion=9.0), single, prior, generator(1)).grad, step(ms.SDS(), single, prior, generator(1)).grad
     )
 
 
@@ -106,11 +106,11 @@ def test_features_and_kernel_are_the_users():
     cauchy = RSD(kernel=lambda squared: -torch.log1p(squared)).repulsion_gradient(FOUR[:2])
     gap = FOUR[0] - FOUR[1]
     assert torch.allclose(cauchy[0], -2 * gap / (1 + gap @ gap), rtol=1e-12, atol=0)
-    with pytest.raises(ValueError, match=r"RSD features are \(4, m\): got \(4,\)"):
+    with pytest.raises(ValueError, match=r"RSD features must have shape \(4, m\), got \(4,\)"):
         RSD(features=lambda z: z[:, 0]).repulsion_gradient(FOUR)
-    pictures = FOUR.reshape(4, 1, 1, 2)
+    images = FOUR.reshape(4, 1, 1, 2)
     assert torch.allclose(
-        RSD(kernel=RBF(0.7)).repulsion_gradient(pictures).flatten(1), force(FOUR, 0.7), rtol=1e-9, atol=1e-12
+        RSD(kernel=RBF(0.7)).repulsion_gradient(images).flatten(1), force(FOUR, 0.7), rtol=1e-9, atol=1e-12
     )
 
 
@@ -129,10 +129,10 @@ def test_repelled_particles_stay_spread_where_sds_collapses():
 
 def test_calls_and_draws():
     prior = ms.Counting(prior_on("VP", three_gaussians(), [0, 0, 1]))
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     step(RSD(), FOUR, prior, generator())
     assert prior.calls == 4
-    step(RSD(), FOUR, ms.Guided(prior, 3.0), generator(), conditions=told)
+    step(RSD(), FOUR, ms.Guided(prior, 3.0), generator(), conditions=conditions)
     assert prior.calls == 4 + 8
     together = step(RSD(), FOUR, prior, ms.Streams(3, 1, (0, 1, 2, 3)))
     for i in range(4):
@@ -142,8 +142,8 @@ def test_calls_and_draws():
 
 def test_bad_options_are_one_clear_line():
     for wrong in (-1.0, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="RSD repulsion is at least 0: got"):
+        with pytest.raises(ValueError, match="RSD repulsion must be >= 0 and finite, got"):
             RSD(repulsion=wrong)
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="RBF width is positive: got"):
+        with pytest.raises(ValueError, match="RBF width must be positive and finite, got"):
             RBF(wrong)

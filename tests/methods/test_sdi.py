@@ -17,7 +17,7 @@ Z = tensor([0.4], [-0.6], [3.0], [1.5])
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row."""
+    """A separate time for each row."""
 
     t: tuple[float, ...]
 
@@ -96,7 +96,7 @@ def test_every_row_walks_to_its_own_time():
     for i in range(4):
         alone = direction(prior, z[i : i + 1], times=PerRow(t[i : i + 1]))
         assert torch.allclose(together.grad[i], alone[0], rtol=0, atol=1e-12)
-    # asked exactly where it inverted to
+    # evaluated exactly at the inverted level
     alpha, sigma = prior.schedule(torch.tensor(t, dtype=F64))
     assert torch.equal(together.prediction.alpha, alpha) and torch.equal(together.prediction.sigma, sigma)
     assert torch.allclose(together.grad, z - together.prediction.z, rtol=0, atol=0)
@@ -104,14 +104,16 @@ def test_every_row_walks_to_its_own_time():
 
 def test_prediction_and_inversion_have_guidance_scales_of_their_own():
     prior = prior_of(three_gaussians(), labels=[0, 0, 1])
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z, t, steps = torch.randn(4, 2, dtype=F64, generator=generator(1)), 0.5, 6
-    got = direction(prior, z, told, times=PerRow((t,) * 4), inversion_steps=steps, scale=3.0, inversion_scale=-2.0)
+    got = direction(
+        prior, z, conditions, times=PerRow((t,) * 4), inversion_steps=steps, scale=3.0, inversion_scale=-2.0
+    )
     times = torch.linspace(t, 0, steps + 1, dtype=F64)
-    z_t = ms.invert(ms.Guided(prior, -2.0), z, times, told)
-    z_hat = ms.Guided(prior, 3.0)(z_t, torch.full((4,), t, dtype=F64), told).z
+    z_t = ms.invert(ms.Guided(prior, -2.0), z, times, conditions)
+    z_hat = ms.Guided(prior, 3.0)(z_t, torch.full((4,), t, dtype=F64), conditions).z
     assert torch.allclose(got, z - z_hat, rtol=0, atol=1e-12)
-    # told nothing, both are plain
+    # without conditions both are unguided
     z_t = ms.invert(prior, z, times)
     assert torch.allclose(
         direction(prior, z, times=PerRow((t,) * 4), inversion_steps=steps),
@@ -133,18 +135,18 @@ def test_calls():
 
 def test_a_guided_prior_is_refused_wherever_it_hides():
     bare = prior_of(three_gaussians(), labels=[0, 0, 1])
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z = torch.zeros(1, 2, dtype=F64)
     for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare)), ms.Counting(ms.Counting(ms.AutoGuidance(bare, bare)))):
         with pytest.raises(TypeError, match="SDI guides by itself: got a (Guided|AutoGuidance) prior"):
             ms.SDI().init(z, prior)
         with pytest.raises(TypeError, match="SDI guides by itself"):
-            ms.SDI().step(z, prior, None, conditions=told, progress=0.0, rng=generator())
+            ms.SDI().step(z, prior, None, conditions=conditions, progress=0.0, rng=generator())
     assert ms.SDI().init(z, ms.Counting(bare)) is None
 
 
 @pytest.mark.parametrize("options", [{"inversion_steps": 0}, {"inversion_eta": -0.1}, {"inversion_eta": 1.1}])
 def test_bad_options_are_one_clear_line(options):
-    with pytest.raises(ValueError, match="SDI needs inversion_steps >= 1.*got") as error:
+    with pytest.raises(ValueError, match="SDI needs inversion_steps >= 1.*, got") as error:
         ms.SDI(**options)
     assert "\n" not in str(error.value)

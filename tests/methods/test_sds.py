@@ -42,7 +42,7 @@ def test_its_mean_climbs_the_noise_averaged_log_density(schedule, t, weight):
     error = grads.std(0) / n**0.5
     # times are drawn in float32: the level is off by 1e-7
     assert ((grads.mean(0) - expected).abs() <= 4 * error + 1e-5 * expected.abs()).all()
-    assert (error < 0.25 * expected.norm()).all()  # the test can tell
+    assert (error < 0.25 * expected.norm()).all()  # the test is sensitive
 
 
 @pytest.mark.parametrize("weight", WEIGHTS, ids=lambda w: w.__name__)
@@ -63,7 +63,7 @@ def test_mean_and_covariance_on_a_gaussian(t, weight):
     error = ((torch.outer(scale, scale) ** 2 + cov**2) / n).sqrt()
     assert ((torch.cov(grads.T) - cov).abs() <= 4 * error).all()
     flipped = root + 2 * w * torch.eye(2, dtype=F64)  # eps + n: the same mean
-    assert ((flipped @ flipped - cov).abs().diagonal() > 8 * error.diagonal()).all()  # the test can tell
+    assert ((flipped @ flipped - cov).abs().diagonal() > 8 * error.diagonal()).all()  # the test is sensitive
 
 
 def test_what_it_used_is_what_it_says():
@@ -87,7 +87,7 @@ def test_stein_holds_between_its_draws_and_its_predictions():
     phi = log_density(noised(three_gaussians(), alpha, sigma), direction.prediction.z_t)
     gap = direction.eps * phi[:, None] + direction.prediction.eps
     assert (gap.mean(0).abs() <= 4 * gap.std(0) / n**0.5).all()
-    assert (direction.prediction.eps.mean(0).abs() > 40 * gap.std(0) / n**0.5).any()  # the test can tell
+    assert (direction.prediction.eps.mean(0).abs() > 40 * gap.std(0) / n**0.5).any()  # the test is sensitive
 
 
 def test_on_a_flow_it_is_the_velocity_residual_up_to_one_minus_sigma():
@@ -116,17 +116,19 @@ def test_a_reconstruction_weight_makes_it_a_reconstruction():
 
 def test_guidance_scales():
     prior = prior_of(three_gaussians(), labels=[0, 0, 1])
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
 
     def direction(prior, conditions):
         return directions(prior, at(0.5), Z, 30, conditions=conditions).grad
 
     null = direction(prior, ms.Conditions(torch.tensor([-1])))
     positive = direction(prior, ms.Conditions(torch.tensor([1])))
-    assert torch.allclose(direction(ms.Guided(prior, 0.0), told), null, rtol=0, atol=1e-13)
+    assert torch.allclose(direction(ms.Guided(prior, 0.0), conditions), null, rtol=0, atol=1e-13)
     assert torch.allclose(direction(prior, None), null, rtol=0, atol=1e-13)
-    assert torch.equal(direction(ms.Guided(prior, 1.0), told), positive)
-    assert torch.allclose(direction(ms.Guided(prior, 7.5), told), null + 7.5 * (positive - null), rtol=0, atol=1e-11)
+    assert torch.equal(direction(ms.Guided(prior, 1.0), conditions), positive)
+    assert torch.allclose(
+        direction(ms.Guided(prior, 7.5), conditions), null + 7.5 * (positive - null), rtol=0, atol=1e-11
+    )
 
 
 def test_four_items_draw_and_go_what_four_singles_do():
@@ -142,8 +144,8 @@ def test_calls():
     prior = ms.Counting(prior_of(three_gaussians(), labels=[0, 0, 1]))
     directions(prior, ms.SDS(), Z, 7)
     assert prior.calls == 7
-    told = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
-    directions(ms.Guided(prior, 7.5), ms.SDS(), Z, 7, conditions=told)
+    conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
+    directions(ms.Guided(prior, 7.5), ms.SDS(), Z, 7, conditions=conditions)
     assert prior.calls == 7 + 14
 
 

@@ -1,4 +1,4 @@
-"""Control variates by quadrature: no mean, the best coefficient, the variance that goes."""
+"""Control variates by quadrature: zero mean, best coefficient, variance reduction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SLOPE = torch.tensor([0.7, -1.1], dtype=F64)
 
 @dataclass(frozen=True)
 class PerRow:
-    """A time of its own for each row."""
+    """A separate time for each row."""
 
     t: tuple[float, ...]
 
@@ -92,7 +92,7 @@ def line(schedule: str = "VP") -> ms.GaussianMixture:
 
 
 def eps_hat(z_t: Tensor, alpha: float, sigma: float) -> Tensor:
-    """Of the line."""
+    """Predicted noise of the one-dimensional Gaussian."""
     return sigma * (z_t - alpha * MEAN) / (alpha**2 * VARIANCE + sigma**2)
 
 
@@ -300,9 +300,9 @@ def test_a_batch_is_its_items_alone_step_after_step() -> None:
 
     whole = steps([0, 1, 2, 3])
     for i in range(4):
-        for mine, theirs in zip(steps([i]), whole, strict=True):
-            assert torch.equal(mine.eps[0], theirs.eps[i]) and torch.equal(mine.t[0], theirs.t[i])
-            assert torch.allclose(mine.grad[0], theirs.grad[i], rtol=0, atol=1e-12)
+        for alone, batched in zip(steps([i]), whole, strict=True):
+            assert torch.equal(alone.eps[0], batched.eps[i]) and torch.equal(alone.t[0], batched.t[i])
+            assert torch.allclose(alone.grad[0], batched.grad[i], rtol=0, atol=1e-12)
     counted = ms.Counting(prior)
     method.step(z, counted, method.init(z, counted), progress=0.0, rng=generator())
     assert counted.calls == 4
@@ -311,23 +311,23 @@ def test_a_batch_is_its_items_alone_step_after_step() -> None:
 def test_mistakes(unchecked: None) -> None:
     z, prior = tensor([0.4], [3.0]), line()
     for wrong in ({"bins": 0}, {"warm": 1}, {"memory": 1.5}, {"memory": math.nan}):
-        with pytest.raises(ValueError, match="ControlVariate needs bins >= 1, warm and memory >= 2: got") as error:
+        with pytest.raises(ValueError, match="ControlVariate needs bins >= 1, warm and memory >= 2, got") as error:
             SteinDreamer(**wrong)
         one_line(error.value)
-    with pytest.raises(ValueError, match="per 'sample' or 'element'"):
+    with pytest.raises(ValueError, match="per must be 'sample' or 'element'"):
         SteinDreamer(per="pixel")
     method = SteinDreamer()
-    with pytest.raises(ValueError, match="coefficients belong to 2 rows: got 1"):
+    with pytest.raises(ValueError, match="z must have the 2 rows .*, got 1"):
         method.step(z[:1], prior, method.init(z, prior), progress=0.0, rng=generator())
     total = SteinDreamer(lambda z_t, context: z_t.sum())
-    with pytest.raises(ValueError, match="a baseline is one number per row"):
+    with pytest.raises(ValueError, match=r"baseline must return one number per row"):
         total.step(z, prior, total.init(z, prior), progress=0.0, rng=generator())
     still = ControlVariate(ms.MSD(ms.Fixed(0.5)), Stein(linear))
-    with pytest.raises(ValueError, match="needs the noise drawn"):
+    with pytest.raises(ValueError, match="needs a direction with eps and prediction"):
         still.step(z, prior, still.init(z, prior), progress=0.0, rng=generator())
     half = ControlVariate(ms.MSD(ms.Fixed(0.5), jitter=0.5), Stein(linear))
-    with pytest.raises(ValueError, match="holds at alpha z"):
+    with pytest.raises(ValueError, match="needs a prediction at alpha z"):
         half.step(z, prior, half.init(z, prior), progress=0.0, rng=generator())
     timeless = ControlVariate(ms.MSD(ms.Fixed(0.5), jitter=1.0), Stein(linear), bins=2)
-    with pytest.raises(ValueError, match="bins are of times: got MSD"):
+    with pytest.raises(ValueError, match="bins > 1 needs a method that returns t, got MSD"):
         timeless.step(z, prior, timeless.init(z, prior), progress=0.0, rng=generator())

@@ -1,4 +1,4 @@
-"""FlowDreamer's UCM: its inversion, step by step and in the limit, and when it takes over."""
+"""UCM: the inversion step by step and in the limit, and the progress at which it begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of pictures against oracles in numpy, scipy, PIL and plain loops, which share no code with them."""
+"""Image metrics against oracles in numpy, scipy, PIL and plain loops that share no code with them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from modeseek.metrics.bootstrap import mean_with_interval, bootstrap_interval
+from modeseek.metrics.bootstrap import bootstrap_interval, mean_with_interval
 from modeseek.metrics.frechet import fid, frechet_distance, kid
 from modeseek.metrics.image_statistics import clipped_fraction, saturation, sharpness
 from modeseek.rng import Streams
 
 pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs the tests of FID")
-pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of judges")
-import tiny_judges  # noqa: E402 - needs transformers
+pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of CLIP and image features")
+import tiny_scorers  # noqa: E402 - needs transformers
 
 from modeseek.metrics.clip import CLIPSimilarity  # noqa: E402
 from modeseek.metrics.features import ImageFeatures  # noqa: E402
@@ -89,7 +89,7 @@ def test_kid_is_the_unbiased_mmd(n: int, m: int) -> None:
     assert kid(a, b, resamples=3).value == pytest.approx(kid_oracle(a.numpy(), b.numpy()), rel=1e-10)
 
 
-def test_kid_agrees_with_torchmetrics_where_that_takes_all_pictures() -> None:
+def test_kid_agrees_with_torchmetrics_on_all_images() -> None:
     from torchmetrics.image.kid import poly_mmd
 
     a, b = features(9, 4, 1), features(9, 4, 2, shift=0.5)
@@ -98,11 +98,11 @@ def test_kid_agrees_with_torchmetrics_where_that_takes_all_pictures() -> None:
 
 def test_kid_is_zero_on_average_over_all_splits_of_one_set() -> None:
     pool = features(7, 3, 5)
-    told = []
-    for chosen in itertools.combinations(range(7), 3):
-        rest = [i for i in range(7) if i not in chosen]
-        told.append(kid(pool[list(chosen)], pool[rest], resamples=1).value)
-    assert np.mean(told) == pytest.approx(0, abs=1e-10 * max(told)) and min(told) < 0 < max(told)
+    values = []
+    for split in itertools.combinations(range(7), 3):
+        rest = [i for i in range(7) if i not in split]
+        values.append(kid(pool[list(split)], pool[rest], resamples=1).value)
+    assert np.mean(values) == pytest.approx(0, abs=1e-10 * max(values)) and min(values) < 0 < max(values)
 
 
 def test_intervals_of_distances_hold_their_value_and_ignore_the_global_stream() -> None:
@@ -116,8 +116,8 @@ def test_intervals_of_distances_hold_their_value_and_ignore_the_global_stream() 
         assert distance(a, b, seed=3) == first != distance(a, b, seed=4)
         assert first.interval is not None and first.interval[0] < first.value < first.interval[1]
     for few in (2, 3):
-        told = kid(features(few, 3, 1), b)
-        assert (told.interval is None) == (few == 2) and np.isfinite(told.value)
+        estimate = kid(features(few, 3, 1), b)
+        assert (estimate.interval is None) == (few == 2) and np.isfinite(estimate.value)
 
 
 def test_the_kernels_interval_is_centred_as_drawing_anew_is() -> None:
@@ -125,15 +125,15 @@ def test_the_kernels_interval_is_centred_as_drawing_anew_is() -> None:
     fresh = [kid(features(25, 3, 2 * k), features(25, 3, 2 * k + 1, 0.8), resamples=1).value for k in range(300)]
     widths = []
     for k in range(12):
-        told = kid(features(25, 3, 1000 + k), features(25, 3, 2000 + k, 0.8), resamples=200).interval
-        assert told is not None
-        widths.append(told[1] - told[0])
+        interval = kid(features(25, 3, 1000 + k), features(25, 3, 2000 + k, 0.8), resamples=200).interval
+        assert interval is not None
+        widths.append(interval[1] - interval[0])
     low, high = np.quantile(fresh, [0.025, 0.975])
     assert 0.6 < np.mean(widths) / (high - low) < 1.5
 
 
-def test_resampled_kernels_leave_out_pairs_of_a_picture_with_its_copies() -> None:
-    """The same resamples by plain loops over pairs of different pictures, moved onto the estimate."""
+def test_resampled_kernels_leave_out_pairs_of_an_image_with_its_duplicates() -> None:
+    """The same resamples by plain loops over pairs of different images, shifted onto the estimate."""
     a, b = features(4, 3, 1), features(5, 3, 2, shift=0.5)
     stream = Streams(7, use="bootstrap").generator(0, torch.device("cpu"))
 
@@ -147,20 +147,20 @@ def test_resampled_kernels_leave_out_pairs_of_a_picture_with_its_copies() -> Non
             one, two = a.numpy(), b.numpy()
             within = pairs(one, one, i, i, True) + pairs(two, two, j, j, True)
             values.append(within - 2 * pairs(one, two, i, j, False))
-    told = kid(a, b, seed=7, resamples=20)
-    want = np.quantile(values, [0.025, 0.975]) - np.mean(values) + told.value
-    assert told.interval == pytest.approx(tuple(want), rel=1e-9)
+    estimate = kid(a, b, seed=7, resamples=20)
+    want = np.quantile(values, [0.025, 0.975]) - np.mean(values) + estimate.value
+    assert estimate.interval == pytest.approx(tuple(want), rel=1e-9)
 
 
-def test_a_shift_that_copies_bring_is_taken_out() -> None:
+def test_the_bias_of_duplicates_is_removed() -> None:
     """How many different members a resample has: 63 % of them, though all are different."""
-    told = bootstrap_interval(lambda i: float(len(i.unique())), (100,), 100.0)
-    assert told is not None and sum(told) / 2 == pytest.approx(100, abs=1) and told[1] - told[0] > 5
+    interval = bootstrap_interval(lambda i: float(len(i.unique())), (100,), 100.0)
+    assert interval is not None and sum(interval) / 2 == pytest.approx(100, abs=1) and interval[1] - interval[0] > 5
 
 
 @pytest.mark.parametrize("distance", [fid, kid])
-def test_a_distance_needs_two_pictures(distance: object) -> None:
-    with pytest.raises(ValueError, match="two pictures a side: got 1 and 4"):
+def test_a_distance_needs_two_images(distance: object) -> None:
+    with pytest.raises(ValueError, match="at least two images, got 1 and 4"):
         distance(features(1, 3, 0), features(4, 3, 1))  # type: ignore[operator]
 
 
@@ -168,9 +168,11 @@ def test_intervals_of_a_mean_cover_it() -> None:
     rng, held = np.random.default_rng(0), 0
     for _ in range(200):
         values = torch.from_numpy(rng.exponential(size=40))
-        told = bootstrap_interval(lambda i, v=values: v[i].mean().item(), (40,), values.mean().item(), resamples=200)
-        assert told is not None
-        held += told[0] <= 1.0 <= told[1]
+        interval = bootstrap_interval(
+            lambda i, v=values: v[i].mean().item(), (40,), values.mean().item(), resamples=200
+        )
+        assert interval is not None
+        held += interval[0] <= 1.0 <= interval[1]
     assert 0.85 <= held / 200 <= 0.98  # skewed and small: a little below 0.95
 
 
@@ -180,13 +182,13 @@ def test_averages_by_group_resample_groups() -> None:
     assert mean_with_interval(values, groups).value == pytest.approx((0 + 1 + 2 + 4) / 4)
     alike = torch.arange(4).repeat_interleave(50).double()
     names = torch.arange(4).repeat_interleave(50)
-    by_group, by_picture = mean_with_interval(alike, names).interval, mean_with_interval(alike).interval
-    assert by_group is not None and by_picture is not None
-    assert by_group[1] - by_group[0] > 3 * (by_picture[1] - by_picture[0])
+    by_group, by_image = mean_with_interval(alike, names).interval, mean_with_interval(alike).interval
+    assert by_group is not None and by_image is not None
+    assert by_group[1] - by_group[0] > 3 * (by_image[1] - by_image[0])
     assert mean_with_interval(values[:2]).interval is None and mean_with_interval(values, groups // 2).interval is None
 
 
-def test_looks_of_pictures() -> None:
+def test_image_statistics() -> None:
     image = torch.rand(3, 3, 7, 9, generator=torch.Generator().manual_seed(0))
     image[0, :, 0, 0] = 0
     want = [
@@ -204,81 +206,81 @@ def test_looks_of_pictures() -> None:
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("judges")
-    return {name: getattr(tiny_judges, name)(folder / name) for name in ("clip", "dino", "resnet")}
+def scorers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("scorers")
+    return {name: getattr(tiny_scorers, name)(folder / name) for name in ("clip", "dino", "resnet")}
 
 
 def smooth(n: int, height: int, width: int) -> torch.Tensor:
-    """Pictures that eight bits hold exactly."""
+    """Images that eight bits represent exactly."""
     small = torch.rand(n, 3, 5, 6, generator=torch.Generator().manual_seed(0))
     large = torch.nn.functional.interpolate(small, (height, width), mode="bilinear")
     return (255 * large).round() / 255
 
 
 def by_pillow(image: torch.Tensor) -> torch.Tensor:
-    """What transformers' own PIL processor makes of them."""
+    """Images preprocessed by transformers' own PIL processor."""
     from transformers import CLIPImageProcessorPil
 
-    told = tiny_judges.PREPARED
-    pictures = [Image.fromarray((255 * one).byte().permute(1, 2, 0).numpy()) for one in image]
-    return CLIPImageProcessorPil(**told)(pictures, return_tensors="pt")["pixel_values"]
+    settings = tiny_scorers.PREPARED
+    images = [Image.fromarray((255 * one).byte().permute(1, 2, 0).numpy()) for one in image]
+    return CLIPImageProcessorPil(**settings)(images, return_tensors="pt")["pixel_values"]
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (64, 32), (16, 16), (9, 12)])
-def test_pictures_are_prepared_as_the_processor_does(height: int, width: int, judges: dict[str, Path]) -> None:
+def test_images_are_preprocessed_as_by_the_processor(height: int, width: int, scorers: dict[str, Path]) -> None:
     image = smooth(2, height, width)
-    ours, theirs = CLIPSimilarity.load(judges["clip"]).preprocess(image), by_pillow(image)
+    ours, theirs = CLIPSimilarity.load(scorers["clip"]).preprocess(image), by_pillow(image)
     assert ours.shape == theirs.shape == (2, 3, 16, 16)
     assert (ours - theirs).abs().max() < 2.5 / 255 / 0.26  # they round to eight bits in between
 
 
-def test_clip_similarity_by_hand(judges: dict[str, Path]) -> None:
+def test_clip_similarity_by_hand(scorers: dict[str, Path]) -> None:
     from transformers import CLIPModel
 
-    judge, image, texts = CLIPSimilarity.load(judges["clip"]), smooth(3, 16, 16), ["a red cone", "b", "a sphere " * 9]
-    model = CLIPModel.from_pretrained(judges["clip"]).eval()
+    clip, image, texts = CLIPSimilarity.load(scorers["clip"]), smooth(3, 16, 16), ["a red cone", "b", "a sphere " * 9]
+    model = CLIPModel.from_pretrained(scorers["clip"]).eval()
     want = []
     with torch.no_grad():
         for one, text in zip(by_pillow(image), texts, strict=True):
-            ids = judge.tokenizer(text, truncation=True, max_length=16, return_tensors="pt")["input_ids"]
+            ids = clip.tokenizer(text, truncation=True, max_length=16, return_tensors="pt")["input_ids"]
             u = model.visual_projection(model.vision_model(one[None]).pooler_output)[0].double().numpy()
             v = model.text_projection(model.text_model(ids).pooler_output)[0].double().numpy()
             assert ids.shape[1] <= 16
             want.append(u @ v / np.sqrt((u @ u) * (v @ v)))
-    got = judge(image, texts)
+    got = clip(image, texts)
     assert got.tolist() == pytest.approx(want, abs=1e-4)  # alone or padded in a batch
     assert len({round(x, 3) for x in got.tolist()}) == 3 and got.abs().max() <= 1
-    with pytest.raises(ValueError, match="one text a picture: got 3 pictures and 1 texts"):
-        judge(image, ["a"])
+    with pytest.raises(ValueError, match="must be equal, got 3 images and 1 texts"):
+        clip(image, ["a"])
 
 
-def test_features_are_what_the_authors_use(judges: dict[str, Path]) -> None:
+def test_features_are_what_the_authors_use(scorers: dict[str, Path]) -> None:
     from transformers import AutoModel
 
     image = smooth(2, 24, 20)
     for name, width in (("dino", 16), ("resnet", 12), ("clip", 12)):
-        judge = ImageFeatures.load(judges[name])
-        assert judge.num_features == width
-        model = AutoModel.from_pretrained(judges[name]).eval()
-        seen = judge.preprocess(image)
+        model_features = ImageFeatures.load(scorers[name])
+        assert model_features.num_features == width
+        model = AutoModel.from_pretrained(scorers[name]).eval()
+        seen = model_features.preprocess(image)
         with torch.no_grad():
             if name == "clip":
                 want = model.visual_projection(model.vision_model(seen).pooler_output)
             else:
                 want = model(pixel_values=seen).pooler_output.flatten(1)  # DINOv2: class token; ResNet: mean
-        assert torch.allclose(judge(image), want, atol=1e-5)
+        assert torch.allclose(model_features(image), want, atol=1e-5)
 
 
-def test_torchmetrics_takes_the_network_as_its_feature(judges: dict[str, Path]) -> None:
+def test_torchmetrics_takes_the_network_as_its_feature(scorers: dict[str, Path]) -> None:
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    judge = ImageFeatures.load(judges["dino"])
-    pictures = torch.rand(2, 9, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    metric = FrechetInceptionDistance(feature=judge, normalize=True)
-    metric.update(pictures[0], real=True)
-    metric.update(pictures[1], real=False)
-    want = fid(judge(pictures[0]), judge(pictures[1]), resamples=3).value
+    network = ImageFeatures.load(scorers["dino"])
+    images = torch.rand(2, 9, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    metric = FrechetInceptionDistance(feature=network, normalize=True)
+    metric.update(images[0], real=True)
+    metric.update(images[1], real=False)
+    want = fid(network(images[0]), network(images[1]), resamples=3).value
     assert metric.compute().item() == pytest.approx(want, rel=1e-4)
 
 
@@ -288,7 +290,7 @@ def test_torchmetrics_takes_the_network_as_its_feature(judges: dict[str, Path]) 
         (lambda f: (f / "config.json").unlink(), "no config.json"),
         (lambda f: (f / "preprocessor_config.json").unlink(), "preprocessor_config.json: No such file"),
         (lambda f: (f / "preprocessor_config.json").write_text("[1]"), "preprocessor_config.json"),
-        (lambda f: (f / "preprocessor_config.json").write_text('{"resample": 7}'), "resample is 2"),
+        (lambda f: (f / "preprocessor_config.json").write_text('{"resample": 7}'), "resample must be 2"),
         (
             lambda f: (f / "preprocessor_config.json").write_text('{"image_mean": [1], "image_std": [1]}'),
             "three numbers",
@@ -298,27 +300,27 @@ def test_torchmetrics_takes_the_network_as_its_feature(judges: dict[str, Path]) 
         (lambda f: (f / "config.json").write_text('{"model_type": "nothing"}'), "cannot be loaded"),
     ],
 )
-def test_a_damaged_folder_is_one_line(harm: object, words: str, judges: dict[str, Path], tmp_path: Path) -> None:
+def test_a_damaged_folder_is_one_line(harm: object, words: str, scorers: dict[str, Path], tmp_path: Path) -> None:
     for name, kind in (("dino", ImageFeatures), ("clip", CLIPSimilarity)):
         folder = tmp_path / name
-        shutil.copytree(judges[name], folder)
+        shutil.copytree(scorers[name], folder)
         harm(folder)  # type: ignore[operator]
         with pytest.raises(ValueError, match=words) as caught:
             kind.load(folder)
         assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
 
 
-def test_a_model_of_words_is_no_judge(judges: dict[str, Path], tmp_path: Path) -> None:
+def test_a_text_model_is_no_image_model(scorers: dict[str, Path], tmp_path: Path) -> None:
     from tiny import clip as words
 
     words().save_pretrained(tmp_path / "words")
-    (tmp_path / "words" / "preprocessor_config.json").write_text(json.dumps(tiny_judges.PREPARED))
-    with pytest.raises(ValueError, match="cannot look at a picture"):
+    (tmp_path / "words" / "preprocessor_config.json").write_text(json.dumps(tiny_scorers.PREPARED))
+    with pytest.raises(ValueError, match="cannot encode an image"):
         ImageFeatures.load(tmp_path / "words")
     with pytest.raises(ValueError, match="weights are missing"):
-        CLIPSimilarity.load(judges["dino"])
+        CLIPSimilarity.load(scorers["dino"])
     half = tmp_path / "half"
-    shutil.copytree(judges["clip"], half)
+    shutil.copytree(scorers["clip"], half)
     for file in half.glob("tokenizer*"):
         file.unlink()
     with pytest.raises(ValueError, match="no tokenizer.json or vocab.json"):

@@ -1,30 +1,30 @@
-"""Planted faults that the pages would tell wrongly; see `mutation`."""
+"""Planted faults that the tests of the docs must detect; see `run.py`."""
 
 from __future__ import annotations
 
-# What is wrong, where in src/modeseek, text found exactly once, what replaces it, the tests that should notice.
+# Name of the fault, file in src/modeseek, text that occurs exactly once, its replacement, tests that must fail.
 DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("a public name not exported", "__init__.py", '    "surrogate",\n', "", "docs"),
     (
-        "a weight under another's name",
+        "a weight under a wrong name",
         "config/registry.py",
         '"sigma-squared": sigma_squared,',
         '"sigma-squared": sigma_over_alpha,',
         "docs",
     ),
-    ("a ramp that is none", "config/registry.py", '"ramp": Ramp', '"ramp": Fading', "docs"),
+    ("another function named ramp", "config/registry.py", '"ramp": Ramp', '"ramp": Fading', "docs"),
     (
-        "shape forgets its words",
+        "shape forgets its prompt",
         "cli/shape.py",
-        '"prompts": [] if ideal else [self.prompt],',
-        '"prompts": [self.prompt] if ideal else [],',
+        '"prompts": [] if exact else [self.prompt],',
+        '"prompts": [self.prompt] if exact else [],',
         "docs",
     ),
     (
         "shape guides the wrong methods",
         "cli/shape.py",
-        '"scale": 1.0 if own else scale,',
-        '"scale": scale if own else 1.0,',
+        '"scale": 1.0 if guides else scale,',
+        '"scale": scale if guides else 1.0,',
         "docs",
     ),
     (
@@ -35,24 +35,24 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         "docs",
     ),
     (
-        "the best is like all others",
+        "the best cell is not marked",
         "reports/table.py",
         'f"**{cell}**" if self.is_best(row, c) else cell',
         "cell",
         "docs paper_command",
     ),
     (
-        "all methods at one rate",
+        "one learning rate for all methods",
         "experiments/text_to_image/plan.py",
         "AdamConfig(entry.lr)",
         "AdamConfig(0.01)",
         "paper_command",
     ),
     (
-        "what is for all methods comes last",
+        "common settings override those of single methods",
         "cli/text_to_image.py",
-        'sorted(told, key=lambda text: "=" in text)',
-        "told",
+        'sorted(values, key=lambda text: "=" in text)',
+        "values",
         "paper_command",
     ),
 ]

@@ -21,7 +21,7 @@ from pathlib import Path
 from docs_faults import DOCS_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from method_faults import METHOD_FAULTS
-from process_group_faults import TEAM_FAULTS
+from process_group_faults import PROCESS_GROUP_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from viewer_faults import VIEWER_FAULTS
 
@@ -192,8 +192,8 @@ FAULTS = [
     Fault(
         "safeguard removed",
         "meanshift/mean_shift.py",
-        "taken = safe | ~bold",
-        "taken = safe | bold | ~bold",
+        "accepted = safe | ~tentative",
+        "accepted = safe | tentative | ~tentative",
         "mean_shift",
     ),
     Fault(
@@ -217,9 +217,9 @@ FAULTS = [
         "(steps.mT @ gamma)",
         "mean_shift",
     ),
-    Fault("kernel cut off too early", "meanshift/kd_tree.py", "_REACH = 6.0", "_REACH = 1.5", "kd_tree mean_shift"),
+    Fault("kernel cut off too early", "meanshift/kd_tree.py", "_CUTOFF = 6.0", "_CUTOFF = 1.5", "kd_tree mean_shift"),
     Fault(
-        "nobody is far from everyone",
+        "no point falls back to all samples",
         "meanshift/kd_tree.py",
         "far = (mass < 1)",
         "far = (mass < 0)",
@@ -232,7 +232,7 @@ FAULTS = [
         "torch.inf).argsort()",
         "modes",
     ),
-    Fault("labels not renamed", "meanshift/modes.py", "rename[label.clamp(min=0)]", "label.clamp(min=0)", "modes"),
+    Fault("labels not renamed", "meanshift/modes.py", "new_label[label.clamp(min=0)]", "label.clamp(min=0)", "modes"),
     Fault("guided points called modes", "meanshift/certify.py", " & (find_guidance(prior) is None)", "", "certify"),
     Fault(
         "power iteration not shifted back",
@@ -251,7 +251,7 @@ FAULTS = [
     Fault(
         "a row may miss the end",
         "meanshift/bandwidth.py",
-        "h = torch.minimum(h, latest).clamp",
+        "h = torch.minimum(h, bound).clamp",
         "h = h.clamp",
         "bandwidth",
     ),
@@ -278,7 +278,11 @@ FAULTS = [
     ),
     Fault("sigma for sigma squared", "diffusion/weighting.py", "return sigma**2", "return sigma", "weighting sds"),
     Fault(
-        "sign of the noise baseline", "methods/sds.py", "(prediction.eps - at.eps)", "(prediction.eps + at.eps)", "sds"
+        "sign of the noise baseline",
+        "methods/sds.py",
+        "(prediction.eps - noised.eps)",
+        "(prediction.eps + noised.eps)",
+        "sds",
     ),
     Fault(
         "inverted to one time, asked at another",
@@ -304,8 +308,8 @@ FAULTS = [
     Fault(
         "Nesterov's look ahead forgotten",
         "tools/bundled_priors/muon.py",
-        'return gradient.add(held["momentum"], alpha=mu).flatten(1)',
-        'return held["momentum"].flatten(1)',
+        'return gradient.add(state["momentum"], alpha=mu).flatten(1)',
+        'return state["momentum"].flatten(1)',
         "muon",
     ),
     Fault(
@@ -329,7 +333,7 @@ FAULTS = [
     ),
     Fault("done at any bandwidth", "methods/msd.py", "(state.h <= self.bandwidth.end * (1 + 1e-6)) & ", "", "msd"),
     Fault(
-        "samples of a row told another's condition",
+        "samples conditioned on another row's condition",
         "methods/msd.py",
         "z[rows], h[rows], select_conditions(cond, rows)",
         "z[rows], h[rows], select_conditions(cond, rows.flip(0))",
@@ -376,7 +380,7 @@ FAULTS = [
     Fault(
         "altered checkpoints are used",
         "rundir/checkpoint.py",
-        'if hashlib.sha256(data[name]).hexdigest() != told["sha256"]:',
+        'if hashlib.sha256(data[name]).hexdigest() != expected["sha256"]:',
         "if False:",
         "checkpoint train",
     ),
@@ -391,22 +395,28 @@ FAULTS = [
     Fault(
         "files are written in place",
         "io/atomic.py",
-        'scratch = path.with_name(f".{path.name}{_SCRATCH}")\n    try:',
-        "scratch = path\n    try:",
+        "        _rename(scratch, path)\n",
+        "        write_synced(path, data.encode() if isinstance(data, str) else data)\n",
         "atomic",
     ),
     Fault("a torn line is kept", "io/atomic.py", '.split("\\n")[:-1]', '.split("\\n")', "lines"),
     Fault(
         "a taken folder is overwritten",
         "rundir/run_dir.py",
-        "place = unused_path(target)",
-        "place = target",
+        "folder = unused_path(target)",
+        "folder = target",
         "run_dir toy",
     ),
-    Fault("bandwidth state forgotten", "runs/run_state.py", '"method": method', '"method": None', "train"),
+    Fault("bandwidth state forgotten", "runs/run_state.py", '"method": method_state', '"method": None', "train"),
     Fault("a resumed run starts over", "runs/train.py", "start=min(state.step, steps)", "start=0", "train"),
-    Fault("metrics are not cut", "runs/run_state.py", "recorder.truncate(place.step)", "recorder.truncate(10**9)", "train"),
-    Fault("calls start anew", "runs/run_state.py", ', held["calls"])', ", 0)", "train"),
+    Fault(
+        "metrics are not truncated",
+        "runs/run_state.py",
+        "recorder.truncate(state.step)",
+        "recorder.truncate(10**9)",
+        "train",
+    ),
+    Fault("calls start anew", "runs/run_state.py", 'contents["calls"]', "0", "train"),
     Fault("a rollback keeps the rate", "runs/train.py", "/ 2**state.attempt", "", "train"),
     Fault("a rollback draws the same", "runs/run_state.py", "state.attempt += 1", "state.attempt += 0", "train"),
     Fault("what looks wrong is kept", "runs/train.py", "(due and not state.guard_state.streak)", "due", "train"),
@@ -417,15 +427,15 @@ FAULTS = [
         "if False:",
         "train",
     ),
-    Fault("another prior is taken", "runs/api.py", "if told != job.loaded.sha256:", "if False:", "train"),
+    Fault("another prior is taken", "runs/api.py", "if sha256 != objects.loaded.sha256:", "if False:", "train"),
     Fault("no patience", "runs/guard.py", "if streak >= guard.patience:", "if streak > guard.patience:", "train"),
     Fault("white is not saturated", "runs/guard.py", "| (flat >= 1 - _EDGE)", "| (flat >= 2)", "train"),
-    Fault("a key may stand twice", "config/yaml.py", "if key in seen:", "if False:", "yaml config"),
+    Fault("a key may stand twice", "config/yaml.py", "if key in keys:", "if False:", "yaml config"),
     Fault(
         "levels below the cleanest are not faded",
         "priors/pipeline/log_snr_matching.py",
-        "eps = expand_like(fade.to(z_t), z_t) * answer.eps",
-        "eps = answer.eps",
+        "eps = expand_like(fade.to(z_t), z_t) * prediction.eps",
+        "eps = prediction.eps",
         "pipeline",
     ),
     Fault(
@@ -480,8 +490,8 @@ FAULTS = [
     Fault(
         "texts are known without their LoRA",
         "priors/pipeline/lora.py",
-        'return "|".join(told)',
-        "return told[0]",
+        'return "|".join(parts)',
+        "return parts[0]",
         "pipeline_options",
     ),
     Fault(
@@ -499,7 +509,11 @@ FAULTS = [
         "view_prompts",
     ),
     Fault(
-        "all cameras hear the first prompt", "camera_conditions/view_prompts.py", "4 * which + side", "side", "view_prompts"
+        "all cameras use the first prompt",
+        "camera_conditions/view_prompts.py",
+        "4 * index + side",
+        "side",
+        "view_prompts",
     ),
     Fault(
         "weights are counted in bytes of float32",
@@ -517,7 +531,15 @@ FAULTS = [
     ),
 ]
 FAULTS += [
-    Fault(*told) for told in (*METHOD_FAULTS, *SOLID_FAULTS, *TEAM_FAULTS, *SWEEP_FAULTS, *VIEWER_FAULTS, *DOCS_FAULTS)
+    Fault(*row)
+    for row in (
+        *METHOD_FAULTS,
+        *SOLID_FAULTS,
+        *PROCESS_GROUP_FAULTS,
+        *SWEEP_FAULTS,
+        *VIEWER_FAULTS,
+        *DOCS_FAULTS,
+    )
 ]
 
 

@@ -1,8 +1,8 @@
-"""Planted faults of sweeps; see `mutation`."""
+"""Planted faults of sweeps; see `run.py`."""
 
 from __future__ import annotations
 
-# What is wrong, where in src/modeseek, text found exactly once, what replaces it, the tests that should notice.
+# Name of the fault, file in src/modeseek, text that occurs exactly once, its replacement, tests that must fail.
 SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a job's id of its method alone",
@@ -12,26 +12,26 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
         "sweep",
     ),
     (
-        "the base put in over the axes",
+        "the base overrides the axes",
         "sweeps/jobs.py",
         "for choice in (*choices, method):",
         "for choice in (method,):",
         "sweep",
     ),
     (
-        "finished jobs done again",
+        "finished jobs run again",
         "sweeps/scheduler.py",
         'if state not in ("finished", "failed")]',
         'if state not in ("failed",)]',
         "scheduler",
     ),
-    ("no end of retries", "sweeps/scheduler.py", "if tries > retries:", "if tries > 10 * retries:", "scheduler"),
-    ("another prior's job first", "sweeps/scheduler.py", "if prior == mine]", "if prior != mine]", "scheduler"),
+    ("too many retries", "sweeps/scheduler.py", "if attempts > retries:", "if attempts > 10 * retries:", "scheduler"),
+    ("another prior's job first", "sweeps/scheduler.py", "if prior == own]", "if prior != own]", "scheduler"),
     (
         "jobs may be left out of a sweep's folder",
         "sweeps/sweep_dir.py",
-        "if id not in ours]",
-        "if id in ours and id not in ours]",
+        "if id not in ids]",
+        "if id in ids and id not in ids]",
         "sweep",
     ),
     (
@@ -42,36 +42,42 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
         "scheduler",
     ),
     (
-        "a failure not told in its folder",
+        "a failure not recorded in its folder",
         "sweeps/worker.py",
         'if status.state != "failed":',
         'if status.state == "failed":',
         "scheduler",
     ),
     (
-        "a run of another's settings gone on with",
+        "a run of other settings resumed",
         "sweeps/worker.py",
         "if run.config != config:",
         "if run.config is None:",
         "scheduler",
     ),
-    ("the spread of a mean", "sweeps/results.py", "= stdev(told)", "= stdev(told) / len(told) ** 0.5", "sweep"),
+    (
+        "the spread of a mean",
+        "sweeps/results.py",
+        "= stdev(samples)",
+        "= stdev(samples) / len(samples) ** 0.5",
+        "sweep",
+    ),
     (
         "density under a kernel twice as wide",
         "sweeps/densities.py",
-        "one * loaded.bandwidth",
-        "one * 2 * loaded.bandwidth",
+        "ones * loaded.bandwidth",
+        "ones * 2 * loaded.bandwidth",
         "sweep",
     ),
     (
         "seeds on top of each other",
         "sweeps/contact_sheet.py",
-        "seeds.index(entry.config.seed) * (side + 2)",
+        "seeds.index(spec.config.seed) * (side + 2)",
         "0 * (side + 2)",
         "sweep",
     ),
     (
-        "what comes before the first step forgotten",
+        "calls before the first step forgotten",
         "sweeps/cost.py",
         "return n * (first + each * config.steps)",
         "return n * each * config.steps",
@@ -85,7 +91,7 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
         "local_workers",
     ),
     (
-        "an orphan throws its step away",
+        "an orphaned worker loses its step",
         "sweeps/local_workers.py",
         "        worker.stop()\n",
         "        pass\n",

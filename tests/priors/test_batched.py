@@ -1,4 +1,4 @@
-"""Branches: what each asks is what it would have asked alone."""
+"""Batched evaluation: each branch gets the prediction of an evaluation of its own."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from oracles_shift import F64
 
 import modeseek as ms
 from modeseek.methods.noising import sample_noised
-from modeseek.priors.batched import predict_branches, evaluate_batched, require_conditions
+from modeseek.priors.batched import evaluate_batched, predict_branches, require_conditions
 from modeseek.priors.wrapper import PriorWrapper
 
 
 @dataclass
-class Watched(PriorWrapper):
-    """A prior that keeps the number of rows of every call."""
+class RecordingPrior(PriorWrapper):
+    """Prior that records the number of rows of every call."""
 
     prior: ms.Prior
-    asked: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
     def at(self, z_t, alpha, sigma, cond=None):
-        self.asked.append(len(z_t))
+        self.sizes.append(len(z_t))
         return self.prior.at(z_t, alpha, sigma, cond)
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
-def test_every_branch_answers_its_own_condition_in_one_call(schedule):
-    prior = Watched(class_prior(schedule))
+def test_every_branch_predicts_under_its_own_condition_in_one_call(schedule):
+    prior = RecordingPrior(class_prior(schedule))
     alpha, sigma = levels(schedule)
     per_row = torch.tensor([2, 0, 1, 0])
-    answers = predict_branches(prior, Z, alpha[:, 0], sigma[:, 0], [torch.tensor([1]), per_row, torch.tensor([0])])
-    assert prior.asked == [12] and len(answers) == 3
-    for answer, labels in zip(answers, ([1] * 4, per_row.tolist(), [0] * 4), strict=True):
+    predictions = predict_branches(prior, Z, alpha[:, 0], sigma[:, 0], [torch.tensor([1]), per_row, torch.tensor([0])])
+    assert prior.sizes == [12] and len(predictions) == 3
+    for prediction, labels in zip(predictions, ([1] * 4, per_row.tolist(), [0] * 4), strict=True):
         for i, label in enumerate(labels):
             expected = eps_of(label, Z[i : i + 1], alpha[i : i + 1], sigma[i : i + 1])
-            assert torch.allclose(answer.eps[i], expected[0], rtol=0, atol=1e-12)
+            assert torch.allclose(prediction.eps[i], expected[0], rtol=0, atol=1e-12)
             denoised = (Z[i] - sigma[i] * expected[0]) / alpha[i]
-            assert torch.allclose(answer.z[i], denoised, rtol=0, atol=1e-11)
-        assert torch.equal(answer.z_t, Z) and torch.equal(answer.alpha, alpha[:, 0])
+            assert torch.allclose(prediction.z[i], denoised, rtol=0, atol=1e-11)
+        assert torch.equal(prediction.z_t, Z) and torch.equal(prediction.alpha, alpha[:, 0])
 
 
-def test_questions_may_differ_in_points_levels_and_number():
-    prior = Watched(class_prior())
+def test_queries_may_differ_in_points_levels_and_number():
+    prior = RecordingPrior(class_prior())
     alpha, sigma = levels("VP")
     far = torch.tensor([1, 3])
     none = torch.zeros(0, dtype=torch.long)
-    questions = [
+    queries = [
         (Z, alpha[:, 0], sigma[:, 0], torch.tensor([0])),
         (Z[far] + 1, alpha[far, 0], sigma[far, 0], torch.tensor([2, 1])),
         (Z[none], alpha[none, 0], sigma[none, 0], torch.tensor([1])),
     ]
-    first, second, third = evaluate_batched(prior, questions)
-    assert prior.asked == [6] and [len(p.eps) for p in (first, second, third)] == [4, 2, 0]
+    first, second, third = evaluate_batched(prior, queries)
+    assert prior.sizes == [6] and [len(p.eps) for p in (first, second, third)] == [4, 2, 0]
     assert torch.allclose(first.eps, eps_of(0, Z, alpha, sigma), rtol=0, atol=1e-12)
     for row, (i, label) in enumerate(zip(far.tolist(), (2, 1), strict=True)):
         expected = eps_of(label, Z[i : i + 1] + 1, alpha[i : i + 1], sigma[i : i + 1])
@@ -63,11 +63,11 @@ def test_questions_may_differ_in_points_levels_and_number():
 
 
 def test_structured_conditions_and_no_condition():
-    prior = Watched(ms.GaussianMixture(torch.ones(1, dtype=F64), MEANS[:1], torch.eye(2, dtype=F64)[None]))
+    prior = RecordingPrior(ms.GaussianMixture(torch.ones(1, dtype=F64), MEANS[:1], torch.eye(2, dtype=F64)[None]))
     one = torch.ones(4, dtype=F64)
     both = predict_branches(prior, Z, one, one, [None, None])
-    assert torch.equal(both[0].eps, both[1].eps) and prior.asked == [8]
-    assert len(predict_branches(prior, Z, one, one, [None])) == 1 and prior.asked == [8, 4]
+    assert torch.equal(both[0].eps, both[1].eps) and prior.sizes == [8]
+    assert len(predict_branches(prior, Z, one, one, [None])) == 1 and prior.sizes == [8, 4]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The text prior that ships with modeseek: whole, loadable by stock diffusers, and true to its captions."""
+"""The bundled text prior: complete, loadable by plain diffusers, and faithful to its captions."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def test_stock_diffusers_draws_the_same(prior: ms.Bundled) -> None:
     assert want.std() > 0.3
 
 
-def test_pictures_wear_their_colours(prior: ms.Bundled) -> None:
-    """Two dozen captions that it was never taught, and their colours exchanged for comparison."""
+def test_images_have_the_colours_of_their_captions(prior: ms.Bundled) -> None:
+    """24 held-out captions, against the same captions with their colours exchanged."""
     captions = held_out_captions(24, 1)
     with torch.no_grad():
         z = prior.start(24, torch.Generator().manual_seed(0))
         z = ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(12), prior.conditions(list(captions)))
         images = prior.codec.decode(z).clamp(0, 1)
-    judge = SceneClassifier.packaged()
-    right = score_captions(judge, images, captions).colour.float().mean()
+    classifier = SceneClassifier.packaged()
+    right = score_captions(classifier, images, captions).colour.float().mean()
     others = [*captions[5:], *captions[:5]]
-    assert right > 0.5 > score_captions(judge, images, others).colour.float().mean() + 0.2
+    assert right > 0.5 > score_captions(classifier, images, others).colour.float().mean() + 0.2
 
 
 def test_its_autoencoder_is_faithful(prior: ms.Bundled) -> None:
@@ -74,8 +74,8 @@ def test_its_autoencoder_is_faithful(prior: ms.Bundled) -> None:
 def test_odd_texts_are_conditions_too(prior: ms.Bundled, text: str) -> None:
     z = prior.start(1, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        answer = prior(z, torch.tensor([0.5]), prior.encode([text]))
-    assert answer.z.isfinite().all()
+        p = prior(z, torch.tensor([0.5]), prior.encode([text]))
+    assert p.z.isfinite().all()
 
 
 def test_an_image_of_a_sentence_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def test_a_damaged_file_is_one_line(
     monkeypatch.setattr(packaged, "data_folder", lambda: tmp_path / "data")
     packaged.packaged_weights.cache_clear()
     try:
-        said = cli_error(["sample", "a red cone", "--out", str(tmp_path / "run")], capsys)
+        message = cli_error(["sample", "a red cone", "--out", str(tmp_path / "run")], capsys)
     finally:
         packaged.packaged_weights.cache_clear()
-    assert "unet/diffusion_pytorch_model.safetensors" in said and "install modeseek again" in said
+    assert "unet/diffusion_pytorch_model.safetensors" in message and "install modeseek again" in message
     assert not (tmp_path / "run").exists()

@@ -13,12 +13,12 @@ from cases import (
     LABELS,
     MIXTURES,
     SCHEDULES,
+    class_mixture,
     error,
     full,
     generator,
     level,
     mixture,
-    class_mixture,
     one_line,
     points,
     posteriors,
@@ -136,7 +136,7 @@ def test_samples_fill_the_components_by_weight() -> None:
 
 
 @given(seed=st.integers(0, 1000), t=st.floats(0, 1))
-def test_moving_the_mixture_moves_the_answers(seed: int, t: float) -> None:
+def test_moving_the_mixture_moves_the_predictions(seed: int, t: float) -> None:
     m, rng = MIXTURES["plane"], np.random.default_rng(seed)
     axes, shift, order = np.linalg.qr(rng.normal(size=(2, 2)))[0], rng.normal(size=2), rng.permutation(3)
     moved = ms.GaussianMixture(
@@ -175,7 +175,7 @@ def test_batches_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error(prior(z_t, t).z, whole.z) <= 1e-12
 
 
-def test_answers_in_the_dtype_of_the_question() -> None:
+def test_predictions_have_the_dtype_of_the_point() -> None:
     prior = mixture("plane")
     z_t = points(3, 2)
     single = prior(z_t.float(), full(3, 0.3).float())
@@ -200,8 +200,8 @@ W, M, C = torch.tensor([0.5, 0.5]), torch.zeros(2, 2), torch.eye(2).expand(2, 2,
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ((W, torch.zeros(2), C), "means are floating point"),
-        ((W, torch.zeros(2, 2, dtype=torch.long), C), "means are floating point"),
+        ((W, torch.zeros(2), C), "means must be floating point"),
+        ((W, torch.zeros(2, 2, dtype=torch.long), C), "means must be floating point"),
         ((W[:1], M, C), "weights must be"),
         ((W, M, torch.eye(3).expand(2, 3, 3)), "weights must be"),
         ((torch.tensor([0.5, math.nan]), M, C), "weights must be finite"),
@@ -212,9 +212,9 @@ W, M, C = torch.tensor([0.5, 0.5]), torch.zeros(2, 2), torch.eye(2).expand(2, 2,
         ((W, M, C + torch.tensor([[0.0, 0.5], [0.0, 0.0]])), "symmetric"),
         ((W, M, torch.diag(torch.tensor([1.0, 0.0])).expand(2, 2, 2)), "positive definite"),
         ((W, M, torch.diag(torch.tensor([1.0, -1.0])).expand(2, 2, 2)), "positive definite"),
-        ((W, M, C, None, torch.tensor([0])), "labels are non-negative"),
-        ((W, M, C, None, torch.tensor([0.0, 1.0])), "labels are non-negative"),
-        ((W, M, C, None, torch.tensor([0, -1])), "labels are non-negative"),
+        ((W, M, C, None, torch.tensor([0])), "labels must be non-negative"),
+        ((W, M, C, None, torch.tensor([0.0, 1.0])), "labels must be non-negative"),
+        ((W, M, C, None, torch.tensor([0, -1])), "labels must be non-negative"),
     ],
 )
 def test_bad_mixtures_raise_one_line(parts: tuple[Tensor, ...], reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Guidance: one convention, its interval, its price."""
+"""Guidance: its convention, its interval, its cost in prior calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from cases import F64, SCHEDULES, error, full, level, mixture, class_mixture, one_line, points, posteriors
+from cases import F64, SCHEDULES, class_mixture, error, full, level, mixture, one_line, points, posteriors
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -19,12 +19,12 @@ from modeseek.priors.wrapper import PriorWrapper
 
 NULL = torch.tensor([-1])
 ZERO, ONE = torch.tensor([0]), torch.tensor([1])
-TOLD = ms.Conditions(positive=ONE, null=NULL)
+CONDITIONS = ms.Conditions(positive=ONE, null=NULL)
 
 
 @dataclass
 class Recording(PriorWrapper):
-    """Keeps the batch size of every call."""
+    """Prior that records the batch size of every call."""
 
     prior: ms.Prior
     sizes: list[int] = field(default_factory=list)
@@ -45,7 +45,7 @@ def test_guided_mixture_matches_the_oracle(walk: str, scale: float) -> None:
     for t in (0.05, 0.5, 0.95):
         alpha, sigma = level(SCHEDULES[walk], t)
         z_t = points(4, 2) * (alpha + sigma)
-        p = prior(z_t, full(4, t), TOLD)
+        p = prior(z_t, full(4, t), CONDITIONS)
         z_null, eps_null = posteriors(class_mixture("plane", -1), z_t, alpha, sigma)
         z_cond, eps_cond = posteriors(class_mixture("plane", 1), z_t, alpha, sigma)
         assert error(p.z, z_null + scale * (z_cond - z_null)) <= 1e-10
@@ -54,26 +54,26 @@ def test_guided_mixture_matches_the_oracle(walk: str, scale: float) -> None:
 
 def test_scale_one_is_conditional_and_zero_the_baseline() -> None:
     bare, z_t, t = mixture("plane"), points(5, 2), torch.linspace(0.05, 1, 5, dtype=F64)
-    assert same(ms.Guided(bare, 1.0)(z_t, t, TOLD), bare(z_t, t, ONE))
-    assert same(ms.Guided(bare, 0.0)(z_t, t, TOLD), bare(z_t, t))
+    assert same(ms.Guided(bare, 1.0)(z_t, t, CONDITIONS), bare(z_t, t, ONE))
+    assert same(ms.Guided(bare, 0.0)(z_t, t, CONDITIONS), bare(z_t, t))
     assert not same(bare(z_t, t), bare(z_t, t, ONE), 1e-3)
 
 
 @given(scale=st.floats(-20, 20), t=st.floats(0, 1))
-def test_answers_are_linear_in_the_scale(scale: float, t: float) -> None:
+def test_predictions_are_linear_in_the_scale(scale: float, t: float) -> None:
     bare, z_t, time = mixture("plane"), points(3, 2), full(3, t)
-    none, one, some = (ms.Guided(bare, s)(z_t, time, TOLD) for s in (0.0, 1.0, scale))
-    assert error(some.z, (1 - scale) * none.z + scale * one.z) <= 1e-11
-    assert error(some.eps, (1 - scale) * none.eps + scale * one.eps) <= 1e-11
+    base, plain, scaled = (ms.Guided(bare, s)(z_t, time, CONDITIONS) for s in (0.0, 1.0, scale))
+    assert error(scaled.z, (1 - scale) * base.z + scale * plain.z) <= 1e-11
+    assert error(scaled.eps, (1 - scale) * base.eps + scale * plain.eps) <= 1e-11
 
 
 def test_the_negative_replaces_null() -> None:
     prior, z_t, t = ms.Guided(mixture("plane"), 3.0), points(4, 2), full(4, 0.5)
-    told = ms.Conditions(positive=ONE, null=NULL, negative=ZERO)
-    moved = prior(z_t, t, told)
+    conditions = ms.Conditions(positive=ONE, null=NULL, negative=ZERO)
+    moved = prior(z_t, t, conditions)
     assert same(moved, prior(z_t, t, ms.Conditions(positive=ONE, null=ZERO)))
     assert same(moved, prior(z_t, t, ms.Conditions(positive=ONE, negative=ZERO)))
-    assert not same(moved, prior(z_t, t, TOLD), 1e-3)
+    assert not same(moved, prior(z_t, t, CONDITIONS), 1e-3)
 
 
 def test_conditions_per_row_and_shared_agree() -> None:
@@ -91,7 +91,7 @@ def test_rows_outside_the_interval_keep_plain_and_cost_one_call() -> None:
     counting = ms.Counting(calls)
     prior = ms.Guided(counting, 5.0, interval=(0.3, 0.7))
     z_t, t = points(5, 2), torch.tensor([0.1, 0.4, 0.5, 0.6, 0.9], dtype=F64)
-    p, plain, all_in = prior(z_t, t, TOLD), bare(z_t, t, ONE), ms.Guided(bare, 5.0)(z_t, t, TOLD)
+    p, plain, all_in = prior(z_t, t, CONDITIONS), bare(z_t, t, ONE), ms.Guided(bare, 5.0)(z_t, t, CONDITIONS)
     guided = torch.tensor([False, True, True, True, False])
     assert counting.calls == 5 + 3
     assert calls.sizes == [8]  # several conditions at one level are one batched call
@@ -99,7 +99,7 @@ def test_rows_outside_the_interval_keep_plain_and_cost_one_call() -> None:
         assert error(got[~guided], outside[~guided]) <= 1e-13
         assert error(got[guided], inside[guided]) <= 1e-13
     counting.calls = 0
-    prior(z_t[:1], t[:1], TOLD)
+    prior(z_t[:1], t[:1], CONDITIONS)
     assert counting.calls == 1
 
 
@@ -108,23 +108,23 @@ def test_the_interval_reaches_levels_the_schedule_never_visits(walk: str) -> Non
     bare = mixture("plane", SCHEDULES[walk])
     z_t, a, s = points(4, 2), full(4, 1.0), torch.tensor([1e-6, 1e-3, 100.0, 1e5], dtype=F64)
     early = ms.Counting(bare)
-    ms.Guided(early, 3.0, interval=(0.0, 0.5)).at(z_t, a, s, TOLD)
+    ms.Guided(early, 3.0, interval=(0.0, 0.5)).at(z_t, a, s, CONDITIONS)
     assert early.calls == 4 + 2
     late = ms.Counting(bare)
-    p = ms.Guided(late, 3.0, interval=(0.5, 1.0)).at(z_t, a, s, TOLD)
+    p = ms.Guided(late, 3.0, interval=(0.5, 1.0)).at(z_t, a, s, CONDITIONS)
     assert late.calls == 4 + 2
     assert error(p.z[:2], bare.at(z_t, a, s, ONE).z[:2]) <= 1e-13
     silent = ms.Counting(bare)
-    ms.Guided(silent, 3.0, interval=(0.5, 1.0)).at(z_t[:1], full(1, 0.0), full(1, 1.0), TOLD)
+    ms.Guided(silent, 3.0, interval=(0.5, 1.0)).at(z_t[:1], full(1, 0.0), full(1, 1.0), CONDITIONS)
     assert silent.calls == 2
 
 
 def test_calls_are_counted_per_row() -> None:
     z_t, t = points(6, 2), full(6, 0.5)
-    for scale, price in ((1.0, 1), (3.0, 2)):
+    for scale, calls in ((1.0, 1), (3.0, 2)):
         counting = ms.Counting(mixture("plane"))
-        ms.Guided(counting, scale)(z_t, t, TOLD)
-        assert counting.calls == 6 * price
+        ms.Guided(counting, scale)(z_t, t, CONDITIONS)
+        assert counting.calls == 6 * calls
     counting = ms.Counting(mixture("plane"))
     ms.ddim(counting, z_t, counting.grid(10))
     assert counting.calls == 60
@@ -134,8 +134,8 @@ def test_calls_are_counted_per_row() -> None:
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_rescale_restores_the_spread_of_the_conditional(share: float) -> None:
     bare, z_t, t = mixture("space"), points(4, 3), torch.linspace(0.2, 0.9, 4, dtype=F64)
-    p = ms.Guided(bare, 6.0, rescale=share)(z_t, t, TOLD)
-    full_scale, plain = ms.Guided(bare, 6.0)(z_t, t, TOLD).z.numpy(), bare(z_t, t, ONE).z.numpy()
+    p = ms.Guided(bare, 6.0, rescale=share)(z_t, t, CONDITIONS)
+    full_scale, plain = ms.Guided(bare, 6.0)(z_t, t, CONDITIONS).z.numpy(), bare(z_t, t, ONE).z.numpy()
     ratio = plain.std(1, ddof=1) / full_scale.std(1, ddof=1)
     want = full_scale * (share * ratio + 1 - share)[:, None]
     np.testing.assert_allclose(p.z.numpy(), want, rtol=1e-12)
@@ -146,10 +146,10 @@ def test_rescale_restores_the_spread_of_the_conditional(share: float) -> None:
 
 def test_rescale_leaves_rows_outside_the_interval_and_single_numbers() -> None:
     bare, z_t, t = mixture("plane"), points(2, 2), torch.tensor([0.1, 0.9], dtype=F64)
-    p = ms.Guided(bare, 6.0, interval=(0.5, 1.0), rescale=1.0)(z_t, t, TOLD)
+    p = ms.Guided(bare, 6.0, interval=(0.5, 1.0), rescale=1.0)(z_t, t, CONDITIONS)
     assert error(p.z[:1], bare(z_t, t, ONE).z[:1]) <= 1e-13
     line, x = mixture("line"), points(3, 1)
-    a, b = (ms.Guided(line, 6.0, rescale=r)(x, full(3, 0.5), TOLD) for r in (0.0, 1.0))
+    a, b = (ms.Guided(line, 6.0, rescale=r)(x, full(3, 0.5), CONDITIONS) for r in (0.0, 1.0))
     assert same(a, b) and b.z.isfinite().all()
 
 

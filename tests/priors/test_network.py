@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from cases import full, generator, one_line
+from disk_faults import FailingDisk
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -30,14 +31,14 @@ def trained() -> ms.Network:
 
 @pytest.fixture(scope="module")
 def rough() -> ms.Network:
-    """Any weights at all, in float64, with classes: what must hold whatever was learned."""
+    """Random weights, in float64, with classes: for what must hold of any network."""
     architecture = MLPArchitecture(6, n_classes=2, width=16, depth=2)
     mlp = MLP(architecture, generator(3)).double()
     torch.nn.init.normal_(mlp.outlet.weight, generator=generator(4))
     return ms.Network(mlp, architecture, Preconditioning(0.4, 1.7, 0.01, 30.0), (2, 3), ms.VP())
 
 
-def ask(network: ms.Network, z_t: Tensor, alpha: float, sigma: float, cond: Tensor | None = None) -> ms.Prediction:
+def predict(network: ms.Network, z_t: Tensor, alpha: float, sigma: float, cond: Tensor | None = None) -> ms.Prediction:
     n = len(z_t)
     return network.at(z_t, z_t.new_full((n,), alpha), z_t.new_full((n,), sigma), cond)
 
@@ -52,7 +53,7 @@ def test_both_halves_fit_and_only_the_log_snr_matters(
 ) -> None:
     sigma = float(torch.tensor(log_ratio, dtype=torch.float64).exp())
     x = 0.4 + (1.7 + sigma) * noise(seed)
-    p, q = ask(rough, x, 1.0, sigma), ask(rough, scale * x, scale, scale * sigma)
+    p, q = predict(rough, x, 1.0, sigma), predict(rough, scale * x, scale, scale * sigma)
     assert not p.clamped.any()
     assert torch.allclose(p.z + sigma * p.eps, x, rtol=1e-10, atol=1e-10)
     assert torch.allclose(p.z, q.z, rtol=1e-8, atol=1e-8) and torch.allclose(p.eps, q.eps, rtol=1e-8, atol=1e-8)
@@ -66,7 +67,7 @@ def test_preconditioning_is_karras(rough: ms.Network) -> None:
     log_level = full(4, s).log()
     raw = rough.mlp(u / (1 + s * s) ** 0.5, log_level, labels)
     want = 0.4 + 1.7 * (u / (1 + s * s) + s / (1 + s * s) ** 0.5 * raw)
-    assert torch.allclose(ask(rough, x, 1.0, sigma).z.flatten(1), want, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(predict(rough, x, 1.0, sigma).z.flatten(1), want, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_preconditioning_is_karras(rough: ms.Network) -> None:
 )
 def test_beyond_its_range_it_is_flagged_finite_and_consistent(rough: ms.Network, alpha: float, sigma: float) -> None:
     z_t = alpha * (0.4 + 1.7 * noise()) + sigma * noise(1)
-    p = ask(rough, z_t, alpha, sigma)
+    p = predict(rough, z_t, alpha, sigma)
     assert p.clamped.all()
     assert p.z.isfinite().all() and p.eps.isfinite().all()
     assert torch.allclose(alpha * p.z + sigma * p.eps, z_t, rtol=1e-9, atol=1e-9)
@@ -82,16 +83,16 @@ def test_beyond_its_range_it_is_flagged_finite_and_consistent(rough: ms.Network,
 
 def test_below_its_range_the_score_stays_and_above_the_point_is_pulled_in(rough: ms.Network) -> None:
     x = 0.4 + 1.7 * noise()
-    least = ask(rough, x, 1.0, 0.01)
-    below = ask(rough, x, 1.0, 1e-4)
+    least = predict(rough, x, 1.0, 0.01)
+    below = predict(rough, x, 1.0, 1e-4)
     assert not least.clamped.any() and below.clamped.all()
     assert torch.allclose(below.score, least.score, rtol=1e-9, atol=1e-9)
-    assert torch.allclose(ask(rough, x, 1.0, 0.0).z, x, rtol=1e-14, atol=1e-14)
+    assert torch.allclose(predict(rough, x, 1.0, 0.0).z, x, rtol=1e-14, atol=1e-14)
     far = 0.4 + 300 * noise()
-    pulled = ask(rough, 0.4 + (far - 0.4) * 30 / 300, 1.0, 30.0)
-    assert torch.allclose(ask(rough, far, 1.0, 300.0).z, pulled.z, rtol=1e-10, atol=1e-10)
-    noisy = ask(rough, noise(), 0.0, 1.0)
-    limit = ask(rough, noise(), 1e-12, 1.0)
+    pulled = predict(rough, 0.4 + (far - 0.4) * 30 / 300, 1.0, 30.0)
+    assert torch.allclose(predict(rough, far, 1.0, 300.0).z, pulled.z, rtol=1e-10, atol=1e-10)
+    noisy = predict(rough, noise(), 0.0, 1.0)
+    limit = predict(rough, noise(), 1e-12, 1.0)
     assert torch.allclose(noisy.z, limit.z, rtol=1e-9, atol=1e-9)
 
 
@@ -120,7 +121,7 @@ def test_training_on_a_gaussian_approximates_its_denoiser(trained: ms.Network, s
     g = generator(7)
     x = MEAN + (STD**2 + sigma**2) ** 0.5 * torch.randn(1000, 2, generator=g)
     want = MEAN + STD**2 / (STD**2 + sigma**2) * (x - MEAN)
-    p = ask(trained, x, 1.0, sigma)
+    p = predict(trained, x, 1.0, sigma)
     spread = sigma * STD / (STD**2 + sigma**2) ** 0.5  # what the posterior leaves open
     assert (p.z - want).square().mean().sqrt() <= 0.06 * spread
     assert not p.clamped.any()
@@ -138,7 +139,7 @@ def test_training_fixes_range_and_schedule(trained: ms.Network) -> None:
 @pytest.mark.parametrize("scale", [0.1, 0.31, 0.7, 1.0, 2.3, 8.8])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_its_own_schedule_stays_within_its_range(trained: ms.Network, scale: float, dtype: torch.dtype) -> None:
-    """`train` walks from the most to the least noise trained on; round-off at the ends is not out of range."""
+    """The schedule spans the noise levels of the training; round-off at the ends is not out of range."""
     fixed = Preconditioning(0.0, scale, 2e-3 * scale, 20 * scale)
     walk = ms.VE(fixed.sigma_min, fixed.sigma_max)
     network = ms.Network(trained.mlp, trained.architecture, fixed, (2,), walk)
@@ -156,14 +157,14 @@ def test_training_reports_and_learns() -> None:
     network = reports[-1][1]
     assert network.schedule == ms.Flow()
     middle = torch.zeros(2, 2)
-    sides = ask(network, middle, 1.0, 1.0, torch.tensor([0, 1])).z
+    sides = predict(network, middle, 1.0, 1.0, torch.tensor([0, 1])).z
     assert (sides[0] < -0.7).all() and (sides[1] > 0.7).all()
-    unconditional = ask(network, middle, 1.0, 1.0).z
+    unconditional = predict(network, middle, 1.0, 1.0).z
     assert unconditional.abs().max() < 0.5
-    assert torch.equal(ask(network, middle, 1.0, 1.0, torch.tensor([-1])).z, unconditional)
-    told = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
+    assert torch.equal(predict(network, middle, 1.0, 1.0, torch.tensor([-1])).z, unconditional)
+    conditions = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
     a = torch.ones(2)
-    assert torch.equal(network.at(middle, a, a, told).z, network.at(middle, a, a, torch.tensor([1, 1])).z)
+    assert torch.equal(network.at(middle, a, a, conditions).z, network.at(middle, a, a, torch.tensor([1, 1])).z)
 
 
 def test_one_seed_trains_one_network() -> None:
@@ -189,7 +190,7 @@ def small_network(schedule: ms.Schedule | None = None) -> ms.Network:
 
 
 @pytest.mark.parametrize("schedule", [None, ms.VP.linear(), ms.Cosine(0.5), ms.VE(0.1, 9.0, 3.0), ms.Flow(3.0)])
-def test_saved_and_loaded_it_answers_bit_for_bit(tmp_path: Path, schedule: ms.Schedule | None) -> None:
+def test_saved_and_loaded_it_predicts_bit_for_bit(tmp_path: Path, schedule: ms.Schedule | None) -> None:
     network = small_network(schedule)
     network.save(tmp_path / "deep" / "net")
     again = ms.Network.load(tmp_path / "deep" / "net")
@@ -225,19 +226,16 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     one_line(caught.value)
     assert list(tmp_path.iterdir()) == []
     network = small_network()
-
-    def full_disk(*_: object, **__: object) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        network.save(tmp_path / "net")
-    assert list(tmp_path.iterdir()) == []
+    for call in range(4):  # the first and later writes and syncs of two files
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            FailingDisk(patch, call, half=False)
+            network.save(tmp_path / "net")
+        assert list(tmp_path.iterdir()) == []
 
 
 def edit(folder: Path, **changes: object) -> None:
-    told = json.loads((folder / "network.json").read_text())
-    (folder / "network.json").write_text(json.dumps(told | changes))
+    description = json.loads((folder / "network.json").read_text())
+    (folder / "network.json").write_text(json.dumps(description | changes))
 
 
 FIXED = {"center": 0.0, "scale": 1.0, "sigma_min": 0.002, "sigma_max": 20.0}
@@ -315,8 +313,8 @@ def test_bad_training_options_raise_one_line(options: dict[str, int]) -> None:
 def test_unknown_labels_raise_one_line(rough: ms.Network) -> None:
     for bad in (2, -2):
         with pytest.raises(ValueError, match=f"unknown label {bad}") as caught:
-            ask(rough, noise(), 1.0, 1.0, torch.tensor([0, bad, 1, 0]))
+            predict(rough, noise(), 1.0, 1.0, torch.tensor([0, bad, 1, 0]))
         one_line(caught.value)
     with pytest.raises(ValueError, match="batch size 4") as caught:
-        ask(rough, noise(), 1.0, 1.0, torch.tensor([0, 1, 1]))
+        predict(rough, noise(), 1.0, 1.0, torch.tensor([0, 1, 1]))
     one_line(caught.value)

@@ -1,4 +1,4 @@
-"""Perp-Neg: its algebra row by row, and what cameras between views are told."""
+"""Perp-Neg: its algebra row by row, and the conditions of cameras between views."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from cases import F64, SCHEDULES, error, full, generator, level, mixture, class_mixture, one_line, points, posteriors
+from cases import F64, SCHEDULES, class_mixture, error, full, generator, level, mixture, one_line, points, posteriors
 from torch import Tensor
 
 import modeseek as ms
@@ -22,8 +22,8 @@ from modeseek.priors.perp_neg import PerpNeg
 
 
 @dataclass
-class Told(BasePrior):
-    """A prior whose condition is the point where all its mass lies; keeps the rows of every call."""
+class PointMass(BasePrior):
+    """Prior whose condition is the point where all its mass lies; records the rows of every call."""
 
     schedule: Schedule = field(default_factory=ms.VP)
     shape: tuple[int, ...] = (3,)
@@ -37,7 +37,7 @@ class Told(BasePrior):
         return Prediction.from_z(z_t, alpha, sigma, where.expand_as(z_t).clone())
 
 
-def told(n: int, k: int = 2, d: int = 3, seed: int = 0) -> ms.Conditions:
+def random_conditions(n: int, k: int = 2, d: int = 3, seed: int = 0) -> ms.Conditions:
     """Random points and weights for every row."""
     g = generator(seed)
     draw = [torch.randn(n, d, generator=g, dtype=F64) for _ in range(k + 1)]
@@ -66,8 +66,8 @@ def perpendicular(base: np.ndarray, plain: np.ndarray, away: list[np.ndarray], w
 def test_each_row_follows_the_formula_with_its_own_conditions(walk: str) -> None:
     schedule, n, s = SCHEDULES[walk], 5, 4.0
     times = [0.1, 0.3, 0.5, 0.7, 0.95]
-    z_t, c = points(n, 3), told(n)
-    p = PerpNeg(Told(schedule), s)(z_t, torch.tensor(times, dtype=F64), c)
+    z_t, c = points(n, 3), random_conditions(n)
+    p = PerpNeg(PointMass(schedule), s)(z_t, torch.tensor(times, dtype=F64), c)
     for i, t in enumerate(times):
         alpha, sigma = level(schedule, t)
 
@@ -92,15 +92,17 @@ def test_on_a_mixture_with_classes(walk: str) -> None:
     )
     p = PerpNeg(mixture("plane", schedule), s)(z_t, torch.tensor(times, dtype=F64), c)
     for i, t in enumerate(times):
-        base, plain, away = (posteriors(class_mixture("plane", k), z_t[i : i + 1], *level(schedule, t)) for k in (-1, 1, 0))
+        base, plain, away = (
+            posteriors(class_mixture("plane", k), z_t[i : i + 1], *level(schedule, t)) for k in (-1, 1, 0)
+        )
         for got, part in ((p.z, 0), (p.eps, 1)):
             b, y, a = (x[part][0].numpy() for x in (base, plain, away))
             assert error(got[i], torch.tensor(perpendicular(b, y, [a], [w[i]], s))) <= 1e-9
 
 
 def test_what_is_added_to_guidance_is_perpendicular_to_it() -> None:
-    z_t, t, c = points(6, 3), torch.linspace(0.1, 0.9, 6, dtype=F64), told(6)
-    bare = Told()
+    z_t, t, c = points(6, 3), torch.linspace(0.1, 0.9, 6, dtype=F64), random_conditions(6)
+    bare = PointMass()
     added = PerpNeg(bare, 5.0)(z_t, t, c).eps - ms.Guided(bare, 5.0)(z_t, t, c).eps
     e = bare(z_t, t, c.positive).eps - bare(z_t, t, c.null).eps
     assert (added.norm(dim=1) > 0.1).all()
@@ -108,7 +110,7 @@ def test_what_is_added_to_guidance_is_perpendicular_to_it() -> None:
 
 
 def test_without_weight_and_with_parallel_negatives_it_is_guidance() -> None:
-    z_t, t, c, bare = points(4, 3), torch.linspace(0.1, 0.9, 4, dtype=F64), told(4), Told()
+    z_t, t, c, bare = points(4, 3), torch.linspace(0.1, 0.9, 4, dtype=F64), random_conditions(4), PointMass()
     zero = ms.Conditions(c.positive, null=c.null, opposed=tuple((cond, 0 * w) for cond, w in c.opposed))
     along = torch.tensor([0.4, -2.0, 1.0, 30.0], dtype=F64)[:, None]
     parallel = ((c.null + along * (c.positive - c.null), full(4, -1.5)),)
@@ -124,20 +126,20 @@ def test_without_weight_and_with_parallel_negatives_it_is_guidance() -> None:
 
 @pytest.mark.parametrize("dtype", [F64, torch.float32, torch.float16])
 @pytest.mark.parametrize("gap", [0.0, 1e-7, 1e-3])
-def test_a_positive_that_says_nothing_leaves_finite_answers(dtype: torch.dtype, gap: float) -> None:
+def test_a_positive_equal_to_the_baseline_gives_finite_predictions(dtype: torch.dtype, gap: float) -> None:
     z_t = points(3, 3).to(dtype)
     base = torch.ones(1, 3, dtype=dtype)
     c = ms.Conditions(base + gap, null=base, opposed=((2 * base * torch.tensor([1, -1, 1]).to(dtype), -base[:, 0]),))
-    p = PerpNeg(Told(dtype=dtype), 3.0)(z_t, torch.tensor([0.1, 0.5, 0.9], dtype=dtype), c)
+    p = PerpNeg(PointMass(dtype=dtype), 3.0)(z_t, torch.tensor([0.1, 0.5, 0.9], dtype=dtype), c)
     assert p.z.dtype == dtype and p.z.isfinite().all() and p.eps.isfinite().all()
     if gap == 0:  # nothing is projected away: base + 3 * -1 * (negative - base)
         want = 1 - 3 * (torch.tensor([2.0, -2.0, 2.0]) - 1)
         assert torch.allclose(p.z, want.to(dtype).expand(3, 3), rtol=0, atol=0)
 
 
-def test_a_batch_may_be_permuted_and_its_rows_asked_alone() -> None:
+def test_a_batch_may_be_permuted_and_its_rows_evaluated_alone() -> None:
     n, order = 6, [4, 2, 0, 5, 1, 3]
-    z_t, t, c = points(n, 2), torch.linspace(0.1, 0.9, n, dtype=F64), told(n)
+    z_t, t, c = points(n, 2), torch.linspace(0.1, 0.9, n, dtype=F64), random_conditions(n)
     labels = ms.Conditions(
         torch.tensor([0, 1, 1, 0, 1, 0]),
         null=torch.tensor([-1]),
@@ -154,7 +156,7 @@ def test_a_batch_may_be_permuted_and_its_rows_asked_alone() -> None:
 
 
 def test_levels_without_signal_and_without_noise() -> None:
-    z_t, c, bare = points(2, 3), told(2), Told()
+    z_t, c, bare = points(2, 3), random_conditions(2), PointMass()
     p = PerpNeg(bare, 2.0).at(z_t, torch.tensor([0.0, 1.0], dtype=F64), torch.tensor([1.0, 1e-9], dtype=F64), c)
     for i in range(2):
         away, w = [cond[i].numpy() for cond, _ in c.opposed], [float(x[i]) for _, x in c.opposed]
@@ -162,8 +164,8 @@ def test_levels_without_signal_and_without_noise() -> None:
         np.testing.assert_allclose(p.z[i].numpy(), want, rtol=1e-9, atol=1e-9)
 
 
-def test_calls_are_one_batch_and_idle_negatives_are_not_asked() -> None:
-    bare, z_t, t, c = Told(), points(3, 3), full(3, 0.5), told(3)
+def test_calls_are_one_batch_and_idle_negatives_are_not_evaluated() -> None:
+    bare, z_t, t, c = PointMass(), points(3, 3), full(3, 0.5), random_conditions(3)
     counted = ms.Counting(bare)
     PerpNeg(counted, 3.0)(z_t, t, c)
     assert counted.calls == 3 * 4 and bare.sizes == [12]
@@ -184,9 +186,9 @@ def test_methods_use_it_as_any_prior() -> None:
     )
     prior = PerpNeg(bare, 4.0)
     d, _ = ms.SDS().step(z, prior, None, conditions=c, progress=0.5, rng=generator())
-    asked = prior(d.prediction.z_t, d.t, c)
-    assert error(d.grad, d.prediction.sigma[:, None] ** 2 * (asked.eps - d.eps)) <= 1e-12
-    # each of a row's samples hears the row's own negatives
+    prediction = prior(d.prediction.z_t, d.t, c)
+    assert error(d.grad, d.prediction.sigma[:, None] ** 2 * (prediction.eps - d.eps)) <= 1e-12
+    # each of a row's samples is evaluated under the row's own negatives
     method = ms.MSD(ms.Fixed(0.7), "product", steps=2, samples=2)
     whole, _ = method.step(
         z, prior, method.init(z, prior), conditions=c, progress=0.5, rng=ms.Streams(1, 0, (0, 1, 2, 3))
@@ -207,21 +209,21 @@ def test_methods_use_it_as_any_prior() -> None:
 
 
 def test_mistakes() -> None:
-    z_t, t, c = points(2, 3), full(2, 0.5), told(2)
+    z_t, t, c = points(2, 3), full(2, 0.5), random_conditions(2)
     with pytest.raises(TypeError, match="PerpNeg needs Conditions") as wrong:
-        PerpNeg(Told())(z_t, t, c.positive)
+        PerpNeg(PointMass())(z_t, t, c.positive)
     one_line(wrong.value)
     for weight in (0.1, math.nan):
         bad = ms.Conditions(c.positive, null=c.null, opposed=((c.positive, full(2, weight)),))
-        with pytest.raises(ValueError, match="opposed weights push away and are <= 0: got") as wrong:
-            PerpNeg(Told())(z_t, t, bad)
+        with pytest.raises(ValueError, match="opposed weights must be <= 0, got") as wrong:
+            PerpNeg(PointMass())(z_t, t, bad)
         one_line(wrong.value)
     with pytest.raises(ValueError, match="guidance needs a baseline"):
-        PerpNeg(Told())(z_t, t, ms.Conditions(c.positive, opposed=c.opposed))
+        PerpNeg(PointMass())(z_t, t, ms.Conditions(c.positive, opposed=c.opposed))
 
 
 class Vectors:
-    """Words as unit vectors: front, side, back, overhead, and none."""
+    """Text prior whose embeddings are unit vectors: front, side, back, overhead, and zero."""
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> ms.Conditions:
         def code(text: str) -> list[float]:
@@ -244,21 +246,21 @@ def camera(azimuth: float) -> tuple[list[float], tuple[int, float], tuple[int, f
     return [0, r, 1 - r], (1, -(math.exp(-r / 2) - 0.606)), (0, -(math.exp(-r / 2) + 0.967))
 
 
-def test_cameras_between_views_seek_both_and_keep_away_from_others() -> None:
+def test_cameras_between_views_mix_both_and_oppose_the_others() -> None:
     views = ms.ViewPrompts().encode(Vectors(), ["a dog", "a robot"], "blurry", perp_neg=PerpNegViews())
     azimuth = [0.0, 10.0, -30.0, 60.0, 89.0, 91.0, -135.0, 180.0, 725.0]
     item = torch.tensor([0, 1] * 5)[:9]
-    told = views.at(torch.tensor(azimuth, dtype=F64), torch.zeros(9, dtype=F64), item)
-    assert told.negative is not None and len(told.opposed) == 2
+    conditions = views.at(torch.tensor(azimuth, dtype=F64), torch.zeros(9, dtype=F64), item)
+    assert conditions.negative is not None and len(conditions.opposed) == 2
     for i, a in enumerate(azimuth):
         size, (shares, *opposed) = (1.0, 10.0)[int(item[i])], camera(a)
         assert torch.allclose(
-            told.positive["text"][i], size * torch.tensor([*shares, 0], dtype=F64), rtol=0, atol=1e-12
+            conditions.positive["text"][i], size * torch.tensor([*shares, 0], dtype=F64), rtol=0, atol=1e-12
         )
-        assert told.positive["mask"][i].tolist()[:3] == [
+        assert conditions.positive["mask"][i].tolist()[:3] == [
             int(s > 0 or x > 0) for s, x in zip(shares, masks(a), strict=True)
         ]
-        for (cond, weight), (side, want) in zip(told.opposed, opposed, strict=True):
+        for (cond, weight), (side, want) in zip(conditions.opposed, opposed, strict=True):
             assert cond["text"][i].tolist() == [size * (k == side) for k in range(4)]
             assert float(weight[i]) == pytest.approx(want, abs=1e-12) and want <= 0
 
@@ -271,11 +273,11 @@ def masks(azimuth: float) -> list[int]:
 def test_the_way_round_has_no_jump_and_overhead_opposes_nothing() -> None:
     views = ms.ViewPrompts().encode(Vectors(), ["a dog"], perp_neg=PerpNegViews())
     near = torch.tensor([90 - 1e-9, 90 + 1e-9, 180 - 1e-9, -180 + 1e-9, -1e-9, 1e-9], dtype=F64)
-    told = views.at(near, torch.zeros(6, dtype=F64))
+    conditions = views.at(near, torch.zeros(6, dtype=F64))
     by_side = torch.zeros(6, 4, dtype=F64)
-    for cond, weight in told.opposed:
+    for cond, weight in conditions.opposed:
         by_side += cond["text"] * weight[:, None]
-    for x in (told.positive["text"], by_side):
+    for x in (conditions.positive["text"], by_side):
         assert torch.allclose(x[::2], x[1::2], rtol=0, atol=1e-3)  # the published constants are rounded
     # at each view itself it is not opposed; at the front the side is, at the back both
     assert torch.allclose(by_side[4], torch.tensor([0, -1.574, 0, 0], dtype=F64), rtol=0, atol=1e-3)
@@ -283,8 +285,8 @@ def test_the_way_round_has_no_jump_and_overhead_opposes_nothing() -> None:
     above = views.at(torch.tensor([100.0], dtype=F64), torch.tensor([80.0], dtype=F64))
     assert above.positive["text"].tolist() == [[0, 0, 0, 1]]
     assert all((w == 0).all() for _, w in above.opposed)
-    # a prior is asked for them as it is for any
-    counted = ms.Counting(Told(shape=(4,)))
+    # a prior is evaluated under them as under any
+    counted = ms.Counting(PointMass(shape=(4,)))
     plain = views.at(near, torch.zeros(6, dtype=F64))
     flat = ms.Conditions(
         plain.positive["text"], null=plain.null["text"], opposed=tuple((c["text"], w) for c, w in plain.opposed)
@@ -294,7 +296,7 @@ def test_the_way_round_has_no_jump_and_overhead_opposes_nothing() -> None:
 
 
 def test_mistakes_about_views() -> None:
-    with pytest.raises(ValueError, match="a decay of Perp-Neg is >= 0") as wrong:
+    with pytest.raises(ValueError, match="a Perp-Neg decay must be >= 0") as wrong:
         ExponentialDecay(1.0, 0.5, -0.7)
     one_line(wrong.value)
     labels = ms.Conditions(torch.arange(4))

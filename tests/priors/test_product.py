@@ -14,12 +14,12 @@ from cases import (
     MIXTURES,
     SCHEDULES,
     ZERO_SNR_SCHEDULES,
+    class_mixture,
     error,
     full,
     generator,
     level,
     mixture,
-    class_mixture,
     one_line,
     points,
     posteriors,
@@ -38,14 +38,14 @@ BOX = oracles.Grid.around([-7.0, -7.0], [7.0, 7.0], 421)
 
 
 @dataclass
-class Levels(PriorWrapper):
-    """Keeps the noise-to-signal ratio of everything it is asked for."""
+class RecordingLevels(PriorWrapper):
+    """Prior that records the noise-to-signal ratio of every evaluation."""
 
     prior: ms.Prior
-    seen: list[Tensor] = field(default_factory=list)
+    ratios: list[Tensor] = field(default_factory=list)
 
     def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: object = None) -> Prediction:
-        self.seen.append(sigma / alpha)
+        self.ratios.append(sigma / alpha)
         return self.prior.at(z_t, alpha, sigma, cond)
 
 
@@ -101,7 +101,7 @@ def test_pure_noise_gives_the_mean_shift_target(walk: str) -> None:
 
 @WALKS
 def test_heun_samples_the_closed_form_mean_and_covariance(walk: str) -> None:
-    """A Gaussian's flow is affine: three points tell its matrix and offset, hence the law of what is sampled."""
+    """The flow of a Gaussian is affine: three points give its matrix and offset, hence the law of the samples."""
     h, n, schedule = 0.8, 200, SCHEDULES[walk]
     product = ms.Product(mixture("gauss", schedule), CENTER, h)
     q = oracles.times_kernel(MIXTURES["gauss"], CENTER[0].numpy(), h)
@@ -150,18 +150,18 @@ def test_a_product_of_a_product_is_one_product() -> None:
 
 
 @given(h=st.floats(1e-3, 1e2), alpha=st.floats(0, 1), sigma=st.floats(0, 100).filter(lambda s: s == 0 or s > 1e-6))
-def test_the_prior_is_never_asked_above_the_bandwidth(h: float, alpha: float, sigma: float) -> None:
+def test_the_prior_is_never_evaluated_above_the_bandwidth(h: float, alpha: float, sigma: float) -> None:
     if alpha < 1e-6 and sigma == 0:
         return
-    inner = Levels(mixture("plane"))
+    inner = RecordingLevels(mixture("plane"))
     ms.Product(inner, CENTER, h).at(points(2, 2), full(2, alpha), full(2, sigma))
-    ratio = torch.cat(inner.seen)
-    assert (ratio <= h * (1 + 1e-12)).all() and len(inner.seen) == 1
+    ratio = torch.cat(inner.ratios)
+    assert (ratio <= h * (1 + 1e-12)).all() and len(inner.ratios) == 1
     want = 1 / math.sqrt(1 / h**2 + (alpha / sigma) ** 2) if sigma > 0 else 0.0
     assert torch.allclose(ratio, full(2, want), rtol=1e-9, atol=0)
 
 
-def test_a_network_answers_within_its_range() -> None:
+def test_a_network_is_evaluated_within_its_range() -> None:
     data = points(200, 2).float()
     network = ms.Network.train(data, steps=2, batch=16, width=8, depth=1, schedule=ms.VE(), rng=generator())
     top = network.preconditioning.sigma_max
@@ -182,16 +182,16 @@ def test_centers_and_bandwidths_per_row_and_conditions() -> None:
 
 
 def test_a_guided_prior_inside() -> None:
-    told = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
+    conditions = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
     counting = ms.Counting(mixture("plane"))
     product = ms.Product(ms.Guided(counting, 3.0), CENTER, 0.6)
-    p = product.at(points(2, 2), full(2, 0.0), full(2, 1.0), told)
-    want = CENTER + ms.shift(ms.Guided(mixture("plane"), 3.0), CENTER, 0.6, told)
+    p = product.at(points(2, 2), full(2, 0.0), full(2, 1.0), conditions)
+    want = CENTER + ms.shift(ms.Guided(mixture("plane"), 3.0), CENTER, 0.6, conditions)
     assert error(p.z, want.expand(2, 2)) <= 1e-12
     assert counting.calls == 4
 
 
-def test_images_and_a_walk_of_its_own() -> None:
+def test_images_and_a_sampling_schedule() -> None:
     data = torch.rand(12, 1, 3, 3, generator=generator(), dtype=F64)
     product = ms.Product(ms.Empirical(data), data[:2], 0.4, sampling_schedule=ms.Flow())
     assert product.schedule == ms.Flow() and product.shape == (1, 3, 3) and product.dtype == F64

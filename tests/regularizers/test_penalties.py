@@ -1,4 +1,4 @@
-"""Penalties against double sums, closed forms and finite differences; each asks for what it reads in one line."""
+"""Regularizers against double sums, closed forms and finite differences; errors for missing quantities."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ B, SIDE, RAYS, S = 2, 4, 9, 7
 ALL = (Distortion, NormalSmoothness, OpacityEntropy, Orientation, Sparsity, TotalVariation, ZVariance)
 
 
-def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Rendering3D:
-    """A rendering of random numbers that obey what a volume's do; 9 of its 32 rays met the volume."""
+def random_rendering(seed: int = 0, dtype: torch.dtype = torch.float64) -> Rendering3D:
+    """A random rendering with the invariants of a volume's; 9 of its 32 rays hit the volume."""
     rng = torch.Generator().manual_seed(seed)
 
     def even(*shape: int) -> Tensor:
@@ -45,22 +45,24 @@ def made(seed: int = 0, dtype: torch.dtype = torch.float64) -> Rendering3D:
     normals = torch.nn.functional.normalize(even(RAYS, S, 3) - 0.5, dim=-1)
     direction = torch.nn.functional.normalize(even(RAYS, 3) - 0.5, dim=-1)
     ray = torch.randperm(B * SIDE * SIDE, generator=rng)[:RAYS].sort().values
-    marched = RaySamples(ray, direction, (share * clear).requires_grad_(), edges[:, :-1], edges[:, 1:], lambda: normals)
+    ray_samples = RaySamples(
+        ray, direction, (share * clear).requires_grad_(), edges[:, :-1], edges[:, 1:], lambda: normals
+    )
     normal = torch.nn.functional.normalize(even(B, 3, SIDE, SIDE) - 0.5, dim=1)
     grids = (even(1, 2, 3, 4, 5), even(1, 3, 6, 1))
     view = View((0, 1))
     return Rendering3D(
-        view, even(B, 3, SIDE, SIDE), even(B, 1, SIDE, SIDE), even(B, 1, SIDE, SIDE), normal, marched, grids
+        view, even(B, 3, SIDE, SIDE), even(B, 1, SIDE, SIDE), even(B, 1, SIDE, SIDE), normal, ray_samples, grids
     )
 
 
-def marched(one: Rendering3D) -> RaySamples:
-    assert one.ray_samples is not None
-    return one.ray_samples
+def samples_of(rendering: Rendering3D) -> RaySamples:
+    assert rendering.ray_samples is not None
+    return rendering.ray_samples
 
 
-def arrays(one: Rendering3D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = marched(one)
+def arrays(rendering: Rendering3D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    found = samples_of(rendering)
     near, far = found.near.numpy(), found.far.numpy()
     return found.weights.detach().numpy(), (near + far) / 2, far - near
 
@@ -68,121 +70,123 @@ def arrays(one: Rendering3D) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31))
 def test_distortion_is_the_double_sum(seed: int) -> None:
-    one = made(seed)
-    w, m, length = arrays(one)
+    rendering = random_rendering(seed)
+    w, m, length = arrays(rendering)
     total = 0.0
     for r in range(RAYS):
         for i in range(S):
             total += w[r, i] ** 2 * length[r, i] / 3
             for j in range(S):
                 total += w[r, i] * w[r, j] * abs(m[r, i] - m[r, j])
-    assert Distortion(1.0)(one, 0.3).item() == pytest.approx(total / (B * SIDE * SIDE), rel=1e-12)
+    assert Distortion(1.0)(rendering, 0.3).item() == pytest.approx(total / (B * SIDE * SIDE), rel=1e-12)
 
 
-def test_distortion_slopes_and_what_it_wants() -> None:
-    one = made(3)
-    w = marched(one).weights
+def test_distortion_gradients_and_extreme_cases() -> None:
+    rendering = random_rendering(3)
+    w = samples_of(rendering).weights
 
     def value(weights: Tensor) -> Tensor:
-        return Distortion().measure(replace(one, ray_samples=replace(marched(one), weights=weights)))
+        return Distortion().measure(replace(rendering, ray_samples=replace(samples_of(rendering), weights=weights)))
 
     assert torch.autograd.gradcheck(value, (w.detach().clone().requires_grad_(),))
-    # A ray that gives everything at one thin sample is free of charge; two layers pay half their distance.
+    # All weight on one thin sample costs nothing; two layers cost half their distance.
     thin = torch.zeros(1, 3, dtype=torch.float64)
     near = torch.tensor([[1.0, 2.0, 5.0]], dtype=torch.float64)
     layers = RaySamples(torch.zeros(1, dtype=torch.long), torch.eye(3)[:1].double(), thin, near, near, lambda: near)
 
-    def paid(*weights: float) -> float:
-        held = replace(layers, weights=torch.tensor([weights], dtype=torch.float64))
-        return Distortion().measure(replace(one, ray_samples=held)).item() * B * SIDE * SIDE
+    def cost(*weights: float) -> float:
+        samples = replace(layers, weights=torch.tensor([weights], dtype=torch.float64))
+        return Distortion().measure(replace(rendering, ray_samples=samples)).item() * B * SIDE * SIDE
 
-    assert paid(0.0, 1.0, 0.0) == 0
-    assert paid(0.5, 0.0, 0.5) == pytest.approx(2.0)
+    assert cost(0.0, 1.0, 0.0) == 0
+    assert cost(0.5, 0.0, 0.5) == pytest.approx(2.0)
 
 
 def test_distortion_keeps_its_digits_in_single_precision() -> None:
-    far = made(5)
-    away = marched(far)
-    shifted = replace(far, ray_samples=replace(away, near=away.near + 1e3, far=away.far + 1e3))
+    far = random_rendering(5)
+    samples = samples_of(far)
+    shifted = replace(far, ray_samples=replace(samples, near=samples.near + 1e3, far=samples.far + 1e3))
     single = replace(
         shifted,
         opacity=shifted.opacity.float(),
         ray_samples=replace(
-            marched(shifted),
-            weights=away.weights.float(),
-            near=marched(shifted).near.float(),
-            far=marched(shifted).far.float(),
+            samples_of(shifted),
+            weights=samples.weights.float(),
+            near=samples_of(shifted).near.float(),
+            far=samples_of(shifted).far.float(),
         ),
     )
     assert Distortion().measure(single).item() == pytest.approx(Distortion().measure(far).item(), rel=1e-3)
 
 
 def test_variance_along_rays() -> None:
-    one = made(1)
-    w, m, _ = arrays(one)
-    kept = [(w[r] / w[r].sum(), m[r]) for r in range(RAYS) if w[r].sum() > 0.6]
-    assert 0 < len(kept) < RAYS
-    want = sum(float((p * z**2).sum() - (p * z).sum() ** 2) for p, z in kept) / len(kept)
-    assert ZVariance(least=0.6).measure(one).item() == pytest.approx(want, rel=1e-9)
-    nothing = replace(one, ray_samples=replace(marched(one), weights=torch.zeros(RAYS, S, dtype=torch.float64)))
+    rendering = random_rendering(1)
+    w, m, _ = arrays(rendering)
+    foreground = [(w[r] / w[r].sum(), m[r]) for r in range(RAYS) if w[r].sum() > 0.6]
+    assert 0 < len(foreground) < RAYS
+    want = sum(float((p * z**2).sum() - (p * z).sum() ** 2) for p, z in foreground) / len(foreground)
+    assert ZVariance(least=0.6).measure(rendering).item() == pytest.approx(want, rel=1e-9)
+    nothing = replace(
+        rendering, ray_samples=replace(samples_of(rendering), weights=torch.zeros(RAYS, S, dtype=torch.float64))
+    )
     assert ZVariance().measure(nothing).item() == 0
 
 
-def test_what_looks_away_is_charged() -> None:
-    one = made(2)
-    w, _, _ = arrays(one)
-    seen = marched(one)
-    n, d = seen.normals().numpy(), seen.direction.numpy()
+def test_normals_away_from_the_camera_are_penalised() -> None:
+    rendering = random_rendering(2)
+    w, _, _ = arrays(rendering)
+    samples = samples_of(rendering)
+    n, d = samples.normals().numpy(), samples.direction.numpy()
     want = 0.0
     for r in range(RAYS):
         for i in range(S):
             cosine = float(np.dot(n[r, i], d[r]))
             want += w[r, i] * cosine**2 if cosine > 0 else 0.0
-    held, free = Orientation(), Orientation(hold=False)
-    assert held.measure(one).item() == pytest.approx(want / (B * SIDE * SIDE), rel=1e-12)
-    assert free.measure(one).item() == pytest.approx(want / (B * SIDE * SIDE), rel=1e-12)
-    free.measure(one).backward()
-    assert seen.weights.grad is not None and not held.measure(one).requires_grad
+    detached, attached = Orientation(), Orientation(hold=False)
+    assert detached.measure(rendering).item() == pytest.approx(want / (B * SIDE * SIDE), rel=1e-12)
+    assert attached.measure(rendering).item() == pytest.approx(want / (B * SIDE * SIDE), rel=1e-12)
+    attached.measure(rendering).backward()
+    assert samples.weights.grad is not None and not detached.measure(rendering).requires_grad
 
 
 def test_entropy_and_sparsity_of_opacity() -> None:
-    one = made(4)
-    o = one.opacity.clamp(1e-3, 1 - 1e-3).flatten().tolist()
+    rendering = random_rendering(4)
+    o = rendering.opacity.clamp(1e-3, 1 - 1e-3).flatten().tolist()
     entropy = sum(-p * math.log(p) - (1 - p) * math.log(1 - p) for p in o) / len(o)
-    assert OpacityEntropy().measure(one).item() == pytest.approx(entropy, rel=1e-12)
-    half = replace(one, opacity=torch.full_like(one.opacity, 0.5))
+    assert OpacityEntropy().measure(rendering).item() == pytest.approx(entropy, rel=1e-12)
+    half = replace(rendering, opacity=torch.full_like(rendering.opacity, 0.5))
     assert OpacityEntropy().measure(half).item() == pytest.approx(math.log(2))
     full = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(16).reshape(2, 1, 4, 4).requires_grad_()
-    OpacityEntropy().measure(replace(one, opacity=full)).backward()
+    OpacityEntropy().measure(replace(rendering, opacity=full)).backward()
     assert full.grad is not None and full.grad.isfinite().all() and not full.grad.any()
-    raw = one.opacity.flatten().tolist()
+    raw = rendering.opacity.flatten().tolist()
     want = sum(math.sqrt(p * p + 0.01) for p in raw) / len(raw)
-    assert Sparsity().measure(one).item() == pytest.approx(want, rel=1e-12)
+    assert Sparsity().measure(rendering).item() == pytest.approx(want, rel=1e-12)
     empty = torch.zeros(2, 1, 4, 4, dtype=torch.float64, requires_grad=True)
-    Sparsity(soft=0.0).measure(replace(one, opacity=empty)).backward()
+    Sparsity(soft=0.0).measure(replace(rendering, opacity=empty)).backward()
     assert empty.grad is not None and empty.grad.isfinite().all()
-    assert Sparsity(soft=0.0).measure(one).item() == pytest.approx(sum(raw) / len(raw), rel=1e-12)
+    assert Sparsity(soft=0.0).measure(rendering).item() == pytest.approx(sum(raw) / len(raw), rel=1e-12)
 
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_total_variation_is_the_sum_of_differences(power: int) -> None:
-    one = made(6)
+    rendering = random_rendering(6)
     want = 0.0
-    for grid in one.grids:
+    for grid in rendering.grids:
         cells = grid.numpy()
         for axis in range(2, cells.ndim):
             if cells.shape[axis] > 1:
                 want += float(np.mean(np.abs(np.diff(cells, axis=axis)) ** power))
-    found = TotalVariation(power=power).measure(one)  # pyright: ignore[reportArgumentType]
+    found = TotalVariation(power=power).measure(rendering)  # pyright: ignore[reportArgumentType]
     assert found.item() == pytest.approx(want / 2, rel=1e-12)
-    slope = replace(one, grids=(torch.arange(5.0, dtype=torch.float64).reshape(1, 1, 5).expand(1, 1, 5) * 0.5,))
+    slope = replace(rendering, grids=(torch.arange(5.0, dtype=torch.float64).reshape(1, 1, 5).expand(1, 1, 5) * 0.5,))
     assert TotalVariation(power=power).measure(slope).item() == pytest.approx(0.5**power)  # pyright: ignore[reportArgumentType]
 
 
 def test_normals_are_smooth_within_the_outline() -> None:
-    one = made(7)
-    assert one.normal is not None
-    n, o = one.normal.numpy(), one.opacity.numpy()
+    rendering = random_rendering(7)
+    assert rendering.normal is not None
+    n, o = rendering.normal.numpy(), rendering.opacity.numpy()
     want, pairs = 0.0, 0
     for b in range(B):
         for y in range(SIDE):
@@ -191,27 +195,30 @@ def test_normals_are_smooth_within_the_outline() -> None:
                     if v < SIDE and u < SIDE:
                         pairs += 1
                         want += o[b, 0, y, x] * o[b, 0, v, u] * float(((n[b, :, y, x] - n[b, :, v, u]) ** 2).sum())
-    assert NormalSmoothness().measure(one).item() == pytest.approx(want / pairs, rel=1e-12)
-    flat = replace(one, normal=torch.eye(3, dtype=torch.float64)[0].reshape(1, 3, 1, 1).expand(B, 3, SIDE, SIDE))
+    assert NormalSmoothness().measure(rendering).item() == pytest.approx(want / pairs, rel=1e-12)
+    flat = replace(rendering, normal=torch.eye(3, dtype=torch.float64)[0].reshape(1, 3, 1, 1).expand(B, 3, SIDE, SIDE))
     assert NormalSmoothness().measure(flat).item() == 0
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_weights_move_and_what_is_off_is_not_measured(kind: Callable[..., Penalty]) -> None:
-    one = made(8)
-    plain = kind(1.0)(one, 0.0)
+def test_weights_are_scheduled_and_weight_zero_is_not_measured(kind: Callable[..., Penalty]) -> None:
+    rendering = random_rendering(8)
+    plain = kind(1.0)(rendering, 0.0)
     assert plain.ndim == 0 and plain.item() > 0
     ramp = kind(Ramp(0.0, 4.0, until=0.5))
-    assert ramp(one, 0.25).item() == pytest.approx(2 * plain.item()) and ramp(one, 0.9).item() == 4 * plain.item()
-    assert ramp(Rendering(View((0,)), torch.zeros(1, 3, 2, 2)), 0.0).item() == 0  # off: a flat picture will do
-    with pytest.raises(ValueError, match="flat; drop it"):
+    assert (
+        ramp(rendering, 0.25).item() == pytest.approx(2 * plain.item())
+        and ramp(rendering, 0.9).item() == 4 * plain.item()
+    )
+    assert ramp(Rendering(View((0,)), torch.zeros(1, 3, 2, 2)), 0.0).item() == 0  # weight 0: a 2D rendering suffices
+    with pytest.raises(ValueError, match="got a 2D Rendering; remove it"):
         kind(1.0)(Rendering(View((0,)), torch.zeros(1, 3, 2, 2)), 0.0)
     with pytest.raises(ValueError, match="weight >= 0"):
         kind(Ramp(1.0, -1.0))
 
 
 class Fog(nn.Module):
-    """One number, the opacity of every pixel, under black."""
+    """A black fog whose single parameter is the opacity of every pixel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -225,15 +232,15 @@ class Fog(nn.Module):
         return Rendering3D(view, (1 - opacity).expand(-1, 3, 2, 2), opacity, opacity)
 
 
-def test_the_loop_adds_them_up_and_passes_over_what_is_off() -> None:
-    """Against a prior that is content with anything, the penalty alone moves the fog: d/do sqrt(o^2 + 0.01)."""
+def test_the_loop_adds_regularizers_and_skips_weight_zero() -> None:
+    """Under an almost flat prior the regularizer alone moves the opacity: d/do sqrt(o^2 + 0.01)."""
     fog = Fog()
-    content = ms.GaussianMixture(torch.ones(1), torch.zeros(1, 12).double(), 1e12 * torch.eye(12).double()[None])
+    prior = ms.GaussianMixture(torch.ones(1), torch.zeros(1, 12).double(), 1e12 * torch.eye(12).double()[None])
     off, on = OpacityEntropy(Ramp(0.0, 1.0)), Sparsity(weight=2.0)
     sgd = torch.optim.SGD(fog.parameters(), lr=0.1)
     flat = _Flat()
     method, rng = ms.MSD(ms.Fixed(1e-6)), ms.Streams(0)
-    steps = ms.distill(fog, content, method, sgd, steps=2, batch=2, codec=flat, regularizers=(off, on), rng=rng)
+    steps = ms.distill(fog, prior, method, sgd, steps=2, batch=2, codec=flat, regularizers=(off, on), rng=rng)
     losses = next(steps).losses
     assert losses == {"OpacityEntropy": 0.0, "Sparsity": pytest.approx(2 * math.sqrt(0.37))}
     assert fog.amount.item() == pytest.approx(0.6 - 0.1 * 2 * 0.6 / math.sqrt(0.37), rel=1e-6)
@@ -247,15 +254,15 @@ class _Flat:
         return z.reshape(-1, 3, 2, 2)
 
 
-def test_mistakes_in_one_line() -> None:
-    one = made()
+def test_missing_quantities_are_one_line() -> None:
+    rendering = random_rendering()
     for penalty in (Distortion(), ZVariance(), Orientation()):
         with pytest.raises(ValueError, match="got a surface"):
-            penalty(replace(one, ray_samples=None), 0.0)
-    with pytest.raises(ValueError, match="map of normals"):
-        NormalSmoothness()(replace(one, normal=None), 0.0)
-    with pytest.raises(ValueError, match="without; drop it"):
-        TotalVariation()(replace(one, grids=()), 0.0)
+            penalty(replace(rendering, ray_samples=None), 0.0)
+    with pytest.raises(ValueError, match="normal map"):
+        NormalSmoothness()(replace(rendering, normal=None), 0.0)
+    with pytest.raises(ValueError, match="grids, got none; remove it"):
+        TotalVariation()(replace(rendering, grids=()), 0.0)
     for wrong in (lambda: Sparsity(soft=-1.0), lambda: ZVariance(least=1.0)):
         with pytest.raises(ValueError, match="got"):
             wrong()

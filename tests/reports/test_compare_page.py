@@ -1,4 +1,4 @@
-"""A comparison shows every run beside the others, says in what they differ, and compares like with like only."""
+"""Comparison page: every run beside the others, differing settings, and runs of the same verb only."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     folder = tmp_path_factory.mktemp("runs")
     other = ENVIRONMENT | {"versions": {**ENVIRONMENT["versions"], "torch": "2.14.0"}}
     return [
-        fabricate(folder / "first", film=False, pictures=2),
-        fabricate(folder / "second", method="sds", seed=7, film=False, pictures=2, environment=other),
+        fabricate(folder / "first", video=False, n_previews=2),
+        fabricate(folder / "second", method="sds", seed=7, video=False, n_previews=2, environment=other),
         fabricate(
-            folder / "third", done=100, name="<i>half</i>", film=False, pictures=0, optimizer={"sgd": {"lr": 0.5}}
+            folder / "third", done=100, name="<i>half</i>", video=False, n_previews=0, optimizer={"sgd": {"lr": 0.5}}
         ),
     ]
 
@@ -37,8 +37,8 @@ def write(runs: list[Run], tmp_path: Path) -> str:
 
 def test_the_page_has_every_run_in_every_part(runs: list[Run], tmp_path: Path) -> None:
     text = write(runs, tmp_path)
-    assert re.findall("<h2>([^<]+)</h2>", text) == ["What came out", "Numbers", "What differs", "Curves"]
-    assert text.count("src='data:image/png;base64,") == 2 and text.count("<div class='none'>no picture</div>") == 1
+    assert re.findall("<h2>([^<]+)</h2>", text) == ["Results", "Metrics", "Differences", "Curves"]
+    assert text.count("src='data:image/png;base64,") == 2 and text.count("<div class='none'>no preview</div>") == 1
     for words in ("1 first", "2 second", "3 third", "3 MSD on &lt;i&gt;half&lt;/i&gt;", "stopped", "102,400", "25,600"):
         assert words in text, words
     assert "between 25,600 and 102,400 prior calls: compare them at equal calls" in text
@@ -67,22 +67,22 @@ def test_the_table_holds_numbers_and_numeric_settings_that_all_have(runs: list[R
     assert (third["steps"], third["calls"], third["seconds"]) == (100, 25_600, 1.0)
 
 
-def test_what_differs_is_told_and_nothing_else(runs: list[Run]) -> None:
-    apart = differences(read_runs(runs))
-    assert apart["seed"] == ["0", "7", "0"] and apart["method"] == ["msd", "sds", "msd"]
-    assert apart["optimizer"] == ["adam", "adam", "sgd"] and apart["optimizer.sgd.lr"] == [ABSENT, ABSENT, "0.5"]
-    assert apart["name"] == ["", "", "<i>half</i>"] and apart["env.versions.torch"] == ["2.13.0", "2.14.0", "2.13.0"]
-    assert not {"steps", "device", "env.prior.sha256", "generator"} & apart.keys()
+def test_differing_settings_are_listed_and_no_others(runs: list[Run]) -> None:
+    values = differences(read_runs(runs))
+    assert values["seed"] == ["0", "7", "0"] and values["method"] == ["msd", "sds", "msd"]
+    assert values["optimizer"] == ["adam", "adam", "sgd"] and values["optimizer.sgd.lr"] == [ABSENT, ABSENT, "0.5"]
+    assert values["name"] == ["", "", "<i>half</i>"] and values["env.versions.torch"] == ["2.13.0", "2.14.0", "2.13.0"]
+    assert not {"steps", "device", "env.prior.sha256", "generator"} & values.keys()
 
 
 def test_equal_runs_differ_in_nothing(runs: list[Run], tmp_path: Path) -> None:
-    assert "Nothing: settings, versions" in write([runs[0], runs[0]], tmp_path)
+    assert "None: settings, versions" in write([runs[0], runs[0]], tmp_path)
     assert "equal calls" not in write([runs[0], runs[0]], tmp_path)
     assert "One run" in write(runs[:1], tmp_path)
 
 
 def test_settings_left_out_of_a_file_count_as_their_defaults(runs: list[Run], tmp_path: Path) -> None:
-    run = fabricate(tmp_path / "short", film=False, pictures=0)
+    run = fabricate(tmp_path / "short", video=False, n_previews=0)
     (run.path / "config.yaml").write_text(
         "prior: problem\nmethod: {msd: {bandwidth: {adaptive: {end: 1e-1}}}}\nscale: 1\n"
     )
@@ -92,17 +92,19 @@ def test_settings_left_out_of_a_file_count_as_their_defaults(runs: list[Run], tm
 
 def test_only_runs_of_the_same_verb_compare(runs: list[Run], tmp_path: Path) -> None:
     words, status = ["toy"], Status("finished")
-    toy = Run.create({"verb": "toy"}, name_parts=words, command=words, environment={}, status=status, out=tmp_path / "toy")
+    toy = Run.create(
+        {"verb": "toy"}, name_parts=words, command=words, environment={}, status=status, out=tmp_path / "toy"
+    )
     for refused in (comparison_table, lambda runs: write_comparison(runs, tmp_path / "never.html")):
-        with pytest.raises(ValueError, match=r"toy was made by modeseek toy: .*; leave it out$"):
+        with pytest.raises(ValueError, match=r"toy must be made by modeseek run, got modeseek toy; leave it out$"):
             refused([runs[0], toy])
         with pytest.raises(ValueError, match="got none"):
             refused([])
     assert not (tmp_path / "never.html").exists()
 
 
-def test_damage_to_one_run_is_told_and_leaves_the_others(runs: list[Run], tmp_path: Path) -> None:
-    run = fabricate(tmp_path / "hurt", done=5, film=False, pictures=2)
+def test_damage_to_one_run_is_reported_and_leaves_the_others(runs: list[Run], tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "hurt", done=5, video=False, n_previews=2)
     (run.path / "status.json").write_text("{")
     (run.path / "env.json").write_text("[]")
     with (run.path / "metrics.jsonl").open("a") as file:
@@ -110,12 +112,12 @@ def test_damage_to_one_run_is_told_and_leaves_the_others(runs: list[Run], tmp_pa
     newest = max((run.path / "previews").iterdir())
     newest.write_bytes(newest.read_bytes()[:100])
     text = write([runs[0], run], tmp_path)
-    told = re.findall(r"<p class='alarm' role='note'>hurt: ([^<]+)</p>", text)
+    warnings = re.findall(r"<p class='alarm' role='note'>hurt: ([^<]+)</p>", text)
     assert [
         word in line
-        for word, line in zip(("status.json", "1 of the lines", "env.json", newest.name), told, strict=True)
+        for word, line in zip(("status.json", "1 of the lines", "env.json", newest.name), warnings, strict=True)
     ] == [True] * 4
-    assert text.count("src='data:image/png;base64,") == 2  # the picture before it stands in
+    assert text.count("src='data:image/png;base64,") == 2  # the preview before it replaces it
     (row, *_) = comparison_table([run]).rows
     assert row.name == "hurt (unknown)" and "steps" not in row.values and "relative_shift" in row.values
     (run.path / "config.yaml").write_text("method: [")
@@ -124,7 +126,7 @@ def test_damage_to_one_run_is_told_and_leaves_the_others(runs: list[Run], tmp_pa
 
 
 def test_kinds_are_settings_too() -> None:
-    one, two = {"a": {"x": {"n": 1}}, "b": 0.0}, {"a": {"y": {"m": 2}}, "b": {"z": {"k": [1, 2]}}}
-    assert flatten(two) == {"a": "y", "a.y.m": 2, "b": "z", "b.z.k": [1, 2]}
-    assert differing([one, two])["b"] == [0.0, "z"] and differing([one, one]) == {}
+    first, second = {"a": {"x": {"n": 1}}, "b": 0.0}, {"a": {"y": {"m": 2}}, "b": {"z": {"k": [1, 2]}}}
+    assert flatten(second) == {"a": "y", "a.y.m": 2, "b": "z", "b.z.k": [1, 2]}
+    assert differing([first, second])["b"] == [0.0, "z"] and differing([first, first]) == {}
     assert flatten(MSD)["msd"] == "bandwidth"

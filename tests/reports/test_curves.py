@@ -1,4 +1,4 @@
-"""Charts keep what matters when they thin, put ticks where they say, and draw whatever a damaged file holds."""
+"""Charts: thinning keeps extremes, ticks lie at their values, and damaged rows are drawn as far as possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ finite = st.floats(-1e149, 1e149) | st.integers(-5, 5).map(float)
 
 
 def value_of(text: str) -> float:
-    """What a tick says."""
+    """Value of a tick label."""
     text = text.replace("−", "-")
     if text[-1] in _UNITS:
         return float(text[:-1]) * _UNITS[text[-1]]
@@ -30,14 +30,14 @@ def value_of(text: str) -> float:
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
-def test_ticks_stand_where_they_say_and_values_lie_inside(values: list[float]) -> None:
+def test_ticks_lie_at_their_values_and_values_lie_inside(values: list[float]) -> None:
     axis = axis_for(values)
-    assert all(0 <= axis.place(v) <= 1 for v in values)
-    places, texts = zip(*axis.ticks, strict=True)
+    assert all(0 <= axis.position(v) <= 1 for v in values)
+    positions, texts = zip(*axis.ticks, strict=True)
     assert len(set(texts)) == len(texts) <= 12 and len(texts) >= 2
-    assert list(places) == sorted(places) and places[0] >= -1e-9 and places[-1] <= 1 + 1e-9
-    for place, text in axis.ticks:
-        assert axis.place(value_of(text)) == pytest.approx(place, abs=2e-3)  # a line is thicker than that
+    assert list(positions) == sorted(positions) and positions[0] >= -1e-9 and positions[-1] <= 1 + 1e-9
+    for position, text in axis.ticks:
+        assert axis.position(value_of(text)) == pytest.approx(position, abs=2e-3)  # a line is thicker than that
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_amounts_begin_at_zero_and_are_never_logarithmic() -> None:
 @given(st.lists(finite, min_size=1, max_size=2000))
 def test_thinning_keeps_ends_and_extremes(values: list[float]) -> None:
     curve = Curve("", tuple(map(float, range(len(values)))), tuple(values))
-    kept = curve.thinned
-    assert len(kept) <= 300 and set(kept) <= set(zip(curve.x, curve.y, strict=True))
-    assert kept == sorted(kept) and kept[0][0] == 0 and kept[-1][0] == len(values) - 1
-    assert {max(values), min(values)} <= {y for _, y in kept}
+    thinned = curve.thinned
+    assert len(thinned) <= 300 and set(thinned) <= set(zip(curve.x, curve.y, strict=True))
+    assert thinned == sorted(thinned) and thinned[0][0] == 0 and thinned[-1][0] == len(values) - 1
+    assert {max(values), min(values)} <= {y for _, y in thinned}
 
 
 def test_one_wild_step_in_a_hundred_thousand_is_still_seen() -> None:
@@ -79,13 +79,13 @@ def test_one_wild_step_in_a_hundred_thousand_is_still_seen() -> None:
 def test_a_trend_is_drawn_through_noise_and_not_along_a_smooth_curve() -> None:
     x = tuple(map(float, range(400)))
     noisy = Curve("", x, tuple(1 + (-1.0) ** i + i / 400 for i in range(400)))
-    assert noisy.rough and all(0.9 < y < 2.1 for _, y in noisy.trend)  # the noise reaches from 0 to 3
+    assert noisy.noisy and all(0.9 < y < 2.1 for _, y in noisy.trend)  # the noise reaches from 0 to 3
     smooth = Curve("", x, tuple(math.exp(-i / 50) for i in range(400)))
-    assert not smooth.rough
-    told = [
+    assert not smooth.noisy
+    n_paths = [
         draw_chart(Chart("", "", "", (curve,), smooth=True)).count("<path class='line") for curve in (noisy, smooth)
     ]
-    assert told == [2, 1]
+    assert n_paths == [2, 1]
 
 
 anything = st.recursive(

@@ -1,4 +1,4 @@
-"""Reports need no network, say what the table says, and cite; tables mark the right cells."""
+"""Reports are self-contained, show the table and cite sources; tables mark the best cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = (
     Column("nll", "NLL", "Low is good <&>.", ".2f", "low"),
     Column("recall", "Recall", "High is good.", ".2f", "high"),
     Column("calls", "Calls", "Neither.", ".0f"),
-    Column("never", "Never", "Nobody has it.", ".1f"),
+    Column("never", "Never", "No row has it.", ".1f"),
 )
 TABLE = Table(
     COLUMNS,
@@ -52,11 +52,11 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
-    picture = tmp_path / "dot.png"
-    Image.new("RGB", (2, 2), "red").save(picture)
+    image = tmp_path / "dot.png"
+    Image.new("RGB", (2, 2), "red").save(image)
     record = RunRecord("A <title> & more", "modeseek toy --out 'a b'", {"seed": 3})
     entries = [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")]
-    figures = [Figure(picture, "Dots", "Red ones.")]
+    figures = [Figure(image, "Dots", "Red ones.")]
     path = tmp_path / "report.html"
     write_report(path, record, ["What one sees."], TABLE, entries, figures, ["mmd"])
     return Page(path.read_text(encoding="utf-8"))
@@ -71,16 +71,16 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
     assert all(tag == "a" for tag, name, _ in page.attributes if name == "href")  # links wait for a click
 
 
-def test_pictures_are_inlined_whole(page: Page, tmp_path: Path) -> None:
+def test_images_are_inlined_unchanged(page: Page, tmp_path: Path) -> None:
     (source,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     assert base64.b64decode(source.split(",", 1)[1]) == (tmp_path / "dot.png").read_bytes()
 
 
-def test_it_says_what_was_run_and_found(page: Page) -> None:
+def test_it_shows_command_and_findings(page: Page) -> None:
     text = " ".join(page.words)
     for words in ("A <title> & more", "modeseek toy --out 'a b'", "What one sees.", "-0.25", "799", "Red ones."):
         assert words in text
-    assert "Never" not in text  # a column that nobody has
+    assert "Never" not in text  # a column without values
     assert "Low is good <&>." in text
 
 
@@ -89,7 +89,7 @@ def test_it_cites_the_methods_and_measures(page: Page) -> None:
     assert {"https://arxiv.org/abs/2502.15989", "https://arxiv.org/abs/2209.14988"} <= links
     text = " ".join(page.words)
     assert "A Kernel Two-Sample Test" in text and "@misc{msd," in text
-    assert "2405.15891" not in text  # SDI did not play
+    assert "2405.15891" not in text  # SDI is not among the methods
 
 
 def test_the_best_is_marked_among_equals_only() -> None:
@@ -107,7 +107,7 @@ def test_csv_keeps_all_digits() -> None:
     assert lines[3] == "msd,-0.25,0.309,799.0,"
 
 
-def test_every_contestant_cites_what_is_known() -> None:
+def test_every_entry_cites_known_sources() -> None:
     for entry in (*TOY2D_ENTRIES.values(), *DIGITS_ENTRIES.values()):
         assert entry.references and find_sources(entry.references), entry.name
 

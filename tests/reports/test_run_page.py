@@ -1,4 +1,4 @@
-"""The page of a run tells all of it, loads nothing, believes nothing, and outlives any damage to the folder."""
+"""Page of a run: complete, self-contained, escaped, and written despite any damage to the folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fabricated_runs import MSD, fabricate
 from hypothesis import given
 from hypothesis import strategies as st
-from fabricated_runs import MSD, fabricate
 
 from modeseek.citations.bibtex import SOURCES
 from modeseek.config.registry import METHODS
@@ -22,8 +22,8 @@ from modeseek.reports.run_page import duration, write_run_page
 from modeseek.rundir.run_dir import Run
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror='alert(2)'>\"'><b>\x00\x1b[31m\ud800&amp;"
-SECTIONS = ["Key numbers", "Before and after", "On the way", "The run as a film", "Curves", "Configuration", "Command"]
-SECTIONS += ["Go on", "Left in its folder", "Environment", "Log", "Sources"]
+SECTIONS = ["Key metrics", "Before and after", "Intermediate previews", "Video", "Curves", "Configuration", "Command"]
+SECTIONS += ["Resume", "Exported files", "Environment", "Log", "Sources"]
 
 
 class Page(HTMLParser):
@@ -70,8 +70,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def little(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A short run with four pictures."""
-    return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring", steps=12, pictures=4)
+    """A short run with four previews."""
+    return fabricate(tmp_path_factory.mktemp("runs") / "msd-ring", steps=12, n_previews=4)
 
 
 def copy(run: Run, tmp_path: Path) -> Run:
@@ -106,12 +106,12 @@ def test_nothing_is_loaded_from_elsewhere(whole: Run) -> None:
         assert forbidden not in page.words
 
 
-def test_first_and_last_picture_lie_under_the_slider_and_eight_in_between(whole: Run) -> None:
+def test_first_and_last_preview_lie_under_the_slider_and_eight_in_between(whole: Run) -> None:
     page = page_of(whole)
     files = sorted((whole.path / "previews").iterdir())
     shown = [base64.b64decode(value.split(",", 1)[1]) for value in page.values("img", "src")]
-    film = (whole.path / "media" / "optimisation.gif").read_bytes()
-    assert shown[:2] == [files[0].read_bytes(), files[-1].read_bytes()] and shown[-1] == film
+    video = (whole.path / "media" / "optimisation.gif").read_bytes()
+    assert shown[:2] == [files[0].read_bytes(), files[-1].read_bytes()] and shown[-1] == video
     assert len(shown) == 2 + 8 + 1
     between = [file.read_bytes() for file in files[1:-1]]
     order = [between.index(data) for data in shown[2:-1]]
@@ -121,24 +121,32 @@ def test_first_and_last_picture_lie_under_the_slider_and_eight_in_between(whole:
 
 
 @pytest.mark.parametrize(
-    ("told", "state", "words"),
+    ("options", "state", "texts"),
     [
         ({"done": 150}, "stopped", ["asked to stop after step 150", "modeseek resume", "150 of 400", "step 150."]),
-        ({"status": {"state": "failed", "reason": "the render vanished"}}, "failed", ["vanished", "modeseek resume"]),
-        ({"status": {"state": "running"}}, "lost", ["ended without a word", "modeseek resume"]),
-        ({"done": 0, "pictures": 0, "status": {"state": "created"}}, "created", ["No step was made", "No picture"]),
-        ({"done": 3, "pictures": 1}, "stopped", ["The only picture, before the first step"]),
+        (
+            {"status": {"state": "failed", "reason": "the rendering vanished"}},
+            "failed",
+            ["vanished", "modeseek resume"],
+        ),
+        ({"status": {"state": "running"}}, "lost", ["ended without an error message", "modeseek resume"]),
+        (
+            {"done": 0, "n_previews": 0, "status": {"state": "created"}},
+            "created",
+            ["No step was made", "has no previews"],
+        ),
+        ({"done": 3, "n_previews": 1}, "stopped", ["The only preview, before the first step"]),
         ({}, "finished", ["--steps 800"]),
         ({"status": {"rollbacks": 1, "sessions": 3}}, "finished", ["rollbacks1", "sessions3"]),
-        ({"status": {"checkpoint": None}, "done": 2}, "stopped", ["No checkpoint was kept yet"]),
+        ({"status": {"checkpoint": None}, "done": 2}, "stopped", ["No checkpoint was written yet"]),
     ],
 )
-def test_every_state_has_its_page(tmp_path: Path, told: dict[str, Any], state: str, words: list[str]) -> None:
-    run = fabricate(tmp_path / "it's here", **told)
+def test_every_state_has_its_page(tmp_path: Path, options: dict[str, Any], state: str, texts: list[str]) -> None:
+    run = fabricate(tmp_path / "it's here", **options)
     page = page_of(run)
     assert page.alarms == [] and f"state {state}" in page.values("span", "class")
-    for word in words:
-        assert word in page.words, word
+    for text in texts:
+        assert text in page.words, text
     assert ("'it'\"'\"'s here'" in page.words) or "it'\"'\"'s here'" in page.words  # quoted for the shell
 
 
@@ -162,16 +170,16 @@ def test_a_process_that_works_on_it_is_seen(whole: Run, tmp_path: Path) -> None:
         ({"method": "sdi"}, ["SDI"], "relative shift", ["sdi", "ddim"]),  # nothing to guide without a class
     ],
 )
-def test_it_says_what_to_watch_and_whom_to_cite(
+def test_it_says_what_to_watch_and_cites(
     tmp_path: Path, settings: dict[str, Any], watched: list[str], never: str, keys: list[str]
 ) -> None:
-    run = fabricate(tmp_path / "run", film=False, pictures=2, **settings)
+    run = fabricate(tmp_path / "run", video=False, n_previews=2, **settings)
     text = write_run_page(run).read_text(encoding="utf-8")
     (line,) = re.findall(r"<p class='watch'>(.*?)</p>\s*<div class='curves'>", text)
     assert "no loss that falls" in line and all(word in line for word in watched) and never not in line
-    told = re.findall(r"@misc\{([^,]+),$", text, re.M)
-    assert told[: len(keys)] == keys
-    assert ("guidance" in told) == ("guidance" in keys)
+    cited = re.findall(r"@misc\{([^,]+),$", text, re.M)
+    assert cited[: len(keys)] == keys
+    assert ("guidance" in cited) == ("guidance" in keys)
 
 
 def test_every_method_has_sources_that_are_known() -> None:
@@ -223,10 +231,10 @@ def _shorten(path: Path) -> None:
 
 
 DAMAGE = [
-    # file, damage, the section that suffers, a word of its line
+    # file, damage, heading of the affected section, part of its error line
     ("previews/step-00000000.png", _cut, "Before and after", "step-00000000.png is damaged"),
     ("previews/step-00000400.png", _garble, "Before and after", "step-00000400.png is damaged"),
-    ("media/optimisation.gif", _garble, "The run as a film", "optimisation.gif is damaged"),
+    ("media/optimisation.gif", _garble, "Video", "optimisation.gif is damaged"),
     ("metrics.jsonl", _cut, "Curves", "1 of the lines of metrics.jsonl is damaged"),
     ("metrics.jsonl", _garble, "Curves", "1 of the lines of metrics.jsonl is damaged"),
     ("config.yaml", _garble, "Configuration", "config.yaml"),
@@ -240,27 +248,27 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "damage", "where", "told"), DAMAGE)
+@pytest.mark.parametrize(("name", "damage", "heading", "message"), DAMAGE)
 def test_damage_costs_its_own_section_which_says_so(
-    whole: Run, tmp_path: Path, name: str, damage: Any, where: str, told: str
+    whole: Run, tmp_path: Path, name: str, damage: Any, heading: str, message: str
 ) -> None:
     run = copy(whole, tmp_path)
     damage(run.path / name)
     page = page_of(run)
-    assert len(page.alarms) == 1 and told in page.alarms[0], page.alarms
+    assert len(page.alarms) == 1 and message in page.alarms[0], page.alarms
     assert "\n" not in page.alarms[0]
-    lost = {"config.yaml": ["Sources"], "status.json": ["Go on"]}.get(name, [])
-    assert page.headings == [heading for heading in SECTIONS if heading not in lost]
-    assert where in ["", *page.headings]
+    lost = {"config.yaml": ["Sources"], "status.json": ["Resume"]}.get(name, [])
+    assert page.headings == [section for section in SECTIONS if section not in lost]
+    assert heading in ["", *page.headings]
     if name.startswith("previews"):
-        assert len(page.values("img", "src")) == 11  # another one stands in
+        assert len(page.values("img", "src")) == 11  # another one replaces it
     if name == "metrics.jsonl" and damage is _cut:
         assert "Relative shift" in page.words
     if name == "config.yaml":
         assert "msd-ring" in page.words and "no loss that falls" in page.words
 
 
-def test_a_large_film_is_named_instead(whole: Run, tmp_path: Path) -> None:
+def test_a_large_video_is_named_instead(whole: Run, tmp_path: Path) -> None:
     run = copy(whole, tmp_path)
     with (run.path / "media" / "optimisation.gif").open("ab") as file:
         file.write(b"\0" * 4 * 2**20)
@@ -268,7 +276,7 @@ def test_a_large_film_is_named_instead(whole: Run, tmp_path: Path) -> None:
     assert re.search(r"optimisation\.gif has 4\.\d MB", Page(path).words) and path.stat().st_size < 2**20
 
 
-def test_an_enormous_picture_is_refused_before_it_is_opened(whole: Run, tmp_path: Path) -> None:
+def test_an_enormous_preview_is_refused_before_it_is_decoded(whole: Run, tmp_path: Path) -> None:
     run = copy(whole, tmp_path)
     path = run.path / "previews" / "step-00000400.png"
     data = bytearray(path.read_bytes())
@@ -278,7 +286,7 @@ def test_an_enormous_picture_is_refused_before_it_is_opened(whole: Run, tmp_path
     assert "60000 x 60000 pixels" in alarm
 
 
-def test_many_damaged_pictures_do_not_flood_the_page(whole: Run, tmp_path: Path) -> None:
+def test_many_damaged_previews_do_not_flood_the_page(whole: Run, tmp_path: Path) -> None:
     run = copy(whole, tmp_path)
     for path in (run.path / "previews").iterdir():
         path.write_bytes(b"")
@@ -314,7 +322,7 @@ def test_a_folder_that_cannot_be_written_to_keeps_its_old_page(whole: Run, tmp_p
     run = copy(whole, tmp_path)
     write_run_page(run)
     before = (run.path / "report.html").read_bytes()
-    (run.path / ".report.html.part").mkdir()  # where the scratch file would go
+    (run.path / ".report.html.part").mkdir()  # at the path of the temporary file
     with pytest.raises(OSError):
         write_run_page(run)
     assert (run.path / "report.html").read_bytes() == before

@@ -1,4 +1,4 @@
-"""What a run was made with."""
+"""Environment of a run: versions, device, revision and memory."""
 
 from __future__ import annotations
 
@@ -18,35 +18,40 @@ from modeseek.rundir import environment as env
 
 
 def test_versions_are_those_installed() -> None:
-    told = env.package_versions()
-    assert told["python"] == platform.python_version() and told["numpy"] == np.__version__
-    assert told["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert told["modeseek"] == modeseek.__version__
+    versions = env.package_versions()
+    assert versions["python"] == platform.python_version() and versions["numpy"] == np.__version__
+    assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert versions["modeseek"] == modeseek.__version__
     assert "no-such-package" not in env.package_versions(("no-such-package",))
 
 
-def test_everything_is_json_and_names_nobody() -> None:
+def test_the_environment_is_json_without_host_or_user_names() -> None:
     prior = {"title": "ring", "sha256": "0" * 64}
-    told = env.collect_environment("cpu", prior)
-    text = json.dumps(told, allow_nan=False)
-    assert json.loads(text) == told and told["prior"] == prior
-    assert told["device"] == {"device": "cpu", "threads": torch.get_num_threads()} and told["machine"]["cores"] >= 1
+    environment = env.collect_environment("cpu", prior)
+    text = json.dumps(environment, allow_nan=False)
+    assert json.loads(text) == environment and environment["prior"] == prior
+    assert (
+        environment["device"] == {"device": "cpu", "threads": torch.get_num_threads()}
+        and environment["machine"]["cores"] >= 1
+    )
     assert str(Path.home()) not in text and str(Path(__file__).parents[2]) not in text
     if len(socket.gethostname()) > 5:
         assert socket.gethostname() not in text
 
 
 def test_the_revision_is_that_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = env.source_revision()
-    assert told is None or (re.fullmatch("[0-9a-f]{40}", told["commit"]) and isinstance(told["changed"], bool))
+    revision = env.source_revision()
+    assert revision is None or (
+        re.fullmatch("[0-9a-f]{40}", revision["commit"]) and isinstance(revision["changed"], bool)
+    )
 
     root = str(Path(modeseek.__file__).parents[2])
-    monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": " M a.py"}.get(words[-1], root))
+    monkeypatch.setattr(env, "_git", lambda folder, *args: {"HEAD": "c" * 40, "src": " M a.py"}.get(args[-1], root))
     assert env.source_revision() == {"commit": "c" * 40, "changed": True}
-    monkeypatch.setattr(env, "_git", lambda folder, *words: {"HEAD": "c" * 40, "src": ""}.get(words[-1], root))
+    monkeypatch.setattr(env, "_git", lambda folder, *args: {"HEAD": "c" * 40, "src": ""}.get(args[-1], root))
     assert env.source_revision() == {"commit": "c" * 40, "changed": False}
-    monkeypatch.setattr(env, "_git", lambda folder, *words: str(Path.home() / "somebody-elses"))
-    assert env.source_revision() is None, "another checkout around it is not ours"
+    monkeypatch.setattr(env, "_git", lambda folder, *args: str(Path.home() / "other-project"))
+    assert env.source_revision() is None, "the checkout of another project around it does not count"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def test_memory_is_measured() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_is_described() -> None:
-    told = env.describe_device("cuda")
-    assert told["name"] and told["memory_mb"] > 100 and told["cuda"] == torch.version.cuda
+    device = env.describe_device("cuda")
+    assert device["name"] and device["memory_mb"] > 100 and device["cuda"] == torch.version.cuda
     torch.zeros(2**20, device="cuda")
     assert env.peak_device_memory_mb("cuda") >= 4

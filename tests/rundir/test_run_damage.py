@@ -1,4 +1,4 @@
-"""Damaged run folders: what is wrong is said in one line, and the rest can still be read."""
+"""Damaged run folders: errors are one line, and the other files can still be read."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 from cases import one_line
-from disk_faults import Disk, make, same, state
-from fuzz import file_damage, error_line, soak
+from disk_faults import FailingDisk, make, same, state
+from fuzz import error_line, file_damage, soak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ def put(name: str, data: bytes) -> Callable[[Run], Any]:
 
 
 DAMAGED: dict[str, tuple[str, bytes, str]] = {
-    "status is empty": ("status", b"", r"status\.json is damaged: .*; restore it or start anew"),
+    "status is empty": ("status", b"", r"status\.json is damaged: .*; restore it or start a new run"),
     "status is cut": ("status", b'{"state": "run', r"status\.json is damaged"),
     "status is a list": ("status", b"[1]", r"status\.json is damaged"),
     "status is null": ("status", b"null", r"status\.json is damaged"),
@@ -57,14 +57,14 @@ DAMAGED: dict[str, tuple[str, bytes, str]] = {
     "time is nothing": ("status", b'{"state": "failed", "updated": null}', r"damaged: its updated is 'None'"),
     "memory is a list": ("status", b'{"state": "failed", "peak_memory_mb": []}', r"its peak_memory_mb is '\[\]'"),
     "environment is empty": ("environment", b"", r"env\.json is damaged"),
-    "environment is a list": ("environment", b"[]", r"env\.json is damaged: it is no table"),
+    "environment is a list": ("environment", b"[]", r"env\.json is damaged: it is not a mapping"),
     "environment is deep": ("environment", b"[" * 10**5, r"env\.json is damaged"),
     "environment is no text": ("environment", b"\xff", r"env\.json is damaged"),
-    "config is empty": ("config", b"", r"config\.yaml holds no settings; restore it or start anew"),
+    "config is empty": ("config", b"", r"config\.yaml holds no settings; restore it or start a new run"),
     "config is a list": ("config", b"- 1", r"config\.yaml holds no settings"),
-    "config is cut": ("config", b"verb: run\nprior:\n  'prob", r"config\.yaml is no YAML: line 3"),
-    "config is no text": ("config", b"\xff", r"config\.yaml is no text: byte 0"),
-    "config of another verb": ("config", b"verb: toy\nproblem: ring", r"config\.yaml is for the verb 'toy', not run"),
+    "config is cut": ("config", b"verb: run\nprior:\n  'prob", r"config\.yaml is not valid YAML: line 3"),
+    "config is no text": ("config", b"\xff", r"config\.yaml must be UTF-8 text"),
+    "config of another verb": ("config", b"verb: toy\nproblem: ring", r"config\.yaml must be for the verb run, got 'toy'"),
     "config with a mistake": (
         "config",
         b"verb: run\nstep: 3",
@@ -90,7 +90,9 @@ def test_missing_files_are_one_line(here: Path) -> None:
     run = make("mine")
     for name in os.listdir(run.path):
         shutil.rmtree(run.path / name) if (run.path / name).is_dir() else (run.path / name).unlink()
-    with pytest.raises(ValueError, match=r"^mine is no run: it has no status\.json; name a folder that modeseek made"):
+    with pytest.raises(
+        ValueError, match=r"^mine is not a run: it has no status\.json; pass a folder that modeseek created"
+    ):
         _ = run.status
     for what, name in (("environment", "env.json"), ("config", "config.yaml"), ("command", "command.txt")):
         with pytest.raises(FileNotFoundError, match=name) as caught:
@@ -99,7 +101,7 @@ def test_missing_files_are_one_line(here: Path) -> None:
     assert run.metrics == [] and run.log == [] and run.checkpoints == [] and not run.running
 
 
-def test_a_damaged_line_of_metrics_costs_its_own_step(here: Path) -> None:
+def test_a_damaged_line_of_metrics_loses_its_own_step_only(here: Path) -> None:
     run = make("mine")
     good = [{"step": 0, "a": 1.5}, {"step": 2, "a": None}, {"step": 3, "b": "\x85\u2028"}]
     lines = [json.dumps(good[0]).encode(), b'{"step": 1, "a"', json.dumps(good[1]).encode(), b"[1]", b"\xff\xfe", b""]
@@ -111,31 +113,31 @@ def test_a_damaged_line_of_metrics_costs_its_own_step(here: Path) -> None:
         b"9" * 5000,
     ]
     (run.path / "metrics.jsonl").write_bytes(b"\n".join([*lines, b'{"step": 4}']))
-    assert run.metrics == good, "the last line is torn: it has no end"
+    assert run.metrics == good, "the last line is torn: it has no newline"
 
 
-def test_the_status_is_replaced_whole_and_read_back(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_is_replaced_atomically_and_read_back(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make("mine")
     status = Status("stopped", "asked to — é", 5, 7, 4, 1.5, 10, 99.5, 3.0, 2, 1)
     status.write(run.path)
     assert run.status == status
-    with monkeypatch.context() as there, pytest.raises(OSError):
-        Disk(there, 0, half=True)
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        FailingDisk(patch, 0, half=True)
         Status("finished").write(run.path)
     assert run.status == status and ".status.json.part" not in os.listdir(run.path)
-    told = json.loads((run.path / "status.json").read_text())
-    (run.path / "status.json").write_text(json.dumps(told | {"future": [1]}))
-    assert run.status == status, "what a later version adds is left aside"
+    values = json.loads((run.path / "status.json").read_text())
+    (run.path / "status.json").write_text(json.dumps(values | {"future": [1]}))
+    assert run.status == status, "fields of a later version are ignored"
 
 
-# Any damage at all.
+# Fuzzing.
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run that went some way, beside a network."""
-    place = tmp_path_factory.mktemp("ran")
-    run = make(place / "run")
+    """A folder with a run of some steps and a network."""
+    folder = tmp_path_factory.mktemp("ran")
+    run = make(folder / "run")
     write_checkpoint(run.path / "checkpoints", 3, state(3))
     write_checkpoint(run.path / "checkpoints", 5, state(5))
     rows = [{"step": i, "direction_norm": 1.5 / (i + 1), "loss": None} for i in range(6)]
@@ -144,20 +146,27 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Status("stopped", "asked to", 5, 7, 5, 1.5, 10, 99.5).write(run.path)
     data = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
     network = ms.Network.train(data, steps=2, rng=torch.Generator().manual_seed(1), width=8, depth=1, batch=16)
-    network.save(place / "network")
-    return place
+    network.save(folder / "network")
+    return folder
 
 
 NEWEST = "run/checkpoints/step-00000005"
 READERS: dict[str, list[Callable[[Run], Any]]] = {
-    "run/config.yaml": [lambda run: run.config, lambda run: run.settings, lambda run: read_config(read_yaml_file(run.path))],
+    "run/config.yaml": [
+        lambda run: run.config,
+        lambda run: run.settings,
+        lambda run: read_config(read_yaml_file(run.path)),
+    ],
     "run/status.json": [lambda run: run.status, lambda run: Run.load(run.path).status],
     "run/env.json": [lambda run: run.environment],
     "run/command.txt": [lambda run: run.command],
     "run/metrics.jsonl": [lambda run: run.metrics],
     "run/log.txt": [lambda run: run.log],
     **{
-        f"{NEWEST}/{name}": [lambda run: run.checkpoint(), lambda run: read_checkpoint(run.checkpoints[-1]).restore(None)]
+        f"{NEWEST}/{name}": [
+            lambda run: run.checkpoint(),
+            lambda run: read_checkpoint(run.checkpoints[-1]).restore(None),
+        ]
         for name in ("manifest.json", "state.json", "tensors.safetensors")
     },
     **{
@@ -168,7 +177,9 @@ READERS: dict[str, list[Callable[[Run], Any]]] = {
 
 
 @soak
-@given(name=st.sampled_from(sorted(READERS)), damage=file_damage(), fate=st.sampled_from(["damaged"] * 8 + ["gone", "dir"]))
+@given(
+    name=st.sampled_from(sorted(READERS)), damage=file_damage(), fate=st.sampled_from(["damaged"] * 8 + ["gone", "dir"])
+)
 def test_fuzz_damaged_files_are_read_or_refused_in_one_line(
     ran: Path, name: str, damage: Callable[[bytes], bytes], fate: str, unchecked: None
 ) -> None:
@@ -185,9 +196,9 @@ def test_fuzz_damaged_files_are_read_or_refused_in_one_line(
         error_line(lambda: find_runs(ran))
         error_line(lambda: Run.load(ran / "ruin"))
         if name.startswith(NEWEST):
-            found, wrong = run.checkpoint()
-            assert found is not None and same(found.restore(None), state(found.step))
-            assert found.step == (3 if wrong else 5)
+            newest, damaged = run.checkpoint()
+            assert newest is not None and same(newest.restore(None), state(newest.step))
+            assert newest.step == (3 if damaged else 5)
     finally:
         path.rmdir() if fate == "dir" else path.unlink(missing_ok=True)
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""The run folder: made once, never over another, and found again."""
+"""Run folder: creation without overwriting, failures while creating, and loading by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cases import one_line
-from disk_faults import CONFIG, Disk, Killed, make, small_disk, snapshot
+from disk_faults import CONFIG, FailingDisk, Killed, make, small_disk, snapshot
 
 import modeseek as ms
 from modeseek.config.config import Config
@@ -26,10 +26,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
 
 
-# Made.
+# Creation.
 
 
-def test_all_that_is_known_before_the_first_step(here: Path) -> None:
+def test_a_new_run_holds_all_that_is_known_before_the_first_step(here: Path) -> None:
     run = make("out/mine", "a word")
     assert run.path == Path("out/mine")
     assert sorted(os.listdir(run.path)) == sorted(
@@ -44,7 +44,7 @@ def test_all_that_is_known_before_the_first_step(here: Path) -> None:
     assert not run.running
 
 
-def test_the_folder_is_open_to_those_whom_the_umask_lets_in(here: Path) -> None:
+def test_the_folder_follows_the_umask(here: Path) -> None:
     before = os.umask(0o022)
     try:
         run = make("mine")
@@ -54,18 +54,18 @@ def test_the_folder_is_open_to_those_whom_the_umask_lets_in(here: Path) -> None:
     assert {(run.path / name).stat().st_mode & 0o777 for name in ("config.yaml", "status.json")} == {0o644}
 
 
-def test_the_default_name_tells_method_subject_and_time(here: Path) -> None:
+def test_the_default_name_holds_method_subject_and_time(here: Path) -> None:
     first, second = make(None), make(None)
     assert first.path.parent == Path("runs") and first.path != second.path
     assert re.fullmatch(r"msd-ring-of-8-\d{8}T\d{6}Z-[0-9a-f]{4}", first.path.name)
-    for words in (["msd", ""], ["", "msd"], ["msd", "!!!"]):
-        assert re.fullmatch(r"msd-\d{8}T\d{6}Z-[0-9a-f]{4}", default_name(words))
+    for parts in (["msd", ""], ["", "msd"], ["msd", "!!!"]):
+        assert re.fullmatch(r"msd-\d{8}T\d{6}Z-[0-9a-f]{4}", default_name(parts))
     assert re.fullmatch(r"run-\d{8}T.*", default_name(["", "—"]))
     assert len(default_name(["x" * 500, "y" * 500])) < 120
     assert "/" not in default_name(["a/../b", "c\\d"]) and ".." not in default_name(["a/../b", ".."])
 
 
-def test_a_folder_with_something_in_it_is_kept(here: Path) -> None:
+def test_a_folder_that_is_not_empty_is_not_overwritten(here: Path) -> None:
     first = make("mine", "first")
     before = snapshot(first.path)
     second, third = make("mine", "second"), make("mine/", "third")
@@ -81,7 +81,7 @@ def test_a_folder_with_something_in_it_is_kept(here: Path) -> None:
     assert make("empty").path.name == "empty"
 
 
-def test_a_hidden_file_is_something(here: Path) -> None:
+def test_a_folder_with_a_hidden_file_is_not_empty(here: Path) -> None:
     Path("mine").mkdir()
     Path("mine/.git").mkdir()
     assert make("mine").path.name == "mine-2"
@@ -89,7 +89,7 @@ def test_a_hidden_file_is_something(here: Path) -> None:
 
 @pytest.mark.parametrize("out", ["", ".", "..", "/", "a/.."])
 def test_a_folder_without_a_name_is_refused(here: Path, out: str) -> None:
-    with pytest.raises(ValueError, match="the output is a folder with a name: got .*; choose one") as caught:
+    with pytest.raises(ValueError, match="the output must be a folder with a name, got .*; pass one") as caught:
         make(out)
     one_line(caught.value)
     assert [p for p in here.rglob("*") if p.is_file()] == []
@@ -108,7 +108,7 @@ def test_a_file_is_never_overwritten(here: Path) -> None:
     assert Path("file").read_text() == "mine" and sorted(os.listdir()) == ["file", "link"]
 
 
-def test_words_that_are_no_text(here: Path) -> None:
+def test_a_command_that_is_not_utf8(here: Path) -> None:
     """A path on the command line may hold any bytes."""
     run = make("mine", command=["modeseek", os.fsdecode(b"caf\xe9")])
     assert (run.path / "command.txt").read_bytes() == b"modeseek 'caf\xe9'\n"
@@ -116,7 +116,7 @@ def test_words_that_are_no_text(here: Path) -> None:
 
 
 def test_settings_that_cannot_be_written_leave_nothing(here: Path) -> None:
-    with pytest.raises(TypeError, match=r"config\.method\.sds\.weight cannot be written down"):
+    with pytest.raises(TypeError, match=r"config\.method\.sds\.weight cannot be serialized"):
         make("mine", settings=Config(ToyPriorConfig(), ms.SDS(weight=lambda a, s: s)).to_dict())
     with pytest.raises(TypeError):
         make("mine", environment={"a": object()})
@@ -124,32 +124,32 @@ def test_settings_that_cannot_be_written_leave_nothing(here: Path) -> None:
 
 
 def count(patch: pytest.MonkeyPatch) -> int:
-    with patch.context() as there:
-        disk = Disk(there)
+    with patch.context() as counting:
+        disk = FailingDisk(counting)
         make("counted")
         shutil.rmtree("counted")
         return len(disk.calls)
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_a_folder_appears_whole_or_not_at_all(here: Path, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
+def test_a_folder_is_created_atomically(here: Path, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     calls = count(monkeypatch)
     assert calls > 10
     for at in range(calls):
-        with monkeypatch.context() as there, pytest.raises(OSError, match="No space left"):
-            Disk(there, at, half)
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            FailingDisk(patch, at, half)
             make("mine")
-        last = at == calls - 1  # the sync of the folder that holds it: it is there, perhaps not for good
+        last = at == calls - 1  # sync of the parent folder: the new folder exists, perhaps not on disk
         assert os.listdir() == (["mine"] if last else [])
     assert Run.load("mine").config == CONFIG
     shutil.rmtree("mine")
     for at in range(calls):
-        with monkeypatch.context() as there, pytest.raises(Killed):
-            Disk(there, at, half, kill=True)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            FailingDisk(patch, at, half, kill=True)
             make("mine")
         assert all(name.startswith(".mine.") for name in os.listdir()) or at == calls - 1
         if at < calls - 1:
-            assert find_runs(here) == [], "one in the making is no run"
+            assert find_runs(here) == [], "a folder that is being created is not listed"
     assert [run.path.name for run in find_runs(here)] == ["mine"]
 
 
@@ -187,7 +187,7 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path) -> None:
         assert snapshot(tmp_path / "disk") == before
 
 
-# Found again.
+# Loading.
 
 
 def test_runs_are_found_by_folder_and_by_name(here: Path) -> None:
@@ -208,19 +208,19 @@ MISSING: dict[str, tuple[str, str]] = {
     "misspelt": ("runs/msd-rong", "there is no run runs/msd-rong: did you mean msd-ring?"),
     "misspelt name": ("msd-rin", "there is no run msd-rin: did you mean msd-ring?"),
     "elsewhere": ("other/sdz-grid", "there is no run other/sdz-grid: did you mean sds-grid?"),
-    "far off": ("runs/zzzzzz", "there is no run runs/zzzzzz: modeseek list runs shows those there are"),
+    "far off": ("runs/zzzzzz", "there is no run runs/zzzzzz: modeseek list runs shows the existing ones"),
     "no such place": ("nowhere/msd-ring", "there is no run nowhere/msd-ring: modeseek list runs shows"),
-    "a folder of no run": ("data", "data is no run: it has no status.json; name a folder that modeseek made"),
-    "the folder of all": ("runs", "runs is no run: it has no status.json"),
+    "a folder of no run": ("data", "data is not a run: it has no status.json; pass a folder that modeseek created"),
+    "the folder of all": ("runs", "runs is not a run: it has no status.json"),
     "a file": ("data/file", "there is no run data/file: "),
     "a file within": ("runs/msd-ring/config.yaml", "there is no run runs/msd-ring/config.yaml: "),
-    "nothing": ("", r"\. is no run"),
+    "nothing": ("", r"\. is not a run"),
     "root": ("/no-such-run", "there is no run /no-such-run: "),
 }
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_a_run_that_is_not_there_is_one_line_with_the_nearest_name(here: Path, case: str) -> None:
+def test_a_missing_run_is_one_line_with_the_closest_name(here: Path, case: str) -> None:
     make("runs/msd-ring")
     make("other/sds-grid")
     Path("data").mkdir()
@@ -231,7 +231,7 @@ def test_a_run_that_is_not_there_is_one_line_with_the_nearest_name(here: Path, c
     one_line(caught.value)
 
 
-def test_runs_are_listed_newest_first_whatever_is_beside_them(here: Path) -> None:
+def test_runs_are_listed_newest_first_among_other_files(here: Path) -> None:
     for i, name in enumerate(["b", "c", "a"]):
         run = make(f"runs/{name}")
         os.utime(run.path / "config.yaml", (1000 + i, 1000 + i))

@@ -1,4 +1,4 @@
-"""Several processes and one run folder: each gets its own, and one at a time works on it."""
+"""Concurrent processes: each creates a folder of its own, and one at a time locks a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ needs_fork = pytest.mark.skipif(_PROCESSES is None, reason="processes are forked
 
 
 def start(code: str, **names: Any) -> Any:
-    """Another process that runs the code; it imports nothing anew."""
+    """Starts another process that runs the code with preloaded imports."""
     _PROCESSES.set_forkserver_preload(["modeseek.rundir.run_dir", "modeseek"])
     process = _PROCESSES.Process(target=exec, args=(code, names))
     process.start()
@@ -43,61 +43,62 @@ def start(code: str, **names: Any) -> Any:
 RACE = """
 import json
 from pathlib import Path
-from modeseek.runs.store.run import Run
-from modeseek.runs.store.status import Status
+from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import Status
 gate.wait(60)
-made = []
+created = []
 for i in range(n):
-    mark = f"{me}-{i}"
-    run = Run.create({"mark": mark}, words=["a"], command=[mark], environment={}, status=Status("created"), out=out)
-    made.append([mark, str(run.path)])
-Path(told).write_text(json.dumps(made))
+    mark = f"{rank}-{i}"
+    options = dict(name_parts=["a"], command=[mark], environment={}, status=Status("created"), out=out)
+    run = Run.create({"mark": mark}, **options)
+    created.append([mark, str(run.path)])
+Path(result).write_text(json.dumps(created))
 """
 
 
 @needs_fork
-@pytest.mark.parametrize("there", [False, True], ids=["new", "empty folder"])
-def test_processes_that_race_for_a_name_get_one_each(here: Path, there: bool) -> None:
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "empty folder"])
+def test_processes_that_race_for_a_name_get_one_each(here: Path, exists: bool) -> None:
     n, workers = 4, 8
     out = here / "race" / "mine"
-    if there:
+    if exists:
         out.mkdir(parents=True)
     gate = _PROCESSES.Barrier(workers)
     racers = [
-        start(RACE, gate=gate, me=i, n=n, out=str(out), told=str(here / f"told-{i}.json")) for i in range(workers)
+        start(RACE, gate=gate, rank=i, n=n, out=str(out), result=str(here / f"result-{i}.json")) for i in range(workers)
     ]
     for racer in racers:
         racer.join(120)
         assert racer.exitcode == 0
-    made = [pair for i in range(workers) for pair in json.loads((here / f"told-{i}.json").read_text())]
-    check_race(out, made, n * workers)
+    created = [pair for i in range(workers) for pair in json.loads((here / f"result-{i}.json").read_text())]
+    check_race(out, created, n * workers)
 
 
 def test_threads_that_race_for_a_name_get_one_each(here: Path) -> None:
     n, workers, gate = 4, 8, threading.Barrier(8)
 
-    def racer(me: int) -> list[tuple[str, str]]:
+    def racer(rank: int) -> list[tuple[str, str]]:
         gate.wait(60)
-        return [(f"{me}-{i}", str(make(here / "race" / "mine", f"{me}-{i}").path)) for i in range(n)]
+        return [(f"{rank}-{i}", str(make(here / "race" / "mine", f"{rank}-{i}").path)) for i in range(n)]
 
     with ThreadPoolExecutor(workers) as pool:
-        made = [pair for told in pool.map(racer, range(workers)) for pair in told]
-    check_race(here / "race" / "mine", made, n * workers, "modeseek run ")
+        created = [pair for pairs in pool.map(racer, range(workers)) for pair in pairs]
+    check_race(here / "race" / "mine", created, n * workers, "modeseek run ")
 
 
-def check_race(out: Path, made: list[Any], n: int, before: str = "") -> None:
-    """Everybody got a folder of their own, whole, and nothing else is there."""
-    assert len({path for _, path in made}) == len(made) == n
+def check_race(out: Path, created: list[Any], n: int, prefix: str = "") -> None:
+    """Each call created a complete folder of its own, and nothing else exists."""
+    assert len({path for _, path in created}) == len(created) == n
     expected = {"mine", *(f"mine-{i}" for i in range(2, n + 1))}
-    assert {Path(path).name for _, path in made} == expected == set(os.listdir(out.parent))
-    for mark, path in made:
+    assert {Path(path).name for _, path in created} == expected == set(os.listdir(out.parent))
+    for mark, path in created:
         run = Run.load(path)
-        assert run.command == before + mark and run.status.state == "created" and len(os.listdir(path)) == 8
+        assert run.command == prefix + mark and run.status.state == "created" and len(os.listdir(path)) == 8
 
 
 HOLD = """
 from pathlib import Path
-from modeseek.runs.store.run import Run
+from modeseek.rundir.run_dir import Run
 with Run(Path(path)).locked():
     held.set()
     release.wait(60)
@@ -122,7 +123,7 @@ def test_one_process_at_a_time(here: Path) -> None:
 
 
 @needs_fork
-def test_a_killed_process_holds_nothing_and_its_leftovers_go(here: Path) -> None:
+def test_a_killed_process_holds_no_lock_and_its_partial_files_are_removed(here: Path) -> None:
     run = make(here / "mine")
     held, release = _PROCESSES.Event(), _PROCESSES.Event()
     holder = start(HOLD, path=str(run.path), held=held, release=release)
@@ -133,7 +134,7 @@ def test_a_killed_process_holds_nothing_and_its_leftovers_go(here: Path) -> None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join(60)
     assert not run.running
-    assert (run.path / left[0]).exists(), "looking changes nothing"
+    assert (run.path / left[0]).exists(), "reading changes nothing"
     shutil.rmtree(run.path / "exports")
     with run.locked():
         assert not any((run.path / name).exists() for name in [*left, ".status.json.part"])
@@ -141,30 +142,30 @@ def test_a_killed_process_holds_nothing_and_its_leftovers_go(here: Path) -> None
     assert not run.running
 
 
-def test_the_lock_is_given_back_after_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_is_released_after_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, real, locks = make("mine"), Run._lock, []
 
-    def kept(self: Run) -> object:
-        locks.append(real(self))  # else one that is forgotten is given back when it is collected
+    def recorded(self: Run) -> object:
+        locks.append(real(self))  # a lock without a reference would be released when it is collected
         return locks[-1]
 
-    monkeypatch.setattr(Run, "_lock", kept)
+    monkeypatch.setattr(Run, "_lock", recorded)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), run.locked():
             raise KeyboardInterrupt
         assert not run.running
 
 
-def test_asking_whether_it_runs_disturbs_nobody(here: Path) -> None:
+def test_reading_running_disturbs_no_other_process(here: Path) -> None:
     run, stop = make("mine"), threading.Event()
 
-    def ask() -> None:
+    def poll() -> None:
         while not stop.is_set():
             _ = run.running
 
-    askers = [threading.Thread(target=ask) for _ in range(2)]
-    for asker in askers:
-        asker.start()
+    pollers = [threading.Thread(target=poll) for _ in range(2)]
+    for poller in pollers:
+        poller.start()
     try:
         ends = time.monotonic() + 0.5
         while time.monotonic() < ends:
@@ -172,5 +173,5 @@ def test_asking_whether_it_runs_disturbs_nobody(here: Path) -> None:
                 pass
     finally:
         stop.set()
-        for asker in askers:
-            asker.join()
+        for poller in pollers:
+            poller.join()

@@ -1,4 +1,4 @@
-"""State as JSON and tensors, and back, bit for bit."""
+"""Serialization of states as JSON and tensors: round trips, bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bits(tensor: Tensor) -> bytes:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Of one type, in one order, and of the same bits."""
+    """Whether two values have the same types, order and bits."""
     if isinstance(a, Tensor):
         return isinstance(b, Tensor) and (a.dtype, a.shape) == (b.dtype, b.shape) and bits(a) == bits(b)
     if type(a) is not type(b):
@@ -47,7 +47,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def drawn(shape: list[int], dtype: torch.dtype, seed: int) -> Tensor:
-    """Any bits at all: NaNs, infinities and denormals among them."""
+    """Random bits, NaNs, infinities and denormals among them."""
     rng = torch.Generator().manual_seed(seed)
     if dtype == torch.bool:
         return torch.randint(0, 2, shape, generator=rng, dtype=torch.bool)
@@ -88,7 +88,7 @@ trees = st.recursive(
 @example(tree={"a.b": torch.ones(2), "a": {"b": torch.zeros(3)}, 1: torch.ones(1), "1": torch.zeros(1)})
 @example(tree={"0": torch.ones(1), 0: [torch.ones(2)], "0.0": torch.ones(3), "0'": torch.ones(4)})
 @example(tree=[{}, [], (), [[]], [()], {"a": {}}])
-def test_any_tree_comes_back_bit_for_bit(tree: Any) -> None:
+def test_any_tree_is_restored_bit_for_bit(tree: Any) -> None:
     assert same(round_trip(tree), tree)
 
 
@@ -101,7 +101,7 @@ def test_tensors_of_all_types_shapes_and_layouts(dtype: torch.dtype) -> None:
     assert all(map(same, views, backs)) and all(back.is_contiguous() for back in backs)
 
 
-def test_nothing_is_shared_with_what_was_packed_or_read() -> None:
+def test_packed_and_restored_tensors_share_no_memory() -> None:
     x = torch.zeros(3)
     packed: dict[str, Tensor] = {}
     plain = pack([x, x, x[:2]], packed)
@@ -112,13 +112,13 @@ def test_nothing_is_shared_with_what_was_packed_or_read() -> None:
     assert unpack(plain, packed, None)[0].tolist() == [0, 0, 0]
 
 
-def test_results_of_a_graph_come_back_without_it() -> None:
+def test_tensors_of_a_graph_are_restored_without_it() -> None:
     w = torch.ones(2, requires_grad=True)
     back = round_trip({"loss": (2 * w).sum()})
     assert same(back["loss"], torch.tensor(4.0)) and not back["loss"].requires_grad
 
 
-def test_dataclasses_come_back_where_the_first_state_held_none() -> None:
+def test_dataclasses_are_restored_where_the_template_holds_none() -> None:
     value = Outer(Inner(torch.ones(2), (1, "a", None)), Other(3), {1: math.nan}, {"a": 1})
     back = round_trip(value, Outer())
     assert same(back, value) and type(back.either) is Other
@@ -174,7 +174,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 }
 
 
-def walk(net: Net, optimizer: torch.optim.Optimizer, rng: torch.Generator, steps: int = 3) -> None:
+def take_steps(net: Net, optimizer: torch.optim.Optimizer, rng: torch.Generator, steps: int = 3) -> None:
     for _ in range(steps):
         optimizer.zero_grad()
         net(torch.randn(4, 3, generator=rng)).backward()
@@ -182,27 +182,27 @@ def walk(net: Net, optimizer: torch.optim.Optimizer, rng: torch.Generator, steps
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_modules_optimizers_and_random_streams_go_on_bit_for_bit(name: str) -> None:
+def test_modules_optimizers_and_random_streams_continue_bit_for_bit(name: str) -> None:
     net, rng = Net(0), torch.Generator().manual_seed(1)
     optimizer = OPTIMIZERS[name](net.parameters())
-    walk(net, optimizer, rng)
+    take_steps(net, optimizer, rng)
     optimizer.param_groups[0]["lr"] *= 0.5
-    held = {"net": net, "optimizer": optimizer, "rng": rng}
+    objects = {"net": net, "optimizer": optimizer, "rng": rng}
     other, fresh = Net(5), torch.Generator().manual_seed(9)
     template = {"net": other, "optimizer": OPTIMIZERS[name](other.parameters()), "rng": fresh}
-    back = round_trip(held, template)
+    back = round_trip(objects, template)
     assert back["net"] is other and back["optimizer"] is template["optimizer"] and back["rng"] is fresh
     assert other.tied is other.a.weight
     for _ in range(2):
         assert same(dict(net.state_dict()), dict(other.state_dict()))
         assert same(optimizer.state_dict(), template["optimizer"].state_dict())
         assert same(rng.get_state(), fresh.get_state())
-        walk(net, optimizer, rng)
-        walk(other, template["optimizer"], fresh)
+        take_steps(net, optimizer, rng)
+        take_steps(other, template["optimizer"], fresh)
 
 
 def test_a_network_and_its_optimizer_within_the_state_of_a_method() -> None:
-    """As variational methods have them."""
+    """As in the states of variational methods."""
 
     @dataclass(frozen=True)
     class State:
@@ -215,22 +215,22 @@ def test_a_network_and_its_optimizer_within_the_state_of_a_method() -> None:
         net = Net(seed)
         return State(net, torch.optim.Adam(net.parameters(), 0.1), torch.Generator().manual_seed(seed))
 
-    one, two = fresh(0), fresh(1)
-    walk(one.net, one.optimizer, one.rng)
-    back = round_trip((State(one.net, one.optimizer, one.rng, 3),), (two,))[0]
-    assert back.step == 3 and back.net is two.net
-    walk(one.net, one.optimizer, one.rng)
-    walk(back.net, back.optimizer, back.rng)
-    assert same(dict(one.net.state_dict()), dict(back.net.state_dict()))
+    saved, template = fresh(0), fresh(1)
+    take_steps(saved.net, saved.optimizer, saved.rng)
+    back = round_trip((State(saved.net, saved.optimizer, saved.rng, 3),), (template,))[0]
+    assert back.step == 3 and back.net is template.net
+    take_steps(saved.net, saved.optimizer, saved.rng)
+    take_steps(back.net, back.optimizer, back.rng)
+    assert same(dict(saved.net.state_dict()), dict(back.net.state_dict()))
 
 
-def test_a_random_stream_without_a_template_is_made_anew() -> None:
+def test_a_random_stream_without_a_template_is_created() -> None:
     rng = torch.Generator().manual_seed(3)
     torch.randn(7, generator=rng)
     back = round_trip([rng])[0]
     assert same(torch.randn(5, generator=back), torch.randn(5, generator=rng))
 
 
-def test_a_dict_of_another_kind_comes_back_plain() -> None:
+def test_subclasses_of_dict_and_tuple_are_restored_plain() -> None:
     assert same(round_trip(OrderedDict(b=1, a=2)), {"b": 1, "a": 2})
     assert same(round_trip(torch.Size([2, 3])), (2, 3))

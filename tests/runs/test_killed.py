@@ -1,4 +1,4 @@
-"""Killed anywhere, a run goes on and ends in the same bits. MODESEEK_SOAK=1 kills it far more often."""
+"""Runs that are killed at any write or moment resume to the same bits. MODESEEK_SOAK=1 kills them far more often."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
 @pytest.mark.parametrize(("kind", "few", "many"), [("writes", 9, 10**6), ("moments", 5, 100), ("signals", 4, 50)])
-def test_killed_and_resumed_equals_left_alone(kind: str, few: int, many: int, tmp_path: Path) -> None:
+def test_killed_and_resumed_equals_uninterrupted(kind: str, few: int, many: int, tmp_path: Path) -> None:
     count = many if SOAK else few
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(DRIVER), kind, "0", str(count), str(tmp_path)],
         capture_output=True,
         text=True,
@@ -26,9 +26,9 @@ def test_killed_and_resumed_equals_left_alone(kind: str, few: int, many: int, tm
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     output = tmp_path / "output.txt"
-    assert done.returncode == 0, done.stderr[-2000:] + (output.read_text()[-2000:] if output.exists() else "")
-    told = json.loads(done.stdout)
-    print(told)
-    assert told["kills"] >= (min(count, told["writes"]) if kind == "writes" else count)
-    assert told["writes"] > 100
-    assert told["corrupt"] == [] and told["failed"] == [] and told["different"] == []
+    assert process.returncode == 0, process.stderr[-2000:] + (output.read_text()[-2000:] if output.exists() else "")
+    result = json.loads(process.stdout)
+    print(result)
+    assert result["kills"] >= (min(count, result["writes"]) if kind == "writes" else count)
+    assert result["writes"] > 100
+    assert result["corrupt"] == [] and result["failed"] == [] and result["different"] == []

@@ -1,4 +1,4 @@
-"""Commands in several processes, as `torchrun` starts them: one result, one voice, one end."""
+"""Commands in several processes, launched as by `torchrun`: result, output, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("crew")
-    done = subprocess.run(
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("process_group")
+    process = subprocess.run(
         [sys.executable, str(DRIVER), str(folder)],
         capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads((folder / "told.json").read_text()) | {"folder": folder}
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads((folder / "results.json").read_text()) | {"folder": folder}
 
 
 def state(run: ms.Run) -> dict[str, torch.Tensor]:
@@ -38,54 +38,54 @@ def numbers(run: ms.Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.metrics]
 
 
-@pytest.mark.parametrize("name", ["two", "moved"])
-def test_what_several_leave_is_what_one_leaves(name, told):
-    whole, shared = (ms.Run.load(told["folder"] / one) for one in ("whole", name))
-    assert told["two"]["codes"] == [0, 0] and told["resumed"]["codes"] == [0, 0, 0]
+@pytest.mark.parametrize("name", ["two", "continued"])
+def test_several_processes_write_the_run_of_one(name, results):
+    whole, shared = (ms.Run.load(results["folder"] / folder) for folder in ("whole", name))
+    assert results["two"]["codes"] == [0, 0] and results["resumed"]["codes"] == [0, 0, 0]
     assert shared.status.state == "finished" and shared.status.calls == whole.status.calls == 24 * 5
     assert (shared.path / "report.html").exists()
-    for mine, theirs in zip(numbers(shared), numbers(whole), strict=True):
-        assert mine.keys() == theirs.keys()
-        assert all(mine[key] == pytest.approx(theirs[key], rel=1e-9, abs=1e-12) for key in mine)
-    mine, theirs = state(shared), state(whole)
-    assert mine.keys() == theirs.keys() and any("noise" in name for name in mine)
-    assert all(torch.allclose(mine[key].double(), theirs[key].double(), rtol=1e-9, atol=1e-12) for key in theirs)
+    for row, expected in zip(numbers(shared), numbers(whole), strict=True):
+        assert row.keys() == expected.keys()
+        assert all(row[key] == pytest.approx(expected[key], rel=1e-9, abs=1e-12) for key in row)
+    tensors, expected = state(shared), state(whole)
+    assert tensors.keys() == expected.keys() and any("noise" in name for name in tensors)
+    assert all(torch.allclose(tensors[key].double(), expected[key].double(), rtol=1e-9, atol=1e-12) for key in expected)
 
 
-def test_a_wish_of_one_stops_all_after_one_step(told):
-    assert told["stopped"]["codes"] == [75, 75]
-    line = told["stopped"]["printed"][0][1].splitlines()[-1]
+def test_a_signal_to_one_process_stops_all_after_its_step(results):
+    assert results["stopped"]["codes"] == [75, 75]
+    line = results["stopped"]["printed"][0][1].splitlines()[-1]
     assert "another process after step 13 of 24" in line and "modeseek resume" in line
 
 
-def test_only_the_first_speaks(told):
-    for scene in ("two", "stopped", "resumed", "failed", "alone", "shared"):
-        assert all(printed == ["", ""] for printed in told[scene]["printed"][1:]), scene
-    assert told["two"]["printed"][0][0].count("Report:") == 1
+def test_only_the_main_process_prints(results):
+    for scenario in ("two", "stopped", "resumed", "failed", "alone", "shared"):
+        assert all(printed == ["", ""] for printed in results[scenario]["printed"][1:]), scenario
+    assert results["two"]["printed"][0][0].count("Report:") == 1
 
 
-def test_a_failure_of_one_is_the_failure_of_all(told):
-    assert told["failed"]["codes"] == [1, 2]
-    line = told["failed"]["printed"][0][1].splitlines()[-1]
-    assert line.startswith("modeseek: the run failed: process 1 of 2: the third projector is on fire")
-    status = ms.Run.load(told["folder"] / "failed").status
-    assert status.state == "failed" and "process 1 of 2: the third projector" in status.reason
+def test_an_error_in_one_process_fails_all(results):
+    assert results["failed"]["codes"] == [1, 2]
+    line = results["failed"]["printed"][0][1].splitlines()[-1]
+    assert line.startswith("modeseek: the run failed: process 1 of 2: the third step is broken")
+    status = ms.Run.load(results["folder"] / "failed").status
+    assert status.state == "failed" and "process 1 of 2: the third step" in status.reason
 
 
-def test_one_that_is_killed_ends_the_others(told):
-    assert told["killed"]["codes"] == [1, 9]
-    assert "another process ended without a word" in told["killed"]["printed"][0][1].splitlines()[-1]
-    assert ms.Run.load(told["folder"] / "killed").status.state == "failed"
+def test_a_killed_process_ends_the_others(results):
+    assert results["killed"]["codes"] == [1, 9]
+    assert "another process exited without an error message" in results["killed"]["printed"][0][1].splitlines()[-1]
+    assert ms.Run.load(results["folder"] / "killed").status.state == "failed"
 
 
-def test_nobody_leaves_before_all_have_met(told):
-    """One that refuses at once would look like a crash to another that is still connecting."""
-    left, met = (told["folder"] / name for name in ("alone-0.err", "met"))
-    assert left.read_text() and left.stat().st_mtime_ns >= met.stat().st_mtime_ns
+def test_no_process_exits_before_all_have_connected(results):
+    """An early exit would look like a crash to a process that is still connecting."""
+    error, connected = (results["folder"] / name for name in ("alone-0.err", "connected"))
+    assert error.read_text() and error.stat().st_mtime_ns >= connected.stat().st_mtime_ns
 
 
-def test_what_cannot_be_shared_is_one_line_and_no_folder(told):
-    assert told["alone"]["codes"] == [2, 2] and told["shared"]["codes"] == [2] * 6
-    assert "modeseek toy works in one process: got 2" in told["alone"]["printed"][0][1]
-    assert "6 processes share the items of a step: got 5" in told["shared"]["printed"][0][1]
-    assert not (told["folder"] / "toy").exists() and not (told["folder"] / "shared").exists()
+def test_commands_that_cannot_be_distributed_fail_in_one_line_without_a_folder(results):
+    assert results["alone"]["codes"] == [2, 2] and results["shared"]["codes"] == [2] * 6
+    assert "modeseek toy must run in one process, got 2" in results["alone"]["printed"][0][1]
+    assert "6 processes share the items of a step: got 5" in results["shared"]["printed"][0][1]
+    assert not (results["folder"] / "toy").exists() and not (results["folder"] / "shared").exists()

@@ -1,4 +1,4 @@
-"""Things as runs: configured, interrupted, left as meshes, and told the camera."""
+"""Runs of 3D shapes: configuration, interruption, exports, and conditions by camera."""
 
 from __future__ import annotations
 
@@ -45,75 +45,77 @@ CONFIG = ms.Config(
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
-    run, job = create_run(CONFIG, ["modeseek"], tmp_path_factory.mktemp("shape") / "run")
-    for _ in train(run, job, CONFIG.steps):
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
+    run, objects = create_run(CONFIG, ["modeseek"], tmp_path_factory.mktemp("shape") / "run")
+    for _ in train(run, objects, CONFIG.steps):
         pass
     return run
 
 
-def test_the_file_says_everything(done: ms.Run) -> None:
-    assert read_config(read_yaml_file(done.path)) == CONFIG
+def test_the_configuration_file_is_complete(finished_run: ms.Run) -> None:
+    assert read_config(read_yaml_file(finished_run.path)) == CONFIG
 
 
-def test_the_rate_falls_geometrically_and_penalties_are_logged(done: ms.Run) -> None:
-    rows = done.metrics
+def test_the_rate_falls_geometrically_and_penalties_are_logged(finished_run: ms.Run) -> None:
+    rows = finished_run.metrics
     assert [row["lr"] for row in rows] == pytest.approx([0.25 * 0.2 ** (k / 8) for k in range(9)])
     assert all(row["loss_OpacityEntropy"] >= 0 and row["loss_TotalVariation"] >= 0 for row in rows)
     assert rows[-1]["calls"] == 9 * 2
 
 
-def test_it_leaves_a_mesh_a_turntable_and_strips(done: ms.Run) -> None:
-    mesh = trimesh.load(io.BytesIO((done.path / "exports/mesh.glb").read_bytes()), file_type="glb", force="mesh")
+def test_exports_are_a_mesh_a_turntable_and_strips(finished_run: ms.Run) -> None:
+    mesh = trimesh.load(
+        io.BytesIO((finished_run.path / "exports/mesh.glb").read_bytes()), file_type="glb", force="mesh"
+    )
     assert mesh.is_watertight and len(mesh.faces) > 100
-    with Image.open(done.path / "media/turntable.gif") as film:
-        assert film.n_frames == 36 and film.size == (128, 128)
-    with Image.open(done.path / "media/sides.png") as sides:
+    with Image.open(finished_run.path / "media/turntable.gif") as video:
+        assert video.n_frames == 36 and video.size == (128, 128)
+    with Image.open(finished_run.path / "media/sides.png") as sides:
         assert sides.size == (6 * 192, 3 * 192)
-    page = (done.path / "report.html").read_text(encoding="utf-8")
-    assert "<figure class='model'" in page and "From all sides" in page
+    page = (finished_run.path / "report.html").read_text(encoding="utf-8")
+    assert "<figure class='model'" in page and "Turntable" in page
 
 
-def test_previews_show_the_same_sides_before_and_after(done: ms.Run) -> None:
-    names = sorted(path.name for path in (done.path / "previews").glob("*.png"))
-    assert names == [f"step-{steps:08d}.png" for steps in (0, 4, 7, 9)]  # moves made when each was drawn
-    fresh = build(CONFIG)
-    drawn = fresh.preview_painter().draw(fresh.render_preview())
-    assert (done.path / "previews" / names[0]).read_bytes() == drawn
+def test_previews_show_the_same_sides_before_and_after(finished_run: ms.Run) -> None:
+    names = sorted(path.name for path in (finished_run.path / "previews").glob("*.png"))
+    assert names == [f"step-{steps:08d}.png" for steps in (0, 4, 7, 9)]  # completed updates at each preview
+    objects = build(CONFIG)
+    drawn = objects.preview_painter().draw(objects.render_preview())
+    assert (finished_run.path / "previews" / names[0]).read_bytes() == drawn
 
 
-def test_interrupted_it_ends_as_if_it_never_was(done: ms.Run, tmp_path: Path) -> None:
-    run, job = create_run(CONFIG, ["modeseek"], tmp_path / "run")
-    walk = train(run, job, CONFIG.steps)
-    next(step for step in walk if step.done == 6)  # after the finer grid began, between two checkpoints
-    walk.close()
+def test_interrupted_and_resumed_equals_uninterrupted(finished_run: ms.Run, tmp_path: Path) -> None:
+    run, objects = create_run(CONFIG, ["modeseek"], tmp_path / "run")
+    steps = train(run, objects, CONFIG.steps)
+    next(step for step in steps if step.done == 6)  # after the finer grid began, between two checkpoints
+    steps.close()
     for _ in iter_resume(run):
         pass
     weights = "exports/generator.safetensors"
-    assert (run.path / weights).read_bytes() == (done.path / weights).read_bytes()
-    assert (run.path / "exports/mesh.ply").read_bytes() == (done.path / "exports/mesh.ply").read_bytes()
+    assert (run.path / weights).read_bytes() == (finished_run.path / weights).read_bytes()
+    assert (run.path / "exports/mesh.ply").read_bytes() == (finished_run.path / "exports/mesh.ply").read_bytes()
 
 
-def test_a_mesh_is_refined_by_any_method(done: ms.Run, tmp_path: Path) -> None:
-    before = read_mesh(done.path / "exports/mesh.ply", torch.empty(0))
-    surface = MeshConfig(done.path / "exports/mesh.ply", views=2)
+def test_a_mesh_is_refined_by_any_method(finished_run: ms.Run, tmp_path: Path) -> None:
+    before = read_mesh(finished_run.path / "exports/mesh.ply", torch.empty(0))
+    surface = MeshConfig(finished_run.path / "exports/mesh.ply", views=2)
     config = replace(CONFIG, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
-    run, job = create_run(config, ["modeseek"], tmp_path / "refined")
-    for _ in train(run, job, config.steps):
+    run, objects = create_run(config, ["modeseek"], tmp_path / "refined")
+    for _ in train(run, objects, config.steps):
         pass
     after = read_mesh(run.path / "exports/mesh.ply", torch.empty(0))
     assert torch.equal(after.faces, before.faces) and torch.allclose(after.vertices, before.vertices)
     assert (after.colours - before.colours).abs().max() > 0.01
 
 
-def test_a_volume_without_a_surface_says_so(done: ms.Run, tmp_path: Path) -> None:
-    job = build(CONFIG)
-    nerf = job.generator
+def test_a_volume_without_a_surface_logs_why_it_has_no_mesh(finished_run: ms.Run, tmp_path: Path) -> None:
+    objects = build(CONFIG)
+    nerf = objects.generator
     assert isinstance(nerf, NeRF)
     with torch.no_grad():
         for grid in nerf.volume.parameters():
             grid.fill_(-30.0)
-    empty = replace(done, path=tmp_path)
+    empty = replace(finished_run, path=tmp_path)
     for folder in ("media", "exports"):
         (tmp_path / folder).mkdir()
     lines = list(export_3d(empty, nerf, video=False))
@@ -121,59 +123,59 @@ def test_a_volume_without_a_surface_says_so(done: ms.Run, tmp_path: Path) -> Non
     assert not (tmp_path / "exports/mesh.ply").exists()
 
 
-def test_closed_space_is_empty_for_meshes_too() -> None:
+def test_skipped_space_is_empty_for_meshes_too() -> None:
     nerf = build(CONFIG).generator
     assert isinstance(nerf, NeRF)
-    place = torch.tensor([[0.3, -0.2, 0.1], [0.1, -0.2, 0.3]])
-    open_ = nerf.field(place)[0]
-    assert torch.equal(open_, nerf.volume(place)[0]) and (open_ > 0).all()
-    x, y, z = ((place[0] + 1) * 32).long().tolist()
+    points = torch.tensor([[0.3, -0.2, 0.1], [0.1, -0.2, 0.3]])
+    open_ = nerf.field(points)[0]
+    assert torch.equal(open_, nerf.volume(points)[0]) and (open_ > 0).all()
+    x, y, z = ((points[0] + 1) * 32).long().tolist()
     nerf.space.get_buffer("open")[z, y, x] = False
-    assert nerf.field(place)[0].tolist() == [0.0, open_[1].item()]
+    assert nerf.field(points)[0].tolist() == [0.0, open_[1].item()]
 
 
-def test_the_ideal_prior_is_told_each_camera() -> None:
-    job = build(CONFIG)
-    view = job.generator.view(2, Streams(3, use="view"))
-    assert isinstance(view, CameraView) and callable(job.conditions)
-    told = job.conditions(view)
+def test_the_ideal_prior_is_conditioned_on_each_camera() -> None:
+    objects = build(CONFIG)
+    view = objects.generator.view(2, Streams(3, use="view"))
+    assert isinstance(view, CameraView) and callable(objects.conditions)
+    conditions = objects.conditions(view)
     bins = ((view.cameras.azimuth + 45) % 360 // 90).long()
     bands = (view.cameras.elevation >= 7.5).long() + (view.cameras.elevation >= 30).long()
-    assert torch.equal(told.positive, bands * 4 + bins)
-    with pytest.raises(ValueError, match="told the camera alone"):
+    assert torch.equal(conditions.positive, bands * 4 + bins)
+    with pytest.raises(ValueError, match="conditioned on the camera alone"):
         build(replace(CONFIG, prompts=("a red cube",)))
 
 
 def test_fewer_pixels_are_enlarged_for_the_prior() -> None:
-    job = build(replace(CONFIG, generator=replace(VOLUME, size=8, coarse=1.0)))
-    view = job.generator.view(2, Streams(3, use="view"))
-    assert isinstance(job.codec, ResizeCodec) and isinstance(view, CameraView) and view.size == 8
+    objects = build(replace(CONFIG, generator=replace(VOLUME, size=8, coarse=1.0)))
+    view = objects.generator.view(2, Streams(3, use="view"))
+    assert isinstance(objects.codec, ResizeCodec) and isinstance(view, CameraView) and view.size == 8
     flat = torch.full((1, 3, 8, 8), 0.25)
-    assert torch.allclose(job.codec.encode(flat), torch.full((1, 3, 16, 16), -0.5))
+    assert torch.allclose(objects.codec.encode(flat), torch.full((1, 3, 16, 16), -0.5))
     dot = torch.zeros(1, 1, 8, 8)
     dot[0, 0, 0, 0] = 1.0
     small = ResizeCodec(RangeCodec(0.0, 1.0), 2, 2).encode(dot)
-    assert small[0, 0, 0, 0] > 0.03 and small.sum() < 0.1  # its share of the pixels that are merged
-    with pytest.raises(ValueError, match="1 or more"):
+    assert small[0, 0, 0, 0] > 0.03 and small.sum() < 0.1  # its fraction of the merged pixels
+    with pytest.raises(ValueError, match="must be >= 1"):
         ResizeCodec(RangeCodec(), 0, 2)
 
 
-def test_the_first_grid_is_seen_in_fewer_pixels() -> None:
-    job = build(CONFIG)
+def test_the_first_grid_is_rendered_in_fewer_pixels() -> None:
+    objects = build(CONFIG)
     sizes = []
     for progress in (0.0, 0.49, 0.5, 1.0):
-        job.generator.advance(progress)  # type: ignore[attr-defined]
-        view = job.generator.view(2, Streams(3, use="view"))
+        objects.generator.advance(progress)  # type: ignore[attr-defined]
+        view = objects.generator.view(2, Streams(3, use="view"))
         assert isinstance(view, CameraView)
         sizes.append(view.size)
-        assert job.codec.encode(job.generator(view).image).shape == (2, 3, 16, 16)  # type: ignore[attr-defined]
+        assert objects.codec.encode(objects.generator(view).image).shape == (2, 3, 16, 16)  # type: ignore[attr-defined]
     assert sizes == [8, 8, 16, 16]
     alone = build(replace(CONFIG, generator=replace(VOLUME, kind="triplane"), optimizer=runs.AdamConfig(0.02)))
     assert alone.generator.size == 16  # type: ignore[attr-defined]  # there is no finer grid to come
 
 
-def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in (
+def test_invalid_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for invalid in (
         lambda: NeRFConfig(views=0),
         lambda: NeRFConfig(finer=1.0),
         lambda: NeRFConfig(coarse=0.0),
@@ -185,20 +187,20 @@ def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         lambda: build(replace(CONFIG, prior=replace(PRIOR, caption="a zebra"))),
     ):
         with pytest.raises(ValueError) as caught:
-            wrong()
+            invalid()
         assert "\n" not in str(caught.value)
     (tmp_path / "bad.ply").write_bytes(b"ply\nnot really")
     (tmp_path / "bad.obj").write_bytes(b"")
     for name in ("bad.ply", "bad.obj"):
         with pytest.raises(ValueError, match=name):
             read_mesh(tmp_path / name, torch.empty(0))
-    for words in (
+    for argv in (
         ["shape", "  "],
         ["shape", "a zebra", "--prior", "renders"],
         ["shape", "a red cube", "--refine", "-1"],
     ):
         with pytest.raises(SystemExit) as ended:
-            main(words)
+            main(argv)
         assert ended.value.code == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and "Traceback" not in error
@@ -208,8 +210,8 @@ def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture
     main(["shape", "a red cube", "--dry-run"])
     out = capsys.readouterr().out
     assert "path: bundled" in out and "words: fine" in out and "scale: 3.0" in out
-    words = ["--prior", "renders", "--method", "sds", "--volume", "fourier", "--steps", "7"]
-    main(["shape", "a red cube", "--dry-run", *words])
+    options = ["--prior", "renders", "--method", "sds", "--volume", "fourier", "--steps", "7"]
+    main(["shape", "a red cube", "--dry-run", *options])
     out = capsys.readouterr().out
     assert "caption: a red cube" in out and "kind: fourier" in out and "steps: 7" in out
     main(["shape", "a red mug", "--prior", "somewhere", "--method", "sdi", "--dry-run"])
@@ -218,6 +220,6 @@ def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture
 
 
 def test_an_orbit_of_the_configuration_is_taken() -> None:
-    job = build(replace(CONFIG, generator=replace(VOLUME, orbit=Orbit(elevation=(10.0, 10.0)))))
-    view = job.generator.view(2, Streams(3, use="view"))
+    objects = build(replace(CONFIG, generator=replace(VOLUME, orbit=Orbit(elevation=(10.0, 10.0)))))
+    view = objects.generator.view(2, Streams(3, use="view"))
     assert isinstance(view, CameraView) and torch.allclose(view.cameras.elevation, torch.tensor(10.0))

@@ -1,4 +1,4 @@
-"""One run: interrupted anywhere it ends as if it never was; what goes wrong is named, and nothing is lost."""
+"""Training of runs: interruption and resuming, failures, rollback, guard, checkpoints and trackers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from disk_faults import snapshot
 from torch import Tensor
 
 import modeseek as ms
@@ -40,45 +41,45 @@ def config(name: str, steps: int = 23) -> ms.Config:
     return replace(CASES[name], steps=steps, previews=3, saving=OFTEN)
 
 
-def finish(run: ms.Run, job: RunObjects, steps: int) -> None:
-    for _ in train(run, job, steps):
+def finish(run: ms.Run, objects: RunObjects, steps: int) -> None:
+    for _ in train(run, objects, steps):
         pass
 
 
-def break_off(run: ms.Run, job: RunObjects, steps: int, at: int) -> None:
-    """Ends as if the caller lost interest after `at` steps: no checkpoint is written for it."""
-    walk = train(run, job, steps)
-    for progress in walk:
+def close_early(run: ms.Run, objects: RunObjects, steps: int, at: int) -> None:
+    """Closes the generator after `at` steps; no checkpoint is written for it."""
+    training = train(run, objects, steps)
+    for progress in training:
         if progress.done == at:
-            walk.close()
+            training.close()
             return
-    raise AssertionError("the run ended before it was broken off")
+    raise AssertionError("the run ended before it was closed")
 
 
-def traces(run: ms.Run) -> dict[str, Any]:
+def results(run: ms.Run) -> dict[str, Any]:
     """Everything that must not depend on interruptions."""
     rows = [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in run.metrics]
     checkpoint = read_checkpoint(run.checkpoints[-1])
     tensors = {k: v.numpy().tobytes() for k, v in checkpoint.tensors.items() if k != "state.torch_rng"}
     exports = {path.name: path.read_bytes() for path in (run.path / "exports").iterdir()}
-    pictures = {path.name: path.read_bytes() for path in (run.path / "previews").iterdir()}
-    return {"rows": rows, "tensors": tensors, "exports": exports, "pictures": pictures, "calls": run.status.calls}
+    previews = {path.name: path.read_bytes() for path in (run.path / "previews").iterdir()}
+    return {"rows": rows, "tensors": tensors, "exports": exports, "previews": previews, "calls": run.status.calls}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_broken_off_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+def test_interrupted_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     whole = ms.run(config(name), tmp_path / "whole")
-    run, job = create_run(config(name), ["test"], tmp_path / "pieces")
+    run, objects = create_run(config(name), ["test"], tmp_path / "pieces")
     for at in (3, 13, 19):  # before the first checkpoint, between two, just before one
-        break_off(run, job, 23, at)
-        job = build(run.config)
+        close_early(run, objects, 23, at)
+        objects = build(run.config)
     ms.resume(run)
-    assert traces(run) == traces(whole)
+    assert results(run) == results(whole)
     assert [row["step"] for row in run.metrics] == list(range(23))
     assert run.status.state == "finished" and run.status.sessions == 4 and whole.status.sessions == 1
 
 
-def test_a_run_says_what_it_was(tmp_path: Path) -> None:
+def test_a_run_records_its_configuration_and_files(tmp_path: Path) -> None:
     run = ms.run(config("sds"), tmp_path / "run")
     assert run.config == config("sds")
     assert {path.name for path in run.path.iterdir() if not path.name.startswith(".")} == {
@@ -91,7 +92,7 @@ def test_a_run_says_what_it_was(tmp_path: Path) -> None:
     assert [path.name for path in run.checkpoints] == ["step-00000020", "step-00000023"]
     assert run.environment["versions"]["torch"] == torch.__version__
     assert len(run.environment["prior"]["sha256"]) == 64
-    assert len(list((run.path / "previews").iterdir())) == 4  # three before a move, one of the end
+    assert len(list((run.path / "previews").iterdir())) == 4  # three before an update, one at the end
     assert {path.name for path in (run.path / "media").iterdir()} == {"before.png", "after.png", "optimisation.gif"}
 
 
@@ -107,41 +108,55 @@ def test_the_exported_points_are_the_modes(tmp_path: Path) -> None:
     assert run.metrics[-1]["relative_shift"] < 1e-6
 
 
-def test_longer(tmp_path: Path) -> None:
+def test_a_finished_run_is_extended(tmp_path: Path) -> None:
     run = ms.run(config("msd-adaptive"), tmp_path / "run")
     ms.resume(run)  # finished: nothing happens
     assert run.status.sessions == 1
     ms.resume(run, steps=31)
     assert run.status.step == run.status.steps == 31 and len(run.metrics) == 31
-    with pytest.raises(ValueError, match="is at step 31 already: got --steps 30"):
+    with pytest.raises(ValueError, match="is already at step 31, got --steps 30"):
         ms.resume(run, steps=30)
     ms.resume(run)
     assert run.status.sessions == 2
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_used(tmp_path: Path) -> None:
     whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
-    run, job = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
-    break_off(run, job, 23, 18)
+    run, objects = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
+    close_early(run, objects, 23, 18)
     newest = run.checkpoints[-1] / "tensors.safetensors"
     data = bytearray(newest.read_bytes())
     data[-3] ^= 4
     newest.write_bytes(bytes(data))
     ms.resume(run)
-    assert traces(run) == traces(whole)
+    assert results(run) == results(whole)
     log = "\n".join(run.log)
     assert "checkpoint step-00000015 is damaged: tensors.safetensors was altered" in log
     assert "resumed at step 10" in log
 
 
-def test_torn_metrics_are_taken_again(tmp_path: Path) -> None:
+def test_torn_metrics_are_repeated(tmp_path: Path) -> None:
     whole = ms.run(config("sds"), tmp_path / "whole")
-    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
-    break_off(run, job, 23, 13)
+    run, objects = create_run(config("sds"), ["test"], tmp_path / "run")
+    close_early(run, objects, 23, 13)
     path = run.path / "metrics.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
     ms.resume(run)
-    assert traces(run)["rows"] == traces(whole)["rows"]
+    assert results(run)["rows"] == results(whole)["rows"]
+
+
+def test_a_run_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    run, objects = create_run(config("sds"), ["test"], tmp_path / "run")
+    close_early(run, objects, 23, 13)
+    for path in run.checkpoints:
+        manifest = json.loads((path / "manifest.json").read_text())
+        (path / "manifest.json").write_text(json.dumps(manifest | {"format": "modeseek-checkpoint-1"}))
+    before = snapshot(run.path)
+    with pytest.raises(ValueError, match="made by an earlier version of modeseek and cannot be resumed") as caught:
+        ms.resume(run)
+    assert "\n" not in str(caught.value)
+    after = snapshot(run.path)
+    assert all(after[name] == contents for name, contents in before.items()), "the run is left as it was"
 
 
 def test_another_prior_is_refused(tmp_path: Path) -> None:
@@ -150,17 +165,17 @@ def test_another_prior_is_refused(tmp_path: Path) -> None:
     points = tmp_path / "points.npy"
     np.save(points, np.random.default_rng(0).normal(size=(30, 2)))
     of_points = ms.Config(runs.SamplesPriorConfig(points), ms.MSD(ms.Fixed(0.5)), steps=20, saving=OFTEN, previews=2)
-    run, job = create_run(of_points, ["test"], tmp_path / "run")
-    break_off(run, job, 20, 12)
+    run, objects = create_run(of_points, ["test"], tmp_path / "run")
+    close_early(run, objects, 20, 12)
     np.save(points, np.random.default_rng(1).normal(size=(30, 2)))
-    with pytest.raises(ValueError, match="no longer the one that run began with"):
+    with pytest.raises(ValueError, match="the prior .* has changed since run began"):
         ms.resume(run)
     assert run.status.checkpoint == 10
 
 
 @dataclass
 class Broken(PriorWrapper):
-    """A prior that answers NaN in one row while `calls` lies in a window."""
+    """Prior whose prediction has a NaN row while `calls` lies in a window."""
 
     prior: Any
     low: int
@@ -178,22 +193,22 @@ class Broken(PriorWrapper):
 
 
 def test_a_direction_that_is_not_finite_stops_the_run_and_names_step_and_row(tmp_path: Path) -> None:
-    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
-    job.prior = Broken(job.prior, 13, 13)
-    with pytest.raises(runs.RunFailed, match=r"not finite at step 12, row 2, t = 0.*kept up to step 10.*rollback"):
-        finish(run, job, 23)
+    run, objects = create_run(config("sds"), ["test"], tmp_path / "run")
+    objects.prior = Broken(objects.prior, 13, 13)
+    with pytest.raises(runs.RunFailed, match=r"at step 12, row 2, t = 0.*last checkpoint at step 10.*rollback"):
+        finish(run, objects, 23)
     assert run.status.state == "failed" and run.status.step == 12 and run.status.checkpoint == 10
     assert "not finite at step 12" in run.status.reason
     whole = ms.run(config("sds"), tmp_path / "whole")
-    ms.resume(run)  # the fault was the machine's: nothing is lost
-    assert traces(run) == traces(whole)
+    ms.resume(run)  # the cause is gone: nothing is lost
+    assert results(run) == results(whole)
 
 
-def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> None:
-    forgiving = replace(config("sds"), on_failure="rollback")
-    run, job = create_run(forgiving, ["test"], tmp_path / "run")
-    job.prior = Broken(job.prior, 13, 13)
-    finish(run, job, 23)
+def test_a_rollback_halves_the_rate_and_changes_the_seed_once(tmp_path: Path) -> None:
+    with_rollback = replace(config("sds"), on_failure="rollback")
+    run, objects = create_run(with_rollback, ["test"], tmp_path / "run")
+    objects.prior = Broken(objects.prior, 13, 13)
+    finish(run, objects, 23)
     status = run.status
     assert status.state == "finished" and status.rollbacks == 1
     rows = run.metrics
@@ -201,26 +216,26 @@ def test_rolling_back_halves_the_rate_and_draws_anew_once(tmp_path: Path) -> Non
     assert [row["lr"] for row in rows] == [0.01] * 10 + [0.005] * 13
     whole = ms.run(config("sds"), tmp_path / "whole").metrics
     assert rows[9]["direction_norm"] == whole[9]["direction_norm"]
-    assert rows[10]["direction_norm"] != whole[10]["direction_norm"]  # other noise from the same place
-    run2, job2 = create_run(forgiving, ["test"], tmp_path / "twice")
-    job2.prior = Broken(job2.prior, 13, 10**9)
+    assert rows[10]["direction_norm"] != whole[10]["direction_norm"]  # other noise from the same state
+    run2, objects2 = create_run(with_rollback, ["test"], tmp_path / "twice")
+    objects2.prior = Broken(objects2.prior, 13, 10**9)
     with pytest.raises(runs.RunFailed, match="not finite at step 10"):
-        finish(run2, job2, 23)
+        finish(run2, objects2, 23)
     assert run2.status.rollbacks == 1 and run2.status.state == "failed"
 
 
 def test_rolling_back_before_any_checkpoint_starts_over(tmp_path: Path) -> None:
-    run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
-    job.prior = Broken(job.prior, 3, 3)
-    finish(run, job, 23)
+    run, objects = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    objects.prior = Broken(objects.prior, 3, 3)
+    finish(run, objects, 23)
     assert run.status.state == "finished" and {row["lr"] for row in run.metrics} == {0.005}
     assert run.status.calls == 16 * 23
 
 
 def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path: Path) -> None:
-    run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
-    job.prior = Broken(job.prior, 13, 13)
-    for progress in train(run, job, 23):
+    run, objects = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / "run")
+    objects.prior = Broken(objects.prior, 13, 13)
+    for progress in train(run, objects, 23):
         if progress.done == 12:
             for path in run.checkpoints:
                 (path / "state.json").write_text("{}")
@@ -232,22 +247,22 @@ def test_rolling_back_past_checkpoints_that_are_all_damaged_starts_over(tmp_path
 def test_a_rolled_back_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     ends = []
     for pieces in (False, True):
-        run, job = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / str(pieces))
-        job.prior = Broken(job.prior, 13, 13)
+        run, objects = create_run(replace(config("sds"), on_failure="rollback"), ["test"], tmp_path / str(pieces))
+        objects.prior = Broken(objects.prior, 13, 13)
         if pieces:
-            walk, seen = train(run, job, 23), 0
-            for _ in walk:
-                seen += 1
-                if seen == 12 + 6:  # six steps after the rollback, one after its next checkpoint
-                    walk.close()
+            steps, n = train(run, objects, 23), 0
+            for _ in steps:
+                n += 1
+                if n == 12 + 6:  # six steps after the rollback, one after its next checkpoint
+                    steps.close()
             ms.resume(run)
         else:
-            finish(run, job, 23)
-        ends.append(traces(run))
+            finish(run, objects, 23)
+        ends.append(results(run))
     assert ends[0] == ends[1]
 
 
-def test_parameters_that_overflow_are_never_kept(tmp_path: Path) -> None:
+def test_parameters_that_overflow_are_never_saved(tmp_path: Path) -> None:
     wild = ms.Config(
         RING, ms.MSD(ms.Fixed(0.1)), optimizer=runs.SGDConfig(1.7e308), steps=20, saving=runs.CheckpointConfig(steps=1)
     )
@@ -274,35 +289,35 @@ GUARD = runs.GuardConfig(patience=3, grace=0.0)
         (torch.full((3, 8, 8), 1.7), "constant"),
     ],
 )
-def test_renders_are_judged(image: Tensor, kind: str) -> None:
-    fine = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    both = torch.cat([fine, image[None]])
+def test_failed_renderings_are_detected(image: Tensor, kind: str) -> None:
+    healthy = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([healthy, image[None]])
     assert detect_failure(both, GUARD)[0] == kind
     if kind:
         assert detect_failure(both, GUARD)[1] == 1
 
 
 def test_patience_and_grace() -> None:
-    black, fine = torch.zeros(1, 1, 4, 4), torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
-    watch = GuardState()
-    for image in (fine, black, black, fine, black, black):
-        watch = watch.update(image, GUARD, 5, 100)
-    with pytest.raises(runs.RunFailed, match="the render vanished at step 7, item 0 .* for 3 steps in a row; lower"):
-        watch.update(black, GUARD, 7, 100)
+    black, healthy = torch.zeros(1, 1, 4, 4), torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
+    state = GuardState()
+    for image in (healthy, black, black, healthy, black, black):
+        state = state.update(image, GUARD, 5, 100)
+    with pytest.raises(runs.RunFailed, match="the rendering vanished at step 7, item 0 .* for 3 steps in a row; lower"):
+        state.update(black, GUARD, 7, 100)
     patient = replace(GUARD, grace=0.2)
-    watch = GuardState()
-    for index in range(20):  # a start that shows nothing yet
-        watch = watch.update(black, patient, index, 100)
+    state = GuardState()
+    for index in range(20):  # the initial rendering is black
+        state = state.update(black, patient, index, 100)
     for index in (20, 21):
-        watch = watch.update(black, patient, index, 100)
+        state = state.update(black, patient, index, 100)
     with pytest.raises(runs.RunFailed, match="vanished at step 22"):
-        watch.update(black, patient, 22, 100)
+        state.update(black, patient, 22, 100)
 
 
-def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
+def test_a_saturated_rendering_stops_the_run(tmp_path: Path) -> None:
     wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0))
     with pytest.raises(
-        runs.RunFailed, match=r"the render is saturated at step \d+, item \d .* lower the guidance scale"
+        runs.RunFailed, match=r"the rendering is saturated at step \d+, item \d .* lower the guidance scale"
     ):
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
@@ -311,41 +326,46 @@ def test_a_saturated_render_stops_the_run(tmp_path: Path) -> None:
     assert ms.run(calm, tmp_path / "calm").status.state == "finished"
 
 
-def test_what_looks_wrong_is_never_kept(tmp_path: Path) -> None:
+def test_suspicious_states_are_never_saved(tmp_path: Path) -> None:
     wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0), saving=runs.CheckpointConfig(steps=1))
     with pytest.raises(runs.RunFailed, match="saturated at step") as caught:
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")
     last = int(run.checkpoints[-1].name.removeprefix("step-"))
     step = int(str(caught.value).split("at step ")[1].split(",")[0])
-    assert last == step - 4  # after the last healthy step: five in a row looked wrong, this one included
+    assert last == step - 4  # after the last healthy step: five failures in a row, this one included
     assert read_checkpoint(run.checkpoints[-1]).plain["dict"][3][1]["fields"]["streak"] == 0
 
 
 def test_checkpoints_follow_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modeseek.runs import optimise, place
+    from modeseek.runs import run_state, train
 
-    ticks = iter(float(i) for i in range(10**6))  # a second passes at every look at the clock
-    monkeypatch.setattr(optimise.time, "perf_counter", lambda: next(ticks))
+    ticks = iter(float(i) for i in range(10**6))  # a second passes at every reading of the clock
+    monkeypatch.setattr(train.time, "perf_counter", lambda: next(ticks))
     saved: list[int] = []
-    real = place.save
-    monkeypatch.setattr(place, "save", lambda folder, step, *rest: saved.append(step) or real(folder, step, *rest))
+    real = run_state.write_checkpoint
+
+    def write(folder: Path, step: int, *rest: object) -> Path:
+        saved.append(step)
+        return real(folder, step, *rest)
+
+    monkeypatch.setattr(run_state, "write_checkpoint", write)
     ms.run(replace(config("sds"), steps=400, saving=runs.CheckpointConfig(seconds=30.0), previews=0), tmp_path / "run")
     gaps = [b - a for a, b in zip(saved, saved[1:], strict=False)]
     assert saved[-1] == 400 and len(saved) >= 3
     assert min(gaps[:-1]) >= 25  # a save takes one tick here: fifty of them pass, two a step
 
 
-def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from modeseek.io import atomic as disk
 
     whole = ms.run(config("msd-adaptive"), tmp_path / "whole")
-    run, job = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
-    real, room = disk.write_synced, [10]
+    run, objects = create_run(config("msd-adaptive"), ["test"], tmp_path / "run")
+    real, writes_left = disk.write_synced, [10]
 
     def write(path: Path, data: bytes) -> None:
-        room[0] -= 1
-        if room[0] < 0:
+        writes_left[0] -= 1
+        if writes_left[0] < 0:
             path.write_bytes(data[: len(data) // 2])
             raise OSError(28, "No space left on device", str(path))
         real(path, data)
@@ -353,22 +373,22 @@ def test_a_full_disk_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(disk, "write_synced", write)
     monkeypatch.setattr("modeseek.rundir.checkpoint.write_synced", write)
     with pytest.raises(
-        runs.RunInterrupted, match=r"No space left on device at step \d+ .*make room, then: modeseek resume"
+        runs.RunInterrupted, match=r"No space left on device at step \d+ .*free some disk space, then: modeseek resume"
     ):
-        finish(run, job, 23)
+        finish(run, objects, 23)
     monkeypatch.undo()
     ms.resume(run)
-    assert traces(run) == traces(whole)
+    assert results(run) == results(whole)
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
-    run, job = create_run(config("sds"), ["test"], tmp_path / "run")
-    walk = train(run, job, 23)
-    next(walk)
+    run, objects = create_run(config("sds"), ["test"], tmp_path / "run")
+    training = train(run, objects, 23)
+    next(training)
     assert run.running
     with pytest.raises(ValueError, match="is being worked on by another process"):
         next(iter_resume(run))
-    walk.close()
+    training.close()
     assert not run.running
 
 
@@ -381,18 +401,18 @@ def test_every_metric_is_standard_json(tmp_path: Path) -> None:
         )
 
 
-def test_metrics_go_to_tensorboard_too(tmp_path: Path) -> None:
+def test_metrics_are_logged_to_tensorboard(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = ms.run(replace(config("msd-adaptive"), trackers=("tensorboard",)), tmp_path / "run")
-    told = EventAccumulator(str(run.path / "tensorboard")).Reload()
-    shifts = told.Scalars("relative_shift")
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    shifts = events.Scalars("relative_shift")
     assert [event.step for event in shifts] == list(range(23))
-    want = [row["relative_shift"] for row in run.metrics]
-    assert [event.value for event in shifts] == pytest.approx(want, rel=1e-6)
+    expected = [row["relative_shift"] for row in run.metrics]
+    assert [event.value for event in shifts] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
+def test_a_missing_tracker_is_reported_before_the_folder_is_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
@@ -403,24 +423,24 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_that_comes_while_a_step_is_ending_is_granted_after_the_next(
+def test_a_signal_at_the_end_of_a_step_is_honoured_after_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wish is read once a step: stopping without the checkpoint that stopping promises would lose steps."""
+    """The stop request is read once per step: a stop without its checkpoint would lose steps."""
     import os
     import signal
 
-    from modeseek.runs import optimise as module
+    from modeseek.runs import train as module
 
-    real = module._pace
+    real = module._set_learning_rate
 
-    def pace(job: Any, place: Any, steps: int) -> None:  # the wish was read before
-        if place.step == 7:
+    def signalling(objects: Any, state: Any, steps: int) -> None:  # the stop request was read before
+        if state.step == 7:
             os.kill(os.getpid(), signal.SIGTERM)
-        real(job, place, steps)
+        real(objects, state, steps)
 
-    monkeypatch.setattr(module, "_pace", pace)
-    run, job = create_run(replace(config("sds"), saving=runs.CheckpointConfig()), ["test"], tmp_path / "run")
+    monkeypatch.setattr(module, "_set_learning_rate", signalling)
+    run, objects = create_run(replace(config("sds"), saving=runs.CheckpointConfig()), ["test"], tmp_path / "run")
     with pytest.raises(runs.RunInterrupted, match="SIGTERM after step 8 of 23"):
-        finish(run, job, 23)
+        finish(run, objects, 23)
     assert run.status.state == "stopped" and run.status.checkpoint == run.status.step == 8

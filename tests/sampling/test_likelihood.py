@@ -8,7 +8,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import F64, MIXTURES, SCHEDULES, error, generator, level, mixture, class_mixture, one_line, points, rotated
+from cases import F64, MIXTURES, SCHEDULES, class_mixture, error, generator, level, mixture, one_line, points, rotated
 from torch import Tensor
 
 import modeseek as ms
@@ -49,8 +49,8 @@ def test_fewer_steps_of_the_default_walk() -> None:
 def test_error_falls_with_the_fourth_power_of_the_steps(name: str) -> None:
     schedule, z, steps = SCHEDULES[name], mixture("gauss").sample(3, generator(3)), (16, 32, 64)
     want = densities(MIXTURES["gauss"], z, *level(schedule, 0.0))
-    answers = [ms.log_likelihood(mixture("gauss", schedule), z, times=walk(schedule, n)) for n in steps]
-    slope = -np.polyfit(np.log(steps), np.log([(x - want).abs().max().item() for x in answers]), 1)[0]
+    results = [ms.log_likelihood(mixture("gauss", schedule), z, times=walk(schedule, n)) for n in steps]
+    slope = -np.polyfit(np.log(steps), np.log([(x - want).abs().max().item() for x in results]), 1)[0]
     assert 3.5 <= slope <= 4.5
 
 
@@ -70,7 +70,7 @@ def test_the_terminal_density_of_a_gaussian_is_exact_at_any_level(start: float) 
     assert error(ms.log_likelihood(mixture("gauss"), z_t, times=times), want) <= 1e-8
 
 
-def test_z_stands_at_the_last_time() -> None:
+def test_z_is_at_the_last_time() -> None:
     schedule = SCHEDULES["vp"]
     z_t = points(4, 2)
     want = densities(MIXTURES["plane"], z_t, *level(schedule, 0.4))

@@ -30,5 +30,5 @@ def test_uneven_steps_are_weighed_by_their_width_in_log_snr(schedule):
         x = s_next / s * x - a_next * (math.exp(-width[i]) - 1) * ahead
         before = z
     prior = prior_of(gaussian([MEAN], [[STD**2]]), SCHEDULES[schedule])
-    answer = ms.dpmpp_2m(prior, torch.full((1, 1), 1.3, dtype=F64), torch.tensor(TIMES, dtype=F64))
-    assert answer.item() == pytest.approx(x, rel=1e-9)
+    result = ms.dpmpp_2m(prior, torch.full((1, 1), 1.3, dtype=F64), torch.tensor(TIMES, dtype=F64))
+    assert result.item() == pytest.approx(x, rel=1e-9)

@@ -1,4 +1,4 @@
-"""Samplers: order of accuracy, exact answers for Gaussians, both ends of the walk."""
+"""Samplers: order of accuracy, closed forms for Gaussians, both ends of the schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from cases import ZERO_NOISE_SCHEDULES, F64, MIXTURES, SCHEDULES, ZERO_SNR_SCHEDULES, error, generator, level, mixture, one_line, points
+from cases import (
+    F64,
+    MIXTURES,
+    SCHEDULES,
+    ZERO_NOISE_SCHEDULES,
+    ZERO_SNR_SCHEDULES,
+    error,
+    generator,
+    level,
+    mixture,
+    one_line,
+    points,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -85,9 +97,9 @@ def test_ddim_on_a_gaussian_is_a_product_of_factors(walk: str, seed: int, n: int
     prior, z_t = mixture("gauss", SCHEDULES[walk]), points(3, 2, seed)
     times = torch.linspace(1, 0, n + 1, dtype=F64)
     values, axes = np.linalg.eigh(GAUSS.covs[0])
-    x, walked = z_t.numpy() @ axes, [level(SCHEDULES[walk], float(t)) for t in times]
+    x, path = z_t.numpy() @ axes, [level(SCHEDULES[walk], float(t)) for t in times]
     centre = GAUSS.means[0] @ axes
-    for (a, s), (b, r) in zip(walked[:-1], walked[1:], strict=True):
+    for (a, s), (b, r) in zip(path[:-1], path[1:], strict=True):
         x = b * centre + (x - a * centre) * (b * a * values + r * s) / (a * a * values + s * s)
     assert error(ms.ddim(prior, z_t, times), torch.tensor(x @ axes.T)) <= 1e-9
 
@@ -99,7 +111,9 @@ def test_the_whole_walk_of_a_gaussian_matches_its_closed_form(walk: str, name: s
     start, end = level(schedule, 1.0), level(schedule, 0.0)
     z_t = start[0] * torch.tensor(GAUSS.means) + start[1] * points(4, 2, spread=1.0)
     times = torch.linspace(1, 0, 301, dtype=F64)
-    times = (times * times * (3 - 2 * times)) if walk in ZERO_SNR_SCHEDULES else times**2  # slow where the log-SNR runs away
+    times = (
+        (times * times * (3 - 2 * times)) if walk in ZERO_SNR_SCHEDULES else times**2
+    )  # slow where the log-SNR runs away
     want = oracles.gaussian_flow(z_t.numpy(), GAUSS.means[0], GAUSS.covs[0], start, end)
     assert error(ODE[name](mixture("gauss", schedule), z_t, times), torch.tensor(want)) <= tolerance
 
@@ -122,17 +136,17 @@ def test_from_pure_noise_to_no_noise(walk: str, name: str) -> None:
 def test_ddpm_has_the_mean_and_covariance_of_its_chain(walk: str) -> None:
     schedule, n = SCHEDULES[walk], 40_000
     times = torch.linspace(0.9, 0.05, 13, dtype=F64)
-    walked = [level(schedule, float(t)) for t in times]
-    law = oracles.noised(GAUSS, *walked[0])
+    path = [level(schedule, float(t)) for t in times]
+    law = oracles.noised(GAUSS, *path[0])
     root = torch.tensor(np.linalg.cholesky(law.covs[0]))
     z_t = torch.tensor(law.means) + points(n, 2, spread=1.0) @ root.T
     z = ms.ddpm(mixture("gauss", schedule), z_t, times, rng=generator(1)).numpy()
-    mean, cov = oracles.ddpm_moments(GAUSS.means[0], GAUSS.covs[0], walked)
+    mean, cov = oracles.ddpm_moments(GAUSS.means[0], GAUSS.covs[0], path)
     white = (z - mean) @ np.linalg.inv(np.linalg.cholesky(cov)).T
     assert np.abs(white.mean(0)).max() <= 5 / math.sqrt(n)
     assert np.abs(np.cov(white.T) - np.eye(2)).max() <= 5 * math.sqrt(2 / n)
     fine = [level(schedule, float(t)) for t in torch.linspace(0.9, 0.05, 2001, dtype=F64)]
-    want = oracles.noised(GAUSS, *walked[-1])
+    want = oracles.noised(GAUSS, *path[-1])
     mean, cov = oracles.ddpm_moments(GAUSS.means[0], GAUSS.covs[0], fine)  # the chain itself tends to the data
     np.testing.assert_allclose(mean, want.means[0], atol=1e-9)
     np.testing.assert_allclose(cov, want.covs[0], atol=5e-3)
@@ -211,8 +225,8 @@ def test_what_a_walk_costs(name: str, calls: int) -> None:
 
 def test_conditions_reach_a_guided_prior() -> None:
     prior = ms.Guided(mixture("plane"), 1.0)
-    told = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
-    got = ms.heun(prior, points(3, 2), prior.grid(5), told)
+    conditions = ms.Conditions(positive=torch.tensor([1]), null=torch.tensor([-1]))
+    got = ms.heun(prior, points(3, 2), prior.grid(5), conditions)
     assert error(got, ms.heun(mixture("plane"), points(3, 2), prior.grid(5), torch.tensor([1]))) <= 1e-12
 
 

@@ -13,10 +13,10 @@ import modeseek as ms
 from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
-from modeseek.sweeps.sweep_dir import open_sweep
 from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.local_workers import LocalWorkerPool
 from modeseek.sweeps.spec import read_spec
+from modeseek.sweeps.sweep_dir import open_sweep
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
 SWEEP = """
@@ -74,7 +74,7 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     until(lambda: lines(second) >= 1)
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    until(lambda: not second.running)  # its worker finds nobody to tell, keeps its step and ends
+    until(lambda: not second.running)  # its worker loses the parent process, checkpoints its step and ends
     stopped, stamp = second.status, (first.path / "status.json").stat().st_mtime_ns
     assert stopped.state == "stopped" and 1 <= stopped.step == stopped.checkpoint == lines(second) < 800
     assert first.status.state == "finished" and [len(list((tmp_path / "out" / "jobs").iterdir()))] == [3]
@@ -92,25 +92,25 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
 def test_a_killed_process_is_a_lost_worker(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     spec = read_spec(tmp_path / "sweep.yaml")
-    _, slots = open_sweep(spec, job_specs(spec), ["modeseek"], tmp_path / "out")
+    _, job_dirs = open_sweep(spec, job_specs(spec), ["modeseek"], tmp_path / "out")
     with pytest.raises(ValueError, match="at least one worker: got 0"):
         LocalWorkerPool(0)
-    staff = LocalWorkerPool(2)
+    pool = LocalWorkerPool(2)
     try:
-        assert isinstance(staff, WorkerPool) and staff.poll(0.0) == [] and staff.spawn() == 0
-        heard = []
-        until(lambda: heard.extend(staff.poll(1.0)) or heard)
-        assert [(worker, told.state) for worker, told in heard] == [(0, "ready")]
-        staff.submit(0, JobRequest("begin", (str(slots[0].path), slots[0].spec.config.to_dict(), ["modeseek"])))
-        until(lambda: heard.extend(staff.poll(1.0)) or heard[1:])
-        assert heard[1][1].state == "going" and heard[1][1].loads == 1
-        os.kill(staff.process_id(0), signal.SIGINT)  # a terminal's Ctrl-C, which reaches all its processes
-        staff.submit(0, JobRequest("advance", (0.0,)))
-        until(lambda: heard.extend(staff.poll(1.0)) or heard[2:])
-        assert heard[2][1].step == 1 and slots[0].state == "running"
-        os.kill(staff.process_id(0), signal.SIGKILL)
-        until(lambda: heard.extend(staff.poll(1.0)) or heard[3:])
-        assert heard[3:] == [(0, WorkerLost("its process ended with code -9"))]
-        assert slots[0].state == "lost" and staff.poll(0.0) == []
+        assert isinstance(pool, WorkerPool) and pool.poll(0.0) == [] and pool.spawn() == 0
+        replies = []
+        until(lambda: replies.extend(pool.poll(1.0)) or replies)
+        assert [(worker, status.state) for worker, status in replies] == [(0, "ready")]
+        pool.submit(0, JobRequest("begin", (str(job_dirs[0].path), job_dirs[0].spec.config.to_dict(), ["modeseek"])))
+        until(lambda: replies.extend(pool.poll(1.0)) or replies[1:])
+        assert replies[1][1].state == "running" and replies[1][1].loads == 1
+        os.kill(pool.process_id(0), signal.SIGINT)  # a terminal's Ctrl-C, which reaches all its processes
+        pool.submit(0, JobRequest("advance", (0.0,)))
+        until(lambda: replies.extend(pool.poll(1.0)) or replies[2:])
+        assert replies[2][1].step == 1 and job_dirs[0].state == "running"
+        os.kill(pool.process_id(0), signal.SIGKILL)
+        until(lambda: replies.extend(pool.poll(1.0)) or replies[3:])
+        assert replies[3:] == [(0, WorkerLost("its process ended with code -9"))]
+        assert job_dirs[0].state == "lost" and pool.poll(0.0) == []
     finally:
-        staff.close()
+        pool.close()

@@ -16,10 +16,10 @@ import pytest
 
 import modeseek as ms
 from modeseek.rundir.run_dir import Run
-from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import read_spec
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 
 ray = pytest.importorskip("ray", reason="pip install -e '.[distributed]' runs the tests on Ray")
 
@@ -44,7 +44,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="Ray'
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Two nodes of one core each; what connects to them sits on the first."""
+    """Two nodes of one core each; clients connect to the first."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
@@ -62,48 +62,54 @@ def begin(tmp_path: Path) -> tuple[Run, list[JobDir]]:
     return open_sweep(spec, job_specs(spec), ["modeseek", "sweep"], tmp_path / "out")
 
 
-def check_whole(slots: list[JobDir]) -> dict[str, int]:
+def check_whole(job_dirs: list[JobDir]) -> dict[str, int]:
     """Every job finished, every step of it stands in its metrics once; how often each was begun."""
     sessions = {}
-    for slot in slots:
-        run, status = Run(slot.path), slot.status
-        assert status is not None and (status.state, status.step) == ("finished", STEPS), slot.path
+    for job_dir in job_dirs:
+        run, status = Run(job_dir.path), job_dir.status
+        assert status is not None and (status.state, status.step) == ("finished", STEPS), job_dir.path
         assert [row["step"] for row in run.metrics] == list(range(STEPS))
-        sessions[slot.path.name] = status.sessions
-    assert sorted(sessions) == sorted(path.name for path in slots[0].path.parent.iterdir())
+        sessions[job_dir.path.name] = status.sessions
+    assert sorted(sessions) == sorted(path.name for path in job_dirs[0].path.parent.iterdir())
     return sessions
 
 
 def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1)
-    run, slots = begin(tmp_path)
-    staff = RayWorkerPool(address=cluster.address)
-    assert staff.size == 2
-    began, killed = time.monotonic(), None
-    for now in run_sweep(run, slots, staff, ["modeseek", "sweep"]):
-        at_work = [told for _, told in now.running if told.step >= 101]
-        if killed is None and now.finished >= len(slots) // 4 and len(at_work) == 2:
+    run, job_dirs = begin(tmp_path)
+    pool = RayWorkerPool(address=cluster.address)
+    assert pool.size == 2
+    start, killed = time.monotonic(), None
+    for progress in run_sweep(run, job_dirs, pool, ["modeseek", "sweep"]):
+        at_work = [status for _, status in progress.running if status.step >= 101]
+        if killed is None and progress.finished >= len(job_dirs) // 4 and len(at_work) == 2:
             cluster.remove_node(node, allow_graceful=False)
-            killed = now
+            killed = progress
     assert killed is not None
-    sessions = check_whole(slots)
+    sessions = check_whole(job_dirs)
     again = [name for name, count in sessions.items() if count != 1]
     log = Run(run.path).log
     lost = [line for line in log if "was lost on" in line]
-    print(f"{len(slots)} jobs in {time.monotonic() - began:.1f} s, {killed.finished} before the kill, again: {again}")
+    print(
+        f"{len(job_dirs)} jobs in {time.monotonic() - start:.1f} s, {killed.finished} before the kill, again: {again}"
+    )
     print("\n".join(lost))
     assert len(lost) == len(again) == 1 and sessions[again[0]] == 2 and again[0] in lost[0]
-    (slot,) = [slot for slot in slots if slot.path.name == again[0]]
-    assert any("resumed at step" in line for line in Run(slot.path).log)
-    alone = ms.run(slot.spec.config, tmp_path / "alone")
-    assert (alone.path / "exports" / "points.npy").read_bytes() == (slot.path / "exports" / "points.npy").read_bytes()
-    told = json.loads((run.path / "exports" / "results.json").read_text())
-    lost_in_all = told["last_session"]["workers_lost"]  # a replacement, too, where the dead node was not missed yet
-    assert lost_in_all >= 1 and told["last_session"]["priors_loaded"] in (2, 3)
+    (job_dir,) = [job_dir for job_dir in job_dirs if job_dir.path.name == again[0]]
+    assert any("resumed at step" in line for line in Run(job_dir.path).log)
+    alone = ms.run(job_dir.spec.config, tmp_path / "alone")
+    assert (alone.path / "exports" / "points.npy").read_bytes() == (
+        job_dir.path / "exports" / "points.npy"
+    ).read_bytes()
+    record = json.loads((run.path / "exports" / "results.json").read_text())
+    lost_in_all = record["last_session"]["workers_lost"]  # a replacement, too, where the dead node was not missed yet
+    assert lost_in_all >= 1 and record["last_session"]["priors_loaded"] in (2, 3)
     assert run.status.state == "finished" and (run.path / "report.html").exists()
 
 
-@pytest.mark.skipif(not SOAK, reason="MODESEEK_SOAK=1 kills the driver on Ray too; test_sweep_local does without Ray")
+@pytest.mark.skipif(
+    not SOAK, reason="MODESEEK_SOAK=1 kills the driver on Ray too; test_local_workers.py does without Ray"
+)
 def test_the_driver_is_killed_and_only_the_missing_jobs_run(cluster: Any, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     (tmp_path / "sweep.yaml").write_text(SWEEP)
@@ -124,16 +130,16 @@ def test_the_driver_is_killed_and_only_the_missing_jobs_run(cluster: Any, tmp_pa
         midway = any(run.status.state == "running" and 20 <= len(run.metrics) < STEPS - 20 for run in found)
     os.kill(driver.pid, signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL
-    run, slots = open_sweep(spec, job_specs(spec), ["modeseek", "sweep"], tmp_path / "out")
-    before = {slot.path.name: slot.status for slot in slots if slot.status is not None}
+    run, job_dirs = open_sweep(spec, job_specs(spec), ["modeseek", "sweep"], tmp_path / "out")
+    before = {job_dir.path.name: job_dir.status for job_dir in job_dirs if job_dir.status is not None}
     done = [name for name, status in before.items() if status.state == "finished"]
-    assert 6 <= len(done) < len(slots)
+    assert 6 <= len(done) < len(job_dirs)
     stamps = {name: (run.path / "jobs" / name / "status.json").stat().st_mtime_ns for name in done}
-    for _ in run_sweep(run, slots, RayWorkerPool(address=cluster.address), ["modeseek", "sweep"]):
+    for _ in run_sweep(run, job_dirs, RayWorkerPool(address=cluster.address), ["modeseek", "sweep"]):
         pass
-    sessions = check_whole(slots)
+    sessions = check_whole(job_dirs)
     again = {name: count for name, count in sessions.items() if count != 1}
-    print(f"{len(done)} of {len(slots)} before the driver was killed; begun again: {again}")
+    print(f"{len(done)} of {len(job_dirs)} before the driver was killed; begun again: {again}")
     assert {name: (run.path / "jobs" / name / "status.json").stat().st_mtime_ns for name in done} == stamps
     assert all(name in before and name not in done and count == 2 for name, count in again.items())
-    assert 1 <= len(again) <= 2, "what the two workers had at hand"
+    assert 1 <= len(again) <= 2, "the current jobs of the two workers"

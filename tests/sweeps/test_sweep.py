@@ -1,4 +1,4 @@
-"""Sweeps: what is in them, where it lies, and what comes out."""
+"""Sweeps: their specification, jobs, folder, tables, contact sheet and report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from fabricated_runs import fabricate
+from PIL import Image
 from sweeping import BASE, MSD, ONE, SMALL, InlineWorkerPool, begin
-from sweeping import known as known
+from sweeping import fixed_environment as fixed_environment
 
 import modeseek as ms
 import modeseek.rundir.checkpoint
@@ -26,11 +26,11 @@ from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
 from modeseek.sweeps.contact_sheet import draw_sheet
 from modeseek.sweeps.cost import prior_calls
-from modeseek.sweeps.sweep_dir import planned_job_dirs
 from modeseek.sweeps.jobs import job_specs
 from modeseek.sweeps.results import collect, summary_table
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.spec import read_spec, parse_spec
+from modeseek.sweeps.spec import parse_spec, read_spec
+from modeseek.sweeps.sweep_dir import planned_job_dirs
 
 
 def refused(plain: Any, words: str) -> None:
@@ -46,8 +46,8 @@ def test_the_jobs_are_the_product() -> None:
         "methods": ["sds", {"sdi": {"inversion_steps": 3}}],
         "seeds": [3, 5],
     }
-    found = job_specs(parse_spec(plain))
-    told = [(job.labels, job.method, job.config.seed) for job in found]
+    jobs = job_specs(parse_spec(plain))
+    triples = [(job.labels, job.method, job.config.seed) for job in jobs]
     expected = [
         ((steps, start), method, seed)
         for seed in (3, 5)
@@ -55,9 +55,9 @@ def test_the_jobs_are_the_product() -> None:
         for start in ("few", "grid")
         for method in ("sds", "sdi")
     ]
-    assert told == expected
-    one = found[told.index((("9", "grid"), "sdi", 5))].config
-    assert one == ms.config.config.read_config(
+    assert triples == expected
+    config = jobs[triples.index((("9", "grid"), "sdi", 5))].config
+    assert config == ms.config.config.read_config(
         BASE
         | {"steps": 9, "seed": 5, "method": {"sdi": {"inversion_steps": 3}}}
         | {"generator": {"points": {"start": {"grid": {"side": 3}}}}}
@@ -68,9 +68,13 @@ def test_what_is_left_out_is_the_bases() -> None:
     (job,) = job_specs(parse_spec({"base": BASE | {"method": "sds", "seed": 4}}))
     assert (job.labels, job.method, job.config.seed, job.title) == ((), "sds", 4, "sds · seed 4")
     jobs = job_specs(
-        parse_spec({"base": BASE | {"prior": {"pipeline": {"path": "x"}}}, "prompts": ["a b", "c"]} | {"methods": ["sds"]})
+        parse_spec(
+            {"base": BASE | {"prior": {"pipeline": {"path": "x"}}}, "prompts": ["a b", "c"]} | {"methods": ["sds"]}
+        )
     )
-    assert [job.config.prompts for job in jobs] == [("a b",), ("c",)] and jobs[0].folder_name.startswith("a-b-sds-seed0-")
+    assert [job.config.prompts for job in jobs] == [("a b",), ("c",)] and jobs[0].folder_name.startswith(
+        "a-b-sds-seed0-"
+    )
 
 
 def test_an_id_is_of_the_configuration_alone() -> None:
@@ -87,33 +91,33 @@ def test_an_id_is_of_the_configuration_alone() -> None:
     ("change", "words"),
     [
         ({"bse": {}}, "no part 'bse'; did you mean base"),
-        ({"base": [1]}, "base holds the settings of a run"),
+        ({"base": [1]}, "base must hold the settings of a run"),
         ({"base": {"verb": "toy"}}, "base is for the verb toy"),
         ({"verb": "run"}, "is for the verb run, not sweep"),
         ({"base": BASE | {"stepz": 4}}, "msd: config has no setting 'stepz'; did you mean steps"),
         ({"axes": {"stepz": [4]}}, "4 · msd: a run has no setting 'stepz'; did you mean steps"),
-        ({"axes": {"steps": [4, 0]}}, "0 · msd: config: a run needs 1 to 1e9 steps"),
-        ({"axes": {"steps": 4}}, "axes.steps is a list of values"),
+        ({"axes": {"steps": [4, 0]}}, "0 · msd: config: steps must be 1 to 1e9"),
+        ({"axes": {"steps": 4}}, "axes.steps must be a list of values"),
         ({"axes": {"steps": [4, 4]}}, "steps has '4' twice"),
         ({"axes": {"seed": [4]}}, "write seeds: instead"),
-        ({"axes": ["steps"]}, "axes are places"),
-        ({"prompts": "a cone"}, "prompts are a list of texts"),
+        ({"axes": ["steps"]}, "axes must map settings to values"),
+        ({"prompts": "a cone"}, "prompts must be a list of texts"),
         ({"prompts": ["a"], "axes": {"prompts": [["b"]]}}, "prompts is varied twice"),
-        ({"methods": "msd"}, "methods are a list"),
+        ({"methods": "msd"}, "methods must be a list"),
         ({"methods": ["msd", MSD]}, "methods has 'msd' twice"),
         ({"methods": {"mdd": None}}, "methods.mdd names no method; did you mean msd"),
-        ({"methods": {"msd": 4}}, "methods.msd holds settings"),
+        ({"methods": {"msd": 4}}, "methods.msd must hold settings"),
         ({"methods": ["nsd"]}, "unknown method 'nsd'"),
         (
             {"methods": {"sds": None, "too": {"method": "sds"}}},
             "sds · seed 0 and too · seed 0 are one and the same run",
         ),
-        ({"seeds": 0}, "seeds are a list of whole numbers, or how many"),
-        ({"seeds": [1.5]}, "seeds are a list of whole numbers"),
-        ({"seeds": [4, 4]}, "a seed stands twice"),
-        ({"seeds": [True]}, "seeds are a list of whole numbers"),
-        ({"seeds": [-1]}, "seed -1: a seed lies in"),
-        ({"seeds": 6000}, "at most 10000 jobs: got 12000"),
+        ({"seeds": 0}, "seeds must be a list of integers or their number"),
+        ({"seeds": [1.5]}, "seeds must be a list of integers"),
+        ({"seeds": [4, 4]}, "seeds must be distinct"),
+        ({"seeds": [True]}, "seeds must be a list of integers"),
+        ({"seeds": [-1]}, "seed -1: seed must be in"),
+        ({"seeds": 6000}, "at most 10000 jobs, got 12000"),
     ],
 )
 def test_mistakes_are_one_line(change: dict[str, Any], words: str) -> None:
@@ -121,9 +125,9 @@ def test_mistakes_are_one_line(change: dict[str, Any], words: str) -> None:
 
 
 def test_a_file_is_no_sweep(tmp_path: Path) -> None:
-    refused([1], "it.yaml is no sweep")
+    refused([1], "it.yaml must describe a sweep")
     (tmp_path / "it.yaml").write_text("base: {steps: 4, steps: 5}")
-    with pytest.raises(ValueError, match="'steps' stands twice"):
+    with pytest.raises(ValueError, match="duplicate key 'steps'"):
         read_spec(tmp_path / "it.yaml")
     run = fabricate(tmp_path / "run", steps=5)
     (tmp_path / "it.yaml").write_text("base: run/config.yaml\nseeds: 2\n")
@@ -135,11 +139,11 @@ def test_nothing_is_written_by_a_dry_run(tmp_path: Path, monkeypatch: Any, capsy
     Path("it.yaml").write_text(json.dumps(SMALL | {"axes": {"steps": [6, 9]}}))
     SweepCommand(Path("it.yaml"), dry_run=True).run(["modeseek"])
     out = capsys.readouterr().out
-    assert os.listdir() == ["it.yaml"] and "8 jobs, 8 of them to do, in runs/it" in out
+    assert os.listdir() == ["it.yaml"] and "8 jobs, 8 unfinished, in runs/it" in out
     steps = 4 * (6 + 9)
     assert f"{steps} steps, {2 * (2 * 3 * 16 + 3 * 15) + 2 * 3 * 15} prior calls; nothing was written" in out
     assert prior_calls(job_specs(parse_spec({"base": BASE | {"method": "dds"}}))[0].config) is None, "it needs a source"
-    with pytest.raises(ValueError, match="add --executor ray"):
+    with pytest.raises(ValueError, match="--address needs --executor ray"):
         SweepCommand(Path("it.yaml"), address="x:1").run(["modeseek"])
 
 
@@ -172,8 +176,8 @@ def test_a_changed_sweep_may_only_add(tmp_path: Path) -> None:
     (out / "sweep.json").write_text(json.dumps(table))
     renamed = {"mean shift": SMALL["methods"]["msd"], "sds": None}
     _, again = begin(out, SMALL | {"seeds": 3, "methods": renamed})
-    assert {slot.path for slot in again} == {slot.path for slot in more}, "other names, the same folders"
-    assert {slot.spec.group for slot in again} == {"mean shift", "sds"}
+    assert {job_dir.path for job_dir in again} == {job_dir.path for job_dir in more}, "other names, the same folders"
+    assert {job_dir.spec.group for job_dir in again} == {"mean shift", "sds"}
 
 
 def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
@@ -184,9 +188,9 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other" / "file").touch()
     with pytest.raises(ValueError, match="holds something else: it has no status.json"):
         begin(tmp_path / "other")
-    run, slots = begin(tmp_path / "out")
+    run, job_dirs = begin(tmp_path / "out")
     with run.locked(), pytest.raises(ValueError, match="being worked on by another process"):
-        list(run_sweep(run, slots, InlineWorkerPool(), ["modeseek"]))
+        list(run_sweep(run, job_dirs, InlineWorkerPool(), ["modeseek"]))
     (tmp_path / "out" / "sweep.json").write_text('{"format": "x", "jobs": []}')
     with pytest.raises(ValueError, match=r"sweep.json is damaged: its format is 'x'"):
         begin(tmp_path / "out")
@@ -199,24 +203,24 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
 def test_numbers_are_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     plain = {"base": BASE, "methods": {"msd": {"method": MSD}}, "seeds": 3}
     spec = parse_spec(plain)
-    slots = planned_job_dirs(job_specs(spec), tmp_path / "out")
-    for number, slot in enumerate(slots):
-        told = {"calls": 100 + 10 * number, "seconds": 2.0 * number}
-        run = fabricate(slot.path, steps=4, pictures=0, film=False, status=told)
+    job_dirs = planned_job_dirs(job_specs(spec), tmp_path / "out")
+    for number, job_dir in enumerate(job_dirs):
+        status = {"calls": 100 + 10 * number, "seconds": 2.0 * number}
+        run = fabricate(job_dir.path, steps=4, n_previews=0, video=False, status=status)
         np.save(run.path / "exports" / "points.npy", np.array([[1.5, 0.0], [0.0, number]]))
-    (told,) = summary_table(collect(slots)).rows
-    assert told.name == "msd" and told.values["jobs"] == 3
-    assert (told.values["calls"], told.values["calls_spread"]) == (110, 10)
-    assert told.values["seconds_spread"] == pytest.approx(2.0)
-    rows = list(csv.DictReader(io.StringIO(summary_table(collect(slots)).csv())))
+    (row,) = summary_table(collect(job_dirs)).rows
+    assert row.name == "msd" and row.values["jobs"] == 3
+    assert (row.values["calls"], row.values["calls_spread"]) == (110, 10)
+    assert row.values["seconds_spread"] == pytest.approx(2.0)
+    rows = list(csv.DictReader(io.StringIO(summary_table(collect(job_dirs)).csv())))
     assert float(rows[0]["calls_spread"]) == 10
     density = [ring_log_density(x, y) for number in range(3) for x, y in ((1.5, 0.0), (0.0, number))]
-    assert told.values["log_density"] == pytest.approx(np.mean(density), abs=1e-9)
-    assert "110 ± 10" in summary_table(collect(slots)).text(told, summary_table(collect(slots)).columns[1])
+    assert row.values["log_density"] == pytest.approx(np.mean(density), abs=1e-9)
+    assert "110 ± 10" in summary_table(collect(job_dirs)).text(row, summary_table(collect(job_dirs)).columns[1])
 
 
 def ring_log_density(x: float, y: float) -> float:
-    """Of the ring's mixture blurred by its own width, written out."""
+    """Log-density of the ring's mixture blurred by its own width, written out."""
     from modeseek.datasets.toy2d import ring
 
     prior = ring().prior
@@ -232,11 +236,11 @@ def ring_log_density(x: float, y: float) -> float:
 
 def test_the_sheet_has_every_picture_in_its_place(tmp_path: Path) -> None:
     plain = {"base": BASE, "axes": {"steps": [5, 6]}, "methods": ["sds", "csd"], "seeds": 2}
-    slots = planned_job_dirs(job_specs(parse_spec(plain | {"methods": ["sds", "sjc"]})), tmp_path / "out")
-    for number, slot in enumerate(slots[:-1]):
-        run = fabricate(slot.path, steps=5, pictures=0)
+    job_dirs = planned_job_dirs(job_specs(parse_spec(plain | {"methods": ["sds", "sjc"]})), tmp_path / "out")
+    for number, job_dir in enumerate(job_dirs[:-1]):
+        run = fabricate(job_dir.path, steps=5, n_previews=0)
         Image.new("RGB", (50, 50), (30 * number, 0, 200)).save(run.path / "previews" / "step-00000005.png")
-    data, damage = draw_sheet(collect(slots))
+    data, damage = draw_sheet(collect(job_dirs))
     assert data is not None and damage == []
     sheet = np.asarray(Image.open(io.BytesIO(data)))
     found = {}
@@ -245,26 +249,28 @@ def test_the_sheet_has_every_picture_in_its_place(tmp_path: Path) -> None:
         if len(x):
             found[number] = (x.mean(), y.mean())
     assert set(found) == set(range(7)), "the last one has none"
-    for number, slot in enumerate(slots[:-1]):
-        for other, theirs in enumerate(slots[:-1]):
-            same = slot.spec.labels == theirs.spec.labels
+    for number, job_dir in enumerate(job_dirs[:-1]):
+        for other, theirs in enumerate(job_dirs[:-1]):
+            same = job_dir.spec.labels == theirs.spec.labels
             assert (abs(found[number][1] - found[other][1]) < 1) == same
-            column = (slot.spec.method, slot.spec.config.seed)
+            column = (job_dir.spec.method, job_dir.spec.config.seed)
             before = [("sds", 0), ("sds", 1), ("sjc", 0), ("sjc", 1)]
             ahead = before.index(column) < before.index((theirs.spec.method, theirs.spec.config.seed))
             assert (found[number][0] < found[other][0] - 1) == ahead
 
 
 def test_a_page_of_all(tmp_path: Path) -> None:
-    run, slots = begin(tmp_path / "out", SMALL | {"axes": {"steps": [4, 5]}, "seeds": 1})
-    for slot in slots:
-        fabricate(slot.path, method=MSD if slot.spec.method == "msd" else "sds", steps=5, pictures=1, film=False)
-    staff = InlineWorkerPool()
-    list(run_sweep(run, slots, staff, ["modeseek"]))
+    run, job_dirs = begin(tmp_path / "out", SMALL | {"axes": {"steps": [4, 5]}, "seeds": 1})
+    for job_dir in job_dirs:
+        fabricate(
+            job_dir.path, method=MSD if job_dir.spec.method == "msd" else "sds", steps=5, n_previews=1, video=False
+        )
+    pool = InlineWorkerPool()
+    list(run_sweep(run, job_dirs, pool, ["modeseek"]))
     page = (run.path / "report.html").read_text()
-    assert staff.spawned == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
+    assert pool.spawned == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
     assert page.count("<svg viewBox") == 4 and "data:image/png" in page and "5 · msd" in page
-    for slot in slots:
-        assert f"jobs/{slot.path.name}/report.html" in page
+    for job_dir in job_dirs:
+        assert f"jobs/{job_dir.path.name}/report.html" in page
     with Image.open(run.path / "media" / "sheet.png") as sheet:
         assert sheet.format == "PNG" and sheet.width > 500

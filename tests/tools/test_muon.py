@@ -96,5 +96,5 @@ def test_a_network_is_split_by_axes_and_by_name() -> None:
     matrices, others = split_parameters(net, plain=("conv_in",))
     assert [tuple(p.shape) for p in matrices] == [(4, 4)]
     assert len(others) == 3
-    with pytest.raises(ValueError, match="list it among the others"):
+    with pytest.raises(ValueError, match="listing it among others"):
         Muon(others, matrices, lr=0.1)

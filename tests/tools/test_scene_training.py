@@ -1,4 +1,4 @@
-"""The training of the scene prior: its formulas, its folder, and that stopping it changes nothing."""
+"""Training of the bundled text-to-image prior: formulas, folder, and exact resuming."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ from tools.bundled_priors.ema import decay_at, update_average
 from tools.bundled_priors.example_pool import ExamplePool
 from tools.bundled_priors.losses import psnr, reconstruction_loss, velocity_loss
 from tools.bundled_priors.lr_schedule import StageDuration, learning_rate
-from tools.bundled_priors.model import SmallModelConfig, build_model, alpha_squared_levels, read_part, write_part, write_pipeline, write_tokenizer
+from tools.bundled_priors.model import (
+    SmallModelConfig,
+    alpha_squared_levels,
+    build_model,
+    read_part,
+    write_part,
+    write_pipeline,
+    write_tokenizer,
+)
 from tools.bundled_priors.patch_pca import patch_components, write_encoder
-from tools.bundled_priors.recipe import TrainingRecipe, StageRecipe, read_recipe, parse_seconds
+from tools.bundled_priors.recipe import StageRecipe, TrainingRecipe, parse_seconds, read_recipe
 from tools.bundled_priors.sample_grid import grid_png
 from tools.bundled_priors.threaded_gradient import accumulate_gradient
 from tools.bundled_priors.train import train
@@ -64,7 +72,7 @@ def pipeline(tokenizer, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A whole training that nobody interrupted."""
+    """Uninterrupted training."""
     folder = tmp_path_factory.mktemp("trained") / "whole"
     for _ in train(folder, budget=1e9, recipe=TINY):
         pass
@@ -80,12 +88,12 @@ def test_velocity_loss_is_the_formula(rng):
     def unet(z_t, index, encoder_hidden_states, return_dict):
         return (torch.sin(z_t) * encoder_hidden_states.mean((1, 2))[:, None, None, None] + index[:, None, None, None],)
 
-    told = torch.rand(7, generator=rng, dtype=torch.float64)
+    alpha_squared = torch.rand(7, generator=rng, dtype=torch.float64)
     z, eps = (torch.randn(3, 2, 4, 4, generator=rng, dtype=torch.float64) for _ in range(2))
     words, index = torch.rand(3, 5, 6, generator=rng, dtype=torch.float64), torch.tensor([0, 6, 3])
-    got = velocity_loss(unet, words, z, eps, index, told)
+    got = velocity_loss(unet, words, z, eps, index, alpha_squared)
     for i, level in enumerate(index.tolist()):
-        angle = math.acos(math.sqrt(told[level].item()))
+        angle = math.acos(math.sqrt(alpha_squared[level].item()))
         z_t = math.cos(angle) * z[i] + math.sin(angle) * eps[i]
         answer = torch.sin(z_t) * words[i].mean() + level
         wanted = ((answer - (math.cos(angle) * eps[i] - math.sin(angle) * z[i])) ** 2).mean()
@@ -104,7 +112,7 @@ def test_psnr_of_a_known_error():
 
 
 def test_average_is_its_closed_form(rng):
-    """Of weights w_n, the average is prod d_n w + sum (1 - d_n) prod_{m > n} d_m w_n."""
+    """Average of weights w_n: prod d_n w + sum (1 - d_n) prod_{m > n} d_m w_n."""
     average, now = torch.nn.Linear(2, 2).double(), torch.nn.Linear(2, 2).double()
     start = average.weight.detach().clone()
     seen = []
@@ -131,7 +139,7 @@ def test_rate_warms_falls_and_climbs_again():
     assert learning_rate(0.5, 0.0, peak=1.0, warm=10) == 0.1  # a larger budget: towards 0.5 in steps of a tenth
 
 
-def test_pace_by_clock_and_by_steps():
+def test_stage_duration_by_time_and_by_steps():
     assert StageDuration(100.0, 300.0).progress(0, 150.0) == 0.25
     assert StageDuration(100.0, 300.0).progress(10**6, 90.0) == 0.0 and StageDuration(0.0, 1.0).progress(0, 5.0) == 1.0
     assert StageDuration(0.0, 1.0, steps=8).progress(2, 1e6) == 0.25
@@ -149,15 +157,15 @@ def patch_vectors(image: torch.Tensor, patch: int) -> np.ndarray:
 
 def test_components_are_numpys_svd(rng):
     image = torch.rand(20, 3, 8, 8, generator=rng, dtype=torch.float64).cumsum(-1) / 8
-    told = patch_components(image, 4, 5)
+    pca = patch_components(image, 4, 5)
     rows = patch_vectors(image, 4).reshape(-1, 48)
     _, spread, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
-    np.testing.assert_allclose(told.mean.numpy(), rows.mean(0), atol=1e-6)
-    np.testing.assert_allclose(told.spread.numpy(), spread[:5] / math.sqrt(len(rows)), rtol=1e-5)
-    np.testing.assert_allclose(np.abs(axes[:5] @ told.basis.numpy()), np.eye(5), atol=1e-5)
-    assert (told.basis.gather(0, told.basis.abs().argmax(0, keepdim=True)) > 0).all()
-    assert (told.scale * told.spread).square().mean().item() == pytest.approx(1.0)
-    torch.testing.assert_close(told.scale[0] / told.scale[4], (told.spread[4] / told.spread[0]).sqrt())
+    np.testing.assert_allclose(pca.mean.numpy(), rows.mean(0), atol=1e-6)
+    np.testing.assert_allclose(pca.spread.numpy(), spread[:5] / math.sqrt(len(rows)), rtol=1e-5)
+    np.testing.assert_allclose(np.abs(axes[:5] @ pca.basis.numpy()), np.eye(5), atol=1e-5)
+    assert (pca.basis.gather(0, pca.basis.abs().argmax(0, keepdim=True)) > 0).all()
+    assert (pca.scale * pca.spread).square().mean().item() == pytest.approx(1.0)
+    torch.testing.assert_close(pca.scale[0] / pca.scale[4], (pca.spread[4] / pca.spread[0]).sqrt())
 
 
 @pytest.mark.parametrize("levels_of", [(1, 0, 1), (0, 1)])
@@ -165,11 +173,11 @@ def test_the_encoder_is_those_components(tokenizer, rng, levels_of):
     config = replace(MODEL, decoder=levels_of)
     vae = build_model(config, tokenizer, 0).vae
     image = torch.rand(30, 3, 8, 16, generator=rng).cumsum(-2) / 8
-    told = patch_components(image, config.patch, 4)
-    write_encoder(vae, told)
+    pca = patch_components(image, config.patch, 4)
+    write_encoder(vae, pca)
     got = ms_vae.VAECodec(vae, vae.config.scaling_factor).encode(image).detach()
-    basis = told.basis.double().numpy() * told.scale.numpy()
-    wanted = (patch_vectors(image, config.patch) - told.mean.numpy()) @ basis
+    basis = pca.basis.double().numpy() * pca.scale.numpy()
+    wanted = (patch_vectors(image, config.patch) - pca.mean.numpy()) @ basis
     assert got.shape == (30, 4, 8 // config.patch, 16 // config.patch)
     np.testing.assert_allclose(got.movedim(1, -1).numpy(), wanted, atol=5e-3)  # the basis is rounded to half precision
     assert got.square().mean().item() == pytest.approx(1.0, abs=5e-3)
@@ -202,13 +210,13 @@ def test_a_tiny_autoencoder_is_a_codec(tokenizer, rng):
     torch.testing.assert_close(grads[0], grads[1])
 
 
-def test_what_captions_say_in_numbers():
-    told = [
+def test_caption_targets_by_hand():
+    captions = [
         "a small red cone on a blue cube, from 30 degrees left, slightly above",
         "a green sphere, side view",
         "a pink mug",
     ]
-    rows = caption_targets(told)
+    rows = caption_targets(captions)
     things, colours = list(OBJECT_TYPES), list(COLOURS)
     azimuth = 4 + (180 - 15 - 30) // 15  # after the four coarse phrases, from -165 in steps of 15
     assert rows[0].tolist() == [
@@ -228,7 +236,9 @@ def test_shares_of_a_batch_add_up_to_its_gradient(rng, threads):
     wanted = torch.autograd.grad(layer(x).square().sum(1).mean(), list(layer.parameters()))
     torch.set_num_threads(threads)
     try:
-        loss = accumulate_gradient({"x": x}, lambda rows: layer(rows["x"]).square().sum(1).mean(), list(layer.parameters()))
+        loss = accumulate_gradient(
+            {"x": x}, lambda rows: layer(rows["x"]).square().sum(1).mean(), list(layer.parameters())
+        )
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(1)
@@ -250,16 +260,16 @@ def test_pool_keeps_the_newest():
     assert set(again.draw(200, rng)["x"].tolist()) == {3, 4, 5, 6, 7}
 
 
-def test_grid_shows_each_picture_in_its_place():
+def test_grid_shows_each_image_in_its_cell():
     import io
 
     import numpy as np
     from PIL import Image
 
     images = torch.arange(5.0)[:, None, None, None].expand(5, 3, 2, 2) / 8
-    told = np.asarray(Image.open(io.BytesIO(grid_png(images))))
-    assert told.shape == (2 * 4 * 3, 4 * 4 * 3, 3)
-    assert told[5, 5 + 12].tolist() == [32] * 3 and told[5 + 12, 5].tolist() == [128] * 3
+    pixels = np.asarray(Image.open(io.BytesIO(grid_png(images))))
+    assert pixels.shape == (2 * 4 * 3, 4 * 4 * 3, 3)
+    assert pixels[5, 5 + 12].tolist() == [32] * 3 and pixels[5 + 12, 5].tolist() == [128] * 3
 
 
 # --- words
@@ -267,10 +277,10 @@ def test_grid_shows_each_picture_in_its_place():
 
 def test_any_text_has_tokens(pipeline):
     words = diffusers.StableDiffusionPipeline.from_pretrained(pipeline).tokenizer
-    told = words(ODD, padding="max_length", max_length=16, truncation=True)["input_ids"]
-    assert [len(row) for row in told] == [16] * len(ODD)
-    assert told[0] == [words.bos_token_id] + [words.eos_token_id] * 15
-    for row in told[1:3]:  # spelled by bytes: nothing is unknown, so nothing but the ends is an end
+    ids = words(ODD, padding="max_length", max_length=16, truncation=True)["input_ids"]
+    assert [len(row) for row in ids] == [16] * len(ODD)
+    assert ids[0] == [words.bos_token_id] + [words.eos_token_id] * 15
+    for row in ids[1:3]:  # spelled by bytes: nothing is unknown, so nothing but the ends is an end
         inner = row[1 : row.index(words.eos_token_id)] if words.eos_token_id in row else row[1:]
         assert len(inner) > 5 and words.bos_token_id not in inner
     assert words.decode(words("a red cone")["input_ids"], skip_special_tokens=True).split() == ["a", "red", "cone"]
@@ -283,11 +293,11 @@ def test_known_words_are_one_piece_and_files_the_same_again(tokenizer, tmp_path)
     assert {"cube</w>", "blue</w>", "house</w>"} <= json.loads((tmp_path / "vocab.json").read_text()).keys()
 
 
-def test_odd_texts_draw_pictures(pipeline):
+def test_odd_texts_give_finite_samples(pipeline):
     prior = ms.Pipeline.load(pipeline, cache=None)
-    told = prior.conditions(ODD)
+    conditions = prior.conditions(ODD)
     z = prior.start(len(ODD), rng=torch.Generator().manual_seed(0))
-    assert ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(2), told).isfinite().all()
+    assert ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(2), conditions).isfinite().all()
 
 
 # --- the folder
@@ -314,8 +324,8 @@ def test_stock_diffusers_draws_the_same(pipeline, scale):
 
 
 def test_levels_end_at_no_signal():
-    told = alpha_squared_levels()
-    assert told[-1] == 0 and told[0] > 0.999 and (told.diff() < 0).all()
+    alpha_squared = alpha_squared_levels()
+    assert alpha_squared[-1] == 0 and alpha_squared[0] > 0.999 and (alpha_squared.diff() < 0).all()
 
 
 def test_the_real_model_is_small(tmp_path):
@@ -333,7 +343,7 @@ def test_the_real_model_is_small(tmp_path):
     assert ms.Pipeline.load(folder, cache=None).shape == (8, 16, 16)
 
 
-def test_a_pipeline_of_parts_read_from_disk_tells_no_path_of_this_machine(tokenizer, tmp_path):
+def test_a_pipeline_of_parts_read_from_disk_holds_no_path_of_this_machine(tokenizer, tmp_path):
     parts = build_model(MODEL, tokenizer, 3)
     write_part(tmp_path / "part", parts.vae)
     write_pipeline(tmp_path / "pipeline", replace(parts, vae=read_part(tmp_path / "part", "vae")))
@@ -350,10 +360,10 @@ def test_building_leaves_the_global_generator(tokenizer):
 # --- the training
 
 
-def test_it_leaves_a_pipeline_a_card_and_pictures(finished):
+def test_it_writes_a_pipeline_a_model_card_and_sample_grids(finished):
     folder = finished / "pipeline"
     card = (folder / "README.md").read_text()
-    assert "license: apache-2.0" in card and "nan" not in card and "7 steps of 2 pictures" in card
+    assert "license: apache-2.0" in card and "nan" not in card and "7 steps of 2 images" in card
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in (finished / "grids").iterdir()] == ["step-00000007.png"]
     assert ms.Pipeline.load(folder, cache=None).shape == (4, 4, 4)
@@ -379,7 +389,7 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, tmp_path, mo
         os.kill(os.getpid(), signal.SIGINT)
         return steps(self, progress)
 
-    monkeypatch.setattr(module.StageTrainer, "advance", interrupted)
+    monkeypatch.setattr(module.StageTrainer, "train_step", interrupted)
     folder, stops = tmp_path / "cut", 0
     while True:
         try:
@@ -413,8 +423,8 @@ def test_a_damaged_checkpoint_costs_its_steps_only(finished, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("unet"))
 
 
-def test_another_budget_goes_on(tmp_path):
-    """By the clock: nothing is left of a spent budget; a larger one goes on from where it was."""
+def test_a_larger_budget_resumes(tmp_path):
+    """With a time budget: a spent budget ends at once; a larger one resumes."""
     folder, recipe = tmp_path / "clock", replace(TINY, steps=None, shares=(0.2, 0.3))
     for _ in train(folder, budget=1.0, recipe=recipe):
         pass
@@ -432,33 +442,33 @@ def test_another_budget_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("damage", "words"),
     [
-        (lambda f: (f / "recipe.json").unlink(), "holds no training of ours"),
+        (lambda f: (f / "recipe.json").unlink(), "has no recipe.json"),
         (lambda f: (f / "recipe.json").write_text("{"), "recipe.json is damaged"),
         (lambda f: (f / "recipe.json").write_text("[]"), "recipe.json is damaged"),
-        (lambda f: (f / "vae" / "told.json").write_text("{}"), "told.json is damaged"),
-        (lambda f: (f / "text_encoder" / "config.json").write_text("{"), "holds no whole text_encoder"),
+        (lambda f: (f / "vae" / "training.json").write_text("{}"), "training.json is damaged"),
+        (lambda f: (f / "text_encoder" / "config.json").write_text("{"), "must hold a whole text_encoder"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
     ],
 )
-def test_a_damaged_folder_is_one_line(finished, tmp_path, capsys, spoil, words):
+def test_a_damaged_folder_is_one_line(finished, tmp_path, capsys, damage, words):
     folder = tmp_path / "damaged"
     shutil.copytree(finished, folder)
-    spoil(folder)
+    damage(folder)
     with pytest.raises(SystemExit) as ended:
         main(["train", "scenes", "--out", str(folder), "--budget", "1s"])
-    told = capsys.readouterr().err.strip().splitlines()
-    assert ended.value.code == 2 and len(told) == 1 and words in told[0]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2 and len(lines) == 1 and words in lines[0]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--budget", "soon"], "a budget is a time"),
-        (["--budget", "0h"], "a budget is a time"),
-        (["--device", "warp"], "no device 'warp' here"),
-        (["--batch", "0"], "at least 1 example"),
+        (["--budget", "soon"], "budget must be a time"),
+        (["--budget", "0h"], "budget must be a time"),
+        (["--device", "warp"], "got 'warp'"),
+        (["--batch", "0"], "batch size must be at least 1"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, capsys, words, said):
@@ -469,7 +479,7 @@ def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, capsys, words, said
 
 
 def test_another_seed_is_refused(finished):
-    with pytest.raises(ValueError, match="was begun with seed 0: got 4"):
+    with pytest.raises(ValueError, match="must stay 0, got 4"):
         next(train(finished, budget=1.0, seed=4))
 
 

@@ -1,4 +1,4 @@
-"""The viewer's cameras, pictures, sections, pace and reading of folders, each against numbers worked out otherwise."""
+"""Cameras, frames, sections, resolution and metrics of the viewer, each against independent computations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from viser.transforms import SE3, SO3
-from volumes import Known
+from volumes import AnalyticVolume
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
@@ -31,7 +31,7 @@ FRONT = Pose((0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 4.0), 0.6, 1.0)  # half a turn abo
 
 
 def around(azimuth: float, elevation: float, distance: float, fov: float = 40.0, aspect: float = 1.0) -> Pose:
-    """Our camera as viser would tell it, by viser's own quaternions."""
+    """Our camera as a viser pose, by viser's own quaternions."""
     frame = Cameras(*(torch.tensor([v], dtype=torch.float64) for v in (azimuth, elevation, distance, fov))).frame
     position, right, up, forward = (part[0].numpy() for part in frame)
     w, x, y, z = SO3.from_matrix(np.stack([right, -up, forward], 1)).wxyz.tolist()
@@ -44,10 +44,10 @@ def test_a_camera_comes_back_from_viser_as_it_went(azimuth: float, elevation: fl
     back = around(azimuth, elevation, far, fov).cameras()
     for mine, theirs in zip(ours.frame, back.frame, strict=True):
         assert torch.allclose(mine, theirs, atol=2e-5 * far)
-    told = torch.stack([back.azimuth, back.elevation, back.distance, back.fov])
-    assert torch.allclose(told[1:, 0], torch.tensor([elevation, far, fov]), rtol=1e-4, atol=1e-3)
+    converted = torch.stack([back.azimuth, back.elevation, back.distance, back.fov])
+    assert torch.allclose(converted[1:, 0], torch.tensor([elevation, far, fov]), rtol=1e-4, atol=1e-3)
     if abs(elevation) < 80:
-        assert abs((told[0, 0].item() - azimuth + 180) % 360 - 180) < 0.01
+        assert abs((converted[0, 0].item() - azimuth + 180) % 360 - 180) < 0.01
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 0.1))
@@ -94,24 +94,24 @@ def test_a_placed_camera_stays_placed() -> None:
     ],
 )
 def test_a_pose_without_sense_is_refused(wxyz: Any, position: Any, fov: float, aspect: float) -> None:
-    with pytest.raises(ValueError, match="a pose has"):
+    with pytest.raises(ValueError, match="a pose must have"):
         Pose(wxyz, position, fov, aspect)
 
 
 def test_a_quaternion_of_no_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="length above 0"):
+    with pytest.raises(ValueError, match="length > 0"):
         rotation((0.0, 0.0, 0.0, 0.0))
 
 
 def test_a_small_ball_is_seen_where_viser_projects_it() -> None:
-    place = np.array([0.5, 0.3, -0.2])
+    centre = np.array([0.5, 0.3, -0.2])
     nerf = NeRF(
-        Known(lambda p: 500.0 * ((p - p.new_tensor(place)).norm(dim=1) < 0.12)).double(), samples=64
+        AnalyticVolume(lambda p: 500.0 * ((p - p.new_tensor(centre)).norm(dim=1) < 0.12)).double(), samples=64
     ).requires_grad_(False)
     for pose in (around(30, 20, 4), around(-100, -30, 3, aspect=1.6), around(200, 50, 5, aspect=0.7)):
         pixels = render_frame(nerf, pose, 96, RenderStyle("opacity"))
         h, w = pixels.shape[:2]
-        local = SE3(np.array([*pose.wxyz, *pose.position])).inverse() @ place
+        local = SE3(np.array([*pose.wxyz, *pose.position])).inverse() @ centre
         tangent = math.tan(pose.fov / 2)
         u, v = local[0] / local[2] / (tangent * pose.aspect), local[1] / local[2] / tangent
         row, column = np.argwhere(pixels[..., 0] < 128).mean(0)
@@ -137,8 +137,8 @@ def test_each_mode_shows_what_was_rendered(mode: RenderMode) -> None:
     else:
         from matplotlib import colormaps
 
-        depth, there = solid.depth[0, 0].double().numpy(), alpha[..., 0] >= 0.5
-        near, far = depth[there].min(), depth[there].max()
+        depth, opaque = solid.depth[0, 0].double().numpy(), alpha[..., 0] >= 0.5
+        near, far = depth[opaque].min(), depth[opaque].max()
         want = 1 - alpha * (1 - colormaps["viridis"](np.clip((far - depth) / (far - near), 0, 1))[..., :3])
     assert alpha.max() > 0.9 > 0.1 > alpha.min()
     found = render_frame(nerf, around(30, 20, 4), 24, RenderStyle(mode))
@@ -147,11 +147,11 @@ def test_each_mode_shows_what_was_rendered(mode: RenderMode) -> None:
 
 
 @pytest.mark.parametrize(("axis", "place"), [("x", 0.3), ("y", -0.5), ("z", 0.0)])
-def test_a_section_tells_the_density_where_each_ray_meets_the_plane(axis: AxisName, place: float) -> None:
+def test_a_section_is_the_density_where_each_ray_hits_the_plane(axis: AxisName, place: float) -> None:
     def linear(points: Any) -> Any:
         return 7 + 2 * points[:, 0] + 3 * points[:, 1] - points[:, 2]
 
-    nerf = NeRF(Known(linear).double()).requires_grad_(False)
+    nerf = NeRF(AnalyticVolume(linear).double()).requires_grad_(False)
     pose = around(35, 25, 3, 45)
     density, met = section_density(nerf, pose.cameras(), 20, DensitySection(axis, place))
     k, tangent = "xyz".index(axis), math.tan(math.radians(22.5))
@@ -185,15 +185,15 @@ def test_a_section_beside_the_plane_or_behind_the_camera_is_empty() -> None:
 
 
 @pytest.mark.parametrize(("cost", "side"), [(2e-6, 200), (1e-5, 89), (1e-9, 256), (1.0, 48)])
-def test_the_pace_finds_the_side_that_is_ready_in_time(cost: float, side: int) -> None:
-    pace = AdaptiveResolution(seconds=0.08, least=48, first=96)
+def test_the_resolution_finds_the_side_that_is_ready_in_time(cost: float, side: int) -> None:
+    resolution = AdaptiveResolution(seconds=0.08, least=48, first=96)
     for _ in range(20):
-        size = pace.size(256)
-        pace.record(size, cost * size * size)
-    assert pace.size(256) == pytest.approx(side, abs=1)
-    assert pace.rate == pytest.approx(1 / max(cost * side * side, 1e-4), rel=0.1)
-    pace.record(pace.size(256), 100 * cost * side * side)  # one slow picture
-    assert pace.size(10**6) >= 48 and pace.size(20) == 20
+        size = resolution.size(256)
+        resolution.record(size, cost * size * size)
+    assert resolution.size(256) == pytest.approx(side, abs=1)
+    assert resolution.rate == pytest.approx(1 / max(cost * side * side, 1e-4), rel=0.1)
+    resolution.record(resolution.size(256), 100 * cost * side * side)  # one slow frame
+    assert resolution.size(10**6) >= 48 and resolution.size(20) == 20
 
 
 def line(step: int, **more: Any) -> str:
@@ -208,7 +208,7 @@ def test_metrics_are_read_on_and_read_anew_when_a_run_went_back(tmp_path: Path) 
     assert tail.read() and [row["step"] for row in tail.rows] == [0, 1]
     assert not tail.read()
     with path.open("a") as file:
-        file.write(line(2)[9:] + "{broken\n" + line(3, note="words", rate=None))
+        file.write(line(2)[9:] + "{broken\n" + line(3, note="text", rate=None))
     assert tail.read() and [row["step"] for row in tail.rows] == [0, 1, 2, 3]
     assert tail.names == ["loss"]
     path.write_text(line(0) + line(1, loss=9.0))  # shorter
@@ -231,19 +231,19 @@ def test_a_curve_is_thinned_and_keeps_both_ends(tmp_path: Path) -> None:
     assert np.isnan(tail.curve("other")[1]).all()
 
 
-class Slow:
-    """A show that notes what it was asked for."""
+class SlowFrames:
+    """Frame source that records its calls."""
 
     def __init__(self, cost: float) -> None:
-        self.cost, self.asked = cost, list[tuple[Pose, int, RenderStyle]]()
+        self.cost, self.calls = cost, list[tuple[Pose, int, RenderStyle]]()
 
     def steps(self) -> list[int]:
         return [1]
 
     def load(self, step: int) -> None: ...
 
-    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray:
-        self.asked.append((pose, size, look))
+    def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray:
+        self.calls.append((pose, size, style))
         time.sleep(self.cost)
         return np.zeros((2, 2, 3), np.uint8)
 
@@ -251,19 +251,19 @@ class Slow:
 def until(condition: Any, seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "never happened"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.005)
 
 
-def test_the_painter_draws_roughly_while_a_window_moves_and_finely_once_it_rests() -> None:
-    show, sent = Slow(0.01), list[tuple[int, bool]]()
-    render_loop = RenderLoop(show)
+def test_the_render_loop_draws_coarsely_while_a_window_moves_and_finely_once_it_rests() -> None:
+    source, sent = SlowFrames(0.01), list[tuple[int, bool]]()
+    render_loop = RenderLoop(source)
     thread = threading.Thread(target=render_loop.run, daemon=True)
     thread.start()
     render_loop.move_window(1, FRONT, lambda pixels, fine: sent.append((1, fine)))
     until(lambda: (1, True) in sent)
     assert sent == [(1, False), (1, True)]
-    assert [size for _, size, _ in show.asked][-1] == 256 and show.asked[0][1] == 96
+    assert [size for _, size, _ in source.calls][-1] == 256 and source.calls[0][1] == 96
     render_loop.move_window(1, FRONT, lambda pixels, fine: sent.append((1, fine)))  # the same again: nothing to do
     moving = [around(k, 10, 4) for k in range(12)]
     for pose in moving:
@@ -272,12 +272,12 @@ def test_the_painter_draws_roughly_while_a_window_moves_and_finely_once_it_rests
         time.sleep(0.03)
     assert not any(fine for _, fine in sent[2:]) and {1, 2} == {window for window, _ in sent[2:]}
     until(lambda: (2, True) in sent and sent[2:].count((1, True)) == 1)
-    assert show.asked[-1][0] == moving[-1]
+    assert source.calls[-1][0] == moving[-1]
     render_loop.close_window(2)
     count = len(sent)
     render_loop.set_style(RenderStyle("depth"), 64)
     until(lambda: sent[-1] == (1, True) and len(sent) > count)
-    assert show.asked[-1] == (moving[-1], 64, RenderStyle("depth")) and (2, False) not in sent[count:]
+    assert source.calls[-1] == (moving[-1], 64, RenderStyle("depth")) and (2, False) not in sent[count:]
     render_loop.stop()
     thread.join(5)
     assert not thread.is_alive() and render_loop.frames_sent == len(sent)

@@ -1,4 +1,4 @@
-"""The viewer on run folders: what it loads, what it follows, and what it says where something is missing or damaged."""
+"""The viewer on run folders: loading, following, and its messages for missing or damaged files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from fabricated_runs import fabricate
+from PIL import Image
 
 from modeseek.cli.errors import one_line
 from modeseek.cli.view import ViewCommand
@@ -37,7 +37,7 @@ RENDERS = {"renders": {"caption": "a red cone on a blue cube"}}
 
 
 def folder(path: Path, generator: Any, **settings: Any) -> Run:
-    return fabricate(path, done=0, pictures=0, prior=RENDERS, generator=generator, **settings)
+    return fabricate(path, done=0, n_previews=0, prior=RENDERS, generator=generator, **settings)
 
 
 def dense(run: Run, *steps: int) -> dict[int, NeRF]:
@@ -49,7 +49,7 @@ def dense(run: Run, *steps: int) -> dict[int, NeRF]:
             nerf.volume.grid[:] = torch.randn(1, 4, 4, 4, 4, generator=torch.Generator().manual_seed(step)) + 2
             if step > 10:
                 nerf.volume.refine(1)
-        moments = {"state": {0: {"exp_avg": torch.zeros(4)}}}  # which nobody here looks at
+        moments = {"state": {0: {"exp_avg": torch.zeros(4)}}}  # ignored by the viewer
         state = {"generator": nerf, "optimizer": moments, "method": None, "seconds": 1.0, "attempt": 0, "calls": 3}
         write_checkpoint(run.path / "checkpoints", step, state, keep=10)
         made[step] = nerf
@@ -66,37 +66,37 @@ def no_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RenderedPriorConfig, "load", refuse)
 
 
-class Noted:
-    """A panel that notes what it is told."""
+class RecordingDisplay:
+    """Display that records what it shows."""
 
     def __init__(self) -> None:
-        self.said = dict[str, Any]()
+        self.displayed = dict[str, Any]()
 
     def show_steps(self, steps: Any, shown: int | None) -> None:
-        self.said |= {"steps": list(steps), "shown": shown}
+        self.displayed |= {"steps": list(steps), "shown": shown}
 
-    def show_status(self, lines: Any, trouble: str) -> None:
-        self.said |= {"lines": list(lines), "trouble": trouble}
+    def show_status(self, lines: Any, error: str) -> None:
+        self.displayed |= {"lines": list(lines), "error": error}
 
     def show_metrics(self, names: Any, row: Any) -> None:
-        self.said |= {"names": list(names), "row": row}
+        self.displayed |= {"names": list(names), "row": row}
 
     def show_curve(self, name: str, steps: Any, values: Any) -> None:
-        self.said |= {"curve": name, "values": list(values)}
+        self.displayed |= {"curve": name, "values": list(values)}
 
     def show_frame_rate(self, line: str) -> None:
-        self.said |= {"pace": line}
+        self.displayed |= {"pace": line}
 
 
-def following(run: Run, show: FrameSource) -> tuple[RunFollower, UIStateStore, dict[str, Any]]:
-    ui_state, panel = UIStateStore(lambda: None), Noted()
-    follower = RunFollower(run, show, RenderLoop(show), panel, ui_state)
-    return follower, ui_state, panel.said
+def following(run: Run, source: FrameSource) -> tuple[RunFollower, UIStateStore, dict[str, Any]]:
+    ui_state, panel = UIStateStore(lambda: None), RecordingDisplay()
+    follower = RunFollower(run, source, RenderLoop(source), panel, ui_state)
+    return follower, ui_state, panel.displayed
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", ["dense", "triplane", "fourier", "hash"])
-def test_a_thing_is_what_the_checkpoint_holds(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
+def test_a_nerf_is_what_the_checkpoint_holds(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
     run = folder(tmp_path / "run", {"nerf": {"kind": kind, "samples": 8, "background": "learned"}})
     like, rng = torch.empty(0, dtype=dtype), Streams(5, use="start")
     made = {"triplane": Triplane, "fourier": Fourier, "hash": HashGrid}
@@ -128,15 +128,15 @@ def test_a_surface_is_what_the_checkpoint_holds(tmp_path: Path) -> None:
     with torch.no_grad():
         surface.logits[:, 0] += 3
     write_checkpoint(run.path / "checkpoints", 3, {"generator": surface, "method": None})
-    solids = CheckpointFrames(run)
-    solids.load(3)
-    pixels = solids.frame(FRONT, 40, RenderStyle())
+    frames = CheckpointFrames(run)
+    frames.load(3)
+    pixels = frames.frame(FRONT, 40, RenderStyle())
     assert pixels is not None and pixels.shape == (40, 40, 3)
     assert pixels[22, 20, 0] > 230 and pixels[22, 20, 1] < 150  # red from the checkpoint, grey in the file
     (tmp_path / "mesh.ply").unlink()
-    with pytest.raises((ValueError, OSError)) as told:
+    with pytest.raises((ValueError, OSError)) as caught:
         CheckpointFrames(run).load(3)
-    assert "mesh.ply" in one_line(told.value)
+    assert "mesh.ply" in one_line(caught.value)
 
 
 def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
@@ -147,13 +147,13 @@ def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
     write_checkpoint(run.path / "checkpoints", 6, {"method": None}, keep=10)
     with pytest.raises(ValueError, match="step-00000006 holds no generator"):
         CheckpointFrames(run).load(6)
-    points = fabricate(tmp_path / "points", done=1, pictures=1)
+    points = fabricate(tmp_path / "points", done=1, n_previews=1)
     assert is_3d(run.config) and not is_3d(points.config)
-    with pytest.raises(ValueError, match="only volumes and surfaces can be turned: got FreePoints"):
+    with pytest.raises(ValueError, match="a generator must be 3D to be viewed, got PointsConfig"):
         load_generator(points.config, read_checkpoint(run.checkpoints[0]))
 
 
-def test_nothing_can_be_asked_of_the_absent_prior() -> None:
+def test_the_absent_prior_cannot_be_evaluated() -> None:
     prior = AbsentPrior((3, 8, 8), torch.float32, torch.device("cpu"))
     with pytest.raises(RuntimeError, match="holds no prior"):
         prior(torch.zeros(1, 3, 8, 8), torch.ones(1))
@@ -163,40 +163,44 @@ def test_the_newest_checkpoint_is_followed_until_another_is_chosen(tmp_path: Pat
     run = folder(
         tmp_path / "run", {"nerf": {"sides": [4, 6], "samples": 8}}, steps=30, status={"state": "running", "reason": ""}
     )
-    solids = CheckpointFrames(run)
-    follower, ui_state, said = following(run, solids)
+    frames = CheckpointFrames(run)
+    follower, ui_state, displayed = following(run, frames)
     follower.update()
-    assert said["steps"] == [] and said["shown"] is None and solids.frame(FRONT, 8, RenderStyle()) is None
-    assert said["lines"][1].startswith("No checkpoint yet") and said["trouble"] == ""
-    assert said["lines"][0].startswith("not running now; modeseek resume")
+    assert displayed["steps"] == [] and displayed["shown"] is None and frames.frame(FRONT, 8, RenderStyle()) is None
+    assert displayed["lines"][1].startswith("No checkpoint yet") and displayed["error"] == ""
+    assert displayed["lines"][0].startswith("not running now; modeseek resume")
     made = dense(run, 5)
     with run.locked():
         follower.update()
-    assert said["lines"] == ["running, step 0 of 30", "Shown: checkpoint of step 5."]
+    assert displayed["lines"] == ["running, step 0 of 30", "Shown: checkpoint of step 5."]
     made |= dense(run, 12)
     follower.update()
-    assert said["steps"] == [5, 12] and said["shown"] == 12
+    assert displayed["steps"] == [5, 12] and displayed["shown"] == 12
 
     def shows(step: int) -> bool:
-        told, want = CheckpointFrames(run), solids.frame(FRONT, 16, RenderStyle())
-        told.load(step)
-        return np.array_equal(told.frame(FRONT, 16, RenderStyle()), want)  # pyright: ignore[reportArgumentType]
+        other, want = CheckpointFrames(run), frames.frame(FRONT, 16, RenderStyle())
+        other.load(step)
+        return np.array_equal(other.frame(FRONT, 16, RenderStyle()), want)  # pyright: ignore[reportArgumentType]
 
     assert shows(12) and not shows(5)
     ui_state.update(following=False, step=5)
     follower.update()
-    assert said["shown"] == 5 and shows(5)
+    assert displayed["shown"] == 5 and shows(5)
     dense(run, 20)
     follower.update()
-    assert said["steps"] == [5, 12, 20] and said["shown"] == 5
+    assert displayed["steps"] == [5, 12, 20] and displayed["shown"] == 5
     ui_state.update(following=True)
     follower.update()
-    assert said["shown"] == 20
+    assert displayed["shown"] == 20
     (run.path / "metrics.jsonl").write_text('{"step": 0, "loss": 2.0}\n{"step": 1, "loss": 1.0}\n')
     follower.update()
-    assert said["curve"] == "loss" and said["values"] == [2.0, 1.0] and said["row"] == {"step": 1, "loss": 1.0}
+    assert (
+        displayed["curve"] == "loss"
+        and displayed["values"] == [2.0, 1.0]
+        and displayed["row"] == {"step": 1, "loss": 1.0}
+    )
     follower.update()
-    assert said["lines"][0].endswith("step 2 of 30")
+    assert displayed["lines"][0].endswith("step 2 of 30")
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_shown(tmp_path: Path) -> None:
@@ -206,38 +210,38 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_shown(tmp_path: Pat
     data = bytearray(tensors.read_bytes())
     data[-1] ^= 1
     tensors.write_bytes(data)
-    follower, ui_state, said = following(run, CheckpointFrames(run))
-    for _ in range(2):  # it is said for as long as it is so
+    follower, ui_state, displayed = following(run, CheckpointFrames(run))
+    for _ in range(2):  # it is displayed for as long as it is so
         follower.update()
-        assert said["shown"] == 5
-        assert said["trouble"].startswith("checkpoint step-00000012 is damaged: tensors.safetensors was altered")
+        assert displayed["shown"] == 5
+        assert displayed["error"].startswith("checkpoint step-00000012 is damaged: tensors.safetensors was altered")
     ui_state.update(following=False, step=5)
     follower.update()
-    assert said["shown"] == 5 and said["trouble"] == ""
+    assert displayed["shown"] == 5 and displayed["error"] == ""
     dense(run, 20)
     ui_state.update(following=True)
     follower.update()
-    assert said["shown"] == 20 and said["trouble"] == ""
+    assert displayed["shown"] == 20 and displayed["error"] == ""
 
 
-def test_the_pictures_of_flat_things_are_shown_whole(tmp_path: Path) -> None:
-    run = fabricate(tmp_path / "run", done=100, pictures=3, steps=100)
-    pictures = PreviewFrames(run)
-    follower, ui_state, said = following(run, pictures)
+def test_previews_of_2d_runs_are_shown_whole(tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=100, n_previews=3, steps=100)
+    previews = PreviewFrames(run)
+    follower, ui_state, displayed = following(run, previews)
     follower.update()
-    assert said["steps"] == [0, 50, 100] and said["lines"][-1] == "Shown: picture of step 100."
+    assert displayed["steps"] == [0, 50, 100] and displayed["lines"][-1] == "Shown: preview of step 100."
     newest = run.path / "previews" / "step-00000100.png"
     with Image.open(newest) as file:
         pixels = np.asarray(file.convert("RGB"))
-    wide = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 2.0), 64, RenderStyle())
-    tall = pictures.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 0.5), 64, RenderStyle())
+    wide = previews.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 2.0), 64, RenderStyle())
+    tall = previews.frame(Pose(FRONT.wxyz, FRONT.position, 0.6, 0.5), 64, RenderStyle())
     assert wide is not None and tall is not None
     assert wide.shape == (320, 640, 3) and np.array_equal(wide[:, 160:480], pixels) and (wide[:, :160] == 255).all()
     assert tall.shape == (640, 320, 3) and np.array_equal(tall[160:480], pixels)
     newest.write_bytes(newest.read_bytes()[:200])
-    follower, _, said = following(run, PreviewFrames(run))
+    follower, _, displayed = following(run, PreviewFrames(run))
     follower.update()
-    assert said["shown"] == 50 and said["trouble"].startswith("picture step-00000100.png is damaged")
+    assert displayed["shown"] == 50 and displayed["error"].startswith("preview step-00000100.png is damaged")
 
 
 def test_the_command_ends_well_by_control_c_and_names_mistakes(
@@ -250,20 +254,20 @@ def test_the_command_ends_well_by_control_c_and_names_mistakes(
 
     monkeypatch.setattr(serve.Viewer, "wait", pressed)
     ViewCommand(str(run.path), port=0).run([])
-    told = capsys.readouterr()
-    assert told.out.startswith("Open http://127.0.0.1:") and "token" not in told.out and told.err == ""
+    captured = capsys.readouterr()
+    assert captured.out.startswith("Open http://127.0.0.1:") and "token" not in captured.out and captured.err == ""
     with serve.listen("127.0.0.1", 0) as taken:
         number = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {number} is taken: pass another with --port"):
             ViewCommand(str(run.path), port=number).run([])
-    with pytest.raises(ValueError, match="a port is a number from 0 to 65535: got 70000"):
+    with pytest.raises(ValueError, match="a port must be in 0 to 65535, got 70000"):
         ViewCommand(str(run.path), port=70000).run([])
-    with pytest.raises(ValueError, match="nothing can listen on 192.0.2.1:0"):
+    with pytest.raises(ValueError, match="cannot listen on 192.0.2.1:0"):
         ViewCommand(str(run.path), host="192.0.2.1", port=0).run([])
     with pytest.raises(ValueError, match="there is no run"):
         ViewCommand(str(tmp_path / "other"), port=0).run([])
     (run.path / "config.yaml").write_text("verb: toy\n")
-    with pytest.raises(ValueError, match="is for the verb 'toy'"):
+    with pytest.raises(ValueError, match="must be for the verb run, got 'toy'"):
         ViewCommand(str(run.path), port=0).run([])
 
 
@@ -285,10 +289,10 @@ def test_without_viser_one_line_says_what_to_install(tmp_path: Path, monkeypatch
         ViewCommand(str(run.path), port=0).run([])
 
 
-def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
-    run = fabricate(tmp_path / "run", done=10, pictures=2, steps=10)
+def test_a_damaged_preview_is_named(tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=10, n_previews=2, steps=10)
     out = io.BytesIO()
     Image.new("RGB", (4, 4)).save(out, "PNG")
     (run.path / "previews" / "step-00000003.png").write_bytes(out.getvalue()[:30])
-    with pytest.raises(ValueError, match="picture step-00000003.png is damaged"):
+    with pytest.raises(ValueError, match="preview step-00000003.png is damaged"):
         PreviewFrames(run).load(3)

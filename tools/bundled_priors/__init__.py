@@ -1,1 +1,1 @@
-"""The recipe of our own small text-to-image prior: rendered scenes, an autoencoder, a denoiser, a folder to load."""
+"""Training of the bundled text-to-image prior and scene classifier on rendered scenes."""

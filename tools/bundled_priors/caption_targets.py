@@ -1,4 +1,4 @@
-"""What captions say, as numbers: the questions that the text encoder is taught to answer first."""
+"""Classification targets of captions, on which the text encoder is trained."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 _OBJECT = (list(OBJECT_TYPES), list(COLOURS), list(SIZES))
 _VIEW = ([*COARSE_PHRASES, *AZIMUTHS], list(HEIGHTS))
-# Answers to each question, "not said" included: thing, colour and size of both objects, relation, view, height.
-TARGET_SIZES: tuple[int, ...] = tuple(1 + len(words) for words in (*_OBJECT, *_OBJECT, RELATIONS, *_VIEW))
+# Number of classes of each target, "absent" included: type, colour and size of both objects, relation, view, height.
+TARGET_SIZES: tuple[int, ...] = tuple(1 + len(labels) for labels in (*_OBJECT, *_OBJECT, RELATIONS, *_VIEW))
 
 
-def caption_targets(captions: Sequence[str]) -> Int[Tensor, "n questions"]:
-    """The row of each answer, 0 where the caption does not say it.
+def caption_targets(captions: Sequence[str]) -> Int[Tensor, "n targets"]:
+    """Class of each target, 0 where it is absent from the caption.
 
     Raises:
         ValueError: a caption outside the grammar.
     """
-    return torch.tensor([_numbers(parse(caption)) for caption in captions])
+    return torch.tensor([_classes(parse(caption)) for caption in captions])
 
 
-def _numbers(told: ParsedCaption) -> list[int]:
-    first, second = (*told.objects, None)[:2]
-    relation = 0 if told.relation is None else 1 + RELATIONS.index(told.relation)
-    return [*_object(first), *_object(second), relation, *_view(told)]
+def _classes(parsed: ParsedCaption) -> list[int]:
+    first, second = (*parsed.objects, None)[:2]
+    relation = 0 if parsed.relation is None else 1 + RELATIONS.index(parsed.relation)
+    return [*_object_classes(first), *_object_classes(second), relation, *_view_classes(parsed)]
 
 
-def _object(told: CaptionObject | None) -> list[int]:
-    words = (None,) * 3 if told is None else (told.object_type, told.colour, told.size)
-    return [0 if word is None else 1 + known.index(word) for word, known in zip(words, _OBJECT, strict=True)]
+def _object_classes(item: CaptionObject | None) -> list[int]:
+    words = (None,) * 3 if item is None else (item.object_type, item.colour, item.size)
+    return [0 if word is None else 1 + labels.index(word) for word, labels in zip(words, _OBJECT, strict=True)]
 
 
-def _view(told: ParsedCaption) -> list[int]:
-    if told.view is None:
+def _view_classes(parsed: ParsedCaption) -> list[int]:
+    if parsed.view is None:
         return [0, 0]
-    if told.view.name is not None:
-        return [1 + _VIEW[0].index(told.view.name), 0]
-    assert told.view.azimuth is not None and told.view.height is not None
-    return [1 + _VIEW[0].index(told.view.azimuth), 1 + _VIEW[1].index(told.view.height)]
+    if parsed.view.name is not None:
+        return [1 + _VIEW[0].index(parsed.view.name), 0]
+    assert parsed.view.azimuth is not None and parsed.view.height is not None
+    return [1 + _VIEW[0].index(parsed.view.azimuth), 1 + _VIEW[1].index(parsed.view.height)]

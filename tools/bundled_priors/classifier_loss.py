@@ -1,4 +1,4 @@
-"""What the judge is taught: the truth about renders, and how far its answers are from it."""
+"""Training targets and loss of the scene classifier."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch.nn import functional
 from modeseek.datasets.scenes import Layouts
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.placement import BESIDE
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, AZIMUTH_STEP
+from modeseek.datasets.scenes.view_phrases import AZIMUTH_STEP, AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 
 
 @dataclass(frozen=True)
 class ClassifierTargets:
-    """What is so in b scenes, numbered as the judge's answers are.
+    """Targets of b scenes, indexed as in the classifier's output.
 
     Attributes:
-        thing: none is the last.
-        colour: none is the last.
-        relation: none is the last.
-        azimuth: degrees.
-        elevation: degrees.
+        object_type: index into `OBJECT_TYPES`, the last for none.
+        colour: index into `COLOURS`, the last for none.
+        relation: index into `RELATIONS`, the last for none.
+        azimuth: camera azimuth, degrees.
+        elevation: camera elevation, degrees.
     """
 
     object_type: Int[Tensor, "b 2"]
@@ -37,7 +37,7 @@ class ClassifierTargets:
 
     @classmethod
     def from_layouts(cls, layouts: Layouts) -> ClassifierTargets:
-        """Told by the scenes themselves."""
+        """Ground truth of scene layouts."""
         empty = layouts.object_type < 0
         return cls(
             layouts.object_type.masked_fill(empty, len(OBJECT_TYPES)),
@@ -49,23 +49,26 @@ class ClassifierTargets:
 
 
 def classifier_loss(output: ClassifierOutput, targets: ClassifierTargets) -> Float[Tensor, "b"]:
-    """Cross-entropies of all answers, and the elevation's error; side by side the better of both orders counts.
+    """Sum of the cross-entropies of all outputs and the elevation error; for "beside" the better of both orders.
 
-    The azimuth's target lies between two steps of fifteen degrees, in shares. Where several azimuths look the same,
-    cross-entropy is least at their shares among the renders.
+    The azimuth target is split linearly between the two nearest steps of 15 degrees. Where several azimuths look the
+    same, the cross-entropy is smallest at their frequencies among the renders.
     """
 
-    def objects(thing: Tensor, colour: Tensor) -> Tensor:
-        named = functional.cross_entropy(output.object_type.transpose(1, 2), thing, reduction="none")
-        painted = functional.cross_entropy(output.colour.transpose(1, 2), colour, reduction="none")
-        return (named + painted).sum(-1)
+    def object_loss(object_type: Tensor, colour: Tensor) -> Tensor:
+        type_loss = functional.cross_entropy(output.object_type.transpose(1, 2), object_type, reduction="none")
+        colour_loss = functional.cross_entropy(output.colour.transpose(1, 2), colour, reduction="none")
+        return (type_loss + colour_loss).sum(-1)
 
-    straight, swapped = objects(targets.object_type, targets.colour), objects(targets.object_type.flip(-1), targets.colour.flip(-1))
+    straight, swapped = (
+        object_loss(targets.object_type, targets.colour),
+        object_loss(targets.object_type.flip(-1), targets.colour.flip(-1)),
+    )
     loss = torch.where(targets.relation == BESIDE, torch.minimum(straight, swapped), straight)
     loss = loss + functional.cross_entropy(output.relation, targets.relation, reduction="none")
-    place = (targets.azimuth - AZIMUTHS[0]) / AZIMUTH_STEP
-    low = place.floor()
-    share, low = place - low, low.long() % len(AZIMUTHS)
+    position = (targets.azimuth - AZIMUTHS[0]) / AZIMUTH_STEP
+    low = position.floor()
+    share, low = position - low, low.long() % len(AZIMUTHS)
     log = output.azimuth.log_softmax(-1)
     below = log.gather(1, low[:, None])[:, 0]
     above = log.gather(1, (low[:, None] + 1) % len(AZIMUTHS))[:, 0]

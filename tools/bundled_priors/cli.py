@@ -16,9 +16,9 @@ from modeseek.cli.errors import exit_on_error
 class TrainCommand:
     """Train a small text-to-image model on rendered, captioned scenes, in Stable Diffusion's own format.
 
-    The folder gets checkpoints, metrics.jsonl, grids of samples, and pipeline/, which diffusers and --prior load, new
-    every ten minutes. Ctrl-C finishes the step at hand, saves and ends with code 75; the same command goes on, on this
-    device or another, and a larger --budget trains a finished model further.
+    The folder gets checkpoints, metrics.jsonl, sample grids, and pipeline/ for diffusers and --prior, updated every ten
+    minutes. Ctrl-C finishes the current step, saves and exits with code 75; the same command resumes, on this device or
+    another, and a larger --budget trains a finished model further.
 
     Examples:
       python -m tools.bundled_priors train scenes --out runs/scenes --budget 2h
@@ -29,23 +29,23 @@ class TrainCommand:
     """
 
     what: tyro.conf.Positional[Annotated[Literal["scenes", "judge"], tyro.conf.arg(metavar="scenes|judge")]]
-    """scenes: the text-to-image model; judge: the small network that says what its pictures show, in one sitting. Both
-    learn from scenes that are rendered as training goes on, nothing is downloaded."""
+    """Model to train. scenes: text-to-image model; judge: scene classifier, in a single session. Both are trained on
+    scenes rendered during training; nothing is downloaded."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
-    """Folder to make, or to go on with."""
+    """Training folder, new or to resume."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """Of training, all sittings together: 2h, 90m, 1h30m. By default 2h, and 40m for the judge."""
+    """Total training time across all sessions, e.g. 2h, 90m, 1h30m; default 2h, and 40m for judge."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """cpu, cuda, cuda:1 or mps."""
+    """Device: cpu, cuda, cuda:1 or mps."""
     seed: int | None = None
-    """Of weights and draws; 0 by default. A training that was begun keeps its own."""
+    """Random seed; default 0. A resumed training keeps its own."""
     batch: int | None = None
-    """Pictures a step of the denoiser in this sitting; 32 by default, which suits a CPU. The judge's: 64."""
+    """Batch size of the denoiser in this session; default 32, which suits a CPU, and 64 for judge."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """A judge whose weights to begin with, instead of random ones; for a judge only."""
+    """Folder of a scene classifier with the initial weights; default random weights. For judge only."""
 
     def run(self) -> None:
-        """Trains, and says where the model is."""
+        """Trains, and prints the path of the model."""
         (self._train_classifier if self.what == "judge" else self._train_prior)()
 
     def _train_classifier(self) -> None:
@@ -54,13 +54,15 @@ class TrainCommand:
         from tools.bundled_priors.recipe import parse_seconds
         from tools.bundled_priors.train_classifier import ClassifierRecipe, train_classifier
 
-        lesson = ClassifierRecipe() if self.batch is None else ClassifierRecipe(batch=self.batch)
+        recipe = ClassifierRecipe() if self.batch is None else ClassifierRecipe(batch=self.batch)
         budget = parse_seconds(self.budget or "40m")
         start = None if self.start is None else SceneClassifier.load(self.start)
-        job = train_classifier(self.out, budget=budget, device=self.device, seed=self.seed or 0, recipe=lesson, start=start)
-        judge = run_with_progress(job)
-        told = ", ".join(f"{name} {share:.1%}" for name, share in judge.accuracy.items())
-        print(f"On held-out renders: {told}\nJudge: {self.out}")
+        job = train_classifier(
+            self.out, budget=budget, device=self.device, seed=self.seed or 0, recipe=recipe, start=start
+        )
+        classifier = run_with_progress(job)
+        accuracy = ", ".join(f"{name} {share:.1%}" for name, share in classifier.accuracy.items())
+        print(f"Accuracy on held-out renders: {accuracy}\nScene classifier: {self.out}")
 
     def _train_prior(self) -> None:
         from modeseek.cli.terminal import run_with_progress
@@ -68,7 +70,7 @@ class TrainCommand:
         from tools.bundled_priors.train import train
 
         if self.start is not None:
-            raise ValueError("--start is for a judge: training scenes goes on in its own --out; leave --start out")
+            raise ValueError("--start must be used with judge only; scenes resumes from its own --out, without --start")
         budget = parse_seconds(self.budget or "2h")
         job = train(self.out, budget=budget, device=self.device, seed=self.seed, batch=self.batch)
         print(f"Training: {self.out}")
@@ -78,14 +80,14 @@ class TrainCommand:
 
 @dataclass(frozen=True)
 class SealCommand:
-    """Write SHA256SUMS of a folder of weights that ships with modeseek: every file is checked when it is loaded.
+    """Write SHA256SUMS of a folder of bundled weights; every file is checked against it when loaded.
 
     Examples:
       python -m tools.bundled_priors seal src/modeseek/data/scenes
     """
 
     folder: tyro.conf.Positional[Path]
-    """Folder of weights."""
+    """Folder of bundled weights."""
 
     def run(self) -> None:
         """Writes the checksums."""
@@ -101,7 +103,7 @@ Command = (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; a user's mistake ends with one line on stderr and exit code 2."""
+    """Runs a command; a user error prints one line on stderr and exits with code 2."""
     with exit_on_error():
         tyro.cli(
             Command,

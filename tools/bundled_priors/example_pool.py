@@ -1,4 +1,4 @@
-"""A stream of rendered examples, each used a few times before it goes."""
+"""Pool of rendered training examples, each drawn several times before it is replaced."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ Examples = dict[str, Tensor]
 
 
 class ExamplePool:
-    """The newest examples of a stream; training draws from them at random.
+    """Pool of the newest rendered examples, from which training draws at random.
 
     Drawing is cheaper than rendering: an example is drawn `batch every / chunk` times on average, with other noise.
 
     Args:
-        make: renders n examples: named tensors with leading axis n.
-        size: examples kept at most.
+        make: function that renders n examples, named tensors with leading axis n.
+        size: maximum number of examples.
     """
 
     def __init__(self, make: Callable[[int], Examples], size: int) -> None:
         self._make, self._size = make, size
-        self._held: Examples = {}
-        self._made = 0
+        self._examples: Examples = {}
+        self._n_made = 0
 
     def __len__(self) -> int:
-        return min(self._made, self._size)
+        return min(self._n_made, self._size)
 
     def grow(self, n: int) -> None:
-        """Renders n more; beyond the pool's size they take the place of the oldest."""
-        fresh = self._make(n)
-        place = torch.arange(self._made, self._made + n) % self._size
-        for name, rows in fresh.items():
-            if name not in self._held:
-                self._held[name] = rows.new_zeros(self._size, *rows.shape[1:])
-            self._held[name][place] = rows
-        self._made += n
+        """Renders n more examples; beyond the pool's size they replace the oldest."""
+        examples = self._make(n)
+        index = torch.arange(self._n_made, self._n_made + n) % self._size
+        for name, rows in examples.items():
+            if name not in self._examples:
+                self._examples[name] = rows.new_zeros(self._size, *rows.shape[1:])
+            self._examples[name][index] = rows
+        self._n_made += n
 
     def draw(self, n: int, rng: torch.Generator) -> Examples:
-        """n examples, each any of those held."""
+        """Draws n examples uniformly with replacement."""
         rows = torch.randint(len(self), (n,), generator=rng)
-        return {name: held[rows] for name, held in self._held.items()}
+        return {name: values[rows] for name, values in self._examples.items()}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"made": self._made, "held": {name: rows[: len(self)] for name, rows in self._held.items()}}
+        """State for a checkpoint."""
+        return {"made": self._n_made, "held": {name: rows[: len(self)] for name, rows in self._examples.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state` told."""
-        self._made = state["made"]
+        """Restores the pool from its `state`."""
+        self._n_made = state["made"]
         for name, rows in state["held"].items():
-            self._held[name] = rows.new_zeros(self._size, *rows.shape[1:])
-            self._held[name][: len(rows)] = rows
+            self._examples[name] = rows.new_zeros(self._size, *rows.shape[1:])
+            self._examples[name][: len(rows)] = rows

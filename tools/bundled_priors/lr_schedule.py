@@ -1,4 +1,4 @@
-"""How far a stage is, by the clock or by its steps, and the learning rate that follows from it."""
+"""Learning-rate schedule over a stage whose length is a time or a number of steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class TrainingClock:
-    """Seconds spent in all sittings.
+    """Training time across all sessions.
 
     Attributes:
-        before: spent in earlier ones.
+        before: seconds spent in earlier sessions.
     """
 
     before: float = 0.0
@@ -20,18 +20,18 @@ class TrainingClock:
 
     @property
     def seconds(self) -> float:
-        """Until now."""
+        """Seconds so far."""
         return self.before + time.perf_counter() - self._began
 
 
 @dataclass(frozen=True)
 class StageDuration:
-    """A stage's length.
+    """Length of a stage, by time or by steps.
 
     Attributes:
-        begin: seconds on the clock when it began.
-        end: seconds on the clock when it shall end.
-        steps: its steps instead, where they are told; then the clock plays no part.
+        begin: training time at its start, seconds.
+        end: training time at its end, seconds.
+        steps: number of steps, or None for a length by time.
     """
 
     begin: float
@@ -39,15 +39,15 @@ class StageDuration:
     steps: int | None = None
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the stage that is done, in [0, 1]."""
+        """Completed share of the stage, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, step / max(1, self.steps))
         return min(1.0, max(0.0, (seconds - self.begin) / max(1e-9, self.end - self.begin)))
 
 
 def learning_rate(progress: float, last: float, peak: float, warm: int) -> float:
-    """`peak cos^2(pi progress / 2)`, reached from the last rate in steps of at most `peak / warm`.
+    """Learning rate `peak cos^2(pi progress / 2)`, rising by at most `peak / warm` per step from the last rate.
 
-    So it warms up at the start, and again when a larger budget raises the curve.
+    This warms up at the start, and again when a larger budget raises the curve.
     """
     return min(0.5 * peak * (1 + math.cos(math.pi * progress)), last + peak / warm)

@@ -1,4 +1,4 @@
-"""A small text-to-image model in Stable Diffusion's own format, built from configuration with random weights."""
+"""Small text-to-image model in the format of Stable Diffusion: configuration, construction and storage."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from torch import Tensor, nn
 from modeseek.priors.pipeline.loading import silence_libraries
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_LAST = "</w>"  # marks the end of a word, as CLIP's files do
-_SCALING = 2.0  # keeps what the decoder sees below 3, where it begins to clip
-_PRIVATE = 0xE000  # signs of Unicode that mean nothing by themselves
+_LAST = "</w>"  # end-of-word marker of CLIP's files
+_SCALING = 2.0  # keeps the decoder's input below 3, where it begins to clip
+_PRIVATE = 0xE000  # start of Unicode's private use area
 _PARTS = ("text_encoder", "vae", "unet")
 
 
 @dataclass(frozen=True)
 class SmallModelConfig:
-    """How large the model is; the defaults are those that train on two CPU cores within two hours.
+    """Sizes of the model; the defaults train on two CPU cores within two hours.
 
     Attributes:
-        size: side of its pictures, pixels.
-        latent: channels of z: principal components of patches.
-        decoder: blocks at each resolution, coarsest to full; each level doubles the side.
+        size: side of the images, pixels.
+        latent: channels of z, principal components of patches.
+        decoder: number of decoder blocks at each resolution, coarsest first; each level doubles the side.
         width: channels of the decoder.
         network: channels of the denoiser at each resolution of z.
-        attention: whether that resolution attends to words (and to itself).
-        head: channels an attention head has.
-        layers: residual blocks a resolution.
-        text_width: of word embeddings.
-        text_layers: of the text encoder.
-        text_heads: of its attention.
-        tokens: words are cut after so many pieces, start and end included.
-        vocabulary: pieces that are learned, beside the 512 that spell any byte.
-        groups: of the normalisations.
+        attention: whether each resolution has cross-attention to the text and self-attention.
+        head: channels per attention head.
+        layers: residual blocks per resolution of the denoiser.
+        text_width: width of the text embeddings.
+        text_layers: number of layers of the text encoder.
+        text_heads: attention heads of the text encoder.
+        tokens: maximum number of tokens, start and end included.
+        vocabulary: number of learned tokens, beside the 512 that spell any byte.
+        groups: groups of the group normalisations.
     """
 
     size: int = 64
@@ -59,24 +59,24 @@ class SmallModelConfig:
 
     @property
     def side(self) -> int:
-        """Of z."""
+        """Side of z."""
         return self.size // self.patch
 
     @property
     def patch(self) -> int:
-        """Pixels across a patch that is one place of z."""
+        """Side of the patch of one position of z, pixels."""
         return 2 ** (len(self.decoder) - 1)
 
 
 @dataclass(frozen=True)
 class ModelParts:
-    """The model's pieces, as `diffusers` and `transformers` make them.
+    """Components of the model, from `diffusers` and `transformers`.
 
     Attributes:
-        tokenizer: words to numbers.
-        text_encoder: numbers to embeddings (b, tokens, text_width).
+        tokenizer: text to token ids.
+        text_encoder: token ids to embeddings (b, tokens, text_width).
         vae: pixels to z and back.
-        unet: z_t, time and embeddings to v.
+        unet: z_t, time and text embeddings to v.
     """
 
     tokenizer: Any
@@ -85,17 +85,16 @@ class ModelParts:
     unet: Any
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """(n, tokens) numbers of texts, cut and filled to one length."""
+        """Token ids of texts, (n, tokens), truncated and padded to one length."""
         length = self.tokenizer.model_max_length
-        told = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
-        return torch.tensor(told["input_ids"])
+        encoding = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
+        return torch.tensor(encoding["input_ids"])
 
 
 def write_tokenizer(folder: Path, config: SmallModelConfig, texts: Sequence[str]) -> None:
-    """Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) learned from texts, in the files that CLIP reads.
+    """Writes a byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) of texts in CLIP's file format.
 
-    All 256 bytes are spelled, within a word and at its end, so that no text is unknown. The same texts give the same
-    files.
+    All 256 bytes are tokens, within a word and at its end, so that no text is unknown. Equal texts give equal files.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -103,9 +102,10 @@ def write_tokenizer(folder: Path, config: SmallModelConfig, texts: Sequence[str]
     words = pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True)
     spelled = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    last = {letter: chr(_PRIVATE + ord(letter)) for letter in letters}  # one sign: ties are then broken by its number
+    # One character per byte at the end of a word, by whose code point ties are broken.
+    last = {letter: chr(_PRIVATE + ord(letter)) for letter in letters}
 
-    def marked(text: str) -> str:
+    def with_word_ends(text: str) -> str:
         pieces = [piece for piece, _ in spelled.pre_tokenize_str(normal.normalize_str(text))]
         return " ".join(piece[:-1] + last[piece[-1]] for piece in pieces)
 
@@ -114,7 +114,7 @@ def write_tokenizer(folder: Path, config: SmallModelConfig, texts: Sequence[str]
     alphabet = [*letters, *last.values()]
     size = len(alphabet) + config.vocabulary
     trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
-    learner.train_from_iterator(map(marked, texts), trainer)
+    learner.train_from_iterator(map(with_word_ends, texts), trainer)
     back = str.maketrans({sign: letter + _LAST for letter, sign in last.items()})
     pairs = [(left.translate(back), right.translate(back)) for left, right in _merges(learner)]
     pieces = [*letters, *(letter + _LAST for letter in letters), *(left + right for left, right in pairs)]
@@ -128,37 +128,37 @@ def write_tokenizer(folder: Path, config: SmallModelConfig, texts: Sequence[str]
 
 
 def _merges(learner: Any) -> list[tuple[str, str]]:
-    told = json.loads(learner.to_str())["model"]["merges"]
-    return [(left, right) for left, right in (merge.split(" ") if isinstance(merge, str) else merge for merge in told)]
+    merges = json.loads(learner.to_str())["model"]["merges"]
+    return [(left, right) for left, right in (m.split(" ") if isinstance(m, str) else m for m in merges)]
 
 
 def build_model(config: SmallModelConfig, tokenizer: Path, seed: int) -> ModelParts:
-    """The model with random weights, float32, on the CPU; the global generator is left as it was.
+    """Builds the model with random weights, float32, on the CPU; the global random state is unchanged.
 
     Args:
-        config: its sizes.
-        tokenizer: folder that `write_tokenizer` filled.
-        seed: of the weights.
+        config: sizes of the model.
+        tokenizer: folder written by `write_tokenizer`.
+        seed: random seed of the weights.
     """
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    words: Any = CLIPTokenizer.from_pretrained(tokenizer)
+    clip_tokenizer: Any = CLIPTokenizer.from_pretrained(tokenizer)
     text = CLIPTextConfig(
-        vocab_size=len(words),
+        vocab_size=len(clip_tokenizer),
         hidden_size=config.text_width,
         intermediate_size=3 * config.text_width,
         projection_dim=config.text_width,
         num_hidden_layers=config.text_layers,
         num_attention_heads=config.text_heads,
         max_position_embeddings=config.tokens,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
+        bos_token_id=clip_tokenizer.bos_token_id,
+        eos_token_id=clip_tokenizer.eos_token_id,
+        pad_token_id=clip_tokenizer.pad_token_id,
     )
     levels = len(config.decoder)
-    coded: dict[str, Any] = {
+    vae_config: dict[str, Any] = {
         "encoder_block_out_channels": (3 * config.patch**2,) * levels,
         "num_encoder_blocks": (0,) * levels,
         "decoder_block_out_channels": (config.width,) * levels,
@@ -166,7 +166,7 @@ def build_model(config: SmallModelConfig, tokenizer: Path, seed: int) -> ModelPa
         "latent_channels": config.latent,
         "scaling_factor": _SCALING,
     }
-    denoised: dict[str, Any] = {
+    unet_config: dict[str, Any] = {
         "sample_size": config.side,
         "in_channels": config.latent,
         "out_channels": config.latent,
@@ -184,14 +184,14 @@ def build_model(config: SmallModelConfig, tokenizer: Path, seed: int) -> ModelPa
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder, vae, unet = CLIPTextModel(text), AutoencoderTiny(**coded), UNet2DConditionModel(**denoised)
-    return ModelParts(words, encoder, vae, unet)
+        encoder, vae, unet = CLIPTextModel(text), AutoencoderTiny(**vae_config), UNet2DConditionModel(**unet_config)
+    return ModelParts(clip_tokenizer, encoder, vae, unet)
 
 
 def scheduler() -> Any:
-    """The noise levels: the cosine schedule (Nichol and Dhariwal 2021, arXiv:2102.09672) ending at no signal at all.
+    """DDIM scheduler with the cosine schedule (Nichol and Dhariwal 2021, arXiv:2102.09672) and zero terminal SNR.
 
-    Zero terminal SNR, v-prediction and trailing steps after Lin et al. 2023 (arXiv:2305.08891).
+    Rescaling, v-prediction and trailing steps follow Lin et al. 2023 (arXiv:2305.08891).
     """
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
@@ -203,17 +203,17 @@ def scheduler() -> Any:
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=False,
-        steps_offset=1,  # without effect on trailing steps; diffusers warns of any other number
+        steps_offset=1,  # without effect on trailing steps; diffusers warns about other values
     )
 
 
 def alpha_squared_levels() -> Tensor:
-    """(1000,) alpha^2 of the schedule, from almost clean to no signal."""
+    """alpha^2 of the schedule, (1000,), from almost clean to zero signal."""
     return scheduler().alphas_cumprod.clone()
 
 
 def use_plain_attention(module: nn.Module) -> None:
-    """Attention by plain matrix products: on a CPU they train heads this small faster than the fused kernel does."""
+    """Switches a module to unfused attention, which is faster on a CPU for training heads this small."""
     from diffusers.models.attention_processor import AttnProcessor
 
     if hasattr(module, "set_attn_processor"):
@@ -223,12 +223,12 @@ def use_plain_attention(module: nn.Module) -> None:
 
 
 def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.float16) -> None:
-    """Writes what `StableDiffusionPipeline.from_pretrained` and `Pipeline.load` read; loaded as float32."""
+    """Writes a folder for `StableDiffusionPipeline.from_pretrained` and `Pipeline.load`, which load it as float32."""
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
-    held: dict[str, Any] = {name: copy.deepcopy(getattr(parts, name)).to("cpu", dtype).eval() for name in _PARTS}
+    modules: dict[str, Any] = {name: copy.deepcopy(getattr(parts, name)).to("cpu", dtype).eval() for name in _PARTS}
     pipe = StableDiffusionPipeline(
-        **held,
+        **modules,
         tokenizer=parts.tokenizer,
         scheduler=scheduler(),
         safety_checker=None,  # pyright: ignore[reportArgumentType]
@@ -237,25 +237,25 @@ def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.f
     )
     with silence_libraries():
         pipe.save_pretrained(folder, safe_serialization=True)
-    for told in folder.glob("*/config.json"):
-        settings = json.loads(told.read_text(encoding="utf-8"))
-        settings.pop("_name_or_path", None)  # where a part was read from: a path of this machine
-        if told.parent.name == "text_encoder":
-            settings["dtype"] = "float32"  # else words would be encoded in half precision beside a network in full
-        told.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    for path in folder.glob("*/config.json"):
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings.pop("_name_or_path", None)  # source path of a component: a path on this machine
+        if path.parent.name == "text_encoder":
+            settings["dtype"] = "float32"  # otherwise text would be encoded in half precision beside a float32 network
+        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def write_part(folder: Path, part: Any) -> None:
-    """Keeps an autoencoder or a text encoder in full precision."""
+    """Writes an autoencoder or a text encoder in full precision."""
     with silence_libraries():
         part.save_pretrained(folder, safe_serialization=True)
 
 
 def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
-    """What `write_part` kept.
+    """Reads an autoencoder or a text encoder written by `write_part`.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the folder is damaged.
     """
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
     from safetensors import SafetensorError
@@ -266,4 +266,4 @@ def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
             return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder} holds no whole {kind}: {reason}; train into a new folder") from error
+        raise ValueError(f"{folder} must hold a whole {kind}: {reason}; try training into a new folder") from error

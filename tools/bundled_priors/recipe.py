@@ -1,4 +1,4 @@
-"""What the training of the scene prior is told, as `recipe.json` keeps it."""
+"""Hyperparameters of the training of the text-to-image prior, stored in `recipe.json`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 @dataclass(frozen=True)
 class StageRecipe:
-    """How one network is trained.
+    """Hyperparameters of one training stage.
 
     Attributes:
-        batch: pictures a step.
+        batch: batch size.
         lr: peak learning rate of AdamW, or of Muon.
-        warm: steps in which the rate could climb from 0 to its peak.
-        first: examples rendered before the first step.
-        pool: examples kept at most; the oldest go first.
-        chunk: examples rendered at a time.
-        every: steps between two chunks.
+        warm: number of steps in which the learning rate can rise from 0 to its peak.
+        first: number of examples rendered before the first step.
+        pool: maximum number of examples in the pool.
+        chunk: number of examples rendered at a time.
+        every: number of steps between two chunks.
     """
 
     batch: int
@@ -41,29 +41,29 @@ class StageRecipe:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """The whole recipe.
+    """Hyperparameters of the whole training.
 
     Attributes:
-        model: its sizes.
-        seed: of weights and of every random draw.
-        words: how the text encoder is trained.
-        autoencoder: how the decoder of pictures is trained.
-        network: how the denoiser is trained.
-        shares: parts of the budget that the text encoder and the decoder get.
-        caps: seconds that they get at most.
-        fitted: renders that the encoder of pictures, principal components, is computed from.
-        jitter: standard deviation of the noise that is added to z before the decoder sees it.
+        model: sizes of the model.
+        seed: random seed of weights and all draws.
+        words: text encoder's stage.
+        autoencoder: decoder's stage.
+        network: denoiser's stage.
+        shares: shares of the time budget for the text encoder and the decoder, in [0, 1].
+        caps: maximum training time of the text encoder and the decoder, seconds.
+        fitted: number of renders for the principal components of the image encoder.
+        jitter: standard deviation of the noise added to z at the decoder's input.
         edge: weight of the error of pixel differences.
-        drop: share of captions left out, for classifier-free guidance.
-        lean: noise levels are drawn as N u^lean, u uniform: below 1, more of them where what is seen is decided.
-        stretch: of the denoiser's steps where its parameters are matrices, times what AdamW's would measure.
-        decay: of the moving average of weights, once it is warm.
-        variety: of the scenes, in all that captions do not tell.
-        scale: guidance that samples are drawn with.
-        sampling: steps that samples are drawn with.
-        tested: held-out pictures that both are measured on.
-        steps: of words, autoencoder and network, in place of a budget of time; resuming is then exact, bit
-            for bit on a CPU.
+        drop: share of captions dropped for classifier-free guidance, in [0, 1].
+        lean: exponent of the noise levels N u^lean, u uniform; below 1 favours high noise, which decides the content.
+        stretch: size of the denoiser's Muon steps relative to AdamW's.
+        decay: final decay of the moving average of weights.
+        variety: spread of the scenes in everything that captions leave open, in [0, 1].
+        scale: guidance scale of samples.
+        sampling: number of sampling steps.
+        tested: number of held-out scenes for evaluation.
+        steps: number of steps of words, autoencoder and network in place of a time budget; resuming is then exact,
+            bit for bit on a CPU.
     """
 
     model: SmallModelConfig = SmallModelConfig()
@@ -87,50 +87,49 @@ class TrainingRecipe:
     steps: tuple[int, int, int] | None = None
 
     def write(self, folder: Path) -> None:
-        """Puts `recipe.json` there."""
+        """Writes `recipe.json` into a folder."""
         write_atomic(folder / "recipe.json", json.dumps({"format": _FORMAT} | asdict(self), indent=2) + "\n")
 
 
 def read_recipe(folder: Path) -> TrainingRecipe:
-    """What `recipe.json` says.
+    """Reads `recipe.json` of a folder.
 
     Raises:
-        ValueError: it is missing, damaged or another program's.
+        ValueError: the file is missing, damaged or of another program.
     """
     path = folder / "recipe.json"
     try:
-        told = json.loads(path.read_bytes())
-        if not isinstance(told, dict) or told.pop("format", None) != _FORMAT:
+        settings = json.loads(path.read_bytes())
+        if not isinstance(settings, dict) or settings.pop("format", None) != _FORMAT:
             raise ValueError(f"its format is not {_FORMAT}")
         parts: dict[str, Any] = {
-            "model": _build_dataclass(SmallModelConfig, told.pop("model")),
-            "words": _build_dataclass(StageRecipe, told.pop("words")),
-            "autoencoder": _build_dataclass(StageRecipe, told.pop("autoencoder")),
-            "network": _build_dataclass(StageRecipe, told.pop("network")),
+            "model": _build_dataclass(SmallModelConfig, settings.pop("model")),
+            "words": _build_dataclass(StageRecipe, settings.pop("words")),
+            "autoencoder": _build_dataclass(StageRecipe, settings.pop("autoencoder")),
+            "network": _build_dataclass(StageRecipe, settings.pop("network")),
         }
-        return _build_dataclass(TrainingRecipe, told | parts)
+        return _build_dataclass(TrainingRecipe, settings | parts)
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} holds no training of ours: it has no recipe.json; name another --out") from error
+        raise ValueError(f"{folder} must hold a training, but has no recipe.json; try another --out") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} is damaged: {reason}; restore it or train into a new folder") from error
 
 
-def _build_dataclass(kind: Any, told: Mapping[str, Any]) -> Any:
-    known = {f.name for f in fields(kind)}
-    if unknown := sorted(set(told) - known):
+def _build_dataclass(cls: Any, settings: Mapping[str, Any]) -> Any:
+    if unknown := sorted(set(settings) - {f.name for f in fields(cls)}):
         raise ValueError(f"it has an unknown setting {unknown[0]!r}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds of "2h", "90m", "1h30m" or "45s".
+    """Seconds of a time such as "2h", "90m", "1h30m" or "45s".
 
     Raises:
-        ValueError: no such time, or none at all.
+        ValueError: no valid time, or zero.
     """
-    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
-    numbers = [] if found is None else [float(n) * u for n, u in zip(found.groups(), _UNITS.values(), strict=True) if n]
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
+    numbers = [] if match is None else [float(n) * u for n, u in zip(match.groups(), _UNITS.values(), strict=True) if n]
     if not sum(numbers) > 0:
-        raise ValueError(f"a budget is a time: got {text!r}; write 2h, 90m or 1h30m")
+        raise ValueError(f"budget must be a time above 0, got {text!r}; try 2h, 90m or 1h30m")
     return sum(numbers)

@@ -1,4 +1,4 @@
-"""What a training shows on its way: pictures of the same captions, and its curves."""
+"""Sample grids and loss curves of a training as PNG images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CAPTIONS = (
 
 @torch.no_grad()
 def draw_samples(folder: Path, captions: Sequence[str], scale: float, steps: int, seed: int, device: str) -> Tensor:
-    """(n, 3, h, w) in [0, 1]: DDIM under guidance from the pipeline in that folder, one stream of noise."""
+    """Guided DDIM samples of captions from a pipeline folder, (n, 3, h, w) in [0, 1], from one noise stream."""
     prior = Pipeline.load(folder, device=device, dtype=torch.float32, cache=None)
     rng = torch.Generator().manual_seed(seed)
     guided = Guided(prior, scale)
@@ -46,34 +46,34 @@ def draw_samples(folder: Path, captions: Sequence[str], scale: float, steps: int
 
 
 def grid_png(images: Tensor) -> bytes:
-    """A PNG of pictures (n, 3, h, w) in rows of four, three times their size."""
+    """PNG of images (n, 3, h, w) in rows of four, enlarged three times."""
     from PIL import Image
 
     n, width = len(images), images.shape[-1]
     columns = min(4, n)
-    filled = torch.ones(-n % columns, *images.shape[1:])
-    cells = torch.nn.functional.pad(torch.cat([images, filled]), (1, 1, 1, 1), value=1.0)
+    padding = torch.ones(-n % columns, *images.shape[1:])
+    cells = torch.nn.functional.pad(torch.cat([images, padding]), (1, 1, 1, 1), value=1.0)
     cells = cells.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4)
     pixels = (cells.reshape(3, -1, columns * (width + 2)) * 255).round().byte().permute(1, 2, 0).numpy()
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     out = io.BytesIO()
-    picture.resize((3 * picture.width, 3 * picture.height), Image.Resampling.NEAREST).save(out, "PNG")
+    image.resize((3 * image.width, 3 * image.height), Image.Resampling.NEAREST).save(out, "PNG")
     return out.getvalue()
 
 
 def curves_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A PNG: PSNR of the autoencoder, then the denoiser's loss on held-out scenes, over hours."""
+    """PNG of the autoencoder's PSNR and the denoiser's loss over hours."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    panels = ((left, ("psnr",), "PSNR of held-out pictures, dB"), (right, ("loss", "held_out"), "error of v"))
+    panels = ((left, ("psnr",), "PSNR of held-out images, dB"), (right, ("loss", "held_out"), "error of v"))
     for axes, keys, title in panels:
         stage = "autoencoder" if "psnr" in keys else "network"
         for key in keys:
-            told = [(row["seconds"] / 3600, row[key]) for row in rows if row["stage"] == stage and key in row]
-            if told:
-                axes.plot(*zip(*told, strict=True), label=key.replace("_", " "), lw=1)
+            points = [(row["seconds"] / 3600, row[key]) for row in rows if row["stage"] == stage and key in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=key.replace("_", " "), lw=1)
         axes.set(title=title, xlabel="hours")
     right.set_yscale("log")
     if right.lines:

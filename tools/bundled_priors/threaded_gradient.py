@@ -1,4 +1,4 @@
-"""One step's gradient, with a thread for each share of the batch where the CPU computes it."""
+"""Data-parallel gradient of a batch over CPU threads."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Rows = dict[str, Tensor]
 
 
 def accumulate_gradient(examples: Rows, loss: Callable[[Rows], Tensor], parameters: Sequence[nn.Parameter]) -> float:
-    """Puts the gradient of the batch's mean loss into the parameters, and returns that loss.
+    """Sets the parameters' gradients of the mean loss of a batch, and returns the loss.
 
-    On a CPU each of PyTorch's threads takes a share of the batch by itself: threads that work inside one convolution
-    wait for each other many times in it, which is slow where other programs hold a core. Gradients are added up in
-    the order of the shares.
+    On a CPU each of PyTorch's threads computes a share of the batch on its own: threads inside one convolution
+    synchronise many times, which is slow if other programs use a core. Gradients are summed in the order of the
+    shares.
 
     Args:
         examples: tensors with leading axis b.
-        loss: mean over examples; it draws no random numbers.
-        parameters: all used by the loss.
+        loss: mean loss over examples, without random draws.
+        parameters: parameters, all used by the loss.
     """
     b = len(next(iter(examples.values())))
     threads = min(b, torch.get_num_threads()) if parameters[0].device.type == "cpu" else 1

@@ -1,4 +1,4 @@
-"""A little ordinary English, so that the tokenizer knows more than the captions say."""
+"""A page of ordinary English for training the tokenizer beyond the captions' vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of the judge that says what pictures of scenes show."""
+"""Training of the scene classifier."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from modeseek.metrics.scenes.classifier_config import ClassifierConfig
 from modeseek.runs.interrupts import RunFailed
 from tools.bundled_priors.augment import augment
 from tools.bundled_priors.classifier_loss import ClassifierTargets, classifier_loss
-from tools.bundled_priors.example_pool import Examples, ExamplePool
-from tools.bundled_priors.lr_schedule import TrainingClock, StageDuration, learning_rate
+from tools.bundled_priors.example_pool import ExamplePool, Examples
+from tools.bundled_priors.lr_schedule import StageDuration, TrainingClock, learning_rate
 
-_REPORT = 20  # steps
+_REPORT_EVERY = 20  # steps
 
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """How the judge is trained.
+    """Hyperparameters of the training of the scene classifier.
 
     Attributes:
-        shape: of its network.
-        batch: pictures a step.
+        config: architecture of the classifier.
+        batch: batch size.
         lr: peak learning rate of AdamW.
-        warm: steps in which the rate climbs to its peak.
-        decay: of weights.
-        first: pictures rendered before the first step.
-        pool: pictures kept at most; the oldest go first.
-        chunk: pictures rendered at a time.
-        every: steps between two chunks: a picture is seen `batch every / chunk` times, disturbed anew each time.
-        tested: held-out renders that its accuracy is taken from.
-        steps: in place of a budget of time; then the seed fixes every weight.
+        warm: number of warm-up steps of the learning rate.
+        decay: weight decay of AdamW.
+        first: number of images rendered before the first step.
+        pool: maximum number of images in the pool.
+        chunk: number of images rendered at a time.
+        every: number of steps between two chunks; an image is drawn `batch every / chunk` times, augmented anew.
+        tested: number of held-out renders for the accuracy.
+        steps: number of steps in place of a time budget; the result is then reproducible.
     """
 
     config: ClassifierConfig = ClassifierConfig()
@@ -63,81 +63,87 @@ def train_classifier(
     recipe: ClassifierRecipe | None = None,
     start: SceneClassifier | None = None,
 ) -> Generator[Progress, None, SceneClassifier]:
-    """Trains a judge on fresh renders, measures it on others, of held-out combinations, and saves it there.
+    """Trains a scene classifier on fresh renders, evaluates it on held-out combinations, and saves it.
 
-    It learns from all combinations: one that had never met a green cube alone would take every green cube that hides
-    its front for a cube with a white face, and so be unfair to the very pictures that it is to judge. Not resumed: it
-    takes minutes.
+    It trains on all combinations: a classifier that never met a green cube alone would take every green cube with a
+    hidden front for a cube with a white face, and misclassify the images it is meant to score. Training takes minutes
+    and cannot be resumed.
 
     Args:
-        out: a new folder.
-        budget: seconds of training.
-        device: of the network; scenes are rendered on the CPU.
-        seed: of weights, scenes and disturbances.
-        lesson: in place of the usual one.
-        start: a judge to begin with, instead of random weights; its shape is kept.
+        out: new folder of the classifier.
+        budget: training time, seconds.
+        device: device of the network; scenes are rendered on the CPU.
+        seed: random seed of weights, scenes and augmentation.
+        recipe: hyperparameters; default `ClassifierRecipe()`.
+        start: classifier with the initial weights and architecture; default random weights.
 
     Raises:
         FileExistsError: the folder exists and is not empty.
-        Failed: a loss that is not finite.
+        RunFailed: non-finite loss.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"a judge is saved to a new folder: got {out}, which exists; choose another name")
-    told = recipe or ClassifierRecipe()
-    world, clock = Scenes(), TrainingClock()
-    pace = StageDuration(0.0, budget, told.steps)
-    judge = SceneClassifier(told.config if start is None else start.config, seed=seed)
+        raise FileExistsError(
+            f"target of a scene classifier must be a new folder, got {out}, which exists; choose another name"
+        )
+    recipe = recipe or ClassifierRecipe()
+    renderer, clock = Scenes(), TrainingClock()
+    duration = StageDuration(0.0, budget, recipe.steps)
+    classifier = SceneClassifier(recipe.config if start is None else start.config, seed=seed)
     if start is not None:
-        judge.load_state_dict(start.state_dict())
-    judge = judge.to(device).train()
-    scenes, luck = torch.Generator().manual_seed(2 * seed), torch.Generator().manual_seed(2 * seed + 1)
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=0.0, weight_decay=told.decay)
-    pool = ExamplePool(lambda n: _examples(world, n, scenes), told.pool)
-    while len(pool) < min(told.first, told.pool):
-        pool.grow(told.chunk)
-        yield Progress("rendering", min(len(pool), told.first), told.first)
-    step, rate, losses = 0, 0.0, []
-    while (progress := pace.progress(step, clock.seconds)) < 1:
-        if step and step % told.every == 0:
-            pool.grow(told.chunk)
-        rate = learning_rate(progress, rate, told.lr, told.warm)
+        classifier.load_state_dict(start.state_dict())
+    classifier = classifier.to(device).train()
+    scene_rng, draw_rng = torch.Generator().manual_seed(2 * seed), torch.Generator().manual_seed(2 * seed + 1)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=0.0, weight_decay=recipe.decay)
+    pool = ExamplePool(lambda n: _examples(renderer, n, scene_rng), recipe.pool)
+    while len(pool) < min(recipe.first, recipe.pool):
+        pool.grow(recipe.chunk)
+        yield Progress("rendering", min(len(pool), recipe.first), recipe.first)
+    step, lr, losses = 0, 0.0, []
+    while (progress := duration.progress(step, clock.seconds)) < 1:
+        if step and step % recipe.every == 0:
+            pool.grow(recipe.chunk)
+        lr = learning_rate(progress, lr, recipe.lr, recipe.warm)
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        rows = pool.draw(told.batch, luck)
-        image = augment(rows.pop("image").float() / 255, luck).to(device)
+            group["lr"] = lr
+        rows = pool.draw(recipe.batch, draw_rng)
+        image = augment(rows.pop("image").float() / 255, draw_rng).to(device)
         with _mixed(device):
-            answers = judge(image)
-        loss = classifier_loss(answers, ClassifierTargets(**{name: value.to(device) for name, value in rows.items()})).mean()
+            output = classifier(image)
+        loss = classifier_loss(
+            output, ClassifierTargets(**{name: value.to(device) for name, value in rows.items()})
+        ).mean()
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(judge.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(classifier.parameters(), 5.0)
         optimizer.step()
         step += 1
         losses.append(loss.item())
         if not losses[-1] < float("inf"):
-            raise RunFailed(f"the loss is {losses[-1]} at step {step} of the judge; start again with another --seed")
-        if step % _REPORT == 0:
-            total = pace.steps or round(step / max(1e-6, pace.progress(step, clock.seconds)))
-            yield Progress("judge", step, total, f"loss {sum(losses) / len(losses):.3f}")
+            raise RunFailed(
+                f"loss must be finite, got {losses[-1]} at step {step} of the scene classifier; try another --seed"
+            )
+        if step % _REPORT_EVERY == 0:
+            total = duration.steps or round(step / max(1e-6, duration.progress(step, clock.seconds)))
+            yield Progress("scene classifier", step, total, f"loss {sum(losses) / len(losses):.3f}")
             losses.clear()
-    judge = judge.to("cpu").eval()
-    shots = world.batch(told.tested, torch.Generator().manual_seed(seed), held_out=True)
-    judge.normalize_features(shots.image)
-    numbers = accuracy_by_attribute(score_captions(judge, shots.image, shots.captions))
-    judge.accuracy = {name: estimate.value for name, estimate in numbers.items()}
-    judge.save(out)
-    yield Progress("testing", told.tested, told.tested)
-    return judge
+    classifier = classifier.to("cpu").eval()
+    renders = renderer.batch(recipe.tested, torch.Generator().manual_seed(seed), held_out=True)
+    classifier.normalize_features(renders.image)
+    estimates = accuracy_by_attribute(score_captions(classifier, renders.image, renders.captions))
+    classifier.accuracy = {name: estimate.value for name, estimate in estimates.items()}
+    classifier.save(out)
+    yield Progress("evaluating", recipe.tested, recipe.tested)
+    return classifier
 
 
-def _examples(world: Scenes, n: int, rng: torch.Generator) -> Examples:
-    shots = world.batch(n, rng, held_out=None)
-    truth = ClassifierTargets.from_layouts(shots.layouts)
-    return {"image": (255 * shots.image).round().byte()} | vars(truth)
+def _examples(renderer: Scenes, n: int, rng: torch.Generator) -> Examples:
+    renders = renderer.batch(n, rng, held_out=None)
+    targets = ClassifierTargets.from_layouts(renders.layouts)
+    return {"image": (255 * renders.image).round().byte()} | vars(targets)
 
 
 def _mixed(device: str) -> torch.autocast:
-    """Products in bfloat16 where the machine multiplies it fast."""
+    """Context of mixed precision, bfloat16 on hardware that supports it."""
     kind = torch.device(device).type
-    able = kind != "cpu" or (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.autocast(kind, torch.bfloat16, enabled=able)
+    enabled = kind != "cpu" or (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast(kind, torch.bfloat16, enabled=enabled)

@@ -1,4 +1,4 @@
-"""The second stage: pixels to a small z and back."""
+"""Second training stage: autoencoder between pixels and latents."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tools.bundled_priors.stage_trainer import ImageStageTrainer
 
 
 class DecoderTrainer(ImageStageTrainer):
-    """Computes the encoder, principal components of patches of renders, and trains the decoder to invert it."""
+    """Trainer of the decoder; the encoder is fixed to principal components of render patches."""
 
     def __init__(self, recipe: TrainingRecipe, vae: Any, device: torch.device) -> None:
         self.vae = vae.to(device).train()
         self.vae.encoder.requires_grad_(False)
         super().__init__("autoencoder", recipe, recipe.autoencoder, device, {"decoder": self.vae.decoder})
-        fitted = self.renderer.batch(recipe.fitted, torch.Generator().manual_seed(recipe.seed + 1)).image
-        write_encoder(self.vae, patch_components(fitted, recipe.model.patch, recipe.model.latent))
+        images = self.renderer.batch(recipe.fitted, torch.Generator().manual_seed(recipe.seed + 1)).image
+        write_encoder(self.vae, patch_components(images, recipe.model.patch, recipe.model.latent))
 
     def encode_examples(self, image: Tensor, captions: list[str]) -> Examples:
         return {"image": (255 * image).round().byte()}
@@ -38,12 +38,12 @@ class DecoderTrainer(ImageStageTrainer):
             z = self.vae.encode(image).latents
         z = z + self.recipe.jitter / self.vae.config.scaling_factor * examples["eps"]
         with self.autocast():
-            answer = self.vae.decode(z).sample
-        return reconstruction_loss(answer, image, self.recipe.edge)
+            prediction = self.vae.decode(z).sample
+        return reconstruction_loss(prediction, image, self.recipe.edge)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """PSNR of held-out pictures, in full precision."""
+        """PSNR of held-out images, in full precision."""
         image = self.held_out_examples()["image"].float() / 255
-        answers = [self.vae.decode(self.vae.encode(2 * part - 1).latents).sample for part in image.split(64)]
-        return {"psnr": psnr(torch.cat(answers) / 2 + 0.5, image)}
+        predictions = [self.vae.decode(self.vae.encode(2 * part - 1).latents).sample for part in image.split(64)]
+        return {"psnr": psnr(torch.cat(predictions) / 2 + 0.5, image)}

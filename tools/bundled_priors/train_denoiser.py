@@ -1,4 +1,4 @@
-"""The third stage: words and noise to z."""
+"""Third training stage: text-conditional denoiser of latents."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from tools.bundled_priors.muon import Muon, split_parameters
 from tools.bundled_priors.recipe import TrainingRecipe
 from tools.bundled_priors.stage_trainer import ImageStageTrainer
 
-_PLAIN = ("conv_in", "conv_out", "time_embedding", "add_embedding")  # ends, and tables: AdamW's
+_PLAIN = (
+    "conv_in",
+    "conv_out",
+    "time_embedding",
+    "add_embedding",
+)  # first, last and embedding layers, optimised by AdamW
 
 
 class DenoiserTrainer(ImageStageTrainer):
-    """Trains the denoiser; text encoder and autoencoder stay as they are.
+    """Trainer of the denoiser; text encoder and autoencoder are frozen.
 
     Attributes:
-        average: moving average of its weights, which samples are drawn with.
+        average: denoiser with the moving average of the weights, for sampling.
     """
 
     def __init__(self, recipe: TrainingRecipe, parts: ModelParts, device: torch.device) -> None:
@@ -53,8 +58,8 @@ class DenoiserTrainer(ImageStageTrainer):
         z = examples["z"].float()
         share = torch.rand(len(z), generator=self.noise_rng) ** self.recipe.lean
         index = (len(self.levels) * share).long().clamp(max=len(self.levels) - 1)
-        left_out = torch.rand(len(z), generator=self.noise_rng) < self.recipe.drop
-        tokens = torch.where(left_out[:, None], self.null, examples["tokens"].long())
+        dropped = torch.rand(len(z), generator=self.noise_rng) < self.recipe.drop
+        tokens = torch.where(dropped[:, None], self.null, examples["tokens"].long())
         return {"z": z, "tokens": tokens, "eps": torch.randn(z.shape, generator=self.noise_rng), "index": index}
 
     def loss(self, examples: Examples) -> Tensor:
@@ -67,9 +72,9 @@ class DenoiserTrainer(ImageStageTrainer):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """The averaged network's loss on held-out scenes, with the same noise every time."""
-        held = self.held_out_examples()
-        z, tokens = held["z"].float(), held["tokens"].long()
+        """Loss of the averaged network on held-out scenes with fixed noise, and its means over three noise ranges."""
+        examples = self.held_out_examples()
+        z, tokens = examples["z"].float(), examples["tokens"].long()
         rng = torch.Generator().manual_seed(self.recipe.seed)
         index = (torch.arange(len(z)) * len(self.levels) // len(z)).to(self.device)
         eps = torch.randn(z.shape, generator=rng).to(self.device)
@@ -82,11 +87,11 @@ class DenoiserTrainer(ImageStageTrainer):
         return super().checkpoint_state() | {"average": self.average}
 
     def averaged_model(self) -> ModelParts:
-        """The model that samples are drawn from."""
+        """Model with the averaged denoiser, for sampling."""
         return ModelParts(self.parts.tokenizer, self.encoder, self.vae, self.average)
 
     def _losses(self, unet: Any, z: Tensor, tokens: Tensor, eps: Tensor, index: Tensor) -> Tensor:
         with self.autocast():
             with torch.no_grad():
-                words = self.encoder(tokens)[0]
-            return velocity_loss(unet, words, z, eps, index, self.levels)
+                text_embeddings = self.encoder(tokens)[0]
+            return velocity_loss(unet, text_embeddings, z, eps, index, self.levels)

@@ -1,4 +1,4 @@
-"""The first stage: captions to embeddings that say what captions say."""
+"""First training stage: text encoder with classification heads on caption content."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from tools.bundled_priors.stage_trainer import StageTrainer
 
 
 class TextEncoderTrainer(StageTrainer):
-    """Trains the text encoder: linear functions of its mean embedding answer what the caption says.
+    """Trainer of the text encoder: linear heads on its mean embedding classify the content of the caption.
 
-    Captions alone, no pictures: it takes a minute, and a denoiser that is told by such an encoder needs not find out
-    what words mean while it learns what things look like. The encoder stays as it is afterwards, as Stable
-    Diffusion's does.
+    Training uses captions alone and takes a minute; a denoiser conditioned on such an encoder need not learn the
+    meaning of words together with the appearance of objects. The encoder is frozen afterwards, as in Stable Diffusion.
     """
 
     def __init__(self, recipe: TrainingRecipe, parts: ModelParts, device: torch.device) -> None:
@@ -41,21 +40,21 @@ class TextEncoderTrainer(StageTrainer):
 
     def loss(self, examples: Examples) -> Tensor:
         losses = [
-            functional.cross_entropy(answer, examples["said"][:, i].long())
-            for i, answer in enumerate(self._logits(examples))
+            functional.cross_entropy(logits, examples["said"][:, i].long())
+            for i, logits in enumerate(self._logits(examples))
         ]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Share of held-out captions of which every question is answered rightly."""
+        """Share of held-out captions with all targets right."""
         captions = self.renderer.draw(self.recipe.tested, self.held_out_rng(), held_out=True).captions
-        held = {name: rows.to(self.device) for name, rows in self.encode_examples(captions).items()}
-        right = [answer.argmax(1) == held["said"][:, i] for i, answer in enumerate(self._logits(held))]
-        return {"understood": torch.stack(right).all(0).float().mean().item()}
+        examples = {name: rows.to(self.device) for name, rows in self.encode_examples(captions).items()}
+        correct = [logits.argmax(1) == examples["said"][:, i] for i, logits in enumerate(self._logits(examples))]
+        return {"understood": torch.stack(correct).all(0).float().mean().item()}
 
     def encode_examples(self, captions: list[str]) -> Examples:
-        """Captions as the pool keeps them."""
+        """Examples for the pool from captions."""
         return {"tokens": self.parts.tokens(captions).int(), "said": caption_targets(captions).int()}
 
     def _logits(self, examples: Examples) -> list[Tensor]:

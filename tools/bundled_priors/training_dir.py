@@ -1,4 +1,4 @@
-"""The folder of a training: made once, locked while it is worked on, and read again."""
+"""Training folder of the text-to-image prior: recipe, checkpoints, finished parts, metrics."""
 
 from __future__ import annotations
 
@@ -12,63 +12,72 @@ from typing import Any, Literal
 import torch
 
 from modeseek.datasets.scenes import Scenes
-from modeseek.io.atomic import LineFile, truncate_lines, read_whole_lines, recover_folder, atomic_folder, write_synced, write_atomic
+from modeseek.io.atomic import (
+    LineFile,
+    atomic_folder,
+    read_whole_lines,
+    recover_folder,
+    truncate_lines,
+    write_atomic,
+    write_synced,
+)
 from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
 from tools.bundled_priors.model import read_part, write_part, write_tokenizer
 from tools.bundled_priors.recipe import TrainingRecipe, read_recipe
-from tools.bundled_priors.tokenizer_text import TEXT
 from tools.bundled_priors.stage_trainer import STAGES
+from tools.bundled_priors.tokenizer_text import TEXT
 
-_SPOKEN = 4000  # captions that the tokenizer learns from
+_TOKENIZER_CAPTIONS = 4000  # number of captions that the tokenizer is trained on
+_METADATA = "training.json"  # metadata of a finished part
 _FOLDERS = ("grids", "checkpoints", *(f"checkpoints/{stage}" for stage in STAGES))
 
 
 @dataclass(frozen=True)
 class TrainingDir:
-    """A training on disk.
+    """Training folder on disk.
 
     Attributes:
-        path: `recipe.json`, `tokenizer/`, `checkpoints/`, `text_encoder/` and `vae/` once they are done,
-            `metrics.jsonl`, `grids/`, and `pipeline/`, the model as others load it.
+        path: folder with `recipe.json`, `tokenizer/`, `checkpoints/`, finished `text_encoder/` and `vae/`,
+            `metrics.jsonl`, `grids/`, and `pipeline/`, the model for loading.
     """
 
     path: Path
 
     @classmethod
     def open(cls, path: Path, recipe: TrainingRecipe) -> TrainingDir:
-        """The training in that folder, begun with that recipe where there is none.
+        """Opens the training in a folder, or starts one with the recipe.
 
         Raises:
             ValueError: the folder holds something else, or a damaged training.
-            OSError: it cannot be written to.
+            OSError: the folder cannot be written to.
         """
-        place = cls(path)
+        directory = cls(path)
         if path.is_dir() and any(path.iterdir()):
             read_recipe(path)
-            return place
+            return directory
         if path.exists() and not path.is_dir():
-            raise ValueError(f"--out is a folder: got {path}, which is a file; choose another name")
+            raise ValueError(f"--out must be a folder, got {path}, which is a file; choose another name")
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(path, fresh=True) as scratch:
             for name in (*_FOLDERS, "tokenizer"):
                 (scratch / name).mkdir()
             rng = torch.Generator().manual_seed(recipe.seed)
-            spoken = Scenes(size=recipe.model.size).draw(_SPOKEN, rng, held_out=None).captions
-            write_tokenizer(scratch / "tokenizer", recipe.model, [*spoken, *TEXT.splitlines()])
+            captions = Scenes(size=recipe.model.size).draw(_TOKENIZER_CAPTIONS, rng, held_out=None).captions
+            write_tokenizer(scratch / "tokenizer", recipe.model, [*captions, *TEXT.splitlines()])
             recipe.write(scratch)
-        return place
+        return directory
 
     @property
     def recipe(self) -> TrainingRecipe:
-        """What it is told."""
+        """Recipe of the training."""
         return read_recipe(self.path)
 
     @contextmanager
     def lock(self) -> Generator[None]:
-        """Keeps other processes from working on it; what a killed one left half done is removed.
+        """Locks the folder for this process, and removes what a killed process left half done.
 
         Raises:
-            ValueError: another process is working on it.
+            ValueError: another process holds the lock.
         """
         from filelock import FileLock
 
@@ -86,42 +95,42 @@ class TrainingDir:
             lock.release()
 
     def load_part(self, part: Literal["text_encoder", "vae"]) -> tuple[Any, float] | None:
-        """A finished part and the seconds on the clock when it was, or None while there is none.
+        """Loads a finished part and the training time at its end, seconds; None if it is unfinished.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: the part is damaged.
         """
         folder = self.path / part
         if not folder.is_dir():
             return None
         try:
-            seconds = float(json.loads((folder / "told.json").read_bytes())["seconds"])
+            seconds = float(json.loads((folder / _METADATA).read_bytes())["seconds"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder}/told.json is damaged: restore it or train into a new folder") from error
+            raise ValueError(f"{folder / _METADATA} is damaged; restore it or train into a new folder") from error
         return read_part(folder, part), seconds
 
-    def save_part(self, part: Literal["text_encoder", "vae"], module: Any, told: Mapping[str, Any]) -> None:
-        """Writes a finished part and what is told of it (seconds and more), whole or not at all."""
+    def save_part(self, part: Literal["text_encoder", "vae"], module: Any, metadata: Mapping[str, Any]) -> None:
+        """Writes a finished part and its metadata, including `seconds`, atomically."""
         with atomic_folder(self.path / part) as scratch:
             write_part(scratch, module)
-            write_synced(scratch / "told.json", json.dumps(dict(told)).encode())
+            write_synced(scratch / _METADATA, json.dumps(dict(metadata)).encode())
 
     def save_checkpoint(self, stage: str, step: int, state: Any) -> None:
-        """Writes a checkpoint of a stage; the newest two stay."""
+        """Writes a checkpoint of a stage and keeps the newest two."""
         write_checkpoint(self.path / "checkpoints" / stage, step, state)
 
     def latest_checkpoint(self, stage: str) -> tuple[Checkpoint | None, list[str]]:
-        """The newest whole checkpoint of a stage, and what is wrong with newer ones."""
+        """Newest intact checkpoint of a stage, and one line per damaged newer one."""
         return newest_checkpoint(self.path / "checkpoints" / stage)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Rows of `metrics.jsonl`; a damaged line is left out."""
+        """Rows of `metrics.jsonl` without damaged lines."""
         rows = []
         for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
-            except ValueError:  # a damaged line costs itself only
+            except ValueError:  # skips a damaged line
                 continue
             if isinstance(row, dict) and {"stage", "step", "seconds"} <= row.keys():
                 rows.append(row)
@@ -136,18 +145,18 @@ class TrainingDir:
             lines.close()
 
     def truncate_metrics(self, stage: str, step: int) -> None:
-        """Cuts off the metrics of a stage beyond a step: it goes on from there."""
-        kept = 0
+        """Truncates the metrics of a stage after a step, from which training resumes."""
+        n_lines = 0
         for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
                 if row["stage"] == stage and row["step"] > step:
                     break
-            except (ValueError, KeyError, TypeError):  # a damaged line stays where it is
+            except (ValueError, KeyError, TypeError):  # keeps a damaged line
                 pass
-            kept += 1
-        truncate_lines(self.path / "metrics.jsonl", kept)
+            n_lines += 1
+        truncate_lines(self.path / "metrics.jsonl", n_lines)
 
     def write_grid(self, name: str, data: bytes) -> None:
-        """Writes `grids/<name>.png`."""
+        """Writes a PNG to `grids/<name>.png`."""
         write_atomic(self.path / "grids" / f"{name}.png", data)

@@ -1,1 +1,1 @@
-"""What a prior is told of the side that a camera sees."""
+"""Camera-dependent conditions of a prior: view prompts, Perp-Neg views and multi-view cameras."""

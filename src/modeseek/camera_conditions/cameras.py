@@ -1,4 +1,4 @@
-"""From cameras to conditions: what `distill(conditions=...)` tells a prior of each view of a 3-D generator."""
+"""Conditions that depend on the cameras of a view, for `distill(conditions=...)` with a 3D generator."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from modeseek.priors.base import Conditions
 
 @runtime_checkable
 class CameraConditional(Protocol):
-    """Conditions that depend on where the camera stands, such as `ViewConditions` and `FineConditions`."""
+    """Protocol of conditions as a function of camera angles, such as `ViewConditions` and `FineConditions`."""
 
     def at(
         self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], prompt: Int[Tensor, "b"] | None = None
     ) -> Conditions:
-        """The conditions of these cameras, degrees, (b, ...)."""
+        """Returns the conditions of cameras at angles in degrees, (b, ...)."""
         ...
 
 
 @dataclass(frozen=True)
 class CameraConditions:
-    """Tells each item of a `CameraView` what its own camera sees: `distill(conditions=CameraConditions(...))`.
+    """Conditions of each item of a `CameraView` by its own camera: `distill(conditions=CameraConditions(...))`.
 
     Attributes:
-        told: by angle.
-        prompt: which prompt an item seeks, by its number; None: all the first.
+        conditions: conditions as a function of camera angles.
+        prompt: function from an item index to its prompt index; None gives every item the first prompt.
     """
 
     conditions: CameraConditional
     prompt: Callable[[int], int] | None = None
 
     def __call__(self, view: View) -> Conditions:
-        """The conditions of a view's cameras.
+        """Returns the conditions of the cameras of a view.
 
         Raises:
             ValueError: a view without cameras.
         """
         cameras = require_cameras(view).cameras
-        which = None if self.prompt is None else torch.tensor([self.prompt(i) for i in view.items])
-        return self.conditions.at(cameras.azimuth, cameras.elevation, which)
+        prompts = None if self.prompt is None else torch.tensor([self.prompt(i) for i in view.items])
+        return self.conditions.at(cameras.azimuth, cameras.elevation, prompts)
 
 
 def require_cameras(view: View) -> CameraView:
-    """The view, which has cameras.
+    """Returns the view after checking that it has cameras.
 
     Raises:
-        ValueError: it has none.
+        ValueError: a view without cameras.
     """
     if not isinstance(view, CameraView):
         raise ValueError(
-            f"conditions by camera need cameras: got a {type(view).__name__}; use a 3-D generator, or fixed conditions"
+            f"camera conditions need cameras, got a {type(view).__name__}; use a 3D generator, or fixed conditions"
         )
     return view

@@ -1,4 +1,4 @@
-"""View prompts in small steps: a phrase for every direction and height, with embeddings between neighbours."""
+"""Fine-grained view prompts: phrases on a grid of azimuths and elevations, with interpolated embeddings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from modeseek.pytree import select
 
 @dataclass(frozen=True)
 class FinePrompts:
-    """Phrases on a grid of azimuths and heights.
+    """View phrases on a grid of azimuths and elevations.
 
     Attributes:
-        phrases: a row a height, from low to high; in each n phrases, the k-th for azimuth k 360 / n degrees, 0 the
-            front, 90 the right.
-        heights: elevation in degrees at which each row but the first begins, ascending: one fewer than rows.
-        interpolate: between two azimuths the embedding is the mean of theirs, weighted by nearness; else the nearest
-            phrase is said (the only way for a prior of labels).
+        phrases: one row of n phrases per elevation range, from low to high; the k-th phrase is for azimuth k 360 / n
+            degrees, 0 the front, 90 the right.
+        heights: elevations in degrees at which each row but the first starts, ascending; one fewer than rows.
+        interpolate: whether embeddings are interpolated linearly between neighbouring azimuths; otherwise the nearest
+            phrase is used (required for priors conditioned on labels).
     """
 
     phrases: tuple[tuple[str, ...], ...]
@@ -35,37 +35,37 @@ class FinePrompts:
         widths = {len(row) for row in self.phrases}
         if len(widths) != 1 or 0 in widths or len(self.heights) != len(self.phrases) - 1:
             raise ValueError(
-                "fine prompts are rows of equally many phrases, with a height between each row and the next: got rows "
-                f"of {[len(row) for row in self.phrases]} and {len(self.heights)} heights; mend them"
+                "fine prompts need rows of equal length and one height between consecutive rows, got rows "
+                f"of {[len(row) for row in self.phrases]} phrases and {len(self.heights)} heights"
             )
         if list(self.heights) != sorted(set(self.heights)):
-            raise ValueError(f"heights ascend: got {self.heights}; sort them")
+            raise ValueError(f"heights must ascend, got {self.heights}")
 
     def encode(self, prior: TextPrior, prompts: Sequence[str], negative: str = "") -> FineConditions:
-        """Every prompt with every phrase, encoded once; no prior call.
+        """Encodes every prompt with every phrase, once; no prior calls.
 
         Args:
-            prior: encodes the words.
-            prompts: one or more.
-            negative: what to move away from, whatever the view; empty for nothing.
+            prior: prior that encodes the texts.
+            prompts: one or more prompts.
+            negative: negative prompt of every view; empty for none.
 
         Raises:
             ValueError: no prompts.
         """
         if not prompts:
-            raise ValueError("view prompts need a prompt: got none")
+            raise ValueError("view prompts need at least one prompt, got none")
         texts = [f"{prompt}, {phrase}" for prompt in prompts for row in self.phrases for phrase in row]
         return FineConditions(self, prior.conditions(texts, [negative] if negative else None), len(prompts))
 
 
 @dataclass(frozen=True)
 class FineConditions:
-    """Encoded phrases: what `distill` tells the prior, camera by camera (through `CameraConditions`).
+    """Encoded fine-grained view prompts, selected by camera; pass them to `CameraConditions`.
 
     Attributes:
-        prompts: the phrases.
-        conditions: a row a prompt, height and azimuth, in that order; null and negative are one row.
-        n: prompts.
+        prompts: view phrases.
+        conditions: one row per prompt, elevation range and azimuth, in that order; null and negative are one row.
+        n: number of prompts.
     """
 
     prompts: FinePrompts
@@ -75,26 +75,26 @@ class FineConditions:
     def at(
         self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], prompt: Int[Tensor, "b"] | None = None
     ) -> Conditions:
-        """The conditions of these cameras, (b, ...).
+        """Returns the conditions of cameras, (b, ...).
 
         Args:
-            azimuth: degrees, unbounded.
-            elevation: degrees.
-            prompt: which prompt each camera's item seeks, in [0, n); the first by default.
+            azimuth: azimuths in degrees, unbounded.
+            elevation: elevations in degrees.
+            prompt: prompt index of each camera, in [0, n); the first prompt by default.
 
         Raises:
-            ValueError: a prompt that is not there, or labels to interpolate between.
+            ValueError: a prompt index out of range, or interpolation between labels.
         """
-        rows, n = len(self.prompts.phrases), len(self.prompts.phrases[0])
-        which = torch.zeros_like(azimuth, dtype=torch.long) if prompt is None else prompt.to(azimuth.device)
-        if len(which) and not 0 <= int(which.min()) <= int(which.max()) < self.n:
-            raise ValueError(f"there are {self.n} prompts: got {which.tolist()}; number them from 0")
+        heights, n = len(self.prompts.phrases), len(self.prompts.phrases[0])
+        index = torch.zeros_like(azimuth, dtype=torch.long) if prompt is None else prompt.to(azimuth.device)
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.n:
+            raise ValueError(f"prompt indices must be in [0, {self.n}), got {index.tolist()}")
         starts = torch.tensor(self.prompts.heights, dtype=elevation.dtype, device=elevation.device)
-        first = (which * rows + (elevation[:, None] >= starts).sum(1)) * n
-        place = azimuth / (360 / n)
-        told = self.conditions
+        first = (index * heights + (elevation[:, None] >= starts).sum(1)) * n
+        position = azimuth / (360 / n)
+        rows = self.conditions
         if not self.prompts.interpolate:
-            return Conditions(select(told.positive, first + place.round().long() % n), told.null, told.negative)
-        below = place.floor()
-        near, far = (select(told.positive, first + (below.long() + k) % n) for k in (0, 1))
-        return Conditions(interpolate_conditions(near, far, 1 - (place - below)), told.null, told.negative)
+            return Conditions(select(rows.positive, first + position.round().long() % n), rows.null, rows.negative)
+        below = position.floor()
+        near, far = (select(rows.positive, first + (below.long() + k) % n) for k in (0, 1))
+        return Conditions(interpolate_conditions(near, far, 1 - (position - below)), rows.null, rows.negative)

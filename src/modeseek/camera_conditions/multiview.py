@@ -1,4 +1,4 @@
-"""Priors of several views at once: their cameras among the conditions, group by group."""
+"""Conditions of multi-view priors: text and camera of each view, group by group."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from modeseek.pytree import Cond
 
 
 def blender_matrices(cameras: Cameras) -> Float[Tensor, "b 16"]:
-    """Camera-to-world matrices as MVDream was trained with, row by row.
+    """Returns camera-to-world matrices in the convention of MVDream, flattened row by row.
 
-    Columns: right, up, backward, position, in a world of Blender's axes (x, -z, y); the position at distance 1,
-    whatever the camera's own.
+    Columns: right, up, backward, position, in Blender's world axes (x, -z, y); the position is normalised to distance
+        1.
     """
     position, right, up, forward = cameras.frame
     columns = torch.stack([right, up, -forward, position / cameras.distance[:, None]], -1)
-    turned = torch.stack([columns[:, 0], -columns[:, 2], columns[:, 1]], 1)
-    last = turned.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(turned), 1, 4)
-    return torch.cat([turned, last], 1).flatten(1)
+    blender = torch.stack([columns[:, 0], -columns[:, 2], columns[:, 1]], 1)
+    last = blender.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(blender), 1, 4)
+    return torch.cat([blender, last], 1).flatten(1)
 
 
 @dataclass(frozen=True)
 class MultiviewPrompts:
-    """Conditions for a prior that sees groups of views together: `{"text": what is told, "camera": where from}`.
+    """Conditions of a prior that denoises groups of views jointly: `{"text": embeddings, "camera": camera vectors}`.
 
-    MVDream (Shi et al. 2023, arXiv 2308.16512): `views` consecutive rows are one group, which such a prior may relate
-    to one another as long as rows stay in order; every branch, the empty text included, hears the cameras. Use with
-    `MVDream(views=...)`, or with any method on such a prior and batches of whole groups.
+    MVDream (Shi et al. 2023, arXiv 2308.16512): `views` consecutive rows are one group; the prior may relate the rows
+    of a group, so their order must be kept. Every guidance branch, including the empty text, is conditioned on the
+    cameras. Use with `MVDream(views=...)`, or with any method on such a prior and batches of whole groups.
 
     Attributes:
-        told: fixed (leading axes 1), or by angle.
-        views: rows a group.
-        describe: what the prior is told of cameras, (b, k).
+        conditions: fixed conditions (leading axes 1), or conditions as a function of camera angles.
+        views: number of views per group, >= 1.
+        describe: function from cameras to camera vectors, (b, k).
     """
 
     conditions: Conditions | CameraConditional
@@ -49,29 +49,35 @@ class MultiviewPrompts:
 
     def __post_init__(self) -> None:
         if self.views < 1:
-            raise ValueError(f"a group has at least one view: got views={self.views}; raise it")
+            raise ValueError(f"a group needs at least one view, got views={self.views}")
 
     @property
     def block(self) -> int | None:
-        """A group."""
+        """Number of consecutive rows that belong together: one group."""
         return self.views
 
     def __call__(self, view: View) -> Conditions:
-        """The conditions of a view of whole groups.
+        """Returns the conditions of a view that consists of whole groups.
 
         Raises:
-            ValueError: a view without cameras, or groups that are not whole.
+            ValueError: a view without cameras, or an incomplete group.
         """
         cameras = require_cameras(view).cameras
         if len(cameras) % self.views:
-            raise ValueError(f"groups have {self.views} views: got {len(cameras)} cameras; render a multiple")
-        told = self.conditions
-        if not isinstance(told, Conditions):
-            told = told.at(cameras.azimuth, cameras.elevation)
+            raise ValueError(f"groups have {self.views} views, got {len(cameras)} cameras; render a multiple")
+        texts = self.conditions
+        if not isinstance(texts, Conditions):
+            texts = texts.at(cameras.azimuth, cameras.elevation)
         camera = self.describe(cameras)
 
-        def both(text: Cond | None) -> Cond | None:
+        def with_camera(text: Cond | None) -> Cond | None:
             return None if text is None else {"text": text, "camera": camera}
 
-        opposed = told.opposed and tuple((both(text), weight) for text, weight in told.opposed)
-        return Conditions(both(told.positive), both(told.null), both(told.negative), opposed, both(told.source))
+        opposed = texts.opposed and tuple((with_camera(text), weight) for text, weight in texts.opposed)
+        return Conditions(
+            with_camera(texts.positive),
+            with_camera(texts.null),
+            with_camera(texts.negative),
+            opposed,
+            with_camera(texts.source),
+        )

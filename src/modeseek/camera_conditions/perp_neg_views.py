@@ -1,4 +1,4 @@
-"""Perp-Neg between views: what a camera at any azimuth seeks, and which views it keeps away from."""
+"""Perp-Neg view conditions: interpolated view prompts, and the opposed views of each camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modeseek.pytree import Cond, map_tensors, select
 
 @dataclass(frozen=True)
 class ExponentialDecay:
-    """`a exp(-b r) + c` of a share r in [0, 1]."""
+    """Exponential decay `a exp(-b r) + c` of an interpolation weight r in [0, 1]; must be >= 0 there."""
 
     a: float
     b: float
@@ -24,7 +24,7 @@ class ExponentialDecay:
 
     def __post_init__(self) -> None:
         if not min(self.a + self.c, self.a * math.exp(-self.b) + self.c) >= 0:  # monotone: the ends decide
-            raise ValueError(f"a decay of Perp-Neg is >= 0 for shares in [0, 1]: got {self}; raise c")
+            raise ValueError(f"a Perp-Neg decay must be >= 0 for r in [0, 1], got {self}; increase c")
 
     def __call__(self, r: Tensor) -> Tensor:
         return self.a * torch.exp(-self.b * r) + self.c
@@ -32,18 +32,19 @@ class ExponentialDecay:
 
 @dataclass(frozen=True)
 class PerpNegViews:
-    """Views interpolated in azimuth (Armandpour et al. 2023, arXiv 2304.04968; constants of threestudio).
+    """View prompts interpolated in azimuth, with opposed views (Armandpour et al. 2023, arXiv 2304.04968).
 
-    Within 90 degrees of the front, with share `r = 1 - |azimuth| / 90`, the condition sought is
-    `r front + (1 - r) side`; opposed are front with weight `-front_side(r)` and side with `-side_front(1 - r)`. Further
-    round, with `r = 2 - |azimuth| / 90`, it is `r side + (1 - r) back`; opposed are side with `-side_back(r)` and front
-    with `-front_back(r)`. Overhead nothing is interpolated and nothing opposed.
+    Within 90 degrees of the front, with `r = 1 - |azimuth| / 90`, the positive condition is `r front + (1 - r) side`,
+    and the opposed conditions are front with weight `-front_side(r)` and side with `-side_front(1 - r)`. Beyond 90
+    degrees, with `r = 2 - |azimuth| / 90`, the positive condition is `r side + (1 - r) back`, and the opposed
+    conditions are side with `-side_back(r)` and front with `-front_back(r)`. Overhead views are neither interpolated
+    nor opposed. Default constants are those of threestudio.
 
     Attributes:
-        front_side: pushes away from the front, as the camera leaves it; 0 at r = 1.
-        side_front: pushes away from the side, as the camera leaves it for the front.
-        side_back: pushes away from the side, as the camera leaves it for the back.
-        front_back: pushes away from the front behind the side: the two-faced Janus.
+        front_side: weight against the front view between front and side, a function of r; 0 at r = 1.
+        side_front: weight against the side view between front and side, a function of 1 - r.
+        side_back: weight against the side view between side and back, a function of r.
+        front_back: weight against the front view between side and back, a function of r; suppresses the Janus problem.
     """
 
     front_side: ExponentialDecay = ExponentialDecay(4.0, 0.5, -2.426)
@@ -54,46 +55,47 @@ class PerpNegViews:
     def at(
         self, conditions: Conditions, first: Int[Tensor, "b"], azimuth: Float[Tensor, "b"], overhead: Bool[Tensor, "b"]
     ) -> Conditions:
-        """Conditions for `PerpNeg`, (b, ...).
+        """Returns the conditions of cameras for a `PerpNeg` prior, (b, ...).
 
         Args:
-            told: its positive holds four consecutive rows a prompt: front, side, back, overhead.
-            first: each camera's first row.
-            azimuth: degrees from the front, unbounded.
-            overhead: which cameras look down.
+            conditions: conditions whose positive has four consecutive rows per prompt: front, side, back, overhead.
+            first: index of the first row of each camera's prompt.
+            azimuth: azimuths in degrees from the front, unbounded.
+            overhead: mask of the cameras with an overhead view.
 
         Raises:
             ValueError: conditions that cannot be interpolated.
         """
-        off = ((azimuth + 180) % 360 - 180).abs()
-        facing = off < 90
-        r = torch.where(facing, 1, 2) - off / 90
+        angle = ((azimuth + 180) % 360 - 180).abs()
+        front_half = angle < 90
+        r = torch.where(front_half, 1, 2) - angle / 90
         front, side = first, first + 1
-        near = torch.where(overhead, first + 3, torch.where(facing, front, side))
-        far = torch.where(overhead, first + 3, torch.where(facing, side, first + 2))
-        away = torch.where(facing, self.front_side(r), self.side_back(r))
-        also = torch.where(facing, self.side_front(1 - r), self.front_back(r))
+        near = torch.where(overhead, first + 3, torch.where(front_half, front, side))
+        far = torch.where(overhead, first + 3, torch.where(front_half, side, first + 2))
+        first_weight = torch.where(front_half, self.front_side(r), self.side_back(r))
+        second_weight = torch.where(front_half, self.side_front(1 - r), self.front_back(r))
         rows = conditions.positive
         opposed = (
-            (select(rows, torch.where(facing, front, side)), -away * ~overhead),
-            (select(rows, torch.where(facing, side, front)), -also * ~overhead),
+            (select(rows, torch.where(front_half, front, side)), -first_weight * ~overhead),
+            (select(rows, torch.where(front_half, side, front)), -second_weight * ~overhead),
         )
-        return Conditions(interpolate_conditions(select(rows, near), select(rows, far), r), conditions.null, conditions.negative, opposed, conditions.source)
+        positive = interpolate_conditions(select(rows, near), select(rows, far), r)
+        return Conditions(positive, conditions.null, conditions.negative, opposed, conditions.source)
 
 
-def interpolate_conditions(near: Cond, far: Cond, share: Float[Tensor, "b"]) -> Cond:
-    """`share near + (1 - share) far` of conditions row by row; of attention masks the words that either has.
+def interpolate_conditions(near: Cond, far: Cond, weight: Float[Tensor, "b"]) -> Cond:
+    """Returns `weight near + (1 - weight) far` row by row; attention masks are united.
 
     Raises:
-        ValueError: labels, which have no between.
+        ValueError: labels, which cannot be interpolated.
     """
 
-    def between(a: Tensor, b: Tensor) -> Tensor:
+    def interpolate(a: Tensor, b: Tensor) -> Tensor:
         if a.is_floating_point():
-            s = expand_like(share, a).to(a)
-            return s * a + (1 - s) * b
+            w = expand_like(weight, a).to(a)
+            return w * a + (1 - w) * b
         if a.ndim < 2 and not torch.equal(a, b):
-            raise ValueError("views are interpolated between embeddings: got labels; use a prior that is told words")
+            raise ValueError("views are interpolated between embeddings, got labels; use a text-conditioned prior")
         return torch.maximum(a, b)
 
-    return map_tensors(between, near, far)
+    return map_tensors(interpolate, near, far)

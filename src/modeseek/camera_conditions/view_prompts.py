@@ -1,4 +1,4 @@
-"""View prompts: the words of a condition, said for the side that the camera sees."""
+"""View prompts: text prompts with a phrase for the view of the camera."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from modeseek.pytree import select
 
 @runtime_checkable
 class TextPrior(Protocol):
-    """A prior that knows words, such as `Pipeline`."""
+    """Protocol of text-conditioned priors, such as `Pipeline`."""
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
-        """Conditions of texts, (len(texts), ...)."""
+        """Returns the conditions of texts, (len(texts), ...), with the empty text as null."""
         ...
 
 
 @dataclass(frozen=True)
 class ViewPrompts:
-    """Four phrases for four sides (Poole, Jain, Barron, Mildenhall 2022, arXiv 2209.14988, with their angles).
+    """Phrases of the four views (DreamFusion: Poole, Jain, Barron, Mildenhall 2022, arXiv 2209.14988, and its angles).
 
-    Azimuth is 0 degrees where the camera faces the front, and grows without bound; elevation is 90 from above.
+    Azimuth is 0 degrees at the front view and unbounded; elevation is 90 degrees from above.
 
     Attributes:
-        front: said within `front_within` degrees of azimuth 0.
-        side: said between front and back.
-        back: said within `back_within` degrees of azimuth 180.
-        overhead: said above `overhead_above` degrees of elevation, whatever the azimuth.
-        front_within: degrees to either side.
-        back_within: degrees to either side.
-        overhead_above: degrees.
-        before: the phrase stands before the prompt (SJC), else after a comma.
+        front: phrase within `front_within` degrees of azimuth 0.
+        side: phrase between the front and back ranges.
+        back: phrase within `back_within` degrees of azimuth 180.
+        overhead: phrase above `overhead_above` degrees of elevation, at any azimuth.
+        front_within: half width of the front range, degrees, >= 0.
+        back_within: half width of the back range, degrees, >= 0.
+        overhead_above: elevation above index a view is overhead, degrees, in [-90, 90].
+        before: whether the phrase precedes the prompt (SJC); otherwise it follows after a comma.
     """
 
     front: str = "front view"
@@ -54,40 +54,40 @@ class ViewPrompts:
         within = (self.front_within, self.back_within)
         if min(within) < 0 or sum(within) > 180 or not -90 <= self.overhead_above <= 90:
             raise ValueError(
-                f"front and back take angles >= 0 that sum to 180 at most, overhead one in [-90, 90]: got {within} and "
-                f"{self.overhead_above}; mend them"
+                "front_within and back_within must be >= 0 and sum to 180 at most, overhead_above in [-90, 90], "
+                f"got {within} and {self.overhead_above}"
             )
 
     def texts(self, prompt: str) -> tuple[str, str, str, str]:
-        """The prompt from the front, the side, the back and overhead."""
+        """Returns the prompt with the front, side, back and overhead phrase."""
         sides = (self.front, self.side, self.back, self.overhead)
         front, side, back, overhead = (f"{s}, {prompt}" if self.before else f"{prompt}, {s}" for s in sides)
         return front, side, back, overhead
 
     def sides(self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"]) -> Int[Tensor, "b"]:
-        """Which of the four texts each camera sees: 0 front, 1 side, 2 back, 3 overhead."""
-        off = ((azimuth + 180) % 360 - 180).abs()
-        side = torch.ones_like(off, dtype=torch.long)
-        side = torch.where(off <= self.front_within, 0, side)
-        side = torch.where(off >= 180 - self.back_within, 2, side)
+        """Returns the view index of each camera: 0 front, 1 side, 2 back, 3 overhead."""
+        angle = ((azimuth + 180) % 360 - 180).abs()
+        side = torch.ones_like(angle, dtype=torch.long)
+        side = torch.where(angle <= self.front_within, 0, side)
+        side = torch.where(angle >= 180 - self.back_within, 2, side)
         return torch.where(elevation > self.overhead_above, 3, side)
 
     def encode(
         self, prior: TextPrior, prompts: Sequence[str], negative: str = "", perp_neg: PerpNegViews | None = None
     ) -> ViewConditions:
-        """All four variants of every prompt, encoded once; no prior call.
+        """Encodes all four variants of every prompt, once; no prior calls.
 
         Args:
-            prior: encodes the words.
-            prompts: one or more.
-            negative: what to move away from, whatever the view; empty for nothing.
-            perp_neg: for a `PerpNeg` prior: views are interpolated, and opposed to one another.
+            prior: prior that encodes the texts.
+            prompts: one or more prompts.
+            negative: negative prompt of every view; empty for none.
+            perp_neg: view interpolation and opposition for a `PerpNeg` prior; None selects the nearest view.
 
         Raises:
             ValueError: no prompts.
         """
         if not prompts:
-            raise ValueError("view prompts need a prompt: got none")
+            raise ValueError("view prompts need at least one prompt, got none")
         texts = [text for prompt in prompts for text in self.texts(prompt)]
         conditions = prior.conditions(texts, [negative] if negative else None)
         return ViewConditions(self, conditions, len(prompts), perp_neg)
@@ -95,13 +95,13 @@ class ViewPrompts:
 
 @dataclass(frozen=True)
 class ViewConditions:
-    """Encoded variants: what `distill` tells the prior, camera by camera.
+    """Encoded view prompts, selected by camera; pass them to `CameraConditions`.
 
     Attributes:
-        prompts: which side an angle is.
-        conditions: four rows a prompt, in the order of `ViewPrompts.texts`; null and negative are one row.
-        n: prompts.
-        perp_neg: how views oppose one another, for a `PerpNeg` prior; None tells each camera its nearest view.
+        prompts: view phrases and the angles of the views.
+        conditions: four rows per prompt, in the order of `ViewPrompts.texts`; null and negative are one row.
+        n: number of prompts.
+        perp_neg: view interpolation and opposition for a `PerpNeg` prior; None selects the nearest view.
     """
 
     prompts: ViewPrompts
@@ -112,21 +112,21 @@ class ViewConditions:
     def at(
         self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], prompt: Int[Tensor, "b"] | None = None
     ) -> Conditions:
-        """The conditions of these cameras, (b, ...).
+        """Returns the conditions of cameras, (b, ...).
 
         Args:
-            azimuth: degrees.
-            elevation: degrees.
-            prompt: which prompt each camera's item seeks, in [0, n); the first by default.
+            azimuth: azimuths in degrees, unbounded.
+            elevation: elevations in degrees.
+            prompt: prompt index of each camera, in [0, n); the first prompt by default.
 
         Raises:
-            ValueError: a prompt that is not there.
+            ValueError: a prompt index out of range.
         """
         side = self.prompts.sides(azimuth, elevation)
-        which = torch.zeros_like(side) if prompt is None else prompt.to(side)
-        if len(which) and not 0 <= int(which.min()) <= int(which.max()) < self.n:
-            raise ValueError(f"there are {self.n} prompts: got {which.tolist()}; number them from 0")
+        index = torch.zeros_like(side) if prompt is None else prompt.to(side)
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.n:
+            raise ValueError(f"prompt indices must be in [0, {self.n}), got {index.tolist()}")
         conditions = self.conditions
         if self.perp_neg is not None:
-            return self.perp_neg.at(conditions, 4 * which, azimuth, side == 3)
-        return Conditions(select(conditions.positive, 4 * which + side), conditions.null, conditions.negative)
+            return self.perp_neg.at(conditions, 4 * index, azimuth, side == 3)
+        return Conditions(select(conditions.positive, 4 * index + side), conditions.null, conditions.negative)

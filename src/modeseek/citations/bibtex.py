@@ -1,4 +1,4 @@
-"""Where the methods come from: BibTeX of what a run used."""
+"""BibTeX bibliography of the methods and tools that a run uses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SOURCES: dict[str, Source] = {source.key: source for source in (*METHOD_PAPERS, 
 
 
 def find_sources(keys: Iterable[str]) -> list[Source]:
-    """The sources of these keys, each once, in order of first mention.
+    """Returns the sources of BibTeX keys, each once, in order of first mention.
 
     Raises:
-        KeyError: a key that is not known.
+        KeyError: an unknown key.
     """
     return [SOURCES[key] for key in dict.fromkeys(keys)]
 
 
 def bibtex(keys: Iterable[str]) -> str:
-    """The BibTeX file of these keys."""
+    """Returns the text of a BibTeX file with the entries of these keys."""
     return "\n\n".join(source.bibtex for source in find_sources(keys)) + "\n"

@@ -1,4 +1,4 @@
-"""The papers of the methods, by the names that methods have."""
+"""Papers of the methods, keyed by method name."""
 
 from __future__ import annotations
 

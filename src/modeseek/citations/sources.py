@@ -1,4 +1,4 @@
-"""Papers and books that modeseek stands on, beside those of its methods."""
+"""Bibliographic records, and the papers behind samplers, metrics and tools."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Source:
-    """One paper or book.
+    """Bibliographic record of a paper or book.
 
     Attributes:
         key: BibTeX key.
-        authors: as BibTeX wants them.
-        title: of the work.
-        year: of its first version.
-        where: journal, conference or archive number.
-        url: of the abstract; empty where there is none to give.
+        authors: author names in BibTeX form, "Last, First and Last, First".
+        title: title of the work.
+        year: year of the first version.
+        venue: journal, conference or arXiv number.
+        url: URL of the abstract; empty if there is none.
     """
 
     key: str
@@ -27,7 +27,7 @@ class Source:
 
     @property
     def bibtex(self) -> str:
-        """The entry."""
+        """BibTeX entry."""
         link = f",\n  url = {{{self.url}}}" if self.url else ""
         return (
             f"@misc{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{self.title}}},\n"
@@ -36,14 +36,16 @@ class Source:
 
     @property
     def formatted(self) -> str:
-        """For people: the first author, and others, the title, the year and the place."""
+        """Plain-text reference: first authors, title, venue and year."""
         names = [name.split(",")[0] for name in self.authors.split(" and ")]
-        who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
-        return f"{who}: {self.title}. {self.venue}, {self.year}"
+        authors = (
+            names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+        )
+        return f"{authors}: {self.title}. {self.venue}, {self.year}"
 
 
 def arxiv(key: str, authors: str, title: str, year: int, number: str) -> Source:
-    """A paper by its archive number."""
+    """Returns the record of a paper by its arXiv number."""
     return Source(key, authors, title, year, f"arXiv {number}", f"https://arxiv.org/abs/{number}")
 
 

@@ -1,4 +1,4 @@
-"""The command line: one file per verb."""
+"""Command-line interface: one file per verb."""
 
 from modeseek.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`modeseek cite`: BibTeX of methods."""
+"""`modeseek cite`: BibTeX entries of methods."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from modeseek.reports.method_notes import SOURCES_OF
 
 @dataclass(frozen=True)
 class CiteCommand:
-    """Print BibTeX of the papers behind methods.
+    """Print BibTeX entries of the papers of methods.
 
     Examples:
       modeseek cite msd vsd > methods.bib
     """
 
     methods: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="METHOD [METHOD ...]")]]
-    """Names as `modeseek methods` lists them, or keys of other sources: ddim, guidance, kid ..."""
+    """Method names listed by `modeseek methods`, or keys of other sources: ddim, guidance, kid, ..."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Prints the entries, each once."""
+        """Prints each entry once."""
         if not self.methods:
-            raise ValueError("there is nothing to cite: got no method; name one, such as msd")
-        known = {key: (key,) for key in SOURCES} | SOURCES_OF
-        print(bibtex(key for name in self.methods for key in look_up("method", name, known)), end="")
+            raise ValueError("cite needs at least one method, got none; try modeseek cite msd")
+        keys = {key: (key,) for key in SOURCES} | SOURCES_OF
+        print(bibtex(key for name in self.methods for key in look_up("method", name, keys)), end="")

@@ -1,4 +1,4 @@
-"""`modeseek compare`: every method under one protocol, where the truth is known."""
+"""`modeseek compare`: benchmark of the methods on a 2-D distribution with known density."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 
 @dataclass(frozen=True)
 class CompareCommand:
-    """Let methods compete on a 2-D distribution: the same starts, the same number of prior calls, known truth.
+    """Benchmark methods on a 2-D distribution with known density, from the same starts at equal prior calls.
 
-    Every point seeks one of the classes, which take turns, so that all points together should be the whole. A table of
-    likelihood, precision, recall, modes found, spread and costs is made, sorted by likelihood, with a panel a method.
+    Each point is conditioned on one class, in turn, so that all points together should cover the distribution. Writes
+    a table of likelihood, precision, recall, modes found, spread and cost, sorted by likelihood, and a plot of each
+    method.
 
     Examples:
       modeseek compare
@@ -43,50 +44,54 @@ class CompareCommand:
     """
 
     problem: Name = "ring"
-    """Where: fractal, spiral, pinwheel, ring or grid."""
+    """2-D distribution: fractal, spiral, pinwheel, ring or grid."""
     methods: tuple[Name, ...] = ("all",)
-    """Who plays; all, or names as modeseek methods lists them."""
+    """Methods to compare: all, or names listed by modeseek methods."""
     budget: int = 20000
-    """Prior calls a point that each method may spend."""
+    """Budget of each method, prior calls per point."""
     side: int = 12
-    """Points start on a grid of side x side."""
+    """Side of the grid of initial points (side x side points)."""
     label: Annotated[str, tyro.conf.arg(metavar="each|none|CLASS")] = "each"
-    """What points seek: the classes by turns, the whole distribution, or one class. Without classes: the whole."""
+    """Conditioning of the points: each class in turn, none, or one class. Default without classes: none."""
     scale: float = 1.0
-    """Classifier-free guidance: 1 is none. Methods that guide themselves get it too."""
+    """Classifier-free guidance scale; 1 is none. Also for methods that apply guidance themselves."""
     bandwidth: float | None = None
-    """Last bandwidth of the kernel, in units of the data; by default the smallest component's standard deviation."""
+    """Final kernel bandwidth, units of the data; default: standard deviation of the smallest component."""
     seed: int = 0
-    """Of every random draw."""
+    """Random seed."""
     out: Path | None = None
-    """Folder to make, by default runs/compare-PROBLEM-TIME-ID. One that exists is kept: the new one gets a number."""
+    """Run folder to create; default runs/compare-PROBLEM-TIME-ID. If it exists, a number is appended."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, prints the table and where the files are."""
+        """Runs the benchmark and prints the table and the path of the report."""
         problem = look_up("problem", self.problem, {k: v for k, v in DATASETS.items() if k != "digits"})()
         if not isinstance(problem, ToyDataset2D):
-            raise TypeError(f"{self.problem} is no distribution of the plane; choose another problem")
+            raise TypeError(f"--problem must be a 2-D distribution, got {self.problem}")
         label = self._label(problem)
         plan = Toy2DPlan(problem, (), self.side, self.budget, self.seed, label, self.scale, self.bandwidth)
-        entries, left = self._entries(plan)
+        entries, skipped = self._entries(plan)
         plan = replace(plan, entries=entries)
         plan.check()
         settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k != "out"}
         record = RunRecord(f"Every method on the {self.problem}", shlex.join(argv), settings)
-        told: dict[str, Any] = {"title": f"{self.problem}, ideal", "sha256": problem_digest(problem)}
+        prior: dict[str, Any] = {"title": f"{self.problem}, ideal", "sha256": problem_digest(problem)}
         run = Run.create(
             {"verb": "compare", **settings},
             name_parts=["compare", self.problem],
             command=argv,
-            environment=collect_environment("cpu", told),
+            environment=collect_environment("cpu", prior),
             status=Status("created"),
             out=self.out,
         )
-        done = run_with_progress(run_toy2d(plan, problem.prior, record, run, order="nll"))
-        print_table(done.table, {c.name: c.title for c in entries}, f"{self.problem}, {self.budget:,} prior calls a point")
-        for line in (*done.findings, *left):
+        result = run_with_progress(run_toy2d(plan, problem.prior, record, run, order="nll"))
+        print_table(
+            result.table,
+            {entry.name: entry.title for entry in entries},
+            f"{self.problem}, {self.budget:,} prior calls per point",
+        )
+        for line in (*result.findings, *skipped):
             print(line)
-        print(f"Report: {done.folder / 'report.html'}")
+        print(f"Report: {result.folder / 'report.html'}")
 
     def _label(self, problem: ToyDataset2D) -> Any:
         if self.label == "none" or (self.label == "each" and problem.prior.labels is None):
@@ -96,22 +101,22 @@ class CompareCommand:
         try:
             return int(self.label)
         except ValueError as error:
-            raise ValueError(f"a label is each, none or a number: got {self.label!r}; choose one") from error
+            raise ValueError(f"--label must be each, none or a number, got {self.label!r}") from error
 
     def _entries(self, plan: Toy2DPlan) -> tuple[tuple[ToyEntry, ...], list[str]]:
-        """Who can play, and who was left out of all that were asked for, a sentence each."""
+        """Entries of the benchmark, and one sentence on each that is skipped."""
         if tuple(self.methods) != ("all",):
             return look_up_all("method", self.methods, ALL_ENTRIES), []
-        task, entries, left = plan.task(plan.problem.prior), [], []
+        task, entries, skipped = plan.task(plan.problem.prior), [], []
         for entry in ALL_ENTRIES.values():
             algorithm = entry.algorithm(task)
-            compares = isinstance(algorithm, Descent) and algorithm.needs
-            if compares and task.conditions is None:
-                left.append(f"{entry.name} is left out: it compares classes, and none is sought.")
+            needs_conditions = isinstance(algorithm, Descent) and algorithm.needs
+            if needs_conditions and task.conditions is None:
+                skipped.append(f"{entry.name} is skipped: it needs class conditions, and none are given.")
             elif entry.name == "esd":
-                left.append("esd is left out: without cameras it is vsd.")
+                skipped.append("esd is skipped: without cameras it equals vsd.")
             elif entry.name == "find-modes" and self.scale != 1:
-                left.append("find-modes is left out: a guided prior has no density to climb.")
+                skipped.append("find-modes is skipped: a guided prior has no density.")
             else:
                 entries.append(entry)
-        return tuple(entries), left
+        return tuple(entries), skipped

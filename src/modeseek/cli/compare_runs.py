@@ -1,4 +1,4 @@
-"""`modeseek compare-runs`: several runs on one page."""
+"""`modeseek compare-runs`: comparison of several runs on one HTML page."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from modeseek.rundir.run_dir import Run
 
 @dataclass(frozen=True)
 class CompareRunsCommand:
-    """Put runs side by side: last pictures, numbers, the settings in which they differ, curves over prior calls.
+    """Compare runs side by side: final images, metrics, settings that differ, curves over prior calls.
 
     Examples:
       modeseek compare-runs runs/msd-ring-* runs/sds-ring-*
     """
 
     run_folders: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Folders of runs, or their names in runs/."""
+    """Run folders, or their names in runs/."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="HTML")] = None
-    """The page to write, by default runs/compare-TIME.html. One that exists is kept: the new one gets a number."""
+    """HTML page to write; default runs/compare-TIME.html. If it exists, a number is appended."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Writes the page and prints the table."""
         if len(self.run_folders) < 2:
-            raise ValueError(f"a comparison needs at least two runs: got {len(self.run_folders)}; name another")
+            raise ValueError(f"compare-runs needs at least two runs, got {len(self.run_folders)}")
         runs = [Run.load(folder) for folder in self.run_folders]
         out = Path("runs") / f"compare-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.html" if self.out is None else self.out
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
         table = comparison_table(runs)
         page = write_comparison(runs, unused_path(out))
         print_table(table, {}, f"{len(runs)} runs")

@@ -1,4 +1,4 @@
-"""`modeseek doctor`: what this machine has, whether a run works on it, and what a pipeline needs."""
+"""`modeseek doctor`: versions and devices of this machine, a trial run, and memory requirements of a pipeline."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ from modeseek.methods.msd import MSD
 from modeseek.rundir.environment import PACKAGES, describe_machine, package_versions
 from modeseek.runs.api import resume, run
 
-_FOR = {
+_PURPOSES = {
     "diffusers": "priors from diffusers pipelines",
-    "torchmetrics": "FID of `modeseek paper`",
-    "av": "films as MP4",
+    "torchmetrics": "FID in `modeseek paper`",
+    "av": "MP4 videos",
     "viser": "the live viewer",
-    "ray": "sweeps over machines",
-    "tensorboard": "the tracker of that name",
-    "wandb": "the tracker of that name",
-    "trackio": "the tracker of that name",
+    "ray": "distributed sweeps",
+    "tensorboard": "experiment tracking",
+    "wandb": "experiment tracking",
+    "trackio": "experiment tracking",
 }
-_EXTRA = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed"}
+_EXTRAS = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed"}
 
 
 @dataclass(frozen=True)
 class DoctorCommand:
-    """Show versions, devices, memory and what is installed, then try a run of twenty steps and a resume.
+    """Show versions, devices, memory and optional packages, then try a run of twenty steps with a resume.
 
-    With --prior, tell what that pipeline needs instead, from its files alone; with --measure load it and time one
-    direction. Ends with code 1 if something does not work, and says what to do.
+    With --prior, show the memory requirements of a pipeline instead, from its files alone; with --measure load it and
+    time one guided SDS direction. Exit code 1 if the trial run fails.
     """
 
     prior: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = None
-    """A diffusers pipeline to tell the needs of."""
+    """Diffusers pipeline whose memory requirements to show: a folder, or owner/name on the hub."""
     size: tuple[int, int] | None = None
-    """Its height and width in pixels; what the model was trained on by default."""
+    """Image height and width, pixels; default: the training size of the model."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    """Of its network; bfloat16 on CUDA, else float32 by default."""
+    """Precision of the network; default bfloat16 on CUDA, else float32."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Where it shall work: cpu, cuda, cuda:1 or mps."""
+    """Device of the pipeline: cpu, cuda, cuda:1 or mps."""
     measure: bool = False
-    """Load it, and time one direction from pixels."""
+    """Measurement: load the pipeline and time one guided SDS direction from pixels."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the findings."""
@@ -65,19 +65,19 @@ class DoctorCommand:
             for line in describe_pipeline(source, self.device, _free(self.device), self.measure):
                 print(line)
             return
-        here = describe_machine()
+        host = describe_machine()
         print("versions   " + ", ".join(f"{name} {number}" for name, number in package_versions(PACKAGES).items()))
-        print(f"machine    {here['system']} {here['architecture']}, {here['cores']} cores, {_memory()}")
+        print(f"machine    {host['system']} {host['architecture']}, {host['cores']} cores, {_memory()}")
         for line in _devices():
             print(f"device     {line}")
         print(f"disk       {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB free here")
-        for name, use in _FOR.items():
-            print(f"extra      {name}: {_installed(name)} ({use})")
+        for name, purpose in _PURPOSES.items():
+            print(f"extra      {name}: {_installed(name)} ({purpose})")
         try:
             print(f"trial      {_trial()}")
         except (OSError, RuntimeError, ValueError) as error:
             print(f"trial      failed: {' '.join(str(error).split())}")
-            print("modeseek: a run does not work here", file=sys.stderr)
+            print("modeseek: the trial run failed", file=sys.stderr)
             sys.exit(1)
 
 
@@ -85,15 +85,15 @@ def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return f"not installed; pip install 'modeseek[{_EXTRA.get(name, name)}]'"
+        return f"not installed; pip install 'modeseek[{_EXTRAS.get(name, name)}]'"
 
 
 def _devices() -> Iterator[str]:
     yield f"cpu, {torch.get_num_threads()} threads"
     for index in range(torch.cuda.device_count()):
-        told = torch.cuda.get_device_properties(index)
+        properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
-        yield f"cuda:{index}, {told.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        yield f"cuda:{index}, {properties.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
     if torch.backends.mps.is_available():
         yield "mps"
 
@@ -105,18 +105,18 @@ def _memory() -> str:
 
 
 def _free(device: str) -> float:
-    """Bytes that are free where the network would lie."""
+    """Free memory of a device, bytes; infinite where the system does not report it."""
     if torch.device(device).type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError(f"there is no CUDA device here: got device {device!r}; use cpu")
+            raise ValueError(f"--device must be available, got {device!r} without a CUDA device; try cpu")
         return float(torch.cuda.mem_get_info(device)[0])
     if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return float("inf")  # not told on this system: no advice follows
+        return float("inf")  # unknown on this system: no advice follows
     return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _trial() -> str:
-    """Runs, resumes and compares with the truth: mean shift on the ring ends on its circle."""
+    """Runs and resumes mean shift on the ring, and checks that the points converge to its modes."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="modeseek-doctor-") as folder:
         config = Config(
@@ -128,8 +128,8 @@ def _trial() -> str:
             saving=CheckpointConfig(steps=5),
             previews=0,
         )
-        done = resume(run(config, Path(folder) / "trial"), steps=20)
-        shift = done.metrics[-1]["relative_shift"]
-        if done.status.state != "finished" or not shift < 0.05:
-            raise RuntimeError(f"the trial ended {done.status.state} with relative shift {shift:.2g}, not below 0.05")
+        trial = resume(run(config, Path(folder) / "trial"), steps=20)
+        shift = trial.metrics[-1]["relative_shift"]
+        if trial.status.state != "finished" or not shift < 0.05:
+            raise RuntimeError(f"the trial ended {trial.status.state} with relative shift {shift:.2g}, not below 0.05")
     return f"20 steps of MSD, saved, resumed and reported in {time.perf_counter() - began:.1f} s; everything works"

@@ -11,7 +11,7 @@ from modeseek.runs.interrupts import FAILED, RESUMABLE, RunFailed, RunInterrupte
 
 @contextmanager
 def exit_on_error() -> Generator[None]:
-    """One line and an exit code for what goes wrong; of several processes only the first one's line is seen."""
+    """Prints an exception as one line on stderr and exits with its code; only the first of several processes prints."""
     try:
         yield
     except KeyboardInterrupt:
@@ -30,8 +30,8 @@ def _end(line: str, code: int) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What to tell of a mistake."""
+    """Error message on one line."""
     if isinstance(error, OSError) and error.strerror:
-        place = f" {error.filename}" if error.filename else ""
-        return f"cannot read or write{place}: {error.strerror}; choose another place"
+        path = f" {error.filename}" if error.filename else ""
+        return f"cannot read or write{path}: {error.strerror}; try another path"
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""`modeseek exam`: how well a scene prior draws what captions say."""
+"""`modeseek exam`: caption accuracy of a text-to-image model on held-out scenes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import tyro
 
 @dataclass(frozen=True)
 class ExamCommand:
-    """Draw held-out captions with diffusers' own sampler, and have a judge say whether the pictures show them.
+    """Evaluate the caption accuracy of a text-to-image model on held-out captions of scenes.
 
-    The judge is a small network that ships with modeseek, trained on renders; its accuracy on renders of the same
-    captions stands beside. Object, colour, relation and view, KID to renders, pictures and a report.
+    Samples images with the scheduler of diffusers and scores object, colour, relation and view with the bundled scene
+    classifier, beside its accuracy on ground-truth renders; also KID against renders, images and a report.
 
     Examples:
       modeseek exam runs/scenes
@@ -24,27 +24,27 @@ class ExamCommand:
     """
 
     prior: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FOLDER")]]
-    """A Stable Diffusion pipeline, or the folder of a training of the bundled prior."""
+    """Stable Diffusion pipeline, or a training folder of python -m tools.bundled_priors."""
     judge: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """A judge trained by python -m tools.bundled_priors train judge; the packaged one by default."""
+    """Scene classifier written by python -m tools.bundled_priors train judge; default: the bundled one."""
     captions: int = 300
-    """How many, a quarter each of one object and of two on, beside and behind one another."""
+    """Number of captions: a quarter each of single objects and of pairs on, beside and behind one another."""
     steps: int = 25
-    """Of the pipeline's own scheduler."""
+    """Number of scheduler steps."""
     scale: float = 3.0
-    """Classifier-free guidance: 1 is none."""
+    """Classifier-free guidance scale; 1 is none."""
     seed: int = 0
-    """Of captions, noise and renders."""
+    """Random seed of captions, noise and renders."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """cpu, cuda, cuda:1 or mps."""
+    """Device: cpu, cuda, cuda:1 or mps."""
     batch: int = 25
-    """Pictures at a time."""
+    """Batch size: images sampled together."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder to make, by default runs/exam-NAME-TIME-ID."""
+    """Run folder to create; default runs/exam-NAME-TIME-ID."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Examines, and prints the table."""
-        from modeseek.cli.terminal import run_with_progress, print_table
+        """Runs the evaluation and prints the table and the path of the report."""
+        from modeseek.cli.terminal import print_table, run_with_progress
         from modeseek.config.priors import files_digest
         from modeseek.experiments.caption_exam.caption_exam import CaptionExam, held_out_captions
         from modeseek.experiments.caption_exam.experiment import run_exam
@@ -57,13 +57,13 @@ class ExamCommand:
 
         for name, value in (("steps", self.steps), ("batch", self.batch), ("captions", self.captions)):
             if value < 1:
-                raise ValueError(f"--{name} is at least 1: got {value}; raise it")
+                raise ValueError(f"--{name} must be at least 1, got {value}")
         folder = find_stable_diffusion(self.prior)
-        judge = SceneClassifier.packaged() if self.judge is None else SceneClassifier.load(self.judge)
+        classifier = SceneClassifier.packaged() if self.judge is None else SceneClassifier.load(self.judge)
         captions = held_out_captions(self.captions, self.seed)
         exam = CaptionExam(folder, captions, self.scale, self.steps, self.seed, self.device, self.batch)
         name = Path(self.prior).name or "here"
-        title = f"Examination of {name}"
+        title = f"Caption accuracy of {name}"
         names = ("prior", "captions", "steps", "scale", "seed", "device", "batch")
         weights = files_digest(sorted(folder.rglob("*.safetensors")))
         run = Run.create(
@@ -79,8 +79,8 @@ class ExamCommand:
             out=self.out,
         )
         print(f"Run: {run.path}")
-        done = run_with_progress(run_exam(run, exam, judge, title))
-        print_table(done.table, {}, title)
-        for line in summarise(exam, done):
+        result = run_with_progress(run_exam(run, exam, classifier, title))
+        print_table(result.table, {}, title)
+        for line in summarise(exam, result):
             print(line)
         print(f"Report: {run.path / 'report.html'}")

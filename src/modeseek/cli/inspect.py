@@ -1,4 +1,4 @@
-"""`modeseek inspect`: one run, every checkpoint verified."""
+"""`modeseek inspect`: status of a run and verification of its checkpoints."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from modeseek.rundir.run_dir import Run
 
 @dataclass(frozen=True)
 class InspectCommand:
-    """Show how a run stands, and verify the SHA-256 of everything in its checkpoints. Changes nothing.
+    """Show the status of a run and verify the SHA-256 checksums of its checkpoints, read-only.
 
-    Ends with code 1 if something is damaged.
+    Exit code 1 if a file is damaged.
 
     Examples:
       modeseek inspect runs/msd-ring-20260101T000000Z-ab12
     """
 
     run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """A run's folder, or its name in runs/."""
+    """Run folder, or its name in runs/."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Prints it."""
+        """Prints the status, and exits with code 1 if a file is damaged."""
         run = Run.load(self.run_folder)
         status, damaged = run.status, 0
         print(f"{run.path}\n{run.command}\n")
         print(f"state       {observed_state(run, status)}" + (f": {status.reason}" if status.reason else ""))
         print(f"steps       {status.step} of {status.steps}")
         print(f"spent       {status.calls} calls, {status.seconds:.1f} s, {status.peak_memory_mb:.0f} MB at the peak")
-        print(f"begun       {status.started}, {status.sessions} sessions, {status.rollbacks} rollbacks")
+        print(f"started     {status.started}, {status.sessions} sessions, {status.rollbacks} rollbacks")
         for path in run.checkpoints:
             try:
                 checkpoint = read_checkpoint(path)
@@ -49,8 +49,8 @@ class InspectCommand:
             print("checkpoint  none")
         metrics = run.metrics
         if metrics:
-            told = ", ".join(f"{k} {v:.4g}" for k, v in metrics[-1].items() if isinstance(v, int | float))
-            print(f"last step   {told}")
+            values = ", ".join(f"{k} {v:.4g}" for k, v in metrics[-1].items() if isinstance(v, int | float))
+            print(f"last step   {values}")
         for name in ("config.yaml", "env.json"):
             try:
                 _ = run.settings if name == "config.yaml" else run.environment

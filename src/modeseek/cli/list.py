@@ -1,4 +1,4 @@
-"""`modeseek list`: the runs there are, and what a run can be made of."""
+"""`modeseek list`: runs, and the available methods, priors and generators with their settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modeseek.rundir.run_dir import find_runs
 
 @dataclass(frozen=True)
 class ListCommand:
-    """List runs, methods, priors or generators; with a name, all settings of that one.
+    """List runs, methods, priors or generators; with a name, the settings of that one.
 
     Examples:
       modeseek list runs
@@ -29,33 +29,33 @@ class ListCommand:
     """
 
     kind: tyro.conf.Positional[Literal["runs", "methods", "priors", "generators"]]
-    """What to list."""
+    """Kind of entries to list."""
     name: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="[NAME]")]] = None
-    """One of them, to see its settings."""
+    """Name of a method, prior or generator whose settings to show."""
     folder: Path = Path("runs")
-    """Where runs are looked for."""
+    """Folder to search for runs."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the list."""
         tables: dict[str, Mapping[str, Any]] = {"methods": METHODS, "priors": PRIORS, "generators": GENERATORS}
         if self.kind == "runs":
             if self.name is not None:
-                raise ValueError(f"one run is shown by modeseek inspect: got {self.name}; type inspect {self.name}")
-            _show_runs(self.folder)
+                raise ValueError(f"list runs takes no name, got {self.name}; try modeseek inspect {self.name}")
+            _print_runs(self.folder)
         elif self.name is None:
-            _show_names(self.kind, tables[self.kind])
+            _print_names(self.kind, tables[self.kind])
         else:
-            _show_settings(self.name, look_up(self.kind[:-1], self.name, tables[self.kind]))
+            _print_settings(self.name, look_up(self.kind[:-1], self.name, tables[self.kind]))
 
 
-def _show_runs(folder: Path) -> None:
+def _print_runs(folder: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     runs = find_runs(folder)
     if not runs:
-        print(f"There are no runs in {folder}; modeseek run or modeseek toy makes one.")
+        print(f"There are no runs in {folder}; create one with modeseek run or modeseek toy.")
         return
     table = Table(box=SIMPLE_HEAD)
     for heading in ("run", "state", "step", "calls", "seconds", "started"):
@@ -71,16 +71,16 @@ def _show_runs(folder: Path) -> None:
     console.print(table, soft_wrap=console.width < 100)
 
 
-def _show_names(kind: str, names: Mapping[str, Any]) -> None:
+def _print_names(kind: str, names: Mapping[str, Any]) -> None:
     width = max(map(len, names)) + 2
-    for name, thing in names.items():
-        print(f"{name:<{width}}{summary(thing)}")
+    for name, cls in names.items():
+        print(f"{name:<{width}}{summary(cls)}")
     print(f"\nmodeseek list {kind} NAME shows the settings of one.")
 
 
-def _show_settings(name: str, thing: type) -> None:
-    print(f"{name}: {summary(thing)}\n")
-    for setting in settings_of(thing):
+def _print_settings(name: str, cls: type) -> None:
+    print(f"{name}: {summary(cls)}\n")
+    for setting in settings_of(cls):
         print(f"  {setting.name}: {setting.kind}{'' if setting.default is None else ' = ' + setting.default}")
         if setting.meaning:
             print(f"      {setting.meaning}")

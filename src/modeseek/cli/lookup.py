@@ -1,4 +1,4 @@
-"""Names that people type."""
+"""Lookup of names typed on the command line, with suggestions for misspelt ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ Named = TypeVar("Named")
 
 
 def look_up(kind: str, name: str, known: Mapping[str, Named]) -> Named:
-    """What the name stands for, or ValueError with the nearest names there are."""
+    """Value of a name.
+
+    Raises:
+        ValueError: the name is unknown; the message suggests the nearest known one.
+    """
     if name in known:
         return known[name]
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.4)
@@ -19,6 +23,10 @@ def look_up(kind: str, name: str, known: Mapping[str, Named]) -> Named:
 
 
 def look_up_all(kind: str, names: Iterable[str], known: Mapping[str, Named]) -> tuple[Named, ...]:
-    """All of them, each once, in the order given; every one there is where none is given."""
-    wanted = list(dict.fromkeys(names))
-    return tuple(look_up(kind, name, known) for name in wanted) if wanted else tuple(known.values())
+    """Values of names, each once, in the given order; all known values if no name is given.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    unique = list(dict.fromkeys(names))
+    return tuple(look_up(kind, name, known) for name in unique) if unique else tuple(known.values())

@@ -1,10 +1,12 @@
-"""`modeseek COMMAND`: the table of verbs, and the entry point."""
+"""`modeseek COMMAND`: table of verbs and entry point."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -30,70 +32,77 @@ from modeseek.cli.toy import ToyCommand
 from modeseek.cli.view import ViewCommand
 from modeseek.runs.process_group import init_process_group
 
-_ABOUT = """Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and their relatives.
 
-- modeseek toy                              methods against each other on the fractal: figures and a table
-- modeseek run --prior ring --method msd    one run: checkpoints, metrics, pictures, a report
-- modeseek image "a red cone" --prior PATH  pictures under a diffusers pipeline
-- modeseek shape "a red cone on a blue cube" a thing to turn: volume, mesh, turntable, page
-- modeseek paper text-to-image --prior ...  the paper's comparison of methods, in numbers and pictures
-- modeseek resume RUN                       go on with it after Ctrl-C, a crash or a full disk
-- modeseek view RUN                         a run in the browser, live: turn it, go back in time, cut it open
-- modeseek sweep sweep.yaml                 prompts or settings x methods x seeds, here or on a Ray cluster
-- modeseek compare --problem ring           every method at the same number of prior calls
-- modeseek methods                          what there is: formula, cost, paper; modeseek cite NAME prints BibTeX
-- modeseek modes points.csv --bandwidth 0.5 modes and labels of your own points
+class Verb(NamedTuple):
+    """Row of the table of verbs.
 
-modeseek COMMAND --help explains each; modeseek --version tells the version; modeseek --tyro-print-completion bash
-(or zsh) prints completions for your shell. Exit codes: 0 done, 2 a mistake in what was asked, 1 a run that
-went wrong, 75 stopped and resumable."""
+    Attributes:
+        command: dataclass of the options, with a method `run(argv)`.
+        example: arguments of the example in the overview.
+        summary: one-line description in the overview; verbs without one are not listed there.
+        distributed: whether several processes can run the command together (torchrun).
+    """
 
-_VERBS = {
-    "toy": ToyCommand,
-    "run": RunCommand,
-    "image": ImageCommand,
-    "shape": ShapeCommand,
-    "sample": SampleCommand,
-    "resume": ResumeCommand,
-    "list": ListCommand,
-    "inspect": InspectCommand,
-    "compare": CompareCommand,
-    "compare-runs": CompareRunsCommand,
-    "sweep": SweepCommand,
-    "view": ViewCommand,
-    "methods": MethodsCommand,
-    "cite": CiteCommand,
-    "modes": ModesCommand,
-    "paper": PaperCommand,
-    "exam": ExamCommand,
-    "doctor": DoctorCommand,
+    command: type
+    example: str = ""
+    summary: str = ""
+    distributed: bool = False
+
+
+VERBS = {
+    "toy": Verb(ToyCommand, summary="comparison of methods on a 2-D fractal: figures and a table"),
+    "run": Verb(
+        RunCommand, "--prior ring --method msd", "one run: checkpoints, metrics, images, HTML report", distributed=True
+    ),
+    "image": Verb(
+        ImageCommand, '"a red cone" --prior PATH', "text to image under a diffusers pipeline", distributed=True
+    ),
+    "shape": Verb(
+        ShapeCommand,
+        '"a red cone on a blue cube"',
+        "text to 3D: NeRF, mesh, turntable video, HTML report",
+        distributed=True,
+    ),
+    "sample": Verb(SampleCommand),
+    "resume": Verb(
+        ResumeCommand, "RUN", "continuation of a run after Ctrl-C, a crash or a full disk", distributed=True
+    ),
+    "list": Verb(ListCommand),
+    "inspect": Verb(InspectCommand),
+    "compare": Verb(CompareCommand, "--problem ring", "benchmark of all methods at equal prior calls"),
+    "methods": Verb(MethodsCommand, summary="list of methods: formula, cost, paper; modeseek cite NAME prints BibTeX"),
+    "cite": Verb(CiteCommand),
+    "compare-runs": Verb(CompareRunsCommand),
+    "modes": Verb(ModesCommand, "points.csv --bandwidth 0.5", "modes and cluster labels of a point set"),
+    "paper": Verb(PaperCommand, "text-to-image --prior ...", "experiments of the paper: metrics and images per method"),
+    "exam": Verb(ExamCommand),
+    "sweep": Verb(SweepCommand, "sweep.yaml", "prompts or settings x methods x seeds, locally or on a Ray cluster"),
+    "view": Verb(ViewCommand, "RUN", "live 3D viewer of a run in the browser"),
+    "doctor": Verb(DoctorCommand),
 }
-_SHARED = (RunCommand, ResumeCommand, ImageCommand, ShapeCommand)  # what several processes can work on
-Command = (
-    Annotated[ToyCommand, tyro.conf.subcommand("toy", description=ToyCommand.__doc__)]
-    | Annotated[RunCommand, tyro.conf.subcommand("run", description=RunCommand.__doc__)]
-    | Annotated[ImageCommand, tyro.conf.subcommand("image", description=ImageCommand.__doc__)]
-    | Annotated[ShapeCommand, tyro.conf.subcommand("shape", description=ShapeCommand.__doc__)]
-    | Annotated[SampleCommand, tyro.conf.subcommand("sample", description=SampleCommand.__doc__)]
-    | Annotated[ResumeCommand, tyro.conf.subcommand("resume", description=ResumeCommand.__doc__)]
-    | Annotated[ListCommand, tyro.conf.subcommand("list", description=ListCommand.__doc__)]
-    | Annotated[InspectCommand, tyro.conf.subcommand("inspect", description=InspectCommand.__doc__)]
-    | Annotated[CompareCommand, tyro.conf.subcommand("compare", description=CompareCommand.__doc__)]
-    | Annotated[MethodsCommand, tyro.conf.subcommand("methods", description=MethodsCommand.__doc__)]
-    | Annotated[CiteCommand, tyro.conf.subcommand("cite", description=CiteCommand.__doc__)]
-    | Annotated[CompareRunsCommand, tyro.conf.subcommand("compare-runs", description=CompareRunsCommand.__doc__)]
-    | Annotated[ModesCommand, tyro.conf.subcommand("modes", description=ModesCommand.__doc__)]
-    | Annotated[PaperCommand, tyro.conf.subcommand("paper", description=PaperCommand.__doc__)]
-    | Annotated[ExamCommand, tyro.conf.subcommand("exam", description=ExamCommand.__doc__)]
-    | Annotated[SweepCommand, tyro.conf.subcommand("sweep", description=SweepCommand.__doc__)]
-    | Annotated[ViewCommand, tyro.conf.subcommand("view", description=ViewCommand.__doc__)]
-    | Annotated[DoctorCommand, tyro.conf.subcommand("doctor", description=DoctorCommand.__doc__)]
+Command: Any = reduce(
+    or_,
+    (
+        Annotated[verb.command, tyro.conf.subcommand(name, description=verb.command.__doc__)]
+        for name, verb in VERBS.items()
+    ),
 )
+_DISTRIBUTED = tuple(verb.command for verb in VERBS.values() if verb.distributed)
+_OVERVIEW = "\n".join(
+    f"- {f'modeseek {name} {verb.example}':<43} {verb.summary}" for name, verb in VERBS.items() if verb.summary
+)
+_ABOUT = f"""Mode seeking with diffusion priors: mean-shift distillation (MSD), score distillation and related methods.
+
+{_OVERVIEW}
+
+modeseek COMMAND --help shows the options of a command, modeseek --version the version; modeseek
+--tyro-print-completion bash (or zsh) prints shell completions. Exit codes: 0 success, 2 invalid options or settings,
+1 failed run, 75 stopped and resumable."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command. A user's mistake ends with one line on stderr and exit code 2."""
-    args = _together(list(sys.argv[1:] if argv is None else argv))
+    """Runs a command; an invalid option ends with one line on stderr and exit code 2."""
+    args = _merge_set_options(list(sys.argv[1:] if argv is None else argv))
     if args in (["--version"], ["-V"]):
         from modeseek import __version__
 
@@ -101,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with exit_on_error():
         if args and not args[0].startswith("-"):
-            look_up("command", args[0], _VERBS)
+            look_up("command", args[0], VERBS)
             if args[0] == "paper" and args[1:] and not args[1].startswith("-"):
                 look_up("experiment", args[1], EXPERIMENTS)
         command = tyro.cli(
@@ -111,18 +120,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             args=args or ["--help"],
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-        with init_process_group() as crew, exit_on_error(), crew.propagate_errors():
-            if crew.distributed.size > 1 and not isinstance(command, _SHARED):
-                raise ValueError(f"modeseek {args[0]} works in one process: got {crew.distributed.size}; start it by itself")
+        with init_process_group() as group, exit_on_error(), group.propagate_errors():
+            n_processes = group.distributed.size
+            if n_processes > 1 and not isinstance(command, _DISTRIBUTED):
+                raise ValueError(
+                    f"modeseek {args[0]} must run in one process, got {n_processes}; try it without torchrun"
+                )
             command.run(["modeseek", *args])
 
 
-def _together(args: list[str]) -> list[str]:
-    """`--set a=1 --set b=2` as `--set a=1 b=2`: said again, an option would forget what it was told before."""
-    places = [i for i, arg in enumerate(args) if arg == "--set"]
-    if len(places) < 2:
+def _merge_set_options(args: list[str]) -> list[str]:
+    """Merges `--set a=1 --set b=2` into `--set a=1 b=2`: a repeated option would replace its earlier values."""
+    starts = [i for i, arg in enumerate(args) if arg == "--set"]
+    if len(starts) < 2:
         return args
-    ends = [next((j for j in range(i + 1, len(args)) if args[j].startswith("--")), len(args)) for i in places]
-    told = [arg for i, end in zip(places, ends, strict=True) for arg in args[i + 1 : end]]
-    rest = [arg for j, arg in enumerate(args) if not any(i <= j < end for i, end in zip(places, ends, strict=True))]
-    return [*rest, "--set", *told]
+    ends = [next((j for j in range(i + 1, len(args)) if args[j].startswith("--")), len(args)) for i in starts]
+    settings = [arg for i, end in zip(starts, ends, strict=True) for arg in args[i + 1 : end]]
+    others = [arg for j, arg in enumerate(args) if not any(i <= j < end for i, end in zip(starts, ends, strict=True))]
+    return [*others, "--set", *settings]

@@ -1,4 +1,4 @@
-"""`modeseek methods`: what there is, with formula, paper and cost."""
+"""`modeseek methods`: list of the methods with formula, paper and cost."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 
 @dataclass(frozen=True)
 class MethodsCommand:
-    """List the methods: paper, formula, and the prior calls that a step costs a row, without and with guidance.
+    """List the methods: paper, formula, and prior calls per step and row, without and with guidance.
 
-    Costs are counted on the spot, with the settings that `modeseek compare` plays them with; `modeseek list methods
-    NAME` shows the settings of one.
+    Costs are measured with the settings of `modeseek compare`; `modeseek list methods NAME` shows the settings of one.
     """
 
     def run(self, argv: Sequence[str]) -> None:
-        """Prints two lines a method."""
+        """Prints two lines per method."""
         width = max(map(len, METHODS)) + 2
         tasks = [Toy2DPlan(ring(), (), label="each", scale=scale).task(ring().prior) for scale in (1.0, 3.0)]
-        for name, kind in METHODS.items():
-            print(f"{name:<{width}}{summary(kind)}")
+        for name, cls in METHODS.items():
+            print(f"{name:<{width}}{summary(cls)}")
             entry = ALL_ENTRIES.get(name)
             if entry is not None:
-                print(f"{'':<{width}}{_told(entry, tasks)}")
+                print(f"{'':<{width}}{_cost(entry, tasks)}")
         print("\nmodeseek list methods NAME shows the settings of one, modeseek cite NAME its paper.")
 
 
-def _told(entry: ToyEntry, tasks: Sequence[ToyTask]) -> str:
+def _cost(entry: ToyEntry, tasks: Sequence[ToyTask]) -> str:
     algorithms = [(entry.algorithm(task), task) for task in tasks]
-    (plain, _), (guided, _) = counts = [_calls(algorithm, task) for algorithm, task in algorithms if isinstance(algorithm, Descent)]
+    (plain, _), (guided, _) = counts = [
+        _calls(algorithm, task) for algorithm, task in algorithms if isinstance(algorithm, Descent)
+    ]
     first = f", {counts[0][1]} before the first step" if counts[0][1] else ""
     unit = "call" if plain == 1 else "calls"
     return f"{plain} {unit} a step" + ("" if guided == plain else f", {guided} guided") + first

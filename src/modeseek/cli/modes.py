@@ -1,35 +1,31 @@
-"""`modeseek modes`: modes and labels of any point set."""
+"""`modeseek modes`: modes and cluster labels of a point set."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import tyro
 
 from modeseek.io.atomic import unused_path
-from modeseek.io.points import read_points
+from modeseek.io.points import read_points, write_csv
 from modeseek.meanshift.modes import Modes, find_modes
 
-_SHOWN = 30  # modes in the table
-_COORDINATES = 8  # of each
+_MAX_MODES = 30  # modes in the printed table
+_MAX_COORDINATES = 8  # coordinates of each mode in the printed table
 
 
 @dataclass(frozen=True)
 class ModesCommand:
-    """Find the modes of a point set, and which mode each point belongs to.
+    """Find the modes of a point set, and the mode that each point belongs to.
 
     Mean shift with a Gaussian kernel (scikit-learn's MeanShift has a flat one): every point climbs the kernel density
-    estimate of all points; those that end at the same place are one cluster. The number of clusters is an answer,
-    not a choice: it follows from the bandwidth. Nothing is written without --out.
+    estimate of all points; points that converge to the same mode form a cluster. The number of clusters follows from
+    the bandwidth. Nothing is written without --out.
 
     Examples:
       modeseek modes points.csv --bandwidth 0.5
@@ -38,36 +34,36 @@ class ModesCommand:
     """
 
     file: tyro.conf.Positional[Path]
-    """Points, one a row: .npy of shape (n, d), or .csv with an optional header line."""
+    """Points file, one point per row: .npy of shape (n, d), or .csv with an optional header line."""
     bandwidth: float
-    """Standard deviation of the kernel, in units of the data. Larger ones join clusters."""
+    """Kernel bandwidth: standard deviation in units of the data. Larger values merge clusters."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="CSV")] = None
-    """Write one label a point here, and the modes to ...-modes.csv beside it. Taken names get a number."""
+    """Output file for the labels, one per point; the modes go to NAME-modes.csv. If it exists, a number is appended."""
     tol: float = 1e-6
-    """A point has arrived when its next step is below this share of the bandwidth."""
+    """Convergence tolerance: length of a step relative to the bandwidth."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, prints the modes and where the files are."""
+        """Runs mean shift, prints the modes and the paths of the files."""
         if not (self.bandwidth > 0 and math.isfinite(self.bandwidth)):
-            raise ValueError(f"a bandwidth is positive and finite: got {self.bandwidth}; pass the kernel's width")
+            raise ValueError(f"--bandwidth must be positive and finite, got {self.bandwidth}")
         if self.out is not None and not self.out.absolute().parent.is_dir():
-            raise ValueError(f"there is no folder {self.out.absolute().parent}: got --out {self.out}; make it first")
+            raise ValueError(f"--out must lie in an existing folder, got {self.out}; try mkdir -p {self.out.parent}")
         points = read_points(self.file)
         from rich.console import Console
 
-        with Console(stderr=True).status(f"{len(points)} points climb"):
+        with Console(stderr=True).status(f"mean shift of {len(points)} points"):
             modes = find_modes(
                 points, self.bandwidth, len(points), rng=torch.Generator().manual_seed(0), starts=points, tol=self.tol
             )
-        _show(modes, len(points), self.bandwidth)
+        _print_modes(modes, len(points), self.bandwidth)
         if self.out is not None:
             labels_path, modes_path = write_labels(self.out, modes)
             if labels_path != self.out:
-                print(f"{self.out} exists and was kept.")
+                print(f"{self.out} exists and is kept.")
             print(f"Labels: {labels_path}\nModes: {modes_path}")
 
 
-def _show(modes: Modes, n: int, bandwidth: float) -> None:
+def _print_modes(modes: Modes, n: int, bandwidth: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -79,53 +75,35 @@ def _show(modes: Modes, n: int, bandwidth: float) -> None:
         header_style="bold",
         pad_edge=False,
     )
-    for name in ("mode", "weight", "points", *(f"x{i}" for i in range(min(d, _COORDINATES)))):
+    for name in ("mode", "weight", "points", *(f"x{i}" for i in range(min(d, _MAX_COORDINATES)))):
         table.add_column(name, justify="right")
     counts = torch.bincount(modes.label[modes.label >= 0], minlength=m).tolist()
-    for index in range(min(m, _SHOWN)):
-        place = [f"{x:.5g}" for x in modes.z[index, :_COORDINATES].tolist()]
-        table.add_row(str(index), f"{modes.weight[index].item():.4f}", str(counts[index]), *place)
+    for index in range(min(m, _MAX_MODES)):
+        coordinates = [f"{x:.5g}" for x in modes.z[index, :_MAX_COORDINATES].tolist()]
+        table.add_row(str(index), f"{modes.weight[index].item():.4f}", str(counts[index]), *coordinates)
     Console().print(table)
-    if m > _SHOWN or d > _COORDINATES:
-        print(f"Shown: {min(m, _SHOWN)} of {m} modes, {min(d, _COORDINATES)} of {d} coordinates; --out writes all.")
-    lost = int((modes.label < 0).sum())
-    if lost:
-        print(f"{lost} points did not arrive (label -1): raise --tol or the bandwidth.")
+    if m > _MAX_MODES or d > _MAX_COORDINATES:
+        print(
+            f"Shown: {min(m, _MAX_MODES)} of {m} modes, {min(d, _MAX_COORDINATES)} of {d} coordinates; all with --out."
+        )
+    unconverged = int((modes.label < 0).sum())
+    if unconverged:
+        print(f"{unconverged} points did not converge (label -1); try a larger --tol or --bandwidth.")
 
 
 def write_labels(out: Path, modes: Modes) -> tuple[Path, Path]:
-    """Writes one label a point to `out` and the modes to `<stem>-modes.csv` beside it; taken names get a number.
+    """Writes one label per point to `out` and the modes to `<stem>-modes.csv`; appends a number if a file exists.
 
     Raises:
-        OSError: the place cannot be written to.
+        OSError: the folder is not writable.
     """
     labels_path = unused_path(out)
     modes_path = unused_path(labels_path.with_name(f"{labels_path.stem}-modes{labels_path.suffix}"))
-    _write(labels_path, [["label"], *([label] for label in modes.label.tolist())])
     d = modes.z.shape[1]
-    known = [] if modes.log_prob is None else ["log_prob"]
-    header = ["mode", "weight", *known, *(f"x{i}" for i in range(d))]
+    optional = [] if modes.log_prob is None else ["log_prob"]
+    header = ["mode", "weight", *optional, *(f"x{i}" for i in range(d))]
     columns = [modes.weight[:, None], *([] if modes.log_prob is None else [modes.log_prob[:, None]]), modes.z]
     rows = torch.cat(columns, 1).tolist()
-    try:
-        _write(modes_path, [header, *([i, *map(repr, row)] for i, row in enumerate(rows))])
-    except OSError:
-        labels_path.unlink()
-        raise
+    table = [header, *([i, *map(repr, row)] for i, row in enumerate(rows))]
+    write_csv({labels_path: [["label"], *([label] for label in modes.label.tolist())], modes_path: table})
     return labels_path, modes_path
-
-
-def _write(path: Path, rows: list[list[Any]]) -> None:
-    """The whole file or nothing."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    scratch = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text.getvalue())
-        scratch.chmod(0o644)
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise

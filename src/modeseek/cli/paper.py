@@ -1,4 +1,4 @@
-"""`modeseek paper`: the experiments of the mean-shift distillation paper, each as one command."""
+"""`modeseek paper`: experiments of the mean-shift distillation paper, one subcommand each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPERIMENTS = {"text-to-image": TextToImageCommand, "text-to-3d": TextTo3DComman
 
 @dataclass(frozen=True)
 class PaperCommand:
-    """Repeat an experiment of the mean-shift distillation paper (arXiv 2502.15989). Its 2-D one is modeseek toy."""
+    """Reproduce an experiment of the mean-shift distillation paper (arXiv 2502.15989); the 2-D one is modeseek toy."""
 
     experiment: (
         Annotated[
@@ -30,5 +30,5 @@ class PaperCommand:
     )
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it."""
+        """Runs the experiment."""
         self.experiment.run(argv)

@@ -1,4 +1,4 @@
-"""What `modeseek doctor --prior` says of a pipeline: its weights, and one direction tried."""
+"""Memory requirements of a pipeline, and a timed SDS direction, for `modeseek doctor --prior`."""
 
 from __future__ import annotations
 
@@ -14,68 +14,71 @@ from modeseek.priors.pipeline.requirements import read_requirements
 
 
 def describe_pipeline(source: PipelinePriorConfig, device: str, free: float, try_it: bool) -> Iterator[str]:
-    """Lines about a pipeline.
+    """Yields lines on a pipeline: shapes, parts, memory, advice, and a timed direction.
 
     Args:
-        source: the pipeline and its settings.
-        device: where it shall work.
-        free: bytes that are free there.
-        try_it: load it, and make one guided SDS direction from pixels.
+        source: configuration of the pipeline.
+        device: device to run it on.
+        free: free memory of that device, bytes.
+        try_it: whether to load it and time one guided SDS direction from pixels.
 
     Raises:
-        ValueError: no such pipeline.
+        ValueError: there is no such pipeline.
     """
     dtype = getattr(torch, source.dtype or ("bfloat16" if torch.device(device).type == "cuda" else "float32"))
-    told = read_requirements(source.path, dtype, source.size)
-    yield f"pipeline   {told.kind}, {told.pixels[0]} x {told.pixels[1]} pixels, z {' x '.join(map(str, told.shape))}"
-    for part in told.components:
+    requirements = read_requirements(source.path, dtype, source.size)
+    height, width = requirements.pixels
+    shape = " x ".join(map(str, requirements.shape))
+    yield f"pipeline   {requirements.kind}, {height} x {width} pixels, z {shape}"
+    for part in requirements.components:
         yield (
             f"part       {part.name} ({part.kind}): {part.n_parameters / 1e6:.3g} M numbers, {_size(part.bytes)}, "
             f"in memory {'when ' if part.phase != 'never' else ''}{part.phase}"
         )
-    weights = told.bytes_in_phase("optimising")
-    words = weights + told.bytes_in_phase("encoding a new text")
+    weights = requirements.bytes_in_phase("optimising")
+    encoding = weights + requirements.bytes_in_phase("encoding a new text")
     yield (
-        f"memory     {_size(weights)} of weights while optimising, {_size(words)} while a new text is encoded; "
-        f"{_size(free)} free on {device}; activations come on top"
+        f"memory     {_size(weights)} of weights while optimising, {_size(encoding)} while a new text is encoded; "
+        f"{_size(free)} free on {device}; plus activations"
     )
-    yield from _advice(weights, words, free)
+    yield from _advice(weights, encoding, free)
     if try_it:
-        yield f"direction  {_tried(source, device)}"
+        yield f"direction  {_time_direction(source, device)}"
 
 
-def _advice(weights: int, words: int, free: float) -> Iterator[str]:
+def _advice(weights: int, encoding: int, free: float) -> Iterator[str]:
     if weights > 0.8 * free:
         yield (
-            "advice     the weights hardly fit: use half precision, prior.pipeline.economy.offload=blocks or leaves "
-            "(smaller, slower), and economy.recompute=true for pixels through the autoencoder"
+            "advice     the weights need most of the free memory: use half precision, "
+            "prior.pipeline.economy.offload=blocks or leaves (smaller, slower), and economy.recompute=true for pixels "
+            "through the autoencoder"
         )
-    elif words > 0.8 * free:
-        yield "advice     encode the texts once on a machine with more memory: the cache folder can be carried over"
+    elif encoding > 0.8 * free:
+        yield "advice     encode the prompts on a machine with more memory and copy its cache folder"
 
 
 def _size(n: float | int) -> str:
     return f"{n / 2**30:.2f} GiB" if n >= 2**30 else f"{n / 2**20:.2f} MiB"
 
 
-def _tried(source: PipelinePriorConfig, device: str) -> str:
+def _time_direction(source: PipelinePriorConfig, device: str) -> str:
     prior = source.pipeline(device)
-    encoded = time.perf_counter()
-    told = prior.conditions(["a test"])
-    encoded = time.perf_counter() - encoded
-    where, cuda = prior.device, torch.device(device).type == "cuda"
+    began = time.perf_counter()
+    conditions = prior.conditions(["a test"])
+    encoding = time.perf_counter() - began
+    loaded_on, cuda = prior.device, torch.device(device).type == "cuda"
     if cuda:
-        torch.cuda.reset_peak_memory_stats(where)
+        torch.cuda.reset_peak_memory_stats(loaded_on)
     height, width = read_requirements(source.path, size=source.size).pixels
-    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(where).requires_grad_()
-    rng, seconds = torch.Generator(where).manual_seed(0), []
-    for _ in range(2):  # the first also warms up
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(loaded_on).requires_grad_()
+    rng, seconds = torch.Generator(loaded_on).manual_seed(0), []
+    for _ in range(2):  # the first is a warm-up
         began = time.perf_counter()
         z = prior.codec.encode(image)
-        found, _ = SDS().step(z.detach(), Guided(prior, 7.5), None, conditions=told, progress=0.5, rng=rng)
-        z.backward(gradient=found.grad)
+        direction, _ = SDS().step(z.detach(), Guided(prior, 7.5), None, conditions=conditions, progress=0.5, rng=rng)
+        z.backward(gradient=direction.grad)
         if cuda:
-            torch.cuda.synchronize(where)
+            torch.cuda.synchronize(loaded_on)
         seconds.append(time.perf_counter() - began)
-    peak = f", peak {_size(torch.cuda.max_memory_allocated(where))}" if cuda else ""
-    return f"guided SDS from pixels in {seconds[-1]:.2f} s{peak}; texts encoded or found in {encoded:.1f} s"
+    peak = f", peak {_size(torch.cuda.max_memory_allocated(loaded_on))}" if cuda else ""
+    return f"guided SDS from pixels in {seconds[-1]:.2f} s{peak}; prompt encoded or cached in {encoding:.1f} s"

@@ -1,4 +1,4 @@
-"""`modeseek run`: any prior, method, generator and optimizer together."""
+"""`modeseek run`: optimisation with any prior, method, generator and optimizer."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.config.config import Config, read_config, read_yaml_file
+from modeseek.config.defaults import IMAGE_METHODS
 from modeseek.config.overrides import override
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig, PriorConfig
 from modeseek.config.registry import GENERATORS, METHODS, OPTIMIZERS, REGISTRY
 from modeseek.datasets.by_name import DATASETS
-from modeseek.experiments.text_to_image.defaults import METHODS as SETTINGS
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
 from modeseek.runs.train import train
 
-_WHOLE = {"toy": ToyCommand, "sample": SampleCommand}
+_RERUNNABLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
 
 @dataclass(frozen=True)
 class RunCommand:
-    """Optimise a generator towards the modes of a prior, with one method: the general form of every other verb.
+    """Optimise a generator towards the modes of a prior, with any method, prior, generator and optimizer.
 
-    A folder is made with config.yaml, checkpoints, metrics, pictures and report.html. Ctrl-C finishes the step at
-    hand, saves and ends with code 75; `modeseek resume` goes on from there, bit for bit on the CPU.
+    Writes a run folder with config.yaml, checkpoints, metrics, images and report.html. Ctrl-C finishes the current
+    step, saves a checkpoint and exits with code 75; `modeseek resume` continues bit for bit on the CPU.
 
     Examples:
       modeseek run --prior ring --method msd
@@ -43,96 +43,96 @@ class RunCommand:
 
       modeseek run runs/msd-ring-20260101T000000Z-ab12/config.yaml --seed 1
 
-      modeseek run --prior ring --method sds --dry-run     (prints every setting and stops)
+      modeseek run --prior ring --method sds --dry-run     (prints all settings and exits)
     """
 
     config: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[CONFIG]")]] = None
-    """A YAML file, or the folder of a run whose config.yaml shall be run again; the options below change it."""
+    """YAML configuration file, or a run folder whose config.yaml to rerun; the options below override it."""
     prior: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH")] = None
-    """fractal, spiral, pinwheel, ring, grid, digits; bundled, the text prior that comes with modeseek; the folder of a
-    saved network or of a diffusers pipeline; or points (.npy, .csv). Else ring."""
+    """Prior: fractal, spiral, pinwheel, ring, grid or digits; bundled, the bundled text-to-image model; the folder of a
+    saved network or of a diffusers pipeline; or a points file (.npy, .csv). Default: ring."""
     method: Name = None
-    """msd, sds or sdi; `modeseek list methods` tells what they are, `modeseek list methods msd` their settings."""
+    """Method name; `modeseek list methods` lists them, `modeseek list methods msd` shows the settings of one."""
     generator: Name = None
-    """What is optimised: points, latent, pixels, field, nerf or surface; `modeseek list generators`."""
+    """Generator to optimise: points, latent, pixels, field, nerf or surface; see `modeseek list generators`."""
     optimizer: Name = None
-    """adam or sgd. By default sgd with rate 1 for msd on free points (that is mean shift), else adam."""
+    """Optimizer: adam or sgd. Default: sgd with learning rate 1 for msd on points (mean shift), else adam."""
     steps: int | None = None
-    """Of the run; 400 by default."""
+    """Number of optimisation steps; default 400."""
     seed: int | None = None
-    """Of every random draw; 0 by default."""
+    """Random seed; default 0."""
     label: int | None = None
-    """Class to seek, where the prior has classes."""
+    """Class to condition on, for class-conditional priors."""
     scale: float | None = None
-    """Classifier-free guidance: 1, the default, is none."""
+    """Classifier-free guidance scale; default 1 (none)."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
-    """cpu (default), cuda, cuda:1 or mps."""
+    """Device: cpu (default), cuda, cuda:1 or mps."""
     on_failure: Literal["stop", "rollback"] | None = None
-    """When a direction is not finite or a render goes wrong: stop (default), or go back once to the last checkpoint
-    with half the learning rate and other random draws."""
+    """Response to a non-finite direction or a degenerate render: stop (default), or rollback: return once to the last
+    checkpoint with half the learning rate and new random draws."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE")] = ()
-    """Any other settings by their place, as --dry-run prints them: saving.steps=50 method.sds.weight=uniform."""
+    """Any other settings by dotted key, as printed by --dry-run: saving.steps=50 method.sds.weight=uniform."""
     name: Annotated[str | None, tyro.conf.arg(metavar="WORD")] = None
-    """A word for the folder's name; the prior's by default."""
+    """Name of the run, part of the folder name; default: the name of the prior."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder to make, by default runs/METHOD-NAME-TIME-ID. One that exists is kept: the new one gets a number."""
+    """Run folder to create; default runs/METHOD-NAME-TIME-ID. If it exists, a number is appended."""
     dry_run: bool = False
-    """Print the whole configuration and do nothing."""
+    """Dry run: print the full configuration and exit."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs what the file and the options say."""
+        """Runs the configuration given by the file and the options."""
         plain = {} if self.config is None else read_yaml_file(self.config)
-        if isinstance(plain, dict) and plain.get("verb") in _WHOLE:
-            self._again(plain, argv)
+        if isinstance(plain, dict) and plain.get("verb") in _RERUNNABLE:
+            self._rerun(plain, argv)
             return
         self.start(plain, argv)
 
     def start(self, plain: Any, argv: Sequence[str]) -> Run | None:
-        """Runs a configuration, changed by the options, and says where the report is; None where it only printed it."""
+        """Runs a configuration overridden by the options and prints the path of the report; None for a dry run."""
         config = self.resolve_config(plain)
         if self.dry_run:
             print(config.to_yaml(), end="")
             return None
         run, job = create_run(config, argv, self.out)
         if self.out is not None and run.path != self.out:
-            print(f"{self.out} exists and was kept; this run is in {run.path.name}.")
+            print(f"{self.out} exists and is kept; this run is in {run.path.name}.")
         follow_run(run, train(run, job, config.steps))
         return run
 
     def resolve_config(self, plain: Any) -> Config:
-        """The configuration: the file's, changed by the options, completed by defaults that suit each other."""
+        """Configuration of a file, overridden by the options and completed by defaults."""
         if not isinstance(plain, dict):
-            raise ValueError(f"{self.config} is no configuration: settings are wanted, one a line, such as method: msd")
+            raise ValueError(f"{self.config} must hold settings, one per line; try method: msd")
         plain = {key: value for key, value in plain.items() if key != "verb" or value != "run"}
         if self.prior is not None or "prior" not in plain:
-            plain["prior"] = _prior(self.prior or "ring")
+            plain["prior"] = _parse_prior(self.prior or "ring")
         for key, names in (("method", METHODS), ("generator", GENERATORS), ("optimizer", OPTIMIZERS)):
-            given = getattr(self, key)
-            if given is not None:
-                look_up(key, given, names)
-                plain[key] = given
+            name = getattr(self, key)
+            if name is not None:
+                look_up(key, name, names)
+                plain[key] = name
         plain.setdefault("method", "msd")
         for key in ("steps", "seed", "label", "scale", "device", "on_failure", "name"):
             if getattr(self, key) is not None:
                 plain[key] = getattr(self, key)
         for setting in self.set:
             plain = override(plain, setting, REGISTRY, Config)
-        return read_config(_completed(plain), "config" if self.config is None else self.config.name)
+        return read_config(_with_defaults(plain), "config" if self.config is None else self.config.name)
 
-    def _again(self, plain: dict[str, Any], argv: Sequence[str]) -> None:
-        """The config.yaml of another verb runs that verb."""
-        given = {k: v for k, v in vars(self).items() if v not in (None, (), False) and k not in ("config", "out")}
-        if given:
+    def _rerun(self, plain: dict[str, Any], argv: Sequence[str]) -> None:
+        """Runs the verb that wrote the config.yaml."""
+        options = {k: v for k, v in vars(self).items() if v not in (None, (), False) and k not in ("config", "out")}
+        if options:
             raise ValueError(
-                f"this file is for modeseek {plain['verb']}: got --{next(iter(given))}; edit the file instead"
+                f"--{next(iter(options))} cannot override settings of modeseek {plain['verb']}; edit the file instead"
             )
-        command = _WHOLE[plain["verb"]]
+        command = _RERUNNABLE[plain["verb"]]
         plain = {key: value for key, value in plain.items() if key != "verb"} | {"out": self.out and str(self.out)}
         REGISTRY.deserialize(command, plain, str(self.config)).run(argv)
 
 
-def _prior(text: str) -> dict[str, Any]:
-    """Which prior a name or path stands for."""
+def _parse_prior(text: str) -> dict[str, Any]:
+    """Settings of the prior that a name or path denotes."""
     path = Path(text)
     if text in DATASETS:
         return {"problem": {"name": text}}
@@ -143,11 +143,11 @@ def _prior(text: str) -> dict[str, Any]:
     if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
         return {"samples": {"path": text}}
     look_up("prior", text, {**DATASETS, BUNDLED: None})
-    raise RuntimeError("look_up answers or raises")
+    raise RuntimeError("unreachable: look_up raises for unknown names")
 
 
-def _completed(plain: dict[str, Any]) -> dict[str, Any]:
-    """MSD's bandwidth from the prior where none is given, with jitter on pipelines; plain descent on free points."""
+def _with_defaults(plain: dict[str, Any]) -> dict[str, Any]:
+    """Adds defaults: bandwidth of MSD from the prior, jitter on pipelines, SGD on points."""
     name, settings = plain["method"], {}
     if isinstance(name, dict) and len(name) == 1:
         ((name, settings),) = name.items()
@@ -156,11 +156,11 @@ def _completed(plain: dict[str, Any]) -> dict[str, Any]:
     if "bandwidth" not in (settings or {}):
         source: PriorConfig = REGISTRY.deserialize(PriorConfig, plain["prior"], "config.prior")
         if isinstance(source, PipelinePriorConfig):
-            return plain | {"method": {"msd": SETTINGS["msd"]["msd"] | (settings or {})}}
+            return plain | {"method": {"msd": IMAGE_METHODS["msd"]["msd"] | (settings or {})}}
         end = source.load("cpu").bandwidth
         if end is None:
             raise ValueError(
-                f"msd needs the last bandwidth of its kernel for {source.title}: got none; add --set "
+                f"msd needs the final kernel bandwidth for {source.title}, got none; try --set "
                 "method.msd.bandwidth.adaptive.end=H, in units of the data"
             )
         plain = plain | {"method": {"msd": (settings or {}) | {"bandwidth": {"adaptive": {"end": round(end, 6)}}}}}

@@ -1,4 +1,4 @@
-"""`modeseek shape`: words to a thing that can be turned, by optimising a volume under a prior of pictures."""
+"""`modeseek shape`: text to 3D, by optimising a NeRF under a text-to-image prior."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ import tyro
 
 from modeseek.cli.lookup import look_up
 from modeseek.cli.run import RunCommand
+from modeseek.config.defaults import METHODS_3D, NERF_ADAM
 from modeseek.config.priors import BUNDLED
 from modeseek.config.registry import METHODS
-from modeseek.experiments.text_to_3d.defaults import METHODS as SETTINGS
-from modeseek.experiments.text_to_3d.defaults import RATES
 from modeseek.rundir.run_dir import Run
 
 
 @dataclass(frozen=True)
 class ShapeCommand:
-    """Optimise a volume towards what words say, from all sides, and leave it as a mesh, a turntable and a page.
+    """Text to 3D: optimise a NeRF for a text prompt, and export a mesh, a turntable video and an HTML report.
 
-    A short form of `modeseek run`: the same folder, the same resume. With --refine the mesh's colours are then
-    optimised once more, in the folder refined/.
+    Short form of `modeseek run`: same run folder, same resume. With --refine the vertex colours of the mesh are
+    optimised in a second stage, in the folder refined/.
 
     Examples:
       modeseek shape "a red cone on a blue cube"
@@ -35,79 +34,79 @@ class ShapeCommand:
     """
 
     prompt: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="PROMPT")]]
-    """What it shall be."""
+    """Text prompt of the 3D shape."""
     prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub; by default the one that comes
-    with modeseek. Or renders, the exact prior of our own renders of what the caption says, which shows what a method
-    can reach at most."""
+    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
+    text-to-image model. Or renders: the exact prior of ground-truth renders of the caption, an upper bound for every
+    method."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "msd"
-    """msd, sds or any other; `modeseek list methods`."""
+    """Method name: msd, sds, ...; full list: `modeseek list methods`."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
-    """What holds density and colour: grids, or small networks."""
+    """Representation of density and colour: dense grids, triplanes, Fourier-feature network or hash grids."""
     steps: int = 300
-    """Of the run."""
+    """Number of optimisation steps."""
     cameras: int = 4
-    """Views a step."""
+    """Number of views per step."""
     scale: float | None = None
-    """Classifier-free guidance, 1 is none; 3 by default where the prior knows words."""
+    """Classifier-free guidance scale; 1 is none. Default: 3, or 1 with --prior renders."""
     views: Literal["none", "coarse", "fine"] | None = None
-    """How the prompt follows the camera: not, by four phrases, or by the scene prior's own fine ones. By default finely
-    under the prior that comes with modeseek, else coarsely."""
+    """View-dependent prompts: none, coarse (front, side, back, overhead), or fine (the fine view phrases of the bundled
+    model). Default: fine under the bundled model, else coarse."""
     perp_neg: bool = False
-    """Oppose the other views (Perp-Neg), against several faces."""
+    """Perp-Neg on the view-dependent prompts, against the Janus (multi-face) problem."""
     negative: str = ""
-    """Words to move away from."""
+    """Negative prompt."""
     refine: int = 0
-    """Steps on the mesh's colours afterwards."""
+    """Number of steps of the second stage, on the vertex colours of the mesh."""
     seed: int = 0
-    """Of every random draw."""
+    """Random seed."""
     size: int | None = None
-    """Side of the pictures that are rendered, pixels; what the prior sees by default."""
+    """Side of the rendered images, pixels; default: the input size of the prior."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """cpu, cuda, cuda:1 or mps."""
+    """Device: cpu, cuda, cuda:1 or mps."""
     mp4: bool = False
-    """Leave films as MP4 too; needs pip install 'modeseek[video]'."""
+    """Videos as MP4, too; needs pip install 'modeseek[video]'."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE")] = ()
-    """Any other settings by their place, as --dry-run prints them."""
+    """Any other settings by dotted key, as printed by --dry-run."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder to make, by default runs/METHOD-NAME-TIME-ID."""
+    """Run folder to create; default runs/METHOD-NAME-TIME-ID."""
     dry_run: bool = False
-    """Print the whole configuration and do nothing."""
+    """Dry run: print the full configuration and exit."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, then refines the mesh where that is wanted, and says where the pages are."""
+        """Runs the optimisation, then the second stage if --refine is set, and prints the paths of the reports."""
         if not self.prompt.strip():
-            raise ValueError(f'a thing needs words: got {self.prompt!r}; write modeseek shape "a red cone"')
+            raise ValueError(f'the prompt must not be empty, got {self.prompt!r}; try modeseek shape "a red cone"')
         if self.refine < 0:
-            raise ValueError(f"refining takes 0 steps or more: got --refine {self.refine}")
-        done = self._start(self._plain(), self.out, argv)
-        if done is None or not self.refine:
+            raise ValueError(f"--refine must be at least 0, got {self.refine}")
+        run = self._start(self._settings(), self.out, argv)
+        if run is None or not self.refine:
             return
-        mesh = done.path / "exports" / "mesh.ply"
+        mesh = run.path / "exports" / "mesh.ply"
         if not mesh.exists():
-            raise ValueError(f"there is no mesh to refine: {shlex.quote(str(done.path))}/log.txt says why")
+            raise ValueError(f"--refine needs a mesh, got none; see {shlex.quote(str(run.path))}/log.txt")
         surface = {"surface": {"path": str(mesh), "views": self.cameras, "size": self.size}}
-        changed = {"generator": surface, "optimizer": {"adam": {"lr": 0.05, "fall": 0.2}}, "steps": self.refine}
-        self._start(self._plain() | changed, done.path / "refined", argv)
+        second_stage = {"generator": surface, "optimizer": {"adam": {"lr": 0.05, "fall": 0.2}}, "steps": self.refine}
+        self._start(self._settings() | second_stage, run.path / "refined", argv)
 
-    def _start(self, plain: dict[str, Any], out: Path | None, argv: Sequence[str]) -> Run | None:
-        return RunCommand(set=self.set, out=out, dry_run=self.dry_run).start(plain, argv)
+    def _start(self, settings: dict[str, Any], out: Path | None, argv: Sequence[str]) -> Run | None:
+        return RunCommand(set=self.set, out=out, dry_run=self.dry_run).start(settings, argv)
 
-    def _plain(self) -> dict[str, Any]:
-        ideal = self.prior == "renders"
-        own = hasattr(look_up("method", self.method, METHODS), "scale")  # guides by itself
-        scale = self.scale if self.scale is not None else 1.0 if ideal else 3.0
-        method = SETTINGS.get(self.method, self.method)
+    def _settings(self) -> dict[str, Any]:
+        exact = self.prior == "renders"
+        guides = hasattr(look_up("method", self.method, METHODS), "scale")  # the method applies guidance itself
+        scale = self.scale if self.scale is not None else 1.0 if exact else 3.0
+        method = METHODS_3D.get(self.method, self.method)
         return {
-            "prior": {"renders": {"caption": self.prompt}} if ideal else {"pipeline": {"path": self.prior}},
-            "method": {self.method: {"scale": scale}} if own else method,
+            "prior": {"renders": {"caption": self.prompt}} if exact else {"pipeline": {"path": self.prior}},
+            "method": {self.method: {"scale": scale}} if guides else method,
             "generator": {"nerf": {"kind": self.volume, "views": self.cameras, "size": self.size}},
-            "optimizer": {"adam": RATES[self.volume]},
+            "optimizer": {"adam": NERF_ADAM[self.volume]},
             "name": self.prompt[:40],
-            "prompts": [] if ideal else [self.prompt],
+            "prompts": [] if exact else [self.prompt],
             "views": {"words": self.views or ("fine" if self.prior == BUNDLED else "coarse"), "opposed": self.perp_neg},
             "negative": self.negative,
-            "scale": 1.0 if own else scale,
+            "scale": 1.0 if guides else scale,
             "steps": self.steps,
             "seed": self.seed,
             "device": self.device,

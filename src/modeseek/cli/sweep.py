@@ -1,4 +1,4 @@
-"""`modeseek sweep`: prompts or settings x methods x seeds."""
+"""`modeseek sweep`: grid of runs over prompts or settings, methods and seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from modeseek.cli.terminal import print_table
 from modeseek.io.thread_pool import available_cores
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
-from modeseek.sweeps.sweep_dir import JobDir, open_sweep, planned_job_dirs
 from modeseek.sweeps.jobs import JobSpec, job_specs
 from modeseek.sweeps.local_workers import LocalWorkerPool
 from modeseek.sweeps.progress import RetryPolicy
@@ -24,17 +23,18 @@ from modeseek.sweeps.ray_workers import RayWorkerPool
 from modeseek.sweeps.results import collect, summary_table
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import SweepSpec, read_spec
+from modeseek.sweeps.sweep_dir import JobDir, open_sweep, planned_job_dirs
 from modeseek.sweeps.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
 class SweepCommand:
-    """Run prompts or settings x methods x seeds, each a run folder; the same command goes on where it was left.
+    """Run a grid of prompts or settings x methods x seeds, one run folder per job; rerun the command to resume.
 
-    The file has a base (the settings of a run, or the config.yaml of one), and any of prompts, axes (places as --set
-    takes them, with their values), methods (each maybe with settings of its own) and seeds. Finished jobs are never
-    done twice; interrupted ones go on from their checkpoints; jobs can be added to the file, not changed. Ctrl-C
-    finishes the steps at hand and ends with code 75; jobs that fail are named at the end, which is code 1.
+    The file holds a base (settings of a run, or a config.yaml), and any of prompts, axes (keys as in --set, with lists
+    of values), methods (optionally with settings) and seeds. Finished jobs are skipped, interrupted ones resume from
+    their checkpoints; jobs can be added to the file, not changed. Ctrl-C finishes the current steps and exits with
+    code 75; failed jobs are listed at the end, with exit code 1.
 
     Examples:
       modeseek sweep examples/sweep.yaml --dry-run
@@ -45,37 +45,39 @@ class SweepCommand:
     """
 
     sweep: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SWEEP.YAML")]]
-    """What to do; or the folder of a sweep, to do it again elsewhere."""
+    """Sweep file, or the folder of a sweep to repeat in another folder."""
     executor: Literal["local", "ray"] = "local"
-    """local: processes of this machine. ray: actors of a Ray cluster (pip install 'modeseek[distributed]')."""
+    """Executor: local processes, or ray actors of a Ray cluster (pip install 'modeseek[distributed]')."""
     address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
-    """Of a Ray cluster whose machines share the output folder; without it one of this machine alone, on loopback."""
+    """Address of a Ray cluster whose machines share the output folder; default: a new local cluster on loopback."""
     workers: int | None = None
-    """Jobs at a time; by default one a core, or one an accelerator where the device is cuda."""
+    """Number of parallel jobs; default one per CPU core, or one per GPU if the device is cuda."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the sweep, by default runs/NAME-OF-THE-FILE. One that this sweep began is gone on with."""
+    """Sweep folder to create or resume; default runs/NAME-OF-THE-FILE."""
     retries: int = 3
-    """Times that a job is handed out again after its worker was lost."""
+    """Maximum number of retries of a job whose worker was lost."""
     retry_failed: bool = False
-    """Also do again what failed by its own fault before."""
+    """Retry of jobs that failed with an error."""
     dry_run: bool = False
-    """Print the jobs and what they will cost, and do nothing."""
+    """Dry run: print the jobs and their cost and exit."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs what is missing, and shows what came out."""
+        """Runs the unfinished jobs and prints the table of results."""
         if self.address is not None and self.executor != "ray":
-            raise ValueError(f"only the executor ray has an address: got {self.address}; add --executor ray")
-        patience = RetryPolicy(self.retries)
+            raise ValueError(f"--address needs --executor ray, got {self.address} with --executor {self.executor}")
+        retries = RetryPolicy(self.retries)
         spec = read_spec(self.sweep)
         jobs = job_specs(spec, RunCommand().resolve_config)
         out = Path("runs") / self._name if self.out is None else self.out
         if self.dry_run:
             show_jobs(planned_job_dirs(jobs, out), out)
             return
-        todo = any(slot.state != "finished" for slot in planned_job_dirs(jobs, out))  # and refuses what is not its folder
-        staff = self._staff(jobs) if todo else LocalWorkerPool(1)
+        unfinished = any(
+            slot.state != "finished" for slot in planned_job_dirs(jobs, out)
+        )  # raises if the folder is not one of this sweep
+        staff = self._staff(jobs) if unfinished else LocalWorkerPool(1)
         try:
-            self._work(spec, jobs, out, staff, argv, patience)
+            self._work(spec, jobs, out, staff, argv, retries)
         finally:
             staff.close()
 
@@ -89,9 +91,9 @@ class SweepCommand:
         if self.executor == "ray":
             return RayWorkerPool(self.workers, self.address, gpu)
         gpus = [str(i) for i in range(torch.cuda.device_count())] if gpu else []
-        named = any(":" in entry.config.device for entry in jobs)
-        most = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
-        return LocalWorkerPool(min(most, len(jobs)), () if named or len(gpus) < 2 else gpus)
+        indexed = any(":" in entry.config.device for entry in jobs)
+        count = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
+        return LocalWorkerPool(min(count, len(jobs)), () if indexed or len(gpus) < 2 else gpus)
 
     def _work(
         self,
@@ -100,23 +102,29 @@ class SweepCommand:
         out: Path,
         staff: WorkerPool,
         argv: Sequence[str],
-        patience: RetryPolicy,
+        retries: RetryPolicy,
     ) -> None:
         run, slots = open_sweep(spec, jobs, argv, out)
         print(f"Sweep: {run.path}, {len(slots)} jobs")
         try:
-            follow_sweep(run_sweep(run, slots, staff, argv, patience, self.retry_failed))
+            follow_sweep(run_sweep(run, slots, staff, argv, retries, self.retry_failed))
         except RunFailed:
-            _tell(run, slots)
+            _print_results(run, slots)
             raise
-        _tell(run, slots)
+        _print_results(run, slots)
 
 
-def _tell(run: Run, slots: Sequence[JobDir]) -> None:
+def _print_results(run: Run, slots: Sequence[JobDir]) -> None:
     results = collect(slots)
-    print_table(summary_table(results), {}, f"{sum(one.state == 'finished' for one in results)} of {len(results)} jobs finished")
-    for one in results:
-        if one.state != "finished":
-            print(f"{one.state}: {one.job_dir.path.name}: {'' if one.status is None else one.status.reason}")
+    print_table(
+        summary_table(results),
+        {},
+        f"{sum(result.state == 'finished' for result in results)} of {len(results)} jobs finished",
+    )
+    for result in results:
+        if result.state != "finished":
+            print(
+                f"{result.state}: {result.job_dir.path.name}: {'' if result.status is None else result.status.reason}"
+            )
     if (run.path / "report.html").exists():
         print(f"Report: {run.path / 'report.html'}")

@@ -1,4 +1,4 @@
-"""A sweep in the terminal: the table of its jobs, and one view of all that work."""
+"""Terminal output of a sweep: table of its jobs, and progress bars of the running ones."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from contextlib import closing
 from pathlib import Path
 
 from modeseek.sweeps.cost import prior_calls, total_prior_calls
-from modeseek.sweeps.sweep_dir import JobDir
 from modeseek.sweeps.progress import SweepProgress
+from modeseek.sweeps.sweep_dir import JobDir
 
-_WIDEST = 44  # letters of a job's name
+_MAX_TITLE = 44  # characters of a job's title
 
 
 def follow_sweep(job: Generator[SweepProgress, None, None]) -> None:
-    """Runs the sweep to its end: a bar of all steps with seconds left, counts of jobs, and a bar a job at work.
+    """Runs a sweep to its end with a bar of all steps, counts of jobs, and one bar per running job.
 
-    Whatever ends it early, the sweep is closed and leaves its folders in order.
+    The sweep is closed, and so leaves its folders consistent, however it ends.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,22 +30,26 @@ def follow_sweep(job: Generator[SweepProgress, None, None]) -> None:
         console=Console(stderr=True),
     )
     with bars, closing(job):
-        whole = bars.add_task("all steps", total=None, note="")
+        total = bars.add_task("all steps", total=None, note="")
         tasks = {}
-        for now in job:
-            counts = f"{now.finished} done, {len(now.running)} running, {now.failed} failed, {now.waiting} waiting"
-            bars.update(whole, completed=now.steps, total=now.total, note=_plain(f"{counts}  {now.note}"))
-            titles = {title for title, _ in now.running}
+        for progress in job:
+            counts = (
+                f"{progress.finished} finished, {len(progress.running)} running, {progress.failed} failed, "
+                f"{progress.waiting} waiting"
+            )
+            note = _escape(f"{counts}  {progress.note}")
+            bars.update(total, completed=progress.steps, total=progress.total, note=note)
+            titles = {title for title, _ in progress.running}
             for title in [title for title in tasks if title not in titles]:
                 bars.remove_task(tasks.pop(title))
-            for title, told in now.running:
+            for title, status in progress.running:
                 if title not in tasks:
-                    tasks[title] = bars.add_task(_plain(_short(title)), total=told.steps or None, note="")
-                bars.update(tasks[title], completed=told.step, total=told.steps or None, note=_plain(told.note))
+                    tasks[title] = bars.add_task(_escape(_shorten(title)), total=status.steps or None, note="")
+                bars.update(tasks[title], completed=status.step, total=status.steps or None, note=_escape(status.note))
 
 
 def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
-    """Prints the jobs, how they stand, and what they cost as far as that is known."""
+    """Prints the jobs, their states and their costs as far as known."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -56,23 +60,23 @@ def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
     for slot in slots:
         entry = slot.spec
         count = prior_calls(entry.config)
-        told = "–" if count is None else f"{count:,}"
-        grid.add_row(_plain(entry.title), slot.state, f"{entry.config.steps:,}", told, entry.id)
+        cost = "–" if count is None else f"{count:,}"
+        grid.add_row(_escape(entry.title), slot.state, f"{entry.config.steps:,}", cost, entry.id)
     Console().print(grid)
     configs = [slot.spec.config for slot in slots]
     known, unknown = total_prior_calls(configs)
-    missing = [slot for slot in slots if slot.state != "finished"]
-    print(f"{len(slots)} jobs, {len(missing)} of them to do, in {out}")
-    more = f", and those of {unknown} jobs that only running tells" if unknown else ""
+    unfinished = [slot for slot in slots if slot.state != "finished"]
+    print(f"{len(slots)} jobs, {len(unfinished)} unfinished, in {out}")
+    more = f", plus {unknown} jobs of unknown cost" if unknown else ""
     print(f"{sum(config.steps for config in configs):,} steps, {known:,} prior calls{more}; nothing was written.")
 
 
-def _short(title: str) -> str:
-    return title if len(title) <= _WIDEST else f"{title[: _WIDEST - 1]}…"
+def _shorten(title: str) -> str:
+    return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 1]}…"
 
 
-def _plain(text: str) -> str:
-    """Without what rich takes for markup."""
+def _escape(text: str) -> str:
+    """Text with the markup of rich escaped."""
     from rich.markup import escape
 
     return escape(text)

@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 
 
 def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
-    """Runs the job to its end with a bar a stage, seconds left beside it; returns what the job returns.
+    """Runs a job to its end with one progress bar per stage and the remaining time; returns the job's result.
 
-    Whatever ends it early, Ctrl-C between two of its steps too, the job is closed and leaves its folder in order.
+    The job is closed, and so leaves its folder consistent, however it ends; also after Ctrl-C between two steps.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -33,45 +33,45 @@ def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
     with bars, closing(job):
         while True:
             try:
-                now = next(job)
+                progress = next(job)
             except StopIteration as end:
                 return end.value
-            if now.stage not in tasks:
-                tasks[now.stage] = bars.add_task(now.stage, total=now.total, note=now.note)
-            bars.update(tasks[now.stage], completed=now.done, total=now.total, note=now.note)
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, note=progress.note)
+            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, note=progress.note)
 
 
 def print_table(table: Table, titles: Mapping[str, str], heading: str) -> None:
-    """Prints a table; the best of each column in bold, references dim."""
+    """Prints a table: best value of each column in bold, reference rows dim."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as Grid
 
-    shown = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
+    filled = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
     console = Console()
     names = [titles.get(row.name, row.name) for row in table.rows]
-    room = console.width - max(map(len, names)) - 6
-    for number, columns in enumerate(_fitted(table, shown, room)):
+    width = console.width - max(map(len, names)) - 6
+    for number, columns in enumerate(_split_columns(table, filled, width)):
         grid = Grid(box=SIMPLE_HEAD, title=None if number else heading, title_justify="left", title_style="bold")
         grid.add_column("method", no_wrap=True)
-        for column, width in columns:
-            grid.add_column(_heading(column), justify="right", min_width=width)
+        for column, least in columns:
+            grid.add_column(_heading(column), justify="right", min_width=least)
         for name, row in zip(names, table.rows, strict=True):
             cells = [_cell(table, row, column) for column, _ in columns]
             grid.add_row(name, *cells, style="dim" if row.reference else None)
         console.print(grid)
 
 
-def _fitted(table: Table, columns: list[Column], room: int) -> list[list[tuple[Column, int]]]:
-    """Columns with their least widths, in as many tables as it takes to break no number."""
+def _split_columns(table: Table, columns: list[Column], available: int) -> list[list[tuple[Column, int]]]:
+    """Columns with their minimum widths, split into as many tables as it takes to wrap no number."""
     groups: list[list[tuple[Column, int]]] = [[]]
-    left = room
+    left = available
     for column in columns:
         words = [len(word) for word in _heading(column).split(" ")]
         width = max(*words, *(len(table.text(row, column)) for row in table.rows))
         if groups[-1] and width + 3 > left:
             groups.append([])
-            left = room
+            left = available
         groups[-1].append((column, width))
         left -= width + 3
     return groups

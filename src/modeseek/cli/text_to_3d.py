@@ -1,4 +1,4 @@
-"""`modeseek paper text-to-3d`: methods against each other on things whose true shape is known, in numbers."""
+"""`modeseek paper text-to-3d`: metrics of text-to-3D methods on objects with known ground-truth shape."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ MORE_CAPTIONS = (
     "a yellow sphere on a purple cylinder",
     "a black bear head",
 )
-_TOLD = ("fine", "none")
+_CONSISTENCY = ("fine", "none")  # by default
 
 
 @dataclass(frozen=True)
 class TextTo3DCommand:
-    """Compare SDS, MSD, SDI and VSD on things in three dimensions whose true shape is known, at equal prior calls.
+    """Compare SDS, MSD, SDI and VSD on 3D objects with known ground-truth shape, at equal prior calls.
 
-    Each method makes each caption's thing from every seed. Measured are silhouettes and colours against the truth from
-    16 views that no optimisation used, what the judge of scenes sees there, fronts, meshes and costs. The first of
-    --consistency is for all; under the others only captions with a front are played.
+    Each method optimises one 3D shape per caption and seed. Metrics on 16 held-out views: silhouette and colour errors
+    against the ground truth, caption accuracy of the scene classifier, number of front faces, mesh quality and cost.
+    The first of --consistency runs on all captions, the others on captions of objects with a front face.
 
-    A folder is made with a run of each thing, tables, a contact sheet, a film and report.html. Ctrl-C is no loss: the
-    same command with the same --out goes on, and --methods, --captions, --consistency, --seeds may differ then.
+    Writes one run folder per shape, tables, a contact sheet, a video and report.html. To resume after Ctrl-C, rerun
+    the command with the same --out; --methods, --captions, --consistency and --seeds may change.
 
     Examples:
       modeseek paper text-to-3d --out runs/paper-3d
@@ -62,42 +62,42 @@ class TextTo3DCommand:
     """
 
     prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
-    """A diffusers pipeline that was trained on scenes, by default the one that comes with modeseek; or renders, the
-    exact prior of each caption's own pictures."""
-    captions: tuple[Annotated[str, tyro.conf.arg(metavar="WORDS")], ...] = ()
-    """Things of the scenes' grammar, one or one on another; four by default, twelve with --full."""
+    """Diffusers pipeline trained on scenes; default: the bundled text-to-image model. Or renders: the exact prior of
+    ground-truth renders of each caption."""
+    captions: tuple[Annotated[str, tyro.conf.arg(metavar="CAPTION")], ...] = ()
+    """Captions in the scenes' grammar: one object, or one on another; default four, twelve with --full."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
-    """Who plays all captions: sds sds-uniform sds-debiased msd msd-plain msd-product sdi
-    sdi-negative vsd. By default sds and msd, and sdi and vsd the first two captions; all with --full."""
+    """Methods to compare on all captions: sds sds-uniform sds-debiased msd msd-plain msd-product sdi sdi-negative vsd.
+    Default: sds and msd on all captions, sdi and vsd on the first two; all methods with --full."""
     seeds: int = 3
-    """Runs of each caption and method."""
+    """Number of runs (seeds) per caption and method."""
     steps: int = 300
-    """Of a method that asks the prior once a step; the others take as many as equally many prior calls allow."""
+    """Number of steps of methods with one prior call per step; the others take fewer, at equal prior calls."""
     budget: int | None = None
-    """Prior calls a view that every method may spend, in place of --steps."""
+    """Budget of each method, total prior calls per view, instead of --steps."""
     size: int | None = None
-    """Side of the pictures that are rendered, pixels: 64, or what the pipeline sees."""
+    """Side of the rendered images, pixels; default 64, or the input size of the pipeline."""
     consistency: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
-    """What the prior is told of views: none, words, fine, or perp-neg (pipelines only); fine and none by default."""
+    """View conditioning of the prior: none, words, fine, or perp-neg (pipelines only); default fine and none."""
     full: bool = False
-    """The long form, resumable: twelve captions, all methods."""
+    """Full experiment (resumable): twelve captions, all methods."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
-    """What holds density and colour."""
+    """Representation of density and colour."""
     views: int = 4
-    """Cameras a step."""
+    """Number of views per step."""
     scale: float = 3.0
-    """Classifier-free guidance, 1 is none; the exact prior takes none."""
+    """Classifier-free guidance scale; 1 is none. Ignored by the exact prior."""
     seed: int = 0
-    """Of the experiment."""
+    """Random seed."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """cpu, cuda, cuda:1 or mps."""
+    """Device: cpu, cuda, cuda:1 or mps."""
     out: Path | None = None
-    """Folder to make or to go on with, by default runs/paper-text-to-3d-TIME-ID."""
+    """Folder to create or resume; default runs/paper-text-to-3d-TIME-ID."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, prints the tables and where the files are."""
+        """Runs the experiment and prints the tables and the path of the report."""
         plan = self.plan()
-        for job in plan.jobs():  # what cannot be is said before anything is loaded
+        for job in plan.jobs():  # invalid settings are reported before anything is loaded
             plan.config(job)
         classifier, priors = SceneClassifier.packaged(), PriorCache(plan.device)
         prior = {
@@ -109,30 +109,32 @@ class TextTo3DCommand:
         with closing(run_text_to_3d(plan, run, classifier, priors)) as job:
             try:
                 report = run_with_progress(job).report
-            except KeyboardInterrupt as error:  # it came while the bars were drawn
+            except KeyboardInterrupt as error:  # raised while the progress bars were drawn
                 raise RunInterrupted(resume_hint(run, "interrupted")) from error
-        print_table(report.table, report.titles, f"Text to 3-D, {plan.prior}")
+        print_table(report.table, report.titles, f"Text to 3D, {plan.prior}")
         if report.fronts.rows:
-            print_table(report.fronts, report.titles, "Captions with a front")
+            print_table(report.fronts, report.titles, "Captions with a front face")
         for line in (*report.findings, *report.missing):
             print(line)
         print(f"Report: {run.path / 'report.html'}")
 
     def plan(self) -> TextTo3D:
-        """What the options say.
+        """Experiment plan given by the options.
 
         Raises:
-            ValueError: something in them cannot be.
+            ValueError: an option is invalid.
         """
         if self.methods or self.full:
             entries = dict.fromkeys(look_up_all("method", self.methods, ENTRIES))
         else:
-            entries = {ENTRIES[name]: None for name in DEFAULT_ENTRIES} | {ENTRIES[name]: 2 for name in DEFAULT_EXTRA_ENTRIES}
+            entries = {ENTRIES[name]: None for name in DEFAULT_ENTRIES} | {
+                ENTRIES[name]: 2 for name in DEFAULT_EXTRA_ENTRIES
+            }
         plan = TextTo3D(
             self.prior,
             self.captions or (CAPTIONS + MORE_CAPTIONS if self.full else CAPTIONS),
             entries,
-            look_up_all("consistency", self.consistency or _TOLD, VIEW_CONDITIONINGS),
+            look_up_all("consistency", self.consistency or _CONSISTENCY, VIEW_CONDITIONINGS),
             self.seeds,
             self.steps,
             self.budget,
@@ -143,16 +145,16 @@ class TextTo3DCommand:
             self.seed,
             self.device,
         )
-        if len(plan.scenes) != len(plan.captions):  # parses them all: ValueError, with the grammar
-            raise RuntimeError("each caption is one thing")
+        if len(plan.scenes) != len(plan.captions):  # parses the captions: ValueError with the grammar
+            raise RuntimeError("number of scenes and captions differ")
         return plan
 
     def _settings(self, plan: TextTo3D) -> dict[str, Any]:
         names = ("prior", "seeds", "steps", "budget", "size", "views", "volume", "scale", "seed", "device")
         return {
             "captions": list(plan.captions),
-            "methods": {entry.name: most for entry, most in plan.entries.items()},
-            "consistency": [one.name for one in plan.conditionings],
+            "methods": {entry.name: limit for entry, limit in plan.entries.items()},
+            "consistency": [conditioning.name for conditioning in plan.conditionings],
             **{name: getattr(plan, name) for name in names},
             "full": self.full,
         }

@@ -1,4 +1,4 @@
-"""`modeseek paper text-to-image`: pictures by optimisation against plain samples, in numbers."""
+"""`modeseek paper text-to-image`: metrics of optimised images against samples of the prior."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment, resume_hint
 from modeseek.runs.interrupts import RunInterrupted
 
-_SWEEP = (1.0, 3.0, 7.5, 15.0)
-_DENSITY = 12  # Runge-Kutta steps
+_SWEEP_SCALES = (1.0, 3.0, 7.5, 15.0)
+_LIKELIHOOD_STEPS = 12  # Runge-Kutta steps
 
 
 @dataclass(frozen=True)
 class TextToImageCommand:
-    """Compare SDS, SDI and MSD with plain DDIM samples, prompt by prompt: the paper's text-to-image experiment.
+    """Compare SDS, SDI and MSD with DDIM samples on the same prompts: the text-to-image experiment of the paper.
 
-    Each method optimises a coordinate network for every prompt and seed. Measured are FID and KID to further DDIM
-    samples, CLIP similarity, colours and costs.
+    Each method optimises one coordinate network per prompt and seed. Metrics: FID and KID against further DDIM
+    samples, CLIP similarity, colour statistics and cost.
 
-    A folder is made with pictures, a contact sheet, results.json, results.csv and report.html. Ctrl-C is no loss: the
-    same command with the same --out goes on, and --features, --clip and --methods may differ then.
+    Writes images, a contact sheet, results.json, results.csv and report.html. To resume after Ctrl-C, rerun the
+    command with the same --out; --features, --clip and --methods may change.
 
     Examples:
       modeseek paper text-to-image --out runs/paper
@@ -53,73 +53,72 @@ class TextToImageCommand:
     """
 
     prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
-    """A diffusers pipeline: a folder that save_pretrained wrote, or its name on the hub. By default the one that comes
-    with modeseek."""
+    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
+    text-to-image model."""
     prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """One prompt a line; empty lines and those that begin with # are skipped. By default, under the bundled prior,
-    captions of combinations that it was never taught."""
+    """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default under the bundled
+    model: held-out captions."""
     methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
-    """Who plays: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel; by default ddim sds sdi
-    msd, and all under the bundled prior or with --full."""
+    """Methods to compare: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel. Default: ddim sds
+    sdi msd; all under the bundled model or with --full."""
     seeds: int = 3
-    """Pictures of each prompt and method."""
+    """Number of images (seeds) per prompt and method."""
     steps: int = 400
-    """Of the optimizer."""
+    """Number of optimisation steps."""
     budget: int | None = None
-    """Prior calls a picture that every method may spend, in place of --steps; DDIM takes --sample-steps at most. By
-    default twice the steps under the bundled prior, else none: as many steps for every method."""
+    """Budget of each method, prior calls per image, instead of --steps; DDIM uses at most --sample-steps. Default:
+    twice --steps under the bundled model, else none (equal steps for all methods)."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Classifier-free guidance, of all methods or of one: 7.5, or sds=101. 1 is none; by default 3 under the
-    bundled prior, else 7.5."""
+    """Classifier-free guidance scale of all methods or of one: 7.5, or sds=101; 1 is none. Default: 3 under the bundled
+    model, else 7.5."""
     sweep: tuple[float, ...] = ()
-    """Scales of guidance that every method plays under, one after the other, in place of --scale."""
+    """Guidance scales to evaluate every method at, instead of --scale."""
     captions: int | None = None
-    """How many such captions: 8, or 40 with --full."""
+    """Number of held-out captions; default 8, or 40 with --full."""
     full: bool = False
-    """The long form, hours and resumable: 40 captions, all methods, and every guidance of --sweep 1 3 7.5 15."""
+    """Full experiment (hours, resumable): 40 captions, all methods, --sweep 1 3 7.5 15."""
     lr: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Learning rate of Adam, of all methods or of one: 0.01, or sdi=0.05. By default 0.01, and higher for methods that
-    ask the prior many times a step."""
+    """Adam learning rate of all methods or of one: 0.01, or sdi=0.05. Default: 0.01, higher for methods with many prior
+    calls per step."""
     generator: Literal["field", "pixels", "latent"] = "field"
-    """What is optimised: a coordinate network (as in the paper), free pixels, or the pipeline's own latents."""
+    """Image parametrisation: coordinate network (field, as in the paper), pixels, or latents of the pipeline."""
     reference: int | None = None
-    """DDIM samples that FID and KID compare with, of seeds of their own; four times what is compared by default. They
-    are drawn only where there are --features."""
+    """Number of reference DDIM samples for FID and KID, from separate seeds; default four per compared image. Drawn
+    only with --features."""
     sample_steps: int = 50
-    """Of DDIM."""
+    """Number of DDIM steps."""
     features: Path | None = None
-    """A local image model of transformers (DINOv2, CLIP ...) as the feature network of FID and KID."""
+    """Feature network of FID and KID: folder of a transformers image model (DINOv2, CLIP, ...)."""
     clip: Path | None = None
-    """A local CLIPModel of transformers with its tokenizer, for the CLIP similarity."""
+    """Model of the CLIP similarity: folder of a transformers CLIPModel with its tokenizer."""
     judge: Path | None = None
-    """Where the prompts are captions of rendered scenes: folder of the judge that tells which attributes are right,
-    trained by python -m tools.bundled_priors train judge; by default the judge that comes with modeseek. It is left
-    out for any other prompts."""
+    """Scene classifier that scores the attributes of captions of rendered scenes: folder written by python -m
+    tools.bundled_priors train judge; default: the bundled classifier. Not used for other prompts."""
     likelihood: int | None = None
-    """Runge-Kutta steps of the pictures' log-likelihood, 4 prior calls and as many Jacobian products each: 12 under the
-    bundled prior, else 0, which leaves it out."""
+    """Number of Runge-Kutta steps of the images' log-likelihood, 4 prior calls and 4 Jacobian products each; 0 skips
+    it. Default: 12 under the bundled model, else 0."""
     batch: int = 10
-    """Pictures made together: more are faster and take more memory."""
+    """Batch size: images optimised together."""
     size: tuple[int, int] | None = None
-    """Height and width in pixels; what the model was trained on by default."""
+    """Image height and width, pixels; default: the training size of the model."""
     seed: int = 0
-    """Of every random draw."""
+    """Random seed."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """cpu, cuda, cuda:1 or mps."""
+    """Device: cpu, cuda, cuda:1 or mps."""
     out: Path | None = None
-    """Folder to make or to go on with, by default runs/paper-text-to-image-TIME-ID."""
+    """Folder to create or resume; default runs/paper-text-to-image-TIME-ID."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, prints the table and where the files are."""
+        """Runs the experiment and prints the table and the path of the report."""
         plan = self.plan()
-        for entry in plan.entries:  # what cannot be is said before anything is loaded
+        for entry in plan.entries:  # invalid settings are reported before anything is loaded
             plan.steps_of(entry)
             if entry.method is not None:
                 plan.config(plan.batches(entry)[0])
         networks = MetricNetworks(
             None if self.features is None else ImageFeatures.load(self.features),
             None if self.clip is None else CLIPSimilarity.load(self.clip),
-            self._judge(plan.prompts),
+            self._scene_classifier(plan.prompts),
         )
         loaded = plan.prior_config.load(self.device)
         prior = {"title": plan.prior_config.title, "sha256": loaded.sha256}
@@ -127,40 +126,46 @@ class TextToImageCommand:
         print(f"Experiment: {run.path}")
         with closing(run_text_to_image(plan, run, loaded, networks)) as job:
             try:
-                done = run_with_progress(job)
-            except KeyboardInterrupt as error:  # it came while the bars were drawn
+                result = run_with_progress(job)
+            except KeyboardInterrupt as error:  # raised while the progress bars were drawn
                 raise RunInterrupted(resume_hint(run, "interrupted")) from error
-        print_table(done.table, {entry.name: entry.title for entry in plan.entries}, f"Text to image, {plan.prior_config.title}")
-        for line in (*done.findings, *done.missing):
+        print_table(
+            result.table,
+            {entry.name: entry.title for entry in plan.entries},
+            f"Text to image, {plan.prior_config.title}",
+        )
+        for line in (*result.findings, *result.missing):
             print(line)
-        print(f"Report: {done.folder / 'report.html'}")
+        print(f"Report: {result.folder / 'report.html'}")
 
     @property
-    def _swept(self) -> tuple[float, ...]:
-        """Scales that every method plays with; none for its own."""
-        return self.sweep or (_SWEEP if self.full else ())
+    def _sweep_scales(self) -> tuple[float, ...]:
+        """Guidance scales of the sweep; empty without one."""
+        return self.sweep or (_SWEEP_SCALES if self.full else ())
 
     @property
     def _lrs(self) -> dict[str, float]:
-        """Of every method there is."""
-        return _of_each("lr", self.lr, {name: entry.lr for name, entry in ENTRIES.items()})
+        """Learning rate of every method."""
+        return _per_method("lr", self.lr, {name: entry.lr for name, entry in ENTRIES.items()})
 
     def plan(self) -> TextToImage:
-        """What the options say.
+        """Experiment plan given by the options.
 
         Raises:
-            ValueError: something in them cannot be.
-            OSError: the prompts cannot be read.
+            ValueError: an option is invalid.
+            OSError: the file of prompts cannot be read.
         """
-        prompts, own = self._prompts(), self.prior == BUNDLED
-        named = look_up_all("method", self.methods or (ALL_ENTRIES if own or self.full else DEFAULT_ENTRIES), ENTRIES)
+        prompts, bundled = self._prompts(), self.prior == BUNDLED
+        named = look_up_all(
+            "method", self.methods or (ALL_ENTRIES if bundled or self.full else DEFAULT_ENTRIES), ENTRIES
+        )
         entries = tuple(replace(entry, lr=self._lrs[entry.name]) for entry in named)
-        scales = _of_each("scale", self.scale, dict.fromkeys(ENTRIES, default_scale(self.prior)))
-        sweep = self._swept
+        scales = _per_method("scale", self.scale, dict.fromkeys(ENTRIES, default_scale(self.prior)))
+        sweep = self._sweep_scales
         if sweep:
             if self.scale:
-                raise ValueError("--sweep says every method's guidance: got --scale too; leave one out")
-            pairs = [(_under(entry, scale), scale) for entry in entries for scale in sweep]
+                raise ValueError("--sweep and --scale must not be combined; remove one")
+            pairs = [(_with_scale(entry, scale), scale) for entry in entries for scale in sweep]
             entries, scales = tuple(entry for entry, _ in pairs), scales | {entry.name: s for entry, s in pairs}
         return TextToImage(
             PipelinePriorConfig(self.prior, self.size),
@@ -172,24 +177,26 @@ class TextToImageCommand:
             self.generator,
             4 * self.seeds * len(prompts) if self.reference is None else self.reference,
             self.sample_steps,
-            2 * self.steps if self.budget is None and own else self.budget,
+            2 * self.steps if self.budget is None and bundled else self.budget,
             self.batch,
             self.seed,
             self.device,
-            (_DENSITY if own else 0) if self.likelihood is None else self.likelihood,
+            (_LIKELIHOOD_STEPS if bundled else 0) if self.likelihood is None else self.likelihood,
         )
 
     def _prompts(self) -> tuple[str, ...]:
         if self.prompts is not None:
             return read_prompts(self.prompts)
         if self.prior != BUNDLED:
-            raise ValueError("the experiment needs prompts: got none; write one a line, and name the file by --prompts")
+            raise ValueError(
+                "--prompts must name a file of prompts for this prior, got none; try --prompts prompts.txt"
+            )
         return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.seed)
 
-    def _judge(self, prompts: tuple[str, ...]) -> SceneClassifier | None:
+    def _scene_classifier(self, prompts: tuple[str, ...]) -> SceneClassifier | None:
         if self.judge is not None:
             for prompt in prompts:
-                parse(prompt)  # ValueError, with the grammar
+                parse(prompt)  # raises ValueError with the grammar of captions
             return SceneClassifier.load(self.judge)
         return SceneClassifier.packaged() if are_captions(prompts) else None
 
@@ -203,7 +210,7 @@ class TextToImageCommand:
             "scale": {name: plan.scales[name] for name in ENTRIES},
             "lr": self._lrs,
             "methods": [entry.name for entry in plan.entries],
-            "sweep": list(self._swept),
+            "sweep": list(self._sweep_scales),
             "likelihood": plan.likelihood,
             "features": None if self.features is None else str(self.features),
             "clip": None if self.clip is None else str(self.clip),
@@ -212,43 +219,43 @@ class TextToImageCommand:
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
-    """One a line; empty lines and those that begin with # are skipped.
+    """Reads prompts from a text file, one per line; empty lines and lines starting with # are skipped.
 
     Raises:
-        ValueError: no such file, no text, or no prompt in it.
-        OSError: it cannot be read.
+        ValueError: the file is missing, not UTF-8, or holds no prompt.
+        OSError: the file cannot be read.
     """
     if not path.is_file():
-        raise ValueError(f"there is no file of prompts {path}; write one prompt a line and name it with --prompts")
+        raise ValueError(f"there is no file of prompts {path}; try a text file with one prompt per line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text: byte {error.start} is not UTF-8; name a text file") from error
+        raise ValueError(f"{path} must be UTF-8 text, got an invalid byte at position {error.start}") from error
     prompts = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
     if not prompts:
         raise ValueError(
-            f"{path} holds no prompt: empty lines and those that begin with # are skipped; write one a line"
+            f"{path} holds no prompt: empty lines and lines starting with # are skipped; write one prompt per line"
         )
     return prompts
 
 
-def _of_each(option: str, told: Sequence[str], numbers: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of every method there is, also of those that do not play: the reference is DDIM's."""
-    out = dict(numbers)
-    for text in sorted(told, key=lambda text: "=" in text):  # what is for all comes first
+def _per_method(option: str, values: Sequence[str], defaults: Mapping[str, float]) -> dict[str, float]:
+    """Value of every method, also of those not compared: the reference samples use that of DDIM."""
+    numbers = dict(defaults)
+    for text in sorted(values, key=lambda text: "=" in text):  # values for all methods first
         name, _, number = text.rpartition("=")
         try:
             value = float(number)
         except ValueError as error:
-            raise ValueError(f"--{option} is a number or NAME=NUMBER: got {text!r}; write one") from error
-        out |= dict.fromkeys(ENTRIES, value) if not name else {_known(name): value}
-    return out
+            raise ValueError(f"--{option} must be NUMBER or NAME=NUMBER, got {text!r}") from error
+        numbers |= dict.fromkeys(ENTRIES, value) if not name else {_method_name(name): value}
+    return numbers
 
 
-def _known(name: str) -> str:
+def _method_name(name: str) -> str:
     return look_up("method", name, ENTRIES).name
 
 
-def _under(entry: TextToImageEntry, scale: float) -> TextToImageEntry:
-    """The same player under one guidance of a sweep."""
+def _with_scale(entry: TextToImageEntry, scale: float) -> TextToImageEntry:
+    """Copy of an entry at one guidance scale of a sweep."""
     return replace(entry, name=f"{entry.name}@{scale:g}", title=f"{entry.title}, scale {scale:g}")

@@ -1,4 +1,4 @@
-"""`modeseek toy`: the methods against each other where the truth is known."""
+"""`modeseek toy`: comparison of methods on toy distributions with known density."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import print_table, run_with_progress
 from modeseek.config.priors import NetworkPriorConfig, problem_digest
 from modeseek.config.registry import REGISTRY
-from modeseek.datasets.digits import Digits
 from modeseek.datasets.by_name import DATASETS
+from modeseek.datasets.digits import Digits
 from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.experiments.common.results_files import ExperimentResult, RunRecord
 from modeseek.experiments.toy2d import train_prior
@@ -37,10 +37,10 @@ Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 
 @dataclass(frozen=True)
 class ToyCommand:
-    """Seek the modes of a distribution whose truth is known, with several methods, and compare them.
+    """Compare mode-seeking methods on a toy distribution with known density.
 
-    All methods start from the same points and may ask the prior equally often. A folder is made with figures,
-    a GIF of the points moving, results.json, results.csv and report.html, a page that needs nothing else.
+    All methods start from the same points and use the same number of prior calls. Writes figures, an animated GIF of
+    the points, results.json, results.csv and report.html, a self-contained page.
 
     Examples:
       modeseek toy
@@ -55,35 +55,35 @@ class ToyCommand:
     """
 
     problem: Name = "fractal"
-    """Where: fractal, spiral, pinwheel, ring, grid (2-D, exact density) or digits (8x8 images)."""
+    """Distribution: fractal, spiral, pinwheel, ring, grid (2-D, exact density) or digits (8x8 images)."""
     prior: Literal["ideal", "learned"] = "ideal"
-    """What the methods are told: the exact denoiser, or a small network trained here on samples (a minute or less)."""
+    """Prior: ideal (exact denoiser) or learned (small network, trained on samples in about a minute)."""
     methods: tuple[Name, ...] = ()
-    """Who plays: ddim sds sds-annealed sdi msd msd-jitter msd-product msd-kernel-score find-modes; all by default."""
+    """Methods: ddim sds sds-annealed sdi msd msd-jitter msd-product msd-kernel-score find-modes; default all."""
     out: Path | None = None
-    """Folder to make, by default runs/toy-PROBLEM-PRIOR-TIME-ID. One that exists is kept: the new one gets a number."""
+    """Run folder to create; default runs/toy-PROBLEM-PRIOR-TIME-ID. If it exists, a number is appended."""
     budget: int | None = None
-    """Prior calls a point that each method may spend: 800 on the plane, 200 on digits."""
+    """Budget of each method, prior calls per point; default 800 in 2-D, 200 on digits."""
     side: int = 20
-    """Points start on a grid of side x side (2-D problems; the digits start from noise, 100 of them)."""
+    """Side of the grid of initial points, side x side points (2-D only; digits start from noise, 100 images)."""
     label: int | None = None
-    """Class to seek: fractal 0-1, pinwheel 0-4, ring 0-7, digits 0-9. Without it: everything; digits ten of each."""
+    """Class to condition on: fractal 0-1, pinwheel 0-4, ring 0-7, digits 0-9; default none (digits: ten of each)."""
     scale: float = 1.0
-    """Classifier-free guidance: 1 is none, 3 is strong. Costs a second call wherever it is not 1."""
+    """Classifier-free guidance scale: 1 is none, 3 is strong. A scale other than 1 doubles the prior calls."""
     bandwidth: float | None = None
-    """Last bandwidth of the kernel, in units of the data. By default what there is to find: the smallest component's
-    standard deviation, but with a learned prior nothing finer than it was taught; 0.3 on digits."""
+    """Final kernel bandwidth, units of the data. Default: standard deviation of the smallest component, at least the
+    finest training noise of a learned prior; 0.3 on digits."""
     seed: int = 0
-    """Of every random draw."""
+    """Random seed."""
     network: Path | None = None
-    """With --prior learned: use this saved network instead of training one."""
+    """Folder of a saved network to use instead of training one; needs --prior learned."""
     save_network: Path | None = None
-    """With --prior learned: keep the trained network in this new folder."""
+    """New folder for the trained network; needs --prior learned."""
     train_steps: int | None = None
-    """With --prior learned: training steps; fewer are faster and worse."""
+    """Number of training steps of the network; needs --prior learned."""
 
     def run(self, argv: Sequence[str]) -> None:
-        """Runs it, prints the table and where the files are."""
+        """Runs the comparison and prints the table and the path of the report."""
         problem = look_up("problem", self.problem, DATASETS)()
         self._check()
         if isinstance(problem, Digits):
@@ -92,41 +92,41 @@ class ToyCommand:
             plan = DigitsPlan(problem, entries, self._budget(200), self.seed, self.label, self.scale, **end)
             prior, record = self._prior(problem, train_prior.DIGITS_RECIPE), self._record(argv, 200)
             plan.check()
-            run = self._begin(argv, problem, 200)
+            run = self._create_run(argv, problem, 200)
             job = run_digits(plan, prior, record, run, self.save_network)
         else:
-            entries = look_up_all("method", self._plane_names(), TOY2D_ENTRIES)
+            entries = look_up_all("method", self._names_2d(), TOY2D_ENTRIES)
             end = self.bandwidth
             if end is None and self.prior == "learned":
-                end = max(problem.bandwidth, FINEST_TRAINED_NOISE)  # planes have unit variance
+                end = max(problem.bandwidth, FINEST_TRAINED_NOISE)  # 2-D data sets have unit variance
             plan = Toy2DPlan(problem, entries, self.side, self._budget(800), self.seed, self.label, self.scale, end)
             prior, record = self._prior(problem, train_prior.TOY2D_RECIPE), self._record(argv, 800)
             plan.check()
-            run = self._begin(argv, problem, 800)
+            run = self._create_run(argv, problem, 800)
             job = run_toy2d(plan, prior, record, run, self.save_network)
         self._finish(job, {c.name: c.title for c in entries})
 
     def _finish(self, job: Generator[Progress, None, ExperimentResult], titles: dict[str, str]) -> None:
-        done = run_with_progress(job)
-        print_table(done.table, titles, f"{self.problem}, {self.prior} prior")
-        for line in done.findings:
+        result = run_with_progress(job)
+        print_table(result.table, titles, f"{self.problem}, {self.prior} prior")
+        for line in result.findings:
             print(line)
-        if self.out is not None and done.folder != self.out:
-            print(f"{self.out} exists and was kept; this run is in {done.folder.name}.")
-        print(f"Report: {done.folder / 'report.html'}")
+        if self.out is not None and result.folder != self.out:
+            print(f"{self.out} exists and is kept; this run is in {result.folder.name}.")
+        print(f"Report: {result.folder / 'report.html'}")
 
-    def _begin(self, argv: Sequence[str], problem: ToyDataset2D | Digits, budget: int) -> Run:
-        told: dict[str, Any] = {"title": f"{self.problem}, {self.prior}", "sha256": None}
+    def _create_run(self, argv: Sequence[str], problem: ToyDataset2D | Digits, budget: int) -> Run:
+        prior: dict[str, Any] = {"title": f"{self.problem}, {self.prior}", "sha256": None}
         if self.prior == "ideal":
-            told["sha256"] = problem_digest(problem)
+            prior["sha256"] = problem_digest(problem)
         elif self.network is not None:
-            told["sha256"] = NetworkPriorConfig(self.network).load("cpu").sha256
+            prior["sha256"] = NetworkPriorConfig(self.network).load("cpu").sha256
         settings = REGISTRY.serialize_fields(replace(self, out=None, budget=self._budget(budget)), "config")
         return Run.create(
             {"verb": "toy", **settings},
             name_parts=["toy", self.problem, self.prior],
             command=argv,
-            environment=collect_environment("cpu", told),
+            environment=collect_environment("cpu", prior),
             status=Status("created"),
             out=self.out,
         )
@@ -139,17 +139,17 @@ class ToyCommand:
             ("--train-steps", self.train_steps),
         ):
             if value is not None and not learned:
-                raise ValueError(f"{name} needs a learned prior: got --prior ideal; add --prior learned")
+                raise ValueError(f"{name} needs --prior learned, got --prior ideal")
         if self.network is not None and (self.save_network is not None or self.train_steps is not None):
-            raise ValueError("--network is read, not trained: got it with --save-network or --train-steps; drop one")
+            raise ValueError("--network must not be combined with --save-network or --train-steps; remove one")
         if self.train_steps is not None and self.train_steps < 1:
-            raise ValueError(f"training needs at least one step: got --train-steps {self.train_steps}; raise it")
+            raise ValueError(f"--train-steps must be at least 1, got {self.train_steps}")
         target = self.save_network
         if target is not None and target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise ValueError(f"a network is saved to a new folder: got {target}, which exists; choose another name")
+            raise ValueError(f"--save-network must name a new folder, got {target}, which exists; try another name")
 
-    def _plane_names(self) -> tuple[str, ...]:
-        """All by default, but for the search of modes where guidance leaves no density to climb."""
+    def _names_2d(self) -> tuple[str, ...]:
+        """Names of the methods; all by default, without find-modes under guidance, which has no density."""
         if self.methods or self.scale == 1:
             return self.methods
         return tuple(name for name in TOY2D_ENTRIES if name != "find-modes")

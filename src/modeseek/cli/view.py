@@ -1,4 +1,4 @@
-"""`modeseek view`: a run in the browser, live."""
+"""`modeseek view`: live viewer of a run in the browser."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from modeseek.viewer.server import serve_run
 
 @dataclass(frozen=True)
 class ViewCommand:
-    """RenderStyle at a run in the browser, finished or while it works: turn the thing, go through its checkpoints.
+    """View a run in the browser, finished or running: rotate the 3D shape, browse its checkpoints.
 
-    The folder is only read; the prior is not loaded. The page follows the newest checkpoint until it is told not to,
-    and shows colours, depth, normals, opacity, the density across a plane, and the metrics. Of flat things it shows
-    the pictures that the run keeps. Ctrl-C ends it; the run goes on.
+    Reads the run folder only and does not load the prior. The page follows the newest checkpoint by default and shows
+    colour, depth, normals, opacity, a density cross-section and the metrics; of 2-D generators it shows the saved
+    previews. Ctrl-C stops the viewer, not the run.
 
-    Only this machine can open the page. With --host others can, who have the address with its token. What is sent is
-    not encrypted: over a network that others read, use an SSH tunnel (ssh -L 8080:localhost:8080 machine) instead.
+    By default only this machine can open the page; with --host, also others that have the address with its token. The
+    connection is not encrypted: over an untrusted network use an SSH tunnel (ssh -L 8080:localhost:8080 machine).
 
     Examples:
       modeseek view mug
@@ -31,23 +31,23 @@ class ViewCommand:
     """
 
     run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """A run's folder, or its name in runs/."""
+    """Run folder, or its name in runs/."""
     host: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
-    """Interface to listen on, such as 0.0.0.0; then only who has the token in the address is let in. 127.0.0.1 without
-    a token by default."""
+    """Network interface to listen on, such as 0.0.0.0; access then needs the token in the address. Default: 127.0.0.1,
+    without a token."""
     port: int = 8080
-    """To listen on; 0 takes one that is free."""
+    """Port to listen on; 0 picks a free one."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """That renders: cpu, cuda, cuda:1 or mps."""
+    """Device for rendering: cpu, cuda, cuda:1 or mps."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Serves until Ctrl-C."""
         run = Run.load(self.run_folder)
-        if run.running:  # it needs the processor too, and threads that wait for each other lose most
+        if run.running:  # shares the CPU with the run; oversubscribed threads are slower
             torch.set_num_threads(max(1, torch.get_num_threads() // 2))
         try:
             with serve_run(run, self.host, self.port, self.device) as viewer:
-                print(f"Open {viewer.address} (Ctrl-C ends)", flush=True)
+                print(f"Open {viewer.address} (Ctrl-C to quit)", flush=True)
                 viewer.wait()
         except KeyboardInterrupt:
             print()

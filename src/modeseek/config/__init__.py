@@ -1,1 +1,1 @@
-"""What fixes a run, typed, and the safe text it is kept in."""
+"""Typed configuration of runs, the registry of names, and safe YAML serialization."""

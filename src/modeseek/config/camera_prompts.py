@@ -1,4 +1,4 @@
-"""What a prior of words is told of the side that a camera sees."""
+"""Configuration of view-dependent prompts for text-conditional priors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from modeseek.priors.base import Conditions
 
 @dataclass(frozen=True)
 class CameraPromptsConfig:
-    """How prompts follow the camera.
+    """View-dependent prompts.
 
     Attributes:
         words: none (the prompt alone), coarse (front, side, back and overhead view) or fine ("from 30 degrees left,
-            slightly above", as the scene prior learned them, embeddings between neighbours).
-        opposed: whether other views are opposed (Perp-Neg); coarse words only.
+            slightly above", the view phrases of the bundled model, with embeddings interpolated between neighbours).
+        opposed: whether to apply Perp-Neg to the other views; needs words="coarse".
     """
 
     words: Literal["none", "coarse", "fine"] = "coarse"
@@ -29,13 +29,13 @@ class CameraPromptsConfig:
 
     def __post_init__(self) -> None:
         if self.opposed and self.words != "coarse":
-            raise ValueError(f"Perp-Neg opposes coarse views: got words {self.words!r}; set views.words=coarse")
+            raise ValueError(f"views.opposed needs views.words=coarse (Perp-Neg), got words {self.words!r}")
 
     def conditions(self, prior: TextPrior, prompt: str, negative: str) -> Conditions | Callable[[View], Conditions]:
-        """What to tell the prior of each view."""
+        """Conditions of a prompt, fixed or as a function of the view."""
         if self.words == "none":
             return prior.conditions([prompt], [negative] if negative else None)
         if self.words == "fine":
             return CameraConditions(fine_prompts().encode(prior, [prompt], negative))
-        opposing = PerpNegViews() if self.opposed else None
-        return CameraConditions(ViewPrompts().encode(prior, [prompt], negative, opposing))
+        perp_neg = PerpNegViews() if self.opposed else None
+        return CameraConditions(ViewPrompts().encode(prior, [prompt], negative, perp_neg))

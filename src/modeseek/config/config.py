@@ -1,4 +1,4 @@
-"""All that fixes a run: what `config.yaml` holds and `modeseek run` takes."""
+"""Complete configuration of a run, as stored in `config.yaml` and taken by `modeseek run`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """When checkpoints are written.
+    """Schedule of checkpoints.
 
     Attributes:
-        seconds: at least so many lie between two, and at least fifty times what one took (2 % of the run).
-        steps: write one every so many steps instead; None leaves it to the clock.
-        keep: the newest so many stay; at least 2.
+        seconds: minimum time between checkpoints, s, >= 0; at least 50 times the time of writing one (2 % of the run).
+        steps: number of steps between checkpoints, >= 1; None uses `seconds`.
+        keep: number of most recent checkpoints to keep, >= 2.
     """
 
     seconds: float = 30.0
@@ -36,19 +36,19 @@ class CheckpointConfig:
 
     def __post_init__(self) -> None:
         if not self.seconds >= 0 or (self.steps is not None and self.steps < 1) or self.keep < 2:
-            raise ValueError(f"saving needs seconds >= 0, steps >= 1 or null, keep >= 2: got {self}; fix them")
+            raise ValueError(f"saving needs seconds >= 0, steps >= 1 or null, keep >= 2, got {self}")
 
 
 @dataclass(frozen=True)
 class GuardConfig:
-    """What counts as a run that went wrong, for generators that render pixels in [0, 1].
+    """Criteria of a degenerate run, for generators that render pixels in [0, 1].
 
     Attributes:
-        active: look at renders at all; directions must always be finite.
-        patience: steps in a row that must look wrong.
-        grace: share of the run in which a render that never lived yet may still be constant.
-        constant: a render whose pixels all lie within this range shows nothing.
-        saturated: share of pixels at or beyond 0 and 1 that is too much.
+        active: whether to check renders; directions are always checked to be finite.
+        patience: number of consecutive degenerate steps that fail the run, >= 1.
+        grace: initial share of the run in which a render may still be constant, in [0, 1].
+        constant: largest range of pixel values of a render that counts as constant, in [0, 1].
+        saturated: smallest share of pixels at or beyond 0 and 1 that counts as saturated, in [0, 1].
     """
 
     active: bool = True
@@ -60,34 +60,34 @@ class GuardConfig:
     def __post_init__(self) -> None:
         shares = (self.grace, self.constant, self.saturated)
         if self.patience < 1 or not all(0 <= share <= 1 for share in shares):
-            raise ValueError(f"a guard needs patience >= 1 and shares in [0, 1]: got {self}; fix them")
+            raise ValueError(f"guard needs patience >= 1 and shares in [0, 1], got {self}")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A run: one prior, one method, one generator, one optimizer.
+    """Configuration of a run: one prior, one method, one generator, one optimizer.
 
     Attributes:
-        prior: what is asked.
-        method: how a direction is made of the answers.
-        generator: what is optimised.
-        optimizer: what follows the direction.
-        name: a word for the folder's name; the prior's by default.
-        steps: of the run.
-        seed: of every random draw.
-        label: class to seek, where the prior has classes.
-        prompts: what to seek, where the prior knows words; item i seeks prompt i, over and over.
-        negative: words to move away from when guided.
-        views: how the prompt follows the camera, for generators with cameras.
-        regularizers: penalties on what is rendered.
-        scale: classifier-free guidance; 1 is none. Methods with a scale of their own take theirs.
+        prior: prior to distill.
+        method: method that turns predictions of the prior into gradients.
+        generator: generator to optimise, and its initialisation.
+        optimizer: optimizer of the generator's parameters.
+        name: name of the run, part of the folder name; default: the title of the prior.
+        steps: number of optimisation steps, 1 to 1e9.
+        seed: random seed, in [0, 2^63).
+        label: class to condition on, for class-conditional priors; None is unconditional.
+        prompts: text prompts, for text-conditional priors; item i uses prompt i modulo their number.
+        negative: negative prompt, used under guidance.
+        views: view-dependent prompts, for generators with cameras.
+        regularizers: penalties on renders, added to the loss.
+        scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
         device: cpu, cuda, cuda:1, mps.
-        saving: when checkpoints are written.
-        guard: what counts as a run that went wrong.
-        on_failure: stop, or roll back once to the last checkpoint with half the learning rate and other random draws.
-        previews: pictures kept along the way.
-        mp4: leave a film of them beside the GIF; needs the extra video.
-        trackers: where else the metrics go: tensorboard, wandb, trackio.
+        saving: schedule of checkpoints.
+        guard: criteria of a degenerate run.
+        on_failure: stop, or roll back once to the last checkpoint with half the learning rate and new random draws.
+        previews: number of preview images saved during the run, 0 to 1000.
+        mp4: whether to write an MP4 video of the previews beside the GIF; needs the extra video.
+        trackers: experiment trackers that also receive the metrics: tensorboard, wandb, trackio.
     """
 
     prior: PriorConfig
@@ -113,31 +113,31 @@ class Config:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 10**9:
-            raise ValueError(f"a run needs 1 to 1e9 steps: got {self.steps}")
+            raise ValueError(f"steps must be 1 to 1e9, got {self.steps}")
         if not 0 <= self.seed < 2**63:
-            raise ValueError(f"a seed lies in [0, 2^63): got {self.seed}")
+            raise ValueError(f"seed must be in [0, 2^63), got {self.seed}")
         if not 0 <= self.previews <= 1000:
-            raise ValueError(f"previews are 0 to 1000 pictures: got {self.previews}")
+            raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
-            raise ValueError(f"a guidance scale is finite: got {self.scale}; 1 is none")
+            raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
         if not self.name.isprintable():
-            raise ValueError(f"a name is printable text on one line: got {self.name!r}; shorten it to a word")
+            raise ValueError(f"name must be printable text on one line, got {self.name!r}")
         try:
-            known = torch.device(self.device).type in ("cpu", "cuda", "mps", "xpu")
+            supported = torch.device(self.device).type in ("cpu", "cuda", "mps", "xpu")
         except RuntimeError as error:
-            raise ValueError(f"unknown device {self.device!r}: write cpu, cuda, cuda:1 or mps") from error
-        if not known:
-            raise ValueError(f"no run works on the device {self.device!r}: write cpu, cuda, cuda:1 or mps")
+            raise ValueError(f"device must be cpu, cuda, cuda:1 or mps, got {self.device!r}") from error
+        if not supported:
+            raise ValueError(f"device must be cpu, cuda, cuda:1 or mps, got {self.device!r}")
 
     @property
     def method_name(self) -> str:
-        """As people type it."""
-        plain = REGISTRY.serialize(self.method)
-        return plain if isinstance(plain, str) else next(iter(plain))
+        """Registered name of the method."""
+        method = REGISTRY.serialize(self.method)
+        return method if isinstance(method, str) else next(iter(method))
 
     @property
     def title(self) -> str:
-        """For headings."""
+        """Title of the run, for headings."""
         guided = "" if self.scale == 1 else f", guidance {self.scale:g}"
         if self.prompts:
             more = f" and {len(self.prompts) - 1} more" if self.prompts[1:] else ""
@@ -146,47 +146,49 @@ class Config:
         return f"{self.method_name.upper()} on {self.name or self.prior.title}{label}{guided}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Every value, as plain data."""
+        """All settings as plain data."""
         return REGISTRY.serialize_fields(self, "config")
 
     def to_yaml(self) -> str:
-        """Every value, as the text of `config.yaml`."""
+        """All settings as the text of `config.yaml`."""
         return write_yaml({"verb": "run", **self.to_dict()})
 
 
-def read_config(plain: Any, place: str = "config") -> Config:
-    """A configuration from plain data.
+def read_config(plain: Any, location: str = "config") -> Config:
+    """Configuration from plain data.
 
     Raises:
-        ValueError: something is missing, unknown or of the wrong kind, named by its place.
+        ValueError: a setting is missing, unknown or of the wrong type; the message names its dotted key.
     """
     if isinstance(plain, dict) and "verb" in plain:
         verb = plain["verb"]
         if verb != "run":
             raise ValueError(
-                f"{place} is for the verb {str(verb)[:40]!r}, not run; repeat the command that its command.txt holds"
+                f"{location} must be for the verb run, got {str(verb)[:40]!r}; rerun the command in its command.txt"
             )
         plain = {key: value for key, value in plain.items() if key != "verb"}
     if not isinstance(plain, dict):
-        raise ValueError(f"{place} is no configuration: settings are wanted, one a line, such as method: msd")
-    return REGISTRY.deserialize(Config, plain, place)
+        raise ValueError(f"{location} must hold settings, one per line; try method: msd")
+    return REGISTRY.deserialize(Config, plain, location)
 
 
 def read_yaml_file(path: Path) -> Any:
-    """The plain data of a YAML file.
+    """Plain data of a YAML file, or of the config.yaml of a run folder.
 
     Raises:
-        ValueError: it is no such file, or not UTF-8.
-        OSError: it cannot be read.
+        ValueError: the file is too large, not UTF-8, or not plain YAML.
+        OSError: the file cannot be read.
     """
     if path.is_dir():
         path = path / "config.yaml"
     with path.open("rb") as file:
-        data = file.read(4 * MAX_CHARACTERS + 1)  # no more of a file that is something else
+        data = file.read(4 * MAX_CHARACTERS + 1)  # bounded: the file may be anything
     if len(data) > 4 * MAX_CHARACTERS:
-        raise ValueError(f"{path.name} is no configuration: it has more than {4 * MAX_CHARACTERS} bytes; name a YAML file")
+        raise ValueError(f"{path.name} must have at most {4 * MAX_CHARACTERS} bytes; try a YAML file")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is no text: byte {error.start} is not UTF-8; name a YAML file") from error
+        raise ValueError(
+            f"{path.name} must be UTF-8 text, got an invalid byte at position {error.start}; try a YAML file"
+        ) from error
     return read_yaml(text, path.name)

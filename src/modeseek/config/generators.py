@@ -1,4 +1,4 @@
-"""What a run can optimise, and where it starts."""
+"""Configurations of generators of points and images, and of their initial values."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from modeseek.io.points import read_points
 from modeseek.priors.pipeline.vae import VAECodec
 from modeseek.rng import Streams, randn
 
-_MOST = 50_000_000  # numbers in a start
+_MAX_NUMBERS = 50_000_000  # in the initial values of a generator
 
 
 @dataclass(frozen=True)
 class BuiltGenerator:
-    """A generator, ready to be optimised.
+    """Initialised generator with its codec and batch size.
 
     Attributes:
-        module: the generator.
-        codec: between what it renders and z.
-        batch: items a step.
-        pixels: whether it renders pixels in [0, 1], which guards can judge.
+        module: generator module, theta -> image.
+        codec: map between its images and z.
+        batch: number of items per step, >= 1.
+        pixels: whether it renders pixels in [0, 1], which guards can check.
     """
 
     module: nn.Module
@@ -40,29 +40,29 @@ class BuiltGenerator:
 
 @runtime_checkable
 class GeneratorConfig(Protocol):
-    """A frozen description of a generator."""
+    """Configuration of a generator."""
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
-        """Builds it for a prior, its random numbers fixed by the seed."""
+        """Builds the generator for a prior; the seed fixes its random initialisation."""
         ...
 
 
 @runtime_checkable
 class StartConfig(Protocol):
-    """Where points start."""
+    """Configuration of initial points."""
 
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        """(n, *d), in the prior's space."""
+        """Initial points z, (n, *d), in the prior's space."""
         ...
 
 
 @dataclass(frozen=True)
 class NoiseStart:
-    """Normal random numbers.
+    """Initial points from a normal distribution.
 
     Attributes:
-        n: how many points or images.
-        spread: their standard deviation, units of z.
+        n: number of points or images, >= 1.
+        spread: standard deviation, units of z, >= 0.
     """
 
     n: int = 100
@@ -70,7 +70,7 @@ class NoiseStart:
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.spread < float("inf"):
-            raise ValueError(f"noise needs n >= 1 and a finite spread >= 0: got {self.n} and {self.spread}; fix them")
+            raise ValueError(f"noise needs n >= 1 and a finite spread >= 0, got {self.n} and {self.spread}")
 
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         shape = loaded.prior.shape
@@ -81,21 +81,21 @@ class NoiseStart:
 
 @dataclass(frozen=True)
 class GridStart:
-    """side^2 points of the plane, dense over the square worth drawing.
+    """Initial points on a regular grid over the extent of a 2-D prior, side^2 points.
 
     Attributes:
-        side: points along one side.
+        side: number of points along each side, >= 1.
     """
 
     side: int = 20
 
     def __post_init__(self) -> None:
         if self.side < 1:
-            raise ValueError(f"a grid needs side >= 1: got {self.side}; raise it")
+            raise ValueError(f"grid needs side >= 1, got {self.side}")
 
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         if loaded.prior.shape != (2,) or loaded.extent is None:
-            raise ValueError(f"a grid lies in the plane: got a prior of shape {loaded.prior.shape}; start from noise")
+            raise ValueError(f"a grid start needs a 2-D prior, got shape {loaded.prior.shape}; try start: noise")
         _check_size(self.side**2, (2,))
         prior = loaded.prior
         ticks = torch.linspace(-loaded.extent, loaded.extent, self.side, dtype=prior.dtype, device=prior.device)
@@ -104,10 +104,10 @@ class GridStart:
 
 @dataclass(frozen=True)
 class FileStart:
-    """Points from a file.
+    """Initial points from a file.
 
     Attributes:
-        path: .npy or .csv, one point a row.
+        path: .npy or .csv file, one point per row.
     """
 
     path: Path
@@ -116,16 +116,18 @@ class FileStart:
         points = read_points(self.path)
         shape = loaded.prior.shape
         if points[0].numel() != torch.Size(shape).numel():
-            raise ValueError(f"{self.path.name} has points of {points.shape[1]} numbers: the prior's shape is {shape}")
+            raise ValueError(
+                f"points of {self.path.name} must match the prior's shape {shape}, got {points.shape[1]} numbers each"
+            )
         return points.reshape(-1, *shape).to(dtype=loaded.prior.dtype, device=loaded.prior.device)
 
 
 @dataclass(frozen=True)
 class PointsConfig:
-    """Points, or whole images, moved directly in the prior's own space. With SGD of rate 1, MSD is mean shift.
+    """Free points, or whole images, in the prior's space. Under SGD with learning rate 1, MSD is mean shift.
 
     Attributes:
-        start: noise, grid or file.
+        start: initial points: noise, grid or file.
     """
 
     start: StartConfig = NoiseStart()
@@ -136,13 +138,13 @@ class PointsConfig:
 
 @dataclass(frozen=True)
 class PixelsConfig:
-    """Pictures whose pixels are optimised directly, in [0, 1]: one item each.
+    """Images parametrised by their pixels in [0, 1], one item each.
 
     Attributes:
-        n: pictures.
-        gray: mean of the start.
-        spread: standard deviation of the start about it.
-        levels: grids of a pyramid whose sum is the picture; 1 is plain pixels.
+        n: number of images, >= 1.
+        gray: mean of the initial pixels, in [0, 1].
+        spread: standard deviation of the initial pixels, >= 0.
+        levels: number of levels of an image pyramid whose sum is the image, >= 1; 1 is plain pixels.
     """
 
     n: int = 16
@@ -152,7 +154,7 @@ class PixelsConfig:
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
-            raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0: got {self}; fix them")
+            raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0, got {self}")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         shape = image_shape(loaded)
@@ -165,11 +167,11 @@ class PixelsConfig:
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """Latents optimised directly in the prior's own space: one item each, decoded for pictures only.
+    """Latents in the prior's space, one item each, decoded to images for display only.
 
     Attributes:
-        n: how many.
-        spread: standard deviation of the start, units of z.
+        n: number of latents, >= 1.
+        spread: standard deviation of the initial latents, units of z, >= 0.
     """
 
     n: int = 1
@@ -184,14 +186,15 @@ class LatentConfig:
 
 @dataclass(frozen=True)
 class FieldConfig:
-    """Coordinate networks: each picture is a function of its coordinates, which resists noise that pixels follow.
+    """Coordinate networks, one per image; smoother than free pixels under noisy gradients.
 
     Attributes:
-        n: pictures.
-        kind: fourier (random features), siren (sines) or hash (multi-resolution grids).
-        width: of the hidden layers.
-        depth: hidden layers.
-        frequency: of the features, cycles over the picture.
+        n: number of images, >= 1.
+        kind: fourier (random Fourier features), siren (sine activations) or hash (multi-resolution hash grids).
+        width: width of the hidden layers, units.
+        depth: number of hidden layers.
+        frequency: standard deviation of the Fourier features, cycles per image side, > 0; for siren, factor of the
+            first layer.
     """
 
     n: int = 1
@@ -210,10 +213,10 @@ class FieldConfig:
 
 
 def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
-    """Shape of one picture in pixels: that of z, or of what the codec decodes it to."""
+    """Shape of one image in pixels, (c, h, w): the shape of z, or of its decoding by the VAE."""
     shape = loaded.prior.shape
     if len(shape) != 3:
-        raise ValueError(f"pixels need a prior of images: this one's shape is {shape}; use generator: points")
+        raise ValueError(f"pixels need a prior of images, got shape {shape}; try generator: points")
     if not isinstance(loaded.codec, VAECodec):
         return shape
     factor = 2 ** (len(loaded.codec.network.config.block_out_channels) - 1)
@@ -222,5 +225,5 @@ def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
 
 def _check_size(n: int, shape: tuple[int, ...]) -> None:
     total = n * torch.Size(shape).numel()
-    if total > _MOST:
-        raise ValueError(f"a start holds at most {_MOST:,} numbers: got {total:,}; ask for fewer items")
+    if total > _MAX_NUMBERS:
+        raise ValueError(f"initial values must hold at most {_MAX_NUMBERS:,} numbers, got {total:,}; try fewer items")

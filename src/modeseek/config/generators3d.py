@@ -1,4 +1,4 @@
-"""Three-dimensional things that a run can optimise."""
+"""Configurations of 3D generators: NeRFs and meshes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 @dataclass(frozen=True)
 class NeRFConfig:
-    """A NeRF: density and colour inside a ball, seen by cameras around it.
+    """NeRF: density and colour inside a ball, rendered by cameras around it.
 
     Attributes:
-        kind: dense (grids, coarse to fine; Adam with rate 0.25 that falls to a fifth), triplane, fourier or hash (small
-            networks; Adam with rate 0.02, 0.005 and 0.01).
-        views: cameras a step, each an item.
-        size: side of its pictures, pixels; null is what the prior sees. Others are resized for the prior.
-        coarse: share of that side which is rendered while the first grid is in use, in (0, 1].
-        samples: a ray.
-        radius: of the ball, world units.
-        sides: points along each axis of the dense grids, coarse to fine.
-        finer: share of the run from which the next of them is used; the others follow evenly until the end.
-        prune: density, a world unit, below which space is closed when a finer grid begins; 0 closes nothing.
-        background: constant (white), random (a colour an item) or learned (a smooth panorama).
-        orbit: where cameras may stand; null is what the prior suggests.
+        kind: representation: dense (grids, coarse to fine; tuned for Adam with learning rate 0.25, falling to a fifth),
+            triplane, fourier or hash (small networks; tuned for Adam with learning rates 0.02, 0.005 and 0.01).
+        views: number of cameras per step, one item each, >= 1.
+        size: side of the rendered images, pixels, resized for the prior; null is the prior's input size.
+        coarse: share of `size` that is rendered while the first grid is in use, in (0, 1].
+        samples: number of samples per ray.
+        radius: radius of the ball, world units.
+        sides: number of grid points along each axis of the dense grids, coarse to fine.
+        finer: progress at which the second grid takes over, in (0, 1); the others follow evenly until the end.
+        prune: density per world unit below which space is marked empty when a finer grid begins, >= 0; 0 marks nothing.
+        background: constant (white), random (one colour per item) or learned (smooth environment map).
+        orbit: distribution of the cameras; null is the prior's own.
     """
 
     kind: VolumeKind = "dense"
@@ -55,14 +55,14 @@ class NeRFConfig:
     def __post_init__(self) -> None:
         if self.views < 1 or not 0 < self.finer < 1 or not 0 <= self.prune < float("inf"):
             raise ValueError(
-                f"a volume needs views >= 1, finer in (0, 1), prune >= 0: got {self.views}, {self.finer}, {self.prune}"
+                f"nerf needs views >= 1, finer in (0, 1), prune >= 0, got {self.views}, {self.finer}, {self.prune}"
             )
         if not 0 < self.coarse <= 1:
-            raise ValueError(f"coarse is a share of the pictures' side in (0, 1]: got {self.coarse}; 1 is all of it")
+            raise ValueError(f"coarse must be in (0, 1], got {self.coarse}; 1 renders the full size")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
-        codec, side = _sized(loaded, self.size, resizes=self.coarse < 1)
+        codec, side = _codec_and_size(loaded, self.size, resizes=self.coarse < 1)
         volume = self._volume(Streams(seed, use="start"), like)
         nerf = NeRF(
             volume,
@@ -81,7 +81,7 @@ class NeRFConfig:
         return {"triplane": Triplane, "fourier": Fourier, "hash": HashGrid}[self.kind](rng, like=like)
 
     def _stages(self, side: int, volume: Volume) -> tuple[ResolutionStage, ...]:
-        """The first grid until `finer`, then the others, each for an equal share of what is left."""
+        """Resolution stages: the first grid until `finer`, then the others in equal shares of the remaining run."""
         more = volume.levels - 1
         first = ResolutionStage(0.0, max(1, round(self.coarse * side)) if more else side)
         later = (
@@ -92,15 +92,15 @@ class NeRFConfig:
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """A mesh whose vertex colours are optimised: a second stage after a volume.
+    """Mesh whose vertex colours are optimised: a second stage after a NeRF.
 
     Attributes:
-        path: a .ply file with vertex colours, such as a run on a volume leaves in exports/.
-        views: cameras a step, each an item.
-        size: side of its pictures, pixels; null is what the prior sees.
-        samples: sub-pixels along each side of a pixel.
-        background: constant (white), random (a colour an item) or learned.
-        orbit: where cameras may stand; null is what the prior suggests.
+        path: .ply file with vertex colours, such as the mesh that a NeRF run exports.
+        views: number of cameras per step, one item each, >= 1.
+        size: side of the rendered images, pixels; null is the prior's input size.
+        samples: number of sub-pixels along each side of a pixel.
+        background: constant (white), random (one colour per item) or learned (smooth environment map).
+        orbit: distribution of the cameras; null is the prior's own.
     """
 
     path: Path
@@ -112,11 +112,11 @@ class MeshConfig:
 
     def __post_init__(self) -> None:
         if self.views < 1:
-            raise ValueError(f"a surface needs views >= 1: got {self.views}")
+            raise ValueError(f"surface needs views >= 1, got {self.views}")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
         like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
-        codec, side = _sized(loaded, self.size)
+        codec, side = _codec_and_size(loaded, self.size)
         surface = Surface(
             read_mesh(self.path, like),
             orbit=self.orbit or loaded.orbit or Orbit(),
@@ -127,17 +127,17 @@ class MeshConfig:
         return BuiltGenerator(surface, codec, self.views, pixels=True)
 
 
-def _sized(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
-    """The codec, which resizes where it must or shall be able to, and the side that is rendered.
+def _codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
+    """Codec, wrapped for resizing if needed, and side of the rendered images, pixels.
 
     Raises:
-        ValueError: a prior that sees no square colour pictures.
+        ValueError: the prior is not one of square colour images.
     """
     channels, height, width = image_shape(loaded)
     if channels != 3 or height != width:
         raise ValueError(
-            f"a thing in three dimensions needs a prior of square colour pictures: got {channels} channels of {height} "
-            f"x {width} pixels; choose another prior or size"
+            f"3D generators need a prior of square colour images, got {channels} channels of {height} x {width} "
+            "pixels; try another prior or size"
         )
     size = height if size is None else size
     if size == height and not resizes:

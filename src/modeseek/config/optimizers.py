@@ -1,4 +1,4 @@
-"""What follows a direction."""
+"""Configurations of optimizers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import nn
 
 @runtime_checkable
 class OptimizerConfig(Protocol):
-    """A frozen description of an optimizer."""
+    """Configuration of an optimizer and its learning-rate schedule."""
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Over these parameters."""
+        """Builds the optimizer for parameters."""
         ...
 
     def rate(self, progress: float) -> float:
-        """The learning rate at that point of the run."""
+        """Learning rate at a progress in [0, 1]."""
         ...
 
 
@@ -28,11 +28,11 @@ class AdamConfig:
     """Adam (Kingma and Ba 2014, arXiv 1412.6980); with weight decay, decoupled (AdamW, arXiv 1711.05101).
 
     Attributes:
-        lr: learning rate, units of the parameters a step.
-        betas: memory of the mean and of the squares; DreamFusion's are 0.9 and 0.99.
-        eps: added to the root of the squares.
-        weight_decay: share of a parameter lost a step, over lr.
-        fall: share of the rate that is left at the end; it falls geometrically.
+        lr: initial learning rate, > 0.
+        betas: decay rates of the first and second moments, in [0, 1); DreamFusion: 0.9 and 0.99.
+        eps: constant added to the denominator, in (0, 1).
+        weight_decay: decoupled weight decay, in [0, 1); each step multiplies parameters by 1 - lr * weight_decay.
+        fall: final learning rate relative to `lr`, in (0, 1]; the decay is geometric, 1 is constant.
     """
 
     lr: float = 0.01
@@ -42,11 +42,11 @@ class AdamConfig:
     fall: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("Adam", self.lr)
+        _check_lr("Adam", self.lr)
         if not 0 < self.fall <= 1:
-            raise ValueError(f"Adam's rate falls to a share in (0, 1]: got fall {self.fall}; 1 keeps it")
+            raise ValueError(f"Adam needs fall in (0, 1], got {self.fall}; 1 is a constant learning rate")
         if not all(0 <= b < 1 for b in self.betas) or not 0 < self.eps < 1 or not 0 <= self.weight_decay < 1:
-            raise ValueError(f"Adam needs betas in [0, 1), eps in (0, 1), weight_decay in [0, 1): got {self}; fix them")
+            raise ValueError(f"Adam needs betas in [0, 1), eps in (0, 1), weight_decay in [0, 1), got {self}")
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -59,12 +59,12 @@ class AdamConfig:
 
 @dataclass(frozen=True)
 class SGDConfig:
-    """Plain gradient descent. With rate 1 on free points, MSD is the mean-shift iteration.
+    """Stochastic gradient descent. With learning rate 1 on points, MSD is the mean-shift iteration.
 
     Attributes:
-        lr: learning rate.
-        momentum: share of the last move that is kept.
-        nesterov: look ahead before turning.
+        lr: learning rate, > 0.
+        momentum: momentum coefficient, in [0, 1).
+        nesterov: whether to use Nesterov momentum; needs momentum > 0.
     """
 
     lr: float = 1.0
@@ -72,9 +72,9 @@ class SGDConfig:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        _positive("SGD", self.lr)
+        _check_lr("SGD", self.lr)
         if not 0 <= self.momentum < 1 or (self.nesterov and self.momentum == 0):
-            raise ValueError(f"SGD needs momentum in [0, 1), above 0 for Nesterov: got {self}; 0.9 is usual")
+            raise ValueError(f"SGD needs momentum in [0, 1), above 0 for Nesterov, got {self}; try 0.9")
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov)
@@ -83,6 +83,6 @@ class SGDConfig:
         return self.lr
 
 
-def _positive(name: str, lr: float) -> None:
+def _check_lr(name: str, lr: float) -> None:
     if not 0 < lr < float("inf"):
-        raise ValueError(f"{name} needs a learning rate above 0: got {lr}; 0.01 is a start")
+        raise ValueError(f"{name} needs a learning rate above 0, got {lr}; try 0.01")

@@ -1,4 +1,4 @@
-"""Single settings by their dotted place: `method.msd.bandwidth.fixed.h=0.1`."""
+"""Overrides of single settings by dotted key: `method.msd.bandwidth.fixed.h=0.1`."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from modeseek.config.yaml import read_yaml
 
 
 def override(plain: dict[str, Plain], setting: str, registry: Registry, hint: type) -> dict[str, Plain]:
-    """The plain data with one setting changed; a thing of another name than the one there takes its place.
+    """Copy of plain data with one setting changed; another registered name replaces the current one with its settings.
 
     Args:
-        plain: of a `hint`; not changed.
-        setting: KEY=VALUE; the value is YAML.
-        kinds: what names stand for.
-        hint: the dataclass that `plain` describes.
+        plain: plain data of a `hint`; not modified.
+        setting: KEY=VALUE, with a dotted key and a YAML value.
+        registry: registry of names.
+        hint: dataclass that `plain` describes.
 
     Raises:
-        ValueError: no such place; the nearest is told.
+        ValueError: the key does not exist; the message suggests the nearest one.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise ValueError(f"a setting is KEY=VALUE: got {setting!r}; write for example optimizer.adam.lr=0.05")
-    return _put(plain, key.split("."), read_yaml(text, key), registry, hint, "")
+        raise ValueError(f"a setting must be KEY=VALUE, got {setting!r}; try optimizer.adam.lr=0.05")
+    return _set(plain, key.split("."), read_yaml(text, key), registry, hint, "")
 
 
-def _put(plain: Plain, keys: list[str], value: Plain, kinds: Registry, hint: Any, place: str) -> Plain:
+def _set(plain: Plain, keys: list[str], value: Plain, registry: Registry, hint: Any, location: str) -> Plain:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
-    here = f"{place}.{key}" if place else key
-    hint = _descendable(hint, kinds)
-    if hint in kinds.tables:
-        word, names = kinds.tables[hint]
+    dotted = f"{location}.{key}" if location else key
+    hint = _select_settable(hint, registry)
+    if hint in registry.tables:
+        kind, names = registry.tables[hint]
         if key not in names:
-            raise ValueError(f"{place}: unknown {word} {key!r}; {suggest_name(key, names)}")
+            raise ValueError(f"{location}: unknown {kind} {key!r}; {suggest_name(key, names)}")
         inner = plain.get(key) if isinstance(plain, dict) else None
         if not rest:
             return {key: value}
-        return {key: _put({} if inner is None else inner, rest, value, kinds, names[key], here)}
+        return {key: _set({} if inner is None else inner, rest, value, registry, names[key], dotted)}
     if not (isinstance(hint, type) and is_dataclass(hint)):
-        raise ValueError(f"{place} holds one value: got {here}; write {place}=VALUE")
+        raise ValueError(f"{location} must be a single value, got {dotted}; try {location}=VALUE")
     known = [f.name for f in fields(hint) if f.init]
     if key not in known:
-        raise ValueError(f"{place or 'a run'} has no setting {key!r}; {suggest_name(key, known)}")
+        raise ValueError(f"{location or 'a run'} has no setting {key!r}; {suggest_name(key, known)}")
     base = plain if isinstance(plain, dict) else {}
-    return base | {key: _put(base.get(key), rest, value, kinds, get_type_hints(hint)[key], here)}
+    return base | {key: _set(base.get(key), rest, value, registry, get_type_hints(hint)[key], dotted)}
 
 
-def _descendable(hint: Any, kinds: Registry) -> Any:
-    """Of a union, the member that has settings."""
+def _select_settable(hint: Any, registry: Registry) -> Any:
+    """Member of a union type that has settings; the type itself if it is no union."""
     members = get_args(hint) or (hint,)
-    for member in members if hint not in kinds.tables else ():
-        if member in kinds.tables or (isinstance(member, type) and is_dataclass(member)):
+    for member in members if hint not in registry.tables else ():
+        if member in registry.tables or (isinstance(member, type) and is_dataclass(member)):
             return member
     return hint

@@ -1,4 +1,4 @@
-"""What a run can take as its prior: each knows how to load it, and what tells it from any other."""
+"""Configurations of priors: loading, and checksums that identify a prior across resumed runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import Codec, Identity, RangeCodec
-from modeseek.datasets.digits import Digits
 from modeseek.datasets.by_name import DATASETS
+from modeseek.datasets.digits import Digits
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.rendered_prior import BANDS, rendered_prior
 from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
@@ -28,24 +28,24 @@ from modeseek.priors.network import Network
 from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 from modeseek.priors.pipeline.loading import BUNDLED
 
-MIN_RENDER_BANDWIDTH = 0.3  # pixels in [-1, 1]
-MIN_LATENT_BANDWIDTH = 0.2  # units of z: about the noise of a latent model's cleanest tenth of levels
+MIN_RENDER_BANDWIDTH = 0.3  # units of z: pixels in [-1, 1]
+MIN_LATENT_BANDWIDTH = 0.2  # units of z: about the noise level of a latent model's cleanest 10 % of times
 ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
 
 
 @dataclass(frozen=True)
 class LoadedPrior:
-    """A prior, ready to be asked.
+    """Loaded prior with its codec, checksum and defaults.
 
     Attributes:
-        prior: bare.
-        sha256: of all numbers that it answers from; a resumed run must find the same.
-        codec: between pixels and z, for generators that render pixels and for pictures.
-        bandwidth: the finest kernel worth a run, or None where nobody knows.
-        extent: half the side of the square worth drawing, for points of the plane.
-        labels: the classes it knows, or None.
-        told: what it is told of a view, where that is not a matter of words or classes.
-        orbit: where cameras should stand for it, or None.
+        prior: prior without guidance.
+        sha256: SHA-256 of all its weights or data; a resumed run requires the same.
+        codec: map between pixels and z, for generators that render pixels and for previews.
+        bandwidth: smallest useful kernel bandwidth, units of z; None if unknown.
+        extent: half the side of the square to plot, units of z; None unless 2-D.
+        labels: its classes; None if it is not class-conditional.
+        view_conditions: conditions as a function of the view, for camera-conditional priors; else None.
+        orbit: distribution of cameras that it was built for; None if any.
     """
 
     prior: Prior
@@ -60,24 +60,24 @@ class LoadedPrior:
 
 @runtime_checkable
 class PriorConfig(Protocol):
-    """A frozen description of a prior."""
+    """Configuration of a prior."""
 
     def load(self, device: str) -> LoadedPrior:
-        """Reads or builds it."""
+        """Loads or builds the prior on a device."""
         ...
 
     @property
     def title(self) -> str:
-        """Short, for folders and headings."""
+        """Short title, for folder names and headings."""
         ...
 
 
 @dataclass(frozen=True)
 class ToyPriorConfig:
-    """The exact prior of a problem with known truth.
+    """Exact prior of a toy data set with known density.
 
     Attributes:
-        name: fractal, spiral, pinwheel, ring, grid (points of the plane) or digits (8x8 images).
+        name: fractal, spiral, pinwheel, ring, grid (2-D points) or digits (8x8 images).
     """
 
     name: ProblemName = "ring"
@@ -87,25 +87,25 @@ class ToyPriorConfig:
         return self.name
 
     def load(self, device: str) -> LoadedPrior:
-        """Builds it; exact priors live on the CPU."""
+        """Builds the prior, on the CPU only."""
         if torch.device(device).type != "cpu":
-            raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
+            raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
         problem = DATASETS[self.name]()
         if isinstance(problem, ToyDataset2D):
             exact = problem.prior
-            known = None if exact.labels is None else tuple(exact.labels.unique().tolist())
-            return LoadedPrior(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, known)
+            labels = None if exact.labels is None else tuple(exact.labels.unique().tolist())
+            return LoadedPrior(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, labels)
         return LoadedPrior(problem.prior, problem_digest(problem), RangeCodec(-1.0, 1.0), 0.3, None, tuple(range(10)))
 
 
 @dataclass(frozen=True)
 class NetworkPriorConfig:
-    """A network that `Network.save` or `modeseek toy --save-network` wrote.
+    """Learned prior written by `Network.save` or `modeseek toy --save-network`.
 
     Attributes:
-        path: its folder.
-        low: what black is in z, for pictures.
-        high: what white is in z.
+        path: folder of the network.
+        low: value of black in z, for images.
+        high: value of white in z, for images.
     """
 
     path: Path
@@ -117,10 +117,10 @@ class NetworkPriorConfig:
         return self.path.name
 
     def load(self, device: str) -> LoadedPrior:
-        """Reads it.
+        """Loads the network.
 
         Raises:
-            ValueError: the folder holds no whole network.
+            ValueError: the folder holds no intact network.
         """
         network = Network.load(self.path, device)
         scale = network.preconditioning.scale
@@ -132,11 +132,11 @@ class NetworkPriorConfig:
 
 @dataclass(frozen=True)
 class SamplesPriorConfig:
-    """The ideal denoiser of your own points.
+    """Exact denoiser of a data set of points.
 
     Attributes:
-        path: a .npy file (n, d) or a .csv file, one point a row.
-        schedule: noise levels that methods with times walk.
+        path: .npy file of shape (n, d) or .csv file, one point per row.
+        schedule: noise schedule, for methods that sample times.
     """
 
     path: Path
@@ -147,10 +147,10 @@ class SamplesPriorConfig:
         return self.path.stem
 
     def load(self, device: str) -> LoadedPrior:
-        """Reads them.
+        """Reads the points.
 
         Raises:
-            ValueError: no such points.
+            ValueError: the file holds no valid points.
             OSError: the file cannot be read.
         """
         points = read_points(self.path).to(device)
@@ -160,16 +160,16 @@ class SamplesPriorConfig:
 
 @dataclass(frozen=True)
 class PipelinePriorConfig:
-    """A text-to-image pipeline of diffusers.
+    """Text-to-image pipeline of diffusers.
 
     Attributes:
-        path: a folder that save_pretrained wrote, owner/name on the hub, or bundled.
-        size: pixels a side, or [height, width]; null is what the model was trained on.
-        dtype: of the network; null is bfloat16 on CUDA, else float32.
-        guidance: for models with embedded guidance (Flux).
-        loras: low-rank changes, path and scale each, merged in this order.
-        economy: offload (none, blocks, leaves), channels_last, compile, slices, tiles, recompute.
-        cache: keep encoded texts in the user's cache folder.
+        path: folder written by save_pretrained, owner/name on the hub, or bundled.
+        size: image [height, width], pixels; null is the training size of the model.
+        dtype: precision of the network; null is bfloat16 on CUDA, else float32.
+        guidance: embedded guidance scale, for guidance-distilled models (Flux).
+        loras: LoRA weights, path and scale each, merged in this order.
+        economy: memory options: offload (none, blocks, leaves), channels_last, compile, slices, tiles, recompute.
+        cache: whether to keep text embeddings in the user's cache folder.
     """
 
     path: str
@@ -185,16 +185,16 @@ class PipelinePriorConfig:
         return Path(self.path).name
 
     def load(self, device: str) -> LoadedPrior:
-        """Loads it; the SHA-256 is of the network's numbers.
+        """Loads the pipeline; the SHA-256 is that of the network's weights.
 
         Raises:
-            ValueError: no such pipeline.
+            ValueError: there is no such pipeline.
         """
         prior = self.pipeline(device)
         return LoadedPrior(prior, network_digest(prior), prior.codec, MIN_LATENT_BANDWIDTH)
 
     def pipeline(self, device: str) -> Pipeline:
-        """The prior alone."""
+        """Loads the prior alone."""
         dtype = None if self.dtype is None else getattr(torch, self.dtype)
         return Pipeline.load(
             self.path,
@@ -210,12 +210,12 @@ class PipelinePriorConfig:
 
 @dataclass(frozen=True)
 class RenderedPriorConfig:
-    """The exact denoiser of one thing's own renders, told the camera: what 3-D methods can reach at most.
+    """Exact camera-conditional denoiser of ground-truth renders of a caption: an upper bound for 3D methods.
 
     Attributes:
-        caption: the thing, as `problems.scenes` writes captions; one object, or one on another.
-        size: of its pictures, pixels.
-        bins: of the azimuth that the prior is told, a divisor of 72; 1 tells it the height alone.
+        caption: caption in the grammar of `datasets.scenes`; one object, or one on another.
+        size: side of the renders, pixels.
+        bins: number of azimuth bins that the prior is conditioned on, a divisor of 72; 1 conditions on elevation only.
     """
 
     caption: str
@@ -227,46 +227,53 @@ class RenderedPriorConfig:
         return f"renders of {self.caption}"
 
     def load(self, device: str) -> LoadedPrior:
-        """Renders it."""
+        """Renders the data set, on the CPU only."""
         if torch.device(device).type != "cpu":
-            raise ValueError(f"an exact prior works on the CPU: got device {device!r}; use device: cpu")
-        known = rendered_prior(StaticScene.from_caption(self.caption, OVERHEAD_LIGHT), self.size, bins=self.bins)
+            raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
+        rendered = rendered_prior(StaticScene.from_caption(self.caption, OVERHEAD_LIGHT), self.size, bins=self.bins)
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
-        sha256 = tensors_digest(known.prior.data)
-        return LoadedPrior(known.prior, sha256, known.codec, MIN_RENDER_BANDWIDTH, view_conditions=known.conditions, orbit=orbit)
+        sha256 = tensors_digest(rendered.prior.data)
+        return LoadedPrior(
+            rendered.prior,
+            sha256,
+            rendered.codec,
+            MIN_RENDER_BANDWIDTH,
+            view_conditions=rendered.conditions,
+            orbit=orbit,
+        )
 
 
 def default_scale(path: str) -> float:
-    """Guidance that pictures are made with where nobody says otherwise: 3 suits the bundled prior, 7.5 larger ones."""
+    """Default guidance scale of a pipeline: 3 for the bundled model, else 7.5."""
     return 3.0 if path == BUNDLED else 7.5
 
 
 def network_digest(prior: Pipeline) -> str:
-    """SHA-256 of the network's numbers."""
+    """SHA-256 of the weights of a pipeline's network."""
     return tensors_digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
 
 
 def problem_digest(problem: ToyDataset2D | Digits) -> str:
-    """SHA-256 of what a problem's exact prior answers from."""
+    """SHA-256 of the parameters or data of a toy data set."""
     if isinstance(problem, ToyDataset2D):
         return tensors_digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
     return tensors_digest(problem.train, problem.train_labels)
 
 
 def tensors_digest(*tensors: Tensor) -> str:
-    """SHA-256 of numbers and shapes."""
-    total = hashlib.sha256()
+    """SHA-256 of the types, shapes and values of tensors."""
+    sha256 = hashlib.sha256()
     for tensor in tensors:
-        total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-        total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
+        sha256.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+        sha256.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def files_digest(paths: list[Path]) -> str:
-    """SHA-256 of names and contents, in order."""
-    total = hashlib.sha256()
+    """SHA-256 of the names and contents of files, in order."""
+    sha256 = hashlib.sha256()
     for path in paths:
-        total.update(path.name.encode())
+        sha256.update(path.name.encode())
         with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
+            sha256.update(hashlib.file_digest(file, "sha256").digest())
+    return sha256.hexdigest()

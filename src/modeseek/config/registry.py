@@ -1,4 +1,4 @@
-"""The names of everything that a configuration can hold: one explicit table a kind, nothing registers itself."""
+"""Registry of the names usable in configurations: one explicit table per kind, no self-registration."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussia
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
-from modeseek.methods.sds_bridge import SDSBridge
 from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.debiased import Debiased
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
+from modeseek.methods.debiased import Debiased
 from modeseek.methods.dsd import DSD
 from modeseek.methods.esd import ESD
 from modeseek.methods.hifa import HiFA
@@ -59,6 +58,7 @@ from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RBF, RSD, Kernel
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
+from modeseek.methods.sds_bridge import SDSBridge
 from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import Baseline, SteinDreamer, constant_baseline
 from modeseek.methods.ucm import UCM

@@ -1,12 +1,12 @@
-"""YAML that holds data and nothing else: no tags, anchors or aliases, no key twice, bounded in size and depth."""
+"""Safe YAML subset: plain data without tags, anchors, aliases or duplicate keys, bounded in size and depth."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-MAX_CHARACTERS = 100_000  # characters; a configuration has a few thousand, and this many are read within seconds
-_DEEPEST = 40  # levels of brackets or indentation
+MAX_CHARACTERS = 100_000  # a configuration has a few thousand; this many are parsed within seconds
+_MAX_DEPTH = 40  # levels of brackets or indentation
 
 Plain = Any
 
@@ -28,41 +28,41 @@ _NUMBERS = (
 
 
 def read_yaml(text: str, name: str) -> Plain:
-    """What the text says: dicts, lists, strings, numbers, booleans and None.
+    """Plain data of YAML text: dicts, lists, strings, numbers, booleans and None.
 
     Raises:
-        ValueError: not such YAML; one line that says where.
+        ValueError: the text is outside the subset; the one-line message names `name`, line and column.
     """
     import yaml
 
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"{name} is no configuration: it has {len(text)} characters; the longest read is {MAX_CHARACTERS}")
+        raise ValueError(f"{name} must have at most {MAX_CHARACTERS} characters, got {len(text)}")
     try:
         forbidden = _forbidden(yaml.parse(text, Loader=yaml.SafeLoader))
         if forbidden is None:
             return yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}:"
+        position = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}:"
         reason = " ".join(str(problem or error).split())[:200]
-        raise ValueError(f"{name} is no YAML:{where} {reason}; mend it there") from error
-    except ValueError as error:  # 0x_ and other numbers that are none
-        raise ValueError(f"{name} is no configuration: {' '.join(str(error).split())[:200]}; mend it") from error
+        raise ValueError(f"{name} is not valid YAML:{position} {reason}") from error
+    except ValueError as error:  # such as the malformed number 0x_
+        raise ValueError(f"{name} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
     raise ValueError(f"{name} {forbidden}")
 
 
 def write_yaml(plain: Plain) -> str:
-    """Block-style YAML that `read_yaml` reads back to equal data."""
+    """Block-style YAML text from which `read_yaml` restores equal data."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """No aliases: the same tuple twice is written twice. Text is quoted where any reader may take it otherwise."""
+        """Dumper without aliases, that quotes every string which another YAML parser may read as something else."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
         def represent_str(self, data: str) -> Any:
-            style = None if data.isprintable() else '"'  # PyYAML would fold some line breaks into others
+            style = None if data.isprintable() else '"'  # PyYAML would fold special line breaks
             return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
     Dumper.add_representer(str, Dumper.represent_str)
@@ -71,7 +71,7 @@ def write_yaml(plain: Plain) -> str:
 
 
 def _forbidden(events: Any) -> str | None:
-    """What the text holds beyond data, and where."""
+    """First construct outside the subset, with its line; None if there is none."""
     import yaml
 
     depth = 0
@@ -80,10 +80,10 @@ def _forbidden(events: Any) -> str | None:
             return f"line {event.start_mark.line + 1} has an anchor or alias; write the value out"
         tag = getattr(event, "tag", None)
         if tag is not None and not isinstance(event, yaml.events.DocumentStartEvent) and tag != "!":
-            return f"line {event.start_mark.line + 1} has the tag {tag[:60]!r}; leave tags out"
+            return f"line {event.start_mark.line + 1} has the tag {tag[:60]!r}; remove the tag"
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            return f"line {event.start_mark.line + 1} is nested deeper than {_DEEPEST} levels; flatten it"
+        if depth > _MAX_DEPTH:
+            return f"line {event.start_mark.line + 1} is nested deeper than {_MAX_DEPTH} levels; flatten it"
     return None
 
 
@@ -91,9 +91,9 @@ def _loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses a key that stands twice, where YAML would silently take the last, and numbers beyond any use.
+        """Loader that refuses duplicate keys, where YAML silently takes the last, and integers above 1024 bits.
 
-        Dates, times (1:30 is 90 in YAML 1.1) and merges (<<) are the text they look like; 1e-3 is a number.
+        Dates, times (1:30 is 90 in YAML 1.1) and merges (<<) are read as text; 1e-3 is a number.
         """
 
         yaml_implicit_resolvers = {
@@ -102,20 +102,20 @@ def _loader() -> Any:
         }
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen: set[Any] = set()
+            keys: set[Any] = set()
             for key_node, _ in node.value:
                 key = self.construct_object(key_node, deep=True)
                 if isinstance(key, list | dict):
-                    raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
-                seen.add(key)
+                    raise yaml.constructor.ConstructorError(None, None, "a key must be a scalar", key_node.start_mark)
+                if key in keys:
+                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+                keys.add(key)
             return super().construct_mapping(node, deep)
 
         def construct_yaml_int(self, node: Any) -> int:
             number = super().construct_yaml_int(node)
             if number.bit_length() > 1024:
-                raise yaml.constructor.ConstructorError(None, None, "a number is beyond all use", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "number out of range", node.start_mark)
             return number
 
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)

@@ -1,1 +1,1 @@
-"""Problems whose truth is known."""
+"""Datasets with known ground truth: 2-D distributions, handwritten digits, rendered scenes."""

@@ -1,4 +1,4 @@
-"""The problems that people can name."""
+"""Toy datasets by the name used on the command line and in YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which noise levels a method visits: `times(progress, n, rng) -> t (n,)`."""
+"""Time samplers: the noise levels that a method visits, `times(progress, n, rng) -> t (n,)`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from modeseek.rng import Rng, rand
 
 @runtime_checkable
 class Times(Protocol):
-    """Any callable that picks a time per item."""
+    """Time sampler: a callable that returns one time per item."""
 
     def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
-        """Times in [0, 1] for n items at this point of the run."""
+        """Returns times in [0, 1] for n items at this progress."""
         ...
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """`t ~ U[low, high]` per item (DreamFusion: 0.02 to 0.98)."""
+    """Uniform times: `t ~ U[low, high]` per item (DreamFusion: 0.02 to 0.98)."""
 
     low: float = 0.02
     high: float = 0.98
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:
-            raise ValueError(f"Uniform needs 0 <= low <= high <= 1: got {self.low}, {self.high}; swap or fix")
+            raise ValueError(f"Uniform needs 0 <= low <= high <= 1: got {self.low}, {self.high}; try 0.02, 0.98")
 
     def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
         return self.low + (self.high - self.low) * rand((n,), rng, torch.empty(0))
@@ -40,9 +40,12 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Annealed:
-    """`t = start + (end - start) progress^power`, the same for every item.
+    """Annealed times: `t = start + (end - start) progress^power`, the same for every item.
 
-    power 1 is linear (SDI), 0.5 HiFA's square root.
+    Attributes:
+        start: time at progress 0, in [0, 1].
+        end: time at progress 1, in [0, 1].
+        power: exponent of progress, > 0; 1 is linear (SDI), 0.5 is HiFA's square root.
     """
 
     start: float = 0.98
@@ -51,7 +54,7 @@ class Annealed:
 
     def __post_init__(self) -> None:
         if not (0 <= self.start <= 1 and 0 <= self.end <= 1 and self.power > 0):
-            raise ValueError(f"Annealed needs times in [0, 1] and power > 0: got {self}; fix them")
+            raise ValueError(f"Annealed needs times in [0, 1] and power > 0: got {self}; try Annealed(0.98, 0.02)")
 
     def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
         return torch.full((n,), self.start + (self.end - self.start) * progress**self.power)
@@ -62,7 +65,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class DreamTime:
-    """DreamTime (Huang et al. 2023, arXiv 2306.12422): falls from high to low, slowly where W is large.
+    """DreamTime (Huang et al. 2023, arXiv 2306.12422): times that fall from high to low, slowly where W is large.
 
     `integral of W from t to high = progress * integral of W from low to high`, so that a run's times are distributed
     as W: 1 between `slow_until` and `slow_from`, and Gaussian shoulders `exp(-(t - m)^2 / (2 s^2))` beyond, of width
@@ -72,10 +75,10 @@ class DreamTime:
     Attributes:
         high: time at progress 0.
         low: time at progress 1.
-        slow_from: m1, upper end of the plateau (the authors: 800 of 1000).
-        slow_until: m2, lower end of the plateau (500).
-        noisy_width: s1 (300).
-        clean_width: s2 (100).
+        slow_from: m1, upper end of the plateau (the authors: 800 of 1000 steps).
+        slow_until: m2, lower end of the plateau (the authors: 500).
+        noisy_width: s1, width of the shoulder above the plateau (the authors: 300).
+        clean_width: s2, width of the shoulder below the plateau (the authors: 100).
     """
 
     high: float = 0.98
@@ -90,14 +93,14 @@ class DreamTime:
         if not (ordered and self.noisy_width > 0 and self.clean_width > 0):
             raise ValueError(
                 f"DreamTime needs 0 <= low <= slow_until <= slow_from <= high <= 1, low < high and positive widths: "
-                f"got {self}; fix them"
+                f"got {self}; try the defaults"
             )
 
     def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
         return torch.full((n,), self.time(progress))
 
     def time(self, progress: float) -> float:
-        """The time at this point of the run."""
+        """Returns the time at this progress."""
         if progress <= 0 or progress >= 1:
             return self.high if progress <= 0 else self.low
         # tails of the unit normal beyond both ends, and the masses of the three pieces in units of t

@@ -1,4 +1,4 @@
-"""Noise schedules: how a diffusion walks along the log-SNR axis.
+"""Noise schedules: monotone paths along the log-SNR axis.
 
 Every schedule maps a time t in [0, 1] to `alpha, sigma` of `z_t = alpha z + sigma eps`, with log-SNR
 `log(alpha^2 / sigma^2)` strictly decreasing in t, and inverts that map exactly with `t_of`.
@@ -17,35 +17,35 @@ from torch import Tensor
 
 @runtime_checkable
 class Schedule(Protocol):
-    """A monotone walk along the log-SNR axis."""
+    """Noise schedule: a monotone path along the log-SNR axis."""
 
     def __call__(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
         """Returns `alpha, sigma` at times t in [0, 1]."""
         ...
 
     def t_of(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """The time at which the log-SNR is `log_snr`; ValueError outside the schedule's range."""
+        """Returns the time at which the log-SNR is `log_snr`; ValueError outside the schedule's range."""
         ...
 
 
 def log_snr(alpha: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """`log(alpha^2 / sigma^2)`; +inf at sigma = 0, -inf at alpha = 0."""
+    """Returns `log(alpha^2 / sigma^2)`; +inf at sigma = 0, -inf at alpha = 0."""
     return 2 * (alpha.log() - sigma.log())
 
 
 def variance_preserving(log_snr: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
-    """The variance-preserving `alpha, sigma` (alpha^2 + sigma^2 = 1) of a log-SNR."""
+    """Returns the variance-preserving `alpha, sigma` (alpha^2 + sigma^2 = 1) of a log-SNR."""
     return torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr).sqrt()
 
 
 def _within(t: Tensor, log_snr: Tensor, schedule: Schedule) -> Tensor:
-    """Clips round-off at the ends of [0, 1]; anything further out is the caller's mistake."""
+    """Clips round-off at the ends of [0, 1]; raises ValueError where t lies further outside."""
     slack = 64 * torch.finfo(t.dtype).eps
-    bad = ~((t >= -slack) & (t <= 1 + slack))
-    if bad.any():
-        worst = log_snr[bad].flatten()[0].item()
+    outside = ~((t >= -slack) & (t <= 1 + slack))
+    if outside.any():
+        first = log_snr[outside].flatten()[0].item()
         raise ValueError(
-            f"log_snr lies outside the range of {schedule}: got {worst:.4g}; "
+            f"log_snr lies outside the range of {schedule}: got {first:.4g}; "
             "use a schedule that reaches this noise level, or clamp the level first"
         )
     return t.clamp(0, 1)
@@ -53,7 +53,9 @@ def _within(t: Tensor, log_snr: Tensor, schedule: Schedule) -> Tensor:
 
 @dataclass(frozen=True)
 class VP:
-    """Variance preserving: `alpha = exp(-B/2)`, `sigma^2 = 1 - exp(-B)`, `B(t)` the integral of `beta` from 0 to t.
+    """Variance-preserving schedule: `alpha = exp(-B/2)`, `sigma^2 = 1 - exp(-B)`.
+
+    `B(t)` is the integral of the rate `beta` from 0 to t.
 
     `scaled-linear`: sqrt(beta) is linear in t (Stable Diffusion; Rombach et al. 2022, arXiv 2112.10752).
     `linear`: beta is linear in t (Ho et al. 2020, arXiv 2006.11239; Song et al. 2021, arXiv 2011.13456).
@@ -62,7 +64,7 @@ class VP:
     Attributes:
         beta_min: rate at t = 0, positive.
         beta_max: rate at t = 1, above `beta_min`.
-        spacing: which of beta and its root is linear.
+        spacing: quantity that is linear in t: sqrt(beta) for `scaled-linear`, beta for `linear`.
     """
 
     beta_min: float = 0.85
@@ -72,14 +74,15 @@ class VP:
     def __post_init__(self) -> None:
         if not 0 < self.beta_min < self.beta_max:
             raise ValueError(
-                f"VP needs 0 < beta_min < beta_max: got beta_min={self.beta_min}, beta_max={self.beta_max}; swap or fix"
+                f"VP needs 0 < beta_min < beta_max: got beta_min={self.beta_min}, beta_max={self.beta_max}; "
+                "try 0.85 and 12"
             )
         if self.spacing not in ("scaled-linear", "linear"):
-            raise ValueError(f"VP spacing must be 'scaled-linear' or 'linear': got {self.spacing!r}; choose one")
+            raise ValueError(f"VP spacing must be 'scaled-linear' or 'linear', got {self.spacing!r}")
 
     @classmethod
     def linear(cls, beta_min: float = 0.1, beta_max: float = 20.0) -> VP:
-        """DDPM's schedule: beta linear in t."""
+        """Returns DDPM's schedule: beta linear in t."""
         return cls(beta_min, beta_max, "linear")
 
     def __call__(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
@@ -110,7 +113,7 @@ class VP:
 
 @dataclass(frozen=True)
 class Cosine:
-    """`log_snr = -2 log tan(pi t / 2) + shift`, variance preserving; alpha = 0 exactly at t = 1.
+    """Cosine schedule: `log_snr = -2 log tan(pi t / 2) + shift`, variance preserving; alpha = 0 exactly at t = 1.
 
     Nichol and Dhariwal 2021 (arXiv 2102.09672) without their offset; `shift` as in Hoogeboom et al. 2023
     (arXiv 2301.11093): `2 log(64 / resolution)` keeps large images noisy long enough.
@@ -130,14 +133,15 @@ class Cosine:
 
 @dataclass(frozen=True)
 class VE:
-    """Variance exploding: alpha = 1, `sigma = (a + t (b - a))^rho`, a and b the rho-th roots of the end points.
+    """Variance-exploding schedule: alpha = 1, `sigma = (a + t (b - a))^rho`.
 
-    Uniform times are the noise levels of Karras et al. 2022 (arXiv 2206.00364).
+    a and b are the rho-th roots of `sigma_min` and `sigma_max`. Uniform times are the noise levels of Karras
+    et al. 2022 (arXiv 2206.00364).
 
     Attributes:
         sigma_min: noise at t = 0, in units of z, positive.
         sigma_max: noise at t = 1, above `sigma_min`.
-        rho: spacing; larger spends more of the walk at small noise.
+        rho: exponent of the spacing, > 0; larger values spend more steps at small noise.
     """
 
     sigma_min: float = 0.002
@@ -146,7 +150,7 @@ class VE:
 
     def __post_init__(self) -> None:
         if not (0 < self.sigma_min < self.sigma_max and self.rho > 0):
-            raise ValueError(f"VE needs 0 < sigma_min < sigma_max and rho > 0: got {self}; swap or fix")
+            raise ValueError(f"VE needs 0 < sigma_min < sigma_max and rho > 0: got {self}; try VE(0.002, 80)")
 
     def __call__(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
         a, b = self._roots()
@@ -162,7 +166,7 @@ class VE:
 
 @dataclass(frozen=True)
 class Flow:
-    """Rectified flow: `sigma = s t / (1 + (s - 1) t)`, `alpha = 1 - sigma`; s = 1 is the straight line.
+    """Rectified-flow schedule: `sigma = s t / (1 + (s - 1) t)`, `alpha = 1 - sigma`; s = 1 is the straight line.
 
     Liu et al. 2022 (arXiv 2209.03003), Lipman et al. 2022 (arXiv 2210.02747); the resolution shift s is that of
     Esser et al. 2024 (arXiv 2403.03206).
@@ -185,7 +189,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Discrete:
-    """The levels of a network trained on N discrete steps, joined linearly in log-SNR (as k-diffusion does).
+    """Schedule of a network trained on N discrete steps, interpolated linearly in log-SNR (as k-diffusion does).
 
     t = index / (N - 1). Where the last level has no signal (zero terminal SNR), the last interval is linear in
     alpha / sigma instead, which is finite. Variance preserving.
@@ -235,11 +239,11 @@ class Discrete:
 
 @dataclass(frozen=True)
 class ScaledSchedule:
-    """Another schedule with its noise multiplied by `factor`: the walk in units of a data scale or a kernel width.
+    """Schedule with its noise multiplied by `factor`: noise in units of a data scale or a kernel width.
 
     Attributes:
-        base: the schedule that is walked.
-        factor: positive; a number, or one per row of t.
+        base: schedule whose sigma is multiplied.
+        factor: multiplier of sigma, > 0; a number, or one per row of t.
     """
 
     base: Schedule

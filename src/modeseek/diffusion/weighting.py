@@ -16,7 +16,7 @@ def sigma_squared(alpha: Tensor, sigma: Tensor) -> Tensor:
 
 
 def unit_weight(alpha: Tensor, sigma: Tensor) -> Tensor:
-    """1 at every level."""
+    """Constant weight 1."""
     return torch.ones_like(sigma)
 
 
@@ -26,5 +26,5 @@ def alpha_sigma_squared(alpha: Tensor, sigma: Tensor) -> Tensor:
 
 
 def sigma_over_alpha(alpha: Tensor, sigma: Tensor) -> Tensor:
-    """`sigma / alpha`: makes the SDS direction `z - D(z + h n; h)`: a reconstruction loss, jittered mean shift."""
+    """`sigma / alpha`: gives the SDS direction `z - D(z + h n; h)`, which is jittered mean shift."""
     return sigma / alpha

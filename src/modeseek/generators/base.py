@@ -1,4 +1,4 @@
-"""The protocols of generators, what they are asked to render, and what they rendered."""
+"""Generator protocols, and the views and renderings that they exchange."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from modeseek.rng import Rng
 
 @dataclass(frozen=True)
 class View:
-    """One batch of items to render.
+    """Request to render one batch of items.
 
     Attributes:
-        items: global item numbers, one per item; they key the random streams.
+        items: global item indices, one per item of the batch; they key the random streams.
     """
 
     items: tuple[int, ...]
 
     def select(self, rows: slice) -> View:
-        """Some of its items, rendered as they would be among the others."""
+        """Returns the view of a subset of the items; each renders as it does within the full batch."""
         return replace(self, items=self.items[rows])
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What a generator rendered: regularizers see this.
+    """Output of a generator: the image, and the view it was rendered from. Regularizers take a `Rendering`.
 
     Attributes:
-        view: what was asked for.
-        image: what came out, (b, c, h, w) pixels in [0, 1], or (n, d) points.
+        view: the view that was rendered.
+        image: rendered images, (b, c, h, w) pixels in [0, 1], or points, (n, d).
     """
 
     view: View
@@ -41,27 +41,27 @@ class Rendering:
 
 @runtime_checkable
 class Generator(Protocol):
-    """An nn.Module whose parameters become an image."""
+    """A differentiable image representation: an nn.Module whose parameters are optimised through its renders."""
 
     def view(self, n: int, rng: Rng) -> View:
-        """What to render next, n items of it."""
+        """Samples the view to render next, with n items."""
         ...
 
     def __call__(self, view: View) -> Float[Tensor, "b *d"] | Rendering:
-        """The image, differentiable in the parameters, alone or in a Rendering that regularizers can see more in."""
+        """Renders a view, differentiably in the parameters: a bare image, or a `Rendering` for regularizers."""
         ...
 
 
 @runtime_checkable
 class ProgressiveGenerator(Protocol):
-    """A generator that changes along a run: coarse first, finer later."""
+    """A generator that is refined during the run, from coarse to fine."""
 
     def advance(self, progress: float) -> None:
-        """Goes over to what that progress asks for; called before every step."""
+        """Switches to the resolution scheduled for this progress in [0, 1]; the loop calls it before every step."""
         ...
 
 
 def render(generator: Generator, view: View) -> Rendering:
-    """What the generator shows from there, whichever of the two it answers."""
-    made = generator(view)
-    return made if isinstance(made, Rendering) else Rendering(view, made)
+    """Renders a view; a generator that returns a bare image gets it wrapped in a `Rendering`."""
+    output = generator(view)
+    return output if isinstance(output, Rendering) else Rendering(view, output)

@@ -1,9 +1,9 @@
-"""What other programs open: meshes as GLB, PLY and OBJ, turntables as GIF, strips of depth and normals. All in memory.
+"""Export of 3D results, in memory: meshes as GLB, PLY and OBJ, turntables as GIF and PNG, depth and normal strips.
 
-An image's pixels, and a mesh's colours, are what a screen is sent: sRGB. PLY and OBJ keep them so, as programs expect.
-glTF says that vertex colours are linear light, so `glb` writes them linear, in 32-bit floats, for 8 bits would leave a
-dark colour a handful of steps. Light and shade are already in the colours: the GLB asks that no more be added
-(KHR_materials_unlit); programs that do not know that see a matt, two-sided material.
+Pixels and mesh colours are sRGB. PLY and OBJ store them as sRGB, which programs expect. glTF defines vertex colours as
+linear, so `encode_glb` writes linear 32-bit floats (8 bits quantise dark linear colours too coarsely). Shading is baked
+into the colours, so the GLB material is unlit (KHR_materials_unlit); programs without that extension fall back to a
+matte, two-sided material.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ from torch import Tensor
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.rendering3d import Rendering3D
 
-_CARRIED = "_COLOUR"  # trimesh writes own attributes as they are, its colours in 8 bits
+_COLOUR_ATTRIBUTE = "_COLOUR"  # trimesh writes custom attributes unchanged, but vertex colours in 8 bits
 
 
 def encode_glb(mesh: Mesh) -> bytes:
-    """The mesh as one binary glTF 2.0 file, y up, front +z, colours linear.
+    """Encodes a mesh as a binary glTF 2.0 file, y up, front face +z, linear colours.
 
     Raises:
         ValueError: trimesh is missing.
     """
-    built = _trimesh(mesh)
-    built.vertex_attributes[_CARRIED] = srgb_to_linear(mesh.colours.detach().double().cpu()).numpy().astype(np.float32)
-    return built.export(file_type="glb", tree_postprocessor=_unlit, include_normals=True)
+    model = _trimesh(mesh)
+    model.vertex_attributes[_COLOUR_ATTRIBUTE] = (
+        srgb_to_linear(mesh.colours.detach().double().cpu()).numpy().astype(np.float32)
+    )
+    return model.export(file_type="glb", tree_postprocessor=_unlit, include_normals=True)
 
 
 def encode_ply(mesh: Mesh) -> bytes:
-    """The mesh as a binary PLY, colours sRGB in 8 bits.
+    """Encodes a mesh as a binary PLY file, sRGB colours in 8 bits.
 
     Raises:
         ValueError: trimesh is missing.
@@ -45,7 +47,7 @@ def encode_ply(mesh: Mesh) -> bytes:
 
 
 def encode_obj(mesh: Mesh) -> bytes:
-    """The mesh as an OBJ, colours sRGB behind the places of the vertices.
+    """Encodes a mesh as an OBJ file, sRGB colours after the vertex coordinates.
 
     Raises:
         ValueError: trimesh is missing.
@@ -54,82 +56,85 @@ def encode_obj(mesh: Mesh) -> bytes:
 
 
 def srgb_to_linear(colour: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Light of an sRGB value, both in [0, 1] (IEC 61966-2-1)."""
+    """Converts sRGB values to linear light, both in [0, 1] (IEC 61966-2-1)."""
     return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
 
 
 def encode_gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0) -> bytes:
-    """Frames, clipped to [0, 1], as a GIF without end, one palette of 256 colours a frame.
+    """Encodes frames, clipped to [0, 1], as a looping GIF with one palette of 256 colours per frame.
 
     Args:
-        frames: at least one; c is 1 or 3.
-        seconds: of all of them. GIF counts in hundredths, at least two a frame.
+        frames: one or more frames; c is 1 or 3.
+        seconds: total duration, > 0. GIF times are hundredths of a second, at least two per frame.
 
     Raises:
-        ValueError: no frames, or no time.
+        ValueError: no frames, or a duration that is not positive and finite.
     """
     from PIL import Image
 
     if not len(frames) or not 0 < seconds < float("inf"):
-        raise ValueError(f"a GIF needs frames and a time: got {len(frames)} and {seconds} seconds; mend them")
+        raise ValueError(
+            f"a GIF needs at least one frame and seconds > 0, got {len(frames)} frames and {seconds} seconds"
+        )
     ends = [round(100 * seconds * (k + 1) / len(frames)) for k in range(len(frames))]
-    lasting = [10 * max(2, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
-    pictures = [Image.fromarray(pixels) for pixels in _bytes(frames)]
-    out = io.BytesIO()
-    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=lasting, loop=0, disposal=2)
-    return out.getvalue()
+    durations = [10 * max(2, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+    images = [Image.fromarray(pixels) for pixels in _bytes(frames)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, disposal=2)
+    return buffer.getvalue()
 
 
 def encode_pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
-    """Frames, clipped to [0, 1], as PNGs: what `runs.film.mp4` takes. c is 1 or 3."""
+    """Encodes frames, clipped to [0, 1], as PNG files, the input of `io.video.encode_mp4`; c is 1 or 3."""
     from PIL import Image
 
     files: list[bytes] = []
     for pixels in _bytes(frames):
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "PNG")
-        files.append(out.getvalue())
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        files.append(buffer.getvalue())
     return files
 
 
-def depth_normal_strips(solid: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
-    """Image, depth and normal side by side, [0, 1]; the normal is left out where it was not rendered.
+def depth_normal_strips(rendering: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
+    """Returns image, depth map and normal map side by side, in [0, 1]; no normal map if normals were not rendered.
 
-    Depth is bright where it is near, in the even steps of viridis, on one scale for the whole batch; normals
-    are (x, y, z) / 2 + 1/2 as red, green, blue, in world axes. Both lie on white as far as the pixel is background.
+    Depth uses the viridis colour map, near is bright, with one scale for the whole batch; normals are
+    (x, y, z) / 2 + 1/2 as red, green, blue, in world axes. Both are composited over white by the opacity.
     """
-    shown = [solid.image.detach(), _over_white(depth_colours(solid.depth.detach(), solid.opacity.detach()), solid)]
-    if solid.normal is not None:
-        normal = torch.nn.functional.normalize(solid.normal.detach(), dim=1)
-        shown.append(_over_white(normal / 2 + 0.5, solid))
-    return torch.cat(shown, -1).clamp(0, 1)
+    depth = depth_colours(rendering.depth.detach(), rendering.opacity.detach())
+    panels = [rendering.image.detach(), _over_white(depth, rendering)]
+    if rendering.normal is not None:
+        normal = torch.nn.functional.normalize(rendering.normal.detach(), dim=1)
+        panels.append(_over_white(normal / 2 + 0.5, rendering))
+    return torch.cat(panels, -1).clamp(0, 1)
 
 
 def depth_colours(depth: Float[Tensor, "b 1 h w"], opacity: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Depth in viridis, nearest brightest; from the nearest to the farthest of all pixels at least half covered."""
+    """Maps depth to viridis colours, nearest brightest; the range is that of all pixels with opacity >= 1/2."""
     from matplotlib import colormaps
 
-    there = depth[opacity >= 0.5]
-    near, far = (there.min(), there.max()) if len(there) else (depth.min(), depth.max())
-    share = ((far - depth) / (far - near).clamp(min=1e-6)).clamp(0, 1)
-    rgb = colormaps["viridis"](share[:, 0].double().cpu().numpy())[..., :3]
+    covered = depth[opacity >= 0.5]
+    near, far = (covered.min(), covered.max()) if len(covered) else (depth.min(), depth.max())
+    closeness = ((far - depth) / (far - near).clamp(min=1e-6)).clamp(0, 1)
+    rgb = colormaps["viridis"](closeness[:, 0].double().cpu().numpy())[..., :3]
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).to(depth)
 
 
-def _over_white(colour: Tensor, solid: Rendering3D) -> Tensor:
-    return 1 - solid.opacity.detach() * (1 - colour)
+def _over_white(colour: Tensor, rendering: Rendering3D) -> Tensor:
+    return 1 - rendering.opacity.detach() * (1 - colour)
 
 
 def _bytes(frames: Tensor) -> Sequence[np.ndarray]:
     pixels = (frames.detach().float().cpu().clamp(0, 1) * 255).round().byte()
     if pixels.shape[1] not in (1, 3):
-        raise ValueError(f"pictures have 1 or 3 channels: got {pixels.shape[1]}; choose which to show")
+        raise ValueError(f"images must have 1 or 3 channels, got {pixels.shape[1]}; select channels first")
     return list(pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy())
 
 
 def _trimesh(mesh: Mesh, colours: np.ndarray | None = None) -> Any:
     if find_spec("trimesh") is None:
-        raise ValueError("a mesh file needs the package trimesh: got none; pip install 'modeseek[mesh]'")
+        raise ValueError("a mesh file needs the package trimesh, which is missing; pip install 'modeseek[mesh]'")
     import trimesh
 
     return trimesh.Trimesh(
@@ -142,11 +147,11 @@ def _coloured(mesh: Mesh) -> Any:
 
 
 def _unlit(tree: dict[str, Any]) -> None:
-    """Names the carried attribute as glTF's colour and gives the mesh its material."""
-    (part,) = tree["meshes"][0]["primitives"]
-    part["attributes"]["COLOR_0"] = part["attributes"].pop(_CARRIED)
-    part["material"] = 0
-    matt = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
+    """Renames the colour attribute to glTF's COLOR_0 and sets the unlit material."""
+    (primitive,) = tree["meshes"][0]["primitives"]
+    primitive["attributes"]["COLOR_0"] = primitive["attributes"].pop(_COLOUR_ATTRIBUTE)
+    primitive["material"] = 0
+    matte = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
     unlit = {"KHR_materials_unlit": {}}
-    tree["materials"] = [{"pbrMetallicRoughness": matt, "doubleSided": True, "extensions": unlit}]
+    tree["materials"] = [{"pbrMetallicRoughness": matte, "doubleSided": True, "extensions": unlit}]
     tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", ()), *unlit})

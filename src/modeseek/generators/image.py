@@ -1,4 +1,4 @@
-"""Free pixels: every picture its own parameters, on one grid or on a pyramid of them."""
+"""Generators of free pixels and free latents: images as parameters, on one grid or an image pyramid."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from modeseek.rng import Rng
 
 
 class Image(nn.Module):
-    """n pictures whose pixels are optimised directly, each one item.
+    """n images whose pixels are optimised directly, each one item.
 
-    With `levels` L > 1 a picture is the sum of L grids, each half as fine as the one before and enlarged bilinearly:
-    optimizers with a step per parameter (Adam) then move broad structure as fast as detail. Pixels are in [0, 1] where
-    they start; nothing clips them, so that a gradient always reaches them.
+    With `levels` L > 1 an image is the sum of L grids, each at half the resolution of the one before and upsampled
+    bilinearly: optimizers with a step size per parameter (Adam) then move low frequencies as fast as detail. Initial
+    pixels are in [0, 1]; they are never clipped, so that a gradient always reaches them.
 
     Args:
-        pixels: (n, c, h, w), the starts; copied, onto the finest grid.
-        levels: grids of the pyramid; 1 is plain pixels.
+        pixels: initial images, (n, c, h, w); copied to the finest grid.
+        levels: number of grids of the pyramid, >= 1; 1 is plain pixels.
     """
 
     def __init__(self, pixels: Float[Tensor, "n c h w"], levels: int = 1) -> None:
         super().__init__()
         if pixels.ndim != 4 or 0 in pixels.shape or not pixels.is_floating_point() or not pixels.isfinite().all():
             raise ValueError(
-                f"pixels are finite and floating point (n, c, h, w): got {tuple(pixels.shape)} {pixels.dtype}; fix them"
+                f"pixels must be finite floating point (n, c, h, w), got {tuple(pixels.shape)} {pixels.dtype}"
             )
         if levels < 1 or min(pixels.shape[2:]) < 2 ** (levels - 1):
             raise ValueError(
-                f"a pyramid has at least one level, and no more than its sides can be halved: got {levels} for "
-                f"{tuple(pixels.shape[2:])}; lower it"
+                f"pyramid levels must be >= 1 and no more than the sides can be halved, got {levels} for "
+                f"{tuple(pixels.shape[2:])}; use fewer levels"
             )
         self.pixels = nn.Parameter(pixels.detach().clone())
         n, c, h, w = pixels.shape
@@ -41,32 +41,32 @@ class Image(nn.Module):
         )
 
     def view(self, n: int, rng: Rng) -> View:
-        """All pictures; n must be their number."""
+        """Returns the view of all images; n must be their number."""
         return View(items=item_indices(self.pixels, n))
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
         image = select_items(self.pixels, view)
-        for rows in self.coarser:
-            grid = select_items(rows, view)
+        for parameter in self.coarser:
+            grid = select_items(parameter, view)
             image = image + nn.functional.interpolate(grid, image.shape[2:], mode="bilinear", align_corners=False)
         return image
 
 
 class Latent(nn.Module):
-    """n latents optimised directly in the prior's own space, each one item; no decoder stands in the way.
+    """n latents optimised directly in the latent space of the prior, each one item, without a decoder.
 
     Args:
-        z: (n, *d), the starts; copied.
+        z: initial latents, (n, *d); copied.
     """
 
     def __init__(self, z: Float[Tensor, "n *d"]) -> None:
         super().__init__()
         if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
-            raise ValueError(f"latents are finite and floating point (n, *d): got {tuple(z.shape)} {z.dtype}; fix them")
+            raise ValueError(f"latents must be finite floating point (n, *d), got {tuple(z.shape)} {z.dtype}")
         self.z = nn.Parameter(z.detach().clone())
 
     def view(self, n: int, rng: Rng) -> View:
-        """All latents; n must be their number."""
+        """Returns the view of all latents; n must be their number."""
         return View(items=item_indices(self.z, n))
 
     def forward(self, view: View) -> Float[Tensor, "n *d"]:
@@ -74,12 +74,12 @@ class Latent(nn.Module):
 
 
 def item_indices(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
-    """Numbers of all items; ValueError where n is not how many there are."""
+    """Returns the indices of all items; raises ValueError unless n is their number."""
     if n != len(rows):
-        raise ValueError(f"{len(rows)} pictures are {len(rows)} items: got batch={n}; match them")
+        raise ValueError(f"{len(rows)} images are {len(rows)} items, got batch={n}; use batch={len(rows)}")
     return tuple(range(n))
 
 
 def select_items(rows: Float[Tensor, "n *d"], view: View) -> Float[Tensor, "m *d"]:
-    """A parameter's rows that belong to the view's items: itself where those are all, in order."""
+    """Returns the rows of a parameter that belong to the items of a view; no copy if those are all, in order."""
     return rows if view.items == tuple(range(len(rows))) else rows[list(view.items)]

@@ -1,4 +1,4 @@
-"""Cameras around a thing: drawn for optimisation, or standing in a ring for previews and evaluation."""
+"""Camera sampling around an object: random for optimisation, evenly spaced for previews and evaluation."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from modeseek.rng import Rng, Streams, rand
 
 @dataclass(frozen=True)
 class Orbit:
-    """Where cameras may stand; all of them look at the origin.
+    """Distribution of training cameras that look at the origin.
 
-    Azimuths are stratified over the batch: item k takes the k-th place of van der Corput's sequence (1935: 0, 1/2,
-    1/4, 3/4, 1/8 ...) along the range, and the whole set is turned by one angle drawn for the step. Each camera alone
-    is uniform; 2^m items over the full circle stand exactly 360 / 2^m degrees apart; and with `Streams` item k stands
-    where it would in a batch of any other size. Elevations are uniform in their sine, so equal areas of the sphere
-    are seen equally often. All other draws are the item's own.
+    Azimuths are stratified over the batch: item k takes the k-th element of van der Corput's sequence (1935: 0, 1/2,
+    1/4, 3/4, 1/8 ...) along the range, and the whole set is rotated by one random angle per step. Each single camera is
+    uniform; 2^m items over the full circle are exactly 360 / 2^m degrees apart; and with `Streams` the camera of item k
+    does not depend on the batch size. Elevations are uniform in their sine, that is, uniform on the sphere. All other
+    draws are independent per item.
 
     Attributes:
-        azimuth: from, to; degrees.
-        elevation: from, to; degrees.
-        fov: from, to; full field of view, degrees.
-        span: from, to; half the image's width at the origin, world units. The camera stands at
-            `span / tan(fov / 2)`, so that a wide lens changes the perspective and not the size of the thing.
-        distance: from, to; drawn instead of `span`, then whatever the lens.
+        azimuth: range of azimuths, degrees; at most 360 wide.
+        elevation: range of elevations, degrees, within [-90, 90].
+        fov: range of full fields of view, degrees, within [1, 170].
+        span: range of half the image width at the origin, world units. The camera distance is
+            `span / tan(fov / 2)`, so that the field of view changes the perspective and not the size of the object.
+        distance: range of camera distances, world units, independent of the field of view; replaces `span`.
 
     Raises:
-        ValueError: a range that is empty or beyond what a camera can do.
+        ValueError: a range that is empty or out of its limits.
     """
 
     azimuth: tuple[float, float] = (-180.0, 180.0)
@@ -49,43 +49,42 @@ class Orbit:
             low, high = getattr(self, name)
             if not least <= low <= high <= most:
                 raise ValueError(
-                    f"an orbit's {name} goes from a number to one not below it, within [{least:g}, {most:g}]: got "
-                    f"{(low, high)}; mend it"
+                    f"orbit {name} must be an ascending range within [{least:g}, {most:g}], got {(low, high)}"
                 )
         if self.azimuth[1] - self.azimuth[0] > 360:
-            raise ValueError(f"an orbit's azimuths span 360 degrees at most: got {self.azimuth}; narrow them")
+            raise ValueError(f"orbit azimuth must span at most 360 degrees, got {self.azimuth}")
 
     def draw(self, n: int, rng: Rng) -> Cameras:
-        """n cameras in float32 on the CPU; `per_item_streams` says which streams they come from.
+        """Samples n cameras, float32 on the CPU, from the streams of `per_item_streams`.
 
         Raises:
             ValueError: n below 1, or streams of another number of items.
         """
         streams, items = per_item_streams(n, rng)
         like = torch.empty(0)
-        turn = rand((1, 1), Streams(rng.seed, rng.step, (-1,), rng.use) if isinstance(rng, Streams) else rng, like)[0]
-        place = (torch.tensor([van_der_corput(item) for item in items]) + turn) % 1
-        up, lens, away = rand((n, 3), streams, like).T
+        offset = rand((1, 1), Streams(rng.seed, rng.step, (-1,), rng.use) if isinstance(rng, Streams) else rng, like)[0]
+        azimuth = (torch.tensor([van_der_corput(item) for item in items]) + offset) % 1
+        height, lens, reach = rand((n, 3), streams, like).T
         low, high = (math.sin(math.radians(angle)) for angle in self.elevation)
-        elevation = (low + (high - low) * up).clamp(-1, 1).asin().rad2deg().clamp(*self.elevation)
-        fov = _between(self.fov, lens)
+        elevation = (low + (high - low) * height).clamp(-1, 1).asin().rad2deg().clamp(*self.elevation)
+        fov = _lerp(self.fov, lens)
         if self.distance is not None:
-            distance = _between(self.distance, away)
+            distance = _lerp(self.distance, reach)
         else:
-            distance = _between(self.span, away) / (fov / 2).deg2rad().tan()
-        return Cameras(_between(self.azimuth, place), elevation, distance, fov)
+            distance = _lerp(self.span, reach) / (fov / 2).deg2rad().tan()
+        return Cameras(_lerp(self.azimuth, azimuth), elevation, distance, fov)
 
     def ring(self, n: int, elevation: float = 15.0, first: float = 0.0, fov: float | None = None) -> Cameras:
-        """n cameras evenly around the full circle, with the orbit's middle span (or distance).
+        """Returns n cameras evenly spaced on the full circle, at the midpoint of the orbit's span (or distance).
 
         Args:
-            n: how many.
-            elevation: of all, degrees.
-            first: azimuth of the first, degrees; the others go to its right.
-            fov: degrees; the middle of the orbit's by default.
+            n: number of cameras, >= 1.
+            elevation: elevation of all cameras, degrees.
+            first: azimuth of the first camera, degrees; the others follow at increasing azimuth.
+            fov: full field of view, degrees; the midpoint of the orbit's range by default.
         """
         if n < 1:
-            raise ValueError(f"a ring has at least one camera: got {n}; ask for more")
+            raise ValueError(f"a ring needs at least one camera, got {n}")
         lens = torch.full((n,), sum(self.fov) / 2 if fov is None else fov)
         if self.distance is not None:
             distance = torch.full((n,), sum(self.distance) / 2)
@@ -95,33 +94,33 @@ class Orbit:
 
 
 def per_item_streams(n: int, rng: Rng) -> tuple[Rng, tuple[int, ...]]:
-    """The same randomness with one stream an item, and the items.
+    """Returns random streams with one stream per item, and the item indices.
 
-    `Streams` of n items are taken as they are; the single item 0, which is what a run hands to a view, stands for
-    items 0 to n - 1. A torch.Generator is simply drawn from.
+    `Streams` of n items are returned unchanged; the single item 0, which a run passes to `view`, is expanded to
+    items 0 to n - 1. A torch.Generator is returned unchanged.
 
     Raises:
         ValueError: n below 1, or streams of another number of items.
     """
     if n < 1:
-        raise ValueError(f"a view has at least one item: got {n}; ask for more")
+        raise ValueError(f"a view needs at least one item, got {n}")
     if isinstance(rng, torch.Generator):
         return rng, tuple(range(n))
     if rng.items == (0,) and n > 1:
         rng = rng.at(rng.step, tuple(range(n)), rng.use)
     if len(rng.items) != n:
-        raise ValueError(f"{n} cameras need {n} streams: got Streams with items={rng.items}; match them")
+        raise ValueError(f"{n} cameras need {n} streams, got Streams with items={rng.items}")
     return rng, rng.items
 
 
 def van_der_corput(index: int) -> float:
-    """The binary digits of a number mirrored at the point: 0, 1/2, 1/4, 3/4, 1/8 ..."""
-    out, share = 0.0, 0.5
+    """Returns an element of van der Corput's sequence, the bit-reversed index: 0, 1/2, 1/4, 3/4, 1/8 ..."""
+    value, digit = 0.0, 0.5
     while index:
-        out += share * (index & 1)
-        index, share = index >> 1, share / 2
-    return out
+        value += digit * (index & 1)
+        index, digit = index >> 1, digit / 2
+    return value
 
 
-def _between(ends: tuple[float, float], share: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    return ends[0] + (ends[1] - ends[0]) * share
+def _lerp(ends: tuple[float, float], t: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    return ends[0] + (ends[1] - ends[0]) * t

@@ -1,4 +1,4 @@
-"""Free points: the simplest generator."""
+"""Generator of free points."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from modeseek.rng import Rng
 
 
 class Points(nn.Module):
-    """Points (or whole images) that are their own parameters. The cloud is one item, however many rows it has.
+    """Points (or whole images) optimised directly: the parameters are the output. The whole cloud is one item.
 
     Args:
-        z: (n, *d), the starts; copied.
+        z: initial points, (n, *d); copied.
     """
 
     def __init__(self, z: Float[Tensor, "n *d"]) -> None:
         super().__init__()
         if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
-            raise ValueError(f"Points are finite and floating point (n, *d): got {tuple(z.shape)} {z.dtype}; fix them")
+            raise ValueError(f"Points must be finite floating point (n, *d), got {tuple(z.shape)} {z.dtype}")
         self.z = nn.Parameter(z.detach().clone())
 
     def view(self, n: int, rng: Rng) -> View:
-        """The one view there is; n must be 1."""
+        """Returns the single view; n must be 1."""
         if n != 1:
-            raise ValueError(f"a point cloud is one item: got batch={n}; use batch=1")
+            raise ValueError(f"a point cloud is one item, got batch={n}; use batch=1")
         return View(items=(0,))
 
     def forward(self, view: View) -> Float[Tensor, "n *d"]:

@@ -1,4 +1,4 @@
-"""What a three-dimensional generator renders beside its image: regularizers, previews and meshes live on it."""
+"""Renderings of 3D generators (opacity, depth, normals, ray samples) and the 3D generator protocol."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from modeseek.generators.orbit import Orbit
 
 @dataclass(frozen=True)
 class RaySamples:
-    """The samples along those m rays of a batch that met the volume; all differentiable.
+    """Samples along the m rays of a batch that hit the volume; all differentiable.
 
     Attributes:
-        ray: which ray of the b * h * w, row by row.
-        direction: unit, from the camera.
-        weights: share of the ray's colour that each of s samples gives: transmittance times opacity.
-        near: distance from the camera at which each sample's interval begins.
-        far: distance at which it ends.
-        normals: unit, out of the surface, at every sample; computed when it is asked for, and only then paid for.
+        ray: index of the ray among the b * h * w pixels, in row-major order.
+        direction: unit direction of the ray, away from the camera.
+        weights: rendering weight of each of s samples: transmittance times opacity.
+        near: distance from the camera to the start of each sample's interval, world units.
+        far: distance from the camera to the end of each sample's interval, world units.
+        normals: function that computes the unit normals at every sample, pointing out of the surface; costs nothing
+            until it is called.
     """
 
     ray: Int[Tensor, "m"]
@@ -37,14 +38,14 @@ class RaySamples:
 
 @dataclass(frozen=True)
 class Rendering3D(Rendering):
-    """A rendered volume or surface.
+    """Rendering of a volume or a surface.
 
     Attributes:
-        opacity: share of the pixel that is not background, in [0, 1].
-        depth: expected distance along the viewing axis of what is not background; 0 where there is nothing.
-        normal: expected unit normal, world axes; 0 where there is nothing; None where it was not asked for.
-        march: samples along the rays; None for a surface.
-        grids: the volume's grids of parameters, (1, c, *size) each, for penalties on them; none for networks.
+        opacity: accumulated opacity of each pixel, in [0, 1].
+        depth: expected depth along the viewing axis of the foreground, world units; 0 where opacity is 0.
+        normal: expected normal of the foreground, world axes; 0 where opacity is 0; None unless rendered.
+        ray_samples: samples along the rays; None for a surface.
+        grids: parameter grids of the volume, (1, c, *size) each, for penalties on them; empty for networks.
     """
 
     opacity: Float[Tensor, "b 1 h w"]
@@ -56,15 +57,15 @@ class Rendering3D(Rendering):
 
 @runtime_checkable
 class Generator3D(Protocol):
-    """A generator that can be seen from anywhere."""
+    """A generator that renders from any camera."""
 
     orbit: Orbit
     size: int
 
     def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> CameraView:
-        """The view of those cameras, without anything random."""
+        """Returns the view from given cameras, without random draws."""
         ...
 
     def __call__(self, view: CameraView) -> Rendering3D:
-        """What they see."""
+        """Renders the view."""
         ...

@@ -1,6 +1,6 @@
-"""Writes that survive a crash: whole files, whole folders, and lines that can be torn only at the end.
+"""Crash-safe writes: atomic files, atomic folders, and line files that can be torn only at the end.
 
-Every byte of a run goes through the functions at the bottom, so a test can cut any of them short.
+Every byte of a run is written by the functions at the bottom, so that tests can make any of them fail.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,13 +17,15 @@ _BEFORE = ".before"
 _TRASH = ".trash"
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Puts `data` under `path`, or leaves what was there: a scratch file, synced, then renamed.
+def write_atomic(path: Path, data: bytes | str, shared: bool = False) -> None:
+    """Writes `data` to `path` atomically: a synced scratch file, then a rename; on failure the old file stays.
+
+    With `shared`, several processes may write the same file at the same time; the last one stays.
 
     Raises:
-        OSError: the disk is full or the place cannot be written to; the scratch file is gone.
+        OSError: the disk is full or the folder cannot be written to; the scratch file is removed.
     """
-    scratch = path.with_name(f".{path.name}{_SCRATCH}")
+    scratch = path.with_name(f".{path.name}{f'.{secrets.token_hex(4)}' if shared else ''}{_SCRATCH}")
     try:
         write_synced(scratch, data.encode() if isinstance(data, str) else data)
         _rename(scratch, path)
@@ -35,13 +37,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 @contextmanager
 def atomic_folder(target: Path, fresh: bool = False) -> Generator[Path]:
-    """Gives a scratch folder beside `target` that takes its name when the block ends without an exception.
+    """Gives a scratch folder beside `target` that is renamed to `target` when the block ends without an exception.
 
-    Write into it with `write_synced`. A folder that has the name already is put aside first and removed afterwards;
-    with `fresh` it is an error instead.
+    Write into it with `write_synced`. An existing `target` is replaced; with `fresh` it is an error unless empty.
     """
-    mine = f".{secrets.token_hex(4)}" if fresh else ""
-    scratch = target.with_name(f".{target.name}{mine}{_SCRATCH}")
+    suffix = f".{secrets.token_hex(4)}" if fresh else ""  # concurrent processes need scratch folders of their own
+    scratch = target.with_name(f".{target.name}{suffix}{_SCRATCH}")
     if scratch.exists():
         shutil.rmtree(scratch)
     scratch.mkdir()
@@ -63,8 +64,28 @@ def atomic_folder(target: Path, fresh: bool = False) -> Generator[Path]:
         shutil.rmtree(before)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its parents, where they are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def write_new_folder(target: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a folder of files atomically, and its parents where they are missing.
+
+    Raises:
+        FileExistsError: the target exists and is no empty folder.
+        OSError: the disk is full or the folder cannot be written to; nothing of it is left.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"the target must be a new folder, got {target}, which exists; try another name")
+    make_folder(target.absolute().parent)
+    with atomic_folder(target.absolute(), fresh=True) as folder:
+        for name, data in files.items():
+            write_synced(folder / name, data)
+
+
 def remove_folder(folder: Path) -> None:
-    """Removes a folder so that no half of it can be taken for a whole one: renamed first."""
+    """Removes a folder, renamed first, so that a crash leaves no partial folder under its name."""
     trash = _beside(folder, _TRASH)
     if trash.exists():
         shutil.rmtree(trash)
@@ -73,19 +94,19 @@ def remove_folder(folder: Path) -> None:
 
 
 def recover_folder(folder: Path) -> None:
-    """Removes what a killed process left half written or half removed, and puts back what it was about to replace."""
-    for left in folder.iterdir():
-        if not left.name.startswith("."):
+    """Removes what a killed process left partly written or removed, and restores what it was about to replace."""
+    for path in folder.iterdir():
+        if not path.name.startswith("."):
             continue
-        replaced = folder / left.name[1:].removesuffix(_BEFORE)
-        if left.name.endswith(_BEFORE) and not replaced.exists():
-            _rename(left, replaced)
-        elif left.name.endswith((_SCRATCH, _BEFORE, _TRASH)):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        replaced = folder / path.name[1:].removesuffix(_BEFORE)
+        if path.name.endswith(_BEFORE) and not replaced.exists():
+            _rename(path, replaced)
+        elif path.name.endswith((_SCRATCH, _BEFORE, _TRASH)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def unused_path(wanted: Path) -> Path:
-    """`wanted`, or `wanted-2`, `wanted-3` ... where that is taken; the suffix of a file stays last."""
+    """`wanted` if it is unused or an empty folder, else `wanted-2`, `wanted-3` ..., before the suffix of a file."""
     number, candidate = 1, wanted
     stem, suffix = (wanted.name, "") if wanted.is_dir() else (wanted.stem, wanted.suffix)
     while candidate.exists() and not (candidate.is_dir() and not any(candidate.iterdir())):
@@ -95,10 +116,10 @@ def unused_path(wanted: Path) -> Path:
 
 
 class LineFile:
-    """A file that grows by whole lines. A crash can tear the last one, which `kept_lines` and `cut` ignore."""
+    """Append-only file of lines. A crash can tear the last line, which readers then ignore."""
 
     def __init__(self, path: Path) -> None:
-        """Opens it; a torn last line is ended, so that the next one stays whole."""
+        """Opens the file for appending and ends a torn last line, so that the next one is separate."""
         self._file = open(path, "ab+", buffering=0)
         end = self._file.seek(0, os.SEEK_END)
         if end:
@@ -107,10 +128,10 @@ class LineFile:
                 _append(self._file.fileno(), b"\n")
 
     def append(self, line: str) -> None:
-        """Appends one line, in one write where the system takes it whole; line breaks within become spaces.
+        """Appends one line, in a single write where the system allows it; line breaks within become spaces.
 
         Raises:
-            OSError: it could not be written; no part of it stays.
+            OSError: the line cannot be written; no part of it stays.
         """
         handle = self._file.fileno()
         end = os.fstat(handle).st_size
@@ -121,7 +142,7 @@ class LineFile:
             raise
 
     def sync(self) -> None:
-        """Returns once all lines are on the disk."""
+        """Blocks until all lines are on disk."""
         _sync(self._file.fileno())
 
     def close(self) -> None:
@@ -129,28 +150,28 @@ class LineFile:
 
 
 def read_whole_lines(path: Path) -> list[str]:
-    """The whole lines of a file; a torn last one is left out."""
+    """Complete lines of a file, without a torn last one; empty if there is no file."""
     if not path.exists():
         return []
     return path.read_bytes().decode(errors="replace").split("\n")[:-1]
 
 
 def truncate_lines(path: Path, keep: int) -> None:
-    """Shortens a file of lines to its first `keep` whole ones."""
+    """Truncates a file to its first `keep` complete lines."""
     if not path.exists():
         return
-    text, end = path.read_bytes(), 0
+    data, end = path.read_bytes(), 0
     for _ in range(keep):
-        following = text.find(b"\n", end)
-        if following < 0:
+        newline = data.find(b"\n", end)
+        if newline < 0:
             break
-        end = following + 1
-    if end < len(text):
+        end = newline + 1
+    if end < len(data):
         os.truncate(path, end)
 
 
 def _replace(target: Path, scratch: Path) -> None:
-    """Puts `scratch` where `target` is; between the two renames a crash leaves `sweep` to put the old one back."""
+    """Replaces `target` by `scratch`; after a crash between the two renames `recover_folder` restores the old one."""
     before = _beside(target, _BEFORE)
     if target.exists():
         if before.exists():
@@ -169,7 +190,7 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Writes a file and returns once it is on the disk; a crash may leave half of it."""
+    """Writes a file and syncs it to disk; not atomic."""
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
@@ -191,7 +212,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there; renames are journalled
+    if os.name == "nt":  # folders cannot be opened on Windows; renames are journalled
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def encode_png(image: Tensor) -> bytes:
-    """A PNG of one picture (c, h, w), c 1 or 3, clipped to [0, 1], pixel by pixel."""
+    """PNG of one image (c, h, w), c = 1 or 3, clipped to [0, 1]."""
     from PIL import Image
 
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
@@ -17,12 +17,17 @@ def encode_png(image: Tensor) -> bytes:
     return out.getvalue()
 
 
-def encode_gif(pictures: list[bytes], milliseconds: int = 120) -> bytes:
-    """A GIF of PNGs of one size, which holds its last picture for a while."""
+def encode_gif(frames: list[bytes], milliseconds: int = 120) -> bytes:
+    """GIF of PNG frames of one size; the last frame is shown twelve times as long.
+
+    Args:
+        frames: PNG data of each frame.
+        milliseconds: duration of a frame, ms.
+    """
     from PIL import Image
 
-    frames = [Image.open(io.BytesIO(data)).convert("RGB") for data in pictures]
+    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in frames]
     out = io.BytesIO()
-    durations = [milliseconds] * (len(frames) - 1) + [12 * milliseconds]
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    durations = [milliseconds] * (len(images) - 1) + [12 * milliseconds]
+    images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return out.getvalue()

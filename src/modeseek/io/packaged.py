@@ -1,4 +1,4 @@
-"""Weights that ship with modeseek: where they lie, and whether they are still what was shipped."""
+"""Weights that ship with modeseek: their folders, and verification by SHA-256."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SUMS = "SHA256SUMS"  # as `sha256sum` writes them
 
 
 def data_folder() -> Path:
-    """Where the folders of weights lie."""
+    """Folder that holds the folders of weights."""
     return Path(str(files("modeseek"))) / "data"
 
 
 @cache
 def packaged_weights(name: str) -> Path:
-    """A folder of weights, every file of it checked once a process.
+    """Folder of bundled weights, verified once per process.
 
     Raises:
         ValueError: a file is missing or damaged; one line.
@@ -26,7 +26,7 @@ def packaged_weights(name: str) -> Path:
 
 
 def verify_folder(folder: Path) -> Path:
-    """The folder itself, if every file is what its `SHA256SUMS` says.
+    """Verifies every file of a folder against its `SHA256SUMS` and returns the folder.
 
     Raises:
         ValueError: a file is missing or damaged; one line.
@@ -34,36 +34,36 @@ def verify_folder(folder: Path) -> Path:
     try:
         lines = (folder / _SUMS).read_text(encoding="utf-8").split("\n")
         pairs = [line.split("  ", 1) for line in lines if line]
-        told = {name: digest for digest, name in pairs}
+        digests = {name: digest for digest, name in pairs}
     except (OSError, ValueError) as error:
         raise _damaged(folder, _SUMS, "cannot be read") from error
-    for name, digest in told.items():
+    for name, digest in digests.items():
         try:
             with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise _damaged(folder, name, "cannot be read") from error
-        if found != digest:
+        if actual != digest:
             raise _damaged(folder, name, "is not what was shipped")
-    if not told:
+    if not digests:
         raise _damaged(folder, _SUMS, "names no file")
     return folder
 
 
 def write_checksums(folder: Path) -> Path:
-    """Writes `SHA256SUMS` of every file below a folder, and returns its path.
+    """Writes `SHA256SUMS` over every file below a folder and returns its path.
 
     Raises:
         ValueError: the folder holds no file.
     """
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != _SUMS)
     if not names:
-        raise ValueError(f"a folder of weights must hold files: got {folder}, which holds none; check the path")
+        raise ValueError(f"a folder of weights must hold files, got {folder}, which holds none; check the path")
     digests = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names)
     lines = [f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True)]
     (folder / _SUMS).write_text("".join(lines), encoding="utf-8")
     return folder / _SUMS
 
 
-def _damaged(folder: Path, name: str, what: str) -> ValueError:
-    return ValueError(f"{folder.name}/{name}, which came with modeseek, {what}: install modeseek again")
+def _damaged(folder: Path, name: str, problem: str) -> ValueError:
+    return ValueError(f"{folder.name}/{name}, which came with modeseek, {problem}: install modeseek again")

@@ -1,4 +1,4 @@
-"""Several jobs at once, a process each: for those that spend their time in Python, where threads would wait in turn."""
+"""Process pool for generators: for CPU-bound Python jobs, which threads would serialise."""
 
 from __future__ import annotations
 
@@ -15,70 +15,72 @@ from modeseek.io.thread_pool import available_cores, run_in_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_OFTEN = 0.1  # seconds between two items of a job that are told
-_PATIENCE = 3.0  # seconds that the last words of a process that ended may take
+_ITEM_INTERVAL = 0.1  # least seconds between two items that a job sends
+_EXIT_GRACE = 3.0  # seconds to wait for the result of a process that has ended
 
 
 def run_in_processes(
     jobs: Mapping[str, Callable[[], Generator[Item, None, Result]]], workers: int | None = None
 ) -> Generator[tuple[str, Item], None, dict[str, Result]]:
-    """Runs the jobs side by side, yields some of what they yield as it comes, returns what they return, by name.
+    """Runs generators in parallel processes; yields (name, item) at most every 0.1 s per job, returns all results.
 
-    Each job has a process that begins as a copy of this one, so that it may hold anything, and one thread; its result
-    does not depend on the others. Items and answers are sent back, so they hold plain data and NumPy arrays. Where
-    processes cannot be copied (Windows, macOS) the jobs run in threads.
+    Each job runs single-threaded in a forked process, so its result does not depend on the other jobs. Items and
+    results must be picklable. Where fork is unavailable (Windows, macOS) the jobs run in threads.
 
     Args:
-        jobs: by name, started in this order.
-        workers: processes at a time; by default the cores this process may use.
+        jobs: functions that start the generators, by name, started in this order.
+        workers: number of parallel processes; by default the cores available to this process.
 
     Raises:
-        Exception: what a job raised; the others are stopped.
-        RuntimeError: a job's process died, out of memory for instance.
+        Exception: the exception of a job; the other jobs are stopped.
+        RuntimeError: the process of a job died, for example out of memory.
     """
     if sys.platform != "linux":
         return (yield from run_in_threads({name: job() for name, job in jobs.items()}, workers))
     context = multiprocessing.get_context("fork")
     queue: Any = context.Queue()
-    waiting, running, answers, gone = list(jobs), {}, {}, {}
+    waiting, running, results, ended_at = list(jobs), {}, {}, {}
     try:
         while waiting or running:
             while waiting and len(running) < (workers or available_cores()):
                 name = waiting.pop(0)
-                running[name] = context.Process(target=_work, args=(name, jobs[name], queue), daemon=True)
+                running[name] = context.Process(target=_run_job, args=(name, jobs[name], queue), daemon=True)
                 running[name].start()
             for name, process in running.items():
-                if not process.is_alive() and time.monotonic() - gone.setdefault(name, time.monotonic()) > _PATIENCE:
-                    raise RuntimeError(f"{name} ended without an answer (exit code {process.exitcode})")
+                if (
+                    not process.is_alive()
+                    and time.monotonic() - ended_at.setdefault(name, time.monotonic()) > _EXIT_GRACE
+                ):
+                    raise RuntimeError(f"{name} ended without a result (exit code {process.exitcode})")
             try:
-                name, kind, told = queue.get(timeout=_OFTEN)
+                name, kind, value = queue.get(timeout=_ITEM_INTERVAL)
             except Empty:
                 continue
             if kind == "item":
-                yield name, told
+                yield name, value
                 continue
             running.pop(name).join()
             if kind == "error":
-                raise told
-            answers[name] = told
+                raise value
+            results[name] = value
     finally:
         for process in running.values():
             process.terminate()
             process.join()
         queue.close()
-    return {name: answers[name] for name in jobs}
+    return {name: results[name] for name in jobs}
 
 
-def _work(name: str, job: Callable[[], Generator[Any, None, Any]], queue: Any) -> None:
+def _run_job(name: str, job: Callable[[], Generator[Any, None, Any]], queue: Any) -> None:
     torch.set_num_threads(1)
-    walk, last = job(), 0.0
+    generator, last = job(), 0.0
     try:
         while True:
-            item = next(walk)
-            if time.monotonic() - last >= _OFTEN:
+            item = next(generator)
+            if time.monotonic() - last >= _ITEM_INTERVAL:
                 last = time.monotonic()
                 queue.put((name, "item", item))
     except StopIteration as end:
-        queue.put((name, "answer", end.value))
+        queue.put((name, "result", end.value))
     except Exception as error:
         queue.put((name, "error", error))

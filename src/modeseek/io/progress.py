@@ -1,4 +1,4 @@
-"""How a long job tells where it stands, without printing."""
+"""Progress reports that long-running generators yield."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a stage of a run stands.
+    """Progress of one stage of a run.
 
     Attributes:
-        stage: what is being done, for people.
-        done: units done.
-        total: units in all.
-        note: a number worth seeing beside it, or nothing.
+        stage: name of the stage, for display.
+        done: number of completed units.
+        total: total number of units.
+        note: short text to show beside the progress, or empty.
     """
 
     stage: str

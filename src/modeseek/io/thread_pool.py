@@ -1,4 +1,4 @@
-"""Several generators at once, one thread each: tensor operations leave Python's lock, so cores are used."""
+"""Thread pool for generators: tensor operations release the GIL, so threads use several cores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def single_threaded() -> Generator[None]:
-    """One thread a tensor operation: several small jobs side by side would otherwise wait for each other."""
+    """Limits tensor operations to one thread while open, so that parallel jobs do not compete for cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -30,14 +30,14 @@ def single_threaded() -> Generator[None]:
 def run_in_threads(
     jobs: Mapping[str, Generator[Item, None, Result]], workers: int | None = None
 ) -> Generator[tuple[str, Item], None, dict[str, Result]]:
-    """Runs the generators side by side, yields what they yield as it comes, returns what they return, by name.
+    """Runs generators in parallel threads; yields (name, item) as items arrive, returns all results by name.
 
-    Each job runs in one thread from start to end, so its result does not depend on the others. An exception in one
-    stops the rest and is raised here; so does closing this generator.
+    Each job runs in one thread from start to end, so its result does not depend on the other jobs. An exception in a
+    job stops the others and is raised here; closing this generator stops all jobs.
 
     Args:
-        jobs: by name, started in this order.
-        workers: threads; by default the cores this process may use.
+        jobs: generators by name, started in this order.
+        workers: number of threads; by default the cores available to this process.
     """
     queue: SimpleQueue[tuple[str, Item] | None] = SimpleQueue()
     halt = Event()
@@ -73,9 +73,9 @@ def run_in_threads(
         error = future.exception()
         if error is not None:
             raise error
-    return {name: answer for name, future in futures.items() if (answer := future.result()) is not None}
+    return {name: result for name, future in futures.items() if (result := future.result()) is not None}
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Pictures as a film that every player and slide knows: H.264 in MP4, by PyAV (extra `video`)."""
+"""MP4 video (H.264) from PNG frames, encoded by PyAV (extra `video`)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,39 @@ from importlib.util import find_spec
 
 import numpy as np
 
-_HELD = 1.5  # seconds that the last picture stays
+_HOLD = 1.5  # seconds for which the last frame is held
 
 
 def check_video_support() -> None:
-    """ValueError where PyAV is missing."""
+    """Raises ValueError if PyAV is not installed."""
     if find_spec("av") is None:
-        raise ValueError("an MP4 needs the package av: got none; pip install 'modeseek[video]', or set mp4 to false")
+        raise ValueError("MP4 export needs the package av: run pip install 'modeseek[video]', or set mp4 to false")
 
 
-def encode_mp4(pictures: Sequence[bytes], fps: int = 8) -> bytes:
-    """A film of PNGs of one size, `rate` a second; odd sides lose their last row or column, which H.264 forbids.
+def encode_mp4(frames: Sequence[bytes], fps: int = 8) -> bytes:
+    """MP4 of PNG frames of one size; odd sides lose their last row or column, which H.264 forbids.
+
+    Args:
+        frames: PNG data of each frame, at least one.
+        fps: frames per second.
 
     Raises:
-        ValueError: no pictures, or PyAV is not installed.
+        ValueError: there are no frames, or PyAV is not installed.
     """
     check_video_support()
-    if not pictures:
-        raise ValueError("a film needs pictures: got none")
+    if not frames:
+        raise ValueError("a video needs at least one frame, got none")
     import av
     from PIL import Image
 
-    frames = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in pictures]
-    height, width = (side - side % 2 for side in frames[0].shape[:2])
+    images = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in frames]
+    height, width = (side - side % 2 for side in images[0].shape[:2])
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         stream = container.add_stream("h264", rate=fps, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in [*frames, *[frames[-1]] * round(_HELD * fps)]:
-            shown = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
-            container.mux(stream.encode(shown))
+        for image in [*images, *[images[-1]] * round(_HOLD * fps)]:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Is this point a mode? The denoiser's value and Jacobian tell."""
+"""Certificates of modes: relative shift and Jacobian spectrum of the denoiser at a point."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from modeseek.priors.guidance import find_guidance
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
-_DENSE_UP_TO = 64  # dimensions whose Jacobian is formed whole
+_DENSE_UP_TO = 64  # largest dimension whose Jacobian is formed
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is known of each point.
+    """Evidence on whether each point is a mode of p_h, one row per point.
 
     Attributes:
-        relative_shift: `|D(z; h) - z| / (h sqrt(d))`.
+        relative_shift: norm of the mean-shift vector, `|D(z; h) - z| / (h sqrt(d))`.
         top_eigenvalue: largest eigenvalue of the symmetric part of the Jacobian of D(.; h).
         spectral_radius: largest modulus of the Jacobian's eigenvalues.
-        is_mode: the shift is within tolerance and the point is a strict maximum of p_h (unguided priors).
-        is_stable: the shift is within tolerance and mean shift is drawn to the point (spectral radius below 1).
-        products: Jacobian products spent a row.
+        is_mode: mask of points with a shift within tolerance that are strict maxima of p_h (unguided priors only).
+        is_stable: mask of points with a shift within tolerance that attract mean shift (spectral radius below 1).
+        products: number of Jacobian products per row.
     """
 
     relative_shift: Float[Tensor, "b"]
@@ -50,25 +50,25 @@ def certify(
     iterations: int = 50,
     rng: Rng | None = None,
 ) -> Certificate:
-    """Relative shift, top eigenvalue of the symmetric Jacobian and spectral radius of D(.; h) at z.
+    """Computes relative shift, top eigenvalue of the symmetric Jacobian and spectral radius of D(.; h) at z.
 
-    z is a mode of p_h when the shift vanishes and every eigenvalue of the Jacobian of D is below 1 (for an exact
-    unguided prior it is the posterior covariance over h^2). Guided denoisers are no gradients: their stable fixed
-    points are never called modes. Up to 64 dimensions the Jacobian is formed (d products); above, power iteration:
-    the symmetric part shifted by its spectral bound with forward and backward products, the radius by the mean
+    z is a mode of p_h if the shift vanishes and every eigenvalue of the Jacobian of D is below 1 (for an exact unguided
+    prior the Jacobian is the posterior covariance over h^2). Guided denoisers are not gradients, so their stable fixed
+    points are never modes. Up to 64 dimensions the Jacobian is formed (d products). Above, power iteration is used: on
+    the symmetric part shifted by its spectral bound, with forward and backward products, and for the radius on the mean
     growth of `|J^T ... v|`.
 
     Args:
-        prior: differentiable.
-        z: points.
-        bandwidth: h, positive, one number or one per row.
+        prior: prior, differentiable in z.
+        z: points to certify.
+        bandwidth: bandwidth h > 0 in units of z, one number or one per row.
         cond: condition of the prior.
-        tol: on the relative shift.
-        iterations: of power iteration.
-        rng: for its starting vectors; needed above 64 dimensions.
+        tol: tolerance on the relative shift.
+        iterations: number of power iterations.
+        rng: random stream of the starting vectors; required above 64 dimensions.
 
     Raises:
-        ValueError: bad bandwidth; more than 64 dimensions without rng.
+        ValueError: an invalid bandwidth, or more than 64 dimensions without rng.
     """
     h = validate_bandwidth(bandwidth, z)
     d = z[0].numel()
@@ -81,37 +81,37 @@ def certify(
         target = denoise(x)
     relative = (target.detach() - z).flatten(1).norm(dim=1) / (h * d**0.5)
 
-    def pull(v: Tensor) -> Tensor:
+    def vjp(v: Tensor) -> Tensor:
         return torch.autograd.grad(target, x, v, retain_graph=True)[0]
 
     if d <= _DENSE_UP_TO:
         basis = torch.eye(d, dtype=z.dtype, device=z.device)
-        rows = [pull(e.reshape(1, *z.shape[1:]).expand_as(z)).flatten(1) for e in basis]
+        rows = [vjp(e.reshape(1, *z.shape[1:]).expand_as(z)).flatten(1) for e in basis]
         jacobian = torch.stack(rows, 1)
         top = torch.linalg.eigvalsh((jacobian + jacobian.mT) / 2)[:, -1]
         radius = torch.linalg.eigvals(jacobian).abs().amax(1)
         products = d
     elif rng is None:
-        raise ValueError(f"certify above {_DENSE_UP_TO} dimensions draws vectors: got d={d} and no rng; pass rng=...")
+        raise ValueError(f"certify needs rng above {_DENSE_UP_TO} dimensions, got d={d} and no rng; pass rng=...")
     else:
         from torch.func import jvp
 
-        def push(v: Tensor) -> Tensor:
+        def forward(v: Tensor) -> Tensor:
             return jvp(denoise, (z.detach(),), (v,))[1]
 
         start = randn(tuple(z.shape), rng, z)
-        bound = _growth(lambda v: (push(v) + pull(v)) / 2, start, iterations)[0]
+        bound = _growth(lambda v: (forward(v) + vjp(v)) / 2, start, iterations)[0]
         lift = expand_like(bound, z)
-        top = _growth(lambda v: (push(v) + pull(v)) / 2 + lift * v, start, iterations)[1] - bound
-        radius = _growth(pull, start, iterations)[0]
+        top = _growth(lambda v: (forward(v) + vjp(v)) / 2 + lift * v, start, iterations)[1] - bound
+        radius = _growth(vjp, start, iterations)[0]
         products = 5 * iterations
-    arrived = relative <= tol
-    stable = arrived & (radius < 1)
+    converged = relative <= tol
+    stable = converged & (radius < 1)
     return Certificate(relative, top, radius, stable & (top < 1) & (find_guidance(prior) is None), stable, products)
 
 
 def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Power iteration: mean growth of |v| over the last half, and the last Rayleigh quotient."""
+    """Runs power iteration; returns the mean growth of |v| over the last half and the last Rayleigh quotient."""
     logs, quotient = [], v
     for _ in range(iterations):
         v = v / expand_like(v.flatten(1).norm(dim=1), v)

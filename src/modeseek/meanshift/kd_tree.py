@@ -1,4 +1,4 @@
-"""Kernel sums over nearby samples only: a block k-d tree for low dimensions."""
+"""Truncated-kernel mean shift on samples by a block k-d tree, for low dimensions."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from torch import Tensor
 from modeseek.diffusion.prediction import expand_like
 from modeseek.priors.empirical import Empirical
 
-_LEAF = 64  # samples a block, at most
-_QUERIES = 128  # points a block
-_REACH = 6.0  # bandwidths within which samples count
+_LEAF_SIZE = 64  # samples per block
+_QUERY_SIZE = 128  # query points per block
+_CUTOFF = 6.0  # kernel cutoff in bandwidths
 
 
 class KDTreeMeanShift:
-    """Mean shift on samples (n, d) with the kernel cut off at 6 bandwidths.
+    """Mean shift on samples (n, d) with the Gaussian kernel truncated at 6 bandwidths.
 
-    Samples are sorted into blocks by recursive median splits; points are sorted the same way, and each block of
-    points meets only the blocks of samples whose bounding boxes lie within reach. What is cut weighs less than
-    `n exp(-18)`; points with less than one sample's worth of mass nearby are answered by all samples instead.
+    Samples and query points are sorted into blocks by recursive median splits, and each block of points visits only the
+    blocks of samples whose bounding boxes are within the cutoff. The truncated kernel mass is below `n exp(-18)`;
+    points with less than one sample's worth of kernel mass nearby use all samples instead.
+
+    Args:
+        samples: samples, (n, d).
     """
 
     def __init__(self, samples: Float[Tensor, "n d"]) -> None:
         self._all = Empirical(samples)
-        blocks = _split(torch.arange(len(samples), device=samples.device), samples, _LEAF)
+        blocks = _split(torch.arange(len(samples), device=samples.device), samples, _LEAF_SIZE)
         width = max(map(len, blocks))
         filler = samples.new_full((width, samples.shape[1]), math.inf)
         self._blocks = torch.stack([torch.cat([samples[b], filler[len(b) :]]) for b in blocks])  # (m, width, d)
@@ -35,9 +38,9 @@ class KDTreeMeanShift:
         self._n = len(samples)
 
     def shift(self, z: Float[Tensor, "b d"], h: Float[Tensor, "b"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b"]]:
-        """The mean-shift vector and `log p_h`."""
+        """Returns the mean-shift vector and `log p_h` at points z with bandwidths h."""
         vector, mass = torch.empty_like(z), torch.empty_like(h)
-        for rows in _split(torch.arange(len(z), device=z.device), z, _QUERIES):
+        for rows in _split(torch.arange(len(z), device=z.device), z, _QUERY_SIZE):
             vector[rows], mass[rows] = self._block(z[rows], h[rows])
         log_p = mass.log() - math.log(self._n) - z.shape[1] * (0.5 * math.log(2 * math.pi) + h.log())
         far = (mass < 1).nonzero()[:, 0]
@@ -48,7 +51,7 @@ class KDTreeMeanShift:
 
     def _block(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         gap = torch.maximum(self._low - z.amax(0), z.amin(0) - self._high).clamp(min=0)
-        near = gap.square().sum(1) <= (_REACH * h.max()) ** 2
+        near = gap.square().sum(1) <= (_CUTOFF * h.max()) ** 2
         samples = self._blocks[near].flatten(0, 1)
         samples = samples[samples[:, 0].isfinite()]
         origin = z.mean(0)
@@ -61,11 +64,11 @@ class KDTreeMeanShift:
 
 
 def _split(rows: Tensor, points: Tensor, size: int) -> list[Tensor]:
-    """Blocks of at most `size` rows, by median splits along the longest side."""
+    """Splits rows into blocks of at most `size`, at medians along the longest side."""
     if len(rows) <= size:
         return [rows]
-    mine = points[rows]
-    axis = int((mine.amax(0) - mine.amin(0)).argmax())
-    order = rows[mine[:, axis].argsort()]
+    block = points[rows]
+    axis = int((block.amax(0) - block.amin(0)).argmax())
+    order = rows[block[:, axis].argsort()]
     half = len(rows) // 2
     return _split(order[:half], points, size) + _split(order[half:], points, size)

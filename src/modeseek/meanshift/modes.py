@@ -1,4 +1,4 @@
-"""All modes of a smoothed density: many starts, merged."""
+"""Mode finding: mean shift from many starts, with merged end points."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from modeseek.sampling.samplers import heun
 
 @dataclass(frozen=True)
 class Modes:
-    """Distinct modes, heaviest basin first.
+    """Distinct modes of a smoothed density, in descending order of basin mass.
 
     Attributes:
-        z: (m, *d).
-        weight: share of the starts that ended in each, (m,), summing to 1.
-        label: which mode each start ended in, -1 where it did not converge, (n,).
-        log_prob: `log p_h` at each mode where known, else None.
+        z: modes, (m, *d).
+        weight: basin mass: fraction of the converged starts in each mode, (m,), summing to 1.
+        label: mode index of each start, (n,); -1 if it did not converge.
+        log_prob: smoothed log density `log p_h` at each mode, (m,); None for priors without a density.
     """
 
     z: Float[Tensor, "m *d"]
@@ -44,36 +44,36 @@ def find_modes(
     merge: float = 0.1,
     max_steps: int = 2000,
 ) -> Modes:
-    """Starts drawn from the prior itself climb p_h; end points closer than `merge * bandwidth` are one mode.
+    """Runs mean shift on p_h from samples of the prior; end points within `merge * bandwidth` are one mode.
 
-    The share of starts that ends in a mode estimates its basin's mass. Starts come from the prior's own samples where
-    it has them, else from 32 Heun steps; on raw samples they are samples, all of them if n_starts reaches that far.
+    The fraction of starts that ends in a mode estimates its basin mass. Starts are exact samples of the prior if it has
+    a sampler, otherwise 32 Heun steps; for raw samples they are a random subset, or all samples if n_starts is larger.
 
     Args:
-        prior_or_samples: a prior, or raw samples (n, *d).
-        bandwidth: h, positive.
-        n_starts: how many starts.
-        rng: for the starts.
+        prior_or_samples: prior, or raw samples (n, *d).
+        bandwidth: bandwidth h > 0 in units of z.
+        n_starts: number of starts, >= 1.
+        rng: random stream of the starts.
         cond: condition of the prior, with a leading axis of 1.
-        starts: use these instead.
-        tol: relative shift at which a start has arrived.
+        starts: starting points instead of samples, (n, *d).
+        tol: tolerance on the relative shift, > 0.
         merge: merging radius in bandwidths.
-        max_steps: prior calls a start may take.
+        max_steps: largest number of prior calls per start, >= 1.
 
     Raises:
-        ValueError: bad bandwidth or n_starts, or no start that converged.
+        ValueError: an invalid bandwidth or n_starts, or no start that converged.
     """
     if n_starts < 1:
-        raise ValueError(f"find_modes needs at least one start: got n_starts={n_starts}; raise it")
+        raise ValueError(f"find_modes needs at least one start, got n_starts={n_starts}")
     z = _starts(prior_or_samples, n_starts, rng, cond) if starts is None else starts
-    ended = mean_shift(prior_or_samples, z, bandwidth, tol=tol, max_steps=max_steps, cond=cond)
-    if not ended.converged.any():
-        raise ValueError(f"no start of {len(z)} reached a mode in {max_steps} steps: raise max_steps, tol or bandwidth")
-    return merge_modes(ended, merge * float(bandwidth))
+    result = mean_shift(prior_or_samples, z, bandwidth, tol=tol, max_steps=max_steps, cond=cond)
+    if not result.converged.any():
+        raise ValueError(f"no start of {len(z)} reached a mode in {max_steps} steps; raise max_steps, tol or bandwidth")
+    return merge_modes(result, merge * float(bandwidth))
 
 
 def merge_modes(result: MeanShift, radius: float) -> Modes:
-    """Groups converged end points: each, best density first, joins the first mode within `radius` or founds one."""
+    """Merges converged end points greedily: by descending density, each joins a mode within `radius` or founds one."""
     rank = -result.relative_shift if result.log_prob is None else result.log_prob
     order = rank.masked_fill(~result.converged, -torch.inf).argsort(descending=True)
     order = order[: int(result.converged.sum())]
@@ -88,12 +88,12 @@ def merge_modes(result: MeanShift, radius: float) -> Modes:
         order = order[~close]
     count = torch.bincount(label[label >= 0], minlength=len(founders))
     by_weight = count.argsort(descending=True, stable=True)
-    rename = torch.empty_like(by_weight)
-    rename[by_weight] = torch.arange(len(founders), device=label.device)
-    label = torch.where(label >= 0, rename[label.clamp(min=0)], label)
-    chosen = torch.tensor(founders, device=label.device)[by_weight]
-    log_p = None if result.log_prob is None else result.log_prob[chosen]
-    return Modes(result.z[chosen], count[by_weight].to(result.z) / count.sum(), label, log_p)
+    new_label = torch.empty_like(by_weight)
+    new_label[by_weight] = torch.arange(len(founders), device=label.device)
+    label = torch.where(label >= 0, new_label[label.clamp(min=0)], label)
+    mode_rows = torch.tensor(founders, device=label.device)[by_weight]
+    log_p = None if result.log_prob is None else result.log_prob[mode_rows]
+    return Modes(result.z[mode_rows], count[by_weight].to(result.z) / count.sum(), label, log_p)
 
 
 def _starts(source: Prior | Tensor, n: int, rng: Rng, cond: Cond) -> Tensor:

@@ -13,19 +13,19 @@ from modeseek.priors.base import Prior
 
 @dataclass(frozen=True)
 class ASD(VSD):
-    """ASD (Wei et al. 2023, arXiv 2312.00739): VSD whose phi learns `|phi - n|^2 + gamma |phi - eps(z_t; y)|^2`.
+    """ASD (Wei et al. 2023, arXiv 2312.00739): VSD with phi trained on `|phi - n|^2 + gamma |phi - eps(z_t; y)|^2`.
 
     phi is a discriminator between particles and prior. Its optimum for gamma > -1 is
-    `(E[n | z_t] + gamma eps(z_t; y)) / (1 + gamma)`: gamma < 0 pushes phi beyond the particles' score, away from the
+    `(E[n | z_t] + gamma eps(z_t; y)) / (1 + gamma)`: gamma < 0 moves phi beyond the particles' score, away from the
     prior's, so directions grow by `1 / (1 + gamma)`. At gamma = -1, the original's default, the squares cancel: the
-    loss is linear in phi and has no minimum, and only the learning rate and phi's small rank hold it back; below, it
-    falls without bound. Both are refused unless `unbounded`. gamma = 0 is VSD.
+    loss is linear in phi and has no minimum, and only the learning rate and the low rank of phi bound it; below -1 the
+    loss is unbounded from below. Both raise an error unless `unbounded`. gamma = 0 is VSD.
 
-    Costs VSD's, and 1 call of the prior a row and training step where gamma is not 0.
+    Costs as VSD, plus 1 prior call per row and training step if gamma is not 0.
 
     Attributes:
         gamma: weight of the prior's own prediction in phi's loss (the authors' configurations: -0.75 and -1).
-        unbounded: allow gamma <= -1.
+        unbounded: True allows gamma <= -1.
     """
 
     gamma: float = -0.75
@@ -35,7 +35,7 @@ class ASD(VSD):
         super().__post_init__()
         if not (self.gamma > -1 or self.unbounded) or not abs(self.gamma) < float("inf"):
             raise ValueError(
-                f"ASD gamma > -1 gives phi's loss a minimum: got {self.gamma}; raise it, or pass unbounded=True"
+                f"ASD gamma must be > -1 for phi's loss to have a minimum, got {self.gamma}; try unbounded=True"
             )
 
     def _targets(self, inputs: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:

@@ -23,19 +23,19 @@ from modeseek.rng import Rng, rand
 class AsyncSD:
     """ScaleDreamer (Ma et al. 2024, arXiv 2407.02040): `grad = w (eps_scale(z_t, t) - eps(z_u, u))`, u noisier than t.
 
-    Where VSD trains a second network to tell what rendered images look like, this asks the same one at a later time
-    `u = t + U shift (t - low)` with the same noise, U uniform in [0, 1): a network is a little worse there, as it is on
-    renderings. The second branch is conditional and unguided. u never passes 1 (the original clamps t + 1 step into
-    its table in two places, differently).
+    Where VSD trains a second network on the rendered images, this evaluates the prior itself at a later time
+    `u = t + U shift (t - low)` with the same noise, U uniform in [0, 1): the network is slightly less accurate there,
+    as it is on renderings. The second branch is conditional and unguided. u is at most 1 (the original clamps t + 1
+    step into its table in two places, differently).
 
-    3 calls a row, of a bare prior; 2 where there is nothing to guide (scale 1, or no conditions).
+    Costs 3 prior calls per row, unguided prior; 2 with scale 1 or without conditions.
 
     Attributes:
-        times: of the first branch, per row.
-        weight: w(alpha, sigma) at t.
-        scale: guidance of the first branch.
-        shift: how much later the second branch may be asked, as a share of `t - low`.
-        low: time at and below which both branches share their level.
+        times: distribution of t in [0, 1] for the first branch, one draw per row.
+        weight: loss weight w(alpha, sigma) at t.
+        scale: classifier-free guidance scale of the first branch; 1 is no guidance.
+        shift: largest time difference u - t as a share of `t - low`, >= 0.
+        low: time in [0, 1] at and below which both branches have the same noise level.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -47,7 +47,7 @@ class AsyncSD:
     def __post_init__(self) -> None:
         if not self.shift >= 0 or not 0 <= self.low <= 1:
             raise ValueError(
-                f"AsyncSD needs shift >= 0 and low in [0, 1]: got {self.shift} and {self.low}; the authors: 0.1, 0.02"
+                f"AsyncSD needs shift >= 0 and low in [0, 1], got {self.shift} and {self.low}; try 0.1 and 0.02"
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
@@ -64,26 +64,26 @@ class AsyncSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
             ValueError: guidance without a null or negative condition.
         """
         require_unguided(prior, "AsyncSD")
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
-        reach = torch.minimum(self.shift * (at.t - self.low).clamp(min=0), 1 - at.t)
-        u = at.t + reach * rand((len(z),), rng, z)
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        reach = torch.minimum(self.shift * (noised.t - self.low).clamp(min=0), 1 - noised.t)
+        u = noised.t + reach * rand((len(z),), rng, z)
         later = prior.schedule(u)
         target = None if conditions is None else conditions.positive
-        questions: list[Query] = [
-            (at.z_t, at.alpha, at.sigma, target),
-            (add_noise(z, at.eps, *later), *later, target),
+        queries: list[Query] = [
+            (noised.z_t, noised.alpha, noised.sigma, target),
+            (add_noise(z, noised.eps, *later), *later, target),
         ]
         if conditions is not None and self.scale != 1:
-            questions.append((at.z_t, at.alpha, at.sigma, conditions.baseline))
-        first, second, *base = evaluate_batched(prior, questions)
+            queries.append((noised.z_t, noised.alpha, noised.sigma, conditions.baseline))
+        first, second, *base = evaluate_batched(prior, queries)
         eps = base[0].eps + self.scale * (first.eps - base[0].eps) if base else first.eps
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (eps - second.eps)
-        return Direction(grad, t=at.t, eps=at.eps, prediction=first, logs={"t": at.t, "t_later": u}), None
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (eps - second.eps)
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=first, logs={"t": noised.t, "t_later": u}), None

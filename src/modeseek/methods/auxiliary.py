@@ -1,4 +1,4 @@
-"""phi: a second denoiser that follows what is being optimised, as VSD and its kin need one."""
+"""Auxiliary denoiser phi, trained online on the current renders (VSD, ESD, ASD)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from modeseek.pytree import Cond, expand, select
 
 @dataclass(frozen=True)
 class AuxiliaryInput:
-    """What phi is asked about, a row per item.
+    """Input of the auxiliary denoiser phi, one row per item.
 
     Attributes:
-        z: the particles themselves, (b, *d); only an exact phi may look at them.
-        z_t: the particles seen through noise, (b, *d).
+        z: clean particles, (b, *d); read by exact auxiliaries only.
+        z_t: noised particles, (b, *d).
         alpha: signal scale, (b,).
         sigma: noise scale, (b,).
-        cond: of the prior, leading axis b or 1; None for none.
-        camera: from where each particle was inputs, k numbers, or None.
-        shown: whether phi may know a row's camera; None is all of them.
+        cond: condition of the prior, leading axis b or 1; None is unconditional.
+        camera: camera of each row as k numbers, (b, k), or None.
+        camera_mask: True for rows whose camera phi is conditioned on, (b,); None is all rows.
     """
 
     z: Float[Tensor, "b *d"]
@@ -37,7 +37,7 @@ class AuxiliaryInput:
     camera_mask: Bool[Tensor, "b"] | None = None
 
     def take(self, rows: Int[Tensor, "r"], camera_mask: Bool[Tensor, "r"] | None = None) -> AuxiliaryInput:
-        """Some rows, repeated or reordered; `shown` replaces whether their cameras are known."""
+        """Selects rows (repeated or reordered); `camera_mask` replaces their mask."""
         if camera_mask is None and self.camera_mask is not None:
             camera_mask = self.camera_mask[rows]
         camera = None if self.camera is None else self.camera[rows]
@@ -47,14 +47,16 @@ class AuxiliaryInput:
         )
 
     def masked_camera(self, k: int) -> tuple[Tensor, Tensor] | None:
-        """The cameras and 1 where each is shown, else 0, (b, k) and (b, 1); hidden ones are 0. None where k is 0.
+        """Cameras with masked rows set to 0, (b, k), and the mask as 0 or 1, (b, 1); None if k is 0.
 
         Raises:
-            ValueError: phi was made for another number of numbers.
+            ValueError: the cameras have neither 0 nor k numbers.
         """
-        given = 0 if self.camera is None else self.camera.shape[1]
-        if given not in (0, k):
-            raise ValueError(f"phi was made for cameras of {k} numbers: got {given}; pass cameras={given} to it")
+        n_numbers = 0 if self.camera is None else self.camera.shape[1]
+        if n_numbers not in (0, k):
+            raise ValueError(
+                f"camera must have {k} numbers per row, as phi was built for, got {n_numbers}; try cameras={n_numbers}"
+            )
         if k == 0:
             return None
         if self.camera is None:
@@ -67,12 +69,12 @@ class AuxiliaryInput:
 
 @dataclass(frozen=True)
 class AuxiliaryTarget:
-    """What phi's answer is drawn to: `share` times the squared distance, in phi's own kind of prediction.
+    """Regression target of phi: loss `share * |prediction - target|^2` in phi's own parametrisation.
 
     Attributes:
-        share: weight of this target; negative ones push away.
-        z: the signal, (b, *d).
-        eps: the noise, (b, *d).
+        share: loss weight of this target; a negative one repels.
+        z: target of the signal prediction, (b, *d).
+        eps: target of the noise prediction, (b, *d).
     """
 
     share: float
@@ -82,22 +84,22 @@ class AuxiliaryTarget:
 
 @runtime_checkable
 class Auxiliary(Protocol):
-    """What predicts and learns beside the prior: frozen hyperparameters; all that changes lives in its state.
+    """Auxiliary denoiser beside the prior: frozen hyperparameters; all that changes lives in its state.
 
-    A state holds modules, optimizers, tensors and numbers inside frozen dataclasses, so that a checkpoint keeps it
-    whole. Its modules learn in place: of two states of one run, the older one's have moved on too.
+    A state holds modules, optimizers, tensors and numbers inside frozen dataclasses, so that a checkpoint stores it
+    completely. Its modules are trained in place, so an older state of the same run shares the newest weights.
     """
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
-        """The state before the first step; no prior call, no random number but its own seed's."""
+        """Returns the state before the first step; makes no prior call and draws only from its own seed."""
         ...
 
     def predict(self, state: Any, inputs: AuxiliaryInput) -> Prediction:
-        """What phi says of the noised particles; no graph leads back to it."""
+        """Returns phi's prediction for the noised particles, detached."""
         ...
 
     def update(
         self, state: Any, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[Any, Float[Tensor, "b"]]:
-        """One training step; the next state and each row's loss before it."""
+        """Runs one training step; returns the next state and each row's loss before it, (b,)."""
         ...

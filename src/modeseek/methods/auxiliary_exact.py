@@ -1,4 +1,4 @@
-"""phi in closed form: the exact score of a law of the particles as they stand."""
+"""Closed-form auxiliary denoiser: the exact score of a distribution of the current particles."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from modeseek.priors.base import Prior
 from modeseek.priors.empirical import Empirical
 
 Law = Callable[[AuxiliaryInput], Prediction]
-"""From what is seen to what the exact denoiser of the particles' law says of it."""
+"""Exact denoiser of a distribution (law) of the particles: maps the auxiliary input to its prediction."""
 
 
 def delta(inputs: AuxiliaryInput) -> Prediction:
-    """Each particle a law of its own, a point mass: `eps_hat = (z_t - alpha z) / sigma`, the noise itself.
+    """Point mass at each particle: `eps_hat = (z_t - alpha z) / sigma`, the drawn noise.
 
-    VSD becomes SDS, draw by draw.
+    With this law VSD equals SDS, draw by draw.
     """
     return Prediction.from_z(inputs.z_t, inputs.alpha, inputs.sigma, inputs.z)
 
 
 def gaussian(inputs: AuxiliaryInput) -> Prediction:
-    """The Gaussian with the rows' mean m and covariance C (sums over the rows, divided by their number).
+    """Gaussian with the mean m and the covariance C of the batch (sums over rows, divided by their number).
 
-    `eps_hat = sigma (alpha^2 C + sigma^2 I)^-1 (z_t - alpha m)`. The rows know each other: a batch of 4 goes elsewhere
-    than four singles.
+    `eps_hat = sigma (alpha^2 C + sigma^2 I)^-1 (z_t - alpha m)`. Rows interact: a batch of 4 gives other directions
+    than four batches of 1.
     """
     flat, x = inputs.z.flatten(1), inputs.z_t.flatten(1)
     mean = flat.mean(0)
-    away = flat - mean
-    values, axes = torch.linalg.eigh(away.T @ away / len(flat))
-    values = values.clamp(min=0)  # of rounding
+    centred = flat - mean
+    values, axes = torch.linalg.eigh(centred.T @ centred / len(flat))
+    values = values.clamp(min=0)  # rounding can make them negative
     a, s = inputs.alpha[:, None], inputs.sigma[:, None]
     y = (x - a * mean) @ axes / (a**2 * values + s**2)
     z, eps = mean + a * (values * y) @ axes.T, s * y @ axes.T
@@ -45,25 +45,25 @@ def gaussian(inputs: AuxiliaryInput) -> Prediction:
 
 
 def particles(inputs: AuxiliaryInput) -> Prediction:
-    """The rows themselves, a point mass each, all of one weight: the exact score of a population."""
+    """Empirical distribution of the rows (equal point masses): the exact score of the population."""
     return Empirical(inputs.z).at(inputs.z_t, inputs.alpha, inputs.sigma)
 
 
 @dataclass(frozen=True)
 class ExactAuxiliary:
-    """phi that is exact at once, for tests and for populations of vectors; it neither learns nor remembers.
+    """Exact auxiliary without training or state, for tests and for populations of vectors.
 
-    Costs no prior calls. Conditions and cameras are the law's affair: `gaussian`, `delta` and `particles` ignore them.
+    Costs no prior calls. Conditions and cameras reach the law; `gaussian`, `delta` and `particles` ignore them.
 
     Attributes:
-        law: whose exact denoiser phi is.
+        law: exact denoiser of the particles' distribution.
     """
 
     law: Law = gaussian
 
     @property
     def block(self) -> int | None:
-        """A law of all particles must see them all."""
+        """Whole batch, except for `delta`, whose rows are independent."""
         return 1 if self.law is delta else None
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
@@ -75,7 +75,7 @@ class ExactAuxiliary:
     def update(
         self, state: None, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[None, Float[Tensor, "b"]]:
-        """Nothing to learn; the loss is that of the law itself, in eps."""
+        """Returns the loss of the law in eps; there are no parameters to train."""
         eps = self.law(inputs).eps
         loss = sum(((eps - t.eps) ** 2).flatten(1).mean(1) * t.share for t in targets)
         return None, loss + torch.zeros_like(inputs.alpha)

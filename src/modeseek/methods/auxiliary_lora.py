@@ -1,4 +1,4 @@
-"""phi on a pipeline: a LoRA beside the network, which the network never notices."""
+"""LoRA auxiliary denoiser on a diffusers pipeline; the pipeline's own network stays unchanged."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NAME = "phi"
 
 
 class AdaptedNetwork(nn.Module):
-    """The numbers of phi that learn: the LoRA's, and the camera embedding's. Its state dict holds nothing else.
+    """Trainable parameters of phi: LoRA factors and camera embedding; its state dict holds nothing else.
 
     Attributes:
-        lora: low-rank factors, by their place in the network.
-        camera: the embedding, or None.
-        phi: the pipeline whose network is the teacher's with the factors beside it; all other weights are shared.
+        lora: low-rank factors, keyed by their parameter name in the network ("/" for ".").
+        camera: camera embedding, or None.
+        phi: pipeline that predicts: the teacher's network with LoRA factors added, all other weights shared.
     """
 
     def __init__(self, phi: Pipeline, camera: CameraEmbedding | None) -> None:
@@ -36,32 +36,32 @@ class AdaptedNetwork(nn.Module):
         learning = ((name, p) for name, p in phi.network.named_parameters() if p.requires_grad)
         self.lora = nn.ParameterDict({name.replace(".", "/"): parameter for name, parameter in learning})
         self.camera = camera
-        self._held = (phi,)  # in a tuple: what phi shares with the teacher is no part of this module
+        self._unregistered = (phi,)  # in a tuple: the weights shared with the teacher must not be registered here
 
     @property
     def phi(self) -> Pipeline:
-        """The pipeline that predicts."""
-        return self._held[0]
+        """Pipeline that predicts with the LoRA factors."""
+        return self._unregistered[0]
 
     def forward(self, inputs: AuxiliaryInput, with_grad: bool = False) -> Prediction:
-        """phi's prediction, with a graph to the numbers that learn where `learning`."""
+        """Returns phi's prediction, attached to the trainable parameters if `with_grad`."""
         z_t = inputs.z_t.detach()
-        if with_grad:  # a pipeline builds a graph where z_t asks for one
+        if with_grad:  # a pipeline builds a graph only if z_t requires one
             z_t.requires_grad_()
-        told = inputs.masked_camera(0 if self.camera is None else self.camera.numbers)
-        if self.camera is None or told is None:
+        camera = inputs.masked_camera(0 if self.camera is None else self.camera.numbers)
+        if self.camera is None or camera is None:
             return self.phi.at(z_t, inputs.alpha, inputs.sigma, inputs.cond)
-        with self.camera.conditioned_on(*told):
+        with self.camera.conditioned_on(*camera):
             return self.phi.at(z_t, inputs.alpha, inputs.sigma, inputs.cond)
 
 
 @dataclass(frozen=True)
 class LoRAState:
-    """What a LoRA phi is made of.
+    """State of a LoRA auxiliary.
 
     Attributes:
-        adapted: the numbers that learn.
-        optimizer: over them.
+        adapted: trainable parameters of phi.
+        optimizer: AdamW over them.
     """
 
     adapted: AdaptedNetwork
@@ -70,21 +70,22 @@ class LoRAState:
 
 @dataclass(frozen=True)
 class LoRAAuxiliary:
-    """phi as a LoRA (Hu et al. 2021, arXiv 2106.09685) on the prior's own diffusers network, trained online by AdamW.
+    """Auxiliary denoiser as a LoRA (Hu et al. 2021, arXiv 2106.09685) on the prior's diffusers network.
 
-    It starts as the prior itself, predicts at the pipeline's levels in its own kind of prediction (noise, v, signal or
-    flow) and learns by the mean squared error of that. The factors stand in a copy of the network's modules that
-    shares all of its weights, so the prior is untouched, and several phis may stand beside it. One network evaluation a
-    row to predict, one forward and backward to learn; `Counting` does not see them.
+    It is initialised to the prior itself, predicts at the pipeline's noise levels in its own parametrisation (eps, v,
+    z or flow), and is trained online by AdamW on the mean squared error of that. The factors are added to a copy of
+    the network's modules that shares all of its weights, so the prior is unchanged and several auxiliaries can use
+    one prior. Costs one network evaluation per row to predict, and one forward and backward pass per row and update;
+    `Counting` does not count them.
 
     Attributes:
-        rank: of the factors.
-        lr: AdamW's learning rate.
-        decay: AdamW's weight decay.
-        targets: names of the layers that get factors, as peft matches them.
-        cameras: how many numbers describe a camera; 0 for none. The embedding is added to the network's time
-            embedding, and adds nothing at first.
-        seed: of the first weights.
+        rank: rank of the LoRA factors, >= 1.
+        lr: AdamW learning rate, > 0.
+        decay: AdamW weight decay, >= 0.
+        targets: names of the layers that get factors, as matched by peft.
+        cameras: numbers per camera; 0 is no camera conditioning. The camera embedding is added to the network's time
+            embedding and is 0 at initialisation.
+        seed: random seed of the initial weights.
     """
 
     rank: int = 4
@@ -96,22 +97,26 @@ class LoRAAuxiliary:
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.cameras < 0 or not self.targets:
-            raise ValueError(f"an adapter needs rank >= 1, targets and cameras >= 0: got {self}; fix them")
+            raise ValueError(f"LoRAAuxiliary needs rank >= 1, at least one target and cameras >= 0, got {self}")
         if not (0 < self.lr < math.inf and 0 <= self.decay < math.inf):
-            raise ValueError(f"an adapter needs lr > 0 and decay >= 0: got {self}; fix them")
+            raise ValueError(f"LoRAAuxiliary needs lr > 0 and decay >= 0, both finite, got {self}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> LoRAState:
-        """A LoRA beside the pipeline inside `prior`.
+        """Builds the LoRA for the pipeline inside `prior`.
 
         Raises:
-            TypeError: there is no pipeline inside.
-            ValueError: it is offloaded, or has no layer of these names.
+            TypeError: the innermost prior is not a Pipeline.
+            ValueError: the pipeline is offloaded, or has no layer of these names.
         """
         teacher = _innermost(prior)
         if not isinstance(teacher, Pipeline):
-            raise TypeError(f"an adapter is a LoRA on a Pipeline: got {type(teacher).__name__}; use SmallNetwork()")
+            raise TypeError(
+                f"LoRAAuxiliary needs a Pipeline as prior, got {type(teacher).__name__}; try auxiliary=MLPAuxiliary()"
+            )
         if teacher.economy.offload != "none":
-            raise ValueError(f"an offloaded network cannot learn: got offload {teacher.economy.offload!r}; use none")
+            raise ValueError(
+                f"LoRAAuxiliary cannot train an offloaded network, got offload={teacher.economy.offload!r}; try 'none'"
+            )
         network = self._with_lora(teacher.network)
         rng = torch.Generator().manual_seed(self.seed)
         _init_lora(network, rng)
@@ -137,43 +142,45 @@ class LoRAAuxiliary:
     ) -> tuple[LoRAState, Float[Tensor, "b"]]:
         kind = state.adapted.phi.prediction_type
         with torch.enable_grad():
-            said = state.adapted(inputs, learning=True)
-            answer = _parametrise(kind, said.z, said.eps, inputs)
+            prediction = state.adapted(inputs, with_grad=True)
+            output = _parametrise(kind, prediction.z, prediction.eps, inputs)
             losses = torch.zeros_like(inputs.alpha)
             for target in targets:
-                wanted = _parametrise(kind, target.z, target.eps, inputs)
-                losses = losses + target.share * (answer - wanted).square().flatten(1).mean(1)
+                expected = _parametrise(kind, target.z, target.eps, inputs)
+                losses = losses + target.share * (output - expected).square().flatten(1).mean(1)
             state.optimizer.zero_grad(set_to_none=True)
             losses.mean().backward()
         state.optimizer.step()
         return state, losses.detach()
 
     def _with_lora(self, network: Any) -> Any:
-        """The network's modules anew, its weights shared, factors beside the targets."""
+        """Copies the network's modules with shared weights and adds LoRA factors to the target layers."""
         from peft import LoraConfig, inject_adapter_in_model
 
         shared = {id(part): part for part in (*network.parameters(), *network.buffers())}
-        own = copy.deepcopy(network, shared)
+        adapted = copy.deepcopy(network, shared)
         config = LoraConfig(r=self.rank, lora_alpha=self.rank, target_modules=list(self.targets))
         devices = [network.device.index] if network.device.type == "cuda" else []
         try:
             with torch.random.fork_rng(devices=devices):  # peft draws from the global generator; see `_draw`
-                inject_adapter_in_model(config, own, _NAME)
+                inject_adapter_in_model(config, adapted, _NAME)
         except ValueError as error:
             reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"no factors fit a {type(network).__name__}: {reason}; choose other targets") from error
-        return own.eval()
+            raise ValueError(
+                f"targets must name layers of {type(network).__name__}, got {self.targets}: {reason}"
+            ) from error
+        return adapted.eval()
 
 
 def _init_lora(network: nn.Module, rng: torch.Generator) -> None:
-    """The factors in full precision: the first as a linear layer's weights are drawn, the second 0."""
+    """Initialises the factors in float32: A as a linear layer's weight is initialised, B to 0."""
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        fresh = torch.zeros(parameter.shape)
+        initial = torch.zeros(parameter.shape)
         if "lora_A" in name:
-            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=rng)
-        parameter.data = fresh.to(parameter.device)
+            nn.init.kaiming_uniform_(initial, a=math.sqrt(5), generator=rng)
+        parameter.data = initial.to(parameter.device)
 
 
 def _innermost(prior: Any) -> Any:
@@ -182,7 +189,7 @@ def _innermost(prior: Any) -> Any:
 
 
 def _parametrise(kind: PredictionType, z: Tensor, eps: Tensor, inputs: AuxiliaryInput) -> Tensor:
-    """Signal and noise as the network's own kind of prediction, at its own scaling."""
+    """Converts signal and noise to the network's own parametrisation and scaling."""
     if kind in ("z", "eps"):
         return z if kind == "z" else eps
     if kind == "flow":

@@ -1,4 +1,4 @@
-"""Where a picture was seen from, added to what a diffusers network is told of the noise level."""
+"""Camera embedding added to the time embedding of a diffusers network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _TIME_EMBEDDINGS = ("time_embedding", "time_text_embed", "adaln_single.emb")
-"""What gives the embedding of the noise level, (b, width), in U-Nets, in SD3 and Flux, and in PixArt."""
+"""Modules that output the time embedding (b, width): in U-Nets, in SD3 and Flux, and in PixArt."""
 
 
 class CameraEmbedding(nn.Module):
-    """A perceptron from a camera's numbers to the width of the network's time embedding; 0 at first.
+    """Perceptron from k camera numbers to the width of the network's time embedding; outputs 0 at initialisation.
 
     Attributes:
-        numbers: that describe a camera.
+        numbers: numbers per camera, k.
     """
 
     def __init__(self, numbers: int, network: Any, rng: torch.Generator) -> None:
@@ -26,13 +26,13 @@ class CameraEmbedding(nn.Module):
         self.numbers, width = numbers, _width(time_embedding_of(network))
         self.inlet, self.outlet = (_linear(*sides) for sides in ((numbers, width), (width, width)))
         nn.init.normal_(self.inlet.weight, std=numbers**-0.5, generator=rng)
-        for still in (self.inlet.bias, self.outlet.weight, self.outlet.bias):
-            nn.init.zeros_(still)
+        for parameter in (self.inlet.bias, self.outlet.weight, self.outlet.bias):
+            nn.init.zeros_(parameter)
         self._camera: tuple[Tensor, Tensor] | None = None
 
     @contextmanager
     def conditioned_on(self, camera: Float[Tensor, "b k"], shown: Float[Tensor, "b 1"]) -> Generator[None]:
-        """Within, the network that hears this embedding is told these cameras; rows that are not shown, nothing."""
+        """Context in which the network is conditioned on these cameras; rows with `shown` 0 stay unconditional."""
         self._camera = (camera.float(), shown.float())
         try:
             yield
@@ -40,7 +40,7 @@ class CameraEmbedding(nn.Module):
             self._camera = None
 
     def forward(self, embedding: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
-        """The network's embedding of the noise level, the camera added."""
+        """Returns the network's time embedding with the camera embedding added."""
         if self._camera is None:
             return embedding
         camera, shown = self._camera
@@ -48,16 +48,16 @@ class CameraEmbedding(nn.Module):
 
 
 def attach_camera(network: Any, camera: CameraEmbedding) -> None:
-    """Lets a network's embedding of the noise level pass through the camera's, in place."""
-    held = (camera,)  # not as a submodule: the network's state dict stays its own
-    time_embedding_of(network).register_forward_hook(lambda _, __, out: held[0](out))
+    """Registers a hook that adds the camera embedding to the network's time embedding, in place."""
+    unregistered = (camera,)  # not as a submodule: the network's state dict stays unchanged
+    time_embedding_of(network).register_forward_hook(lambda _, __, out: unregistered[0](out))
 
 
 def time_embedding_of(network: Any) -> nn.Module:
-    """The module whose output is the embedding of the noise level.
+    """Returns the module whose output is the time embedding.
 
     Raises:
-        ValueError: the architecture has none that is known.
+        ValueError: the architecture is not supported.
     """
     for name in _TIME_EMBEDDINGS:
         module: Any = network
@@ -65,17 +65,22 @@ def time_embedding_of(network: Any) -> nn.Module:
             module = getattr(module, part, None)
         if isinstance(module, nn.Module):
             return module
-    raise ValueError(f"no place for a camera in a {type(network).__name__}: use an adapter with cameras=0")
+    raise ValueError(
+        f"camera conditioning needs a network with one of {', '.join(_TIME_EMBEDDINGS)}, got {type(network).__name__}; "
+        "try cameras=0"
+    )
 
 
-def _width(place: nn.Module) -> int:
-    for module in place.modules():
+def _width(embedding: nn.Module) -> int:
+    for module in embedding.modules():
         last = getattr(module, "linear_2", None)
         if isinstance(last, nn.Linear):
             return last.out_features
-    raise ValueError(f"the width of a {type(place).__name__} is unknown: use an adapter with cameras=0")
+    raise ValueError(
+        f"camera conditioning needs a time embedding with `linear_2`, got {type(embedding).__name__}; try cameras=0"
+    )
 
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:
-    """A layer whose weights are not drawn yet: torch would draw them from the global generator."""
+    """Returns a layer with uninitialised weights: torch would draw them from the global generator."""
     return nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")

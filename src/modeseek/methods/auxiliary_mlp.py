@@ -1,4 +1,4 @@
-"""A small network as phi, for vector priors."""
+"""MLP auxiliary denoiser for vector priors."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from modeseek.priors.base import Prior
 from modeseek.priors.mlp import MLP, MLPArchitecture
 from modeseek.pytree import expand
 
-_MAX_LOG_NOISE = 8.0  # of the log noise level that the network is told
+_MAX_LOG_NOISE = 8.0  # bound on the log noise level given to the network
 
 
 class PhiNetwork(nn.Module):
-    """F in `z_hat = s (a z_t / n^2 + sigma F / n)`, `eps_hat = sigma z_t / n^2 - a F / n`.
+    """Network F of the preconditioned denoiser `z_hat = s (a z_t / n^2 + sigma F / n)`.
 
-    `a = s alpha`, `n^2 = a^2 + sigma^2`, s the spread: the preconditioning of Karras et al. 2022 (arXiv 2206.00364)
-    about zero, written for any alpha, 0 too. F = 0 is the denoiser of N(0, s^2 I).
+    `eps_hat = sigma z_t / n^2 - a F / n`, `a = s alpha`, `n^2 = a^2 + sigma^2`, s the spread: the preconditioning of
+    Karras et al. 2022 (arXiv 2206.00364) about zero, for any alpha including 0. F = 0 is the denoiser of N(0, s^2 I).
     """
 
     def __init__(self, dim: int, classes: int, cameras: int, shape: tuple[int, int], rng: torch.Generator) -> None:
         super().__init__()
         self.dim, self.cameras = dim, cameras
-        beside = cameras + 1 if cameras else 0
-        self.mlp = MLP(MLPArchitecture(dim + beside, classes, *shape), rng)
+        n_camera_inputs = cameras + 1 if cameras else 0
+        self.mlp = MLP(MLPArchitecture(dim + n_camera_inputs, classes, *shape), rng)
 
     def forward(self, inputs: AuxiliaryInput, spread: float) -> Float[Tensor, "b n"]:
-        """F of every row, (b, dim)."""
+        """Returns F of every row, (b, dim)."""
         a, s = (spread * inputs.alpha).float(), inputs.sigma.float()
         x = inputs.z_t.flatten(1).float() / torch.hypot(a, s)[:, None]
         camera = inputs.masked_camera(self.cameras)
@@ -42,24 +42,28 @@ class PhiNetwork(nn.Module):
         return self.mlp(x, level, self._labels(inputs))[:, : self.dim]
 
     def _labels(self, inputs: AuxiliaryInput) -> Tensor:
-        n, known = len(inputs.z), self.mlp.classes.num_embeddings - 1
+        n, n_classes = len(inputs.z), self.mlp.classes.num_embeddings - 1
         if inputs.cond is None:
             return torch.full((n,), -1, device=inputs.z.device)
         if not isinstance(inputs.cond, Tensor) or inputs.cond.is_floating_point() or inputs.cond.ndim != 1:
-            raise ValueError("a small phi knows labels (b,): got another condition; use an adapter on the pipeline")
-        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= known)]
+            raise ValueError(
+                "MLPAuxiliary needs integer labels (b,) as condition, got another condition; try LoRAAuxiliary"
+            )
+        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= n_classes)]
         if len(wrong):
-            raise ValueError(f"phi knows {known} classes: got label {int(wrong[0])}; pass classes= to it")
+            raise ValueError(
+                f"label must be in [-1, {n_classes}), got {int(wrong[0])}; try classes={int(wrong[0]) + 1}"
+            )
         return expand(inputs.cond, n)
 
 
 @dataclass(frozen=True)
 class NetworkState:
-    """What a small phi is made of.
+    """State of an MLP auxiliary.
 
     Attributes:
-        network: its weights.
-        optimizer: over them.
+        network: trained network.
+        optimizer: Adam over its parameters.
     """
 
     network: PhiNetwork
@@ -68,19 +72,20 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class MLPAuxiliary:
-    """phi as a small perceptron on vectors (or small images, flattened), trained online by Adam.
+    """Auxiliary denoiser as a small MLP on vectors (or small images, flattened), trained online by Adam.
 
     Its loss is the mean squared error of F, whose scale is 1 at every noise level (see `PhiNetwork`). Costs no prior
     calls.
 
     Attributes:
-        spread: rough standard deviation of the data about 0, units of z; untrained, phi is the score of that Gaussian.
-        width: of the hidden layers.
-        depth: hidden layers.
-        lr: Adam's learning rate.
-        classes: how many labels it can be told; None is as many as the prior knows.
-        cameras: how many numbers describe a camera; 0 for none.
-        seed: of its first weights.
+        spread: rough standard deviation of the data about 0, units of z, > 0; at initialisation phi is the score of
+            that Gaussian.
+        width: units per hidden layer, >= 1.
+        depth: number of hidden layers, >= 1.
+        lr: Adam learning rate, > 0.
+        classes: number of class labels; None is that of the prior.
+        cameras: numbers per camera; 0 is no camera conditioning.
+        seed: random seed of the initial weights.
     """
 
     spread: float = 1.0
@@ -93,9 +98,9 @@ class MLPAuxiliary:
 
     def __post_init__(self) -> None:
         if not (0 < self.spread < math.inf and 0 < self.lr < math.inf):
-            raise ValueError(f"phi needs spread > 0 and lr > 0: got {self.spread} and {self.lr}; raise them")
+            raise ValueError(f"MLPAuxiliary needs spread > 0 and lr > 0, both finite, got {self.spread} and {self.lr}")
         if min(self.width, self.depth) < 1 or self.cameras < 0 or (self.classes is not None and self.classes < 0):
-            raise ValueError(f"phi needs width, depth >= 1 and classes, cameras >= 0: got {self}; raise them")
+            raise ValueError(f"MLPAuxiliary needs width, depth >= 1 and classes, cameras >= 0, got {self}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> NetworkState:
         classes = count_classes(prior) if self.classes is None else self.classes
@@ -120,8 +125,8 @@ class MLPAuxiliary:
             raw = state.network(inputs, self.spread)
             losses = torch.zeros_like(raw[:, 0])
             for target in targets:
-                wanted = (s * target.z.flatten(1) / self.spread - a * target.eps.flatten(1)) / n
-                losses = losses + target.share * (raw - wanted.to(raw)).square().mean(1)
+                expected = (s * target.z.flatten(1) / self.spread - a * target.eps.flatten(1)) / n
+                losses = losses + target.share * (raw - expected.to(raw)).square().mean(1)
             state.optimizer.zero_grad(set_to_none=True)
             losses.mean().backward()
         state.optimizer.step()
@@ -133,7 +138,7 @@ class MLPAuxiliary:
 
 
 def count_classes(prior: Prior) -> int:
-    """How many labels a prior, or the one inside it, can be told; 0 where it has none."""
+    """Returns the number of class labels of a prior, or of the one it wraps; 0 without labels."""
     inner = getattr(prior, "prior", None)
     if inner is not None:
         return count_classes(inner)

@@ -1,4 +1,4 @@
-"""The protocol of methods, and the records that travel between a method and the optimisation loop."""
+"""Protocol of score-distillation methods, and the records exchanged with the optimisation loop."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from modeseek.rng import Rng
 
 @dataclass(frozen=True)
 class RenderContext:
-    """What some methods need beside z: pixels, camera, codec, particle.
+    """Rendering behind z, for methods that need pixels, cameras, the codec or particle indices.
 
     Attributes:
-        view: what was rendered.
-        rendering: what came out.
-        image: the rendered pixels, with their graph.
-        codec: between image and z.
-        item: global item numbers, (b,).
-        particle: which particle each item belongs to, or None.
+        view: rendered view (camera and random draws).
+        rendering: output of the generator for that view.
+        image: rendered pixels (b, c, h, w) in [0, 1], attached to the autograd graph.
+        codec: differentiable maps between image and z.
+        item: global item index of each row, (b,).
+        particle: index of the particle (optimised object) of each row, (b,); None if every row is its own.
     """
 
     view: View
@@ -38,15 +38,15 @@ class RenderContext:
 
 @dataclass(frozen=True)
 class Direction:
-    """A method's answer: descend along `grad`.
+    """Result of a method's step: the gradient to descend, and the quantities it was computed from.
 
     Attributes:
         grad: dL/dz per sample, detached, (b, *d).
-        grad_image: dL/dimage per sample, or None.
-        t: times visited, or None where the method thinks in bandwidths.
-        eps: the noise drawn, or None.
-        prediction: the last prediction used, or None.
-        logs: named numbers per sample worth a curve (bandwidth, relative_shift ...), each (b,).
+        grad_image: dL/dimage per sample, detached, (b, c, h, w); None if the method has no image term.
+        t: evaluated times in [0, 1], (b,); None for methods parametrised by a bandwidth.
+        eps: drawn noise, (b, *d), or None.
+        prediction: last prediction of the prior, or None.
+        logs: named per-sample metrics to plot (bandwidth, relative_shift ...), each (b,).
     """
 
     grad: Float[Tensor, "b *d"]
@@ -59,11 +59,11 @@ class Direction:
 
 @runtime_checkable
 class Grouped(Protocol):
-    """What compares rows with each other: a method, or conditions. Several processes then keep them together."""
+    """A method or conditions that compare rows with each other; distributed runs keep such rows in one process."""
 
     @property
     def block(self) -> int | None:
-        """How many consecutive rows belong together; None: all of a batch."""
+        """Number of consecutive rows that belong together; None is the whole batch."""
         ...
 
 
@@ -72,7 +72,7 @@ class Method(Protocol):
     """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state."""
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
-        """The state before the first step."""
+        """Returns the state before the first step."""
         ...
 
     def step(
@@ -86,5 +86,5 @@ class Method(Protocol):
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, Any]:
-        """The direction at z and the next state; progress in [0, 1] is where the run stands."""
+        """Returns the direction at z and the next state; progress in [0, 1] is the completed share of the run."""
         ...

@@ -1,4 +1,4 @@
-"""Consistent flow distillation, and flow score distillation before it."""
+"""Consistent flow distillation (CFD) and flow score distillation (FSD)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from modeseek.rng import Rng
 
 @dataclass(frozen=True)
 class ConsistentState:
-    """What changes along a run.
+    """State of CFD and FSD.
 
     Attributes:
-        noise: what each item, or the world, holds.
+        noise: current noise of each item, or of the world, by item index.
     """
 
     noise: Mapping[int, Tensor] = field(default_factory=dict)
@@ -31,20 +31,20 @@ class ConsistentState:
 
 @dataclass(frozen=True)
 class CFD:
-    """CFD (Yan et al. 2025, arXiv 2501.05445): `grad = w (eps(alpha z + sigma n; t) - n)`, n kept while t falls.
+    """CFD (Yan et al. 2025, arXiv 2501.05445): `grad = w (eps(alpha z + sigma n; t) - n)`, n fixed while t falls.
 
     With n fixed, z is the clean variable of the probability flow, `z = (z_t - sigma n) / alpha`, and a step along
-    `eps - n` of length `sigma_t / alpha_t - sigma_s / alpha_s` is exactly a DDIM step from t to s. n belongs to the
-    item or to the camera (`noise`), and may drift by a little fresh noise each step. One call of the given prior a row;
+    `eps - n` of length `sigma_t / alpha_t - sigma_s / alpha_s` is exactly a DDIM step from t to s. n is fixed per item
+    or per camera (`noise`), and may drift by a small share of fresh noise each step. Costs 1 prior call per row;
     guidance: pass a `Guided` prior (the authors: 70 with Stable Diffusion, 50 with MVDream, 7 in two dimensions). The
     original draws one noise for a whole batch.
 
     Attributes:
-        times: which noise levels to visit, per row, falling.
-        weight: w(alpha, sigma).
-        noise: where an item's noise comes from: its own, or a `WorldNoise` seen by the camera.
-        refresh: share of fresh noise a step in [0, 1], an Ornstein-Uhlenbeck process (the authors: 1e-4 to 1e-2); 0
-            keeps the first.
+        times: t in [0, 1] per row as a function of progress, falling along the run.
+        weight: loss weight w(alpha, sigma).
+        noise: source of each item's noise: `PerItem`, or a `WorldNoise` indexed by the camera.
+        refresh: share of fresh noise per step in [0, 1], an Ornstein-Uhlenbeck process (the authors: 1e-4 to 1e-2); 0
+            keeps the initial noise.
     """
 
     times: Times = Annealed(0.98, 0.02)
@@ -54,7 +54,7 @@ class CFD:
 
     def __post_init__(self) -> None:
         if not 0 <= self.refresh <= 1:
-            raise ValueError(f"CFD refresh is a share of fresh noise in [0, 1]: got {self.refresh}; 0 keeps the first")
+            raise ValueError(f"CFD refresh must be in [0, 1], got {self.refresh}; try 0, which keeps the initial noise")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> ConsistentState:
         return ConsistentState()
@@ -70,29 +70,29 @@ class CFD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, ConsistentState]:
-        """The direction, and the noise as it will be met next."""
+        """Returns the direction and the state with the refreshed noise."""
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         alpha, sigma = prior.schedule(t)
-        kept: NoiseByItem = self.noise.draw(state.noise, z, context, rng)
-        eps = self.noise(kept, z, context, rng)
+        noise_by_item: NoiseByItem = self.noise.draw(state.noise, z, context, rng)
+        eps = self.noise(noise_by_item, z, context, rng)
         prediction = prior.at(add_noise(z, eps, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - eps)
-        noise = {**state.noise, **refresh_noise(kept, self.refresh, rng)}
+        noise = {**state.noise, **refresh_noise(noise_by_item, self.refresh, rng)}
         return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), ConsistentState(noise)
 
 
 @dataclass(frozen=True)
 class FSD:
-    """FSD (Yan et al. 2024, arXiv 2405.10988): CFD whose noise never changes.
+    """FSD (Yan et al. 2024, arXiv 2405.10988): CFD with constant noise.
 
-    In 3-D the authors look it up on a world map around the object: `noise=WorldNoise(cells, places)`. One call of the
-    given prior a row; guidance: pass a `Guided` prior.
+    In 3-D the authors look the noise up on a world map around the object: `noise=WorldNoise(cells, places)`. Costs 1
+    prior call per row; guidance: pass a `Guided` prior.
 
     Attributes:
-        times: which noise levels to visit, per row, falling.
-        weight: w(alpha, sigma).
-        noise: where an item's noise comes from.
+        times: t in [0, 1] per row as a function of progress, falling along the run.
+        weight: loss weight w(alpha, sigma).
+        noise: source of each item's noise.
     """
 
     times: Times = Annealed(0.98, 0.02)
@@ -113,6 +113,6 @@ class FSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, ConsistentState]:
-        """The direction; the state holds the noise."""
+        """Returns the direction and the state with the noise."""
         flow = CFD(self.times, self.weight, self.noise, refresh=0.0)
         return flow.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)

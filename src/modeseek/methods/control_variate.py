@@ -1,4 +1,4 @@
-"""Control variates: what has no mean and moves with a method's noise, taken off it in the share that helps most."""
+"""Control variates for any method, with coefficients learned along the run."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from modeseek.rng import Rng
 
 @runtime_checkable
 class Variate(Protocol):
-    """Something random of mean zero: over the method's noise, at every z and every level."""
+    """Control variate: a random direction with mean zero over the method's noise, at every z and noise level."""
 
     def __call__(
         self, z: Float[Tensor, "b *d"], direction: Direction, context: RenderContext | None
     ) -> Float[Tensor, "b *d"]:
-        """Its value for the very noise (`direction.eps`, `direction.prediction`) that made the direction."""
+        """Returns the variate for the noise of the direction (`direction.eps`, `direction.prediction`), (b, *d)."""
         ...
 
 
 @dataclass(frozen=True)
 class VariateState:
-    """What was learned so far, of each row of the batch.
+    """State of a control variate: running moments of each row of the batch.
 
     Attributes:
-        inner: the wrapped method's state.
-        visits: steps that each row spent in each bin of levels, (b, bins).
+        inner: state of the wrapped method.
+        visits: number of steps of each row in each bin of t, (b, bins).
         mean: running mean of the direction, (b, bins, *d).
-        rest: running mean of the variate, likewise, about 0.
+        rest: running mean of the variate, about 0, (b, bins, *d).
         cross: running covariance of the two, summed over elements (b, bins), or per element (b, bins, *d).
-        square: running variance of the variate, likewise.
-        seen: steps taken.
+        square: running variance of the variate, of the shape of `cross`.
+        seen: number of steps taken.
         before: running mean of `|direction|^2` without the variate, (b,).
-        after: the same with it, as it was applied, (b,).
+        after: running mean of `|direction|^2` with the variate as applied, (b,).
     """
 
     inner: Any
@@ -55,27 +55,27 @@ class VariateState:
 
 @dataclass(frozen=True)
 class ControlVariate:
-    """A method with a control variate: `grad + mu v`, where E[v] = 0, so that the mean stays what it was.
+    """A method with a control variate: `grad + mu v` with E[v] = 0, so that the mean is unchanged.
 
-    The second moment is least at `mu = -E[<grad, v>] / E[|v|^2]`, where the variance has fallen by
-    `E[<grad, v>]^2 / E[|v|^2]` (per element likewise, with products in place of inner ones). Both are learned
-    along the run, for each row by itself, from past steps alone: a coefficient that had seen the current noise would
-    bias the direction. They are learned about the running means of grad and v (least squares with an intercept): the
-    expectation is the same, but where the direction is long and its noise short, mu settles much sooner. Costs what the
-    method costs, and what the variate spends.
+    The second moment is smallest at `mu = -E[<grad, v>] / E[|v|^2]`, where the variance is reduced by
+    `E[<grad, v>]^2 / E[|v|^2]` (per element likewise, with products in place of inner products). Both moments are
+    estimated along the run, for each row separately, from past steps only: a coefficient that depends on the current
+    noise would bias the direction. They are centred at the running means of grad and v (least squares with an
+    intercept): the expectation is the same, but mu converges much faster if the mean direction is large relative to
+    its noise. Costs as the wrapped method, plus the variate's own evaluation.
 
-    Logs `mu` (its mean over elements), and two measures by what was applied, not by what would have been best:
-    `variance_removed`, the running mean of `|grad|^2 - |grad + mu v|^2`, whose expectation is the fall of the
-    variance, summed over elements; and `share_removed`, the same over the running mean of `|grad|^2`.
+    Logs `mu` (mean over elements) and two measures of the applied coefficient: `variance_removed`, the running mean
+    of `|grad|^2 - |grad + mu v|^2`, whose expectation is the variance reduction summed over elements; and
+    `share_removed`, the same divided by the running mean of `|grad|^2`.
 
     Attributes:
-        method: any whose noise the variate knows.
-        variate: v.
-        initial: mu until there is something to go by.
-        per: one coefficient a sample, or one for each of its elements (lower variance in the end, learned slower).
-        bins: levels [0, 1] of t are divided into this many, each with coefficients of its own.
-        warm: visits of a bin before its coefficient is trusted, at least 2.
-        memory: steps over which the running means reach back, at least 2; infinite never forgets.
+        method: wrapped method; it must return the quantities that the variate reads.
+        variate: control variate v.
+        initial: mu before `warm` visits of a bin.
+        per: one coefficient per sample, or per element (lower final variance, slower to learn).
+        bins: number of equal bins of t in [0, 1] with separate coefficients, >= 1.
+        warm: visits of a bin before its learned coefficient is used, >= 2.
+        memory: time constant of the running means in steps, >= 2; infinite weights all steps equally.
     """
 
     method: Method
@@ -88,21 +88,21 @@ class ControlVariate:
 
     def __post_init__(self) -> None:
         if self.per not in ("sample", "element"):
-            raise ValueError(f"a coefficient is per 'sample' or 'element': got {self.per!r}; choose one")
+            raise ValueError(f"per must be 'sample' or 'element', got {self.per!r}")
         if self.bins < 1 or self.warm < 2 or not self.memory >= 2:
             raise ValueError(
-                f"ControlVariate needs bins >= 1, warm and memory >= 2: got {self.bins}, {self.warm}, {self.memory}"
+                f"ControlVariate needs bins >= 1, warm and memory >= 2, got {self.bins}, {self.warm}, {self.memory}"
             )
 
     @property
     def block(self) -> int | None:
-        """What the method asks for."""
+        """Block size of the wrapped method, 1 if it has none."""
         return self.method.block if isinstance(self.method, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
-        """Nothing learned, beside the method's own state."""
-        exact = torch.promote_types(z.dtype, torch.float32)
-        rows = torch.zeros(len(z), dtype=exact, device=z.device)
+        """Returns zero moments and the wrapped method's initial state."""
+        dtype = torch.promote_types(z.dtype, torch.float32)
+        rows = torch.zeros(len(z), dtype=dtype, device=z.device)
         mean = rows.new_zeros((len(z), self.bins, *z.shape[1:]))
         cross = mean.clone() if self.per == "element" else rows.new_zeros((len(z), self.bins))
         visits = torch.zeros(len(z), self.bins, dtype=torch.long, device=z.device)
@@ -120,13 +120,15 @@ class ControlVariate:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, VariateState]:
-        """The method's direction with the variate, and what was learned from it.
+        """Returns the wrapped method's direction with the variate, and the state with updated moments.
 
         Raises:
-            ValueError: another batch than the state's, or bins of a method that has no times.
+            ValueError: the batch size differs from the state's, or bins > 1 with a method that returns no t.
         """
         if len(z) != len(state.visits):
-            raise ValueError(f"coefficients belong to {len(state.visits)} rows: got {len(z)}; keep the batch, or init")
+            raise ValueError(
+                f"z must have the {len(state.visits)} rows of the state's coefficients, got {len(z)}; try init again"
+            )
         direction, inner = self.method.step(
             z, prior, state.inner, conditions=conditions, progress=progress, rng=rng, context=context
         )
@@ -168,10 +170,10 @@ class ControlVariate:
         if self.bins == 1:
             return torch.zeros(n, dtype=torch.long, device=direction.grad.device)
         if direction.t is None:
-            raise ValueError(f"bins are of times: got {type(self.method).__name__}, which visits none; use bins=1")
+            raise ValueError(f"bins > 1 needs a method that returns t, got {type(self.method).__name__}; try bins=1")
         return (direction.t * self.bins).long().clamp(0, self.bins - 1)
 
 
 def _optimal_coefficient(cross: Tensor, square: Tensor) -> Tensor:
-    """`-cross / square`; 0 where the variate is."""
+    """Returns `-cross / square`, 0 where the variate's variance is 0."""
     return -cross / square.where(square > 0, torch.ones_like(square))

@@ -27,21 +27,21 @@ class CSD:
     """CSD (Yu et al. 2023, arXiv 2310.19415): `grad = w (a eps_pos + b eps_neg + c eps_null + d n)`, `a+b+c+d = 0`.
 
     The default (1, 0, -1, 0) follows the implicit classifier alone, `eps_pos - eps_null = -sigma grad log p(y | z_t)`;
-    (s, 0, 1 - s, -1) is SDS at scale s. A multiple of n changes no mean, only the variance. The authors' schedule moves
-    the baseline from the empty to a negative prompt along the run: `null=Ramp(-1, 0), negative=Ramp(0, -1)` for pixel
-    models, `null=Ramp(0, -0.5), negative=Ramp(-1, -0.5)` for latent ones.
+    (s, 0, 1 - s, -1) is SDS at scale s. A multiple of n does not change the mean, only the variance. The authors'
+    schedule moves the baseline from the empty to a negative prompt along the run: `null=Ramp(-1, 0),
+    negative=Ramp(0, -1)` for pixel models, `null=Ramp(0, -0.5), negative=Ramp(-1, -0.5)` for latent ones.
 
-    Each item is normalised by its own norm where asked; the original divides by the norm of the whole batch, so that
-    one item's direction depends on its neighbours. Costs one call a row for each coefficient that is not zero.
+    With `normalise`, each item is divided by its own norm; the original divides by the norm of the whole batch, so
+    one item's direction depends on the others. Costs 1 prior call per row for each nonzero coefficient but d.
 
     Attributes:
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        positive: a, a number or a function of progress, like the other three.
-        negative: b; anything but the number 0 needs a negative condition.
-        null: c; anything but the number 0 needs a null condition.
-        noise: d.
-        normalise: divide each item's direction by its L2 norm; a zero direction stays zero.
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        positive: coefficient a of the positive branch, a number or a function of progress.
+        negative: coefficient b of the negative branch, likewise; needs a negative condition unless it is 0.
+        null: coefficient c of the null branch, likewise; needs a null condition unless it is 0.
+        noise: coefficient d of the drawn noise, likewise.
+        normalise: True divides each item's direction by its L2 norm; a zero direction stays zero.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -60,16 +60,16 @@ class CSD:
         require_unguided(prior, "CSD")
 
     def coefficients(self, progress: float) -> tuple[float, float, float, float]:
-        """a, b, c and d at this point of the run.
+        """Returns a, b, c and d at this progress.
 
         Raises:
-            ValueError: they do not sum to zero.
+            ValueError: the coefficients do not sum to zero.
         """
         a, b, c, d = (value_at(v, progress) for v in (self.positive, self.negative, self.null, self.noise))
         if not abs(a + b + c + d) <= 1e-6 * max(1.0, abs(a), abs(b), abs(c), abs(d)):
             raise ValueError(
-                f"CSD needs positive + negative + null + noise = 0: got {a:g}, {b:g}, {c:g}, {d:g} at progress "
-                f"{progress:g}; change one"
+                f"CSD needs positive + negative + null + noise = 0, got {a:g}, {b:g}, {c:g}, {d:g} at progress "
+                f"{progress:g}"
             )
         return a, b, c, d
 
@@ -84,28 +84,29 @@ class CSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: a condition is missing, or the coefficients do not sum to zero here.
+            TypeError: the prior is already guided.
+            ValueError: a condition is missing, or the coefficients do not sum to zero at this progress.
         """
         require_unguided(prior, "CSD")
-        *shares, own = self.coefficients(progress)
+        *coefficients, noise_coefficient = self.coefficients(progress)
         options = (self.positive, self.negative, self.null)
-        parts = [name for name, v in zip(_BRANCHES, options, strict=True) if callable(v) or v != 0]
-        told = require_conditions(conditions, "CSD", *parts)
-        asked = [(name, share) for name, share in zip(_BRANCHES, shares, strict=True) if share != 0]
+        required = [name for name, v in zip(_BRANCHES, options, strict=True) if callable(v) or v != 0]
+        conditions = require_conditions(conditions, "CSD", *required)
+        active = [(name, share) for name, share in zip(_BRANCHES, coefficients, strict=True) if share != 0]
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
-        grad, prediction = own * at.eps, None
-        if asked:
-            answers = predict_branches(prior, at.z_t, at.alpha, at.sigma, [getattr(told, name) for name, _ in asked])
-            prediction = answers[0]
-            for (_, share), answer in zip(asked, answers, strict=True):
-                grad = grad + share * answer.eps
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * grad
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        grad, prediction = noise_coefficient * noised.eps, None
+        if active:
+            conds = [getattr(conditions, name) for name, _ in active]
+            predictions = predict_branches(prior, noised.z_t, noised.alpha, noised.sigma, conds)
+            prediction = predictions[0]
+            for (_, share), branch in zip(active, predictions, strict=True):
+                grad = grad + share * branch.eps
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * grad
         if self.normalise:
             norm = grad.flatten(1).norm(dim=1)
             grad = grad / expand_like(norm.where(norm > 0, torch.ones_like(norm)), z)
-        return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None

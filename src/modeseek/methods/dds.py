@@ -21,18 +21,19 @@ from modeseek.rng import Rng, randn
 class DDS:
     """DDS (Hertz et al. 2023, arXiv 2304.07090): `grad = w (eps_s(z_t, y) - eps_s(z_t source, y source))`.
 
-    Both branches share level and noise, so what the prior would change of the source anyway cancels, and an edit into
-    itself goes nowhere, exactly. For a Gaussian prior with covariance C and `A = (alpha^2 C + sigma^2)^(-1)` under
-    both conditions, the direction is `w sigma A (alpha (z - source) - alpha (mean - mean source))`: no noise is left.
+    Both branches share noise level and noise, so the prior's change of the source itself cancels, and the direction is
+    exactly zero at z = source with equal conditions. For a Gaussian prior with covariance C and
+    `A = (alpha^2 C + sigma^2)^(-1)` under both conditions, the direction is
+    `w sigma A (alpha (z - source) - alpha (mean - mean source))`: no noise is left.
 
-    Four calls of a bare prior a row, as one batched call; two at scale 1. The source's words are
+    Costs 4 prior calls per row, as one batched call of an unguided prior; 2 at scale 1. The source prompt is
     `Conditions.source`.
 
     Attributes:
-        source: z of what is edited; None is the z that the run starts from (then every step shows the same items).
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        scale: guidance of both branches.
+        source: z of the edited source; None is the initial z of the run (every step must then render the same items).
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: classifier-free guidance scale of both branches; 1 is no guidance.
     """
 
     source: Source | None = None
@@ -55,11 +56,11 @@ class DDS:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, EditState]:
-        """The direction; the state stays.
+        """Returns the direction at z and the unchanged state.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: no source condition, no baseline, or a source that does not fit.
+            TypeError: the prior is already guided.
+            ValueError: no source condition, no guidance baseline, or a source that does not broadcast to z.
         """
         require_unguided(prior, "DDS")
         z = z.detach()

@@ -1,4 +1,4 @@
-"""Directions bounded along the run, around any method."""
+"""Score debiasing (D-SDS): element-wise gradient clamping around any method."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from modeseek.rng import Rng
 
 @dataclass(frozen=True)
 class Debiased:
-    """D-SDS's score debiasing (Hong et al. 2023, arXiv 2303.15413): each number of `grad` clamped to [-c, c].
+    """D-SDS score debiasing (Hong et al. 2023, arXiv 2303.15413): each number of `grad` clamped to [-c, c].
 
-    c rises along the run: early on a few large entries, which push every view towards the front, are held back; in the
-    end all details may pass. The bound counts in the units of the wrapped method's direction, weight included, so it
-    is chosen per prior and weight (threestudio: 2 to 8 for Stable Diffusion, 0.5 to 2 for IF). An image gradient is
-    passed on as it is. The paper's prompt debiasing is a matter of conditions, not of this class.
+    c rises along the run: early on, the few large entries that push every view towards the front view are clamped;
+    at the end all details pass. The bound has the units of the wrapped method's direction, weight included, so it is
+    chosen per prior and weight (threestudio: 2 to 8 for Stable Diffusion, 0.5 to 2 for IF). `grad_image` is unchanged.
+    The paper's prompt debiasing is `DebiasedPrompts`, not this class.
 
-    Costs and draws what the wrapped method does; the state is the wrapped method's.
+    Costs, random draws and state are those of the wrapped method.
 
     Attributes:
-        method: any method.
-        threshold: c, positive, a number or a function of progress.
+        method: wrapped method.
+        threshold: bound c > 0 in units of `grad`, a number or a function of progress.
     """
 
     method: Method
@@ -39,21 +39,21 @@ class Debiased:
 
     @property
     def block(self) -> int | None:
-        """What the method asks for."""
+        """Block size of the wrapped method, 1 if it has none."""
         return self.method.block if isinstance(self.method, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         return self.method.init(z, prior)
 
     def bound(self, progress: float) -> float:
-        """c at this point of the run.
+        """Returns c at this progress.
 
         Raises:
-            ValueError: it is not positive.
+            ValueError: c is not positive.
         """
         c = value_at(self.threshold, progress)
         if not c > 0:
-            raise ValueError(f"Debiased needs a positive threshold: got {c:g} at progress {progress:g}; raise it")
+            raise ValueError(f"Debiased needs a positive threshold, got {c:g} at progress {progress:g}")
         return c
 
     def step(
@@ -67,11 +67,11 @@ class Debiased:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, Any]:
-        """The wrapped method's direction with its entries bounded, and its state; logs the share held back."""
+        """Returns the wrapped method's direction with clamped entries, and its state; logs the clamped share."""
         direction, state = self.method.step(
             z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context
         )
         c = self.bound(progress)
-        held = (direction.grad.abs() > c).flatten(1).to(direction.grad).mean(1)
-        logs = {**direction.logs, "held_back": held}
+        clamped_share = (direction.grad.abs() > c).flatten(1).to(direction.grad).mean(1)
+        logs = {**direction.logs, "held_back": clamped_share}
         return replace(direction, grad=direction.grad.clamp(-c, c), logs=logs), state

@@ -23,10 +23,10 @@ from modeseek.sampling.samplers import ddim
 
 @dataclass(frozen=True)
 class DSDState:
-    """What changes along a run.
+    """State of DSD.
 
     Attributes:
-        noise: the seed of each item, from which its trajectory starts.
+        noise: initial noise of each item's trajectory, by item index.
     """
 
     noise: Mapping[int, Tensor] = field(default_factory=dict)
@@ -36,23 +36,23 @@ class DSDState:
 class DSD:
     """DSD (Xu et al. 2024, arXiv 2412.06780): `grad = w (eps_s(z_t, t) - eps_r(z_t', t'))`, t' a little noisier than t.
 
-    Each item holds one noise n0 for the whole run, the seed of one trajectory of the probability flow. DDIM walks it
-    from `sigma_1 n0` at t = 1 to t'; what the prior says there, e, stands for the trajectory's noise: `z_t = alpha z +
-    sigma e` and `z_t' = alpha' z + sigma' e`. Other seeds, other trajectories, other shapes. At t' = t, r = s (or
-    without conditions) nothing pulls.
+    Each item has one noise n0 for the whole run, the start of one trajectory of the probability flow. DDIM integrates
+    from `sigma_1 n0` at t = 1 to t'; the predicted noise e at its end is used for both points, `z_t = alpha z +
+    sigma e` and `z_t' = alpha' z + sigma' e`. Different n0 give different trajectories and different results. The
+    gradient is zero at t' = t with r = s (or without conditions).
 
-    t' is `t + u gap (t - least)`, u uniform, at most 1. Costs `ode_steps + 3` calls of the bare prior a row without
-    conditions; `2 ode_steps + 5` with guidance. The original fixes its noise at 1 x 4 x 64 x 64, and its plain branch
-    reads r = 1 as 2.
+    t' is `t + u gap (t - least)`, u uniform, at most 1. Costs `ode_steps + 3` calls of the unguided prior per row
+    without conditions; `2 ode_steps + 5` with guidance. The original fixes its noise at 1 x 4 x 64 x 64, and its
+    unguided branch interprets r = 1 as 2.
 
     Attributes:
-        times: t, per row (the authors: 0.98 to 0.32, by the square root of progress).
-        scale: s, guidance along the trajectory and of the prediction.
-        reference_scale: r, guidance of what is subtracted; 1 is the condition alone.
-        weight: w(alpha, sigma) at t.
-        ode_steps: of DDIM from 1 to t'; each row walks its own times.
-        gap: largest t' - t, as a share of `t - least`.
-        least: the cleanest time of the run.
+        times: t in [0, 1] per row as a function of progress (the authors: 0.98 to 0.32, by its square root).
+        scale: guidance scale s along the trajectory and of the prediction; 1 is no guidance.
+        reference_scale: guidance scale r of the subtracted prediction; 1 is no guidance.
+        weight: loss weight w(alpha, sigma) at t.
+        ode_steps: DDIM steps from 1 to t', >= 1; each row has its own times.
+        gap: largest t' - t as a share of `t - least`, in [0, 1].
+        least: smallest time of the run, in [0, 1].
     """
 
     times: Times = Annealed(0.98, 0.32, 0.5)
@@ -66,7 +66,7 @@ class DSD:
     def __post_init__(self) -> None:
         if self.ode_steps < 1 or not (0 <= self.gap <= 1 and 0 <= self.least <= 1):
             raise ValueError(
-                f"DSD needs ode_steps >= 1 and gap, least in [0, 1]: got {self.ode_steps}, {self.gap}, {self.least}"
+                f"DSD needs ode_steps >= 1 and gap, least in [0, 1], got {self.ode_steps}, {self.gap}, {self.least}"
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> DSDState:
@@ -84,28 +84,28 @@ class DSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, DSDState]:
-        """The direction; the state holds every item's seed.
+        """Returns the direction and the state with every item's initial noise.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
         """
         require_unguided(prior, "DSD")
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         later = (t + rand((len(z),), rng, z) * self.gap * (t - self.least).clamp(min=0)).clamp(max=1)
-        kept = PerItem().draw(state.noise, z, context, rng)
-        seed = PerItem()(kept, z, context, rng)
-        towards, reference = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
-        last = prior.schedule(torch.ones_like(t))[1]
-        walk = torch.linspace(0, 1, self.ode_steps + 1, dtype=z.dtype, device=z.device)[:, None]
-        times = 1 + walk * (later - 1)
-        along = ddim(towards, expand_like(last, z) * seed, times, conditions)
-        eps = towards.at(along, *prior.schedule(later), conditions).eps
-        prediction = _predict_noised(towards, z, eps, t, conditions)
+        noise_by_item = PerItem().draw(state.noise, z, context, rng)
+        initial_noise = PerItem()(noise_by_item, z, context, rng)
+        guided, reference = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
+        sigma_1 = prior.schedule(torch.ones_like(t))[1]
+        shares = torch.linspace(0, 1, self.ode_steps + 1, dtype=z.dtype, device=z.device)[:, None]
+        times = 1 + shares * (later - 1)
+        z_later = ddim(guided, expand_like(sigma_1, z) * initial_noise, times, conditions)
+        eps = guided.at(z_later, *prior.schedule(later), conditions).eps
+        prediction = _predict_noised(guided, z, eps, t, conditions)
         base = _predict_noised(reference, z, eps, later, conditions)
         grad = expand_like(self.weight(*prior.schedule(t)), z) * (prediction.eps - base.eps)
         logs = {"t": t, "gap": later - t}
-        return Direction(grad, t=t, prediction=prediction, logs=logs), DSDState({**state.noise, **kept})
+        return Direction(grad, t=t, prediction=prediction, logs=logs), DSDState({**state.noise, **noise_by_item})
 
 
 def _predict_noised(prior: Prior, z: Tensor, eps: Tensor, t: Tensor, conditions: Conditions | None) -> Prediction:

@@ -17,18 +17,18 @@ from modeseek.priors.base import Prior
 
 @dataclass(frozen=True)
 class ESD(VSD):
-    """ESD (Wang et al. 2024, arXiv 2401.00909): VSD that subtracts a blend, with and without the camera c.
+    """ESD (Wang et al. 2024, arXiv 2401.00909): VSD with phi blended over camera-free and camera-conditional branches.
 
-    `eps_phi = entropy eps_phi(z_t; y) + (1 - entropy) eps_phi(z_t; y, c)`.
+    `eps_phi = entropy eps_phi(z_t; y) + (1 - entropy) eps_phi(z_t; y, c)`, c the camera.
 
-    The half of phi that knows no camera c is the score of all views together: subtracting it rewards views that
-    differ, where VSD's alone lets every view fall into the same mode (the Janus problem). entropy 0 is VSD, 1 is VSD
-    whose phi never sees a camera. threestudio's `guidance_scale_lora` is 1 - entropy.
+    The camera-free branch is the score of all views together: subtracting it rewards views that differ, while VSD's
+    alone lets every view fall into the same mode (the Janus problem). entropy 0 is VSD, 1 is VSD whose phi is never
+    conditioned on a camera. threestudio's `guidance_scale_lora` is 1 - entropy.
 
-    Both halves are one batched evaluation of phi; calls of the prior are VSD's.
+    Both branches are one batched evaluation of phi; prior calls are as in VSD.
 
     Attributes:
-        entropy: lambda in [0, 1].
+        entropy: share of the camera-free branch, the paper's lambda, in [0, 1].
     """
 
     entropy: float = 0.5
@@ -36,12 +36,13 @@ class ESD(VSD):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.entropy <= 1:
-            raise ValueError(f"ESD entropy is a share in [0, 1]: got {self.entropy}; 0 is VSD")
+            raise ValueError(f"ESD entropy must be in [0, 1], got {self.entropy}; try 0, which is VSD")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         if self.entropy > 0 and self.camera is None:
             raise ValueError(
-                f"ESD compares views: got entropy {self.entropy} and no camera; pass camera=..., (b, k) of a context"
+                f"ESD with entropy > 0 needs a camera, got entropy={self.entropy} and camera=None; try camera=..., a "
+                "function from RenderContext to (b, k)"
             )
         return super().init(z, prior)
 

@@ -1,4 +1,4 @@
-"""High-fidelity distillation in latent and image space."""
+"""HiFA: distillation in latent and image space."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from modeseek.rng import Rng
 
 @dataclass(frozen=True)
 class HiFA:
-    """HiFA (Zhu, Zhuang and Koyejo 2023, arXiv 2305.18766): reconstruct the denoised latent and its picture.
+    """HiFA (Zhu, Zhuang and Koyejo 2023, arXiv 2305.18766): reconstruction of the denoised latent and its image.
 
     With z_hat the denoised point, `grad = w (z - z_hat)` and `grad_image = image_weight w (image - decode(z_hat))`.
-    With one denoising step the latent part is SDS with weight `w sigma / alpha`. Nothing is decoded where
-    `image_weight` is 0 (some copies decode every step all the same), and the decoder is never differentiated.
+    With one denoising step the latent term is SDS with weight `w sigma / alpha`. Nothing is decoded if
+    `image_weight` is 0 (some reimplementations decode every step regardless), and the decoder is never
+    differentiated.
 
-    `denoise_steps` calls of the given prior a row, and one decoding; guidance: pass a `Guided` prior (the authors:
-    scale 100). Their regularizers (z-variance, depth) are regularizers of the loop here, not part of the method.
+    Costs `denoise_steps` prior calls per row and one decoding; guidance: pass a `Guided` prior (the authors:
+    scale 100). Their regularizers (z-variance, depth) are regularizers of `distill`, not part of the method.
 
     Attributes:
-        times: one level for all rows, falling with the square root of progress.
-        weight: w(alpha, sigma) of both reconstructions (the authors' default is a constant).
-        image_weight: of the image term against the latent one.
-        denoise_steps: DDIM steps from z_t to z_hat; one is Tweedie's.
+        times: t in [0, 1] as a function of progress; by default equal for all rows, falling with its square root.
+        weight: loss weight w(alpha, sigma) of both terms (the authors' default is a constant).
+        image_weight: weight of the image term relative to the latent term, >= 0.
+        denoise_steps: DDIM steps from z_t to z_hat, >= 1; one step is Tweedie's formula.
     """
 
     times: Times = Annealed(0.98, 0.3, 0.5)
@@ -43,8 +44,7 @@ class HiFA:
     def __post_init__(self) -> None:
         if self.denoise_steps < 1 or not self.image_weight >= 0:
             raise ValueError(
-                f"HiFA needs denoise_steps >= 1 and image_weight >= 0: got {self.denoise_steps} and "
-                f"{self.image_weight}; fix them"
+                f"HiFA needs denoise_steps >= 1 and image_weight >= 0, got {self.denoise_steps} and {self.image_weight}"
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
@@ -61,13 +61,13 @@ class HiFA:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            ValueError: the image term is on and there is no context.
+            ValueError: image_weight > 0 and there is no context.
         """
         if self.image_weight > 0 and context is None:
-            raise ValueError("HiFA's image term needs the context: got none; pass context=... or set image_weight=0")
+            raise ValueError("HiFA's image term needs a context, got none; try context=... or image_weight=0")
         z = z.detach()
         start = sample_noised(z, prior, self.times, progress, rng)
         p = prior.at(start.z_t, start.alpha, start.sigma, conditions)
@@ -78,7 +78,7 @@ class HiFA:
         grad_image = None
         if self.image_weight > 0 and context is not None:
             with torch.no_grad():
-                picture = context.codec.decode(p.z)
-            grad_image = self.image_weight * expand_like(w.to(picture), picture) * (context.image.detach() - picture)
+                decoded = context.codec.decode(p.z)
+            grad_image = self.image_weight * expand_like(w.to(decoded), decoded) * (context.image.detach() - decoded)
         grad = expand_like(w, z) * (z - p.z)
         return Direction(grad, grad_image, t=start.t, eps=start.eps, prediction=p, logs={"t": start.t}), None

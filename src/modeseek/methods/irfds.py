@@ -1,4 +1,4 @@
-"""Inversion of a picture by the gradient of RFDS in its noise."""
+"""iRFDS: image inversion by the gradient of RFDS with respect to the noise."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from modeseek.rng import Rng
 class IRFDS:
     """iRFDS (Yang et al. 2024, arXiv 2406.03293): `grad = w (n - z - v(alpha z + sigma n))`, in the noise n.
 
-    The roles are swapped: what is optimised, and given to `step` as its first argument, is the noise n (a generator of
-    free points that starts from noise, or from the picture as the authors do); `data` is the picture z to invert, held
-    fixed. The answer has the shape of n and says where n should go; sampling from the optimised n returns to the
-    picture, or edits it under another prompt. The prediction is a constant of the loss, as in RFDS.
+    The roles are swapped: the optimised variable, passed to `step` as its first argument, is the noise n (`Points`
+    initialised from noise, or from the image as the authors do); `data` is the fixed image z to invert. The direction
+    has the shape of n; sampling from the optimised n reconstructs the image, or edits it under another prompt. The
+    prediction is a constant of the loss, as in RFDS.
 
-    `n - z - v = (n - eps) (alpha + sigma) / alpha` at any level of any prior: n is drawn to the noise that the prior
-    finds in z_t. One call of the given prior a row; the authors' scale is 1. They also keep n's mean and variance at 0
-    and 1 by a penalty, which is a regularizer of the loop here.
+    `n - z - v = (n - eps) (alpha + sigma) / alpha` at any noise level of any prior: n is optimised towards the noise
+    predicted in z_t. Costs 1 prior call per row; the authors' guidance scale is 1. They also penalise deviations of
+    n's mean and variance from 0 and 1, which is a regularizer of `distill` here.
 
     Attributes:
-        data: z, (b, *d), or (1, *d) for the whole batch.
-        times: which noise levels to visit, per row, in the time of the prior's schedule.
-        weight: w(alpha, sigma).
+        data: z to invert, (b, *d), or (1, *d) for the whole batch.
+        times: distribution of t in [0, 1] on the prior's schedule, one draw per row.
+        weight: loss weight w(alpha, sigma).
     """
 
     data: Float[Tensor, "b *d"]
@@ -53,10 +53,10 @@ class IRFDS:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction of the noise, here called z like whatever is optimised; no state.
+        """Returns the direction of the noise, which is passed as z; the state is None.
 
         Raises:
-            ValueError: the noise has not the shape of the data.
+            ValueError: noise and data differ in shape.
         """
         n, data = z.detach(), self._data(z)
         t = self.times(progress, len(n), rng).to(n)
@@ -69,7 +69,7 @@ class IRFDS:
         data = self.data.detach().to(noise)
         if data.shape[1:] != noise.shape[1:] or len(data) not in (1, len(noise)):
             raise ValueError(
-                f"IRFDS needs data of the noise's shape {tuple(noise.shape)}, or one item of it: got "
-                f"{tuple(data.shape)}; pass data=..."
+                f"IRFDS data must have the noise's shape {tuple(noise.shape)}, or one item of it, got "
+                f"{tuple(data.shape)}"
             )
         return data.expand_as(noise)

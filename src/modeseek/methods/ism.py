@@ -26,20 +26,20 @@ from modeseek.rng import Rng
 class ISM:
     """LucidDreamer's ISM (Liang et al. 2023, arXiv 2311.11284): `grad = w (eps_scale(z_t, t) - eps_null(z_s, s))`.
 
-    z_s is the DDIM inversion of z up to `s = t - gap` (0 where t is less than the gap) under the null condition, in
-    steps of `stride` and a last shorter one; z_t is one more such step. Nothing is drawn but t. Both branches are asked
-    exactly at the levels their points lie on, and every row walks to its own s; the original takes one t per batch and
-    starts from a lightly noised point.
+    z_s is the DDIM inversion of z up to `s = t - gap` (0 if t is less than the gap) under the null condition, in
+    steps of `stride` and a last shorter one; z_t is one more such step. Only t is random. Both branches are evaluated
+    exactly at the noise levels of their points, and every row is inverted to its own s; the original draws one t per
+    batch and starts from a slightly noised point.
 
-    A row costs `ceil(s / stride)` calls to reach z_s, one there and two at t (one with scale 1 or without conditions,
-    where all branches are plain), of a bare prior.
+    Costs per row `ceil(s / stride)` prior calls to reach z_s, 1 at s and 2 at t (1 with scale 1 or without
+    conditions), of an unguided prior.
 
     Attributes:
-        times: t per row.
-        weight: w(alpha, sigma) at t.
-        scale: guidance of the branch at t.
-        gap: t - s, a number or a function of progress (the authors: 0.1 falling to 0.05).
-        stride: of the inversion.
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma) at t.
+        scale: classifier-free guidance scale of the branch at t; 1 is no guidance.
+        gap: t - s in [0, 1], a number or a function of progress (the authors: 0.1 falling to 0.05).
+        stride: largest inversion step in t, in (0, 1].
     """
 
     times: Times = Uniform(0.02, 0.5)
@@ -50,9 +50,7 @@ class ISM:
 
     def __post_init__(self) -> None:
         if not 0 < self.stride <= 1 or not (callable(self.gap) or 0 <= self.gap <= 1):
-            raise ValueError(
-                f"ISM needs stride in (0, 1] and gap in [0, 1]: got {self.stride} and {self.gap}; fix them"
-            )
+            raise ValueError(f"ISM needs stride in (0, 1] and gap in [0, 1], got {self.stride} and {self.gap}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         require_unguided(prior, "ISM")
@@ -68,17 +66,17 @@ class ISM:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: conditions without a null one, or a gap outside [0, 1].
+            TypeError: the prior is already guided.
+            ValueError: no null condition beside a positive one, or a gap outside [0, 1].
         """
         require_unguided(prior, "ISM")
         null = None if conditions is None else require_conditions(conditions, "ISM", "positive", "null").null
         gap = value_at(self.gap, progress)
         if not 0 <= gap <= 1:
-            raise ValueError(f"ISM needs a gap in [0, 1]: got {gap:g} at progress {progress:g}; change its schedule")
+            raise ValueError(f"ISM gap must be in [0, 1], got {gap:g} at progress {progress:g}")
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         s = (t - gap).clamp(min=0)
@@ -91,14 +89,14 @@ class ISM:
         return Direction(grad, t=t, prediction=prediction, logs={"t": t, "s": s}), None
 
     def _invert(self, z: Tensor, prior: Prior, s: Tensor, null: Cond) -> Prediction:
-        """What the prior says at z_s, s; rows that have arrived are asked no more on the way."""
+        """Returns the prediction at z_s; rows that have reached their s take no further inversion steps."""
         z_s = z
         for k in count():
             rows = (s > k * self.stride).nonzero()[:, 0]
             if len(rows) == 0:
                 break
-            here = torch.full_like(s[rows], k * self.stride)
-            there = torch.minimum(s[rows], here + self.stride)
-            p = prior.at(z_s[rows], *prior.schedule(here), select(null, rows))
-            z_s = z_s.index_copy(0, rows, add_noise(p.z, p.eps, *prior.schedule(there)))
+            t_from = torch.full_like(s[rows], k * self.stride)
+            t_to = torch.minimum(s[rows], t_from + self.stride)
+            p = prior.at(z_s[rows], *prior.schedule(t_from), select(null, rows))
+            z_s = z_s.index_copy(0, rows, add_noise(p.z, p.eps, *prior.schedule(t_to)))
         return prior.at(z_s, *prior.schedule(s), null)

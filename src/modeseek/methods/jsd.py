@@ -21,36 +21,37 @@ from modeseek.priors.guidance import extrapolate, require_unguided
 from modeseek.rng import Rng
 
 Energy = Callable[[Tensor, RenderContext | None], Tensor]
-"""Of what the prior predicts for all rows, and the context: how little they agree, one number per row or in all."""
+"""Energy of disagreement: maps predicted z (or images) and the context to one number per row or in total."""
 
 
 @dataclass(frozen=True)
 class JSD:
-    """JointDreamer's JSD (Jiang et al. 2024, arXiv 2407.12291): SDS on views that are distributed jointly.
+    """JointDreamer's JSD (Jiang et al. 2024, arXiv 2407.12291): SDS on a joint distribution of views.
 
-    The views follow `p(z^1) ... p(z^k) exp(-strength E)` instead of each its own p, E an energy that says how little
-    they agree; the joint score adds `-strength grad E` to each view's. With z_hat the prediction under the baseline
-    (as the authors: the unconditional one; the only one where nothing is guided),
+    The views follow `p(z^1) ... p(z^k) exp(-strength E)` instead of independent p, E an energy that measures their
+    disagreement; the joint score adds `-strength grad E` to each view's. With z_hat the prediction of the guidance
+    baseline (as the authors: the unconditional one; without guidance the only one),
 
         grad = w (eps_s + sigma strength grad_{z_t} E(z_hat(z_t)) - n).
 
     By default the network is not differentiated, as in the authors' code: `grad_{z_t} E = grad_{z_hat} E / alpha`.
-    `jacobian` differentiates it too; unguided, eps_s + ... is then exactly the noise of the tilted density
-    `p_t(z_t) exp(-strength E(z_hat(z_t)))`. Their code also divides E by the batch size, so that the pull weakens as
-    the batch grows; here what the energy returns is summed.
+    With `jacobian` it is; unguided, eps_s + ... is then exactly the noise of the tilted density
+    `p_t(z_t) exp(-strength E(z_hat(z_t)))`. Their code also divides E by the batch size, so that the energy's weight
+    falls as the batch grows; here the returned energies are summed.
 
-    Two calls of a bare prior a row, as one batched call, and what the energy spends; one at scale 1 with conditions or
-    without any. An energy of agreement with a multi-view prior is `0.5 |z_hat - z_hat_mv|^2`, its target detached.
+    Costs 2 prior calls per row, as one batched call of an unguided prior, plus the evaluation of the energy; 1 at
+    scale 1 or without conditions. An energy of agreement with a multi-view prior is `0.5 |z_hat - z_hat_mv|^2`, its
+    target detached.
 
     Attributes:
-        energy: E, differentiable; called with z_hat (or its decoded image) and the context.
-        strength: w_C of the paper.
-        begin: progress from which the energy acts (the authors: step 600 of 5000).
-        sees: whether the energy is told z, or pixels by the context's codec.
-        jacobian: differentiate the prior (the row's Jacobian product costs about two more calls of each branch).
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        scale: guidance.
+        energy: energy E, differentiable; called with z_hat (or its decoded image) and the context.
+        strength: weight of the energy, w_C of the paper, >= 0.
+        begin: progress in [0, 1] from which the energy is active (the authors: step 600 of 5000).
+        sees: input of the energy: z, or the image decoded by the context's codec.
+        jacobian: True differentiates the prior (costs about two more calls per row and branch).
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: classifier-free guidance scale; 1 is no guidance.
     """
 
     energy: Energy
@@ -64,9 +65,9 @@ class JSD:
 
     def __post_init__(self) -> None:
         if self.sees not in ("z", "image"):
-            raise ValueError(f"a JSD energy sees 'z' or 'image': got {self.sees!r}; choose one")
+            raise ValueError(f"JSD sees must be 'z' or 'image', got {self.sees!r}")
         if self.strength < 0 or not 0 <= self.begin <= 1:
-            raise ValueError(f"JSD needs strength >= 0, begin in [0, 1]: got {self.strength}, {self.begin}; fix them")
+            raise ValueError(f"JSD needs strength >= 0 and begin in [0, 1], got {self.strength} and {self.begin}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         require_unguided(prior, "JSD")
@@ -82,11 +83,11 @@ class JSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: no baseline to guide away from, no context to see pixels, or an energy without a gradient.
+            TypeError: the prior is already guided.
+            ValueError: no guidance baseline, no context to decode images, or an energy without a gradient.
         """
         require_unguided(prior, "JSD")
         z = z.detach()
@@ -94,41 +95,39 @@ class JSD:
         alpha, sigma = noised.alpha, noised.sigma
         joint = self.strength > 0 and progress >= self.begin
         with torch.set_grad_enabled(self.jacobian and joint):
-            asked = noised.z_t.clone().requires_grad_(self.jacobian and joint)
-            found = predict_branches(prior, asked, alpha, sigma, guidance_conditions(conditions, self.scale))
-        seen = found[-1]  # the baseline's where there is one
-        plain, base = (_detached(p, noised.z_t) for p in (found[0], seen))
-        prediction = extrapolate(base, plain, torch.full_like(alpha, self.scale)) if len(found) > 1 else plain
+            z_t = noised.z_t.clone().requires_grad_(self.jacobian and joint)
+            predictions = predict_branches(prior, z_t, alpha, sigma, guidance_conditions(conditions, self.scale))
+        baseline = predictions[-1]  # the only prediction without guidance
+        plain, base = (_detached(p, noised.z_t) for p in (predictions[0], baseline))
+        prediction = extrapolate(base, plain, torch.full_like(alpha, self.scale)) if len(predictions) > 1 else plain
         logs = {"t": noised.t}
         if joint:
-            values, slope = self._energy_and_gradient(seen, asked, alpha, context)
-            prediction = prediction.tilt(-self.strength * slope)
+            values, gradient = self._energy_and_gradient(baseline, z_t, alpha, context)
+            prediction = prediction.tilt(-self.strength * gradient)
             logs["energy"] = values
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - noised.eps)
         return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), None
 
     def _energy_and_gradient(
-        self, seen: Prediction, z_t: Tensor, alpha: Tensor, context: RenderContext | None
+        self, baseline: Prediction, z_t: Tensor, alpha: Tensor, context: RenderContext | None
     ) -> tuple[Tensor, Tensor]:
-        """The energy of each row (its mean share where it is one number) and its gradient in z_t."""
+        """Returns the energy of each row (the mean if it is one number) and its gradient in z_t."""
         with torch.enable_grad():
-            z = seen.z if self.jacobian else seen.z.detach().requires_grad_()
+            z = baseline.z if self.jacobian else baseline.z.detach().requires_grad_()
             if self.sees == "z":
-                told = z
+                energy_input = z
             elif context is None:
-                raise ValueError(
-                    "JSD's energy sees pixels: got no context to decode with; pass context=... or sees='z'"
-                )
+                raise ValueError("JSD with sees='image' needs a context to decode with, got none; try sees='z'")
             else:
-                told = context.codec.decode(z)
-            value = self.energy(told, context)
+                energy_input = context.codec.decode(z)
+            value = self.energy(energy_input, context)
             if not value.requires_grad:
-                raise ValueError("JSD's energy needs a gradient in what it sees: got a constant; do not detach it")
-            (slope,) = torch.autograd.grad(value.sum(), z_t if self.jacobian else z)
+                raise ValueError("JSD energy must be differentiable in its input, got a constant; try without detach")
+            (gradient,) = torch.autograd.grad(value.sum(), z_t if self.jacobian else z)
         if not self.jacobian:
-            slope = slope / expand_like(alpha, slope)
+            gradient = gradient / expand_like(alpha, gradient)
         rows = value.detach().reshape(-1)
-        return (rows if len(rows) == len(z) else (rows.sum() / len(z)).expand(len(z))), slope.detach()
+        return (rows if len(rows) == len(z) else (rows.sum() / len(z)).expand(len(z))), gradient.detach()
 
 
 def _detached(p: Prediction, z_t: Tensor) -> Prediction:

@@ -1,4 +1,4 @@
-"""The MSD paper's own sampler, kept for comparison."""
+"""Kernel-score sampler of the MSD paper, for comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modeseek.priors.base import Prior
 from modeseek.priors.guidance import in_guidance_interval
 from modeseek.pytree import Cond
 
-_NOISIEST = 0.998  # where a schedule that ends without signal is entered
+_NOISIEST = 0.998  # first time on schedules with alpha = 0 at t = 1
 
 
 def kernel_score(
@@ -28,17 +28,19 @@ def kernel_score(
 
     In VE coordinates, from noise a to b < a: an Euler step of the prior's flow to z', then the kernel's term
     integrated analytically, `z = c + (z' - c) exp(-(a^2 - b^2) / (2 h^2))`, inside `interval`; plain DDIM outside.
-    This is not the noised product: its samples contract to one point and their mean misses the mean-shift target.
+    This is not the noised product: its samples contract to one point and their mean differs from the mean-shift
+    target.
 
     Args:
         prior: any prior.
-        center: c, the point whose mean shift is sought.
-        bandwidth: h per row.
-        noise: standard normal, like center; the walk starts from `noise_scale` times the largest noise level of it.
-        steps: prior calls a row.
+        center: point c whose mean-shift target is estimated, (b, *d).
+        bandwidth: kernel width h per row, units of z, (b,).
+        noise: standard normal noise like center; the initial point is `noise_scale` times the largest noise level of
+            the schedule times this.
+        steps: DDIM steps, >= 1; one prior call per row each.
         cond: condition of the prior.
-        interval: times of the prior's schedule within which the kernel acts.
-        noise_scale: on the starting noise.
+        interval: range of t on the prior's schedule in which the kernel term is active.
+        noise_scale: factor on the initial noise; 1 is none.
     """
     times = prior.grid(steps).to(center)
     ones = torch.ones_like(bandwidth)

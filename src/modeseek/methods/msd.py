@@ -26,13 +26,13 @@ Noise = Literal["independent", "antithetic", "common"]
 
 @dataclass(frozen=True)
 class MSDState:
-    """What changes along a run.
+    """State of MSD.
 
     Attributes:
-        bandwidth: state of the bandwidth schedule; None until the first step.
-        h: last bandwidth of each row, or None.
-        relative_shift: last `|shift| / (h sqrt(d))` of each row, or None.
-        noise: the run's noise where it is common to all steps, or None.
+        bandwidth: state of the bandwidth schedule; None before the first step.
+        h: last bandwidth of each row, units of z, (b,); None before the first step.
+        relative_shift: last `|shift| / (h sqrt(d))` of each row, (b,); None before the first step.
+        noise: noise shared by all steps if `noise="common"`, else None.
     """
 
     bandwidth: Any = None
@@ -48,25 +48,25 @@ class MSD:
     The target is `D(z; h) = E[y]`, `y ~ p(y) N(y; z, h^2 I)`, so SGD with learning rate 1 on free points is the
     mean-shift iteration, and fixed points are the modes of p * N(0, h^2 I). Guidance: pass a `Guided` prior.
 
-    Estimators and their cost in calls of the given prior a row and step:
+    Estimators and their cost in prior calls per row and step:
         denoiser: `D(z; h)` itself, by Tweedie (ours). 1 call, no variance; exact for exact priors.
-        product: the mean of `samples` drawn from the product prior by `sampler` in `steps` steps (ours). Walked in
-            units of h from pure noise, where the product's noised law is known exactly. `samples` times 2 steps - 1
-            (Heun), or `steps` (ddim, dpmpp_2m).
+        product: the mean of `samples` drawn from the product prior by `sampler` in `steps` steps (ours), in units of
+            h from pure noise, where the product's noised distribution is known exactly. `samples` times 2 steps - 1
+            (heun), or `steps` (ddim, dpmpp_2m).
         kernel-score: the paper's sampler, see `kernel_score`; `samples` times `steps` calls. Biased.
 
     Attributes:
-        bandwidth: Fixed, Geometric, Adaptive, or a like object; units of z.
-        estimator: see above.
-        steps: of the sampler.
-        samples: averaged per row.
+        bandwidth: bandwidth schedule in units of z: Fixed, Geometric, Adaptive, or another `Bandwidth`.
+        estimator: estimator of the target, see above.
+        steps: sampler steps (product, kernel-score), >= 1.
+        samples: number of samples averaged per row (product, kernel-score), >= 1.
         jitter: share of h in [0, 1], or a function of progress: the target is taken at `z + jitter h n`. 0 is MSD; 1
             is SDS with weight sigma / alpha.
-        noise: independent draws; antithetic pairs (`samples` even); or one draw kept for the whole run (common).
-        sampler: of the product; any of `ddim`, `heun`, `dpmpp_2m`.
-        interval: times of the prior's schedule within which the paper's kernel acts (kernel-score).
-        noise_scale: of the paper's starting noise (kernel-score).
-        tol: relative shift at which a row at the last bandwidth is done.
+        noise: independent draws; antithetic pairs (`samples` even); or one draw for the whole run (common).
+        sampler: sampler of the product: `ddim`, `heun` or `dpmpp_2m`.
+        interval: range of t on the prior's schedule in which the paper's kernel term is active (kernel-score).
+        noise_scale: factor on the paper's initial noise (kernel-score).
+        tol: largest relative shift of a converged row at the last bandwidth.
     """
 
     bandwidth: Bandwidth
@@ -82,17 +82,17 @@ class MSD:
 
     def __post_init__(self) -> None:
         if self.estimator not in ("denoiser", "product", "kernel-score"):
-            raise ValueError(
-                f"estimator is 'denoiser', 'product' or 'kernel-score': got {self.estimator!r}; choose one"
-            )
+            raise ValueError(f"MSD estimator must be 'denoiser', 'product' or 'kernel-score', got {self.estimator!r}")
         if self.noise not in ("independent", "antithetic", "common"):
-            raise ValueError(f"noise is 'independent', 'antithetic' or 'common': got {self.noise!r}; choose one")
+            raise ValueError(f"MSD noise must be 'independent', 'antithetic' or 'common', got {self.noise!r}")
         if self.steps < 1 or self.samples < 1:
-            raise ValueError(f"MSD needs steps >= 1 and samples >= 1: got {self.steps} and {self.samples}; raise them")
+            raise ValueError(f"MSD needs steps >= 1 and samples >= 1, got {self.steps} and {self.samples}")
         if self.noise == "antithetic" and self.samples % 2:
-            raise ValueError(f"antithetic noise comes in pairs: got samples={self.samples}; make it even")
+            raise ValueError(
+                f"MSD samples must be even with antithetic noise, got {self.samples}; try {self.samples + 1}"
+            )
         if not callable(self.jitter) and not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter is a share of the bandwidth in [0, 1]: got {self.jitter}; 0 is none")
+            raise ValueError(f"MSD jitter must be in [0, 1], got {self.jitter}; try 0, which is none")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> MSDState:
         return MSDState()
@@ -108,7 +108,7 @@ class MSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, MSDState]:
-        """The direction `z - target` and the next state."""
+        """Returns the direction `z - target` and the next state."""
         z = z.detach()
         inner = state.bandwidth
         if state.relative_shift is None:
@@ -116,8 +116,8 @@ class MSD:
             if isinstance(self.bandwidth, Adaptive) and self.bandwidth.start is None:
                 scale = prior_scale(prior, z, rng, conditions)
             inner = self.bandwidth.init(len(z), scale)
-        settled = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
-        h, inner = self.bandwidth.next(progress, settled, inner)
+        last_shift = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
+        h, inner = self.bandwidth.next(progress, last_shift, inner)
         share = self.jitter(progress) if callable(self.jitter) else self.jitter
         point, eps = z, None
         if share > 0:
@@ -129,9 +129,9 @@ class MSD:
         return Direction(z - target, eps=eps, prediction=prediction, logs=logs), MSDState(inner, h, relative, noise)
 
     def done(self, state: MSDState) -> Bool[Tensor, "b"]:
-        """The termination verdict: rows at the last bandwidth whose relative shift is within `tol`."""
+        """Returns True for converged rows: at the last bandwidth, with relative shift <= `tol`."""
         if state.h is None or state.relative_shift is None:
-            raise ValueError("MSD.done needs the state after a step: got the initial one; take a step first")
+            raise ValueError("MSD.done needs the state after a step, got the initial one; try calling step first")
         return (state.h <= self.bandwidth.end * (1 + 1e-6)) & (state.relative_shift <= self.tol)
 
     def _target(
@@ -142,16 +142,14 @@ class MSD:
             return z - expand_like(h, z) * p.eps, p, None
         noise = self._noise(z, rng) if noise is None else noise
         if noise.shape != (len(z) * self.samples, *z.shape[1:]):
-            raise ValueError(
-                f"common noise needs one batch shape for the whole run: got {tuple(z.shape)}; keep it fixed"
-            )
+            raise ValueError(f"MSD with common noise needs one batch shape for the whole run, got {tuple(z.shape)}")
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
-        center, width, told = z[rows], h[rows], select_conditions(cond, rows)
+        center, width, conditions = z[rows], h[rows], select_conditions(cond, rows)
         if self.estimator == "product":
             product = Product(prior, center, width, ScaledSchedule(Cosine(), width))
-            y = self.sampler(product, product.noise_center(noise), product.grid(self.steps), told)
+            y = self.sampler(product, product.noise_center(noise), product.grid(self.steps), conditions)
         else:
-            y = kernel_score(prior, center, width, noise, self.steps, told, self.interval, self.noise_scale)
+            y = kernel_score(prior, center, width, noise, self.steps, conditions, self.interval, self.noise_scale)
         mean = y.reshape(len(z), self.samples, *z.shape[1:]).mean(1)
         return mean, None, noise if self.noise == "common" else None
 

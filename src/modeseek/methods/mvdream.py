@@ -1,4 +1,4 @@
-"""MVDream's reconstruction loss over a group of views."""
+"""MVDream: reconstruction loss over groups of views."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from modeseek.rng import Rng, rand, randn
 
 @dataclass(frozen=True)
 class Opening:
-    """`t ~ U[low, high]` whose ends leave `start` together and reach `low` and `high` at `until` (MVDream's law).
+    """Uniform distribution of t that widens linearly from `start` to [`low`, `high`] (MVDream's schedule).
 
     Attributes:
-        start: the one time at first.
-        low: lower end at last.
-        high: upper end at last.
-        until: progress at which the ends arrive, linearly.
+        start: both ends at progress 0, in [0, 1].
+        low: final lower end, in [0, 1].
+        high: final upper end, in [low, 1].
+        until: progress in (0, 1] at which the ends are final.
     """
 
     start: float = 0.98
@@ -37,7 +37,7 @@ class Opening:
 
     def __post_init__(self) -> None:
         if not (0 <= self.low <= self.high <= 1 and 0 <= self.start <= 1 and 0 < self.until <= 1):
-            raise ValueError(f"Opening needs 0 <= low <= high <= 1, start in [0, 1], until in (0, 1]: got {self}; fix")
+            raise ValueError(f"Opening needs 0 <= low <= high <= 1, start in [0, 1] and until in (0, 1], got {self}")
 
     def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
         share = min(1.0, progress / self.until)
@@ -47,22 +47,22 @@ class Opening:
 
 @dataclass(frozen=True)
 class MVDream:
-    """MVDream (Shi et al. 2023, arXiv 2308.16512): `grad = w (z - z_hat)`, z_hat guided and brought back in spread.
+    """MVDream (Shi et al. 2023, arXiv 2308.16512): `grad = w (z - z_hat)`, z_hat guided and rescaled.
 
     Each `views` consecutive rows are one group, the views of one scene, which share t (the draw of the group's first
-    row) and one spread: `z_hat = z_s (share std(z_cond) / std(z_s) + 1 - share)`, z_s guided with `scale`, std over
-    all numbers of the group. Rescaling view by view instead would wash out what makes a dark view dark. For w = 1
-    and share 0 it is SDS with weight sigma / alpha.
+    row) and one standard deviation: `z_hat = z_s (share std(z_cond) / std(z_s) + 1 - share)`, z_s guided with
+    `scale`, std over all numbers of the group. Rescaling view by view instead would remove the differences in
+    brightness between views. For w = 1 and share 0 it is SDS with weight sigma / alpha.
 
-    Two calls of a bare prior a row, as one batched call with the groups kept together (a multi-view network attends
-    across them); one at scale 1 or without conditions. Cameras belong to the conditions.
+    Costs 2 prior calls per row, as one batched call of an unguided prior with the rows of a group consecutive (a
+    multi-view network attends across them); 1 at scale 1 or without conditions. Cameras belong to the conditions.
 
     Attributes:
-        views: rows a group.
-        scale: guidance.
-        rescale: share in [0, 1].
-        times: which noise levels to visit, per group.
-        weight: w(alpha, sigma).
+        views: rows per group, >= 1.
+        scale: classifier-free guidance scale; 1 is no guidance.
+        rescale: share of guidance rescaling in [0, 1]; 0 is none.
+        times: distribution of t in [0, 1], one draw per group.
+        weight: loss weight w(alpha, sigma).
     """
 
     views: int = 4
@@ -73,11 +73,11 @@ class MVDream:
 
     def __post_init__(self) -> None:
         if self.views < 1 or not 0 <= self.rescale <= 1:
-            raise ValueError(f"MVDream needs views >= 1, rescale in [0, 1]: got {self.views}, {self.rescale}; fix them")
+            raise ValueError(f"MVDream needs views >= 1, rescale in [0, 1], got {self.views} and {self.rescale}")
 
     @property
     def block(self) -> int | None:
-        """A group."""
+        """Group size: number of consecutive rows that are views of one scene."""
         return self.views
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
@@ -94,16 +94,16 @@ class MVDream:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: a batch of incomplete groups, or no baseline to guide away from.
+            TypeError: the prior is already guided.
+            ValueError: the batch size is no multiple of `views`, or there is no guidance baseline.
         """
         require_unguided(prior, "MVDream")
         z = z.detach()
         if len(z) % self.views:
-            raise ValueError(f"MVDream takes groups of {self.views} views: got {len(z)} rows; render a multiple")
+            raise ValueError(f"MVDream needs a multiple of {self.views} views, got {len(z)} rows; try another batch")
         t = self.times(progress, len(z), rng).to(z)[:: self.views].repeat_interleave(self.views)
         alpha, sigma = prior.schedule(t)
         eps = randn(tuple(z.shape), rng, z)
@@ -117,10 +117,10 @@ class MVDream:
 
     def _rescaled(self, mixed: Prediction, plain: Prediction) -> Prediction:
         groups = len(mixed.z) // self.views
-        wide, right = mixed.z.reshape(groups, -1), plain.z.reshape(groups, -1)
-        if self.rescale == 0 or wide.shape[1] == 1:
+        guided, conditional = mixed.z.reshape(groups, -1), plain.z.reshape(groups, -1)
+        if self.rescale == 0 or guided.shape[1] == 1:
             return mixed
-        ratio = right.std(1) / wide.std(1).clamp(min=torch.finfo(wide.dtype).tiny)
+        ratio = conditional.std(1) / guided.std(1).clamp(min=torch.finfo(guided.dtype).tiny)
         factor = (self.rescale * ratio + 1 - self.rescale).repeat_interleave(self.views)
         z = mixed.z * expand_like(factor, mixed.z)
         return Prediction.from_z(mixed.z_t, mixed.alpha, mixed.sigma, z, mixed.clamped)

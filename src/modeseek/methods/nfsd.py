@@ -23,17 +23,17 @@ from modeseek.rng import Rng
 class NFSD:
     """NFSD (Katzir et al. 2023, arXiv 2310.17590): `grad = w (d + scale (eps_pos - eps_null))`, without the noise.
 
-    The domain term is `d = eps_null` at small noise, where the prediction holds hardly any noise, and
-    `d = eps_null - eps_neg` from `threshold` on, where the negative prompt ("blurry, low quality, ...") stands in for
-    it. Every row takes the branch of its own time; the known copy takes one branch for the whole batch.
+    The domain term is `d = eps_null` at small noise, where the prediction contains hardly any noise, and
+    `d = eps_null - eps_neg` from `threshold` on, where the negative prompt ("blurry, low quality, ...") replaces
+    it. Every row takes the branch of its own time; the common reimplementation takes one branch for the whole batch.
 
-    3 calls a row at or above the threshold, 2 below, in one batched call of a bare prior.
+    Costs 3 prior calls per row at or above the threshold, 2 below, as one batched call of an unguided prior.
 
     Attributes:
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        scale: of the condition (the authors' 7.5).
-        threshold: time of the prior's schedule at which the domain term changes.
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: weight of `eps_pos - eps_null` (the authors: 7.5).
+        threshold: t in [0, 1] on the prior's schedule at which the domain term changes.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -43,7 +43,7 @@ class NFSD:
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
-            raise ValueError(f"NFSD needs a threshold time in [0, 1]: got {self.threshold}; the authors: 0.2")
+            raise ValueError(f"NFSD needs a threshold time in [0, 1], got {self.threshold}; try 0.2")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         require_unguided(prior, "NFSD")
@@ -59,24 +59,27 @@ class NFSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
             ValueError: a condition is missing.
         """
         require_unguided(prior, "NFSD")
-        told = require_conditions(conditions, "NFSD", "positive", "null", "negative")
+        conditions = require_conditions(conditions, "NFSD", "positive", "null", "negative")
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
-        far = (at.t >= self.threshold).nonzero()[:, 0]
-        questions: list[Query] = [(at.z_t, at.alpha, at.sigma, cond) for cond in (told.positive, told.null)]
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        far = (noised.t >= self.threshold).nonzero()[:, 0]
+        conds = (conditions.positive, conditions.null)
+        queries: list[Query] = [(noised.z_t, noised.alpha, noised.sigma, cond) for cond in conds]
         if len(far):
-            negative = select(expand(told.negative, len(z)), far)
-            questions.append((at.z_t[far], at.alpha[far], at.sigma[far], negative))
-        positive, null, *negative = evaluate_batched(prior, questions)
+            negative = select(expand(conditions.negative, len(z)), far)
+            queries.append((noised.z_t[far], noised.alpha[far], noised.sigma[far], negative))
+        positive, null, *negative = evaluate_batched(prior, queries)
         domain = null.eps
         if negative:
             domain = domain.index_add(0, far, -negative[0].eps)
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (domain + self.scale * (positive.eps - null.eps))
-        return Direction(grad, t=at.t, eps=at.eps, prediction=positive, logs={"t": at.t}), None
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (
+            domain + self.scale * (positive.eps - null.eps)
+        )
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=positive, logs={"t": noised.t}), None

@@ -1,4 +1,4 @@
-"""The first lines of most methods: pick a level per row, draw noise, add it."""
+"""Forward diffusion of a batch: draw a noise level per row, draw noise, add it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from modeseek.rng import Rng, randn
 
 @dataclass(frozen=True)
 class NoisedBatch:
-    """A batch seen through noise: `z_t = alpha z + sigma eps`.
+    """Noised batch: `z_t = alpha z + sigma eps`.
 
     Attributes:
-        t: time per row, (b,).
+        t: time in [0, 1] per row, (b,).
         alpha: signal scale per row, (b,).
         sigma: noise scale per row, (b,).
-        eps: the noise drawn, (b, *d).
-        z_t: the noised points, (b, *d).
+        eps: drawn noise, standard normal, (b, *d).
+        z_t: noised points, (b, *d).
     """
 
     t: Float[Tensor, "b"]
@@ -33,7 +33,7 @@ class NoisedBatch:
 
 
 def sample_noised(z: Float[Tensor, "b *d"], prior: Prior, times: Times, progress: float, rng: Rng) -> NoisedBatch:
-    """Draws a time, then noise, for every row, on the prior's own schedule."""
+    """Draws a time and noise for every row, and noises z on the prior's own schedule."""
     t = times(progress, len(z), rng).to(z)
     alpha, sigma = prior.schedule(t)
     eps = randn(tuple(z.shape), rng, z)
@@ -43,5 +43,5 @@ def sample_noised(z: Float[Tensor, "b *d"], prior: Prior, times: Times, progress
 def add_noise(
     z: Float[Tensor, "b *d"], eps: Float[Tensor, "b *d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"]
 ) -> Float[Tensor, "b *d"]:
-    """`alpha z + sigma eps`, row by row; a DDIM step where z and eps are a prediction's."""
+    """Returns `alpha z + sigma eps`, row by row; a DDIM step if z and eps come from a prediction."""
     return expand_like(alpha, z) * z + expand_like(sigma, z) * eps

@@ -24,26 +24,26 @@ class PDS:
     """PDS (Koo et al. 2023, arXiv 2311.13831): `grad = psi (z - source) + chi (eps_s - eps_s source)`.
 
     It matches the stochastic latents `(z_s - mu(z_t)) / spread` of z and its source, where s = t - step_size, z_s and
-    z_t are noised alike on both sides, and mu, spread are those of the DDPM posterior. With `a = alpha_t / alpha_s`,
+    z_t use the same noise on both sides, and mu, spread are those of the DDPM posterior. With `a = alpha_t / alpha_s`,
     `beta = sigma_t^2 - a^2 sigma_s^2`, `gamma = alpha_s beta / sigma_t^2`, `delta = a sigma_s^2 / sigma_t^2` and
     `spread = sqrt(beta) sigma_s / sigma_t`,
 
         psi = (alpha_s - gamma - delta alpha_t) / spread,    chi = gamma sigma_t / (alpha_t spread).
 
-    These are consistent coefficients (`exact`): psi is 0, identically, and `chi = sqrt(snr_s / snr_t - 1)`: PDS is then
-    DDS with this weight. The authors' code takes a and beta of half the step (one training step, where s lies two
-    back), which leaves a pull towards the source, psi > 0, that their results rest on: `official` does so too, on any
-    schedule. Their code takes one item at a time; this one any batch, each row at its level.
+    With these consistent coefficients (`exact`) psi is identically 0 and `chi = sqrt(snr_s / snr_t - 1)`: PDS is then
+    DDS with this weight. The authors' code takes a and beta of half the step (one training step, while s is two steps
+    back), which leaves a term towards the source, psi > 0, that their results depend on: `official` does the same, on
+    any schedule. Their code takes one item at a time; this one any batch, each row at its own noise level.
 
-    Four calls of a bare prior a row, as one batched call; two at scale 1. The source's words are
+    Costs 4 prior calls per row, as one batched call of an unguided prior; 2 at scale 1. The source prompt is
     `Conditions.source`.
 
     Attributes:
-        source: z of what is edited; None is the z that the run starts from (then every step shows the same items).
-        times: which noise levels to visit, per row.
-        scale: guidance of both branches.
-        coefficients: see above.
-        step_size: from t to s, in the schedule's time (the authors: 500 steps).
+        source: z of the edited source; None is the initial z of the run (every step must then render the same items).
+        times: distribution of t in [0, 1], one draw per row.
+        scale: classifier-free guidance scale of both branches; 1 is no guidance.
+        coefficients: exact or the authors' coefficients, see above.
+        step_size: time difference t - s on the prior's schedule, in (0, 1) (the authors: 500 steps).
     """
 
     source: Source | None = None
@@ -54,9 +54,9 @@ class PDS:
 
     def __post_init__(self) -> None:
         if self.coefficients not in ("exact", "official"):
-            raise ValueError(f"PDS coefficients are 'exact' or 'official': got {self.coefficients!r}; choose one")
+            raise ValueError(f"PDS coefficients must be 'exact' or 'official', got {self.coefficients!r}")
         if not 0 < self.step_size < 1:
-            raise ValueError(f"PDS needs a step_size in (0, 1): got {self.step_size}; the authors' is 0.002")
+            raise ValueError(f"PDS needs a step_size in (0, 1), got {self.step_size}; try 0.002")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> EditState:
         require_unguided(prior, "PDS")
@@ -73,11 +73,12 @@ class PDS:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, EditState]:
-        """The direction; the state stays.
+        """Returns the direction at z and the unchanged state.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: no source condition, no baseline, a source that does not fit, or a time without a step before.
+            TypeError: the prior is already guided.
+            ValueError: no source condition, no guidance baseline, a source that does not broadcast to z, or
+                t < step_size.
         """
         require_unguided(prior, "PDS")
         z = z.detach()
@@ -90,18 +91,20 @@ class PDS:
         return Direction(grad, t=t, eps=eps, prediction=target, logs={"t": t, "psi": psi, "chi": chi}), state
 
     def weights(self, schedule: Schedule, t: Float[Tensor, "b"]) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
-        """Psi and chi at times t.
+        """Returns psi and chi at times t, (b,) each.
 
         Raises:
-            ValueError: no noise a step before t, or no signal at t.
+            ValueError: t < step_size, sigma = 0 at t - step_size, or alpha = 0 at t.
         """
         if (t < self.step_size).any():
             raise ValueError(
-                f"PDS steps back by {self.step_size} from t: got t = {float(t.min()):.4g}; raise the lowest time"
+                f"PDS needs t >= step_size = {self.step_size}, got t = {float(t.min()):.4g}; try a higher lowest time"
             )
         (alpha, sigma), (alpha_s, sigma_s) = schedule(t), schedule(t - self.step_size)
         if (sigma_s <= 0).any() or (alpha <= 0).any():
-            raise ValueError("PDS needs noise a step before t and signal at t: got a level without; keep t within")
+            raise ValueError(
+                "PDS needs sigma > 0 at t - step_size and alpha > 0 at t, got a level with 0; try times within (0, 1)"
+            )
         if self.coefficients == "exact":
             chi = ((alpha_s * sigma / (alpha * sigma_s)) ** 2 - 1).sqrt()
             return torch.zeros_like(chi), chi

@@ -20,16 +20,16 @@ from modeseek.rng import Rng
 class RFDS:
     """RFDS (Yang et al. 2024, arXiv 2406.03293; FlowDreamer's VFDS, 2408.05008): `grad = w (v(z_t) - (n - z))`.
 
-    v is the velocity `E[n - z | z_t]`, which every prediction here holds, so any prior on any schedule will do. It is
-    SDS with weight `w / (1 - s)`, `s = sigma / (alpha + sigma)` the noise share of the same level in flow time:
-    `v - (n - z) = (eps - n) (alpha + sigma) / alpha`. It stays finite where alpha is 0.
+    v is the velocity `E[n - z | z_t]`, available from every prediction, so any prior on any schedule can be used. It
+    is SDS with weight `w / (1 - s)`, `s = sigma / (alpha + sigma)` the noise share of the same level in flow time:
+    `v - (n - z) = (eps - n) (alpha + sigma) / alpha`. It is finite at alpha = 0.
 
-    One call of the given prior a row; guidance: pass a `Guided` prior (the authors: scale 100 on SD3, 50 in 2-D). The
+    Costs 1 prior call per row; guidance: pass a `Guided` prior (the authors: scale 100 on SD3, 50 in 2-D). The
     original indexes its noise levels from the wrong end, so that a range of 0.3 to 0.98 drops the noisiest ones.
 
     Attributes:
-        times: which noise levels to visit, per row, in the time of the prior's schedule.
-        weight: w(alpha, sigma).
+        times: distribution of t in [0, 1] on the prior's schedule, one draw per row.
+        weight: loss weight w(alpha, sigma).
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -49,9 +49,9 @@ class RFDS:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state."""
+        """Returns the direction at z; the state is None."""
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
-        prediction = prior.at(at.z_t, at.alpha, at.sigma, conditions)
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.flow - (at.eps - z))
-        return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        prediction = prior.at(noised.z_t, noised.alpha, noised.sigma, conditions)
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.flow - (noised.eps - z))
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None

@@ -1,4 +1,4 @@
-"""RFDS with noise that fits the image."""
+"""RFDS-Rev: RFDS with refined noise."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from modeseek.rng import Rng
 class RFDSRev:
     """RFDS-Rev (Yang et al. 2024, arXiv 2406.03293): refine the noise once, then take RFDS's direction with it.
 
-    In flow time `n <- n + (1 - sigma) (v + z - n)`: one step of iRFDS, of exactly the length that makes n the noise the
-    prior finds in z_t, `n <- eps(z_t)`, which is how it is computed here, at any level of any prior. A noise that
-    solves `v = n - z` stays. Then `grad = w (v_scale(z_t') - (n' - z))` with the refined noise.
+    In flow time `n <- n + (1 - sigma) (v + z - n)`: one step of iRFDS with the length that makes n the predicted noise
+    of z_t, `n <- eps(z_t)`, which is how it is computed here, at any noise level of any prior. A noise that solves
+    `v = n - z` is a fixed point. Then `grad = w (v_scale(z_t') - (n' - z))` with the refined noise.
 
-    One call a row for the refinement (two if its scale is not 1), two for the direction, of a bare prior; without
-    conditions there is nothing to guide and each takes one.
+    Costs 1 prior call per row for the refinement (2 if its scale is not 1) and 2 for the direction, of an unguided
+    prior; without conditions 1 each.
 
     Attributes:
-        times: which noise levels to visit, per row, in the time of the prior's schedule.
-        weight: w(alpha, sigma).
-        scale: guidance of the direction.
-        inversion_scale: guidance of the refinement.
+        times: distribution of t in [0, 1] on the prior's schedule, one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: classifier-free guidance scale of the direction; 1 is no guidance.
+        inversion_scale: classifier-free guidance scale of the refinement; 1 is no guidance.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -54,16 +54,18 @@ class RFDSRev:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state. `eps` is the noise as drawn.
+        """Returns the direction at z; the state is None. `eps` is the noise before refinement.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
         """
         require_unguided(prior, "RFDSRev")
         z = z.detach()
         forward, backward = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
-        at = sample_noised(z, prior, self.times, progress, rng)
-        refined = backward.at(at.z_t, at.alpha, at.sigma, conditions).eps
-        prediction = forward.at(add_noise(z, refined, at.alpha, at.sigma), at.alpha, at.sigma, conditions)
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.flow - (refined - z))
-        return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        refined = backward.at(noised.z_t, noised.alpha, noised.sigma, conditions).eps
+        prediction = forward.at(
+            add_noise(z, refined, noised.alpha, noised.sigma), noised.alpha, noised.sigma, conditions
+        )
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.flow - (refined - z))
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None

@@ -22,17 +22,17 @@ from modeseek.sampling.samplers import level_pairs, snr_ratio
 class SDI:
     """SDI (Lukoianov et al. 2024, arXiv 2405.15891): `grad = z - z_hat(z_t)`, z_t from DDIM inversion of z up to t.
 
-    Inversion and prediction use their own guidance scales on a bare prior; without conditions there is nothing to
-    guide and both are plain. Each row walks its own times, from 0 to exactly its own t, where the network is asked:
-    the original evaluates elsewhere than it inverted to, and cannot take a batch. Costs `inversion_steps + 1` calls
-    a row, twice that with guidance.
+    Inversion and prediction use separate guidance scales on an unguided prior; without conditions both are unguided.
+    Each row is inverted from 0 to exactly its own t, where the network is evaluated: the original evaluates at
+    another level than it inverted to, and cannot take a batch. Costs `inversion_steps + 1` prior calls per row, twice
+    that with guidance.
 
     Attributes:
-        times: which noise level to invert to, per row (the authors: 0.98 to 0.25, linearly, in 3-D).
-        scale: guidance of the prediction.
-        inversion_scale: guidance of the inversion.
-        inversion_steps: DDIM steps from 0 to t.
-        inversion_eta: share of the ancestral noise drawn anew at each inversion step (the authors' 3-D setting: 0.3).
+        times: t in [0, 1] per row as a function of progress (the authors: 0.98 to 0.25, linearly, in 3-D).
+        scale: classifier-free guidance scale of the prediction; 1 is no guidance.
+        inversion_scale: classifier-free guidance scale of the inversion; 1 is no guidance.
+        inversion_steps: DDIM steps from 0 to t, >= 1.
+        inversion_eta: share of fresh ancestral noise per inversion step, in [0, 1] (the authors: 0.3 in 3-D).
     """
 
     times: Times = Annealed(0.98, 0.25)
@@ -44,8 +44,8 @@ class SDI:
     def __post_init__(self) -> None:
         if self.inversion_steps < 1 or not 0 <= self.inversion_eta <= 1:
             raise ValueError(
-                f"SDI needs inversion_steps >= 1 and inversion_eta in [0, 1]: got {self.inversion_steps} and "
-                f"{self.inversion_eta}; fix them"
+                f"SDI needs inversion_steps >= 1 and inversion_eta in [0, 1], got {self.inversion_steps} and "
+                f"{self.inversion_eta}"
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
@@ -62,22 +62,22 @@ class SDI:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
         """
         require_unguided(prior, "SDI")
         z = z.detach()
         backward = with_guidance(prior, self.inversion_scale, conditions)
         t = self.times(progress, len(z), rng).to(z)
-        walk = torch.linspace(1, 0, self.inversion_steps + 1, dtype=z.dtype, device=z.device)[:, None] * t
+        times = torch.linspace(1, 0, self.inversion_steps + 1, dtype=z.dtype, device=z.device)[:, None] * t
         z_t = z
-        for noisy, clean in reversed(list(level_pairs(prior, z, walk))):
+        for noisy, clean in reversed(list(level_pairs(prior, z, times))):
             p = backward.at(z_t, *clean, conditions)
             fresh = self.inversion_eta * clean[1] * torch.sqrt(1 - snr_ratio(noisy, clean))
-            kept = torch.sqrt((noisy[1] ** 2 - fresh**2).clamp(min=0))
-            z_t = add_noise(p.z, p.eps, noisy[0], kept)
+            predicted_std = torch.sqrt((noisy[1] ** 2 - fresh**2).clamp(min=0))
+            z_t = add_noise(p.z, p.eps, noisy[0], predicted_std)
             if self.inversion_eta > 0:
                 z_t = z_t + expand_like(fresh, z) * randn(tuple(z.shape), rng, z)
         prediction = with_guidance(prior, self.scale, conditions).at(z_t, *prior.schedule(t), conditions)

@@ -20,12 +20,12 @@ from modeseek.rng import Rng
 class SDS:
     """DreamFusion (Poole et al. 2022, arXiv 2209.14988): `grad = w (eps(alpha z + sigma n; t) - n)`.
 
-    Its mean is `-w (sigma / alpha) grad_z E_n log p_t(alpha z + sigma n)`: it climbs the noise-averaged log density.
-    One call of the given prior a row; guidance: pass a `Guided` prior (DreamFusion's 100 is scale 101).
+    Its mean is `-w (sigma / alpha) grad_z E_n log p_t(alpha z + sigma n)`: descending it maximises the noise-averaged
+    log density. Costs 1 prior call per row; guidance: pass a `Guided` prior (DreamFusion's 100 is scale 101).
 
     Attributes:
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -45,9 +45,9 @@ class SDS:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state."""
+        """Returns the direction at z; the state is None."""
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
-        prediction = prior.at(at.z_t, at.alpha, at.sigma, conditions)
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.eps - at.eps)
-        return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs={"t": at.t}), None
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        prediction = prior.at(noised.z_t, noised.alpha, noised.sigma, conditions)
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.eps - noised.eps)
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None

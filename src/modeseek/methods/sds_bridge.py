@@ -1,4 +1,4 @@
-"""Score distillation as a bridge between two distributions."""
+"""SDS-Bridge: score distillation as a bridge between two distributions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from modeseek.rng import Rng
 class SDSBridge:
     """SDS-Bridge (McAllister et al. 2024, arXiv 2406.09417): `grad = w scale (eps_target - eps_source)`.
 
-    A first-order step of the bridge from where the images are now, described by the source prompt ("..., oversaturated,
-    smooth, pixelated, ..."), to where they should go, the positive condition. Before `since` of the run it is SDS at
-    the same scale, `w (eps_null + scale (eps_target - eps_null) - n)`, against the null condition.
+    A first-order step of the bridge from the distribution of the current images, described by the source prompt
+    ("..., oversaturated, smooth, pixelated, ..."), to that of the positive condition. Before progress `since` it is
+    SDS at the same scale, `w (eps_null + scale (eps_target - eps_null) - n)`, against the null condition.
 
-    2 calls a row of a bare prior in either stage, in one batched call. Every item has its own prompts and weight; the
-    original reads the first item's prompts, and weights its first stage twice.
+    Costs 2 prior calls per row in either stage, as one batched call of an unguided prior. Every item has its own
+    prompts and weight; the original uses the first item's prompts, and applies the weight of its first stage twice.
 
     Attributes:
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        scale: of both stages (the authors: 100 in 3-D, 40 in 2-D).
-        since: progress from which the bridge is taken; 0 is from the start, and needs no null condition.
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: guidance scale of both stages (the authors: 100 in 3-D, 40 in 2-D).
+        since: progress in [0, 1] at which the bridge stage begins; 0 needs no null condition.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -43,7 +43,7 @@ class SDSBridge:
 
     def __post_init__(self) -> None:
         if not 0 <= self.since <= 1:
-            raise ValueError(f"SDSBridge needs since in [0, 1]: got {self.since}; the authors: 0.5 in 2-D, 0.8 in 3-D")
+            raise ValueError(f"SDSBridge needs since in [0, 1], got {self.since}; try 0.5 in 2-D, 0.8 in 3-D")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         require_unguided(prior, "SDSBridge")
@@ -59,22 +59,22 @@ class SDSBridge:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state.
+        """Returns the direction at z; the state is None.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: a condition is missing, whichever stage needs it.
+            TypeError: the prior is already guided.
+            ValueError: a condition of either stage is missing.
         """
         require_unguided(prior, "SDSBridge")
-        first = () if self.since == 0 else ("null",)
-        told = require_conditions(conditions, "SDSBridge", "positive", "source", *first)
+        first_stage = () if self.since == 0 else ("null",)
+        conditions = require_conditions(conditions, "SDSBridge", "positive", "source", *first_stage)
         z = z.detach()
-        at = sample_noised(z, prior, self.times, progress, rng)
+        noised = sample_noised(z, prior, self.times, progress, rng)
         bridging = progress >= self.since
-        pair = [told.positive, told.source if bridging else told.null]
-        target, other = predict_branches(prior, at.z_t, at.alpha, at.sigma, pair)
-        residual = self.scale * (target.eps - other.eps)
+        conds = [conditions.positive, conditions.source if bridging else conditions.null]
+        target, reference = predict_branches(prior, noised.z_t, noised.alpha, noised.sigma, conds)
+        residual = self.scale * (target.eps - reference.eps)
         if not bridging:
-            residual = residual + other.eps - at.eps
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * residual
-        return Direction(grad, t=at.t, eps=at.eps, prediction=target, logs={"t": at.t}), None
+            residual = residual + reference.eps - noised.eps
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * residual
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=target, logs={"t": noised.t}), None

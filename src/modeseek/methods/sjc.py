@@ -20,16 +20,16 @@ class SJC:
     """SJC (Wang et al. 2022, arXiv 2212.00774): `grad = (z - D(z + h n; h)) / h`, averaged over `samples` draws of n.
 
     D is the denoiser in variance-exploding coordinates at `h = sigma / alpha` ("perturb and average"). With variance
-    reduction the point z is compared with, so `grad = eps - n`, SDS with weight 1 at the same level; without, the
-    noised point is, so `grad = eps`: the same mean. Subtracting n takes variance away only where the noise is larger
-    than the data's spread, `h > s` on a Gaussian of standard deviation s, and adds some below.
+    reduction D is compared with z, so `grad = eps - n`, SDS with weight 1 at the same level; without it, with the
+    noised point, so `grad = eps`, of the same mean. Subtracting n reduces the variance only where the noise is larger
+    than the data's spread, `h > s` on a Gaussian of standard deviation s, and increases it below.
 
-    `samples` calls of the given prior a row; guidance: pass a `Guided` prior (the authors' 100 is scale 101).
+    Costs `samples` prior calls per row; guidance: pass a `Guided` prior (the authors' 100 is scale 101).
 
     Attributes:
-        times: which noise levels to visit, per row; those without any signal are refused.
-        variance_reduction: subtract the drawn noise.
-        samples: draws of n averaged per row, at one level and in one batched call.
+        times: distribution of t in [0, 1], one draw per row; alpha must be > 0 there.
+        variance_reduction: True subtracts the drawn noise.
+        samples: draws of n averaged per row, >= 1, at one noise level and in one batched call.
     """
 
     times: Times = Uniform(0.01, 0.97)
@@ -38,7 +38,7 @@ class SJC:
 
     def __post_init__(self) -> None:
         if self.samples < 1:
-            raise ValueError(f"SJC needs samples >= 1: got {self.samples}; raise it")
+            raise ValueError(f"SJC needs samples >= 1, got {self.samples}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         return None
@@ -54,16 +54,19 @@ class SJC:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state. `eps` and `prediction` are told where there is one sample.
+        """Returns the direction at z; the state is None. `eps` and `prediction` are set if `samples` is 1.
 
         Raises:
-            ValueError: a level without signal, whose h is infinite.
+            ValueError: alpha = 0, where h is infinite.
         """
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
         alpha, sigma = prior.schedule(t)
         if (alpha == 0).any():
-            raise ValueError(f"SJC has no noise level sigma / alpha at alpha = 0: got t = {t.max():.4g}; lower times")
+            raise ValueError(
+                f"SJC needs alpha > 0 for its noise level sigma / alpha, got t = {t.max():.4g} with alpha = 0; try "
+                "lower times"
+            )
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
         h = (sigma / alpha)[rows]
         eps = randn((len(rows), *z.shape[1:]), rng, z)

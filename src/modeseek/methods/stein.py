@@ -1,4 +1,4 @@
-"""SteinDreamer: score distillation with a control variate from Stein's identity."""
+"""SteinDreamer: SDS with a control variate from Stein's identity."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
 Baseline = Callable[[Tensor, RenderContext | None], Tensor]
-"""phi: of the noised points and the context, one number per row (b,); differentiable in the points."""
+"""Baseline phi: maps noised points and the context to one number per row, (b,); differentiable in the points."""
 
 
 def constant_baseline(z_t: Tensor, context: RenderContext | None) -> Tensor:
-    """-1 everywhere: the baseline with which `SteinDreamer` at mu = 1 is SDS."""
+    """Constant baseline -1, with which `SteinDreamer` at mu = 1 is SDS."""
     return torch.full((len(z_t),), -1.0, dtype=z_t.dtype, device=z_t.device)
 
 
 @dataclass(frozen=True)
 class Stein:
-    """The variate `w (n phi(z_t) - sigma grad phi(z_t))`: of mean zero at `z_t = alpha z + sigma n`, says Stein.
+    """Stein control variate `w (n phi(z_t) - sigma grad phi(z_t))`, of mean zero at `z_t = alpha z + sigma n`.
 
-    The baseline's gradient is had by differentiating it, so it must not detach its points; and the phi of a row must
-    look at that row's point alone. The mean is lost otherwise.
+    The baseline is differentiated by autograd, so it must not detach its points, and the value of a row may depend on
+    that row's point only; otherwise the variate is biased.
 
     Attributes:
-        baseline: phi.
-        weight: w(alpha, sigma), the method's.
+        baseline: baseline phi.
+        weight: loss weight w(alpha, sigma) of the method.
     """
 
     baseline: Baseline
@@ -46,25 +46,27 @@ class Stein:
     def __call__(
         self, z: Float[Tensor, "b *d"], direction: Direction, context: RenderContext | None
     ) -> Float[Tensor, "b *d"]:
-        """Its value for the direction's own noise.
+        """Returns the variate for the direction's own noise.
 
         Raises:
-            ValueError: a direction without noise or prediction, one whose prediction is not of `alpha z + sigma n`,
-                or a baseline that is not one number per row.
+            ValueError: the direction has no noise or prediction, its prediction is not at `alpha z + sigma n`, or the
+                baseline does not return one number per row.
         """
         p, n = direction.prediction, direction.eps
         if p is None or n is None:
-            raise ValueError("Stein's identity needs the noise drawn and the point asked: got a direction without them")
+            raise ValueError("Stein needs a direction with eps and prediction, got one without; try SDS")
         alpha, sigma = expand_like(p.alpha, z), expand_like(p.sigma, z)
         if not torch.allclose(p.z_t, alpha * z + sigma * n, rtol=1e-2, atol=1e-2):
             raise ValueError(
-                "Stein's identity holds at alpha z + sigma n: got a prediction elsewhere; use SDS or alike"
+                "Stein needs a prediction at alpha z + sigma eps, got one at another point; try SDS or a similar method"
             )
         with torch.enable_grad():
             z_t = p.z_t.detach().requires_grad_()
             phi = self.baseline(z_t, context)
             if phi.shape != (len(z),):
-                raise ValueError(f"a baseline is one number per row, ({len(z)},): got {tuple(phi.shape)}; sum the rest")
+                raise ValueError(
+                    f"baseline must return one number per row, ({len(z)},), got {tuple(phi.shape)}; try a sum"
+                )
             slope = torch.zeros_like(z_t)
             if phi.requires_grad:
                 (slope,) = torch.autograd.grad(phi.sum(), z_t)
@@ -74,7 +76,7 @@ class Stein:
 
 @dataclass(frozen=True)
 class _NoiseFreeSDS:
-    """SDS without its own control variate: `grad = w eps(alpha z + sigma n)`."""
+    """SDS without the noise term: `grad = w eps(alpha z + sigma n)`."""
 
     sds: SDS
 
@@ -102,23 +104,23 @@ class _NoiseFreeSDS:
 class SteinDreamer:
     """SteinDreamer (Wang et al. 2024, arXiv 2401.00604): `grad = w [eps + mu (n phi(z_t) - sigma grad phi(z_t))]`.
 
-    The mean is SDS's for every baseline phi and every mu; mu is learned to make the second moment least (see
-    `ControlVariate`). With the constant baseline -1 the variate is SDS's own -n: mu = 1 is SDS, and the learned mu
-    knows what SDS does not: at levels where the signal dominates, subtracting the noise adds variance. For a round
-    Gaussian prior of variance v, the best mu is `sigma^2 / (alpha^2 v + sigma^2)` and no variance is left. The paper's
+    The mean is that of SDS for every baseline phi and every mu; mu is learned to minimise the second moment (see
+    `ControlVariate`). With the constant baseline -1 the variate is -n: mu = 1 is SDS, and the learned mu improves on
+    SDS at levels where the signal dominates, as subtracting the noise there adds variance. For an isotropic Gaussian
+    prior of variance v, the best mu is `sigma^2 / (alpha^2 v + sigma^2)` and no variance is left. The paper's
     baselines compare rendered depth or normals with an estimate from z_t.
 
-    One call of the given prior a row, and what the baseline spends; guidance: pass a `Guided` prior.
+    Costs 1 prior call per row, plus the evaluation of the baseline; guidance: pass a `Guided` prior.
 
     Attributes:
-        baseline: phi(z_t, context), (b,).
-        times: which noise levels to visit, per row.
-        weight: w(alpha, sigma).
-        initial: mu until there is something to go by.
-        per: one coefficient a sample, or one for each element, as in the paper.
-        bins: levels [0, 1] of t are divided into this many, each with coefficients of its own.
-        warm: visits of a bin before its coefficient is trusted, at least 2.
-        memory: steps over which the coefficient's running means reach back, at least 2; infinite never forgets.
+        baseline: baseline phi(z_t, context), (b,).
+        times: distribution of t in [0, 1], one draw per row.
+        weight: loss weight w(alpha, sigma).
+        initial: mu before `warm` visits of a bin.
+        per: one coefficient per sample, or per element as in the paper.
+        bins: number of equal bins of t in [0, 1] with separate coefficients, >= 1.
+        warm: visits of a bin before its learned coefficient is used, >= 2.
+        memory: time constant of the coefficient's running means in steps, >= 2; infinite weights all steps equally.
     """
 
     baseline: Baseline = constant_baseline
@@ -134,13 +136,13 @@ class SteinDreamer:
         self.control_variate()
 
     def control_variate(self) -> ControlVariate:
-        """What it is made of; ValueError where an option is out of range."""
+        """Returns the equivalent `ControlVariate`; ValueError if an option is out of range."""
         score = _NoiseFreeSDS(SDS(self.times, self.weight))
         stein = Stein(self.baseline, self.weight)
         return ControlVariate(score, stein, self.initial, self.per, self.bins, self.warm, self.memory)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
-        """Nothing learned yet."""
+        """Returns zero moments."""
         return self.control_variate().init(z, prior)
 
     def step(
@@ -154,7 +156,7 @@ class SteinDreamer:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, VariateState]:
-        """The direction, and what was learned from it."""
+        """Returns the direction and the state with updated moments."""
         return self.control_variate().step(
             z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context
         )

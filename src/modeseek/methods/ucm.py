@@ -1,4 +1,4 @@
-"""RFDS with noise from the flow's own inversion of the image."""
+"""FlowDreamer's UCM: RFDS with noise from the flow's inversion of the image."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from modeseek.rng import Rng, randn
 class UCM:
     """FlowDreamer's unique couple matching (2024, arXiv 2408.05008): `grad = w (v_scale(z_t) - (n - z))`, n inverted.
 
-    From `since` of the run on, n is not drawn: the flow `dz_s = v(z_s, s) ds` carries z from s = 0 to the noise it came
-    from at s = 1, in `inversion_steps` equal steps. The flow is walked at `alpha = 1 - s, sigma = s`, where any prior
-    answers, whatever its own schedule; the level that is then visited is one of the prior's schedule. Before `since`
-    the noise is drawn and this is RFDS. Progress decides, not a count of calls that a checkpoint forgets.
+    From progress `since` on, n is not drawn: the flow `dz_s = v(z_s, s) ds` is integrated from z at s = 0 to its noise
+    at s = 1, in `inversion_steps` equal steps, at `alpha = 1 - s, sigma = s` for any schedule of the prior; the noise
+    level of the direction is on the prior's schedule. Before `since` the noise is drawn and this is RFDS. The switch
+    depends on progress, not on a count of calls that a checkpoint would lose.
 
-    `inversion_steps` calls a row for the inversion (twice that by the midpoint rule; twice again if its scale is not
-    1), and two for the direction, of a bare prior; without conditions there is nothing to guide.
+    Costs `inversion_steps` prior calls per row for the inversion (twice that by the midpoint rule; twice again if its
+    scale is not 1) and 2 for the direction, of an unguided prior; without conditions each evaluation is 1 call.
 
     Attributes:
-        times: which noise levels to visit, per row, in the time of the prior's schedule.
-        weight: w(alpha, sigma).
-        scale: guidance of the direction (the authors' configurations: 60).
-        inversion_scale: guidance of the inversion.
-        inversion_steps: of the walk from image to noise.
-        solver: euler, first order, or midpoint, second order.
-        since: progress from which the noise is inverted rather than drawn.
+        times: distribution of t in [0, 1] on the prior's schedule, one draw per row.
+        weight: loss weight w(alpha, sigma).
+        scale: classifier-free guidance scale of the direction (the authors' configurations: 60); 1 is no guidance.
+        inversion_scale: classifier-free guidance scale of the inversion; 1 is no guidance.
+        inversion_steps: solver steps from image to noise, >= 1.
+        solver: ODE solver of the inversion: euler (first order) or midpoint (second order).
+        since: progress in [0, 1] from which the noise is inverted rather than drawn.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -51,11 +51,10 @@ class UCM:
     def __post_init__(self) -> None:
         if self.inversion_steps < 1 or not 0 <= self.since <= 1:
             raise ValueError(
-                f"UCM needs inversion_steps >= 1 and since in [0, 1]: got {self.inversion_steps} and {self.since}; "
-                "fix them"
+                f"UCM needs inversion_steps >= 1 and since in [0, 1], got {self.inversion_steps} and {self.since}"
             )
         if self.solver not in ("euler", "midpoint"):
-            raise ValueError(f"UCM's solver is 'euler' or 'midpoint': got {self.solver!r}; choose one")
+            raise ValueError(f"UCM solver must be 'euler' or 'midpoint', got {self.solver!r}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         require_unguided(prior, "UCM")
@@ -71,10 +70,10 @@ class UCM:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, None]:
-        """The direction; no state. `eps` is the noise used, inverted or drawn.
+        """Returns the direction at z; the state is None. `eps` is the noise used, inverted or drawn.
 
         Raises:
-            TypeError: the prior is guided already.
+            TypeError: the prior is already guided.
         """
         require_unguided(prior, "UCM")
         z = z.detach()

@@ -23,16 +23,16 @@ from modeseek.pytree import expand, map_tensors
 from modeseek.rng import Rng, Streams, rand
 
 Camera = Callable[[RenderContext], Tensor]
-"""From a context to (b, k) numbers that say from where each item was inputs."""
+"""Function from the render context to the camera of each row as k numbers, (b, k)."""
 
 
 @dataclass(frozen=True)
 class VSDState:
-    """What changes along a run.
+    """State of VSD.
 
     Attributes:
-        phi: the auxiliary's state.
-        steps: taken so far.
+        phi: state of the auxiliary.
+        steps: number of steps taken.
     """
 
     phi: Any
@@ -43,26 +43,26 @@ class VSDState:
 class VSD:
     """VSD, ProlificDreamer (Wang et al. 2023, arXiv 2305.16213): `grad = w (eps_s(z_t; y) - eps_phi(z_t; y, c))`.
 
-    phi learns the score of the particles themselves, `min E |phi(alpha z + sigma n) - n|^2` in its own kind of
-    prediction, from times and noise of its own; so where particles are spread as the prior is, nothing pulls. The rows
-    of z are the particles. Each step first asks phi, as it stands, for the direction, then lets it learn from the same
-    particles: neither update reaches the other. The prior is bare and its scale is here.
+    phi is trained on the particles (the rows of z), `min E |phi(alpha z + sigma n) - n|^2` in its own
+    parametrisation, with its own times and noise; the gradient vanishes when the particle distribution equals the
+    prior. Each step first evaluates phi for the direction and then trains it on the same particles, so neither update
+    depends on the other. The prior must be unguided; the guidance scale is a field of the method.
 
-    Costs 1 call of the prior a row, 2 with guidance, and what phi costs: 1 evaluation, and `updates` training steps.
-    The original takes one noise level for a whole batch and clips gradients; here each row has its own and nothing is
-    clipped.
+    Costs 1 prior call per row, 2 with guidance, plus 1 evaluation and `updates` training steps of phi. The original
+    uses one noise level per batch and clips gradients; here each row has its own and nothing is clipped.
 
     Attributes:
-        times: which noise levels the direction visits, per row (the authors: 0.02 to 0.98, later to 0.5).
-        scale: guidance of the prior.
-        weight: w(alpha, sigma).
-        auxiliary: phi; an `LoRAAuxiliary` on pipelines.
-        phi_times: which noise levels phi learns at.
-        updates: training steps of phi a step.
-        warmup: training steps of phi before the first direction, all on the first particles.
-        drop: share of rows whose condition (where there is a null one), and whose camera, are hidden from phi as it
-            learns.
-        camera: what phi is told of the view besides the condition, or None.
+        times: distribution of t in [0, 1] for the direction, one draw per row (the authors: 0.02 to 0.98, later to
+            0.5).
+        scale: classifier-free guidance scale of the prior; 1 is no guidance.
+        weight: loss weight w(alpha, sigma).
+        auxiliary: auxiliary denoiser phi; a `LoRAAuxiliary` on pipelines.
+        phi_times: distribution of t in [0, 1] for training phi, one draw per row.
+        updates: training steps of phi per step, >= 0.
+        warmup: training steps of phi before the first direction, >= 0, all on the initial particles.
+        drop: dropout probability in [0, 1] of the condition (if there is a null one) and of the camera while phi is
+            trained.
+        camera: camera conditioning of phi, from the render context to (b, k); None is no camera.
     """
 
     times: Times = Uniform(0.02, 0.98)
@@ -78,13 +78,13 @@ class VSD:
     def __post_init__(self) -> None:
         name = type(self).__name__
         if self.updates < 0 or self.warmup < 0:
-            raise ValueError(f"{name} needs updates >= 0 and warmup >= 0: got {self.updates} and {self.warmup}")
+            raise ValueError(f"{name} needs updates >= 0 and warmup >= 0, got {self.updates} and {self.warmup}")
         if not 0 <= self.drop <= 1:
-            raise ValueError(f"{name} drop is a share in [0, 1]: got {self.drop}; 0 hides nothing from phi")
+            raise ValueError(f"{name} drop must be in [0, 1], got {self.drop}; try 0, which is no dropout")
 
     @property
     def block(self) -> int | None:
-        """What phi asks for."""
+        """Block size of the auxiliary, 1 if it has none."""
         return self.auxiliary.block if isinstance(self.auxiliary, Grouped) else 1
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
@@ -102,34 +102,36 @@ class VSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, VSDState]:
-        """The direction and the next state, in which phi has learned.
+        """Returns the direction and the next state, with phi trained.
 
         Raises:
-            TypeError: the prior is guided already.
-            ValueError: a camera is wanted and there is no context, or it has the wrong shape.
+            TypeError: the prior is already guided.
+            ValueError: `camera` is set and there is no context, or its result has the wrong shape.
         """
         require_unguided(prior, type(self).__name__)
         z = z.detach()
         camera = self._camera_numbers(context, z)
-        at = sample_noised(z, prior, self.times, progress, rng)
-        own, phi = _auxiliary_rng(rng), state.phi
+        noised = sample_noised(z, prior, self.times, progress, rng)
+        phi_rng, phi = _auxiliary_rng(rng), state.phi
         for _ in range(self.warmup if state.steps == 0 else 0):
-            phi, _ = self._update_auxiliary(phi, z, prior, conditions, camera, progress, own)
-        prediction = with_guidance(prior, self.scale, conditions).at(at.z_t, at.alpha, at.sigma, conditions)
-        told = None if conditions is None else conditions.positive
-        answer = self._predict_auxiliary(phi, AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera))
-        grad = expand_like(self.weight(at.alpha, at.sigma), z) * (prediction.eps - answer.eps)
-        logs = {"t": at.t}
+            phi, _ = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
+        prediction = with_guidance(prior, self.scale, conditions).at(noised.z_t, noised.alpha, noised.sigma, conditions)
+        cond = None if conditions is None else conditions.positive
+        baseline = self._predict_auxiliary(phi, AuxiliaryInput(z, noised.z_t, noised.alpha, noised.sigma, cond, camera))
+        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.eps - baseline.eps)
+        logs = {"t": noised.t}
         for _ in range(self.updates):
-            phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, own)
-        return Direction(grad, t=at.t, eps=at.eps, prediction=prediction, logs=logs), VSDState(phi, state.steps + 1)
+            phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
+        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), VSDState(
+            phi, state.steps + 1
+        )
 
     def _predict_auxiliary(self, phi: Any, inputs: AuxiliaryInput) -> Prediction:
-        """What is subtracted from the prior."""
+        """Returns the prediction subtracted from the prior's."""
         return self.auxiliary.predict(phi, inputs)
 
     def _targets(self, inputs: AuxiliaryInput, prior: Prior, eps: Tensor) -> tuple[AuxiliaryTarget, ...]:
-        """What phi is drawn to: the particles, and the noise that hides them."""
+        """Returns the regression targets of phi: the particles and their noise."""
         return (AuxiliaryTarget(1.0, inputs.z, eps),)
 
     def _update_auxiliary(
@@ -143,31 +145,33 @@ class VSD:
         rng: Rng,
     ) -> tuple[Any, Tensor]:
         n = len(z)
-        at = sample_noised(z, prior, self.phi_times, progress, rng)
-        hidden, blind = (rand((n,), rng, z) < self.drop for _ in range(2))
-        told = None if conditions is None else expand(conditions.positive, n)
+        noised = sample_noised(z, prior, self.phi_times, progress, rng)
+        drop_cond, drop_camera = (rand((n,), rng, z) < self.drop for _ in range(2))
+        cond = None if conditions is None else expand(conditions.positive, n)
         if conditions is not None and conditions.null is not None:
-            told = map_tensors(
-                lambda cond, null: torch.where(hidden.reshape(-1, *(1,) * (cond.ndim - 1)), null, cond),
-                told,
+            cond = map_tensors(
+                lambda cond, null: torch.where(drop_cond.reshape(-1, *(1,) * (cond.ndim - 1)), null, cond),
+                cond,
                 expand(conditions.null, n),
             )
-        inputs = AuxiliaryInput(z, at.z_t, at.alpha, at.sigma, told, camera, ~blind)
-        return self.auxiliary.update(phi, inputs, self._targets(inputs, prior, at.eps))
+        inputs = AuxiliaryInput(z, noised.z_t, noised.alpha, noised.sigma, cond, camera, ~drop_camera)
+        return self.auxiliary.update(phi, inputs, self._targets(inputs, prior, noised.eps))
 
     def _camera_numbers(self, context: RenderContext | None, z: Tensor) -> Tensor | None:
         if self.camera is None:
             return None
         if context is None:
-            raise ValueError(f"{type(self).__name__} with a camera needs a context: got none; pass context=Scene(...)")
+            raise ValueError(
+                f"{type(self).__name__} with a camera needs a context, got none; try context=RenderContext(...)"
+            )
         camera = self.camera(context)
         if camera.ndim != 2 or len(camera) != len(z):
-            raise ValueError(f"a camera is ({len(z)}, k): got {tuple(camera.shape)}; mend camera=...")
+            raise ValueError(f"camera must have shape ({len(z)}, k), got {tuple(camera.shape)}")
         return camera.to(z)
 
 
 def _auxiliary_rng(rng: Rng) -> Rng:
-    """A stream of phi's own: however much it draws, the directions draw what they would have drawn."""
+    """Returns a separate random stream for phi, so that its draws do not change those of the directions."""
     if isinstance(rng, Streams):
         return rng.at(rng.step, use=f"{rng.use}/phi")
     seed = torch.randint(2**62, (1,), generator=rng, device=rng.device)

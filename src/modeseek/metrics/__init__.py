@@ -1,1 +1,1 @@
-"""How good pictures are: distances between sets of them, what they say, what they look like; and how sure that is."""
+"""Image and sample metrics: distances between sets, CLIP similarity, statistics, bootstrap intervals."""

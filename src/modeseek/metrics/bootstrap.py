@@ -1,4 +1,4 @@
-"""How sure a number is: intervals by resampling."""
+"""Bootstrap confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from modeseek.rng import Streams
 
-_FEWEST = 3  # of fewer there is hardly a resample that differs
+_MIN_SIZE = 3  # below, hardly any resample differs
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval.
+    """Estimate with its 95 % interval.
 
     Attributes:
-        value: the estimate from everything there is.
-        interval: (low, high), or None where there is too little to resample.
+        value: estimate from all data.
+        interval: (low, high), or None with too little data to resample.
     """
 
     value: float
@@ -38,25 +38,25 @@ def bootstrap_interval(
 ) -> tuple[float, float] | None:
     """Bootstrap interval (Efron 1979) of a statistic of one or more samples, each resampled with replacement.
 
-    The quantiles of the resampled values, moved so that their mean falls on `value`: copies in a resample shift
-    statistics such as FID, and that shift is no news about the pictures. For means it moves nothing.
+    Quantiles of the resampled values, shifted so that their mean equals `value`: duplicates in a resample bias
+    statistics such as FID, and that bias carries no information about the data. For means the shift is zero.
 
     Args:
-        statistic: of one index tensor a sample; NaN where a resample has no answer, which is then left out.
-        sizes: of the samples.
-        value: the statistic of the samples themselves.
-        seed: of the resampling.
-        resamples: how many.
-        share: of the resampled values that lie within.
+        statistic: function of one index tensor per sample; resamples with a non-finite result are left out.
+        sizes: size of each sample.
+        value: statistic of the samples themselves.
+        seed: random seed of the resampling.
+        resamples: number of resamples.
+        level: share of the resampled values inside the interval, in (0, 1).
 
     Returns:
-        (low, high), or None where a sample has fewer than three members.
+        (low, high), or None if a sample has fewer than three members.
     """
-    if min(sizes) < _FEWEST:
+    if min(sizes) < _MIN_SIZE:
         return None
     rng = Streams(seed, use="bootstrap").generator(0, torch.device("cpu"))
-    drawn = [statistic(*(torch.randint(n, (n,), generator=rng) for n in sizes)) for _ in range(resamples)]
-    values = torch.tensor([x for x in drawn if math.isfinite(x)], dtype=torch.float64)
+    resampled = [statistic(*(torch.randint(n, (n,), generator=rng) for n in sizes)) for _ in range(resamples)]
+    values = torch.tensor([x for x in resampled if math.isfinite(x)], dtype=torch.float64)
     if len(values) < 2:
         return None
     edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
@@ -65,16 +65,16 @@ def bootstrap_interval(
 
 
 def mean_with_interval(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> Estimate:
-    """The mean and its interval; with `groups` whole groups are resampled, as pictures of one prompt are no strangers.
+    """Mean with its bootstrap interval; with `groups`, whole groups are resampled, as images of a prompt are dependent.
 
     Args:
-        values: one a picture.
-        groups: which prompt it belongs to; the mean is then that of the groups' means.
-        seed: of the resampling.
+        values: value of each image.
+        groups: index of each image's prompt; the result is then the mean of the group means.
+        seed: random seed of the resampling.
     """
     values = values.detach().double().cpu()
     if groups is not None:
-        names = groups.cpu().unique()
-        values = torch.stack([values[groups.cpu() == name].mean() for name in names])
+        labels = groups.cpu().unique()
+        values = torch.stack([values[groups.cpu() == label].mean() for label in labels])
     value = values.mean().item()
     return Estimate(value, bootstrap_interval(lambda i: values[i].mean().item(), (len(values),), value, seed))

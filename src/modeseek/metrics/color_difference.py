@@ -1,4 +1,4 @@
-"""How different two colours look."""
+"""Perceptual colour difference in CIELAB."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Linear sRGB to XYZ (IEC 61966-2-1), and the white of D65, which is the sum of its columns.
+# Linear sRGB to XYZ (IEC 61966-2-1); the D65 white point is the sum of its columns.
 _XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 
 

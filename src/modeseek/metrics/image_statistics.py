@@ -1,4 +1,4 @@
-"""What pictures look like, without any network: colours, clipping, edges."""
+"""Image statistics without a network: saturation, clipping, sharpness."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def saturation(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-    """Mean saturation of HSV, `1 - min / max` over the channels, in [0, 1]; black has none."""
+    """Mean HSV saturation, `1 - min / max` over the channels, in [0, 1]; 0 for black."""
     high, low = image.amax(1), image.amin(1)
     return torch.where(high > 0, (high - low) / high.clamp(min=1e-12), 0.0).mean((1, 2))
 
 
 def clipped_fraction(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-    """Share of channel values that an 8-bit picture shows as 0 or 255."""
+    """Share of channel values that are 0 or 255 in 8 bits, in [0, 1]."""
     levels = (255 * image).round()
     return ((levels <= 0) | (levels >= 255)).to(image.dtype).mean((1, 2, 3))
 
 
 def sharpness(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-    """Root mean square of the Laplacian of the luma, which counts edges and noise alike; 0 below 3 x 3 pixels."""
+    """Root mean square of the Laplacian of the luma, from edges and noise alike; 0 below 3 x 3 pixels."""
     if min(image.shape[2:]) < 3:
         return image.new_zeros(len(image))
     luma = (image * image.new_tensor(_LUMA)[:, None, None]).sum(1)

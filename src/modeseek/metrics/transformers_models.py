@@ -1,4 +1,4 @@
-"""Networks of transformers from folders on this machine, and what their pictures must look like."""
+"""Local models of transformers and their image preprocessing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_MODES = {2: "bilinear", 3: "bicubic"}  # PIL's numbers; others are rarer than rare
+_MODES = {2: "bilinear", 3: "bicubic"}  # PIL's resampling codes
 
 
 def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
-    """The network of a folder that `save_pretrained` wrote, in float32, frozen: safetensors only, no code from it.
+    """Loads a model written by `save_pretrained`, frozen, in float32; safetensors only, no remote code.
 
     Args:
-        folder: with config.json and model.safetensors.
-        auto: which class of transformers reads it, such as AutoModel.
-        use: what it is wanted for, in messages.
+        folder: folder with config.json and model.safetensors.
+        auto_class: name of the loading class of transformers, such as AutoModel.
+        purpose: purpose of the model in error messages.
 
     Raises:
-        ValueError: no such folder, no such model, or weights that are not all there; one line.
+        ValueError: no such folder or model, or missing weights; one line.
     """
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is no {purpose}: it has no config.json; name a folder that save_pretrained wrote")
@@ -34,7 +34,7 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
 
     try:
         with silence_transformers():
-            model, told = getattr(transformers, auto_class).from_pretrained(
+            model, info = getattr(transformers, auto_class).from_pretrained(
                 folder,
                 dtype=torch.float32,
                 local_files_only=True,
@@ -45,7 +45,7 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder} cannot be loaded as a {purpose}: {reason}; name another folder") from error
-    missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)  # which nothing here asks
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)  # poolers are unused
     if missing:
         raise ValueError(
             f"{folder} is no {purpose}: {len(missing)} of its weights are missing, such as {missing[0]}; name "
@@ -56,30 +56,30 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
 
 @contextmanager
 def silence_transformers() -> Generator[None]:
-    """No progress bars or remarks of transformers: callers tell."""
+    """Context without progress bars and warnings of transformers."""
     from transformers.utils import logging
 
-    loudness, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    verbosity, progress_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(loudness)
-        if bars:
+        logging.set_verbosity(verbosity)
+        if progress_bars:
             logging.enable_progress_bar()
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """From pictures in [0, 1] to what a network was trained on; the processor's own steps, in torch.
+    """Image preprocessing of a model, its processor's own steps, in torch.
 
     Attributes:
-        size: (height, width) to resize to; with one number the shorter side gets it; None leaves the size.
-        crop: (height, width) cut from the middle, or None.
-        mode: bilinear or bicubic, smoothed where pictures shrink.
-        mean: per channel, subtracted.
-        std: per channel, divided by.
+        size: (height, width) after resizing, or (shorter side,), pixels; None for no resizing.
+        crop: (height, width) of the centre crop, pixels, or None.
+        mode: bilinear or bicubic interpolation, anti-aliased.
+        mean: mean of each channel, subtracted.
+        std: standard deviation of each channel, a divisor.
     """
 
     size: tuple[int, ...] | None
@@ -92,61 +92,61 @@ class ImagePreprocessing:
         height, width = image.shape[2:]
         if self.size is not None:
             side = self.size[0] / min(height, width)
-            wanted = self.size if len(self.size) == 2 else (round(side * height), round(side * width))
-            if wanted != (height, width):
-                image = nn.functional.interpolate(image, wanted, mode=self.mode, antialias=True).clamp(0, 1)
+            target = self.size if len(self.size) == 2 else (round(side * height), round(side * width))
+            if target != (height, width):
+                image = nn.functional.interpolate(image, target, mode=self.mode, antialias=True).clamp(0, 1)
         if self.crop is not None:
-            short = [max(0, want - have) for want, have in zip(self.crop, image.shape[2:], strict=True)]
-            pads = (short[1] // 2, short[1] - short[1] // 2, short[0] // 2, short[0] - short[0] // 2)
+            missing = [max(0, target - current) for target, current in zip(self.crop, image.shape[2:], strict=True)]
+            pads = (missing[1] // 2, missing[1] - missing[1] // 2, missing[0] // 2, missing[0] - missing[0] // 2)
             image = nn.functional.pad(image, pads)
-            top, left = ((have - want) // 2 for have, want in zip(image.shape[2:], self.crop, strict=True))
+            top, left = ((current - target) // 2 for current, target in zip(image.shape[2:], self.crop, strict=True))
             image = image[:, :, top : top + self.crop[0], left : left + self.crop[1]]
         mean, std = (image.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (image - mean) / std
 
     @classmethod
     def load(cls, folder: Path, purpose: str) -> ImagePreprocessing:
-        """What `preprocessor_config.json` (or `processor_config.json`) says.
+        """Loads `preprocessor_config.json`, or `processor_config.json`.
 
         Raises:
-            ValueError: there is none, or it says what cannot be.
+            ValueError: the file is missing or invalid.
         """
         try:
-            plain = _settings(folder)
-            size = _size(plain.get("size")) if plain.get("do_resize", True) else None
-            crop = _size(plain.get("crop_size")) if plain.get("do_center_crop", False) else None
-            number = plain.get("resample", 3)
+            config = _settings(folder)
+            size = _size(config.get("size")) if config.get("do_resize", True) else None
+            crop = _size(config.get("crop_size")) if config.get("do_center_crop", False) else None
+            number = config.get("resample", 3)
             if number not in _MODES:
-                raise ValueError(f"resample is 2 (bilinear) or 3 (bicubic), not {number}")
-            normal = plain.get("do_normalize", True)
+                raise ValueError(f"resample must be 2 (bilinear) or 3 (bicubic), got {number}")
+            normal = config.get("do_normalize", True)
             mean, std = (
-                (plain[key] if normal else [other] * 3) for key, other in (("image_mean", 0), ("image_std", 1))
+                (config[key] if normal else [other] * 3) for key, other in (("image_mean", 0), ("image_std", 1))
             )
             square = None if crop is None else (crop[0], crop[-1])
-            made = cls(size, square, _MODES[number], tuple(map(float, mean)), tuple(map(float, std)))
-            if len(made.mean) != 3 or len(made.std) != 3 or min(made.std) <= 0:
-                raise ValueError("image_mean and image_std hold three numbers, the latter positive")
-            return made
+            preprocessing = cls(size, square, _MODES[number], tuple(map(float, mean)), tuple(map(float, std)))
+            if len(preprocessing.mean) != 3 or len(preprocessing.std) != 3 or min(preprocessing.std) <= 0:
+                raise ValueError("image_mean and image_std must be three numbers each, image_std positive")
+            return preprocessing
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
             raise ValueError(
-                f"{folder} is no {purpose}: its preprocessor_config.json: {reason}; name a folder that has a whole one"
+                f"{folder} is no {purpose}: its preprocessor_config.json: {reason}; try another folder"
             ) from error
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """transformers 5 may keep them within `processor_config.json`."""
-    whole = folder / "processor_config.json"
-    if not (folder / "preprocessor_config.json").is_file() and whole.is_file():
-        return json.loads(whole.read_text(encoding="utf-8"))["image_processor"]
+    """Settings of the image processor; transformers 5 may keep them in `processor_config.json`."""
+    processor = folder / "processor_config.json"
+    if not (folder / "preprocessor_config.json").is_file() and processor.is_file():
+        return json.loads(processor.read_text(encoding="utf-8"))["image_processor"]
     return json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
 
 
-def _size(told: Any) -> tuple[int, ...] | None:
-    if told is None:
+def _size(size: Any) -> tuple[int, ...] | None:
+    if size is None:
         return None
-    if isinstance(told, int):
-        return (told,)
-    if told.get("shortest_edge") is not None:
-        return (int(told["shortest_edge"]),)
-    return (int(told["height"]), int(told["width"]))
+    if isinstance(size, int):
+        return (size,)
+    if size.get("shortest_edge") is not None:
+        return (int(size["shortest_edge"]),)
+    return (int(size["height"]), int(size["width"]))

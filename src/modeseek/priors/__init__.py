@@ -1,1 +1,1 @@
-"""Priors: exact mixtures, empirical data sets, small learned networks."""
+"""Priors: exact mixtures, empirical data sets, learned networks, diffusers pipelines, and wrappers that guide them."""

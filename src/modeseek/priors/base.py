@@ -1,4 +1,4 @@
-"""The prior: a density seen through noise, and the conditions that it is evaluated under."""
+"""Protocols of priors, densities seen through noise, and the conditions they are evaluated under."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from modeseek.rng import Rng, randn
 
 @runtime_checkable
 class Prior(Protocol):
-    """A density p(z) known through its denoiser at every noise level."""
+    """Prior: a density p(z), given by its denoiser at every noise level."""
 
     @property
     def schedule(self) -> Schedule:
-        """Its native walk from noise to data."""
+        """Native noise schedule."""
         ...
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one item, without the batch axis."""
+        """Shape of one item, without the batch axis."""
         ...
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of what it draws; inputs of other dtypes are answered in theirs."""
+        """Dtype of its draws; predictions have the dtype of z_t."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters lie."""
+        """Device of its parameters and draws."""
         ...
 
     def at(
@@ -46,45 +46,45 @@ class Prior(Protocol):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
-        """The prediction at any noise level and scaling; only the log-SNR matters. One prior call a row."""
+        """Returns the prediction at any noise level and scaling; only the log-SNR matters. One prior call per row."""
         ...
 
     def __call__(self, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
-        """`at` on the prior's own schedule."""
+        """Returns the prediction at time t of the native schedule."""
         ...
 
     def grid(self, n: int) -> Float[Tensor, "m"]:
-        """n + 1 descending times from 1 to 0, both ends."""
+        """Returns n + 1 descending times from 1 to 0, both ends included."""
         ...
 
     def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
-        """z_t at times[0]."""
+        """Draws n points z_t at times[0]."""
         ...
 
 
 class BasePrior:
-    """What every prior has once it has `at`, `schedule`, `shape`, `dtype` and `device`: inherit to write a new one."""
+    """Base class of priors: adds `__call__`, `grid` and `start` to `at`, `schedule`, `shape`, `dtype` and `device`."""
 
     def __call__(self: Prior, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
-        """`at` on the prior's own schedule."""
+        """Returns the prediction at time t of the native schedule."""
         return self.at(z_t, *self.schedule(t), cond)
 
     def grid(self: Prior, n: int) -> Float[Tensor, "m"]:
-        """n + 1 descending times from 1 to 0, both ends, uniform in the schedule's own time."""
+        """Returns n + 1 descending times from 1 to 0, both ends included, uniform in the time of the schedule."""
         if n < 1:
             raise ValueError(f"a grid needs at least one step: got n={n}; pass n >= 1")
         return torch.linspace(1, 0, n + 1, dtype=self.dtype, device=self.device)
 
     def start(self: Prior, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
-        """z_t at times[0]: plain noise of the right scale, (n, *shape); exact where alpha is 0 there."""
-        one = torch.ones(n, dtype=self.dtype, device=self.device)
-        z_t = randn((n, *self.shape), rng, one)
-        return expand_like(self.schedule(one)[1], z_t) * z_t
+        """Draws z_t at times[0]: Gaussian noise of scale sigma, (n, *shape); exact where alpha is 0 there."""
+        t = torch.ones(n, dtype=self.dtype, device=self.device)
+        z_t = randn((n, *self.shape), rng, t)
+        return expand_like(self.schedule(t)[1], z_t) * z_t
 
 
 @runtime_checkable
 class DensityPrior(Protocol):
-    """A prior that also knows its density at every noise level and can be sampled without a sampler."""
+    """Prior with a density at every noise level and exact samples."""
 
     def evaluate(
         self,
@@ -93,24 +93,24 @@ class DensityPrior(Protocol):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
-        """The prediction and `log p(z_t)` at that level, for the price of one."""
+        """Returns the prediction and `log p(z_t)` at that level, for one prior call per row."""
         ...
 
     def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n *d"]:
-        """n independent samples of p(z)."""
+        """Draws n independent samples of p(z)."""
         ...
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a guided prior or a method with branches is told, per item.
+    """Conditions of guided priors and of methods that evaluate several branches, one row per item.
 
     Attributes:
-        positive: the condition sought.
-        null: the empty condition, baseline of guidance.
-        negative: a condition to move away from; where given it replaces `null` as the baseline.
-        opposed: Perp-Neg's pairs of condition and weight.
-        source: what describes what an edit starts from, or what a bridge leaves (DDS, PDS, SDS-Bridge).
+        positive: condition to optimise towards.
+        null: empty condition, the baseline of guidance.
+        negative: negative condition; where given it replaces `null` as the baseline.
+        opposed: Perp-Neg's pairs of negative condition and weight <= 0, (b,).
+        source: condition of the source image of an edit or a bridge (DDS, PDS, SDS-Bridge).
     """
 
     positive: Cond
@@ -121,10 +121,10 @@ class Conditions:
 
     @property
     def baseline(self) -> Cond:
-        """`negative` where given, else `null`.
+        """Baseline of guidance: `negative` where given, else `null`.
 
         Raises:
-            ValueError: neither was given.
+            ValueError: neither is given.
         """
         baseline = self.null if self.negative is None else self.negative
         if baseline is None:
@@ -133,16 +133,16 @@ class Conditions:
 
 
 def positive_condition(cond: Cond) -> Cond:
-    """What a bare prior makes of a `Conditions`: its positive."""
+    """Returns the condition of a bare prior: the positive of a `Conditions`, any other condition unchanged."""
     return cond.positive if isinstance(cond, Conditions) else cond
 
 
 def select_conditions(cond: Cond, rows: Int[Tensor, "r"]) -> Cond:
-    """The given rows of a condition or of every part of a `Conditions`; a leading axis of 1 stays as it is."""
+    """Returns the given rows of a condition or of every part of a `Conditions`; leading axes of 1 are unchanged."""
     if not isinstance(cond, Conditions):
         return select(cond, rows)
     opposed = cond.opposed
     if opposed is not None:
         opposed = tuple((select(c, rows), select(w, rows)) for c, w in opposed)
-    told, null, negative = (select(c, rows) for c in (cond.positive, cond.null, cond.negative))
-    return Conditions(told, null, negative, opposed, select(cond.source, rows))
+    positive, null, negative = (select(c, rows) for c in (cond.positive, cond.null, cond.negative))
+    return Conditions(positive, null, negative, opposed, select(cond.source, rows))

@@ -1,4 +1,4 @@
-"""Several questions to one prior in one batched call: branches of conditions, points and levels."""
+"""Batched evaluation of a prior: several conditions, points and noise levels in one call."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.priors.base import Conditions, Prior
-from modeseek.pytree import Cond, expand, concatenate
+from modeseek.pytree import Cond, concatenate, expand
 
 Query = tuple[Tensor, Tensor, Tensor, Cond]
-"""Points z_t (r, *d), alpha (r,), sigma (r,) and a condition with leading axis r or 1."""
+"""Arguments of one evaluation: points z_t (r, *d), alpha (r,), sigma (r,) and a condition with leading axis r or 1."""
 
 
 def predict_branches(
@@ -23,15 +23,15 @@ def predict_branches(
     sigma: Float[Tensor, "b"],
     conds: Sequence[Cond],
 ) -> list[Prediction]:
-    """What the prior says of the same noised points under each of k conditions.
+    """Predicts the same noised points under each of k conditions.
 
-    One batched call, k calls a row; see `together`.
+    One batched call, k prior calls per row; see `evaluate_batched`.
 
     Args:
-        prior: bare; it is handed plain conditions.
-        z_t: noised points, each with its own level.
-        alpha: signal scale per row.
-        sigma: noise scale per row.
+        prior: bare prior, evaluated under plain conditions.
+        z_t: noised points, (b, *d), each at its own level.
+        alpha: signal scale per row, (b,).
+        sigma: noise scale per row, (b,).
         conds: k >= 1 conditions of one structure, leading axes b or 1; or all None.
 
     Returns:
@@ -44,20 +44,23 @@ def predict_branches(
 
 
 def evaluate_batched(prior: Prior, queries: Sequence[Query]) -> list[Prediction]:
-    """Answers every question in one batched call, in their order; one call per row of each.
+    """Evaluates every query in one batched call, in order; one prior call per row of each.
 
-    Rows are stacked question by question in points, levels and conditions alike, so that no point is ever asked about
-    another point's prompt. Questions may have different numbers of rows, none at all included.
+    Rows are stacked query by query in points, levels and conditions alike, so that each point keeps its own condition.
+    Queries may have different numbers of rows, 0 included.
 
     Raises:
-        ValueError: no question; None beside a condition; a leading axis that is neither 1 nor the number of rows.
+        ValueError: no query; None beside a condition; a leading axis that is neither 1 nor the number of rows.
     """
     if not queries:
-        raise ValueError("branches needs at least one condition: got none; pass conds=[None] for a plain call")
-    told = sum(cond is not None for *_, cond in queries)
-    if told not in (0, len(queries)):
         raise ValueError(
-            f"branches cannot batch None with conditions: got {told} of {len(queries)}; name the empty one too"
+            "a batched evaluation needs at least one condition: got none; pass conds=[None] for a plain call"
+        )
+    n_conditioned = sum(cond is not None for *_, cond in queries)
+    if n_conditioned not in (0, len(queries)):
+        raise ValueError(
+            f"a batched evaluation cannot batch None with conditions: got {n_conditioned} of {len(queries)}; "
+            "pass the null condition instead of None"
         )
     z_t, alpha, sigma = (torch.cat(parts) for parts in list(zip(*queries, strict=True))[:3])
     p = prior.at(z_t, alpha, sigma, concatenate([expand(cond, len(z)) for z, *_, cond in queries]))
@@ -71,10 +74,12 @@ def evaluate_batched(prior: Prior, queries: Sequence[Query]) -> list[Prediction]
 
 
 def guidance_conditions(conditions: Conditions | None, scale: float) -> list[Cond]:
-    """What guidance by a scale asks about: the condition, and the baseline unless the scale is 1; None where none is.
+    """Returns the conditions that guidance evaluates; [None] where there are none.
+
+    These are the positive, and the baseline unless the scale is 1.
 
     Raises:
-        ValueError: no baseline where one is needed.
+        ValueError: scale != 1 and no baseline.
     """
     if conditions is None:
         return [None]
@@ -82,10 +87,10 @@ def guidance_conditions(conditions: Conditions | None, scale: float) -> list[Con
 
 
 def require_conditions(conditions: Conditions | None, method: str, *parts: str) -> Conditions:
-    """The conditions, once every named part of them is there.
+    """Returns the conditions if every named part is given.
 
     Raises:
-        ValueError: a part is missing; the one line names it and how to give it.
+        ValueError: a part is missing; the message names it.
     """
     missing = [part for part in parts if getattr(conditions, part, None) is None]
     if missing or conditions is None:

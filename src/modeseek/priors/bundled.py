@@ -1,4 +1,4 @@
-"""The text prior that ships with modeseek: small rendered scenes, no hub, no GPU."""
+"""Bundled text-to-image prior: small rendered scenes, no hub, no GPU."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from modeseek.priors.pipeline.loading import BUNDLED
 
 
 class Bundled(Pipeline):
-    """A latent text-to-image model of captioned scenes, 64 x 64 pixels, in Stable Diffusion's format.
+    """Latent text-to-image model of captioned scenes, 64 x 64 pixels, in Stable Diffusion's format.
 
-    It knows captions such as "a red cone on a blue cube, side view": one or two objects, eight colours, sizes, three
-    relations, views said coarsely or in degrees. Its card is `data/scenes/README.md`; `python -m
-    tools.bundled_priors train scenes` makes it again. One network call a row, as every `Pipeline`; its files are
+    Trained on captions such as "a red cone on a blue cube, side view": one or two objects, eight colours, sizes, three
+    relations, viewpoints in words or in degrees. Its model card is `data/scenes/README.md`; `python -m
+    tools.bundled_priors train scenes` trains it anew. One network call per row, like every `Pipeline`; its files are
     checked against their SHA-256.
 
     Args:
-        device: where it works.
-        dtype: of the network; default bfloat16 on CUDA, else float32.
-        loras: low-rank changes.
-        economy: how memory and time are saved.
+        device: device of the network and the autoencoder.
+        dtype: dtype of the network; default bfloat16 on CUDA, else float32.
+        loras: LoRA files merged into the weights, in this order.
+        economy: memory and speed options.
         cache: folder for encoded texts; True is the user's cache folder, None or False keeps them in memory.
 
     Raises:
-        ValueError: a file of it is damaged.
+        ValueError: a file of the model is damaged.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class Bundled(Pipeline):
         economy: MemoryOptions | None = None,
         cache: str | os.PathLike[str] | None | bool = True,
     ) -> None:
-        told = MemoryOptions() if economy is None else economy
-        it = Pipeline.load(BUNDLED, device=device, dtype=dtype, loras=loras, economy=told, cache=cache)
-        super().__init__(it.pipe, it.family, it.shape, it.text_cache, it.guidance, it.economy, it.device)
+        options = MemoryOptions() if economy is None else economy
+        loaded = Pipeline.load(BUNDLED, device=device, dtype=dtype, loras=loras, economy=options, cache=cache)
+        super().__init__(
+            loaded.pipe, loaded.family, loaded.shape, loaded.text_cache, loaded.guidance, loaded.economy, loaded.device
+        )

@@ -1,4 +1,4 @@
-"""The ideal denoiser of a data set: Gaussian kernel density estimation, and nothing else."""
+"""Empirical prior: the exact denoiser of a finite data set, which is Gaussian kernel density estimation."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from modeseek.priors.gaussian_mixture import validate_labels
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand
 
-_NOISE_ALLOWED = 5e-4  # in a logit, before the distances are computed again exactly
+_NOISE_ALLOWED = 5e-4  # round-off of a logit above which distances are recomputed exactly
 _NEGLIGIBLE = 20.0  # logits this far below the best contribute exp(-20)
-_NUMBERS = 2**22  # float64 copies of data hold so many at a time
+_BLOCK_NUMBERS = 2**22  # numbers per float64 copy of a block of data
 
 
 class Empirical(BasePrior):
-    """`p(z) = mean_i delta(z - z_i)`: its denoiser is the kernel mean of the data with bandwidth `h = sigma / alpha`.
+    """Empirical density `p(z) = mean_i delta(z - z_i)` as a prior.
 
+    Its denoiser is the kernel mean of the data with bandwidth `h = sigma / alpha`,
     `D(z; h) = sum_i softmax_i(-|z - z_i|^2 / (2 h^2)) z_i`, so `D - z` is the classical Gaussian mean-shift vector.
-    Computed in chunks of data with an online softmax: memory O(batch x chunk), two matrix products a chunk. Squared
+    Computed in chunks of data with an online softmax: memory O(batch x chunk), two matrix products per chunk. Squared
     distances come from a matrix product of centred data; where its round-off could move a logit, the points that
-    matter are re-evaluated by subtraction in float64, so float32 answers agree with float64 at every bandwidth.
+    matter are re-evaluated by subtraction in float64, so float32 results agree with float64 at every bandwidth.
 
     Args:
-        data: (n, *d), finite.
-        schedule: its native walk.
-        labels: (n,) non-negative integers: then cond is labels (b,), -1 for the whole set.
-        chunk: data rows at a time.
+        data: data set, (n, *d), finite.
+        schedule: native noise schedule; default `VP()`.
+        labels: class of each datum, (n,) integers >= 0; cond is then labels (b,), -1 for the whole set.
+        chunk: number of data rows per block, >= 1.
 
     Raises:
         ValueError: empty, non-finite or non-floating data, labels that do not match.
@@ -50,7 +51,7 @@ class Empirical(BasePrior):
         self.shape, self.dtype, self.device = tuple(data.shape[1:]), data.dtype, data.device
         self.labels, self._chunk = None, chunk
         flat = data.flatten(1)
-        rows = _rows(flat)
+        rows = _rows_per_block(flat)
         double = torch.empty(rows, flat.shape[1], dtype=torch.float64, device=flat.device)  # one buffer for all
         total = torch.zeros_like(double[0])
         for part in flat.split(rows):
@@ -60,10 +61,10 @@ class Empirical(BasePrior):
         if labels is not None:
             self.labels, order = labels.to(data.device).sort(stable=True)
             flat = flat[order]
-            known, counts = self.labels.unique_consecutive(return_counts=True)
+            classes, counts = self.labels.unique_consecutive(return_counts=True)
             ends = counts.cumsum(0).tolist()
             starts = [0, *ends[:-1]]
-            self._slices |= {int(c): slice(a, b) for c, a, b in zip(known, starts, ends, strict=True)}
+            self._slices |= {int(c): slice(a, b) for c, a, b in zip(classes, starts, ends, strict=True)}
         self._raw = flat  # (n, d), classes contiguous
         self._data = flat - self._center
         self._squares = torch.empty(len(flat), dtype=torch.float64, device=flat.device)
@@ -73,7 +74,7 @@ class Empirical(BasePrior):
 
     @property
     def data(self) -> Float[Tensor, "n *d"]:
-        """The data, grouped by class."""
+        """The data set, grouped by class."""
         return self._raw.reshape(-1, *self.shape)
 
     def at(
@@ -92,7 +93,7 @@ class Empirical(BasePrior):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
-        """The prediction and `log p(z_t)` at that level; one prior call a row.
+        """Returns the prediction and `log p(z_t)` at that level; one prior call per row.
 
         At sigma = 0 the posterior is the nearest datum and the log density is infinite or undefined.
         """
@@ -108,35 +109,35 @@ class Empirical(BasePrior):
         return prediction, log_p.to(z_t)
 
     def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n *d"]:
-        """n draws with replacement from the data (of the class asked for)."""
-        out, u = torch.empty(n, dtype=torch.long, device=self.device), rand((n,), rng, self._center)
+        """Draws n data with replacement, from the given class where there is a condition."""
+        index, u = torch.empty(n, dtype=torch.long, device=self.device), rand((n,), rng, self._center)
         for label, rows in self._groups(cond, n):
             part = self._slices[label]
-            out[rows] = part.start + (u[rows] * (part.stop - part.start)).long().clamp(max=part.stop - part.start - 1)
-        return self._raw[out].reshape(n, *self.shape)
+            index[rows] = part.start + (u[rows] * (part.stop - part.start)).long().clamp(max=part.stop - part.start - 1)
+        return self._raw[index].reshape(n, *self.shape)
 
     def _groups(self, cond: Cond, n: int) -> list[tuple[int, Tensor]]:
         labels = positive_condition(cond)
-        every = torch.arange(n, device=self.device)
+        all_rows = torch.arange(n, device=self.device)
         if labels is None:
-            return [(-1, every)]
+            return [(-1, all_rows)]
         if self.labels is None:
             raise ValueError(
                 "this data set has no classes: got a cond; pass labels=(n,) when building it, or cond=None"
             )
-        wanted = validate_labels(expand(labels.to(self.device), n), self.labels)
-        return [(int(label), (wanted == label).nonzero()[:, 0]) for label in wanted.unique()]
+        labels = validate_labels(expand(labels.to(self.device), n), self.labels)
+        return [(int(label), (labels == label).nonzero()[:, 0]) for label in labels.unique()]
 
     def _posterior(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, part: slice) -> tuple[Tensor, Tensor]:
-        """Posterior mean and `log sum_i exp(-|z_t - alpha z_i|^2 / (2 sigma^2))`, online over chunks of data."""
+        """Returns the mean and `log sum_i exp(-|z_t - alpha z_i|^2 / (2 sigma^2))`, online over chunks of data."""
         tiny = torch.finfo(torch.float32).tiny
         a = alpha.double()[:, None]
         exact = z_t.double() - a * self._center.double()  # (b, d): the noised point, centred as the data are
         y, y_squares = exact.to(z_t), exact.square().sum(1, keepdim=True)
         scale = 0.5 / sigma.double().square().clamp(min=tiny)[:, None]
         # round-off of a logit: of the matrix product, of y and of the centred data; y_squares and squares are exact
-        reach = a * self._radius
-        noise = 8 * torch.finfo(z_t.dtype).eps * scale * reach * (y_squares.sqrt() + reach)
+        radius = a * self._radius
+        noise = 8 * torch.finfo(z_t.dtype).eps * scale * radius * (y_squares.sqrt() + radius)
         rough = (noise > _NOISE_ALLOWED)[:, 0].nonzero()[:, 0]
         by_product, by_square, offset = 2 * a * scale, a * a * scale, y_squares * scale
         best = torch.full_like(a, -math.inf)
@@ -162,30 +163,31 @@ class Empirical(BasePrior):
     def _refined(
         self, coarse: Tensor, best: Tensor, z_t: Tensor, a: Tensor, data: Tensor, scale: Tensor, noise: Tensor
     ) -> Tensor:
-        """The logits of the points that can matter, exact; the others become -inf."""
+        """Returns exact logits of the data that can matter, and -inf for the others."""
         least = torch.maximum(best, coarse.amax(1, keepdim=True) - noise) - _NEGLIGIBLE - noise
         exact = torch.full_like(coarse, -math.inf)
         for i, near in enumerate(coarse >= least):
-            for column in near.nonzero()[:, 0].split(_rows(data)):
+            for column in near.nonzero()[:, 0].split(_rows_per_block(data)):
                 distance = data[column].double().mul_(a[i]).sub_(z_t[i]).square_().sum(1)
                 exact[i, column] = -distance * scale[i]
         return exact
 
 
-def _rows(data: Tensor) -> int:
-    return max(1, _NUMBERS // max(1, data[0].numel()))
+def _rows_per_block(data: Tensor) -> int:
+    return max(1, _BLOCK_NUMBERS // max(1, data[0].numel()))
 
 
 def _validate(data: Tensor, labels: Tensor | None, chunk: int) -> None:
     if chunk < 1:
-        raise ValueError(f"chunk is a number of data rows, at least 1: got {chunk}; the default is 8192")
+        raise ValueError(f"chunk must be a number of data rows >= 1, got {chunk}; try 8192")
     if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
         raise ValueError(
-            f"data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; reshape or convert"
+            f"data must be floating point (n, *d), n >= 1, got {tuple(data.shape)} {data.dtype}; reshape or convert"
         )
-    if not all(bool(part.isfinite().all()) for part in data.split(_rows(data))):
+    if not all(bool(part.isfinite().all()) for part in data.split(_rows_per_block(data))):
         raise ValueError("data must be finite: got NaN or infinity; drop those rows")
     if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
         raise ValueError(
-            f"labels are non-negative integers, one per datum ({len(data)},): got {tuple(labels.shape)} {labels.dtype}"
+            f"labels must be non-negative integers, one per datum ({len(data)},), "
+            f"got {tuple(labels.shape)} {labels.dtype}"
         )

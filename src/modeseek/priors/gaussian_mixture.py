@@ -1,4 +1,4 @@
-"""Gaussian mixtures: denoiser, density and samples in closed form at every noise level."""
+"""Gaussian mixture prior: denoiser, density and samples in closed form at every noise level."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from modeseek.priors.base import BasePrior, positive_condition
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand, randn
 
-_CHUNK = 2**18
+_CHUNK = 2**18  # float64 numbers per intermediate tensor
 
 
 class GaussianMixture(BasePrior):
-    """`p(z) = sum_k w_k N(z; mu_k, Sigma_k)`.
+    """Gaussian mixture `p(z) = sum_k w_k N(z; mu_k, Sigma_k)` as a prior.
 
     Seen through noise each component stays Gaussian, `N(alpha mu_k, alpha^2 Sigma_k + sigma^2 I)`, so posterior
     means, noises and densities are exact at every level (log-sum-exp throughout, defined at alpha = 0 and sigma = 0).
-    Works in float64 and answers in the dtype of z_t.
+    Computed in float64, returned in the dtype of z_t.
 
     Args:
-        weights: (k,), non-negative, summing to 1.
-        means: (k, d).
-        covs: (k, d, d), symmetric positive definite.
-        schedule: its native walk.
-        labels: (k,) integers, the class of each component: then cond is labels (b,), -1 for all classes.
+        weights: component weights, (k,), non-negative, summing to 1.
+        means: component means, (k, d).
+        covs: component covariances, (k, d, d), symmetric positive definite.
+        schedule: native noise schedule; default `VP()`.
+        labels: class of each component, (k,) integers >= 0; cond is then labels (b,), -1 for all classes.
 
     Raises:
         ValueError: shapes that do not match, weights that do not sum to 1, covariances that are not positive definite.
@@ -51,7 +51,7 @@ class GaussianMixture(BasePrior):
         self.dtype, self.device = means.dtype, means.device
         self._means = self.means.double()
         self._values, axes = torch.linalg.eigh(self.covs.double())  # (k, d), (k, d, d): columns are axes
-        self._turned = torch.einsum("ki,kij->kj", self._means, axes)
+        self._rotated_means = torch.einsum("ki,kij->kj", self._means, axes)
         self._axes = axes.transpose(0, 1).flatten(1)  # (d, k * d)
 
     def at(
@@ -70,7 +70,7 @@ class GaussianMixture(BasePrior):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
-        """The prediction and `log p(z_t)` at that level; one prior call a row."""
+        """Returns the prediction and `log p(z_t)` at that level; one prior call per row."""
         inputs = (z_t.double(), alpha.double(), sigma.double(), self._log_weights(cond, len(z_t)))
         rows = max(1, _CHUNK // self.means.numel())
         parts = [self._evaluate(*(x[i : i + rows] for x in inputs)) for i in range(0, max(1, len(z_t)), rows)]
@@ -80,13 +80,13 @@ class GaussianMixture(BasePrior):
     def log_prob(
         self, z_t: Float[Tensor, "b d"], t: Float[Tensor, "b"] | None = None, cond: Cond = None
     ) -> Float[Tensor, "b"]:
-        """Log density of the noised law at time t; None is the data's own density."""
-        one = z_t.new_ones(len(z_t))
-        alpha, sigma = (one, 0 * one) if t is None else self.schedule(t)
+        """Returns the log density of the noised law at time t; None is the density of the data itself."""
+        ones = z_t.new_ones(len(z_t))
+        alpha, sigma = (ones, 0 * ones) if t is None else self.schedule(t)
         return self.evaluate(z_t, alpha, sigma, cond)[1]
 
     def sample(self, n: int, rng: Rng, cond: Cond = None) -> Float[Tensor, "n d"]:
-        """n independent samples of p(z | cond)."""
+        """Draws n independent samples of p(z | cond)."""
         cumulative = self._log_weights(cond, n).softmax(-1).cumsum(-1)
         u = rand((n, 1), rng, self._means)
         k = torch.searchsorted(cumulative, u)[:, 0].clamp(max=len(self.means) - 1)
@@ -100,7 +100,7 @@ class GaussianMixture(BasePrior):
         shared = bool(((alpha == alpha[:1]) & (sigma == sigma[:1])).all())  # one level: k variances, not b times k
         a, s = (x[:1, None, None] if shared else x[:, None, None] for x in (alpha, sigma))
         variance = a * a * values + s * s  # (b or 1, k, d)
-        y = (z_t @ axes).reshape(b, k, d) - a * self._turned  # each component's own axes
+        y = (z_t @ axes).reshape(b, k, d) - a * self._rotated_means  # along the axes of each component
         pull = y / variance
         log_joint = log_w - 0.5 * ((y * pull).sum(-1) + variance.log().sum(-1) + d * math.log(2 * math.pi))
         log_p = log_joint.logsumexp(-1)
@@ -117,24 +117,26 @@ class GaussianMixture(BasePrior):
             return log_w
         if self.labels is None:
             raise ValueError("this mixture has no classes: got a cond; pass labels=(k,) when building it, or cond=None")
-        wanted = validate_labels(expand(labels, n), self.labels)
-        out = (wanted[:, None] >= 0) & (wanted[:, None] != self.labels)
-        return log_w.masked_fill(out, -math.inf).log_softmax(-1)
+        labels = validate_labels(expand(labels, n), self.labels)[:, None]
+        excluded = (labels >= 0) & (labels != self.labels)
+        return log_w.masked_fill(excluded, -math.inf).log_softmax(-1)
 
 
-def validate_labels(wanted: Int[Tensor, "b"], known: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
-    """The labels asked for, or ValueError where one is neither known nor -1."""
-    unknown = wanted[~torch.isin(wanted, known) & (wanted != -1)]
+def validate_labels(labels: Int[Tensor, "b"], classes: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
+    """Returns the labels; raises ValueError where one is neither a class nor -1."""
+    unknown = labels[~torch.isin(labels, classes) & (labels != -1)]
     if len(unknown):
         raise ValueError(
-            f"unknown label {int(unknown[0])}: known are {sorted(set(known.tolist()))}, and -1 for no condition"
+            f"unknown label {int(unknown[0])}: known are {sorted(set(classes.tolist()))}, and -1 for no condition"
         )
-    return wanted
+    return labels
 
 
 def _validate(weights: Tensor, means: Tensor, covs: Tensor, labels: Tensor | None) -> None:
     if means.ndim != 2 or not means.is_floating_point():
-        raise ValueError(f"means are floating point (k, d): got {tuple(means.shape)} {means.dtype}; reshape or convert")
+        raise ValueError(
+            f"means must be floating point (k, d), got {tuple(means.shape)} {means.dtype}; reshape or convert"
+        )
     k, d = means.shape
     if weights.shape != (k,) or covs.shape != (k, d, d):
         raise ValueError(
@@ -146,7 +148,7 @@ def _validate(weights: Tensor, means: Tensor, covs: Tensor, labels: Tensor | Non
             raise ValueError(f"{name} must be finite: got NaN or infinity; clean the data")
     total = weights.sum().item()
     if (weights < 0).any() or abs(total - 1) > 1e-4:
-        raise ValueError(f"weights are non-negative and sum to 1: got sum {total:.6g}; divide by their sum")
+        raise ValueError(f"weights must be non-negative and sum to 1, got sum {total:.6g}; divide by their sum")
     if not torch.allclose(covs, covs.mT, rtol=1e-5, atol=1e-12):
         raise ValueError("covs must be symmetric: got a cov that differs from its transpose; use (c + c.mT) / 2")
     lowest = torch.linalg.eigvalsh(covs.double()).min().item()
@@ -156,5 +158,5 @@ def _validate(weights: Tensor, means: Tensor, covs: Tensor, labels: Tensor | Non
         )
     if labels is not None and (labels.shape != (k,) or labels.is_floating_point() or (labels < 0).any()):
         raise ValueError(
-            f"labels are non-negative integers, one per component ({k},): got {tuple(labels.shape)} {labels.dtype}"
+            f"labels must be non-negative integers, one per component ({k},), got {tuple(labels.shape)} {labels.dtype}"
         )

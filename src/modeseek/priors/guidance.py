@@ -1,4 +1,4 @@
-"""Priors that guide a prior, in one convention: `eps = eps_null + scale (eps_cond - eps_null)`."""
+"""Guidance: priors that guide a prior, in one convention, `eps = eps_null + scale (eps_cond - eps_null)`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from modeseek.diffusion.schedule import Schedule, log_snr
 from modeseek.priors.base import Conditions, Prior, positive_condition
 from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.wrapper import PriorWrapper
-from modeseek.pytree import Cond, expand, concatenate, select
+from modeseek.pytree import Cond, concatenate, expand, select
 
 
 def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """Whether each level lies within a time interval of the schedule; 0 and 1 stand for everything beyond.
+    """Returns whether each level lies within a time interval of the schedule.
 
-    Compared in log-SNR, so levels that the schedule itself never visits have an answer too.
+    Ends of 0 and 1 include all levels beyond. Levels are compared in log-SNR, so those that the schedule itself never
+    visits are covered too.
     """
     low, high = interval
     level = log_snr(alpha, sigma)
@@ -34,7 +35,7 @@ def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alph
 
 
 def extrapolate(base: Prediction, target: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
-    """`base + scale (towards - base)` in z and eps alike."""
+    """Returns `base + scale (target - base)`, in z and eps alike."""
     s = expand_like(scale, base.z_t)
     return Prediction(
         target.z_t,
@@ -51,14 +52,14 @@ class Guided(PriorWrapper):
     """Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) as a prior.
 
     `eps = eps_base + scale (eps_cond - eps_base)`, base the negative condition where given, else the null one.
-    DreamFusion-style numbers are this scale minus 1. Two prior calls a row, as one batched call; one where the
+    DreamFusion-style numbers are this scale minus 1. Two prior calls per row, as one batched call; one where the
     guidance is off (scale 1, or outside the interval).
 
     Attributes:
-        prior: a prior whose cond is `Conditions.positive`.
-        scale: 1 is plain conditional, 0 the baseline.
+        prior: prior to guide, conditioned on `Conditions.positive`.
+        scale: guidance scale; 1 is plain conditional, 0 the baseline.
         interval: times of the prior's schedule within which guidance acts (Kynkaanniemi et al. 2024, arXiv 2404.07724).
-        rescale: in [0, 1]; share by which each item's z is brought back to the standard deviation of the
+        rescale: strength in [0, 1] with which the standard deviation of each item's z is brought back to that of the
             conditional z (Lin et al. 2023, arXiv 2305.08891; on z, as MVDream does).
     """
 
@@ -79,7 +80,7 @@ class Guided(PriorWrapper):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
-        """As the prior's; cond is a `Conditions`.
+        """Returns the guided prediction; cond must be a `Conditions`.
 
         Raises:
             TypeError: cond is no `Conditions`.
@@ -116,12 +117,12 @@ class Guided(PriorWrapper):
 class AutoGuidance(PriorWrapper):
     """Guidance by a weaker prior: `eps = eps_weak + scale (eps - eps_weak)` (Karras et al. 2024, arXiv 2406.02507).
 
-    Two prior calls a row (one of them the weak prior's); a `Conditions` is passed on as its positive.
+    Two prior calls per row, one of them of the weak prior; a `Conditions` is reduced to its positive.
 
     Attributes:
-        prior: the good prior.
-        weak: a worse model of the same data (smaller, or less trained).
-        scale: 1 is the good prior alone.
+        prior: prior to guide.
+        weak: weaker model of the same data (smaller, or trained less).
+        scale: guidance scale; 1 is the guided prior alone, 0 the weak one.
         interval: times of the prior's schedule within which guidance acts.
     """
 
@@ -149,7 +150,7 @@ class AutoGuidance(PriorWrapper):
 
 
 def find_guidance(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
-    """The prior that guides: this one, or one that it wraps (as `prior`, like every wrapper here); or None."""
+    """Returns the guiding prior: this one, or one that it wraps (as its `prior`); None if neither guides."""
     if isinstance(prior, Guided | AutoGuidance | PerpNeg):
         return prior
     inner = getattr(prior, "prior", None)
@@ -157,26 +158,26 @@ def find_guidance(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
 
 
 def require_unguided(prior: Prior, method: str) -> None:
-    """Refuses a guided prior: the method needs raw branches and has its own scale.
+    """Checks that the prior is unguided, for methods that evaluate raw branches and have their own scale.
 
     Raises:
-        TypeError: it is guided.
+        TypeError: the prior is guided.
     """
     guide = find_guidance(prior)
     if guide is not None:
         raise TypeError(
-            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare one and scale=..."
+            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare prior and scale=..."
         )
 
 
 def with_guidance(prior: Prior, scale: float, conditions: Conditions | None) -> Prior:
-    """The bare prior guided by a method's own scale; as it is where there are no conditions, and nothing to guide."""
+    """Returns the bare prior guided by a method's own scale; unchanged without conditions."""
     return prior if conditions is None else Guided(prior, scale)
 
 
 def _validate(interval: tuple[float, float]) -> None:
     if not 0 <= interval[0] < interval[1] <= 1:
-        raise ValueError(f"a guidance interval needs 0 <= low < high <= 1: got {interval}; (0, 1) is all the way")
+        raise ValueError(f"a guidance interval needs 0 <= low < high <= 1: got {interval}; try (0, 1)")
 
 
 def _rows(p: Prediction, rows: Tensor) -> Prediction:

@@ -1,4 +1,4 @@
-"""The network inside a small learned prior."""
+"""Residual MLP, the denoising network of a small learned prior."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:
-    """A layer whose weights are not drawn yet: torch would draw them from the global generator."""
+    """Returns a linear layer with uninitialised weights: torch would draw them from the global generator."""
     return nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
 
 
 @dataclass(frozen=True)
 class MLPArchitecture:
-    """Everything that fixes an MLP's shape.
+    """Architecture of an MLP: every size that fixes its shape.
 
     Attributes:
-        dim: numbers in one item.
-        n_classes: classes it can be conditioned on; 0 for none.
-        width: of the hidden layers.
-        depth: hidden layers.
-        n_frequencies: Fourier features of the log noise level.
+        dim: number of coordinates of one item, >= 1.
+        n_classes: number of classes to condition on, >= 0.
+        width: width of the hidden layers, >= 1.
+        depth: number of residual layers, >= 1.
+        n_frequencies: number of Fourier frequencies of the log noise level, >= 1.
     """
 
     dim: int
@@ -39,7 +39,7 @@ class MLPArchitecture:
 
 
 class MLP(nn.Module):
-    """Residual perceptron on (noised point, log noise level, class); weights drawn from `rng` alone."""
+    """Residual MLP on (noised point, log noise level, class); weights are drawn from `rng` alone."""
 
     def __init__(self, architecture: MLPArchitecture, rng: torch.Generator) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class MLP(nn.Module):
         nn.init.zeros_(self.outlet.weight)
 
     def forward(self, x: Float[Tensor, "b d"], log_level: Float[Tensor, "b"], label: Int[Tensor, "b"]) -> Tensor:
-        """The raw output, (b, d); label -1 is null."""
+        """Returns the raw output, (b, d); label -1 is the null class."""
         phase = log_level[:, None] * self.get_buffer("frequencies")
         features = torch.cat([log_level[:, None] / 4, phase.sin(), phase.cos()], 1)
         context = nn.functional.silu(self.level(features) + self.classes(label + 1))

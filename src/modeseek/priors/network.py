@@ -1,11 +1,10 @@
-"""A small learned prior: an EDM-preconditioned MLP, class-conditional, trained in about a minute on two cores."""
+"""Small learned prior: an EDM-preconditioned, class-conditional MLP, trained in about a minute on two cores."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
+from modeseek.io.atomic import write_new_folder
 from modeseek.priors.base import BasePrior, positive_condition
 from modeseek.priors.mlp import MLP, MLPArchitecture
 from modeseek.priors.network_training import TrainStep, train_mlp
@@ -28,13 +28,13 @@ _SCHEDULES = {kind.__name__: kind for kind in (VP, Cosine, VE, Flow)}
 
 @dataclass(frozen=True)
 class Preconditioning:
-    """How raw data and the unit-scale network fit together.
+    """Preconditioning: affine map between data and the unit scale of the network, and the training range.
 
     Attributes:
-        center: data mean, one number.
-        scale: data standard deviation about it.
-        sigma_min: least noise trained on, units of z.
-        sigma_max: most noise trained on, units of z.
+        center: mean of the data over all coordinates.
+        scale: standard deviation of the data about `center`, > 0.
+        sigma_min: lowest noise level of the training, units of z, > 0.
+        sigma_max: highest noise level of the training, units of z, > 0.
     """
 
     center: float
@@ -44,11 +44,11 @@ class Preconditioning:
 
 
 class Network(BasePrior):
-    """`D(x; s) = c_skip x + c_out F(c_in x, log s)` in VE coordinates (Karras et al. 2022, arXiv 2206.00364).
+    """EDM denoiser `D(x; s) = c_skip x + c_out F(c_in x, log s)` (Karras et al. 2022, arXiv 2206.00364) as a prior.
 
-    Answers at every level: z_t is rescaled to its own level of equal log-SNR. Beyond what it was trained on it is
-    flagged `clamped`: below, the score of the least level is kept; above, the point is pulled in to the greatest.
-    cond is labels (b,), -1 (or None) for none. One prior call a row.
+    Defined at every level: z_t is rescaled to the variance-exploding level of equal log-SNR. Levels beyond the training
+    range are flagged `clamped`: below it the score of the lowest level is kept; above it the point is scaled to the
+    highest. cond is labels (b,), -1 (or None) for none. One prior call per row.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Network(BasePrior):
         rng: torch.Generator,
         **options: Any,
     ) -> Network:
-        """Trains on data (n, *d) and optional labels (n,); `options` are those of `training`.
+        """Trains a network on data (n, *d) and optional labels (n,); `options` are those of `training`.
 
         Raises:
             ValueError: empty, non-finite or non-floating data, labels that do not match.
@@ -101,18 +101,20 @@ class Network(BasePrior):
         lr: float = 3e-3,
         every: int = 100,
     ) -> Iterator[tuple[TrainStep, Network]]:
-        """`train` as a generator: every `every` steps, the mean loss so far and the averaged network."""
+        """`train` as a generator: yields progress and the averaged network every `every` steps and at the end."""
         _validate(data, labels, steps, batch, every)
         n_classes = 0 if labels is None else int(labels.max()) + 1
         architecture = MLPArchitecture(data[0].numel(), n_classes, width, depth)
         flat = data.detach().flatten(1).float()
         center = flat.mean().item()
         scale = (flat - center).square().mean().sqrt().item()
-        fixed = Preconditioning(center, scale, 2e-3 * scale, 20 * scale)
-        walk = VE(fixed.sigma_min, fixed.sigma_max) if schedule is None else schedule
-        inner = train_mlp((flat - center) / scale, labels, architecture, steps, batch=batch, lr=lr, every=every, rng=rng)
+        preconditioning = Preconditioning(center, scale, 2e-3 * scale, 20 * scale)
+        native = VE(preconditioning.sigma_min, preconditioning.sigma_max) if schedule is None else schedule
+        inner = train_mlp(
+            (flat - center) / scale, labels, architecture, steps, batch=batch, lr=lr, every=every, rng=rng
+        )
         for step, mlp in inner:
-            yield step, cls(mlp, architecture, fixed, tuple(data.shape[1:]), walk)
+            yield step, cls(mlp, architecture, preconditioning, tuple(data.shape[1:]), native)
 
     def at(
         self,
@@ -136,36 +138,27 @@ class Network(BasePrior):
         unit_eps = x * (unit / norm**2)[:, None] - raw / norm[:, None]
         fade = torch.where(below, noise / p.sigma_min, ones)
         eps = unit_eps * fade[:, None]
-        reach = torch.where(above, level, noise)  # the noise that is stripped
-        z = p.center + p.scale * (x - (reach / p.scale)[:, None] * eps)
+        removed = torch.where(above, level, noise)  # noise level that is removed
+        z = p.center + p.scale * (x - (removed / p.scale)[:, None] * eps)
         eps = torch.where(above[:, None], (flat - a[:, None] * z) / s.where(above, ones)[:, None], eps)
         shaped = (y.to(z_t).reshape(z_t.shape) for y in (z, eps))
         return Prediction.from_z_and_eps(z_t, alpha, sigma, *shaped, clamped=above | below)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a folder with `network.safetensors` and `network.json`; never half of it.
+        """Writes a folder with `network.safetensors` and `network.json`, atomically.
 
         Raises:
             FileExistsError: the folder exists and is not empty.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        target = Path(path)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise FileExistsError(
-                f"a network is saved to a new folder: got {target}, which exists; choose another name"
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-            folder = Path(scratch) / "network"
-            folder.mkdir()
-            save_file(self.mlp.state_dict(), folder / "network.safetensors")
-            (folder / "network.json").write_text(json.dumps(self._describe(), indent=2) + "\n")
-            folder.replace(target)
+        description = json.dumps(self._describe(), indent=2) + "\n"
+        files = {"network.safetensors": save(self.mlp.state_dict()), "network.json": description.encode()}
+        write_new_folder(Path(path), files)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Network:
-        """Reads what `save` wrote.
+        """Reads a network written by `save`.
 
         Raises:
             ValueError: a file is missing, damaged or of another format.
@@ -175,26 +168,28 @@ class Network(BasePrior):
 
         folder = Path(path)
         try:
-            told = json.loads((folder / "network.json").read_text())
+            description = json.loads((folder / "network.json").read_text())
             weights = load_file(folder / "network.safetensors", device=str(device))
-            if told["format"] != _FORMAT:
-                raise ValueError(f"format {told['format']!r} is not {_FORMAT!r}")
-            architecture = MLPArchitecture(**told["architecture"])
-            if architecture != _architecture_of(weights):  # compared before anything of that size is made
+            if description["format"] != _FORMAT:
+                raise ValueError(f"format {description['format']!r} is not {_FORMAT!r}")
+            architecture = MLPArchitecture(**description["architecture"])
+            if architecture != _architecture_of(weights):  # compared before memory of that size is allocated
                 raise ValueError(f"its weights are of {_architecture_of(weights)}, not of {architecture}")
             mlp = MLP(architecture, torch.Generator()).to(device)
             mlp.load_state_dict(weights)
-            kind, fields = told["schedule"]["type"], told["schedule"]["fields"]
-            fixed = Preconditioning(**told["preconditioning"])
-            if not all(_is_positive(told["preconditioning"][name]) for name in ("scale", "sigma_min", "sigma_max")):
-                raise ValueError(f"its preconditioning is {told['preconditioning']}")
-            if not (isinstance(fixed.center, int | float) and math.isfinite(fixed.center)):
-                raise ValueError(f"its center is {fixed.center!r}")
-            if not all(isinstance(side, int) and side > 0 for side in told["shape"]):
-                raise ValueError(f"its shape is {told['shape']!r}")
-            if math.prod(told["shape"]) != architecture.dim:
-                raise ValueError(f"shape {told['shape']} does not hold {architecture.dim} numbers")
-            return cls(mlp, architecture, fixed, tuple(told["shape"]), _SCHEDULES[kind](**fields))
+            kind, fields = description["schedule"]["type"], description["schedule"]["fields"]
+            preconditioning = Preconditioning(**description["preconditioning"])
+            if not all(
+                _is_positive(description["preconditioning"][name]) for name in ("scale", "sigma_min", "sigma_max")
+            ):
+                raise ValueError(f"its preconditioning is {description['preconditioning']}")
+            if not (isinstance(preconditioning.center, int | float) and math.isfinite(preconditioning.center)):
+                raise ValueError(f"its center is {preconditioning.center!r}")
+            if not all(isinstance(side, int) and side > 0 for side in description["shape"]):
+                raise ValueError(f"its shape is {description['shape']!r}")
+            if math.prod(description["shape"]) != architecture.dim:
+                raise ValueError(f"shape {description['shape']} does not hold {architecture.dim} numbers")
+            return cls(mlp, architecture, preconditioning, tuple(description["shape"]), _SCHEDULES[kind](**fields))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(f"{folder} is no readable network: {reason}; save it again with Network.save") from error
@@ -203,7 +198,7 @@ class Network(BasePrior):
         kind = type(self.schedule).__name__
         if kind not in _SCHEDULES:
             raise TypeError(
-                f"a network is saved with one of {sorted(_SCHEDULES)}: got schedule {kind}; retrain with one"
+                f"the schedule of a saved network must be one of {sorted(_SCHEDULES)}, got {kind}; retrain with one"
             )
         fields = asdict(self.schedule)  # pyright: ignore[reportArgumentType]
         return {
@@ -219,10 +214,10 @@ class Network(BasePrior):
         if labels is None:
             return torch.full((n,), -1, device=self.device)
         labels = expand(labels, n).to(self.device)
-        wrong = labels[(labels < -1) | (labels >= self.architecture.n_classes)]
-        if len(wrong):
+        unknown = labels[(labels < -1) | (labels >= self.architecture.n_classes)]
+        if len(unknown):
             raise ValueError(
-                f"unknown label {int(wrong[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
+                f"unknown label {int(unknown[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
             )
         return labels
 
@@ -240,15 +235,16 @@ def _is_positive(value: Any) -> bool:
 def _validate(data: Tensor, labels: Tensor | None, steps: int, batch: int, every: int) -> None:
     if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
         raise ValueError(
-            f"training data are floating point (n, *d), n >= 1: got {tuple(data.shape)} {data.dtype}; convert"
+            f"training data must be floating point (n, *d), n >= 1, got {tuple(data.shape)} {data.dtype}; convert"
         )
     if not data.isfinite().all():
         raise ValueError("training data must be finite: got NaN or infinity; drop those rows")
     if (data == data.flatten()[0]).all():
-        raise ValueError("training data must vary: got one number everywhere; there is nothing to learn")
+        raise ValueError("training data must vary, got one number everywhere; try another data set")
     if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
         raise ValueError(
-            f"labels are non-negative integers, one per datum ({len(data)},): got {tuple(labels.shape)} {labels.dtype}"
+            f"labels must be non-negative integers, one per datum ({len(data)},), "
+            f"got {tuple(labels.shape)} {labels.dtype}"
         )
     if min(steps, batch, every) < 1:
         raise ValueError(f"training needs steps, batch and every >= 1: got {steps}, {batch} and {every}; raise them")

@@ -1,4 +1,4 @@
-"""Training of a small denoiser, as a generator: logging, stopping and plotting stay with the caller."""
+"""Training loop of a small denoiser, as a generator."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor
 
 from modeseek.priors.mlp import MLP, MLPArchitecture
 
-_DROPOUT = 0.1  # share of labels hidden, for guidance
+_DROPOUT = 0.1  # share of labels replaced by null, for guidance
 _LEVEL_MEAN, _LEVEL_STD = -1.6, 1.5  # log noise over data scale; Karras et al. 2024 on their 2-D toy
-_RANGE = (2e-3, 20.0)  # noise over data scale: what the network is ever shown
+_RANGE = (2e-3, 20.0)  # range of the training noise, over data scale
 FINEST_TRAINED_NOISE = math.exp(_LEVEL_MEAN - 1.645 * _LEVEL_STD)
-"""Noise over data scale below which one training draw in twenty fell: finer bandwidths ask more than was taught."""
-_AVERAGE = 0.05  # width of the weight average, as a share of the run
+"""Noise over data scale below which 5 % of the training noise levels lie; finer bandwidths are hardly trained."""
+_AVERAGE = 0.05  # width of the weight average, as a share of the training steps
 
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Where a training stands.
+    """Progress of a training.
 
     Attributes:
-        index: steps done.
-        loss: mean denoising loss since the last report, in units where predicting nothing costs about 1.
+        index: number of steps done.
+        loss: mean denoising loss since the last report, in units where a zero output costs about 1.
     """
 
     index: int
@@ -48,7 +48,7 @@ def train_mlp(
     """Trains an MLP to predict `(z - c_skip x) / c_out` at log-normal noise; data of unit scale.
 
     Yields:
-        Every `every` steps and at the end, the step and a copy of the exponentially averaged network.
+        Every `every` steps and at the end, the progress and a copy of the exponentially averaged network.
     """
     mlp = MLP(architecture, rng)
     average = copy.deepcopy(mlp)
@@ -71,8 +71,8 @@ def train_mlp(
         optimizer.step()
         decay = 1 - 1 / (1 + min(index, _AVERAGE * steps))
         with torch.no_grad():
-            for mean, now in zip(average.parameters(), mlp.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
+            for mean, weight in zip(average.parameters(), mlp.parameters(), strict=True):
+                mean.lerp_(weight, 1 - decay)
         losses.append(loss.item())
         if index % every == 0 or index == steps:
             yield TrainStep(index, sum(losses) / len(losses)), copy.deepcopy(average)

@@ -1,4 +1,4 @@
-"""Perp-Neg: negative conditions that cannot undo the positive one, as a prior that guides a prior."""
+"""Perp-Neg guidance: negative conditions that cannot cancel the positive one, as a prior around a prior."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from modeseek.pytree import Cond, expand
 
 @dataclass(frozen=True)
 class PerpNeg(PriorWrapper):
-    """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): guidance that pushes away sideways only.
+    """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): guidance away from negatives, perpendicular to the positive.
 
     With `e = eps_cond - eps_base` and `e_i = eps_i - eps_base` for each of `Conditions.opposed`,
 
         eps = eps_base + scale [e + sum_i w_i (e_i - <e_i, e> / <e, e> e)],   w_i <= 0,
 
-    the products per row; base is the negative condition where given, else the null one. A negative that points where
-    the positive does has no effect, and where e = 0 nothing is projected. z answers as eps does, with the same
-    shares: the two differ by `-sigma / alpha`; the shares are measured on z where the noise dominates and on eps
-    where the signal does, so levels without signal or without noise are exact too.
+    the products per row; base is the negative condition where given, else the null one. A negative parallel to
+    the positive has no effect, and where e = 0 nothing is projected. z is guided as eps is, with the same shares: the
+    two differ by `-sigma / alpha`; the shares are measured on z where the noise dominates and on eps where the signal
+    does, so levels without signal or without noise are exact too.
 
-    2 + k prior calls a row for k opposed conditions, as one batched call; a condition with weight 0 in every row is not
-    asked, and without any this is `Guided`. Each row is projected with its own conditions: threestudio pairs rows with
-    other rows' negatives where there is more than one item (its issue 456).
+    2 + k prior calls per row for k opposed conditions, as one batched call; a condition with weight 0 in every row is
+    not evaluated, and without any this is `Guided`. Each row is projected with its own conditions: threestudio pairs
+    rows with other rows' negatives where there is more than one item (its issue 456).
 
     Attributes:
-        prior: a prior whose cond is `Conditions.positive`.
-        scale: as in `Guided`: 1 is plain conditional where nothing is opposed.
+        prior: prior to guide, conditioned on `Conditions.positive`.
+        scale: guidance scale as in `Guided`; 1 is plain conditional where nothing is opposed.
     """
 
     prior: Prior
@@ -47,19 +47,19 @@ class PerpNeg(PriorWrapper):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
-        """As the prior's; cond is a `Conditions`.
+        """Returns the guided prediction; cond must be a `Conditions`.
 
         Raises:
             TypeError: cond is no `Conditions`.
-            ValueError: a weight above 0, or neither null nor negative.
+            ValueError: a weight above 0, or no baseline (neither null nor negative).
         """
         if not isinstance(cond, Conditions):
             raise TypeError(f"PerpNeg needs Conditions(positive=..., opposed=...): got {type(cond).__name__}; wrap it")
         opposed = _active(cond, len(z_t))
         if self.scale == 1 and not opposed:
             return predict_branches(self.prior, z_t, alpha, sigma, [cond.positive])[0]
-        asked = [cond.baseline, cond.positive, *(told for told, _ in opposed)]
-        base, plain, *away = predict_branches(self.prior, z_t, alpha, sigma, asked)
+        conds = [cond.baseline, cond.positive, *(negative for negative, _ in opposed)]
+        base, plain, *away = predict_branches(self.prior, z_t, alpha, sigma, conds)
         exact = torch.promote_types(z_t.dtype, torch.float32)
         e_z, e_eps = (plain.z - base.z).to(exact), (plain.eps - base.eps).to(exact)
         noisy = sigma > alpha
@@ -75,16 +75,16 @@ class PerpNeg(PriorWrapper):
 
 
 def _active(cond: Conditions, n: int) -> list[tuple[Cond, Tensor]]:
-    """The opposed conditions that weigh anything, with a weight per row."""
-    pairs = [(told, expand(weight, n)) for told, weight in cond.opposed or ()]
+    """Returns the opposed conditions of nonzero weight, with a weight per row."""
+    pairs = [(opposed, expand(weight, n)) for opposed, weight in cond.opposed or ()]
     for _, weight in pairs:
         if not (weight <= 0).all():
-            raise ValueError(f"opposed weights push away and are <= 0: got {weight.tolist()}; change the sign")
-    return [(told, weight) for told, weight in pairs if (weight != 0).any()]
+            raise ValueError(f"opposed weights must be <= 0, got {weight.tolist()}; try the opposite sign")
+    return [(opposed, weight) for opposed, weight in pairs if (weight != 0).any()]
 
 
 def _share(a: Tensor, along: Tensor) -> Tensor:
-    """`<a, along> / <along, along>` per row; 0 where along is 0. Scaled, so that no square under- or overflows."""
+    """Returns `<a, along> / <along, along>` per row; 0 where along is 0. Scaled against under- and overflow."""
     a, along = a.flatten(1), along.flatten(1)
     size = along.abs().amax(1, keepdim=True)
     size = size.where(size > 0, torch.ones_like(size))

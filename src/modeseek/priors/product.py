@@ -1,4 +1,4 @@
-"""The product of a prior and a Gaussian kernel, as a prior: the heart of mean-shift distillation."""
+"""Product of a prior and a Gaussian kernel, as a prior: the density whose mean is the mean-shift target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modeseek.rng import Rng, randn
 
 @dataclass(frozen=True)
 class Product(BasePrior):
-    """`q(y) ~ p(y) N(y; c, h^2 I)`: the density whose mean is the mean-shift target D(c; h).
+    """Product prior `q(y) ~ p(y) N(y; c, h^2 I)`: the density whose mean is the mean-shift target D(c; h).
 
     Completing the square, q's denoiser is one call of p's, exactly, at any (alpha, sigma). With
     `v = sigma^2 + alpha^2 h^2`, merged point `m = (sigma^2 c + alpha h^2 z_t) / v`, noise `s = sigma h / sqrt(v)`,
@@ -25,14 +25,14 @@ class Product(BasePrior):
         E_q[y | z_t]   = D(m; s)
         E_q[eps | z_t] = sigma (z_t - alpha c) / v + (alpha h / sqrt(v)) eps_p(m; s).
 
-    The merged level is never noisier than h, so a network trained down from h answers within its range. One prior
-    call a row (what the inner prior costs).
+    The merged level is never noisier than h, so a network trained on noise up to h stays within its training range.
+    One call of the inner prior per row.
 
     Attributes:
-        prior: p; guided or bare.
-        center: c, (b, *d) or (1, *d).
-        bandwidth: h, a number, or one per row (b,), in units of z, positive.
-        walk: the schedule to sample along; None is the prior's own.
+        prior: p, guided or bare.
+        center: c, kernel center, (b, *d) or (1, *d).
+        bandwidth: h, kernel standard deviation in units of z, > 0; a number, or one per row, (b,).
+        sampling_schedule: noise schedule to sample along; None is the prior's.
     """
 
     prior: Prior
@@ -43,7 +43,10 @@ class Product(BasePrior):
     def __post_init__(self) -> None:
         h = self._bandwidth()
         if not (h > 0).all() or not h.isfinite().all() or h.ndim > 1:
-            raise ValueError(f"a bandwidth is positive and finite, one or one per row: got {self.bandwidth}; fix it")
+            raise ValueError(
+                f"bandwidth must be positive and finite, one number or one per row, got {self.bandwidth}; "
+                "try a share of ms.prior_scale(prior)"
+            )
 
     @property
     def schedule(self) -> Schedule:
@@ -78,11 +81,14 @@ class Product(BasePrior):
         return Prediction.from_z_and_eps(z_t, alpha, sigma, inner.z, eps, inner.clamped)
 
     def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
-        """z_t at times[0]; n is the number of centers, or a multiple of it (consecutive rows share one)."""
+        """Draws z_t at times[0]; n must be the number of centers or a multiple of it (consecutive rows share one)."""
         return self.noise_center(randn((n, *self.shape), rng, self.center))
 
     def noise_center(self, noise: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
-        """q's law at times[0], to first order: `alpha c + sqrt(sigma^2 + alpha^2 h^2) noise`; exact at alpha = 0."""
+        """Returns points of q's noised law at times[0], to first order; exact at alpha = 0.
+
+        `alpha c + sqrt(sigma^2 + alpha^2 h^2) noise`, noise standard normal.
+        """
         c, h, n = self.center, self._bandwidth(), len(noise)
         if n % len(c):
             raise ValueError(f"{n} samples cannot be shared by {len(c)} centers: pass a multiple of {len(c)}")

@@ -1,4 +1,4 @@
-"""What a prior around a prior passes on, and the plainest such prior: one that counts."""
+"""Wrappers of priors: their base class, and a counter of prior calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modeseek.rng import Rng
 
 
 class PriorWrapper(BasePrior):
-    """What every prior around a prior passes on."""
+    """Base class of a prior around a prior: forwards schedule, shape, dtype, device, `grid` and `start`."""
 
     prior: Prior
 
@@ -45,11 +45,11 @@ class PriorWrapper(BasePrior):
 
 @dataclass
 class Counting(PriorWrapper):
-    """A prior that counts the rows it was asked for; put it innermost: `Guided(Counting(prior))` counts two a row.
+    """Prior that counts its calls; put it innermost: `Guided(Counting(prior))` counts two per row.
 
     Attributes:
-        prior: the prior that answers.
-        calls: rows evaluated since the start (one row at one noise level is one prior call).
+        prior: wrapped prior.
+        calls: number of rows evaluated so far (one row at one noise level is one prior call).
     """
 
     prior: Prior

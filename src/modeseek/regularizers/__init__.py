@@ -1,8 +1,8 @@
-"""Named penalties on what a generator renders: pass them to `distill(regularizers=...)`.
+"""Regularizers on renderings, for `distill(regularizers=...)`.
 
-Each is a mean over pixels or cells times a weight that may move along the run. The direction of a method counts every
-pixel of an item instead, so a penalty matters about where its weight nears the number of pixels times what one pixel's
-gradient is.
+Each regularizer is a mean over pixels or cells times a weight, constant or scheduled. The gradient of a method is a sum
+over the pixels of an item instead, so a regularizer is noticeable once its weight is near the number of pixels times
+the gradient per pixel.
 """
 
 from __future__ import annotations

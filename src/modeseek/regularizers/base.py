@@ -1,4 +1,4 @@
-"""What all penalties share: a weight along the run, and plain words where a rendering lacks what they read."""
+"""Base class of regularizers: a scheduled weight, and checks of what a rendering contains."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from modeseek.ramp import Varying, value_at
 
 @dataclass(frozen=True)
 class Penalty(ABC):
-    """`weight(progress) * measure(rendering)`, a scalar that the loop adds to the loss.
+    """Regularizer `weight(progress) * measure(rendering)`, a scalar that the loop adds to the loss.
 
-    Where the weight is 0 nothing is measured, so what is off costs nothing.
+    While the weight is 0 nothing is measured, at no cost.
 
     Attributes:
-        weight: a number >= 0, or a function of progress.
+        weight: weight >= 0, or a function of progress in [0, 1].
     """
 
     weight: Varying = 1.0
@@ -31,49 +31,51 @@ class Penalty(ABC):
             self._weight_at(progress)
 
     def __call__(self, rendering: Rendering, progress: float) -> Float[Tensor, ""]:
-        """The penalty on a rendering at that point of the run.
+        """Returns the weighted penalty on a rendering at a progress in [0, 1].
 
         Raises:
-            ValueError: a rendering without what is measured, or a weight below 0.
+            ValueError: a rendering that lacks the measured quantity, or a weight below 0.
         """
         weight = self._weight_at(progress)
-        # Off it is the sum of no pixels: zero, and still a part of the graph that the loop goes back through.
+        # With weight 0, the sum of no pixels: zero, but still connected to the graph for the backward pass.
         return weight * self.measure(rendering) if weight else rendering.image.flatten()[:0].sum()
 
     @abstractmethod
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        """What is penalised, without the weight."""
+        """Returns the penalty without the weight."""
 
     def _weight_at(self, progress: float) -> float:
         weight = value_at(self.weight, progress)
         if not 0 <= weight < math.inf:
             raise ValueError(
-                f"{type(self).__name__} needs a finite weight >= 0: got {weight:g} at progress {progress:g}; raise it"
+                f"{type(self).__name__} needs a finite weight >= 0, got {weight:g} at progress {progress:g}"
             )
         return weight
 
 
 def require_3d(rendering: Rendering, penalty: Penalty) -> Rendering3D:
-    """The rendering, which has opacity and depth.
+    """Returns the rendering after checking that it has opacity and depth.
 
     Raises:
-        ValueError: it is a plain picture.
+        ValueError: a plain image.
     """
     if not isinstance(rendering, Rendering3D):
         raise ValueError(
-            f"{type(penalty).__name__} reads opacity and depth: got a {type(rendering).__name__}, which is flat; "
-            "drop it, or use a generator that renders a Solid"
+            f"{type(penalty).__name__} needs opacity and depth, got a 2D {type(rendering).__name__}; "
+            "remove it, or use a generator that returns a Rendering3D"
         )
     return rendering
 
 
 def require_ray_samples(rendering: Rendering, penalty: Penalty) -> tuple[RaySamples, int]:
-    """The samples along its rays, and how many rays there were, those that met nothing included.
+    """Returns the ray samples of a rendering, and the number of all rays, including those that miss the volume.
 
     Raises:
-        ValueError: it has none.
+        ValueError: a rendering without ray samples.
     """
-    one = require_3d(rendering, penalty)
-    if one.ray_samples is None:
-        raise ValueError(f"{type(penalty).__name__} reads samples along rays: got a surface; drop it, or use a volume")
-    return one.ray_samples, one.opacity.numel()
+    rendering = require_3d(rendering, penalty)
+    if rendering.ray_samples is None:
+        raise ValueError(
+            f"{type(penalty).__name__} needs samples along rays, got a surface; remove it, or use a volume"
+        )
+    return rendering.ray_samples, rendering.opacity.numel()

@@ -1,4 +1,4 @@
-"""Penalties on the grids that hold a volume."""
+"""Regularizers on the parameter grids of a volume."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from modeseek.regularizers.base import Penalty, require_3d
 
 @dataclass(frozen=True)
 class TotalVariation(Penalty):
-    """Sum over the axes of the mean of `|v_{i+1} - v_i|^power` over a grid's cells; mean over the grids.
+    """Total variation: `|v_{i+1} - v_i|^power`, mean over cells, sum over axes, mean over the grids.
 
-    Rudin, Osher, Fatemi 1992 (Physica D 60) for power 1, which keeps edges; squared by default, as volumes are commonly
-    smoothed (Yu et al. 2021, Plenoxels, arXiv 2112.05131, take the root over the axes). Differences are between
-    neighbouring cells, whatever their size: on a grid twice as fine the same field has half the difference.
+    Power 1 (Rudin, Osher, Fatemi 1992, Physica D 60) preserves edges; the default is squared, as is common for volumes
+    (Yu et al. 2021, Plenoxels, arXiv 2112.05131, take the root over the axes). Differences are between neighbouring
+    cells and not divided by their size: on a grid twice as fine the same field has half the difference.
 
     Attributes:
-        power: 1 or 2.
+        power: exponent of the differences, 1 or 2.
     """
 
     power: Literal[1, 2] = 2
@@ -29,12 +29,12 @@ class TotalVariation(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.power not in (1, 2):
-            raise ValueError(f"TotalVariation takes power 1 or 2: got {self.power}; choose one")
+            raise ValueError(f"TotalVariation power must be 1 or 2, got {self.power}")
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
         grids = require_3d(rendering, self).grids
         if not grids:
-            raise ValueError("TotalVariation reads the volume's grids: got a volume without; drop it for networks")
+            raise ValueError("TotalVariation needs a volume with grids, got none; remove it for networks")
         total = rendering.image.new_zeros(())
         for grid in grids:
             for axis in range(2, grid.ndim):

@@ -1,4 +1,4 @@
-"""Penalties on which way a surface looks."""
+"""Regularizers on surface normals."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.regularizers.base import Penalty, require_ray_samples, require_3d
+from modeseek.regularizers.base import Penalty, require_3d, require_ray_samples
 
 
 @dataclass(frozen=True)
 class Orientation(Penalty):
-    """Mean over pixels of `sum_i w_i max(0, n_i . d)^2`: what is seen does not look away from the camera.
+    """Orientation loss `sum_i w_i max(0, n_i . d)^2`, mean over pixels: visible normals must face the camera.
 
     Verbin et al. 2021 (Ref-NeRF, arXiv 2112.03907): n points out of the surface, d from the camera along the ray. With
-    `hold` no gradient goes through the weights, as in DreamFusion (arXiv 2209.14988): else the thing escapes the
+    `hold` the weights get no gradient, as in DreamFusion (arXiv 2209.14988); otherwise the object can reduce the
     penalty by vanishing.
 
     Attributes:
-        hold: see above.
+        hold: whether the weights are detached.
     """
 
     hold: bool = True
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        seen, rays = require_ray_samples(rendering, self)
-        away = (seen.normals() * seen.direction[:, None]).sum(-1).clamp(min=0)
-        weights = seen.weights.detach() if self.hold else seen.weights
-        return (weights * away.square()).sum() / rays
+        samples, rays = require_ray_samples(rendering, self)
+        cosine = (samples.normals() * samples.direction[:, None]).sum(-1).clamp(min=0)
+        weights = samples.weights.detach() if self.hold else samples.weights
+        return (weights * cosine.square()).sum() / rays
 
 
 @dataclass(frozen=True)
 class NormalSmoothness(Penalty):
-    """Mean over neighbouring pixels p, q of `o_p o_q |n_p - n_q|^2`: no creases, no noise on surfaces.
+    """Normal smoothness `o_p o_q |n_p - n_q|^2`, mean over neighbouring pixels p, q: penalises creases and noise.
 
-    The pairs are those across a row and down a column. Opacities o, held constant, keep outlines free: where one of the
-    two sees the background nothing is asked. The picture of it that 3-D generation has for meshes is Magic3D's penalty
-    on adjacent faces (Lin et al. 2022, arXiv 2211.10440).
+    Pairs are horizontal and vertical neighbours. Opacities o are detached and exclude outlines: a pair with a
+    background pixel has no penalty. The counterpart for meshes is Magic3D's smoothness of adjacent faces (Lin et al.
+    2022, arXiv 2211.10440).
     """
 
     def measure(self, rendering: Rendering) -> Float[Tensor, ""]:
-        one = require_3d(rendering, self)
-        if one.normal is None:
-            raise ValueError("NormalSmoothness reads a map of normals: got none; let the generator render normals")
-        total, pairs = one.normal.new_zeros(()), 0
-        opacity = one.opacity.detach()
+        rendering = require_3d(rendering, self)
+        if rendering.normal is None:
+            raise ValueError("NormalSmoothness needs a normal map, got none; set normals=True on the generator")
+        total, pairs = rendering.normal.new_zeros(()), 0
+        opacity = rendering.opacity.detach()
         for axis in (2, 3):
-            steps = one.normal.shape[axis] - 1
+            steps = rendering.normal.shape[axis] - 1
             both = opacity.narrow(axis, 0, steps) * opacity.narrow(axis, 1, steps)
-            total = total + (both * one.normal.diff(dim=axis).square().sum(1, keepdim=True)).sum()
+            total = total + (both * rendering.normal.diff(dim=axis).square().sum(1, keepdim=True)).sum()
             pairs += both.numel()
         return total / max(1, pairs)

@@ -1,1 +1,1 @@
-"""Pages: one self-contained HTML file a run, and what they are made of."""
+"""Self-contained HTML reports of runs, and the elements of all report pages."""

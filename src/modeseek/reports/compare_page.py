@@ -1,4 +1,4 @@
-"""Several runs side by side: their last pictures, their numbers, what differs between them, and their curves."""
+"""HTML comparison of several runs: last previews, metrics, differing settings and curves."""
 
 from __future__ import annotations
 
@@ -25,99 +25,103 @@ _CURVES = (
 
 
 def write_comparison(runs: Sequence[Run], out: Path) -> Path:
-    """Writes one page about several runs to `out`, whole or not at all; it needs nothing beside it.
+    """Writes one self-contained page that compares runs, atomically.
+
+    Args:
+        runs: runs to compare, at least one.
+        out: file to write.
 
     Raises:
         ValueError: as `comparison_table`.
-        OSError: the place cannot be written to.
+        OSError: the file cannot be written.
     """
-    several = read_runs(runs)
+    summaries = read_runs(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{len(several)} runs compared" if len(several) > 1 else "One run, nothing to compare it with"
+    title = f"{len(summaries)} runs compared" if len(summaries) > 1 else "One run, nothing to compare it with"
     body = [
         f"<header><p class='kicker'>modeseek</p><h1>{title}</h1></header>",
-        section("What came out", _sheet(several)),
-        section("Numbers", _numbers(several)),
-        section("What differs", _apart(several)),
-        section("Curves", _curves(several)),
+        section("Results", _sheet(summaries)),
+        section("Metrics", _metrics(summaries)),
+        section("Differences", _differences(summaries)),
+        section("Curves", _curves(summaries)),
     ]
     write_atomic(out, page(title, body))
     return out
 
 
-def _sheet(several: Sequence[RunSummary]) -> str:
-    told: list[str] = []
-    lines: list[str] = []
-    for index, one in enumerate(several):
-        picture, damaged = last_preview(one.run.path / "previews")
-        lines += [alarm(f"{one.run.path.name}: {line}") for line in (*one.damage, *damaged)]
-        caption = f"{_name(index, one)}, {'no picture' if picture is None else picture.caption}"
-        blank = f"<figure><div class='none'>no picture</div><figcaption>{safe(caption)}</figcaption></figure>"
-        told.append(blank if picture is None else picture.html(caption))
-    return f"{''.join(lines)}<div class='sheet'>{''.join(told)}</div>"
+def _sheet(summaries: Sequence[RunSummary]) -> str:
+    figures: list[str] = []
+    warnings: list[str] = []
+    for index, summary in enumerate(summaries):
+        preview, damaged = last_preview(summary.run.path / "previews")
+        warnings += [alarm(f"{summary.run.path.name}: {line}") for line in (*summary.damage, *damaged)]
+        caption = f"{_name(index, summary)}, {'no preview' if preview is None else preview.caption}"
+        blank = f"<figure><div class='none'>no preview</div><figcaption>{safe(caption)}</figcaption></figure>"
+        figures.append(blank if preview is None else preview.html(caption))
+    return f"{''.join(warnings)}<div class='sheet'>{''.join(figures)}</div>"
 
 
-def _numbers(several: Sequence[RunSummary]) -> str:
-    table = summary_table(several)
+def _metrics(summaries: Sequence[RunSummary]) -> str:
+    table = summary_table(summaries)
     columns = [c for c in COLUMNS if any(c.key in row.values for row in table.rows)]
-    headings = [("Run", "The number it has on this page, and its folder."), ("Method", "What made the directions.")]
-    headings += [("Prior", "What was asked."), ("State", "How it stands.")]
+    headings = [("Run", "Number of the run on this page, and its folder."), ("Method", "Score-distillation method.")]
+    headings += [("Prior", "Prior that was evaluated."), ("State", "State of the run.")]
     headings += [(c.heading, c.meaning) for c in columns]
     head = "".join(f"<th title='{safe(meaning)}'>{safe(name)}</th>" for name, meaning in headings)
     body = ""
-    for index, (one, row) in enumerate(zip(several, table.rows, strict=True)):
-        words = (one.config.method_name, one.config.prior.title, one.state)
-        cells = "".join(f"<td>{safe(cell)}</td>" for cell in (*words, *(table.text(row, c) for c in columns)))
-        body += f"<tr><th scope='row'>{index + 1} {safe(one.run.path.name)}</th>{cells}</tr>"
+    for index, (summary, row) in enumerate(zip(summaries, table.rows, strict=True)):
+        texts = (summary.config.method_name, summary.config.prior.title, summary.state)
+        cells = "".join(f"<td>{safe(cell)}</td>" for cell in (*texts, *(table.text(row, c) for c in columns)))
+        body += f"<tr><th scope='row'>{index + 1} {safe(summary.run.path.name)}</th>{cells}</tr>"
     calls = [row.values["calls"] for row in table.rows if "calls" in row.values]
-    told = ""
+    note = ""
     if calls and max(calls) > 1.05 * min(calls):
-        told = small(
-            f"They spent between {min(calls):,.0f} and {max(calls):,.0f} prior calls: compare them at equal calls, in "
-            "the curves below, rather than at their ends."
+        note = small(
+            f"The runs spent between {min(calls):,.0f} and {max(calls):,.0f} prior calls: compare them at equal calls, "
+            "in the curves below, rather than at their ends."
         )
-    return _scroll(head, body) + told
+    return _scroll(head, body) + note
 
 
-def _apart(several: Sequence[RunSummary]) -> str:
-    apart = differences(several)
-    if len(several) == 1:
+def _differences(summaries: Sequence[RunSummary]) -> str:
+    differing = differences(summaries)
+    if len(summaries) == 1:
         return ""
-    if not apart:
-        return small("Nothing: settings, versions, device, commit and prior are the same.")
-    common = {name: values for name, values in apart.items() if ABSENT not in values}
-    rest = {name: values for name, values in apart.items() if ABSENT in values}
-    folded = details(f"{len(rest)} settings that not all of them have", _side_by_side(several, rest)) if rest else ""
-    return (_side_by_side(several, common) if common else "") + folded
+    if not differing:
+        return small("None: settings, versions, device, commit and prior are the same.")
+    common = {name: values for name, values in differing.items() if ABSENT not in values}
+    partial = {name: values for name, values in differing.items() if ABSENT in values}
+    folded = details(f"{len(partial)} settings that not all runs have", _rows(summaries, partial)) if partial else ""
+    return (_rows(summaries, common) if common else "") + folded
 
 
-def _side_by_side(several: Sequence[RunSummary], apart: Mapping[str, Sequence[str]]) -> str:
-    head = "<th>Setting</th>" + "".join(f"<th>{safe(_name(i, one))}</th>" for i, one in enumerate(several))
+def _rows(summaries: Sequence[RunSummary], differing: Mapping[str, Sequence[str]]) -> str:
+    head = "<th>Setting</th>" + "".join(f"<th>{safe(_name(i, summary))}</th>" for i, summary in enumerate(summaries))
     body = ""
-    for name, values in apart.items():
+    for name, values in differing.items():
         short = [_HASH.sub(r"\1…", value) for value in values]
         cells = "".join(f"<td>{safe(value)}</td>" for value in short)
         body += f"<tr><th scope='row'><code>{safe(name)}</code></th>{cells}</tr>"
     return _scroll(head, body)
 
 
-def _curves(several: Sequence[RunSummary]) -> str:
+def _curves(summaries: Sequence[RunSummary]) -> str:
     charts: list[str] = []
     for measure, chart in _CURVES:
-        found = [(i, read_curve(one.rows, "calls", measure, _name(i, one))) for i, one in enumerate(several)]
-        drawn = [(i, curve) for i, curve in found if curve is not None]
+        curves = [(i, read_curve(s.rows, "calls", measure, _name(i, s))) for i, s in enumerate(summaries)]
+        drawn = [(i, curve) for i, curve in curves if curve is not None]
         if drawn:
             colours, lines = zip(*drawn, strict=True)
             charts.append(draw_chart(replace(chart, lines=lines, colours=colours)))
     if not charts:
-        return small("None of them made a step.")
-    legend = "".join(f"<li>{legend_key(i)}{safe(_name(i, one))}</li>" for i, one in enumerate(several))
-    told = hint(
+        return small("No run has made a step.")
+    legend = "".join(f"<li>{legend_key(i)}{safe(_name(i, summary))}</li>" for i, summary in enumerate(summaries))
+    note = hint(
         "None of these is a loss. The relative shift compares across runs, and should end below the tolerance; only "
-        "methods that shift means have one. Norms of different methods or weights do not compare in height: look at "
-        "where each one's trend goes flat."
+        "mean-shift methods have one. Norms of different methods or weights do not compare in height: look at where "
+        "each one's trend goes flat."
     )
-    return f"{told}<ul class='legend'>{legend}</ul><div class='curves pair'>{''.join(charts)}</div>"
+    return f"{note}<ul class='legend'>{legend}</ul><div class='curves pair'>{''.join(charts)}</div>"
 
 
 def _scroll(head: str, body: str) -> str:
@@ -125,5 +129,5 @@ def _scroll(head: str, body: str) -> str:
     return f"<div class='scroll' tabindex='0'>{table}</div>"
 
 
-def _name(index: int, one: RunSummary) -> str:
-    return f"{index + 1} {one.config.title}"
+def _name(index: int, summary: RunSummary) -> str:
+    return f"{index + 1} {summary.config.title}"

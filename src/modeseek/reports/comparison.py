@@ -1,4 +1,4 @@
-"""What is known of several runs side by side: their numbers, and in what they differ."""
+"""Comparison of several runs: their metrics in one table, and their differing settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
 COLUMNS = (
-    Column("steps", "Steps", "Steps done.", ",.0f"),
-    Column("calls", "Prior calls", "Evaluations of the prior, one a row; guidance costs two.", ",.0f"),
-    Column("seconds", "Seconds", "Spent optimising, over all sessions.", ",.1f"),
+    Column("steps", "Steps", "Number of optimisation steps done.", ",.0f"),
+    Column("calls", "Prior calls", "Evaluations of the prior, one per row; guidance costs two.", ",.0f"),
+    Column("seconds", "Seconds", "Optimisation time over all sessions, seconds.", ",.1f"),
     Column("direction_norm", "Direction norm", "Last |dL/dz|, mean over rows, units of z.", ".3g"),
     Column("relative_shift", "Relative shift", "Last |shift| / (h √d), mean over rows.", ".3g"),
     Column("bandwidth", "Bandwidth", "Last width h of the kernel, mean over rows, units of z.", ".3g"),
@@ -26,15 +26,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is known of one run.
+    """Everything that could be read of one run.
 
     Attributes:
         run: the run.
         config: its configuration.
-        status: where it stands, or None.
-        rows: its metrics.
-        environment: what it was made with.
-        damage: a line for each piece that cannot be read.
+        status: its status; None if damaged.
+        rows: its metrics, one row per step.
+        environment: versions, device, commit and prior, as recorded.
+        damage: a line for each file that cannot be read.
     """
 
     run: Run
@@ -50,74 +50,77 @@ class RunSummary:
 
 
 def read_runs(runs: Sequence[Run]) -> list[RunSummary]:
-    """Reads the runs.
+    """Reads the runs to compare.
 
     Raises:
-        ValueError: no runs, or one of another verb, or one whose configuration is damaged.
-        OSError: a configuration that cannot be read.
+        ValueError: no runs, or a run of another verb, or a damaged configuration.
+        OSError: a configuration cannot be read.
     """
     if not runs:
-        raise ValueError("a comparison needs runs: got none; name their folders")
-    return [_known(run) for run in runs]
+        raise ValueError("a comparison must have at least one run, got none; name their folders")
+    return [_read_run(run) for run in runs]
 
 
 def comparison_table(runs: Sequence[Run]) -> Table:
-    """The numbers of runs, one a row; after them the numeric settings that all have, but not all the same.
+    """Table of metrics with one row per run, then the numeric settings that all runs have but that differ.
 
-    A run that is not finished has its state behind its name. Numbers that a damaged file held are absent.
+    The name of a run that is not finished ends with its state. Values from damaged files are absent.
 
     Raises:
-        As `known`.
+        ValueError, OSError: as `read_runs`.
     """
     return summary_table(read_runs(runs))
 
 
-def summary_table(several: Sequence[RunSummary]) -> Table:
-    """`comparison_table` of runs that were read already."""
-    columns, told = [], [_values(one) for one in several]
-    for name, values in differing([one.config.to_dict() for one in several]).items():
+def summary_table(summaries: Sequence[RunSummary]) -> Table:
+    """`comparison_table` of runs that have been read."""
+    columns, values_of_runs = [], [_values(summary) for summary in summaries]
+    for name, values in differing([summary.config.to_dict() for summary in summaries]).items():
         numbers = [finite_number(value) for value in values]
         if None not in numbers:
             columns.append(Column(f"config.{name}", f"config.{name}", "A setting that differs.", "g"))
-            told = [{**row, f"config.{name}": value} for row, value in zip(told, numbers, strict=True)]
+            values_of_runs = [
+                {**row, f"config.{name}": value} for row, value in zip(values_of_runs, numbers, strict=True)
+            ]
     rows = [
-        Row(_row_name(one), {k: v for k, v in row.items() if v is not None})
-        for one, row in zip(several, told, strict=True)
+        Row(_row_name(summary), {k: v for k, v in row.items() if v is not None})
+        for summary, row in zip(summaries, values_of_runs, strict=True)
     ]
     return Table((*COLUMNS, *columns), tuple(rows))
 
 
-def differences(several: Sequence[RunSummary]) -> dict[str, list[str]]:
-    """Settings, then surroundings (`env.`), that are not the same in all: dotted name, and a value per run.
+def differences(summaries: Sequence[RunSummary]) -> dict[str, list[str]]:
+    """Settings, then environment entries (`env.`), that differ: dotted name, and one value per run.
 
-    A run that does not have the setting has `flat.ABSENT` there.
+    A run without the setting has `settings_diff.ABSENT` there.
     """
-    apart = differing([one.config.to_dict() for one in several])
-    apart |= {f"env.{name}": values for name, values in differing([one.environment for one in several]).items()}
-    return {name: [format_setting(value) for value in values] for name, values in apart.items()}
+    values_by_name = differing([summary.config.to_dict() for summary in summaries])
+    environments = differing([summary.environment for summary in summaries])
+    values_by_name |= {f"env.{name}": values for name, values in environments.items()}
+    return {name: [format_setting(value) for value in values] for name, values in values_by_name.items()}
 
 
-def _known(run: Run) -> RunSummary:
+def _read_run(run: Run) -> RunSummary:
     verb = run.settings.get("verb", "run")
     if verb != "run":
-        raise ValueError(f"{run.path} was made by modeseek {verb}: runs of modeseek run are compared; leave it out")
+        raise ValueError(f"{run.path} must be made by modeseek run, got modeseek {verb}; leave it out")
     status, no_status = try_read(lambda: run.status)
     rows, no_rows = try_read(lambda: run.metrics)
     environment, no_environment = try_read(lambda: run.environment)
-    lost = 0 if rows is None else n_damaged_lines(run, rows)
-    torn = f"{lost} of the lines of metrics.jsonl {'is' if lost == 1 else 'are'} damaged and left out" if lost else ""
-    damage = tuple(line for line in (no_status, no_rows, torn, no_environment) if line)
+    n_lost = 0 if rows is None else n_damaged_lines(run, rows)
+    lost = f"{n_lost} of the lines of metrics.jsonl {'is' if n_lost == 1 else 'are'} damaged and left out"
+    damage = tuple(line for line in (no_status, no_rows, lost if n_lost else "", no_environment) if line)
     return RunSummary(run, run.config, status, rows or [], environment or {}, damage)
 
 
-def _values(one: RunSummary) -> dict[str, float | None]:
-    last = one.rows[-1] if one.rows else {}
-    told = {column.key: finite_number(last.get(column.key)) for column in COLUMNS[3:]}
-    if one.status is None:
-        return told
-    status = {"steps": one.status.step, "calls": one.status.calls, "seconds": one.status.seconds}
-    return {name: finite_number(value) for name, value in status.items()} | told
+def _values(summary: RunSummary) -> dict[str, float | None]:
+    last = summary.rows[-1] if summary.rows else {}
+    metrics = {column.key: finite_number(last.get(column.key)) for column in COLUMNS[3:]}
+    if summary.status is None:
+        return metrics
+    status = {"steps": summary.status.step, "calls": summary.status.calls, "seconds": summary.status.seconds}
+    return {name: finite_number(value) for name, value in status.items()} | metrics
 
 
-def _row_name(one: RunSummary) -> str:
-    return one.run.path.name if one.state == "finished" else f"{one.run.path.name} ({one.state})"
+def _row_name(summary: RunSummary) -> str:
+    return summary.run.path.name if summary.state == "finished" else f"{summary.run.path.name} ({summary.state})"

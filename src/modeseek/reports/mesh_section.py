@@ -1,4 +1,4 @@
-"""The part of a run's page that shows a thing: its model to turn, its turntable, its depth and normals."""
+"""Section of a run's page for 3D generators: interactive mesh, turntable, depth and normals."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ _MESH = Path("exports") / "mesh.ply"
 
 
 def object_section(run: Path, name: str) -> str:
-    """The model, the turntable and the strips of a run's folder; empty where it made no thing.
+    """Mesh, turntable and image strips in the folder of a run; empty if its generator is not 3D.
+
+    Args:
+        run: folder of the run.
+        name: name of the object, for captions.
 
     Raises:
-        ValueError: the mesh is damaged, or too large for a page.
+        ValueError: the mesh is damaged.
         OSError: a file cannot be read.
     """
-    turned = run / "media" / "turntable.gif"
-    if not turned.exists():
+    turntable = run / "media" / "turntable.gif"
+    if not turntable.exists():
         return ""
-    parts: list[str] = []
+    figures: list[str] = []
     if (run / _MESH).exists():
         mesh = read_mesh(run / _MESH, torch.empty(0))
-        parts.append(
+        figures.append(
             styled(model_view(mesh, name))
             if len(mesh.faces) <= MOST_FACES
             else small(f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}.")
         )
     else:
-        parts.append(small("It has no surface that a mesh could follow; log.txt says why."))
-    parts.append(media_figure(turned, "From all sides"))
-    parts.append(
-        media_figure(run / "media" / "sides.png", "Picture, depth (near is bright) and normals from six sides")
+        figures.append(small("No mesh could be extracted; log.txt gives the reason."))
+    figures.append(media_figure(turntable, "Turntable"))
+    figures.append(
+        media_figure(run / "media" / "sides.png", "Colour, depth (near is bright) and normals from six sides")
     )
-    return "".join(parts)
+    return "".join(figures)
 
 
-def scripts(run: Path, usual: str) -> str:
-    """The page's scripts."""
-    return f"{script()}\n{usual}" if (run / _MESH).exists() else usual
+def scripts(run: Path, page_script: str) -> str:
+    """Script of the page, preceded by that of the mesh viewer if the run has a mesh."""
+    return f"{script()}\n{page_script}" if (run / _MESH).exists() else page_script

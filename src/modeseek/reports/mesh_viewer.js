@@ -1,5 +1,5 @@
-// Models that can be turned, drawn by WebGL from what stands in the page itself. Without WebGL the picture stays.
-// Camera: y up, front +z; azimuth carries it to its right, elevation lifts it; it looks at the middle of the model.
+// Interactive mesh viewers, drawn with WebGL from data inlined in the page. Without WebGL the still image stays.
+// Camera: y up, front +z; azimuth moves it to its right, elevation up; it looks at the centre of the model.
 'use strict';
 const VERTEX = `
 attribute vec3 place, normal, colour;
@@ -21,7 +21,7 @@ const START = { azimuth: 30, elevation: 20, zoom: 1 };
 const FOV = 40 * Math.PI / 180, SPEED = 24, KEY = 6, DRAG = 0.5;  // degrees a second, a key press, a pixel
 
 for (const box of document.querySelectorAll('.model')) {
-  const canvas = box.querySelector('canvas'), tools = box.querySelector('.tools'), said = box.querySelector('output');
+  const canvas = box.querySelector('canvas'), tools = box.querySelector('.tools'), output = box.querySelector('output');
   const button = (name) => tools.querySelector(`[data-do=${name}]`);
   const gl = canvas.getContext('webgl2', { antialias: true }) || canvas.getContext('webgl', { antialias: true });
   const model = read(box);
@@ -37,8 +37,8 @@ for (const box of document.querySelectorAll('.model')) {
     const on = (name) => Number(button(name).getAttribute('aria-pressed') === 'true');
     paint(gl, scene, model, eye, on('light'), on('shape'));
     const angle = (value) => `${Math.round(value)}°`;
-    const told = `azimuth ${angle(((eye.azimuth + 180) % 360 + 360) % 360 - 180)}, elevation ${angle(eye.elevation)}`;
-    if (said.textContent !== told) said.textContent = told;
+    const label = `azimuth ${angle(((eye.azimuth + 180) % 360 + 360) % 360 - 180)}, elevation ${angle(eye.elevation)}`;
+    if (output.textContent !== label) output.textContent = label;
     if (turning && seen) ask();
   };
   const ask = () => { asked ||= requestAnimationFrame(draw); };
@@ -67,25 +67,25 @@ for (const box of document.querySelectorAll('.model')) {
     event.preventDefault();
     keys[event.key]();
   });
-  // One finger or the mouse turns, two fingers zoom. The wheel zooms once the model was chosen, else the page scrolls.
-  const held = new Map();
-  const apart = () => { const [a, b] = [...held.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
+  // One finger or the mouse rotates, two fingers zoom. The wheel zooms if the canvas has focus, else the page scrolls.
+  const pointers = new Map();
+  const distance = () => { const [a, b] = [...pointers.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
   canvas.addEventListener('pointerdown', (event) => {
     if (event.button) return;
     canvas.setPointerCapture(event.pointerId);
-    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     rotate(false);
   });
   canvas.addEventListener('pointermove', (event) => {
-    const from = held.get(event.pointerId);
+    const from = pointers.get(event.pointerId);
     if (!from) return;
-    const before = held.size === 2 ? apart() : 0;
-    if (held.size === 1) move(DRAG * (from.x - event.clientX), DRAG * (event.clientY - from.y));
+    const before = pointers.size === 2 ? distance() : 0;
+    if (pointers.size === 1) move(DRAG * (from.x - event.clientX), DRAG * (event.clientY - from.y));
     from.x = event.clientX;
     from.y = event.clientY;
-    if (before) zoom(apart() / before);
+    if (before) zoom(distance() / before);
   });
-  for (const end of ['pointerup', 'pointercancel']) canvas.addEventListener(end, (event) => held.delete(event.pointerId));
+  for (const end of ['pointerup', 'pointercancel']) canvas.addEventListener(end, (event) => pointers.delete(event.pointerId));
   canvas.addEventListener('wheel', (event) => {
     if (document.activeElement !== canvas) return;
     event.preventDefault();
@@ -99,7 +99,7 @@ for (const box of document.querySelectorAll('.model')) {
     const dense = Math.min(2, window.devicePixelRatio || 1);
     canvas.width = Math.max(1, Math.round(dense * canvas.clientWidth));
     canvas.height = Math.max(1, Math.round(dense * canvas.clientHeight));
-    cancelAnimationFrame(asked);  // drawn before it is shown: a canvas whose size is set is empty
+    cancelAnimationFrame(asked);  // redraw at once: setting the size of a canvas clears it
     draw(performance.now());
   }).observe(canvas);
   box.querySelector('img').hidden = true;

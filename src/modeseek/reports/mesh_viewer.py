@@ -1,4 +1,4 @@
-"""A mesh that can be turned in a page: its numbers stand in the page, its script in `mesh_viewer.js`."""
+"""Interactive mesh viewer for HTML pages: inlined mesh data, drawn with WebGL by `mesh_viewer.js`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from modeseek.generators.mesh.surface import Surface
 from modeseek.reports.html import data_uri, safe
 
 MOST_FACES = 150_000
-"""More would make a page of several megabytes."""
-_SIDE = 384  # of the still picture
+"""Maximum number of faces; more would make a page of several megabytes."""
+_SIDE = 384  # of the still image, pixels
 
 CSS = """
 .model .stage { max-width: 640px; margin: 0 auto; aspect-ratio: 1; max-height: 76vh; border-radius: 8px;
@@ -37,27 +37,27 @@ CSS = """
 
 @cache
 def script() -> str:
-    """What `parts.page` is given for a page with models; alone, or before another script."""
+    """JavaScript for `html.page`, for pages with mesh viewers; another script may follow it."""
     return files("modeseek.reports").joinpath("mesh_viewer.js").read_text(encoding="utf-8")
 
 
 def model_view(mesh: Mesh, name: str, still: bytes | None = None) -> str:
-    """A figure with the mesh: turned by mouse, finger or arrow keys, or its picture where WebGL or scripts are missing.
+    """A figure with the mesh, rotated by mouse, finger or arrow keys; a still image without WebGL or scripts.
 
-    The page needs `CSS` in its style (or `styled`) and `script()`; it loads nothing. It turns by itself only where the
-    reader's system does not ask for less motion, and stops at a touch.
+    The page needs `CSS` in its style (or `styled`) and `script()`. The mesh rotates by itself unless the reader's
+    system prefers reduced motion, and stops at a touch.
 
     Args:
-        mesh: at most `MOST_FACES` faces.
-        name: what it shows, for people who do not see it.
-        still: PNG of the picture; None renders one.
+        mesh: mesh with at most `MOST_FACES` faces.
+        name: name of the object, for the caption and for screen readers.
+        still: PNG of the still image; None renders one.
 
     Raises:
         ValueError: the mesh is too large for a page.
     """
     if len(mesh.faces) > MOST_FACES:
         raise ValueError(
-            f"a page shows at most {MOST_FACES:,} faces: got {len(mesh.faces):,}; extract the mesh on a coarser grid"
+            f"a mesh must have at most {MOST_FACES:,} faces, got {len(mesh.faces):,}; try extracting on a coarser grid"
         )
     colours = mesh.colours.detach().double().cpu().numpy() * 255
     data = {
@@ -65,8 +65,8 @@ def model_view(mesh: Mesh, name: str, still: bytes | None = None) -> str:
         "colours": _text(np.round(colours).astype(np.uint8)),
         "faces": _text(mesh.faces.cpu().numpy().astype("<u4")),
     }
-    held = " ".join(f"data-{key}='{value}'" for key, value in data.items())
-    picture = data_uri(render_still(mesh) if still is None else still, "image/png")
+    attributes = " ".join(f"data-{key}='{value}'" for key, value in data.items())
+    image = data_uri(render_still(mesh) if still is None else still, "image/png")
     tools = "".join(
         f"<button type='button' data-do='{key}'{pressed}>{text}</button>"
         for key, pressed, text in (
@@ -77,34 +77,39 @@ def model_view(mesh: Mesh, name: str, still: bytes | None = None) -> str:
         )
     )
     return (
-        f"<figure class='model' {held}><div class='stage'>"
-        f"<img src='{picture}' width='{_SIDE}' height='{_SIDE}' alt='{safe(name)}'>"
-        f"<canvas hidden tabindex='0' role='application' aria-label='{safe(name)}: a model to turn with the arrow "
-        "keys, zoom with plus and minus, Home for the first view, Space to let it turn'></canvas></div>"
+        f"<figure class='model' {attributes}><div class='stage'>"
+        f"<img src='{image}' width='{_SIDE}' height='{_SIDE}' alt='{safe(name)}'>"
+        f"<canvas hidden tabindex='0' role='application' aria-label='{safe(name)}: 3D model; rotate with the arrow "
+        "keys, zoom with plus and minus, Home for the first view, Space for automatic rotation'></canvas></div>"
         f"<div class='tools' hidden>{tools}<output aria-live='off'></output></div>"
         f"<figcaption>{safe(name)}, {len(mesh.faces):,} faces. <span class='how' hidden>Drag or use the arrow keys to "
-        "turn it; pinch, + and −, or the wheel after a click to zoom.</span><span class='nothing' hidden>This browser "
-        "shows no WebGL, so a picture stands in the model's place.</span></figcaption></figure>"
+        "rotate; pinch, + and −, or the wheel after a click to zoom.</span><span class='nothing' hidden>This browser "
+        "has no WebGL: a still image is shown instead.</span></figcaption></figure>"
     )
 
 
 def styled(figure: str) -> str:
-    """The figure with its own style, for a page whose style sheet does not hold `CSS`."""
+    """The figure with its own style element, for pages whose style sheet does not include `CSS`."""
     return f"<style>{CSS}</style>{figure}"
 
 
 def render_still(mesh: Mesh, size: int = _SIDE) -> bytes:
-    """A PNG of the mesh on white, from where the model in a page is first seen: a little right, a little above."""
+    """PNG of the mesh on white, from the viewer's first camera: azimuth 30, elevation 20 degrees.
+
+    Args:
+        mesh: mesh to render.
+        size: side of the image, pixels.
+    """
     from PIL import Image
 
     middle = (mesh.vertices.amax(0) + mesh.vertices.amin(0)) / 2
-    there = Mesh(mesh.vertices.detach() - middle, mesh.faces, mesh.colours.detach())
-    reach = there.vertices.norm(dim=-1).max()
-    far = 1.08 * reach / torch.tensor(20.0).deg2rad().sin().to(reach)
-    azimuth, elevation, fov = (torch.tensor([value]).to(far) for value in (30.0, 20.0, 40.0))
-    made = Surface(there, size=size)
+    centred = Mesh(mesh.vertices.detach() - middle, mesh.faces, mesh.colours.detach())
+    radius = centred.vertices.norm(dim=-1).max()
+    distance = 1.08 * radius / torch.tensor(20.0).deg2rad().sin().to(radius)
+    azimuth, elevation, fov = (torch.tensor([value]).to(distance) for value in (30.0, 20.0, 40.0))
+    surface = Surface(centred, size=size)
     with torch.no_grad():
-        image = made(made.view_from(Cameras(azimuth, elevation, far[None], fov))).image[0]
+        image = surface(surface.view_from(Cameras(azimuth, elevation, distance[None], fov))).image[0]
     pixels = (image.float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")

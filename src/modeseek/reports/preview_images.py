@@ -1,4 +1,4 @@
-"""Pictures of one run in its page: before and after under a slider, a strip in between, the film."""
+"""Images in the page of a run: first and last preview under a slider, previews in between, and videos."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from pathlib import Path
 
 from modeseek.reports.html import alarm, data_uri, safe, small
 
-_STRIP = 8  # pictures in between
-_LINES = 3  # about damaged ones
-_WIDEST = 4096  # pixels a side
-_LARGEST_FILM = 3 * 2**20  # bytes
-_HEADS = {"PNG": (b"\x89PNG\r\n\x1a\n", 16, ">II"), "GIF": (b"GIF8", 6, "<HH")}  # signature, where the size is
+_N_BETWEEN = 8  # previews between the first and the last
+_MAX_WARNINGS = 3  # about damaged previews
+_MAX_SIDE = 4096  # pixels a side
+_MAX_MEDIA_BYTES = 3 * 2**20  # bytes
+_SIGNATURES = {
+    "PNG": (b"\x89PNG\r\n\x1a\n", 16, ">II"),
+    "GIF": (b"GIF8", 6, "<HH"),
+}  # signature, offset and layout of the size
 _NAME = re.compile(r"step-(\d{1,12})\.png")
 
-# Without this script both pictures stand side by side.
+# Without this script both images are shown side by side.
 SCRIPT = """
 for (const box of document.querySelectorAll('.versus')) {
   const bar = box.querySelector('input');
@@ -36,13 +39,13 @@ for (const box of document.querySelectorAll('.versus')) {
 
 @dataclass(frozen=True)
 class PreviewImage:
-    """A picture that opens.
+    """A readable preview.
 
     Attributes:
-        steps: done when it was drawn.
-        data: its file.
-        width: pixels.
-        height: pixels.
+        steps: number of steps done when it was written.
+        data: content of the PNG file.
+        width: width, pixels.
+        height: height, pixels.
     """
 
     steps: int
@@ -52,27 +55,27 @@ class PreviewImage:
 
     @property
     def caption(self) -> str:
-        """Which moment it shows."""
+        """Caption that names the step."""
         return "before the first step" if self.steps == 0 else f"after {self.steps:,} step{'s' * (self.steps > 1)}"
 
     def html(self, caption: str) -> str:
-        """As a figure; small ones are enlarged without blur."""
-        kind = " class='coarse'" if self.width < 200 else ""
+        """The preview as a figure; small images are enlarged without interpolation."""
+        css_class = " class='coarse'" if self.width < 200 else ""
         return (
-            f"<figure><img{kind} src='{data_uri(self.data, 'image/png')}' width='{self.width}' height='{self.height}' "
-            f"alt='{safe(caption)}'><figcaption>{safe(caption)}</figcaption></figure>"
+            f"<figure><img{css_class} src='{data_uri(self.data, 'image/png')}' width='{self.width}' "
+            f"height='{self.height}' alt='{safe(caption)}'><figcaption>{safe(caption)}</figcaption></figure>"
         )
 
 
 @dataclass(frozen=True)
 class PreviewImages:
-    """What a page shows of the previews of a run.
+    """Previews of a run to show in its page.
 
     Attributes:
-        first: the oldest that opens, or None.
-        between: up to eight, evenly chosen.
-        last: the newest that opens, or None; it may be the first.
-        damaged: a line for each that does not open.
+        first: oldest readable preview, or None.
+        between: at most eight previews in between, evenly spaced.
+        last: newest readable preview, or None; may equal the first.
+        damaged: a line for each unreadable preview.
     """
 
     first: PreviewImage | None
@@ -82,105 +85,109 @@ class PreviewImages:
 
 
 def read_previews(folder: Path) -> PreviewImages:
-    """The previews worth showing."""
+    """Reads the first, the last and evenly spaced previews in between."""
     damaged: list[str] = []
     files = newest_first(folder)
-    last = _first_good(files, damaged)
+    last = _first_readable(files, damaged)
     if last is None:
         return PreviewImages(None, (), None, tuple(damaged))
-    first = _first_good(files[::-1], damaged) or last
+    first = _first_readable(files[::-1], damaged) or last
     middle = [path for path in files[::-1] if first.steps < _steps(path) < last.steps]
-    n = min(_STRIP, len(middle))
+    n = min(_N_BETWEEN, len(middle))
     chosen = [middle[(2 * i + 1) * len(middle) // (2 * n)] for i in range(n)]
-    between = [picture for path in chosen if (picture := _first_good([path], damaged)) is not None]
+    between = [preview for path in chosen if (preview := _first_readable([path], damaged)) is not None]
     return PreviewImages(first, tuple(between), last, tuple(dict.fromkeys(damaged)))
 
 
 def last_preview(folder: Path) -> tuple[PreviewImage | None, list[str]]:
-    """The newest preview that opens, or None, and a line for each newer one that does not, three at most."""
+    """The newest readable preview, or None; and a line for each newer unreadable one, at most three."""
     damaged: list[str] = []
-    found = _first_good(newest_first(folder), damaged)
-    return found, damaged[:_LINES]
+    preview = _first_readable(newest_first(folder), damaged)
+    return preview, damaged[:_MAX_WARNINGS]
 
 
 def newest_first(folder: Path) -> list[Path]:
-    """The files of the previews."""
-    found = [path for path in folder.glob("step-*.png") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=_steps, reverse=True)
+    """Paths of the previews, newest first."""
+    paths = [path for path in folder.glob("step-*.png") if _NAME.fullmatch(path.name)]
+    return sorted(paths, key=_steps, reverse=True)
 
 
-def before_after(pictures: PreviewImages) -> str:
-    """The first and the last preview under a slider, and what could not be opened."""
-    lines = [*pictures.damaged[:_LINES], *([f"{more} more"] if (more := len(pictures.damaged) - _LINES) > 0 else [])]
-    told = "".join(map(alarm, lines))
-    first, last = pictures.first, pictures.last
+def before_after(previews: PreviewImages) -> str:
+    """The first and the last preview under a slider, after warnings about unreadable ones."""
+    lines = [
+        *previews.damaged[:_MAX_WARNINGS],
+        *([f"{more} more"] if (more := len(previews.damaged) - _MAX_WARNINGS) > 0 else []),
+    ]
+    warnings = "".join(map(alarm, lines))
+    first, last = previews.first, previews.last
     if first is None or last is None:
-        return told or small("No picture was kept of this run.")
+        return warnings or small("This run has no previews.")
     if first.steps == last.steps:
-        return f"{told}<div class='sheet'>{last.html(f'The only picture, {last.caption}')}</div>"
-    wide = max(first.width, last.width, 320)
+        return f"{warnings}<div class='sheet'>{last.html(f'The only preview, {last.caption}')}</div>"
+    width = max(first.width, last.width, 320)
     return (
-        f"{told}<div class='versus' style='--wide: {wide}px; --at: 50%'>"
+        f"{warnings}<div class='versus' style='--wide: {width}px; --at: 50%'>"
         f"{first.html(_capital(first.caption))}{last.html(_capital(last.caption))}"
-        "<input type='range' min='0' max='100' value='50' hidden aria-label='Where the picture before ends'></div>"
+        "<input type='range' min='0' max='100' value='50' hidden "
+        "aria-label='Position of the boundary between before and after'></div>"
     )
 
 
-def strip(pictures: PreviewImages) -> str:
+def strip(previews: PreviewImages) -> str:
     """The previews between the first and the last."""
-    told = "".join(picture.html(_capital(picture.caption)) for picture in pictures.between)
-    return f"<div class='strip'>{told}</div>" if told else ""
+    figures = "".join(preview.html(_capital(preview.caption)) for preview in previews.between)
+    return f"<div class='strip'>{figures}</div>" if figures else ""
 
 
-def media_figure(path: Path, told: str) -> str:
-    """A GIF or PNG of a run's folder, where there is one; a large one is only named.
+def media_figure(path: Path, caption: str) -> str:
+    """A GIF or PNG as a figure; empty if the file is missing, only its name if it exceeds 3 MB.
 
     Raises:
-        ValueError: it is damaged.
-        OSError: it cannot be read.
+        ValueError: the file is damaged.
+        OSError: the file cannot be read.
     """
     if not path.is_file():
         return ""
     size = path.stat().st_size
-    if size > _LARGEST_FILM:
+    if size > _MAX_MEDIA_BYTES:
         return small(
             f"{path.parent.name}/{path.name} has {size / 2**20:.1f} MB, too much for this page; open it there."
         )
     data = path.read_bytes()
     kind = path.suffix[1:]
-    width, height = _opened(data, kind.upper(), path.name)
+    width, height = _read_size(data, kind.upper(), path.name)
     return (
         f"<figure><img src='{data_uri(data, f'image/{kind}')}' width='{width}' height='{height}' "
-        f"alt='{safe(told)}'><figcaption>{safe(told)}</figcaption></figure>"
+        f"alt='{safe(caption)}'><figcaption>{safe(caption)}</figcaption></figure>"
     )
 
 
-def _first_good(files: Sequence[Path], damaged: list[str]) -> PreviewImage | None:
-    """The first of the files that opens; a line for each before it that does not."""
+def _first_readable(files: Sequence[Path], damaged: list[str]) -> PreviewImage | None:
+    """The first readable preview; appends a line to `damaged` for each unreadable one before it."""
     for path in files:
         try:
             data = path.read_bytes()
-            return PreviewImage(_steps(path), data, *_opened(data, "PNG", path.name))
+            return PreviewImage(_steps(path), data, *_read_size(data, "PNG", path.name))
         except (ValueError, OSError) as error:
             damaged.append(str(error))
     return None
 
 
-def _opened(data: bytes, kind: str, name: str) -> tuple[int, int]:
-    """Width and height of a picture of that kind, once all of its pixels could be read.
+def _read_size(data: bytes, kind: str, name: str) -> tuple[int, int]:
+    """Width and height of an image of that file type, after decoding all of its pixels.
 
     Raises:
-        ValueError: they could not, or it is larger than any preview.
+        ValueError: the image cannot be decoded, or is larger than 4096 pixels.
     """
     from PIL import Image
 
-    start, offset, layout = _HEADS[kind]
+    start, offset, layout = _SIGNATURES[kind]
     try:
         if not data.startswith(start):
-            raise ValueError(f"it is no {kind}")
+            raise ValueError(f"not a {kind} file")
         width, height = struct.unpack_from(layout, data, offset)
-        if max(width, height) > _WIDEST:  # before PIL makes room for it
-            raise ValueError(f"it is {width} x {height} pixels, more than {_WIDEST}")
+        if max(width, height) > _MAX_SIDE:  # before PIL allocates memory for it
+            raise ValueError(f"it is {width} x {height} pixels, more than {_MAX_SIDE}")
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             image.load()
             return image.size

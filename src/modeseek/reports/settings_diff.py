@@ -1,4 +1,4 @@
-"""Nested settings as one line each, and what differs between several."""
+"""Flattening and comparison of nested settings."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ ABSENT = "–"
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every value under its dotted name.
+    """All values by dotted name.
 
-    `{"method": {"msd": {"tol": 0.1}}}` has `method.msd.tol`: 0.1, and `method`: msd, the kind that was chosen.
+    `{"method": {"msd": {"tol": 0.1}}}` gives `method.msd.tol`: 0.1, and `method`: msd, the chosen type.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in nested.items():
         if not isinstance(value, Mapping) or not value:
-            found[f"{prefix}{name}"] = value
+            values[f"{prefix}{name}"] = value
             continue
         kind, *others = value
         if not others and isinstance(value[kind], Mapping):
-            found[f"{prefix}{name}"] = kind
-        found |= flatten(value, f"{prefix}{name}.")
-    return found
+            values[f"{prefix}{name}"] = kind
+        values |= flatten(value, f"{prefix}{name}.")
+    return values
 
 
-def differing(several: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The dotted names whose values are not the same in all, each with its values; `ABSENT` where one has none."""
-    told = [flatten(nested) for nested in several]
-    names = dict.fromkeys(name for one in told for name in one)
-    wide = {name: [one.get(name, ABSENT) for one in told] for name in names}
-    return {name: values for name, values in wide.items() if len({repr(value) for value in values}) > 1}
+def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values that differ between settings, by dotted name, in the order of the settings; `ABSENT` where missing."""
+    flattened = [flatten(nested) for nested in settings]
+    names = dict.fromkeys(name for values in flattened for name in values)
+    table = {name: [values.get(name, ABSENT) for values in flattened] for name in names}
+    return {name: row for name, row in table.items() if len({repr(value) for value in row}) > 1}
 
 
 def format_setting(value: Any) -> str:
-    """A setting for people, as YAML has it."""
+    """A setting as text, in YAML notation."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):

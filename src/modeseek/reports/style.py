@@ -1,6 +1,6 @@
-"""The style sheet of reports: light and dark, no file or font from elsewhere."""
+"""Style sheet of reports, light and dark, without external files or fonts."""
 
-# The slider's thumb: a line as high as the picture, with a knob.
+# Thumb of the before/after slider: a line over the full height of the image, with a knob.
 _HANDLE = (
     "background: radial-gradient(circle, var(--card) 0 8px, var(--mark) 9px 12px, transparent 13px), "
     "linear-gradient(var(--mark), var(--mark)) center / 3px 100% no-repeat;"

@@ -1,4 +1,4 @@
-"""Tables of results: numbers with names, headings and meanings, for the terminal, CSV and HTML alike."""
+"""Tables of metrics with headings and definitions, for terminal, CSV, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Column:
-    """One measure.
+    """Column of a table: one metric.
 
     Attributes:
-        key: in files.
-        heading: in tables.
-        meaning: one sentence.
-        spec: format of its numbers.
-        best: which end is better, or neither.
+        key: name of the metric in files.
+        heading: heading in tables.
+        meaning: definition, one sentence.
+        spec: format specification of the numbers.
+        best: whether low or high values are better; empty for neither.
     """
 
     key: str
@@ -31,12 +31,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant's measures; what does not apply is absent.
+    """Row of a table: the metrics of one method or run.
 
     Attributes:
-        name: of the contestant.
-        values: by column key.
-        reference: not a contestant of equal standing: it is never marked best.
+        name: name of the method or run.
+        values: metrics by column key; metrics that do not apply are absent.
+        reference: whether the row is a reference, which is never marked best.
     """
 
     name: str
@@ -46,28 +46,32 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns."""
+    """Table of metrics.
+
+    Attributes:
+        columns: metrics, in order.
+        rows: methods or runs, in order.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
     def text(self, row: Row, column: Column) -> str:
-        """A cell for people; a dash where the measure does not apply."""
+        """Text of a cell; a dash if the metric does not apply."""
         value = row.values.get(column.key)
         if value is None or not math.isfinite(value):
             return "–" if value is None else str(value)
         return format(value, column.spec)
 
     def is_best(self, row: Row, column: Column) -> bool:
-        """Whether no other contestant's printed number is better."""
+        """Whether no other row's formatted number is better, references excluded."""
         if not column.best or row.reference or column.key not in row.values:
             return False
-        rivals = [self._printed(r, column) for r in self.rows if not r.reference and column.key in r.values]
-        mine = self._printed(row, column)
-        return mine == (min(rivals) if column.best == "low" else max(rivals))
+        numbers = [self._rounded(r, column) for r in self.rows if not r.reference and column.key in r.values]
+        return self._rounded(row, column) == (min(numbers) if column.best == "low" else max(numbers))
 
     def csv(self) -> str:
-        """All numbers in full, one line a row."""
+        """CSV with all numbers in full precision, one line per row."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["method", *(c.key for c in self.columns)])
@@ -76,7 +80,11 @@ class Table:
         return out.getvalue()
 
     def markdown(self, titles: Mapping[str, str]) -> str:
-        """For documents; the best of each column in bold, columns without a number left out."""
+        """Markdown table with the best of each column in bold; columns without numbers are omitted.
+
+        Args:
+            titles: titles of rows by name; rows without one keep their name.
+        """
         shown = [c for c in self.columns if any(c.key in row.values for row in self.rows)]
         arrows = {"low": " ↓", "high": " ↑", "": ""}
         lines = ["| Method | " + " | ".join(c.heading + arrows[c.best] for c in shown) + " |"]
@@ -87,5 +95,5 @@ class Table:
             lines.append(f"| {titles.get(row.name, row.name)} | " + " | ".join(bold) + " |")
         return "\n".join(lines) + "\n"
 
-    def _printed(self, row: Row, column: Column) -> float:
+    def _rounded(self, row: Row, column: Column) -> float:
         return float(format(row.values[column.key], column.spec))

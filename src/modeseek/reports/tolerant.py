@@ -1,4 +1,4 @@
-"""Reading a run's folder piece by piece: what is damaged costs itself only, and has a line."""
+"""Tolerant reading of run folders: a damaged file gives an error line instead of an exception."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 def try_read(read: Callable[[], Value]) -> tuple[Value | None, str]:
-    """What it reads, or None and the line that says why it cannot be read."""
+    """The value read and an empty line, or None and the error in one line."""
     try:
         return read(), ""
     except (ValueError, OSError) as error:
@@ -20,15 +20,15 @@ def try_read(read: Callable[[], Value]) -> tuple[Value | None, str]:
 
 
 def observed_state(run: Run, status: Status) -> str:
-    """The state, and `lost` for a run that is not finished although no process works on it: killed, or crashed."""
+    """State of a run; `lost` if the status says running but no process works on it (killed or crashed)."""
     return "lost" if status.state == "running" and not run.running else status.state
 
 
 def n_damaged_lines(run: Run, rows: Sequence[Any]) -> int:
-    """Lines of `metrics.jsonl` that are torn or damaged: those that are not among its rows.
+    """Number of truncated or damaged lines of `metrics.jsonl`: those without a row.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     path = run.path / "metrics.jsonl"
     if not path.exists():

@@ -1,1 +1,1 @@
-"""The run folder: what is written, when, and how it survives."""
+"""Run folder: files, checkpoints and status of a run, written so that a crash never corrupts them."""

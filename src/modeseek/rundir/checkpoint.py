@@ -1,4 +1,4 @@
-"""Checkpoints: a folder each, whole or absent, checked byte by byte before it is used."""
+"""Checkpoints: one folder each, written atomically and verified by SHA-256 before use."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modeseek.io.atomic import remove_folder, atomic_folder, write_synced
+from modeseek.io.atomic import atomic_folder, remove_folder, write_synced
 from modeseek.rundir.state_serialization import pack, unpack
 
-_FORMAT = "modeseek-checkpoint-1"
+_FORMAT = "modeseek-checkpoint-2"  # increase it when a dataclass that checkpoints name is renamed
+_EARLIER_FORMATS = ("modeseek-checkpoint-1",)
 _STATE, _TENSORS, _MANIFEST = "state.json", "tensors.safetensors", "manifest.json"
 _NAME = re.compile(r"step-([0-9]{8,})")
 
 
+class EarlierVersionError(ValueError):
+    """A checkpoint was written by an earlier version of modeseek, whose format cannot be read."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose every byte was verified.
+    """Verified checkpoint in memory.
 
     Attributes:
-        path: its folder.
-        step: steps that were done.
-        plain: the packed state.
-        tensors: by place.
+        path: folder of the checkpoint.
+        step: number of completed steps.
+        plain: packed state, JSON data.
+        tensors: tensors of the state, by their path in it.
     """
 
     path: Path
@@ -38,10 +43,10 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
 
     def restore(self, template: Any, device: torch.device | str = "cpu") -> Any:
-        """The state; modules and optimizers are loaded into those of the template.
+        """Unpacks the state; modules and optimizers are loaded into those of the template.
 
         Raises:
-            ValueError: it was written by another method, generator or version.
+            ValueError: another method, generator or version wrote the checkpoint.
         """
         try:
             return unpack(self.plain, self.tensors, template, device)
@@ -53,13 +58,13 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, step: int, state: Any, keep: int = 2) -> Path:
-    """Writes `state` as the checkpoint after `step` steps; the newest `keep` stay.
+    """Writes `state` as the checkpoint after `step` steps and keeps the newest `keep` (at least 2).
 
-    Those of later steps go: the run came back to here because they are damaged, or to leave them behind.
+    Checkpoints of later steps are removed: after a rollback, or a resume past damaged ones, the run repeats them.
 
     Raises:
-        OSError: it cannot be written; those before it are untouched.
-        TypeError: a state that cannot be kept.
+        OSError: the checkpoint cannot be written; earlier ones are untouched.
+        TypeError: the state holds an object that cannot be saved.
     """
     import safetensors.torch
 
@@ -75,68 +80,96 @@ def write_checkpoint(folder: Path, step: int, state: Any, keep: int = 2) -> Path
     with atomic_folder(target) as scratch:
         for name, data in files.items():
             write_synced(scratch / name, data)
-    there = list_checkpoints(folder)
-    kept = [path for path in there if _step(path) <= step][-max(2, keep) :]
-    for path in there:
+    existing = list_checkpoints(folder)
+    kept = [path for path in existing if _step(path) <= step][-max(2, keep) :]
+    for path in existing:
         if path not in kept:
             remove_folder(path)
     return target
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first, verified or not."""
-    there = folder.iterdir() if folder.is_dir() else ()
-    return sorted((path for path in there if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
+    """Paths of the checkpoints in a folder, oldest first, not verified."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in paths if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads one, whatever wrote it.
+    """Reads and verifies a checkpoint.
 
     Raises:
-        ValueError: damaged: a file is missing, too short, too long or altered.
+        EarlierVersionError: an earlier version of modeseek wrote it.
+        ValueError: it is damaged: a file is missing, has the wrong size or was altered.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         manifest = json.loads((path / _MANIFEST).read_bytes())
+        _check_format(path, manifest)
         if manifest["format"] != _FORMAT:
             raise ValueError(f"its format is {str(manifest['format'])[:60]!r}, not {_FORMAT!r}")
         data = {}
         for name in (_STATE, _TENSORS):
-            told, data[name] = manifest["files"][name], (path / name).read_bytes()
-            if len(data[name]) != told["bytes"]:
-                raise ValueError(f"{name} has {len(data[name])} bytes, not {told['bytes']}")
-            if hashlib.sha256(data[name]).hexdigest() != told["sha256"]:
+            expected, data[name] = manifest["files"][name], (path / name).read_bytes()
+            if len(data[name]) != expected["bytes"]:
+                raise ValueError(f"{name} has {len(data[name])} bytes, not {expected['bytes']}")
+            if hashlib.sha256(data[name]).hexdigest() != expected["sha256"]:
                 raise ValueError(f"{name} was altered: its SHA-256 differs from the manifest's")
         state = json.loads(data[_STATE])
         step = _step(path)
         if not step == state["step"] == manifest["step"]:
             raise ValueError(f"it holds step {state['step']}")
         return Checkpoint(path, step, state["state"], load(data[_TENSORS]))
+    except EarlierVersionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         if isinstance(error, OSError):
             reason = f"{Path(error.filename or path).name}: {error.strerror}"
         elif isinstance(error, KeyError | TypeError | RecursionError | json.JSONDecodeError | UnicodeDecodeError):
-            reason = "its manifest or state is no readable JSON of ours"
+            reason = "its manifest or state is not the JSON that modeseek writes"
         else:
             reason = str(error)
         raise ValueError(f"checkpoint {path.name} is damaged: {' '.join(reason.split())[:300]}") from error
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and what is wrong with newer ones. Nothing is changed."""
-    wrong: list[str] = []
+    """The newest intact checkpoint, and an error line for each newer, damaged one. Nothing is changed on disk.
+
+    Raises:
+        EarlierVersionError: an earlier version of modeseek wrote the checkpoints.
+    """
+    damaged: list[str] = []
     for path in reversed(list_checkpoints(folder)):
         try:
-            return read_checkpoint(path), wrong
+            return read_checkpoint(path), damaged
+        except EarlierVersionError:
+            raise
         except ValueError as error:
-            wrong.append(str(error))
-    return None, wrong
+            damaged.append(str(error))
+    return None, damaged
+
+
+def check_formats(folder: Path) -> None:
+    """Raises EarlierVersionError if an earlier version of modeseek wrote a checkpoint; reads the manifests alone."""
+    for path in list_checkpoints(folder):
+        try:
+            manifest = json.loads((path / _MANIFEST).read_bytes())
+        except (OSError, ValueError, RecursionError):  # damaged, to be reported when the checkpoint is read
+            continue
+        _check_format(path, manifest)
+
+
+def _check_format(path: Path, manifest: Any) -> None:
+    if isinstance(manifest, dict) and manifest.get("format") in _EARLIER_FORMATS:
+        raise EarlierVersionError(
+            f"the run of checkpoint {path.name} was made by an earlier version of modeseek and cannot be resumed: its "
+            f"format is {manifest['format']!r}, not {_FORMAT!r}; start a new run or use the version that made it"
+        )
 
 
 def _step(path: Path) -> int:
     name = _NAME.fullmatch(path.name)
     if name is None:
-        raise ValueError(f"its name is no step: got {path.name!r}")
+        raise ValueError(f"its name is not step-NNNNNNNN: got {path.name!r}")
     return int(name[1])

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, memory and source revision. No name of a host or person."""
+"""Environment of a run: versions, machine, memory and source revision, without host or user names."""
 
 from __future__ import annotations
 
@@ -29,46 +29,49 @@ EXTRAS = (
 
 
 def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Of Python and of those packages that are installed."""
+    """Versions of Python and of those packages that are installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def describe_machine() -> dict[str, Any]:
-    """Operating system, architecture and cores."""
+    """Operating system, architecture and number of cores."""
     return {"system": platform.system(), "architecture": platform.machine(), "cores": available_cores()}
 
 
 def describe_device(device: str) -> dict[str, Any]:
-    """The device a run uses: its name, and memory where it has its own."""
+    """Device of a run: name, memory and CUDA version of a GPU, number of threads of a CPU."""
     kind = torch.device(device)
     if kind.type == "cuda" and torch.cuda.is_available():
-        told = torch.cuda.get_device_properties(kind)
-        return {"device": device, "name": told.name, "memory_mb": told.total_memory / 2**20, "cuda": torch.version.cuda}
+        gpu = torch.cuda.get_device_properties(kind)
+        return {"device": device, "name": gpu.name, "memory_mb": gpu.total_memory / 2**20, "cuda": torch.version.cuda}
     return {"device": device, "threads": torch.get_num_threads()}
 
 
 def source_revision() -> dict[str, Any] | None:
-    """The commit that the package's source is at, and whether it was changed since; None where it is no checkout."""
-    here = Path(__file__).resolve().parent
+    """Git commit of the package's source and whether it has uncommitted changes; None outside a checkout."""
+    folder = Path(__file__).resolve().parent
     try:
-        root = Path(_git(here, "rev-parse", "--show-toplevel"))
+        root = Path(_git(folder, "rev-parse", "--show-toplevel"))
         if not (root / "src" / "modeseek").is_dir():
             return None
-        return {"commit": _git(here, "rev-parse", "HEAD"), "changed": bool(_git(root, "status", "--porcelain", "src"))}
-    except (OSError, subprocess.SubprocessError):  # no git, or no checkout: then there is no revision to tell
+        return {
+            "commit": _git(folder, "rev-parse", "HEAD"),
+            "changed": bool(_git(root, "status", "--porcelain", "src")),
+        }
+    except (OSError, subprocess.SubprocessError):  # no git, or no checkout
         return None
 
 
 def collect_environment(device: str, prior: dict[str, Any]) -> dict[str, Any]:
-    """What `env.json` says."""
+    """Contents of `env.json`."""
     return {
         "versions": package_versions((*PACKAGES, *EXTRAS)),
         "machine": describe_machine(),
@@ -79,7 +82,7 @@ def collect_environment(device: str, prior: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float:
-    """The most main memory this process has held so far; 0 where the system does not tell."""
+    """Peak main memory of this process, MiB; 0 where the system does not report it."""
     try:
         import resource
     except ModuleNotFoundError:  # Windows
@@ -89,14 +92,14 @@ def peak_memory_mb() -> float:
 
 
 def peak_device_memory_mb(device: str) -> float | None:
-    """The most memory held on an accelerator so far; None on the CPU."""
+    """Peak memory allocated on a CUDA device, MiB; None on the CPU."""
     if torch.device(device).type != "cuda" or not torch.cuda.is_available():
         return None
     return torch.cuda.max_memory_allocated(device) / 2**20
 
 
-def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=folder, capture_output=True, text=True, errors="replace", timeout=10, check=True
+def _git(folder: Path, *args: str) -> str:
+    process = subprocess.run(
+        ["git", *args], cwd=folder, capture_output=True, text=True, errors="replace", timeout=10, check=True
     )
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -1,4 +1,4 @@
-"""A run's folder: made once, never over another, and found again."""
+"""Run folder: creation without overwriting, loading, locking and reading of its files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any
 
 from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.yaml import write_yaml
-from modeseek.io.atomic import unused_path, read_whole_lines, recover_folder, atomic_folder, write_synced
-from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, list_checkpoints
+from modeseek.io.atomic import atomic_folder, read_whole_lines, recover_folder, unused_path, write_synced
+from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint
 from modeseek.rundir.status import Status, read_status
 
 _FOLDERS = ("checkpoints", "previews", "media", "exports")
@@ -27,10 +27,10 @@ _FOLDERS = ("checkpoints", "previews", "media", "exports")
 
 @dataclass(frozen=True)
 class Run:
-    """A run on disk. Reading it never changes it.
+    """Run on disk. Reading its properties never changes the folder.
 
     Attributes:
-        path: its folder.
+        path: path of the run folder.
     """
 
     path: Path
@@ -46,24 +46,25 @@ class Run:
         status: Status,
         out: str | os.PathLike[str] | None = None,
     ) -> Run:
-        """Makes the folder with all that is known before the first step; it appears whole or not at all.
+        """Creates the folder atomically, with all files that are known before the first step.
 
         Args:
-            settings: what `config.yaml` says, its verb first.
-            words: method and subject, for the default name `runs/<words>-<UTC>-<id>`.
-            command: as typed.
-            environment: what `env.json` says.
-            status: the first one.
-            out: the folder wanted instead; one that has something in it is kept, and the new one gets a number.
+            settings: contents of `config.yaml`, the verb first.
+            name_parts: method and subject, for the default name `runs/<name-parts>-<UTC>-<id>`.
+            command: command line as typed.
+            environment: contents of `env.json`.
+            status: initial status.
+            out: folder to create instead; if it exists and is not empty, a number is appended.
 
         Raises:
-            OSError: the place cannot be written to.
+            ValueError: out has no folder name.
+            OSError: the folder cannot be created.
         """
         target = Path("runs") / default_name(name_parts) if out is None else Path(out)
         if target.name in ("", ".."):
-            raise ValueError(f"the output is a folder with a name: got {str(out)!r}; choose one, such as runs/mine")
+            raise ValueError(f"the output must be a folder with a name, got {str(out)!r}; pass one such as runs/mine")
         if target.exists() and not target.is_dir():
-            raise FileExistsError(f"the output is a folder: got {target}, which is a file; choose another name")
+            raise FileExistsError(f"the output must be a folder, got {target}, which is a file; choose another name")
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         files = {
             "config.yaml": write_yaml(dict(settings)),
@@ -71,47 +72,47 @@ class Run:
             "env.json": json.dumps(dict(environment), indent=2) + "\n",
         }
         while True:
-            place = unused_path(target)
+            folder = unused_path(target)
             try:
-                with atomic_folder(place, fresh=True) as scratch:
+                with atomic_folder(folder, fresh=True) as scratch:
                     for name in _FOLDERS:
                         (scratch / name).mkdir()
                     for name, text in files.items():
                         write_synced(scratch / name, text.encode(errors="surrogateescape"))
                     status.write(scratch)
-                return cls(place)
+                return cls(folder)
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                    raise  # else another process took the name in between: try the next
+                    raise  # another process took the name in between: try the next
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
-        """The run in that folder, or the one of that name in `runs/`.
+        """Loads the run in that folder, or the run of that name in `runs/`.
 
         Raises:
-            ValueError: there is none; the nearest name is told.
+            ValueError: there is no such run; the message suggests the closest name.
         """
         given = Path(path)
         if (given / "status.json").is_file():
             return cls(given)
-        beside = Path("runs") / given
-        if (beside / "status.json").is_file():
-            return cls(beside)
+        in_runs = Path("runs") / given
+        if (in_runs / "status.json").is_file():
+            return cls(in_runs)
         if given.is_dir():
-            raise ValueError(f"{given} is no run: it has no status.json; name a folder that modeseek made")
+            raise ValueError(f"{given} is not a run: it has no status.json; pass a folder that modeseek created")
         names = [run.path.name for run in find_runs(given.parent if given.parent.name else Path("runs"))]
-        near = get_close_matches(given.name, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else "modeseek list runs shows those there are"
+        matches = get_close_matches(given.name, names, n=1, cutoff=0.4)
+        hint = f"did you mean {matches[0]}?" if matches else "modeseek list runs shows the existing ones"
         raise ValueError(f"there is no run {given}: {hint}")
 
     @property
     def status(self) -> Status:
-        """Where it stands, as last written; ValueError where that is damaged."""
+        """Status as last written; ValueError if the file is damaged."""
         return read_status(self.path)
 
     @property
     def running(self) -> bool:
-        """Whether a process is working on it now."""
+        """Whether a process holds the lock of the run."""
         if not (self.path / ".lock").exists():
             return False
         try:
@@ -119,55 +120,55 @@ class Run:
                 return False
         except TimeoutError:
             return True
-        except OSError:  # a folder that cannot be written to has no process working in it
+        except OSError:  # no process can work in a read-only folder
             return False
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What `config.yaml` says; ValueError where it is damaged."""
+        """Contents of `config.yaml`; ValueError if it is damaged."""
         settings = read_yaml_file(self.path / "config.yaml")
         if not isinstance(settings, dict):
-            raise ValueError(f"{self.path / 'config.yaml'} holds no settings; restore it or start anew")
+            raise ValueError(f"{self.path / 'config.yaml'} holds no settings; restore it or start a new run")
         return settings
 
     @property
     def config(self) -> Config:
-        """The configuration; ValueError where it is damaged or belongs to another verb."""
+        """Configuration of the run; ValueError if it is damaged or belongs to another command."""
         return read_config(self.settings, str(self.path / "config.yaml"))
 
     @property
     def command(self) -> str:
-        """As typed."""
+        """Command line as typed."""
         return (self.path / "command.txt").read_text(encoding="utf-8", errors="replace").strip()
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What `env.json` says; ValueError where it is damaged."""
+        """Contents of `env.json`; ValueError if it is damaged."""
         try:
-            told = json.loads((self.path / "env.json").read_bytes())
-            if not isinstance(told, dict):
-                raise ValueError("it is no table")
-            return told
+            values = json.loads((self.path / "env.json").read_bytes())
+            if not isinstance(values, dict):
+                raise ValueError("it is not a mapping")
+            return values
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.path / 'env.json'} is damaged: {' '.join(str(error).split())[:100]}") from error
 
     @property
     def checkpoints(self) -> list[Path]:
-        """Oldest first, verified or not."""
+        """Paths of the checkpoints, oldest first, not verified."""
         return list_checkpoints(self.path / "checkpoints")
 
     def checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest whole checkpoint, and a line for each newer one that is damaged."""
+        """The newest intact checkpoint, and an error line for each newer, damaged one."""
         return newest_checkpoint(self.path / "checkpoints")
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One dict a step; a torn or damaged line is left out."""
+        """Metrics, one dict per step; torn and damaged lines are skipped."""
         rows = []
         for line in read_whole_lines(self.path / "metrics.jsonl"):
             try:
                 row = json.loads(line)
-            except (ValueError, RecursionError):  # a damaged line costs its own step only
+            except (ValueError, RecursionError):  # only this step is lost
                 continue
             if isinstance(row, dict) and isinstance(row.get("step"), int):
                 rows.append(row)
@@ -175,22 +176,22 @@ class Run:
 
     @property
     def log(self) -> list[str]:
-        """The lines of `log.txt`."""
+        """Lines of `log.txt`."""
         return read_whole_lines(self.path / "log.txt")
 
     @contextmanager
     def locked(self) -> Generator[None]:
-        """Keeps other processes from working on it; what a killed one left half done is removed.
+        """Holds the lock of the run while open; first removes partial files that a killed process left.
 
         Raises:
-            ValueError: another process is working on it.
+            ValueError: another process holds the lock.
             OSError: the folder cannot be written to.
         """
         if not os.access(self.path, os.W_OK):
             raise PermissionError(13, "the folder is read-only", str(self.path))
         lock = self._lock()
         try:
-            lock.acquire(timeout=0.5)  # `running` in another process holds it for an instant
+            lock.acquire(timeout=0.5)  # `running` in another process holds it briefly
         except TimeoutError as error:
             raise ValueError(f"{self.path} is being worked on by another process; wait for it or stop it") from error
         try:
@@ -208,20 +209,20 @@ class Run:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """The runs in a folder, newest first."""
+    """Runs in a folder, newest first."""
     if not folder.is_dir():
         return []
-    there = [path for path in folder.iterdir() if not path.name.startswith(".")]  # else one that is being made
-    return sorted((Run(path) for path in there if (path / "status.json").is_file()), key=_made, reverse=True)
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]  # hidden: still being created
+    return sorted((Run(path) for path in paths if (path / "status.json").is_file()), key=_creation_time, reverse=True)
 
 
-def default_name(words: Sequence[str]) -> str:
-    """`<words>-<UTC>-<id>`, in letters that every file system takes."""
-    parts = [re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:40].strip("-") for word in words]
+def default_name(parts: Sequence[str]) -> str:
+    """Folder name `<parts>-<UTC>-<id>`, in characters that every file system accepts."""
+    parts = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:40].strip("-") for part in parts]
     slug = "-".join(filter(None, parts)) or "run"
     return f"{slug}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def _made(run: Run) -> float:
+def _creation_time(run: Run) -> float:
     config = run.path / "config.yaml"
     return config.stat().st_mtime if config.exists() else 0.0

@@ -1,4 +1,4 @@
-"""Where a run stands, as `status.json` says it."""
+"""Status of a run, stored in `status.json`."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ StateName = Literal["created", "running", "stopped", "failed", "finished"]
 
 
 def utc_now() -> str:
-    """UTC, to the second."""
+    """Current UTC time in ISO format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands.
+    """Status of a run.
 
     Attributes:
-        state: created, running, stopped (resumable by intention), failed or finished.
-        reason: why it is not finished, one line.
-        step: steps done when this was written.
-        steps: steps in all, extensions included.
+        state: created, running, stopped (resumable), failed or finished.
+        reason: reason why the run is stopped or failed, one line.
+        step: number of completed steps.
+        steps: total number of steps, extensions included.
         checkpoint: step of the newest checkpoint, or None.
-        seconds: spent optimising, over all sessions.
-        calls: prior calls so far.
-        peak_memory_mb: the most main memory that the process held.
-        peak_device_memory_mb: the most memory held on the accelerator, or None.
-        sessions: times it was started or resumed.
-        rollbacks: times it went back after a failure.
-        started: when, UTC.
-        updated: when this was written, UTC.
+        seconds: time spent optimising, over all sessions.
+        calls: number of prior calls so far.
+        peak_memory_mb: peak main memory of the process, MiB.
+        peak_device_memory_mb: peak memory on the accelerator, MiB, or None.
+        sessions: number of times the run was started or resumed.
+        rollbacks: number of rollbacks after a failure.
+        started: UTC time of creation.
+        updated: UTC time of the last write.
     """
 
     state: StateName
@@ -53,37 +53,39 @@ class Status:
     updated: str = field(default_factory=utc_now)
 
     def write(self, folder: Path) -> None:
-        """Replaces `status.json`, whole or not at all."""
+        """Replaces `status.json` atomically."""
         write_atomic(folder / "status.json", json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read_status(folder: Path) -> Status:
-    """What `status.json` says.
+    """Reads `status.json`.
 
     Raises:
-        ValueError: it is missing or damaged.
+        ValueError: the file is missing or damaged.
     """
     path = folder / "status.json"
     try:
-        told = json.loads(path.read_bytes())
-        known = {f.name for f in fields(Status)}
-        status = Status(**{k: v for k, v in told.items() if k in known})
-        wrong = [name for name, fits in _fits(status).items() if not fits]
-        if wrong:
-            raise ValueError(f"its {wrong[0]} is {str(told[wrong[0]])[:60]!r}")
+        values = json.loads(path.read_bytes())
+        names = {f.name for f in fields(Status)}
+        status = Status(**{k: v for k, v in values.items() if k in names})
+        invalid = [name for name, valid in _validity(status).items() if not valid]
+        if invalid:
+            raise ValueError(f"its {invalid[0]} is {str(values[invalid[0]])[:60]!r}")
         return status
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} is no run: it has no status.json; name a folder that modeseek made") from error
+        raise ValueError(
+            f"{folder} is not a run: it has no status.json; pass a folder that modeseek created"
+        ) from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is damaged: {' '.join(str(error).split())[:200]}; restore it or start anew"
+            f"{path} is damaged: {' '.join(str(error).split())[:200]}; restore it or start a new run"
         ) from error
 
 
-def _fits(status: Status) -> dict[str, bool]:
-    """Whether each value is one that a run writes; JSON could hold any."""
+def _validity(status: Status) -> dict[str, bool]:
+    """Whether each value has the type and range that a run writes."""
     counts = ("step", "steps", "calls", "sessions", "rollbacks")
-    words = ("reason", "started", "updated")
+    texts = ("reason", "started", "updated")
     return {
         "state": status.state in get_args(StateName),
         **{name: _is_number(getattr(status, name), int) for name in counts},
@@ -91,7 +93,7 @@ def _fits(status: Status) -> dict[str, bool]:
         "checkpoint": status.checkpoint is None or _is_number(status.checkpoint, int),
         "peak_device_memory_mb": status.peak_device_memory_mb is None
         or _is_number(status.peak_device_memory_mb, int, float),
-        **{name: isinstance(getattr(status, name), str) for name in words},
+        **{name: isinstance(getattr(status, name), str) for name in texts},
     }
 
 

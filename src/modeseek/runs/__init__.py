@@ -1,4 +1,4 @@
-"""Runs and the files they leave: the only room that writes files.
+"""Runs: training a configuration in a run folder, with metrics, checkpoints, previews and exports.
 
 From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, steps=...))`; the pieces are here:
 
@@ -22,22 +22,22 @@ from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, Samp
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
 
 __all__ = [
-    "SGDConfig",
     "AdamConfig",
+    "CheckpointConfig",
     "Config",
-    "RunFailed",
-    "FileStart",
     "FieldConfig",
-    "LatentConfig",
-    "PixelsConfig",
-    "PointsConfig",
-    "PipelinePriorConfig",
+    "FileStart",
     "GridStart",
     "GuardConfig",
-    "NoiseStart",
-    "ToyPriorConfig",
-    "SamplesPriorConfig",
-    "CheckpointConfig",
-    "RunInterrupted",
+    "LatentConfig",
     "NetworkPriorConfig",
+    "NoiseStart",
+    "PipelinePriorConfig",
+    "PixelsConfig",
+    "PointsConfig",
+    "RunFailed",
+    "RunInterrupted",
+    "SGDConfig",
+    "SamplesPriorConfig",
+    "ToyPriorConfig",
 ]

@@ -1,4 +1,4 @@
-"""Runs from Python: begin one, go on with one. The commands `run` and `resume` are these functions."""
+"""Python API of runs: create, train and resume. The commands `run` and `resume` call these functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from modeseek.config.config import Config
 from modeseek.distill import block_size
 from modeseek.io.progress import Progress
-from modeseek.rundir.environment import describe_device, collect_environment, package_versions
+from modeseek.rundir.environment import collect_environment, describe_device, package_versions
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 from modeseek.runs.build import RunObjects, build
@@ -19,56 +19,58 @@ from modeseek.runs.train import train
 
 
 def run(config: Config, out: str | os.PathLike[str] | None = None) -> Run:
-    """Runs a configuration to its end and returns its folder.
+    """Trains a configuration to its last step and returns the run.
 
     Args:
-        config: prior, method, generator, optimizer and how long.
-        out: folder to make; by default `runs/<method>-<name>-<UTC>-<id>`. Never overwrites.
+        config: prior, method, generator, optimizer and number of steps.
+        out: run folder to create; by default `runs/<method>-<name>-<UTC>-<id>`. Nothing is overwritten.
 
     Raises:
-        ValueError: something in the configuration does not fit.
-        OSError: a file that cannot be read, or a folder that cannot be made.
-        modeseek.runs.interrupts.RunInterrupted: asked to stop, or the disk is full; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or a render that went wrong.
+        ValueError: parts of the configuration do not fit together.
+        OSError: a file cannot be read, or the folder cannot be created.
+        modeseek.runs.interrupts.RunInterrupted: a stop was requested, or the disk is full; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction is not finite, or a rendering collapsed.
     """
-    begun, job = create_run(config, ["modeseek.run"], out)
-    for _ in train(begun, job, config.steps):
+    created, objects = create_run(config, ["modeseek.run"], out)
+    for _ in train(created, objects, config.steps):
         pass
-    return begun
+    return created
 
 
 def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
-    """Goes on with a run from its newest whole checkpoint; on the CPU bit-equal to never having stopped.
+    """Resumes a run from its newest intact checkpoint; on the CPU bit-equal to an uninterrupted run.
 
     Args:
         run: the run, its folder or its name in `runs/`.
-        steps: in all, where that shall change; schedules then run on at `progress = index / (steps - 1)`.
+        steps: new total number of steps; None keeps it. Schedules continue at `progress = index / (steps - 1)`.
 
     Raises:
-        ValueError: as `run`, and where the prior is no longer the same.
-        OSError: a file that cannot be read or written.
-        modeseek.runs.interrupts.RunInterrupted: asked to stop, or the disk is full; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or a render that went wrong.
+        ValueError: errors of `run`; the prior has changed; an earlier version of modeseek made the run.
+        OSError: a file cannot be read or written.
+        modeseek.runs.interrupts.RunInterrupted: a stop was requested, or the disk is full; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction is not finite, or a rendering collapsed.
     """
-    found = run if isinstance(run, Run) else Run.load(run)
-    for _ in iter_resume(found, steps):
+    loaded = run if isinstance(run, Run) else Run.load(run)
+    for _ in iter_resume(loaded, steps):
         pass
-    return found
+    return loaded
 
 
-def create_run(config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None) -> tuple[Run, RunObjects]:
-    """Builds everything, then makes the folder: a configuration that cannot work leaves none.
+def create_run(
+    config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None
+) -> tuple[Run, RunObjects]:
+    """Builds the objects of a run, then creates its folder; an invalid configuration leaves no folder.
 
-    Of several processes the first one makes it, once all have built.
+    With several processes rank 0 creates the folder once all have built their objects.
     """
-    crew = ProcessGroup.current()
-    job = build(config)
-    crew.distributed.shard(job.batch, block_size(job.method, job.conditions))  # or an error, before anything is written
-    crew.gather(None)
-    if not crew.is_main_process:
-        return Run(crew.broadcast(None)), job
-    prior = {"title": config.prior.title, "sha256": job.loaded.sha256}
-    begun = Run.create(
+    group = ProcessGroup.current()
+    objects = build(config)
+    group.distributed.shard(objects.batch, block_size(objects.method, objects.conditions))  # raises before any write
+    group.gather(None)
+    if not group.is_main_process:
+        return Run(group.broadcast(None)), objects
+    prior = {"title": config.prior.title, "sha256": objects.loaded.sha256}
+    run = Run.create(
         {"verb": "run", **config.to_dict()},
         name_parts=[config.method_name, config.name or config.prior.title],
         command=command,
@@ -76,54 +78,58 @@ def create_run(config: Config, command: Sequence[str], out: str | os.PathLike[st
         status=Status("created", steps=config.steps),
         out=out,
     )
-    crew.broadcast(begun.path)
-    return begun, job
+    group.broadcast(run.path)
+    return run, objects
 
 
 def iter_resume(
     run: Run, steps: int | None = None, on_failure: Literal["stop", "rollback"] | None = None
 ) -> Generator[Progress, None, None]:
-    """`resume` as a generator of progress; nothing happens where the run is finished.
+    """Generator form of `resume` that yields progress; a finished run yields nothing.
+
+    Args:
+        run: run to resume.
+        steps: new total number of steps; None keeps it.
+        on_failure: new reaction to a failure: stop, or roll back once; None keeps it.
 
     Raises:
-        ValueError: as `resume`.
-        modeseek.runs.interrupts.RunInterrupted: as `resume`.
-        modeseek.runs.interrupts.RunFailed: as `resume`.
+        ValueError: same conditions as `resume`.
+        modeseek.runs.interrupts.RunInterrupted: same conditions as `resume`.
+        modeseek.runs.interrupts.RunFailed: same conditions as `resume`.
     """
     status, config = run.status, run.config
     total = (status.steps or config.steps) if steps is None else steps
     if status.state == "finished" and total == status.step:
-        if (
-            ProcessGroup.current().is_main_process and not (run.path / "report.html").exists()
-        ):  # killed between its last two writes
+        # a run that was killed between its last two writes has no report
+        if ProcessGroup.current().is_main_process and not (run.path / "report.html").exists():
             from modeseek.reports.run_page import write_run_page
 
             write_run_page(run)
         return
     if total < max(1, status.checkpoint or 0):
-        raise ValueError(f"{run.path.name} is at step {status.checkpoint} already: got --steps {total}; pass more")
+        raise ValueError(f"{run.path.name} is already at step {status.checkpoint}, got --steps {total}; pass more")
     if on_failure is not None:
         config = replace(config, on_failure=on_failure)
-    job = build(config)
-    made_with = run.environment
-    told = made_with.get("prior", {}).get("sha256")
-    if told != job.loaded.sha256:
+    objects = build(config)
+    environment = run.environment
+    sha256 = environment.get("prior", {}).get("sha256")
+    if sha256 != objects.loaded.sha256:
         raise ValueError(
-            f"the prior {config.prior.title} is no longer the one that {run.path.name} began with (its SHA-256 "
-            "differs); put the old one back or start a new run"
+            f"the prior {config.prior.title} has changed since {run.path.name} began (its SHA-256 differs); restore "
+            "the old prior or start a new run"
         )
-    yield from train(run, job, total, _changes(made_with, config))
+    yield from train(run, objects, total, _environment_changes(environment, config))
 
 
-def _changes(made_with: dict[str, object], config: Config) -> list[str]:
-    """What differs from when the run began and may change its last bits."""
+def _environment_changes(environment: dict[str, object], config: Config) -> list[str]:
+    """Log lines on changed versions and thread counts, which may change the last bits of the result."""
     changes = []
-    before, here = made_with.get("versions"), package_versions()
+    old_versions, versions = environment.get("versions"), package_versions()
     for name in ("python", "torch", "numpy", "modeseek"):
-        old = before.get(name) if isinstance(before, dict) else None
-        if old != here.get(name):
-            changes.append(f"{name} was {old} and is {here.get(name)}: the last bits may differ")
-    device, now = made_with.get("device"), describe_device(config.device)
-    if isinstance(device, dict) and device.get("threads") != now.get("threads"):
-        changes.append(f"threads were {device.get('threads')} and are {now.get('threads')}: the last bits may differ")
+        old = old_versions.get(name) if isinstance(old_versions, dict) else None
+        if old != versions.get(name):
+            changes.append(f"{name} was {old} and is {versions.get(name)}: the last bits may differ")
+    old_device, device = environment.get("device"), describe_device(config.device)
+    if isinstance(old_device, dict) and (old := old_device.get("threads")) != device.get("threads"):
+        changes.append(f"threads were {old} and are {device.get('threads')}: the last bits may differ")
     return changes

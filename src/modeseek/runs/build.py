@@ -1,4 +1,4 @@
-"""From a configuration to the things it names: built once, checked before anything is written."""
+"""Construction of prior, method, generator and optimizer from a configuration, checked before a file is written."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from modeseek.rng import Streams
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.trackers import check_trackers
 
-_AROUND = 6  # views of a thing in previews
+_PREVIEW_VIEWS = 6  # views around a 3D shape in previews
 
 
 @dataclass
 class RunObjects:
-    """What a run works with.
+    """Prior, method, generator and optimizer of a run.
 
     Attributes:
-        config: that it was built from.
-        loaded: the prior, and what tells it from another.
-        counting: the prior, counting its calls.
-        prior: what the method asks: `counting`, guided where the configuration says so.
-        method: how answers become a direction.
-        generator: what is optimised.
-        optimizer: over its parameters.
-        codec: from what it renders to z.
-        batch: items a step.
-        pixels: whether it renders pixels in [0, 1].
-        conditions: what the prior is told.
-        regularizers: added to the loss.
+        config: configuration that they were built from.
+        loaded: loaded prior, with its SHA-256, labels, codec and plot extent.
+        counting: the same prior, counting its calls.
+        prior: prior that the method evaluates: `counting`, guided where the configuration sets a scale.
+        method: score distillation method.
+        generator: generator that is optimised.
+        optimizer: optimizer over the generator's parameters.
+        codec: map from the generator's rendering to z.
+        batch: number of items per step.
+        pixels: True if the generator renders pixels in [0, 1].
+        conditions: conditions of the prior: fixed, or a function of the view.
+        regularizers: functions of (rendering, progress) whose values are added to the loss.
     """
 
     config: Config
@@ -62,70 +62,70 @@ class RunObjects:
     regularizers: Sequence[Regularizer] = ()
 
     def rebuild(self) -> RunObjects:
-        """Another one as it was at the start, with the same prior."""
+        """Builds the same objects again in their initial state, with the loaded prior reused."""
         return build(self.config, self.loaded)
 
     def render_preview(self) -> Tensor:
-        """What the generator shows now, (n, *shape): pixels in [0, 1] where the prior knows pictures, else z."""
+        """Rendering of the preview view, (n, *shape): pixels in [0, 1] for an image prior, else z."""
         with torch.no_grad():
             view = self.preview_view()
             return self.to_pixels(render(self.generator, view).image)
 
     def preview_view(self) -> View:
-        """What previews show: the same every time."""
+        """View of the previews, the same at every step."""
         if isinstance(self.generator, Generator3D):
-            return self.generator.view_from(self.generator.orbit.ring(_AROUND))
+            return self.generator.view_from(self.generator.orbit.ring(_PREVIEW_VIEWS))
         return self.generator.view(self.batch, Streams(self.config.seed, use="preview"))
 
     @property
     def is_3d(self) -> bool:
-        """Whether it is a thing, which pictures show from the same sides every time, and not as a step saw it."""
+        """Whether the generator is a 3D shape, whose previews show fixed views instead of those of the step."""
         return isinstance(self.generator, Generator3D)
 
     def to_pixels(self, image: Tensor) -> Tensor:
-        """A render as pictures are drawn of it."""
+        """A rendering as previews draw it: pixels in [0, 1] for an image prior, else z."""
         return image if self.pixels else self.loaded.codec.decode(image)
 
     def preview_painter(self) -> PreviewPainter:
-        """Draws its renders."""
+        """Painter of the previews of this run."""
         cond = self.conditions.positive if isinstance(self.conditions, Conditions) else None
         return PreviewPainter(self.loaded.prior.shape, self.loaded.prior, cond, self.loaded.extent)
 
 
 def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
-    """Loads the prior, makes the generator and the optimizer, and checks that they fit.
+    """Loads the prior, builds the generator and the optimizer, and checks that they fit together.
 
     Args:
-        config: what to build.
-        loaded: the prior, where it is loaded already.
+        config: configuration of the run.
+        loaded: loaded prior to reuse; None loads it.
 
     Raises:
-        ValueError: something does not fit; one line.
-        OSError: a file that cannot be read.
+        ValueError: parts of the configuration do not fit together; one line.
+        OSError: a file cannot be read.
     """
     check_trackers(config.trackers)
     if config.mp4:
         check_video_support()
     if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"there is no CUDA device here: got device {config.device!r}; use cpu")
+        raise ValueError(f"no CUDA device is available, got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded
-    made = config.generator.make(loaded, config.seed)
-    conditions = _conditions(config, loaded, made)
+    built = config.generator.make(loaded, config.seed)
+    conditions = _conditions(config, loaded, built)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
         if conditions is None:
-            raise ValueError(f"guidance needs something to seek: got scale {config.scale:g}; add label or prompts")
+            raise ValueError(f"guidance needs a condition: got scale {config.scale:g} alone; set label or prompts")
         if hasattr(config.method, "scale"):
             name = config.method_name
             raise ValueError(
-                f"{name} guides by itself: got scale {config.scale:g}; leave it at 1 and set method.{name}.scale"
+                f"{name} applies guidance itself: scale must be 1, got {config.scale:g}; use method.{name}.scale"
             )
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
-    module = made.module
+    module = built.module
     if not isinstance(module, Generator):
-        raise TypeError(f"a generator has view and renders it: got {type(module).__name__}; give it both")
-    optimizer = config.optimizer.make(made.module.parameters())
+        raise TypeError(f"a generator must have view(n, rng) and forward(view), got {type(module).__name__}")
+    optimizer = config.optimizer.make(built.module.parameters())
     return RunObjects(
         config,
         loaded,
@@ -134,38 +134,39 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         config.method,
         module,
         optimizer,
-        made.codec,
-        made.batch,
-        made.pixels,
+        built.codec,
+        built.batch,
+        built.pixels,
         conditions,
         config.regularizers,
     )
 
 
 def _conditions(
-    config: Config, loaded: LoadedPrior, made: BuiltGenerator
+    config: Config, loaded: LoadedPrior, built: BuiltGenerator
 ) -> Conditions | Callable[[View], Conditions] | None:
     if loaded.view_conditions is not None:
         if config.prompts or config.label is not None:
-            raise ValueError(f"{config.prior.title} is told the camera alone: got words or a label; leave them out")
+            raise ValueError(
+                f"{config.prior.title} is conditioned on the camera alone: got prompts or a label; remove them"
+            )
         return loaded.view_conditions
     if config.prompts:
         if not isinstance(loaded.prior, Pipeline):
-            raise ValueError(f"{config.prior.title} knows no words: got prompts; use a pipeline, or label")
-        if isinstance(made.module, Generator3D):
+            raise ValueError(f"{config.prior.title} takes no prompts: got prompts; use a pipeline prior, or set label")
+        if isinstance(built.module, Generator3D):
             if config.prompts[1:]:
-                raise ValueError(f"one thing has one prompt: got {len(config.prompts)}; make a run of each")
+                raise ValueError(f"a 3D generator takes one prompt, got {len(config.prompts)}; start a run for each")
             return config.views.conditions(loaded.prior, config.prompts[0], config.negative)
-        texts = [config.prompts[item % len(config.prompts)] for item in range(max(made.batch, 1))]
+        texts = [config.prompts[item % len(config.prompts)] for item in range(max(built.batch, 1))]
         return loaded.prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
     if config.label is None:
         return None
     if loaded.labels is None:
-        raise ValueError(f"{config.prior.title} has no classes: got label {config.label}; leave the label out")
+        raise ValueError(f"{config.prior.title} has no classes: got label {config.label}; remove the label")
     if config.label not in loaded.labels:
         raise ValueError(
-            f"unknown label {config.label}: {config.prior.title} has {loaded.labels[0]} to {loaded.labels[-1]}; choose "
-            "one"
+            f"unknown label {config.label}: {config.prior.title} has {loaded.labels[0]} to {loaded.labels[-1]}"
         )
     device = loaded.prior.device
     return Conditions(torch.tensor([config.label], device=device), null=torch.tensor([-1], device=device))

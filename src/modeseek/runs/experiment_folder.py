@@ -1,4 +1,4 @@
-"""The experiment's own folder: begun once, found again by the same settings, true about how it stands."""
+"""Run folder of an experiment: created once, resumed by the same settings, with its status kept up to date."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from modeseek.runs.interrupts import RunInterrupted
 
 @dataclass(frozen=True)
 class ExperimentKind:
-    """One experiment of the paper.
+    """Type of an experiment of the paper.
 
     Attributes:
-        name: after `modeseek paper`.
-        free: settings that a second call may change: what is done stays true.
+        name: subcommand of `modeseek paper`.
+        mutable: settings that a resumed call may change without invalidating finished results.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ExperimentKind:
 
     @property
     def verb(self) -> str:
-        """Its command."""
+        """Command of the experiment."""
         return f"paper {self.name}"
 
 
@@ -48,24 +48,24 @@ def open_experiment(
     command: Sequence[str],
     out: str | os.PathLike[str] | None,
 ) -> Run:
-    """The folder of an experiment: a new one, or the one that the same settings began.
+    """Creates the folder of an experiment, or reopens the one that was created with the same settings.
 
     Args:
-        kind: of experiment.
-        settings: all of them, as plain data.
+        kind: type of the experiment.
+        settings: all settings, as plain data.
         prior: title of the prior, and its SHA-256 where it has one.
-        command: as typed.
-        out: the folder wanted; None makes one in `runs/`.
+        command: command line as typed.
+        out: folder to create or reopen; None creates one in `runs/`.
 
     Raises:
-        ValueError: the folder holds something else, or was begun with other settings or another prior.
-        OSError: it cannot be written to.
+        ValueError: the folder holds something else, or was created with other settings or another prior.
+        OSError: the folder cannot be written to.
     """
-    told = {"verb": kind.verb, **settings}
+    all_settings = {"verb": kind.verb, **settings}
     path = None if out is None else Path(out)
     if path is None or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return Run.create(
-            told,
+            all_settings,
             name_parts=["paper", kind.name],
             command=command,
             environment=collect_environment(str(settings["device"]), dict(prior)),
@@ -78,64 +78,64 @@ def open_experiment(
     before = run.settings
     if before.get("verb") != kind.verb:
         raise ValueError(f"{path} belongs to modeseek {before.get('verb')}, not to {kind.verb}; choose another --out")
-    for name, value in told.items():
+    for name, value in all_settings.items():
         if name not in kind.mutable and before.get(name) != value:
             raise ValueError(
                 f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; give the same settings "
-                "to go on with it, or choose another --out"
+                "to resume it, or choose another --out"
             )
     if run.environment.get("prior", {}).get("sha256") != prior.get("sha256"):
         raise ValueError(
-            f"the prior is no longer the one that {path} was begun with (its SHA-256 differs); put the old one back "
-            "or choose another --out"
+            f"the prior has changed since {path} was begun (its SHA-256 differs); restore the old prior or choose "
+            "another --out"
         )
     with run.locked():
-        write_atomic(path / "config.yaml", write_yaml(dict(told)))
+        write_atomic(path / "config.yaml", write_yaml(dict(all_settings)))
         write_atomic(path / "command.txt", shlex.join(command) + "\n")
     return run
 
 
 @contextmanager
 def experiment_session(run: Run) -> Generator[LineFile]:
-    """Locks the folder and keeps its status true; gives its log.
+    """Locks the folder and keeps its status up to date while open; gives its log.
 
     Raises:
-        Stopped: Ctrl-C, or a job that was asked to stop; it says how to go on.
-        ValueError: another process works on it.
+        RunInterrupted: Ctrl-C, or a stop request to a job; the message says how to resume.
+        ValueError: another process works on the folder.
     """
-    began, before = time.perf_counter(), run.status.seconds
+    began, seconds_before = time.perf_counter(), run.status.seconds
     with run.locked():
         log = LineFile(run.path / "log.txt")
 
-        def tell(state: StateName, reason: str = "", sessions: int = 0) -> None:
+        def write_status(state: StateName, reason: str = "", sessions: int = 0) -> None:
             log.append(f"{utc_now()} {state}" + (f": {reason}" if reason else ""))
-            status, seconds = run.status, before + time.perf_counter() - began
-            told = replace(status, state=state, reason=reason, seconds=seconds, updated=utc_now())
-            replace(told, sessions=status.sessions + sessions).write(run.path)
+            status, seconds = run.status, seconds_before + time.perf_counter() - began
+            updated = replace(status, state=state, reason=reason, seconds=seconds, updated=utc_now())
+            replace(updated, sessions=status.sessions + sessions).write(run.path)
 
         try:
-            tell("running", sessions=1)
+            write_status("running", sessions=1)
             yield log
-            tell("finished")
+            write_status("finished")
         except (KeyboardInterrupt, RunInterrupted) as error:
             reason = (
                 "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split(";")[0].split())
             )
-            tell("stopped", reason)
+            write_status("stopped", reason)
             raise RunInterrupted(resume_hint(run, reason)) from error
         except GeneratorExit:
-            tell("stopped", "left by who watched it")
+            write_status("stopped", "the caller stopped iterating")
             raise
         except Exception as error:
-            tell("failed", " ".join(str(error).split())[:500])
+            write_status("failed", " ".join(str(error).split())[:500])
             raise
         finally:
             log.close()
 
 
 def resume_hint(run: Run, reason: str) -> str:
-    """What to tell who stopped it."""
-    return f"{reason}; what is done is kept, go on with the same command and --out {run.path}"
+    """Message of an interrupted experiment: the reason, and how to resume."""
+    return f"{reason}; what is done is kept; to resume, rerun the same command with --out {run.path}"
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a finished run leaves for other programs: pictures, films, points and weights."""
+"""Exports of a finished run: images, videos, points and weights."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from modeseek.runs.exports3d import export_3d
 from modeseek.runs.recorder import Recorder
 
 
-def export_run(run: Run, job: RunObjects, recorder: Recorder) -> None:
+def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
     """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF, MP4)."""
     exports, media = run.path / "exports", run.path / "media"
-    if isinstance(job.generator, nn.Module):
-        weights = {name: tensor.contiguous() for name, tensor in job.generator.state_dict().items()}
+    if isinstance(objects.generator, nn.Module):
+        weights = {name: tensor.contiguous() for name, tensor in objects.generator.state_dict().items()}
         write_atomic(exports / "generator.safetensors", safetensors.torch.save(weights))
-    shown = job.render_preview()
+    final = objects.render_preview()
     out = io.BytesIO()
-    np.save(out, shown.detach().cpu().numpy(), allow_pickle=False)
-    write_atomic(exports / ("images.npy" if shown.ndim == 4 else "points.npy"), out.getvalue())
-    if shown.ndim == 4 and shown.shape[1] in (1, 3):
-        for index, one in enumerate(shown):
-            write_atomic(exports / f"image-{index:03d}.png", encode_png(one))
-    if isinstance(job.generator, Generator3D):
-        for line in export_3d(run, job.generator, job.config.mp4):
+    np.save(out, final.detach().cpu().numpy(), allow_pickle=False)
+    write_atomic(exports / ("images.npy" if final.ndim == 4 else "points.npy"), out.getvalue())
+    if final.ndim == 4 and final.shape[1] in (1, 3):
+        for index, image in enumerate(final):
+            write_atomic(exports / f"image-{index:03d}.png", encode_png(image))
+    if isinstance(objects.generator, Generator3D):
+        for line in export_3d(run, objects.generator, objects.config.mp4):
             recorder.log(line)
-    pictures = sorted((run.path / "previews").glob("step-*.png"))
-    if not pictures:
+    previews = sorted((run.path / "previews").glob("step-*.png"))
+    if not previews:
         return
-    write_atomic(media / "before.png", pictures[0].read_bytes())
-    write_atomic(media / "after.png", pictures[-1].read_bytes())
-    if len(pictures) > 1:
-        shots = [picture.read_bytes() for picture in pictures]
-        write_atomic(media / "optimisation.gif", encode_gif(shots))
-        if job.config.mp4:
-            write_atomic(media / "optimisation.mp4", encode_mp4(shots))
-    recorder.log(f"exports and {len(pictures)} pictures written")
+    write_atomic(media / "before.png", previews[0].read_bytes())
+    write_atomic(media / "after.png", previews[-1].read_bytes())
+    if len(previews) > 1:
+        frames = [path.read_bytes() for path in previews]
+        write_atomic(media / "optimisation.gif", encode_gif(frames))
+        if objects.config.mp4:
+            write_atomic(media / "optimisation.mp4", encode_mp4(frames))
+    recorder.log(f"exports and {len(previews)} previews written")

@@ -1,4 +1,4 @@
-"""Looks at what a generator renders and says when a run went wrong, before hours are lost."""
+"""Guard against collapsed renderings: black, constant or saturated images fail a run early."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from modeseek.config.config import GuardConfig
 from modeseek.runs.interrupts import RunFailed
 
 _ADVICE = {
-    "vanished": "lower the learning rate, raise the density's start or weaken the sparsity penalty",
-    "constant": "lower the learning rate, start nearer to a picture or visit higher noise levels first",
+    "vanished": "lower the learning rate, raise the initial density or weaken the sparsity penalty",
+    "constant": "lower the learning rate, start closer to an image or use higher noise levels first",
     "saturated": "lower the guidance scale or the learning rate",
 }
 _EDGE = 0.5 / 255
@@ -20,12 +20,12 @@ _EDGE = 0.5 / 255
 
 @dataclass(frozen=True)
 class GuardState:
-    """What a guard remembers from step to step.
+    """State of the guard between steps.
 
     Attributes:
-        lived: whether any render was healthy so far.
-        kind: what looks wrong now, or empty.
-        streak: steps in a row that it did.
+        lived: True once any rendering was healthy.
+        kind: failure of the current rendering: vanished, constant or saturated; empty if healthy.
+        streak: number of consecutive steps with this failure.
     """
 
     lived: bool = False
@@ -33,10 +33,10 @@ class GuardState:
     streak: int = 0
 
     def update(self, image: Tensor, guard: GuardConfig, index: int, steps: int) -> GuardState:
-        """The watch after this render, (b, *d) pixels in [0, 1].
+        """State after a rendering, (b, *d) pixels in [0, 1].
 
         Raises:
-            Failed: it has looked wrong for `guard.patience` steps in a row.
+            RunFailed: renderings have failed for `guard.patience` consecutive steps.
         """
         kind, item, measure = detect_failure(image, guard)
         if not kind:
@@ -46,22 +46,22 @@ class GuardState:
         streak = self.streak + 1 if kind == self.kind else 1
         if streak >= guard.patience:
             raise RunFailed(
-                f"the render {'is ' if kind != 'vanished' else ''}{kind} at step {index}, item {item} ({measure}), for "
-                f"{streak} steps in a row; {_ADVICE[kind]}"
+                f"the rendering {'is ' if kind != 'vanished' else ''}{kind} at step {index}, item {item} ({measure}), "
+                f"for {streak} steps in a row; {_ADVICE[kind]}"
             )
         return GuardState(self.lived, kind, streak)
 
 
 def detect_failure(image: Tensor, guard: GuardConfig) -> tuple[str, int, str]:
-    """What is wrong with the worst item: vanished (black), constant or saturated; its number and the measure.
+    """Failure of the first failing item: vanished (black), constant or saturated; its index and the measurement.
 
-    Empty where nothing is wrong.
+    The failure is empty if all items are healthy.
     """
     flat = image.flatten(1)
     low, high = flat.amin(1), flat.amax(1)
     span = (high - low).tolist()
-    full = ((flat <= _EDGE) | (flat >= 1 - _EDGE)).to(torch.float32).mean(1).tolist()
-    for item, (width, top, share) in enumerate(zip(span, high.tolist(), full, strict=True)):
+    clipped = ((flat <= _EDGE) | (flat >= 1 - _EDGE)).to(torch.float32).mean(1).tolist()
+    for item, (width, top, share) in enumerate(zip(span, high.tolist(), clipped, strict=True)):
         if width <= guard.constant:
             black = top <= guard.constant
             measure = f"the largest pixel is {top:.3g}" if black else f"all pixels lie within {width:.2g}"

@@ -1,4 +1,4 @@
-"""How a run ends before its time: asked to, or because it went wrong."""
+"""Interruption and failure of runs: exceptions, exit codes and signal handling."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-RESUMABLE = 75  # the exit code of a run that stopped and can go on: EX_TEMPFAIL, "try again later"
+RESUMABLE = 75  # exit code of a run that stopped and can be resumed: EX_TEMPFAIL
 FAILED = 1
 
 
 class RunInterrupted(Exception):
-    """A run that was stopped and can be resumed; its message says how."""
+    """A run was stopped and can be resumed; the message says how."""
 
 
 class RunFailed(RuntimeError):
-    """A run that went wrong: at which step, which item, and what to do."""
+    """A run failed; the message says at which step and item, and what to change."""
 
 
 @dataclass
 class StopRequest:
-    """Whether somebody asked the run to stop.
+    """Request to stop, set by a signal handler and read after each step.
 
     Attributes:
-        signal: the signal's name, or empty.
+        signal: name of the received signal, or empty.
     """
 
     signal: str = ""
@@ -34,24 +34,24 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Generator[StopRequest]:
-    """Turns the first Ctrl-C or SIGTERM into a wish that the loop grants after its step; a second one ends at once.
+    """Turns the first Ctrl-C or SIGTERM into a stop request, to be honoured after the step; a second one interrupts.
 
-    Outside the main thread signals cannot be taken over; they then keep their meaning.
+    Outside the main thread no handlers can be installed; signals then keep their default effect.
     """
-    wish = StopRequest()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield request
         return
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if wish.signal:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if request.signal:
             raise KeyboardInterrupt
-        wish.signal = signal.Signals(number).name
+        request.signal = signal.Signals(number).name
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, note) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield wish
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Processes that work on one run, as `torchrun` starts them: the first one writes, all of them stop together."""
+"""Process group of a run launched by `torchrun`: rank 0 writes all files, and all processes stop together."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from torch.distributed.rendezvous import rendezvous
 from modeseek.distributed import Distributed
 from modeseek.runs.interrupts import RunFailed
 
-_TIMEOUT = timedelta(minutes=30)  # for a process that loads a large prior, or writes the films of a finished run
-_ERROR_KEY = "modeseek/last words"
+_TIMEOUT = timedelta(minutes=30)  # covers loading a large prior, or writing the videos of a finished run
+_ERROR_KEY = "modeseek/error"
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """A team, and a place where its members leave word.
+    """Processes of a run, with a key-value store through which they report errors.
 
     Attributes:
-        team: the processes.
-        store: between them; None for one alone.
+        distributed: rank and size.
+        store: key-value store shared by the processes; None for a single process.
     """
 
     distributed: Distributed = Distributed()
@@ -36,40 +36,40 @@ class ProcessGroup:
 
     @classmethod
     def current(cls) -> ProcessGroup:
-        """The one that `joined` made, else this process alone."""
+        """The group that `init_process_group` made, else this process alone."""
         return _CURRENT.get(cls())
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this is rank 0, the process that writes files."""
         return self.distributed.is_main_process
 
     def broadcast(self, value: Any) -> Any:
-        """What the first process has."""
+        """The value of rank 0, in every process."""
         if self.distributed.size == 1:
             return value
-        held = [value if self.is_main_process else None]
-        dist.broadcast_object_list(held, 0)
-        return held[0]
+        values = [value if self.is_main_process else None]
+        dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has, in order."""
+        """The values of all processes, by rank."""
         if self.distributed.size == 1:
             return [value]
-        held: list[Any] = [None] * self.distributed.size
-        dist.all_gather_object(held, value)
-        return held
+        values: list[Any] = [None] * self.distributed.size
+        dist.all_gather_object(values, value)
+        return values
 
     def all_reduce(self, numbers: Sequence[float | int]) -> list[float]:
-        """Sums over the processes, exact for whole numbers below 2^53."""
+        """Sums of the numbers over the processes; exact for integers below 2^53."""
         return self.distributed.all_reduce([torch.tensor(numbers, dtype=torch.float64)])[0].tolist()
 
     @contextmanager
     def propagate_errors(self) -> Generator[None]:
-        """Where one process fails, the others fail with its message instead of waiting for it.
+        """Makes an error in one process fail the others with its message, instead of leaving them waiting.
 
         Raises:
-            Failed: another process failed or is gone.
+            RunFailed: another process failed or exited.
         """
         try:
             yield
@@ -79,30 +79,30 @@ class ProcessGroup:
             if not _is_connection_error(error):
                 self.store.set(_ERROR_KEY, f"process {self.distributed.rank} of {self.distributed.size}: {error}")
                 raise
-            words = self.store.get(_ERROR_KEY).decode() if self.store.check([_ERROR_KEY]) else ""
+            message = self.store.get(_ERROR_KEY).decode() if self.store.check([_ERROR_KEY]) else ""
             raise RunFailed(
-                words or "another process ended without a word; was it killed, or out of memory?"
+                message or "another process exited without an error message (killed or out of memory?)"
             ) from error
 
 
-_CURRENT: ContextVar[ProcessGroup] = ContextVar("crew")
+_CURRENT: ContextVar[ProcessGroup] = ContextVar("process_group")
 
 
 def launched_processes() -> int:
-    """How many processes `torchrun` or `accelerate launch` started for this command; 1 where neither did."""
-    told = os.environ.get("WORLD_SIZE", "1")
-    return int(told) if told.isdigit() and "RANK" in os.environ else 1
+    """Number of processes that `torchrun` or `accelerate launch` started for this command; 1 without a launcher."""
+    world_size = os.environ.get("WORLD_SIZE", "1")
+    return int(world_size) if world_size.isdigit() and "RANK" in os.environ else 1
 
 
 @contextmanager
 def init_process_group() -> Generator[ProcessGroup]:
-    """Meets the other processes that were started for this command, where there are any.
+    """Connects to the other processes that were launched for this command, if any.
 
-    They talk through gloo on CPUs and NCCL on GPUs; each takes the GPU of its local rank as "cuda". All but the first
-    are silent.
+    The backend is gloo on CPUs and NCCL on GPUs; each process uses the GPU of its local rank as "cuda". The output of
+    all but rank 0 is discarded.
 
     Raises:
-        ValueError: they cannot be met.
+        ValueError: the processes cannot connect.
     """
     if launched_processes() == 1:
         yield ProcessGroup.current()
@@ -115,19 +115,19 @@ def init_process_group() -> Generator[ProcessGroup]:
         group = dist.PrefixStore("modeseek/group", store)  # pyright: ignore[reportPrivateImportUsage]
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         dist.init_process_group(backend, store=group, rank=rank, world_size=size, timeout=_TIMEOUT)
-        if store.add("modeseek/met", 1) == size:  # nobody leaves before all have met: it would look like a crash
-            store.set("modeseek/all", "met")
+        if store.add("modeseek/connected", 1) == size:  # an exit before all have connected would look like a crash
+            store.set("modeseek/all", "connected")
         store.wait(["modeseek/all"], _TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"cannot meet the other processes: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"cannot connect to the other processes: {' '.join(str(error).split())[:200]}") from error
     process_group = ProcessGroup(Distributed.current(), store)
     before = _CURRENT.set(process_group)
     try:
         with ExitStack() as quiet:
             if not process_group.is_main_process:
-                nowhere = quiet.enter_context(open(os.devnull, "w", encoding="utf-8"))
-                quiet.enter_context(redirect_stdout(nowhere))
-                quiet.enter_context(redirect_stderr(nowhere))
+                devnull = quiet.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                quiet.enter_context(redirect_stdout(devnull))
+                quiet.enter_context(redirect_stderr(devnull))
             yield process_group
     finally:
         _CURRENT.reset(before)
@@ -136,8 +136,8 @@ def init_process_group() -> Generator[ProcessGroup]:
 
 
 def _is_connection_error(error: Exception) -> bool:
-    """Whether an error says no more than that another process is gone."""
-    words = ("closed by peer", "Connection reset", "Broken pipe", "gloo", "NCCL", "Timed out", "connectFullMesh")
+    """Whether an error only says that the connection to another process was lost."""
+    fragments = ("closed by peer", "Connection reset", "Broken pipe", "gloo", "NCCL", "Timed out", "connectFullMesh")
     return isinstance(error, dist.DistError) or (
-        type(error) is RuntimeError and any(word in str(error) for word in words)
+        type(error) is RuntimeError and any(fragment in str(error) for fragment in fragments)
     )

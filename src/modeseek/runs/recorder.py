@@ -1,4 +1,4 @@
-"""What a run writes at each step: metrics, log lines and pictures."""
+"""Recorder of a run: metrics, log lines and previews."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from modeseek.config.config import Config
 from modeseek.distill import Step
-from modeseek.io.atomic import LineFile, truncate_lines, read_whole_lines, write_atomic
+from modeseek.io.atomic import LineFile, read_whole_lines, truncate_lines, write_atomic
 from modeseek.rundir.environment import peak_memory_mb
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
@@ -19,64 +19,64 @@ from modeseek.runs.trackers import LogMetrics, open_trackers
 
 
 class Recorder:
-    """The open files of a run."""
+    """Writer of `metrics.jsonl`, `log.txt` and `previews/`, and of the trackers."""
 
     def __init__(self, run: Run, config: Config, track: LogMetrics) -> None:
         self._run, self._track, self._previews = run, track, config.previews
         self._metrics: LineFile | None = None
         self._log = LineFile(run.path / "log.txt")
 
-    def log_step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
-        """Adds one line to `metrics.jsonl`: means over the rows."""
+    def log_step(self, step: Step, objects: RunObjects, seconds: float, calls: int) -> None:
+        """Appends the metrics of a step, means over its rows, to `metrics.jsonl` and the trackers."""
         direction = step.direction
-        told: dict[str, Any] = {
+        row: dict[str, Any] = {
             "step": step.index,
             "seconds": round(seconds, 4),
             "calls": calls,
             "direction_norm": direction.grad.flatten(1).norm(dim=1).mean().item(),
-            "lr": job.optimizer.param_groups[0]["lr"],
+            "lr": objects.optimizer.param_groups[0]["lr"],
             "memory_mb": round(peak_memory_mb(), 1),
         }
-        told |= {name: values.double().mean().item() for name, values in direction.logs.items()}
-        told |= {f"loss_{name}": value for name, value in step.losses.items()}
-        told = {k: v if math.isfinite(v) else None for k, v in told.items()}
+        row |= {name: values.double().mean().item() for name, values in direction.logs.items()}
+        row |= {f"loss_{name}": value for name, value in step.losses.items()}
+        row = {k: v if math.isfinite(v) else None for k, v in row.items()}
         if self._metrics is None:
             self._metrics = LineFile(self._run.path / "metrics.jsonl")
-        self._metrics.append(json.dumps(told, allow_nan=False))
-        self._track({k: v for k, v in told.items() if v is not None and k != "step"}, step.index)
+        self._metrics.append(json.dumps(row, allow_nan=False))
+        self._track({k: v for k, v in row.items() if v is not None and k != "step"}, step.index)
 
     def truncate(self, step: int) -> None:
-        """Forgets the metrics of steps from `step` on: they are taken again."""
+        """Removes the metrics of steps >= `step` and previews of later steps: the run repeats them."""
         path = self._run.path / "metrics.jsonl"
-        keep = 0
+        n_kept = 0
         for line in read_whole_lines(path):
             try:
                 if json.loads(line)["step"] >= step:
                     break
-            except (ValueError, KeyError, TypeError):  # a damaged line is taken again with those after it
-                self.log(f"metrics.jsonl line {keep + 1} is damaged; it and those after it are left out")
+            except (ValueError, KeyError, TypeError):  # the run repeats the steps from a damaged line on
+                self.log(f"metrics.jsonl line {n_kept + 1} is damaged; it and all lines after it are removed")
                 break
-            keep += 1
-        truncate_lines(path, keep)
-        for picture in sorted((self._run.path / "previews").glob("step-*.png")):
-            if int(picture.stem.removeprefix("step-")) > step:
-                picture.unlink()
+            n_kept += 1
+        truncate_lines(path, n_kept)
+        for preview in sorted((self._run.path / "previews").glob("step-*.png")):
+            if int(preview.stem.removeprefix("step-")) > step:
+                preview.unlink()
 
     def log(self, line: str) -> None:
-        """Adds a line with the time to `log.txt`."""
+        """Appends a line with the UTC time to `log.txt`."""
         self._log.append(f"{utc_now()} {' '.join(line.split())}")
 
     def preview_due(self, index: int, steps: int) -> bool:
-        """Whether a picture is due before the move of this step: evenly spaced, the first one included."""
+        """Whether a preview is due before the update of this step: evenly spaced, the first step included."""
         n = min(self._previews, steps)
         return n > 0 and (index == 0 or index * n // steps > (index - 1) * n // steps)
 
     def save_preview(self, step: int, png: bytes) -> None:
-        """Keeps a picture of the run after `step` steps."""
+        """Writes the preview of the run after `step` steps."""
         write_atomic(self._run.path / "previews" / f"step-{step:08d}.png", png)
 
     def sync(self) -> None:
-        """Returns once all lines are on the disk."""
+        """Blocks until all lines are on disk."""
         for lines in (self._metrics, self._log):
             if lines is not None:
                 lines.sync()
@@ -88,12 +88,12 @@ class Recorder:
 
 
 class NullRecorder(Recorder):
-    """Writes nothing: of several processes the first one does."""
+    """Recorder that writes nothing, for ranks other than 0."""
 
     def __init__(self) -> None:
         self._metrics = None
 
-    def log_step(self, step: Step, job: RunObjects, seconds: float, calls: int) -> None:
+    def log_step(self, step: Step, objects: RunObjects, seconds: float, calls: int) -> None:
         return
 
     def truncate(self, step: int) -> None:
@@ -114,7 +114,7 @@ class NullRecorder(Recorder):
 
 @contextmanager
 def open_recorder(run: Run, config: Config) -> Generator[Recorder]:
-    """Opens the files of a run and the trackers it names."""
+    """Opens the files of a run and the trackers of its configuration."""
     with open_trackers(run, config) as track:
         recorder = Recorder(run, config, track)
         try:

@@ -1,8 +1,8 @@
-"""Where a run stands: kept as checkpoints, and found again, however many processes work on it."""
+"""State of a run in progress: saved to and loaded from checkpoints, with any number of processes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,10 +10,10 @@ import torch
 from modeseek.distill import block_size
 from modeseek.generators.base import render
 from modeseek.rng import Streams
-from modeseek.rundir.checkpoint import newest_checkpoint, write_checkpoint, list_checkpoints
+from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, write_checkpoint
 from modeseek.rundir.environment import peak_device_memory_mb, peak_memory_mb
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.state_sharding import gather_state, without_modules, shard_state
+from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 from modeseek.rundir.status import Status, utc_now
 from modeseek.runs.build import RunObjects
 from modeseek.runs.guard import GuardState
@@ -22,39 +22,17 @@ from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Recorder
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """A run under way, as one process sees it.
-
-    Attributes:
-        run: its folder; only the first process touches it.
-        job: what it works with.
-        recorder: of its steps.
-        crew: the processes.
-    """
-
-    run: Run
-    objects: RunObjects
-    recorder: Recorder
-    process_group: ProcessGroup
-
-    @property
-    def own_rows(self) -> slice:
-        """This process's items of a step."""
-        return self.process_group.distributed.shard(self.objects.batch, block_size(self.objects.method, self.objects.conditions))
-
-
 @dataclass
 class RunState:
-    """Where a run is: what a checkpoint holds beside generator and optimizer.
+    """Resumable state of a run, beside the generator and the optimizer.
 
     Attributes:
-        step: steps done.
-        method: its state, of this process's items.
-        watch: over its pictures.
-        attempt: rollbacks.
-        seconds: of optimising.
-        calls: of the prior, by all processes.
+        step: number of completed steps.
+        method_state: state of the method, for this process's items.
+        guard_state: state of the guard that watches the renderings.
+        attempt: number of rollbacks.
+        seconds: time spent optimising, over all sessions.
+        calls: number of prior calls of all processes.
     """
 
     step: int = 0
@@ -65,7 +43,7 @@ class RunState:
     calls: int = 0
 
     def checkpoint_contents(self, objects: RunObjects, method_state: Any) -> dict[str, Any]:
-        """What a checkpoint keeps, the method's state being that of all items."""
+        """Contents of a checkpoint; `method_state` is that of all items."""
         return {
             "generator": objects.generator,
             "optimizer": objects.optimizer,
@@ -78,12 +56,12 @@ class RunState:
         }
 
     def status(self, context: RunContext) -> Status:
-        """As `status.json` tells it."""
-        kept = list_checkpoints(context.run.path / "checkpoints")
+        """Contents of `status.json`."""
+        checkpoints = list_checkpoints(context.run.path / "checkpoints")
         return replace(
             context.run.status,
             step=self.step,
-            checkpoint=int(kept[-1].name.removeprefix("step-")) if kept else None,
+            checkpoint=int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else None,
             seconds=self.seconds,
             calls=self.calls,
             peak_memory_mb=peak_memory_mb(),
@@ -93,72 +71,118 @@ class RunState:
         )
 
 
-def save_checkpoint(context: RunContext, state: RunState) -> None:
-    """A checkpoint; metrics first, so that none is ahead of them.
+@dataclass
+class RunContext:
+    """Run in progress, as one process sees it.
+
+    Attributes:
+        run: run folder; only rank 0 reads or writes it.
+        objects: prior, method, generator and optimizer of the run.
+        recorder: writer of metrics, log and previews.
+        process_group: processes of the run.
+        state: current state; `load_checkpoint` and `rollback` give the one to start from.
+    """
+
+    run: Run
+    objects: RunObjects
+    recorder: Recorder
+    process_group: ProcessGroup
+    state: RunState = field(default_factory=RunState)
+
+    @property
+    def own_rows(self) -> slice:
+        """Rows of a step's batch that belong to this process."""
+        block = block_size(self.objects.method, self.objects.conditions)
+        return self.process_group.distributed.shard(self.objects.batch, block)
+
+
+def save_checkpoint(context: RunContext) -> None:
+    """Writes a checkpoint and the status; syncs the metrics first, so that no checkpoint is ahead of them.
 
     Raises:
-        Failed: a parameter that is not finite.
+        RunFailed: a parameter is not finite.
     """
     for name, parameter in context.objects.generator.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
         if not parameter.isfinite().all():
-            raise RunFailed(f"{name} is not finite after step {state.step - 1}; lower the learning rate")
-    method = _gather_method_state(context, state.method_state)
+            raise RunFailed(f"{name} is not finite after step {context.state.step - 1}; lower the learning rate")
+    method_state = _gather_method_state(context)
     if context.process_group.is_main_process:
         context.recorder.sync()
-        _write_checkpoint(context, state, method)
-        state.status(context).write(context.run.path)
+        _write_checkpoint(context, method_state)
+        context.state.status(context).write(context.run.path)
 
 
 def load_checkpoint(context: RunContext) -> RunState:
-    """The place of the newest whole checkpoint, or the start; metrics beyond it are cut off."""
-    run, job, crew = context.run, context.objects, context.process_group
-    checkpoint, damaged = crew.broadcast(newest_checkpoint(run.path / "checkpoints") if crew.is_main_process else None)
+    """State of the newest intact checkpoint, or of the start; generator and optimizer are loaded in place.
+
+    Metrics and previews of later steps are removed.
+    """
+    objects, group = context.objects, context.process_group
+    checkpoint, damaged = group.broadcast(_newest_checkpoint(context) if group.is_main_process else None)
     for line in damaged:
-        context.recorder.log(f"{line}; using {'the one before it' if checkpoint else 'the start'}")
-    place = RunState()
+        context.recorder.log(f"{line}; using {'the checkpoint before it' if checkpoint else 'the start'}")
+    state = RunState()
     if checkpoint is not None:
-        z, items = _current_z(job)
-        held = checkpoint.restore(place.checkpoint_contents(job, job.method.init(z, job.prior)), job.config.device)
-        method = held["method"]
-        if crew.distributed.size > 1:
-            method = shard_state(method, context.own_rows, job.batch, items[context.own_rows])
-        place = RunState(checkpoint.step, method, held["watch"], held["attempt"], held["seconds"], held["calls"])
-        torch.set_rng_state(held["torch_rng"])
-        context.recorder.log(f"resumed at step {place.step}")
-    context.recorder.truncate(place.step)
-    return place
+        z, items = _current_z(objects)
+        template = state.checkpoint_contents(objects, objects.method.init(z, objects.prior))
+        contents = checkpoint.restore(template, objects.config.device)
+        method_state = contents["method"]
+        if group.distributed.size > 1:
+            method_state = shard_state(method_state, context.own_rows, objects.batch, items[context.own_rows])
+        state = RunState(
+            checkpoint.step,
+            method_state,
+            contents["watch"],
+            contents["attempt"],
+            contents["seconds"],
+            contents["calls"],
+        )
+        torch.set_rng_state(contents["torch_rng"])
+        context.recorder.log(f"resumed at step {state.step}")
+    context.recorder.truncate(state.step)
+    return state
 
 
-def rollback(context: RunContext, state: RunState) -> None:
-    """Moves a place to the last checkpoint, or the start: with half the learning rate and other draws, kept as such."""
-    if context.process_group.broadcast(newest_checkpoint(context.run.path / "checkpoints")[0] is None if context.process_group.is_main_process else None):
-        fresh = context.objects.rebuild()
-        context.objects.generator, context.objects.optimizer = fresh.generator, fresh.optimizer
-    for name, value in vars(load_checkpoint(context)).items():
-        setattr(state, name, value)
+def rollback(context: RunContext) -> None:
+    """Returns to the newest checkpoint, or the start, with half the learning rate and a new seed.
+
+    The checkpoint is rewritten with the new attempt, so that resuming keeps both.
+    """
+    group = context.process_group
+    if group.broadcast(_newest_checkpoint(context)[0] is None if group.is_main_process else None):
+        initial = context.objects.rebuild()
+        context.objects.generator, context.objects.optimizer = initial.generator, initial.optimizer
+    state = context.state = load_checkpoint(context)
     state.attempt += 1
     state.guard_state = GuardState(lived=state.guard_state.lived)
-    method = _gather_method_state(context, state.method_state)
-    if context.process_group.is_main_process:
-        _write_checkpoint(context, state, method)
-    context.recorder.log(f"back at step {state.step} with half the learning rate and other random draws")
+    method_state = _gather_method_state(context)
+    if group.is_main_process:
+        _write_checkpoint(context, method_state)
+    context.recorder.log(f"back at step {state.step} with half the learning rate and a new random seed")
 
 
-def _write_checkpoint(context: RunContext, state: RunState, method: Any) -> None:
-    write_checkpoint(context.run.path / "checkpoints", state.step, state.checkpoint_contents(context.objects, method), context.objects.config.saving.keep)
+def _newest_checkpoint(context: RunContext) -> tuple[Checkpoint | None, list[str]]:
+    return newest_checkpoint(context.run.path / "checkpoints")
 
 
-def _gather_method_state(context: RunContext, state: Any) -> Any:
-    """The method's state of all items, in the first process."""
-    if context.process_group.distributed.size == 1:
+def _write_checkpoint(context: RunContext, method_state: Any) -> None:
+    state, objects = context.state, context.objects
+    contents = state.checkpoint_contents(objects, method_state)
+    write_checkpoint(context.run.path / "checkpoints", state.step, contents, objects.config.saving.keep)
+
+
+def _gather_method_state(context: RunContext) -> Any:
+    """Method state of all items on rank 0, None on the other ranks."""
+    group, state = context.process_group, context.state.method_state
+    if group.distributed.size == 1:
         return state
-    parts = context.process_group.gather((without_modules(state), context.own_rows))
+    parts = group.gather((without_modules(state), context.own_rows))
     states = [state, *(part for part, _ in parts[1:])]
-    return gather_state(states, [rows.stop - rows.start for _, rows in parts]) if context.process_group.is_main_process else None
+    return gather_state(states, [rows.stop - rows.start for _, rows in parts]) if group.is_main_process else None
 
 
-def _current_z(job: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
-    """What the prior would see now, and of which items."""
+def _current_z(objects: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Input of the prior for the current generator, and the items that it shows."""
     with torch.no_grad():
-        view = job.generator.view(job.batch, Streams(job.config.seed, use="view"))
-        return job.codec.encode(render(job.generator, view).image).detach(), view.items
+        view = objects.generator.view(objects.batch, Streams(objects.config.seed, use="view"))
+        return objects.codec.encode(render(objects.generator, view).image).detach(), view.items

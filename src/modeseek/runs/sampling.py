@@ -1,4 +1,4 @@
-"""Plain samples of a pipeline, kept as a run: what the optimised pictures are compared with."""
+"""Samples of a pipeline, saved as a run: the baseline for optimised images."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from modeseek.runs.session import run_session
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """What is drawn.
+    """Settings of a sampling run.
 
     Attributes:
-        prior: the pipeline.
-        conditions: one row an item.
-        n: items.
-        scale: of guidance.
-        steps: of the sampler.
-        sampler: ddim or heun, called once a step.
-        seed: item i draws from its own stream, whatever the others are.
-        title: of the page.
-        columns: of the sheet; None: as square as it can be.
+        prior: pipeline to sample.
+        conditions: conditions, one row per sample.
+        n: number of samples.
+        scale: guidance scale; 1 is none.
+        steps: number of sampler steps.
+        sampler: sampler such as ddim or heun, called once per step.
+        seed: random seed; sample i has a stream of its own, independent of n.
+        title: title of the report.
+        columns: number of columns of the sheet; None makes it about square.
     """
 
     prior: Pipeline
@@ -49,36 +49,36 @@ class SamplingConfig:
     columns: int | None = None
 
 
-def sample_to_run(run: Run, drawing: SamplingConfig) -> Generator[Progress, None, int]:
-    """Samples, and writes `exports/image-*.png`, `media/sheet.png` and the report; returns the prior calls spent."""
+def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None, int]:
+    """Samples images, writes `exports/image-*.png`, `media/sheet.png` and the report, and returns the prior calls."""
     with run_session(run):
-        counting = Counting(drawing.prior)
-        prior: Prior = counting if drawing.scale == 1 else Guided(counting, drawing.scale)
-        z = counting.start(drawing.n, Streams(drawing.seed, items=tuple(range(drawing.n)), use="start"))
-        times = drawing.prior.grid(drawing.steps)
-        for step in range(drawing.steps):
-            with torch.no_grad():  # never across a yield: whoever goes on in between wants gradients
-                z = drawing.sampler(prior, z, times[step : step + 2], drawing.conditions)
-            yield Progress("sampling", step + 1, drawing.steps)
+        counting = Counting(config.prior)
+        prior: Prior = counting if config.scale == 1 else Guided(counting, config.scale)
+        z = counting.start(config.n, Streams(config.seed, items=tuple(range(config.n)), use="start"))
+        times = config.prior.grid(config.steps)
+        for step in range(config.steps):
+            with torch.no_grad():  # not around the yield: the caller may need gradients in between
+                z = config.sampler(prior, z, times[step : step + 2], config.conditions)
+            yield Progress("sampling", step + 1, config.steps)
         with torch.no_grad():
-            shown = drawing.prior.codec.decode(z)
-        for index, image in enumerate(shown):
+            images = config.prior.codec.decode(z)
+        for index, image in enumerate(images):
             write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
-        sheet = PreviewPainter(tuple(shown.shape[1:]), drawing.prior, None, None).draw(shown, drawing.columns)
+        sheet = PreviewPainter(tuple(images.shape[1:]), config.prior, None, None).draw(images, config.columns)
         write_atomic(run.path / "media" / "sheet.png", sheet)
-        _report(run, drawing, sheet, counting.calls)
+        _report(run, config, sheet, counting.calls)
     return counting.calls
 
 
-def _report(run: Run, drawing: SamplingConfig, sheet: bytes, calls: int) -> None:
-    told = f"{drawing.n} samples, {drawing.steps} steps, guidance {drawing.scale:g}, {calls} prior calls in all."
+def _report(run: Run, config: SamplingConfig, sheet: bytes, calls: int) -> None:
+    summary = f"{config.n} samples, {config.steps} steps, guidance {config.scale:g}, {calls} prior calls in total."
     figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='samples'></figure>"
     body = [
-        f"<header><p class='kicker'>modeseek</p><h1>{safe(drawing.title)}</h1>",
-        f"<p class='lead'>{safe(told)}</p></header>",
+        f"<header><p class='kicker'>modeseek</p><h1>{safe(config.title)}</h1>",
+        f"<p class='lead'>{safe(summary)}</p></header>",
         section("Samples", figure),
         section("Configuration", code((run.path / "config.yaml").read_text(encoding="utf-8"))),
         section("Run it again", code(run.command)),
-        sources(["ddim", *(["guidance"] if drawing.scale != 1 else [])]),
+        sources(["ddim", *(["guidance"] if config.scale != 1 else [])]),
     ]
-    write_atomic(run.path / "report.html", page(drawing.title, body))
+    write_atomic(run.path / "report.html", page(config.title, body))

@@ -1,4 +1,4 @@
-"""Work that is done in one go: its folder is locked, and says how it stands whatever happens."""
+"""Session of a run that is not resumable: locks its folder and keeps its status and log up to date."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from modeseek.rundir.status import StateName, utc_now
 
 @contextmanager
 def run_session(run: Run) -> Generator[None]:
-    """Locks the run, keeps its status and log true, and lets SIGTERM end it as Ctrl-C does.
+    """Locks the run, keeps its status and log up to date, and handles SIGTERM like Ctrl-C.
 
-    Such work is not resumed: it takes minutes. What it wrote before it ended stays.
+    Such a run takes minutes and is not resumed. Files written before an interruption stay.
     """
     began = time.perf_counter()
-    with run.locked(), _terminable():
+    with run.locked(), _interrupt_on_sigterm():
         log = LineFile(run.path / "log.txt")
 
-        def tell(state: StateName, reason: str = "") -> None:
+        def write_status(state: StateName, reason: str = "") -> None:
             log.append(f"{utc_now()} {state}" + (f": {reason}" if reason else ""))
             memory, seconds = peak_memory_mb(), time.perf_counter() - began
-            told = replace(run.status, state=state, reason=reason, seconds=seconds, peak_memory_mb=memory)
-            replace(told, sessions=1, updated=utc_now()).write(run.path)
+            status = replace(run.status, state=state, reason=reason, seconds=seconds, peak_memory_mb=memory)
+            replace(status, sessions=1, updated=utc_now()).write(run.path)
 
         try:
-            tell("running")
+            write_status("running")
             yield
-            tell("finished")
+            write_status("finished")
         except (KeyboardInterrupt, GeneratorExit):
-            tell("stopped", "interrupted; start it again")
+            write_status("stopped", "interrupted; start it again")
             raise
         except Exception as error:
-            tell("failed", " ".join(str(error).split())[:500])
+            write_status("failed", " ".join(str(error).split())[:500])
             raise
         finally:
             log.close()
 
 
 @contextmanager
-def _terminable() -> Generator[None]:
+def _interrupt_on_sigterm() -> Generator[None]:
+    """Turns SIGTERM into KeyboardInterrupt, in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

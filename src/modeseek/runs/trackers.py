@@ -1,4 +1,4 @@
-"""Where else metrics go: TensorBoard, Weights & Biases or Trackio, behind one function."""
+"""Experiment trackers behind one logging function: TensorBoard, Weights & Biases, Trackio."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ LogMetrics = Callable[[Mapping[str, float], int], None]
 
 @contextmanager
 def open_trackers(run: Run, config: Config) -> Generator[LogMetrics]:
-    """A function (metrics, step) -> None that tells every tracker the configuration names; none by default.
+    """Gives a function (metrics, step) that logs to every tracker in the configuration; none by default.
 
-    `metrics.jsonl` is written whatever trackers there are. A resumed run continues the same record.
+    `metrics.jsonl` is written independently of the trackers. A resumed run continues its tracker run.
 
     Raises:
         ValueError: a tracker's package is not installed.
     """
     with ExitStack() as stack:
-        logs = [stack.enter_context(_OPEN[name](run, config)) for name in config.trackers]
+        logs = [stack.enter_context(_TRACKERS[name](run, config)) for name in config.trackers]
 
         def log(metrics: Mapping[str, float], step: int) -> None:
-            for each in logs:
-                each(metrics, step)
+            for log_to_tracker in logs:
+                log_to_tracker(metrics, step)
 
         yield log
 
 
 def check_trackers(names: tuple[Tracker, ...]) -> None:
-    """ValueError where a tracker's package is missing."""
+    """Raises ValueError if the package of a tracker is not installed."""
     for name in names:
         _package("torch.utils.tensorboard" if name == "tensorboard" else name, name)
 
@@ -55,24 +55,26 @@ def _tensorboard(run: Run, config: Config) -> Generator[LogMetrics]:
 @contextmanager
 def _wandb(run: Run, config: Config) -> Generator[LogMetrics]:
     wandb = _package("wandb", "wandb")
-    session = wandb.init(project="modeseek", id=run.path.name, resume="allow", dir=str(run.path), config=config.to_dict())
+    tracker_run = wandb.init(
+        project="modeseek", id=run.path.name, resume="allow", dir=str(run.path), config=config.to_dict()
+    )
     try:
-        yield lambda metrics, step: session.log(dict(metrics), step=step)
+        yield lambda metrics, step: tracker_run.log(dict(metrics), step=step)
     finally:
-        session.finish()
+        tracker_run.finish()
 
 
 @contextmanager
 def _trackio(run: Run, config: Config) -> Generator[LogMetrics]:
     trackio = _package("trackio", "trackio")
-    session = trackio.init(project="modeseek", name=run.path.name, resume="allow", config=config.to_dict())
+    tracker_run = trackio.init(project="modeseek", name=run.path.name, resume="allow", config=config.to_dict())
     try:
-        yield lambda metrics, step: session.log(dict(metrics), step=step)
+        yield lambda metrics, step: tracker_run.log(dict(metrics), step=step)
     finally:
-        session.finish()
+        tracker_run.finish()
 
 
-_OPEN: dict[Tracker, Callable[[Run, Config], Any]] = {
+_TRACKERS: dict[Tracker, Callable[[Run, Config], Any]] = {
     "tensorboard": _tensorboard,
     "wandb": _wandb,
     "trackio": _trackio,
@@ -84,5 +86,5 @@ def _package(module: str, extra: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ValueError(
-            f"the tracker {extra} is not installed: install it with pip install 'modeseek[{extra}]', or leave it out"
+            f"the tracker {extra} is not installed: run pip install 'modeseek[{extra}]', or remove it from trackers"
         ) from error

@@ -1,4 +1,4 @@
-"""One run from its first step to its report: every step logged, guarded, and kept often enough."""
+"""Training loop of a run: steps, metrics, guard, checkpoints, previews, exports and the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modeseek.config.config import Config
 from modeseek.distill import Step, distill
 from modeseek.io.progress import Progress
 from modeseek.rng import Streams
-from modeseek.rundir.checkpoint import list_checkpoints
+from modeseek.rundir.checkpoint import check_formats, list_checkpoints
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
 from modeseek.runs.build import RunObjects
@@ -24,30 +24,35 @@ from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import NullRecorder, open_recorder
 from modeseek.runs.run_state import RunContext, RunState, load_checkpoint, rollback, save_checkpoint
 
-_CHECKPOINT_THRIFT = 50  # a checkpoint is followed by at least so many times its own cost
+_CHECKPOINT_SPACING = 50  # least time between checkpoints, in multiples of the time that writing one takes
 
 
 def train(
     run: Run, objects: RunObjects, steps: int, remarks: Sequence[str] = (), process_group: ProcessGroup | None = None
 ) -> Generator[Progress, None, None]:
-    """Works on a run until it has `steps` steps, from its newest whole checkpoint if it has one.
+    """Optimises the generator of a run up to `steps` steps, from its newest intact checkpoint if it has one.
 
-    On the CPU the result does not depend on where it was interrupted, bit for bit. Ctrl-C and SIGTERM end it after
-    the step at hand. Checkpoints and pictures cost no prior calls; the report is written however it ends.
+    On the CPU an interrupted and resumed run gives the same result as an uninterrupted one, bit for bit. Ctrl-C and
+    SIGTERM stop it after the current step. Checkpoints and previews cost no prior calls. The report is written whether
+    the run finishes, stops or fails.
 
-    Of several processes the first one writes; the others render and ask for their share of the items of each step.
+    With several processes rank 0 writes all files; each process renders its shard of the items and evaluates the prior
+    on it.
 
     Args:
-        run: what is worked on; only the first process touches it.
-        job: what it works with.
-        steps: in all.
-        remarks: lines for its log.
-        crew: the processes, by default those that were started together.
+        run: run folder; only rank 0 reads or writes it.
+        objects: prior, method, generator and optimizer of the run.
+        steps: number of steps of the whole run, >= 1.
+        remarks: lines to add to the log.
+        process_group: processes of the run; by default those that were launched together.
+
+    Yields:
+        Progress after each step.
 
     Raises:
-        Stopped: it was asked to, or the disk is full; the message says how to go on.
-        Failed: a direction that is not finite, or a render that went wrong.
-        ValueError: another process works on it, or its checkpoints belong to something else.
+        RunInterrupted: a stop was requested, or the disk is full; the message says how to resume.
+        RunFailed: a direction is not finite, a rendering collapsed, or memory ran out.
+        ValueError: another process works on the run, or its checkpoints do not fit the configuration or this version.
         OSError: the folder cannot be written to.
     """
     process_group = ProcessGroup.current() if process_group is None else process_group
@@ -55,71 +60,77 @@ def train(
         yield from _train_worker(run, objects, steps, process_group)
         return
     with run.locked(), stop_on_signal() as stop_request, open_recorder(run, objects.config) as recorder:
-        before = run.status
-        status = replace(before, state="running", reason="", steps=steps, sessions=before.sessions + 1, updated=utc_now())
-        status.write(run.path)
+        check_formats(run.path / "checkpoints")
+        status = run.status
+        sessions = status.sessions + 1
+        replace(status, state="running", reason="", steps=steps, sessions=sessions, updated=utc_now()).write(run.path)
         for line in remarks:
             recorder.log(line)
         context = RunContext(run, objects, recorder, process_group)
-        state = load_checkpoint(context)
+        context.state = load_checkpoint(context)
         try:
             with process_group.propagate_errors():
-                yield from _train_with_rollback(context, state, steps, stop_request)
+                yield from _train_with_rollback(context, steps, stop_request)
                 export_run(run, objects, recorder)
-                process_group.broadcast(None)  # the others wait, so that what comes next finds what was left
-            _write_outcome(context, state, "finished", "")
+                process_group.broadcast(None)  # the other processes wait until the exports are written
+            _write_outcome(context, "finished", "")
         except RunInterrupted as error:
-            _write_outcome(context, state, "stopped", str(error))
+            _write_outcome(context, "stopped", str(error))
             raise
         except RunFailed as error:
-            _write_outcome(context, state, "failed", str(error))
+            _write_outcome(context, "failed", str(error))
             raise
         except OSError as error:
-            reason = f"{error.strerror or error} at step {state.step}"
+            reason = f"{error.strerror or error} at step {context.state.step}"
             try:
-                _write_outcome(context, state, "stopped", reason)
-            except OSError as second:
-                error.add_note(f"nor could the reason be written: {second}")
+                _write_outcome(context, "stopped", reason)
+            except OSError as second_error:
+                error.add_note(f"the status could not be written either: {second_error}")
             raise RunInterrupted(
-                f"{reason} ({error.filename or run.path}); {_last_checkpoint(run)}; make room, then: modeseek resume {run.path}"
+                f"{reason} ({error.filename or run.path}); {_last_checkpoint(run)}; free some disk space, then: "
+                f"modeseek resume {run.path}"
             ) from error
         except ValueError as error:
-            _write_outcome(context, state, "failed", str(error))
+            _write_outcome(context, "failed", str(error))
             raise
         except (KeyboardInterrupt, GeneratorExit):
-            _write_outcome(context, state, "stopped", f"interrupted at step {state.step}; {_last_checkpoint(run)}")
+            _write_outcome(context, "stopped", f"interrupted at step {context.state.step}; {_last_checkpoint(run)}")
             raise
 
 
-def _train_worker(run: Run, objects: RunObjects, steps: int, process_group: ProcessGroup) -> Generator[Progress, None, None]:
-    """What every process but the first does."""
+def _train_worker(
+    run: Run, objects: RunObjects, steps: int, process_group: ProcessGroup
+) -> Generator[Progress, None, None]:
+    """The loop of every process except rank 0: no file is written."""
     with stop_on_signal() as stop_request, process_group.propagate_errors():
         context = RunContext(run, objects, NullRecorder(), process_group)
-        yield from _train_with_rollback(context, load_checkpoint(context), steps, stop_request)
+        context.state = load_checkpoint(context)
+        yield from _train_with_rollback(context, steps, stop_request)
         process_group.broadcast(None)
 
 
-def _train_with_rollback(context: RunContext, state: RunState, steps: int, stop_request: StopRequest) -> Generator[Progress, None, None]:
-    """The walk to the end, with one rollback where that is allowed."""
+def _train_with_rollback(context: RunContext, steps: int, stop_request: StopRequest) -> Generator[Progress, None, None]:
+    """Trains to the last step; after a failure it rolls back once, where the configuration allows it."""
     while True:
         try:
-            yield from _train_steps(context, state, steps, stop_request)
+            yield from _train_steps(context, steps, stop_request)
             return
         except (MemoryError, torch.OutOfMemoryError) as error:
-            raise RunFailed(f"out of memory at step {state.step}; optimise fewer or smaller items") from error
+            raise RunFailed(f"out of memory at step {context.state.step}; optimise fewer or smaller items") from error
         except (FloatingPointError, RunFailed) as error:
-            if context.objects.config.on_failure != "rollback" or state.attempt > 0:
+            if context.objects.config.on_failure != "rollback" or context.state.attempt > 0:
                 raise RunFailed(f"{error} [{_advice(context.run)}]") from error
             context.recorder.log(f"rolling back once: {error}")
-            rollback(context, state)
+            rollback(context)
 
 
-def _train_steps(context: RunContext, state: RunState, steps: int, stop_request: StopRequest) -> Generator[Progress, None, None]:
+def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> Generator[Progress, None, None]:
+    """Trains from the current state to the last step: metrics, previews, guard and checkpoints at each step."""
     run, objects, recorder, process_group = context.run, context.objects, context.recorder, context.process_group
-    config, painter = objects.config, objects.preview_painter()
+    state, config, painter = context.state, objects.config, objects.preview_painter()
     seed = config.seed if state.attempt == 0 else _seed_of_attempt(config.seed, state.attempt)
-    saved_at, cost, began = time.perf_counter(), 0.0, time.perf_counter() - state.seconds
-    walk = distill(
+    saved_at, save_seconds, began = time.perf_counter(), 0.0, time.perf_counter() - state.seconds
+    distillation = distill(
         objects.generator,
         objects.prior,
         objects.method,
@@ -134,55 +145,62 @@ def _train_steps(context: RunContext, state: RunState, steps: int, stop_request:
         state=state.method_state,
         distributed=process_group.distributed,
     )
-    before = state.calls - objects.counting.calls if process_group.is_main_process else -objects.counting.calls
+    calls_before = state.calls - objects.counting.calls if process_group.is_main_process else -objects.counting.calls
     _set_learning_rate(objects, state, steps)
     if process_group.is_main_process and objects.is_3d and state.step == 0 and config.previews:
         recorder.save_preview(0, painter.draw(objects.render_preview()))
-    for step in walk:
+    for step in distillation:
         state.seconds = time.perf_counter() - began
-        due = process_group.is_main_process and _checkpoint_due(config, step.index + 1, time.perf_counter() - saved_at, cost)
-        stop_requested, due, calls = process_group.all_reduce((bool(stop_request.signal), due, before + objects.counting.calls))
+        since_save = time.perf_counter() - saved_at
+        due = process_group.is_main_process and _checkpoint_due(config, step.index + 1, since_save, save_seconds)
+        stop_requested, due, calls = process_group.all_reduce(
+            (bool(stop_request.signal), due, calls_before + objects.counting.calls)
+        )
         state.calls = round(calls)
         recorder.log_step(step, objects, state.seconds, state.calls)
         if recorder.preview_due(step.index, steps):
             if not objects.is_3d:
                 recorder.save_preview(step.index, painter.draw(objects.to_pixels(step.image)))
-            elif step.index:  # the move was made
+            elif step.index:  # rendered after the update
                 recorder.save_preview(step.index + 1, painter.draw(objects.render_preview()))
         if objects.pixels and config.guard.active:
             state.guard_state = state.guard_state.update(step.image, config.guard, step.index, steps)
         state.step, state.method_state = step.index + 1, step.state
         _set_learning_rate(objects, state, steps)
-        asked = stop_requested and (stop_request.signal or "another process")  # one that comes from here on counts after the next step
-        if asked or state.step == steps or (due and not state.guard_state.streak):  # never keep what looks wrong
-            began_saving = time.perf_counter()
-            save_checkpoint(context, state)
+        stop_cause = stop_requested and (stop_request.signal or "another process")  # later signals: after the next step
+        if stop_cause or state.step == steps or (due and not state.guard_state.streak):  # no suspicious state is saved
+            save_began = time.perf_counter()
+            save_checkpoint(context)
             saved_at = time.perf_counter()
-            cost = saved_at - began_saving
-        if asked and state.step < steps:
-            raise RunInterrupted(f"{asked} after step {state.step} of {steps}; go on with: modeseek resume {run.path}")
+            save_seconds = saved_at - save_began
+        if stop_cause and state.step < steps:
+            raise RunInterrupted(
+                f"{stop_cause} after step {state.step} of {steps}; to continue: modeseek resume {run.path}"
+            )
         yield Progress("optimising", state.step, steps, _progress_note(step))
     if process_group.is_main_process:
         recorder.save_preview(state.step, painter.draw(objects.render_preview()))
 
 
 def _set_learning_rate(objects: RunObjects, state: RunState, steps: int) -> None:
-    """The rate of the step that comes next; half of it after a rollback."""
+    """Sets the learning rate of the next step; each rollback halves it."""
     rate = objects.config.optimizer.rate(min(1.0, state.step / max(1, steps - 1))) / 2**state.attempt
     for group in objects.optimizer.param_groups:
         group["lr"] = rate
 
 
-def _checkpoint_due(config: Config, done: int, seconds: float, cost: float) -> bool:
-    """Whether a checkpoint is due after so many steps, so many seconds after the last one, which took `cost`."""
+def _checkpoint_due(config: Config, step: int, seconds: float, save_seconds: float) -> bool:
+    """Whether a checkpoint is due after `step` steps, `seconds` after the last one, which took `save_seconds`."""
     if config.saving.steps is not None:
-        return done % config.saving.steps == 0
-    return seconds >= max(config.saving.seconds, _CHECKPOINT_THRIFT * cost)
+        return step % config.saving.steps == 0
+    return seconds >= max(config.saving.seconds, _CHECKPOINT_SPACING * save_seconds)
 
 
-def _write_outcome(context: RunContext, state: RunState, outcome: Any, reason: str) -> None:
-    from modeseek.reports.run_page import write_run_page  # not needed until now, and not light
+def _write_outcome(context: RunContext, outcome: Any, reason: str) -> None:
+    """Writes the final status, the log line and the report."""
+    from modeseek.reports.run_page import write_run_page  # slow to import
 
+    state = context.state
     context.recorder.log(f"{outcome} at step {state.step}" + (f": {reason}" if reason else ""))
     context.recorder.sync()
     replace(state.status(context), state=outcome, reason=reason).write(context.run.path)
@@ -190,11 +208,13 @@ def _write_outcome(context: RunContext, state: RunState, outcome: Any, reason: s
 
 
 def _seed_of_attempt(seed: int, attempt: int) -> int:
+    """Seed of an attempt after a rollback, in [0, 2^63)."""
     digest = hashlib.blake2b(repr((seed, "attempt", attempt)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def _progress_note(step: Step) -> str:
+    """Number shown beside the progress bar: relative shift and bandwidth, else the gradient norm."""
     logs = step.direction.logs
     if "relative_shift" in logs:
         return f"shift {logs['relative_shift'].mean().item():.2e}, h {logs['bandwidth'].mean().item():.3g}"
@@ -202,9 +222,12 @@ def _progress_note(step: Step) -> str:
 
 
 def _last_checkpoint(run: Run) -> str:
-    kept = list_checkpoints(run.path / "checkpoints")
-    return f"kept up to step {int(kept[-1].name.removeprefix('step-'))}" if kept else "no checkpoint was due yet"
+    """Step of the newest checkpoint, as part of a message."""
+    checkpoints = list_checkpoints(run.path / "checkpoints")
+    if not checkpoints:
+        return "no checkpoint yet"
+    return f"last checkpoint at step {int(checkpoints[-1].name.removeprefix('step-'))}"
 
 
 def _advice(run: Run) -> str:
-    return f"{_last_checkpoint(run)}; --on-failure rollback goes back once by itself"
+    return f"{_last_checkpoint(run)}; --on-failure rollback restarts from it once"

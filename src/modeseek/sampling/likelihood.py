@@ -1,4 +1,4 @@
-"""Exact likelihood of a sample by the probability-flow ODE."""
+"""Log-likelihood of samples by the probability-flow ODE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modeseek.rng import Rng, randn
 from modeseek.sampling.samplers import level_pairs
 
 _EXACT_UP_TO = 16  # dimensions whose trace is summed exactly
-_NOISIEST = 0.998  # where the default walk ends, short of alpha = 0
+_NOISIEST = 0.998  # time of the noisiest default level, short of alpha = 0
 
 
 def log_likelihood(
@@ -31,19 +31,19 @@ def log_likelihood(
     """`log p(z)` by the instantaneous change of variables (Chen et al. 2018, arXiv 1806.07366; Song et al. 2021).
 
     In x = z_t / alpha, h = sigma / alpha the flow is `dx/dh = eps`, so `log p_0(x_0) = log p_T(x_T) + int div eps dh`,
-    integrated by Runge-Kutta 4 from times[-1] (where z is taken to stand) up to times[0]. There p_T is the Gaussian
+    integrated by Runge-Kutta 4 from times[-1] (the noise level of z) up to times[0]. There p_T is the Gaussian
     whose denoiser has the prior's value and Jacobian at x_T: exact for Gaussian data, second order in 1/h otherwise.
     The divergence is an exact trace up to 16 dimensions, Hutchinson's estimate with `probes` Rademacher vectors above.
 
     Args:
-        prior: differentiable; guided priors have no density of their own and are the caller's risk.
+        prior: differentiable, unguided prior; a guided one has no density of its own.
         z: points, float64 for more than about five digits.
-        cond: condition of the prior.
-        times: descending, times[0] < 1 where alpha is 0 there; default `steps` of them, uniform in a fifth root of
-            h, from just short of pure noise to the cleanest level.
-        rng: needed above 16 dimensions.
-        probes: Hutchinson vectors, held fixed along the flow.
-        steps: of Runge-Kutta, n, where times are not given.
+        cond: condition of the prior, leading axis b or 1.
+        times: descending times, (n + 1,), times[0] < 1 where alpha is 0 there; default `steps` steps, uniform in the
+            fifth root of h, from just short of pure noise to the cleanest level.
+        rng: random generator of the probes; required above 16 dimensions.
+        probes: number of Hutchinson vectors, >= 1, held fixed along the flow.
+        steps: number n of Runge-Kutta steps, >= 1, where `times` is not given.
 
     Returns:
         (b,) log density, in nats. Costs 4n prior calls and as many times `d` or `probes` Jacobian products.
@@ -58,14 +58,14 @@ def log_likelihood(
         raise ValueError(
             f"log_likelihood above {_EXACT_UP_TO} dimensions draws probes: got d={d} and no rng; pass rng=..."
         )
-    walk = _default_times(prior, z, steps) if times is None else times
+    grid = _default_times(prior, z, steps) if times is None else times
     if rng is None or d <= _EXACT_UP_TO:
         vectors = torch.eye(d, dtype=z.dtype, device=z.device).reshape(d, 1, *z.shape[1:]).expand(d, *z.shape)
     else:
         vectors = torch.stack([randn(tuple(z.shape), rng, z).sign() for _ in range(probes)])
 
     def field(x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """eps at x, and its Jacobian's products with each vector: (k, b, *d)."""
+        """Returns eps at x, and its Jacobian's products with each vector: (k, b, *d)."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             eps = prior.at(x, torch.ones_like(h), h, cond).eps
@@ -76,17 +76,17 @@ def log_likelihood(
         total = (products * vectors).flatten(2).sum((0, 2))
         return total if d <= _EXACT_UP_TO else total / len(vectors)
 
-    pairs = list(level_pairs(prior, z, walk))
+    pairs = list(level_pairs(prior, z, grid))
     alpha, sigma = pairs[-1][1]
     x, log_p = z / expand_like(alpha, z), -d * alpha.log()
     h = sigma / alpha
     for (alpha, sigma), _ in reversed(pairs):
         width = sigma / alpha - h
         stage, slopes, traces = x, [], []
-        for reach in (0.0, 0.5, 0.5, 1.0):
+        for fraction in (0.0, 0.5, 0.5, 1.0):
             if slopes:
-                stage = x + expand_like(reach * width, x) * slopes[-1]
-            slope, products = field(stage, h + reach * width)
+                stage = x + expand_like(fraction * width, x) * slopes[-1]
+            slope, products = field(stage, h + fraction * width)
             slopes.append(slope)
             traces.append(trace(products))
         x = x + expand_like(width / 6, x) * (slopes[0] + 2 * slopes[1] + 2 * slopes[2] + slopes[3])
@@ -98,9 +98,9 @@ def log_likelihood(
 
 
 def _terminal(eps: Tensor, h: Tensor, trace: Tensor, jacobian: Tensor | None) -> Tensor:
-    """Log density of the Gaussian whose posterior noise at level h has this value and Jacobian J.
+    """Returns the log density of the Gaussian whose posterior noise at level h has this value and Jacobian J.
 
-    Its covariance is `h J^-1` and its mean lies `J^-1 eps` away; without J, J is `trace / d` times the identity.
+    Its covariance is `h J^-1` and its mean is at distance `J^-1 eps`; without J, J is `trace / d` times the identity.
     """
     d = eps.shape[1]
     if jacobian is None:
@@ -112,7 +112,7 @@ def _terminal(eps: Tensor, h: Tensor, trace: Tensor, jacobian: Tensor | None) ->
 
 
 def _default_times(prior: Prior, z: Tensor, steps: int) -> Tensor:
-    """steps + 1 descending times, uniform in a fifth root of h, from short of pure noise to the schedule's cleanest."""
+    """Returns steps + 1 descending times, uniform in a fifth root of h, down to the schedule's cleanest level."""
     ends = torch.tensor([_NOISIEST, 0.0], dtype=z.dtype, device=z.device)
     alpha, sigma = prior.schedule(ends)
     top, bottom = (sigma / alpha) ** (1 / 5)

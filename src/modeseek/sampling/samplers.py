@@ -1,7 +1,7 @@
 """Samplers: functions on any prior, along any descending times.
 
-Times are (n + 1,) shared by the batch, or (n + 1, b) with a walk per row; z_t stands at times[0] and the answer at
-times[-1]. `drift(z_t, alpha, sigma)` is an extra term of the score (a kernel, a likelihood), added at every level.
+Times are (n + 1,) shared by the batch, or (n + 1, b) with one path per row; z_t is given at times[0] and the result
+is at times[-1]. `drift(z_t, alpha, sigma)` is an extra term of the score (a kernel, a likelihood), added at each level.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ddim(
     """DDIM (Song et al. 2021, arXiv 2010.02502): `z_s = alpha_s z + sigma_s eps`. First order; n calls."""
     for start, end in level_pairs(prior, z_t, times):
         p = predict_with_drift(prior, z_t, start, cond, drift)
-        z_t = _jump(p, end)
+        z_t = _ddim_step(p, end)
     return z_t
 
 
@@ -52,9 +52,9 @@ def ddpm(
     for start, end in level_pairs(prior, z_t, times):
         p = predict_with_drift(prior, z_t, start, cond, drift)
         fresh = eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))
-        kept = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
+        remaining = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
         noise = randn(tuple(z_t.shape), rng, z_t)
-        z_t = _jump(p, (end[0], kept)) + expand_like(fresh, z_t) * noise
+        z_t = _ddim_step(p, (end[0], remaining)) + expand_like(fresh, z_t) * noise
     return z_t
 
 
@@ -69,11 +69,11 @@ def heun(
 
     `d(z_t / alpha) = eps d(sigma / alpha)` by the trapezoidal rule where the signal dominates,
     `d(z_t / sigma) = z d(alpha / sigma)` where the noise does (finite at alpha = 0). A last step onto sigma = 0 is
-    plain DDIM, as no prior need answer there.
+    plain DDIM, as a prior need not be defined there.
     """
     for start, end in level_pairs(prior, z_t, times):
         p = predict_with_drift(prior, z_t, start, cond, drift)
-        z_s = _jump(p, end)
+        z_s = _ddim_step(p, end)
         if (end[1] > 0).any():
             q = predict_with_drift(prior, z_s, end, cond, drift)
             noisy = start[1] > start[0]
@@ -93,54 +93,58 @@ def dpmpp_2m(
     drift: Drift | None = None,
 ) -> Float[Tensor, "b *d"]:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095). Second order between interior times; n calls."""
-    before: tuple[Prediction, Tensor] | None = None
+    previous: tuple[Prediction, Tensor] | None = None
     for start, end in level_pairs(prior, z_t, times):
         p = predict_with_drift(prior, z_t, start, cond, drift)
         width = _half_log_snr(end) - _half_log_snr(start)
         z = p.z
-        if before is not None:
-            past, past_width = before
+        if previous is not None:
+            past, past_width = previous
             share = torch.where(past_width.isfinite() & width.isfinite(), width / (2 * past_width), 0.0)
             z = p.z + expand_like(share, z_t) * (p.z - past.z)
         ratio = expand_like(end[1] / start[1], z_t)
         z_t = ratio * z_t + expand_like(end[0] - end[1] * start[0] / start[1], z_t) * z
-        before = (p, width)
+        previous = (p, width)
     return z_t
 
 
 def invert(
     prior: Prior, z: Float[Tensor, "b *d"], times: Float[Tensor, "n *b"], cond: Cond = None, drift: Drift | None = None
 ) -> Float[Tensor, "b *d"]:
-    """DDIM inversion: from z at times[-1] up to z_t at times[0], DDIM steps taken backwards. First order; n calls."""
+    """DDIM inversion: from z at times[-1] up to z_t at times[0] by reversed DDIM steps. First order; n calls."""
     for start, end in reversed(list(level_pairs(prior, z, times))):
-        z = _jump(predict_with_drift(prior, z, end, cond, drift), start)
+        z = _ddim_step(predict_with_drift(prior, z, end, cond, drift), start)
     return z
 
 
-def predict_with_drift(prior: Prior, z_t: Tensor, level: Level, cond: Cond = None, drift: Drift | None = None) -> Prediction:
-    """The prior's prediction with the drift added to its score."""
+def predict_with_drift(
+    prior: Prior, z_t: Tensor, level: Level, cond: Cond = None, drift: Drift | None = None
+) -> Prediction:
+    """Returns the prior's prediction with the drift added to its score."""
     p = prior.at(z_t, *level, cond)
     return p if drift is None else p.tilt(drift(z_t, *level))
 
 
 def level_pairs(prior: Prior, z_t: Tensor, times: Float[Tensor, "n *b"]) -> Iterator[tuple[Level, Level]]:
-    """Consecutive (alpha, sigma) pairs along the times, each (b,).
+    """Yields consecutive pairs of levels (alpha, sigma) along the times, each (b,).
 
     Raises:
         ValueError: fewer than two times, times outside [0, 1] or not descending, or a second axis other than b.
     """
     n = z_t.shape[0]
     if times.ndim not in (1, 2) or len(times) < 2 or (times.ndim == 2 and times.shape[1] != n):
-        raise ValueError(f"times are (n + 1,) or (n + 1, {n}), n >= 1: got {tuple(times.shape)}; see prior.grid(n)")
+        raise ValueError(
+            f"times must have shape (n + 1,) or (n + 1, {n}), n >= 1, got {tuple(times.shape)}; try prior.grid(n)"
+        )
     if not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any():
-        raise ValueError("times descend within [0, 1]: got times that rise or leave it; see prior.grid(n)")
-    walk = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32))
-    walk = walk[:, None].expand(-1, n) if walk.ndim == 1 else walk
-    pairs = [prior.schedule(t) for t in walk]
+        raise ValueError("times must descend within [0, 1], got times that rise or leave it; try prior.grid(n)")
+    times = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32))
+    times = times[:, None].expand(-1, n) if times.ndim == 1 else times
+    pairs = [prior.schedule(t) for t in times]
     yield from zip(pairs[:-1], pairs[1:], strict=True)
 
 
-def _jump(p: Prediction, level: Level) -> Tensor:
+def _ddim_step(p: Prediction, level: Level) -> Tensor:
     return expand_like(level[0], p.z) * p.z + expand_like(level[1], p.z) * p.eps
 
 
@@ -149,6 +153,6 @@ def _half_log_snr(level: Level) -> Tensor:
 
 
 def snr_ratio(noisier: Level, cleaner: Level) -> Tensor:
-    """`snr(noisier) / snr(cleaner)` in [0, 1]; 0 where the cleaner has no noise."""
+    """Returns `snr(noisier) / snr(cleaner)` in [0, 1]; 0 where the cleaner level has no noise."""
     (a_t, s_t), (a_s, s_s) = noisier, cleaner
     return ((a_t * s_s) / (a_s * s_t)).square().clamp(max=1)

@@ -1,1 +1,1 @@
-"""Many runs as one: prompts or settings x methods x seeds, on one machine or on a Ray cluster."""
+"""Sweeps: the product of prompts or settings, methods and seeds, run on one machine or on a Ray cluster."""

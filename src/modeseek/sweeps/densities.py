@@ -1,4 +1,4 @@
-"""How probable what a run found is, under priors whose density is known."""
+"""Log-density of results under priors with a known density."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modeseek.rundir.run_dir import Run
 
 
 class LogDensityEvaluator:
-    """Log-densities of runs on problems with known truth; each problem is built once."""
+    """Mean log-densities of runs on toy problems; each problem is built once."""
 
     def __init__(self) -> None:
         self._loaded: dict[PriorConfig, LoadedPrior] = {}
@@ -22,10 +22,10 @@ class LogDensityEvaluator:
     def mean_log_density(self, run: Run, config: Config) -> float | None:
         """Mean over rows of `log p_h(z)`, h the finest kernel worth a run; None where no density is known.
 
-        `p_h = p * N(0, h^2 I)` rather than p, so that a prior of data points, too, has a density.
+        `p_h = p * N(0, h^2 I)` rather than p, so that a prior of data points has a density as well.
 
         Raises:
-            ValueError: what the run left is damaged.
+            ValueError: the exported file is damaged or of another shape.
         """
         if not isinstance(config.prior, ToyPriorConfig):
             return None
@@ -35,11 +35,12 @@ class LogDensityEvaluator:
             return None
         z = loaded.codec.encode(_read(path).to(loaded.prior.dtype))
         if z.shape[1:] != torch.Size(loaded.prior.shape):
-            raise ValueError(f"{path} holds rows of shape {tuple(z.shape[1:])}; run it again")
+            shape = tuple(loaded.prior.shape)
+            raise ValueError(f"{path} must hold rows of shape {shape}, got {tuple(z.shape[1:])}; try running it again")
         cond = None if config.label is None else torch.full((len(z),), config.label)
-        one = torch.ones(len(z), dtype=z.dtype)
+        ones = torch.ones(len(z), dtype=z.dtype)
         with torch.no_grad():
-            _, log_density = loaded.prior.evaluate(z, one, one * loaded.bandwidth, cond)
+            _, log_density = loaded.prior.evaluate(z, ones, ones * loaded.bandwidth, cond)
         return log_density.mean().item()
 
     def _load(self, source: ToyPriorConfig) -> LoadedPrior:

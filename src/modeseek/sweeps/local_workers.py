@@ -1,4 +1,4 @@
-"""Workers as processes of this machine."""
+"""Pool of workers in processes of this machine."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from modeseek.io.thread_pool import available_cores
 from modeseek.sweeps.worker import Worker, WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost
 
-_GRACE = 10.0  # seconds that a worker has to keep its step when all ends at once
+_GRACE_SECONDS = 10.0  # for a worker to checkpoint its step when the pool is closed
 
 
 @dataclass(frozen=True)
-class _Member:
+class _Process:
     process: Any
-    line: Any  # this process's end of the pipe
+    pipe: Any  # this process's end
 
 
 class LocalWorkerPool:
-    """A process a worker, started afresh, so that accelerators and threads are its own.
+    """Pool with one spawned process per worker, each with its own threads and accelerator.
 
-    A worker whose driver is gone, killed even, keeps its step at hand and ends.
+    A worker whose parent process has ended, even by a kill, checkpoints its current step and ends.
 
     Args:
-        size: workers at a time; the cores are shared evenly among them.
-        gpus: accelerators to share out, one a worker, over and over; none are hidden where there are none.
+        size: maximum number of workers, >= 1; the cores are shared evenly among them.
+        gpus: device ids, assigned to the workers in turn; empty leaves all devices visible to all workers.
     """
 
     def __init__(self, size: int, gpus: Sequence[str] = ()) -> None:
         if size < 1:
             raise ValueError(f"a sweep needs at least one worker: got {size}; raise --workers")
         self._size, self._gpus = size, tuple(gpus)
-        self._members: dict[int, _Member] = {}
+        self._workers: dict[int, _Process] = {}
         self._spawned = 0
 
     @property
@@ -53,64 +53,64 @@ class LocalWorkerPool:
         gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
         args = (theirs, max(1, available_cores() // self._size), gpu)
         process = context.Process(target=_serve, args=args, name=f"worker-{number}", daemon=True)
-        with _no_interrupts():
+        with _block_interrupts():
             process.start()
         theirs.close()
-        self._members[number] = _Member(process, ours)
+        self._workers[number] = _Process(process, ours)
         return number
 
     def submit(self, worker: int, request: JobRequest) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # `hear` finds that it is gone
-            self._members[worker].line.send(request)
+        with suppress(BrokenPipeError, ConnectionResetError):  # `poll` reports the lost worker
+            self._workers[worker].pipe.send(request)
 
     def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        numbers = {member.line: number for number, member in self._members.items()}
+        numbers = {worker.pipe: number for number, worker in self._workers.items()}
         if not numbers:
             time.sleep(seconds)
             return []
-        return [(numbers[line], self._answer(numbers[line], line)) for line in connection.wait(list(numbers), seconds)]
+        return [(numbers[pipe], self._reply(numbers[pipe], pipe)) for pipe in connection.wait(list(numbers), seconds)]
 
     def close(self) -> None:
-        members, self._members = list(self._members.values()), {}
-        for member in members:
-            member.line.close()  # an idle one ends; one at work keeps its step first
-        ends = time.monotonic() + _GRACE
-        for member in members:
-            member.process.join(max(0.0, ends - time.monotonic()))
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join()
+        workers, self._workers = list(self._workers.values()), {}
+        for worker in workers:
+            worker.pipe.close()  # an idle worker ends; a busy one checkpoints its step first
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for worker in workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
 
     def process_id(self, worker: int) -> int:
-        """The number that the system knows a worker by."""
-        return self._members[worker].process.pid
+        """Process id of a worker."""
+        return self._workers[worker].process.pid
 
-    def _answer(self, number: int, line: Any) -> WorkerStatus | WorkerLost:
+    def _reply(self, number: int, pipe: Any) -> WorkerStatus | WorkerLost:
         try:
-            return line.recv()
+            return pipe.recv()
         except (EOFError, ConnectionResetError):
-            member = self._members.pop(number)
-            member.process.join()
-            return WorkerLost(f"its process ended with code {member.process.exitcode}")
+            worker = self._workers.pop(number)
+            worker.process.join()
+            return WorkerLost(f"its process ended with code {worker.process.exitcode}")
 
 
-def _serve(line: Any, threads: int, gpu: str | None) -> None:
-    """The life of a worker."""
+def _serve(pipe: Any, threads: int, gpu: str | None) -> None:
+    """Main loop of a worker process."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     worker = Worker(threads)
     try:
-        line.send(worker.ready())
+        pipe.send(worker.ready())
         while True:
-            ask = line.recv()
-            line.send(getattr(worker, ask.method)(*ask.args))
-    except (EOFError, BrokenPipeError, ConnectionResetError):  # nobody drives any more
+            request = pipe.recv()
+            pipe.send(getattr(worker, request.method)(*request.args))
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent process closed the pipe or ended
         worker.stop()
 
 
 @contextmanager
-def _no_interrupts() -> Generator[None]:
-    """Ctrl-C reaches every process of a terminal: those begun here never notice, since who drives tells them."""
+def _block_interrupts() -> Generator[None]:
+    """Blocks SIGINT for processes started within: Ctrl-C reaches all of a terminal, and the scheduler relays it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

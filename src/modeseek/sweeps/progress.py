@@ -1,4 +1,4 @@
-"""Where a sweep stands, what came of it, and how much may go wrong on the way."""
+"""Progress, outcome and retry policy of a sweep."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from modeseek.sweeps.worker import WorkerStatus
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How much may go wrong.
+    """Limits on lost workers before a job or the sweep is given up.
 
     Attributes:
-        retries: times that a job is handed out again after its worker was lost.
-        seconds: that no worker at all may be there.
+        retries: number of times a job is assigned again after its worker was lost, >= 0.
+        seconds: time without any responding worker after which the sweep stops, in seconds, > 0.
     """
 
     retries: int = 3
@@ -21,21 +21,21 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.retries < 0 or not self.seconds > 0:
-            raise ValueError(f"patience needs retries >= 0 and seconds > 0: got {self}; fix them")
+            raise ValueError(f"a retry policy must have retries >= 0 and seconds > 0, got {self}; try retries=3")
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """Where a sweep stands, for who watches it.
+    """Snapshot of a running sweep.
 
     Attributes:
-        jobs: in all.
-        finished: of them, before too.
-        failed: of them, by their own fault.
-        running: title and last word of each job at work.
-        steps: done, of all jobs.
-        total: steps in all.
-        note: what is worth saying.
+        jobs: number of jobs.
+        finished: number of finished jobs, earlier sessions included.
+        failed: number of failed jobs.
+        running: title and last status of each assigned job.
+        steps: optimisation steps done over all jobs.
+        total: optimisation steps of all jobs that have not failed.
+        note: latest message, possibly empty.
     """
 
     jobs: int
@@ -48,18 +48,18 @@ class SweepProgress:
 
     @property
     def waiting(self) -> int:
-        """Jobs that nobody works on yet."""
+        """Number of jobs not assigned to a worker yet."""
         return self.jobs - self.finished - self.failed - len(self.running)
 
 
 @dataclass
 class SweepOutcome:
-    """What came of handing out.
+    """Outcome of scheduling all jobs of a sweep.
 
     Attributes:
-        failures: why, by the name of the job's folder: its own fault, or too many workers lost on it.
-        lost: workers lost.
-        loads: priors loaded, over all workers.
+        failures: failure reason by name of the job's folder: an error of the job, or too many lost workers.
+        lost: number of lost workers.
+        loads: number of priors loaded, over all workers.
     """
 
     failures: dict[str, str] = field(default_factory=dict)

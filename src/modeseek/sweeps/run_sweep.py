@@ -1,4 +1,4 @@
-"""A sweep from its table of jobs to its report."""
+"""Run of a sweep: schedules its jobs, then writes tables, contact sheet and report."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def run_sweep(
     retry_policy: RetryPolicy | None = None,
     retry_failed: bool = False,
 ) -> Generator[SweepProgress, None, None]:
-    """Has the jobs done that are not, then writes tables, contact sheet and report.
+    """Runs all unfinished jobs, then writes tables, contact sheet and report.
 
     Args:
-        run: the sweep's folder.
-        slots: its jobs.
-        staff: who works; closed at the end.
-        command: as typed.
-        patience: how much may go wrong.
-        retry_failed: also do again what failed before.
+        run: folder of the sweep.
+        job_dirs: its jobs.
+        pool: workers that run the jobs; closed at the end.
+        command: command line as typed.
+        retry_policy: limits on lost workers; None for the default.
+        retry_failed: whether to run jobs again that failed before.
 
     Raises:
-        modeseek.runs.interrupts.RunInterrupted: asked to stop; the same command goes on.
-        modeseek.runs.interrupts.RunFailed: all is done, but jobs failed.
+        modeseek.runs.interrupts.RunInterrupted: stopped by a signal; the same command resumes the sweep.
+        modeseek.runs.interrupts.RunFailed: all jobs have ended, and some failed.
         ValueError: another process works on the folder, or a job's folder is damaged.
     """
     try:
@@ -49,8 +49,8 @@ def run_sweep(
                 log.append(f"{reset_failures(job_dirs)} failed jobs wait again")
             outcome = yield from schedule(job_dirs, pool, command, log, retry_policy or RetryPolicy())
             results = collect(job_dirs)
-            finished = sum(one.state == "finished" for one in results)
-            calls = sum(one.status.calls for one in results if one.status is not None)
+            finished = sum(result.state == "finished" for result in results)
+            calls = sum(result.status.calls for result in results if result.status is not None)
             replace(run.status, step=finished, steps=len(job_dirs), calls=calls).write(run.path)
             _write(run, results, outcome)
             if outcome.failures:
@@ -61,49 +61,49 @@ def run_sweep(
 
 
 def caveats(results: Sequence[SweepResult], failures: dict[str, str], damage: Sequence[str]) -> list[str]:
-    """What is to be known before the numbers are believed, a sentence each."""
-    told = [f"{name} failed and is left out: {reason}" for name, reason in failures.items()]
-    priors: dict[object, set[str]] = {}
-    for one in results:
-        if one.status is not None:
-            sha256 = Run(one.job_dir.path).environment.get("prior", {}).get("sha256")
+    """Missing results and limits of the comparison, a sentence each."""
+    lines = [f"{name} failed and is left out: {reason}" for name, reason in failures.items()]
+    hashes: dict[object, set[str]] = {}
+    for result in results:
+        if result.status is not None:
+            sha256 = Run(result.job_dir.path).environment.get("prior", {}).get("sha256")
             if sha256 is not None:
-                priors.setdefault(one.job_dir.spec.config.prior, set()).add(sha256)
-    for prior, seen in priors.items():
-        if len(seen) > 1:
+                hashes.setdefault(result.job_dir.spec.config.prior, set()).add(sha256)
+    for prior, distinct in hashes.items():
+        if len(distinct) > 1:
             title = getattr(prior, "title", "the prior")
-            told.append(f"{title} changed while the sweep went on (its SHA-256 differs): jobs on it do not compare.")
-    return [*told, *damage]
+            lines.append(f"{title} changed during the sweep (its SHA-256 differs): its jobs cannot be compared.")
+    return [*lines, *damage]
 
 
 def _write(run: Run, results: Sequence[SweepResult], outcome: SweepOutcome) -> None:
-    shown = summary_table(results)
+    table = summary_table(results)
     sheet, damage = draw_sheet(results)
     exports = run.path / "exports"
-    told = {
+    record = {
         "command": run.command,
         "settings": run.settings,
         "columns": {c.key: {"heading": c.heading, "meaning": c.meaning} for c in COLUMNS},
-        "rows": {row.name: row.values for row in shown.rows},
-        "jobs": {one.job_dir.path.name: _job(one) for one in results},
+        "rows": {row.name: row.values for row in table.rows},
+        "jobs": {result.job_dir.path.name: _job(result) for result in results},
         "failures": outcome.failures,
         "versions": package_versions(),
         "machine": describe_machine(),
         "last_session": {"workers_lost": outcome.lost, "priors_loaded": outcome.loads},
     }
-    write_atomic(exports / "results.json", json.dumps(told, indent=2, allow_nan=False, default=str) + "\n")
-    write_atomic(exports / "results.csv", shown.csv())
+    write_atomic(exports / "results.json", json.dumps(record, indent=2, allow_nan=False, default=str) + "\n")
+    write_atomic(exports / "results.csv", table.csv())
     write_atomic(exports / "jobs.csv", job_table(results).csv())
     if sheet is not None:
         write_atomic(run.path / "media" / "sheet.png", sheet)
-    write_sweep_page(run, results, shown, sheet, caveats(results, outcome.failures, damage))
+    write_sweep_page(run, results, table, sheet, caveats(results, outcome.failures, damage))
 
 
-def _job(one: SweepResult) -> dict[str, object]:
-    entry = one.job_dir.spec
-    told = {"labels": list(entry.labels), "method": entry.method, "seed": entry.config.seed, "id": entry.id}
-    status = {} if one.status is None else {k: v for k, v in asdict(one.status).items() if k in _KEPT}
-    return {**told, "state": one.state, **status, "values": one.values}
+def _job(result: SweepResult) -> dict[str, object]:
+    spec = result.job_dir.spec
+    identity = {"labels": list(spec.labels), "method": spec.method, "seed": spec.config.seed, "id": spec.id}
+    status = {} if result.status is None else {k: v for k, v in asdict(result.status).items() if k in _STATUS_KEYS}
+    return {**identity, "state": result.state, **status, "values": result.values}
 
 
-_KEPT = ("reason", "step", "sessions", "rollbacks", "started", "updated")
+_STATUS_KEYS = ("reason", "step", "sessions", "rollbacks", "started", "updated")

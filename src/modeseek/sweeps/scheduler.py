@@ -1,4 +1,4 @@
-"""Who hands the jobs out: to idle workers, again where a worker was lost, and none any more once asked to stop."""
+"""Scheduler of a sweep: assigns jobs to idle workers, retries those of lost workers, and stops on request."""
 
 from __future__ import annotations
 
@@ -14,175 +14,202 @@ from modeseek.sweeps.sweep_dir import JobDir
 from modeseek.sweeps.worker import WorkerStatus
 from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
 
-_OFTEN = 0.2  # seconds between two looks at what was asked of this process
-_AGAIN = 1.0  # seconds after which a job that another process has is asked for again
-_STILLBORN = 3  # workers in a row that may end before they said a word
+_POLL_SECONDS = 0.2  # between two looks at stop requests
+_BUSY_SECONDS = 1.0  # after which a job held by another process is tried again
+_MAX_FAILED_STARTS = 3  # workers in a row that may end before they report ready
 
 
 def schedule(
     job_dirs: Sequence[JobDir], pool: WorkerPool, command: Sequence[str], log: LineFile, retry_policy: RetryPolicy
 ) -> Generator[SweepProgress, None, SweepOutcome]:
-    """Has all jobs done that are not; the staff is closed however it ends.
+    """Runs all unfinished jobs; the pool is closed however it ends.
 
     Args:
-        slots: all jobs of the sweep; finished and failed ones are only counted.
-        staff: who works.
-        command: of the sweep, for the jobs' folders.
-        log: of the sweep.
-        patience: how much may go wrong.
+        job_dirs: all jobs of the sweep; finished and failed ones are only counted.
+        pool: workers that run the jobs.
+        command: command line of the sweep, for the jobs' folders.
+        log: log of the sweep.
+        retry_policy: limits on lost workers.
 
     Raises:
-        Stopped: Ctrl-C or SIGTERM, a full disk, or no worker for long; the same command goes on.
-        Failed: workers end before they begin.
+        RunInterrupted: Ctrl-C or SIGTERM, a full disk, or no worker for too long; the same command resumes the sweep.
+        RunFailed: workers end before they report ready.
     """
-    drive = _Drive(job_dirs, pool, command, log, retry_policy)
+    scheduler = _Scheduler(job_dirs, pool, command, log, retry_policy)
     try:
-        with stop_on_signal() as wish:
-            yield from drive.run(wish)
+        with stop_on_signal() as stop_request:
+            yield from scheduler.run(stop_request)
     finally:
         pool.close()
-    return drive.outcome
+    return scheduler.outcome
 
 
-class _Drive:
-    """The state of `drive`."""
+class _Scheduler:
+    """State of `schedule`.
+
+    Attributes:
+        waiting: jobs to assign, in order.
+        deferred: jobs held by other processes, with the monotonic time at which to try again.
+        assigned: job of each busy worker.
+        statuses: last status of each busy worker.
+        starting: workers that have not reported ready.
+        priors: prior that each worker holds.
+        loads: number of priors loaded by each worker.
+        attempts: number of workers lost on a job, by name of its folder.
+        stop_reason: reason why no more jobs are assigned, or empty.
+        stop_signal: number of the signal that the runs name as the reason of their stop.
+    """
 
     def __init__(
-        self, slots: Sequence[JobDir], staff: WorkerPool, command: Sequence[str], log: LineFile, patience: RetryPolicy
+        self,
+        job_dirs: Sequence[JobDir],
+        pool: WorkerPool,
+        command: Sequence[str],
+        log: LineFile,
+        retry_policy: RetryPolicy,
     ) -> None:
-        states = [(slot, slot.state) for slot in slots]
-        self.slots, self.staff, self.command, self.log, self.patience = slots, staff, list(command), log, patience
-        self.waiting = [slot for slot, state in states if state not in ("finished", "failed")]
-        self.finished = [slot for slot, state in states if state == "finished"]
+        states = [(job_dir, job_dir.state) for job_dir in job_dirs]
+        self.job_dirs, self.pool, self.command, self.log = job_dirs, pool, list(command), log
+        self.retry_policy = retry_policy
+        self.waiting = [job_dir for job_dir, state in states if state not in ("finished", "failed")]
+        self.finished = [job_dir for job_dir, state in states if state == "finished"]
         self.outcome = SweepOutcome(
-            {s.path.name: s.status.reason for s, state in states if state == "failed" and s.status is not None}
+            {j.path.name: j.status.reason for j, state in states if state == "failed" and j.status is not None}
         )
-        self.later: list[tuple[float, JobDir]] = []
-        self.at: dict[int, JobDir] = {}
-        self.words: dict[int, WorkerStatus] = {}  # of those at work
-        self.unborn: set[int] = set()
+        self.deferred: list[tuple[float, JobDir]] = []
+        self.assigned: dict[int, JobDir] = {}
+        self.statuses: dict[int, WorkerStatus] = {}
+        self.starting: set[int] = set()
         self.idle: list[int] = []
         self.priors: dict[int, object] = {}
         self.loads: dict[int, int] = {}
-        self.tries: dict[str, int] = {}
-        self.stillborn, self.seen, self.note = 0, time.monotonic(), ""
-        self.ending, self.number = "", int(signal.SIGTERM)  # why nothing is handed out any more; what runs are told
+        self.attempts: dict[str, int] = {}
+        self.failed_starts, self.last_reply, self.note = 0, time.monotonic(), ""
+        self.stop_reason, self.stop_signal = "", int(signal.SIGTERM)
 
-    def run(self, wish: StopRequest) -> Generator[SweepProgress, None, None]:
-        yield self._standing()
-        while self.waiting or self.later or self.at:
-            if wish.signal:
-                self.number = int(signal.Signals[wish.signal])
-                self._end(f"{wish.signal} after {len(self.finished)} of {len(self.slots)} jobs")
-            if self.ending and not self.at:
+    def run(self, stop_request: StopRequest) -> Generator[SweepProgress, None, None]:
+        yield self._progress()
+        while self.waiting or self.deferred or self.assigned:
+            if stop_request.signal:
+                self.stop_signal = int(signal.Signals[stop_request.signal])
+                self._stop(f"{stop_request.signal} after {len(self.finished)} of {len(self.job_dirs)} jobs")
+            if self.stop_reason and not self.assigned:
                 break
-            if not self.ending:
-                self._hand_out()
-            for worker, told in self.staff.poll(_OFTEN):
-                self._hear(worker, told)
-            if not self.at and time.monotonic() - self.seen > self.patience.seconds:
-                self._end(f"no worker was there for {self.patience.seconds:g} s")
-            yield self._standing()
+            if not self.stop_reason:
+                self._assign()
+            for worker, reply in self.pool.poll(_POLL_SECONDS):
+                self._handle(worker, reply)
+            if not self.assigned and time.monotonic() - self.last_reply > self.retry_policy.seconds:
+                self._stop(f"no worker was there for {self.retry_policy.seconds:g} s")
+            yield self._progress()
         self.outcome.loads = sum(self.loads.values())
-        if self.ending:
-            raise RunInterrupted(f"{self.ending}; the same command goes on")
+        if self.stop_reason:
+            raise RunInterrupted(f"{self.stop_reason}; the same command goes on")
 
-    def _end(self, reason: str) -> None:
-        """The jobs at work are kept after their step; the first reason counts."""
-        self.ending = self.ending or reason
-        self.note = f"stopping: {self.ending}"
+    def _stop(self, reason: str) -> None:
+        """Stops assigning; running jobs are checkpointed after their step. The first reason counts."""
+        self.stop_reason = self.stop_reason or reason
+        self.note = f"stopping: {self.stop_reason}"
 
-    def _hand_out(self) -> None:
-        due = [slot for moment, slot in self.later if moment <= time.monotonic()]
-        self.later = [(moment, slot) for moment, slot in self.later if slot not in due]
+    def _assign(self) -> None:
+        due = [job_dir for moment, job_dir in self.deferred if moment <= time.monotonic()]
+        self.deferred = [(moment, job_dir) for moment, job_dir in self.deferred if job_dir not in due]
         self.waiting += due
-        there = len(self.unborn) + len(self.idle) + len(self.at)
-        for _ in range(min(self.staff.size, len(self.waiting) + len(self.at)) - there):
-            self.unborn.add(self.staff.spawn())
+        n_workers = len(self.starting) + len(self.idle) + len(self.assigned)
+        for _ in range(min(self.pool.size, len(self.waiting) + len(self.assigned)) - n_workers):
+            self.starting.add(self.pool.spawn())
         while self.idle and self.waiting:
             worker = self.idle.pop(0)
-            slot = self._choose(worker)
-            self.waiting.remove(slot)
-            self.at[worker], self.priors[worker] = slot, slot.spec.config.prior
-            self.words[worker] = WorkerStatus("going", note="loading")
-            self.staff.submit(worker, JobRequest("begin", (str(slot.path), slot.spec.config.to_dict(), self.command)))
+            job_dir = self._choose(worker)
+            self.waiting.remove(job_dir)
+            config = job_dir.spec.config
+            self.assigned[worker], self.priors[worker] = job_dir, config.prior
+            self.statuses[worker] = WorkerStatus("running", note="loading")
+            self.pool.submit(worker, JobRequest("begin", (str(job_dir.path), config.to_dict(), self.command)))
 
     def _choose(self, worker: int) -> JobDir:
-        """A job whose prior the worker holds; else one whose prior nobody holds; else the next."""
-        priors = [slot.spec.config.prior for slot in self.waiting]
-        mine = self.priors.get(worker)
-        held = [prior for other, prior in self.priors.items() if other in self.at]
-        best = [i for i, prior in enumerate(priors) if prior == mine] or [
-            i for i, prior in enumerate(priors) if prior not in held
+        """A job whose prior the worker holds; else one whose prior no busy worker holds; else the next."""
+        priors = [job_dir.spec.config.prior for job_dir in self.waiting]
+        own = self.priors.get(worker)
+        in_use = [prior for other, prior in self.priors.items() if other in self.assigned]
+        best = [i for i, prior in enumerate(priors) if prior == own] or [
+            i for i, prior in enumerate(priors) if prior not in in_use
         ]
         return self.waiting[best[0] if best else 0]
 
-    def _hear(self, worker: int, told: WorkerStatus | WorkerLost) -> None:
-        """Takes an answer in."""
-        if isinstance(told, WorkerLost):
-            self._lose(worker, told)
+    def _handle(self, worker: int, reply: WorkerStatus | WorkerLost) -> None:
+        """Updates the state with a worker's reply, and sends the next request for the same job."""
+        if isinstance(reply, WorkerLost):
+            self._handle_lost(worker, reply)
             return
-        self.seen, self.loads[worker] = time.monotonic(), told.loads
-        if told.state == "ready":
-            self.unborn.discard(worker)
-            self.stillborn = 0
+        self.last_reply, self.loads[worker] = time.monotonic(), reply.loads
+        if reply.state == "ready":
+            self.starting.discard(worker)
+            self.failed_starts = 0
             self.idle.append(worker)
             return
-        if told.state == "going":
-            self.words[worker] = told
-            self.staff.submit(worker, JobRequest("stop", (self.number,)) if self.ending else JobRequest("advance"))
+        if reply.state == "running":
+            self.statuses[worker] = reply
+            request = JobRequest("stop", (self.stop_signal,)) if self.stop_reason else JobRequest("advance")
+            self.pool.submit(worker, request)
             return
-        slot = self.at[worker]
-        self._let_go(worker)
+        job_dir = self.assigned[worker]
+        self._release(worker)
         self.idle.append(worker)
-        if told.state == "finished":
-            self.finished.append(slot)
-        elif told.state == "failed":
-            self.outcome.failures[slot.path.name] = told.reason
-            self._say(f"{slot.path.name} failed: {told.reason}")
-        elif told.state == "busy":
-            self.later.append((time.monotonic() + _AGAIN, slot))
-            self.note = told.reason
+        if reply.state == "finished":
+            self.finished.append(job_dir)
+        elif reply.state == "failed":
+            self.outcome.failures[job_dir.path.name] = reply.reason
+            self._log(f"{job_dir.path.name} failed: {reply.reason}")
+        elif reply.state == "busy":
+            self.deferred.append((time.monotonic() + _BUSY_SECONDS, job_dir))
+            self.note = reply.reason
         else:
-            self.waiting.append(slot)
-            self._end(f"{slot.path.name} stopped: {told.reason.split(';')[0]}")
+            self.waiting.append(job_dir)
+            self._stop(f"{job_dir.path.name} stopped: {reply.reason.split(';')[0]}")
 
-    def _lose(self, worker: int, lost: WorkerLost) -> None:
-        slot = self._let_go(worker)
+    def _handle_lost(self, worker: int, lost: WorkerLost) -> None:
+        job_dir = self._release(worker)
         self.outcome.lost += 1
         if worker in self.idle:
             self.idle.remove(worker)
-        if worker in self.unborn:
-            self.unborn.discard(worker)
-            self.stillborn += 1
-            if self.stillborn >= _STILLBORN:
-                raise RunFailed(f"{_STILLBORN} workers in a row ended before they began: {lost.reason}")
-        if slot is None:
-            self._say(f"worker {worker} was lost ({lost.reason})")
+        if worker in self.starting:
+            self.starting.discard(worker)
+            self.failed_starts += 1
+            if self.failed_starts >= _MAX_FAILED_STARTS:
+                raise RunFailed(f"{_MAX_FAILED_STARTS} workers in a row ended before they began: {lost.reason}")
+        if job_dir is None:
+            self._log(f"worker {worker} was lost ({lost.reason})")
             return
-        name, retries = slot.path.name, self.patience.retries
-        self.tries[name] = tries = self.tries.get(name, 0) + 1
-        if tries > retries:
-            self.outcome.failures[name] = f"{tries} workers were lost on it: {lost.reason}"
-            self._say(f"{name} is given up: {tries} workers were lost on it ({lost.reason})")
+        name, retries = job_dir.path.name, self.retry_policy.retries
+        self.attempts[name] = attempts = self.attempts.get(name, 0) + 1
+        if attempts > retries:
+            self.outcome.failures[name] = f"{attempts} workers were lost on it: {lost.reason}"
+            self._log(f"{name} is given up: {attempts} workers were lost on it ({lost.reason})")
             return
-        self._say(f"worker {worker} was lost on {name} ({lost.reason}); retry {tries} of {retries}")
-        self.waiting.insert(0, slot)
+        self._log(f"worker {worker} was lost on {name} ({lost.reason}); retry {attempts} of {retries}")
+        self.waiting.insert(0, job_dir)
 
-    def _let_go(self, worker: int) -> JobDir | None:
-        self.words.pop(worker, None)
-        return self.at.pop(worker, None)
+    def _release(self, worker: int) -> JobDir | None:
+        self.statuses.pop(worker, None)
+        return self.assigned.pop(worker, None)
 
-    def _say(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         self.note = line
         self.log.append(f"{utc_now()} {' '.join(line.split())}")
 
-    def _standing(self) -> SweepProgress:
-        running = tuple((self.at[worker].spec.title, told) for worker, told in sorted(self.words.items()))
-        done = sum(slot.spec.config.steps for slot in self.finished)
-        ours = sum(told.step for told in self.words.values())
-        gone = self.outcome.failures
-        total = sum(slot.spec.config.steps for slot in self.slots if slot.path.name not in gone)
+    def _progress(self) -> SweepProgress:
+        running = tuple((self.assigned[worker].spec.title, status) for worker, status in sorted(self.statuses.items()))
+        finished_steps = sum(job_dir.spec.config.steps for job_dir in self.finished)
+        running_steps = sum(status.step for status in self.statuses.values())
+        failures = self.outcome.failures
+        total = sum(job_dir.spec.config.steps for job_dir in self.job_dirs if job_dir.path.name not in failures)
         return SweepProgress(
-            len(self.slots), len(self.finished), len(gone), running, min(total, done + ours), total, self.note
+            len(self.job_dirs),
+            len(self.finished),
+            len(failures),
+            running,
+            min(total, finished_steps + running_steps),
+            total,
+            self.note,
         )

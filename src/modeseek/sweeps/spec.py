@@ -1,4 +1,4 @@
-"""What `sweep.yaml` says: a base configuration, and what is varied."""
+"""Specification of a sweep (`sweep.yaml`): a base configuration, and the axes, methods and seeds to vary."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _KEYS = ("base", "prompts", "axes", "methods", "seeds")
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the things that an axis, or the list of methods, offers.
+    """One value of an axis, or one entry of the list of methods.
 
     Attributes:
-        label: for people, and for the names of folders.
-        settings: by dotted place, as `--set` takes them.
+        label: label for titles and names of folders.
+        settings: settings to override, by dotted path, as `--set` takes them.
     """
 
     label: str
@@ -32,11 +32,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class SweepAxis:
-    """One thing that is varied.
+    """One setting that is varied.
 
     Attributes:
-        name: its dotted place.
-        choices: its values.
+        name: dotted path of the setting.
+        choices: values to try.
     """
 
     name: str
@@ -45,14 +45,14 @@ class SweepAxis:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """All of a `sweep.yaml`.
+    """Specification of a sweep, whose jobs are the product of axes, methods and seeds.
 
     Attributes:
-        base: what all jobs have in common, as plain data of a run's configuration.
-        axes: what is varied; their product is taken.
-        methods: methods, each with settings of its own.
-        seeds: of every job.
-        plain: the file's data, the base written out.
+        base: settings common to all jobs, plain data of a run's configuration.
+        axes: settings that are varied.
+        methods: methods, each with its own settings.
+        seeds: random seeds, each used for every setting and method.
+        plain: data of the file, with the base resolved.
     """
 
     base: Mapping[str, Plain]
@@ -71,29 +71,29 @@ class SweepSpec:
 
 
 def read_spec(path: Path) -> SweepSpec:
-    """Reads a `sweep.yaml`, or the folder of a sweep whose `config.yaml` shall be used again.
+    """Reads a `sweep.yaml`, or the `config.yaml` in the folder of an earlier sweep.
 
     Raises:
-        ValueError: it is none; one line that names the place.
-        OSError: it cannot be read.
+        ValueError: the specification is invalid; one line that names the setting.
+        OSError: the file cannot be read.
     """
     return parse_spec(read_yaml_file(path), path.name, path.parent)
 
 
 def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = None) -> SweepSpec:
-    """The sweep that plain data describe.
+    """Parses the specification of a sweep from plain data.
 
     Args:
-        plain: `base`, and any of `prompts`, `axes`, `methods`, `seeds`.
-        name: of the file, for messages.
-        beside: folder that a base given as a path is sought in.
+        plain: mapping with `base`, and any of `prompts`, `axes`, `methods`, `seeds`.
+        name: name of the file, for messages.
+        base_folder: folder to which a path given as `base` refers; None for the working folder.
 
     Raises:
-        ValueError: something is missing, unknown or of the wrong kind.
+        ValueError: something is missing, unknown or of the wrong type.
         OSError: the base is a file that cannot be read.
     """
     if not isinstance(plain, dict):
-        raise ValueError(f"{name} is no sweep: got {_short(plain)}; write base: with settings below, methods:, seeds:")
+        raise ValueError(f"{name} must describe a sweep, got {_short(plain)}; write base:, methods: and seeds:")
     if plain.get("verb", "sweep") != "sweep":
         raise ValueError(f"{name} is for the verb {plain['verb']}, not sweep; put its settings under base:")
     plain = {key: value for key, value in plain.items() if key != "verb"}
@@ -102,21 +102,21 @@ def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = Non
             raise ValueError(f"{name} has no part {_short(key)}; {suggest_name(key, _KEYS)}")
     base = _base(plain.get("base"), name, base_folder)
     axes = (*_prompts(plain.get("prompts"), name), *_axes(plain.get("axes"), name))
-    twice = [axis.name for i, axis in enumerate(axes) if axis.name in {one.name for one in axes[:i]}]
-    if twice:
-        raise ValueError(f"{name}: {twice[0]} is varied twice; keep one of them")
+    repeated = [axis.name for i, axis in enumerate(axes) if axis.name in {other.name for other in axes[:i]}]
+    if repeated:
+        raise ValueError(f"{name}: {repeated[0]} is varied twice; keep one of them")
     methods = _methods(plain.get("methods"), base, name)
     return SweepSpec(base, axes, methods, _seeds(plain.get("seeds"), base, name), {**plain, "base": dict(base)})
 
 
-def _base(plain: Plain, name: str, beside: Path | None) -> Mapping[str, Plain]:
+def _base(plain: Plain, name: str, base_folder: Path | None) -> Mapping[str, Plain]:
     if isinstance(plain, str):
-        path = Path(plain) if beside is None else beside / plain
+        path = Path(plain) if base_folder is None else base_folder / plain
         plain = read_yaml_file(path)
     if plain is None:
         plain = {}
     if not isinstance(plain, dict):
-        raise ValueError(f"{name}: base holds the settings of a run, or names a file: got {_short(plain)}")
+        raise ValueError(f"{name}: base must hold the settings of a run or name a file, got {_short(plain)}")
     if plain.get("verb", "run") != "run":
         raise ValueError(f"{name}: base is for the verb {plain['verb']}, not run; name the config.yaml of a run")
     return {key: value for key, value in plain.items() if key != "verb"}
@@ -126,7 +126,7 @@ def _prompts(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
     if plain is None:
         return ()
     if not isinstance(plain, list) or not plain or not all(isinstance(text, str) and text.strip() for text in plain):
-        raise ValueError(f"{name}: prompts are a list of texts: got {_short(plain)}; write [a red cone, a blue cube]")
+        raise ValueError(f"{name}: prompts must be a list of texts, got {_short(plain)}; try [a red cone, a blue cube]")
     return (_axis("prompts", [Choice(text, {"prompts": [text]}) for text in plain], name),)
 
 
@@ -134,32 +134,32 @@ def _axes(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
     if plain is None:
         return ()
     if not isinstance(plain, dict):
-        raise ValueError(f"{name}: axes are places with their values: got {_short(plain)}; write steps: [100, 200]")
-    found = []
-    for place, values in plain.items():
-        if not isinstance(place, str):
-            raise ValueError(f"{name}: an axis is a setting's place: got {_short(place)}; write steps or prior.problem")
-        if place == "seed":
+        raise ValueError(f"{name}: axes must map settings to values, got {_short(plain)}; write steps: [100, 200]")
+    axes = []
+    for path, values in plain.items():
+        if not isinstance(path, str):
+            raise ValueError(f"{name}: an axis must name a setting, got {_short(path)}; write steps or prior.problem")
+        if path == "seed":
             raise ValueError(f"{name}: seeds have a part of their own; write seeds: instead of an axis seed")
         if isinstance(values, dict) and values:
-            choices = [Choice(str(label), {place: value}) for label, value in values.items()]
+            choices = [Choice(str(label), {path: value}) for label, value in values.items()]
         elif isinstance(values, list) and values:
-            choices = [Choice(_label(value), {place: value}) for value in values]
+            choices = [Choice(_label(value), {path: value}) for value in values]
         else:
             raise ValueError(
-                f"{name}: axes.{place} is a list of values, or names with a value each: got {_short(values)}"
+                f"{name}: axes.{path} must be a list of values or map labels to values, got {_short(values)}"
             )
-        found.append(_axis(place, choices, name))
-    return tuple(found)
+        axes.append(_axis(path, choices, name))
+    return tuple(axes)
 
 
-def _axis(place: str, choices: Sequence[Choice], name: str) -> SweepAxis:
-    _distinct([choice.label for choice in choices], f"{name}: {place}")
-    return SweepAxis(place, tuple(choices))
+def _axis(path: str, choices: Sequence[Choice], name: str) -> SweepAxis:
+    _check_distinct([choice.label for choice in choices], f"{name}: {path}")
+    return SweepAxis(path, tuple(choices))
 
 
 def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice, ...]:
-    """A list of methods, or names with settings of their own; the base's method where there are none."""
+    """Methods from a list, or from labels with their own settings; the method of the base if there are none."""
     if plain is None:
         method = base.get("method", "msd")
         return (Choice(_label(method), {}),)
@@ -167,14 +167,14 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice
     if isinstance(plain, list) and plain:
         for method in plain:
             if not isinstance(method, str | dict):
-                raise ValueError(f"{name}: a method is a name, or a name with its settings: got {_short(method)}")
+                raise ValueError(f"{name}: a method must be a name or a name with settings, got {_short(method)}")
             choices.append(Choice(_label(method), {"method": method}))
     elif isinstance(plain, dict) and plain:
         for label, settings in plain.items():
             if not isinstance(settings, dict | None):
                 raise ValueError(
-                    f"{name}: methods.{label} holds settings by their place: got {_short(settings)}; write for example "
-                    "{method: sds, steps: 200}"
+                    f"{name}: methods.{label} must hold settings by dotted path, got {_short(settings)}; "
+                    "try {method: sds, steps: 200}"
                 )
             own = dict(settings or {})
             if "method" not in own and label in METHODS:
@@ -185,8 +185,8 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice
                 )
             choices.append(Choice(str(label), own))
     else:
-        raise ValueError(f"{name}: methods are a list, or names with settings: got {_short(plain)}; write [msd, sds]")
-    _distinct([choice.label for choice in choices], f"{name}: methods")
+        raise ValueError(f"{name}: methods must be a list or map labels to settings, got {_short(plain)}; try [msd]")
+    _check_distinct([choice.label for choice in choices], f"{name}: methods")
     return tuple(choices)
 
 
@@ -195,20 +195,20 @@ def _seeds(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[int, ...
     if isinstance(seeds, int) and not isinstance(seeds, bool) and 1 <= seeds <= 10**6:
         seeds = list(range(seeds))
     if not isinstance(seeds, list) or not seeds or any(type(seed) is not int for seed in seeds):
-        raise ValueError(f"{name}: seeds are a list of whole numbers, or how many: got {_short(plain)}; write 3")
+        raise ValueError(f"{name}: seeds must be a list of integers or their number, got {_short(plain)}; write 3")
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{name}: a seed stands twice: got {_short(plain)}; leave one out")
+        raise ValueError(f"{name}: seeds must be distinct, got {_short(plain)}; leave one out")
     return tuple(seeds)
 
 
-def _distinct(labels: Sequence[str], place: str) -> None:
+def _check_distinct(labels: Sequence[str], title: str) -> None:
     for index, label in enumerate(labels):
         if label in labels[:index]:
-            raise ValueError(f"{place} has {label[:60]!r} twice; leave one out, or give them names: {{NAME: ...}}")
+            raise ValueError(f"{title} has {label[:60]!r} twice; leave one out, or give them names: {{NAME: ...}}")
 
 
 def _label(value: Plain) -> str:
-    """A short name of a value: the kind, where it is one with settings."""
+    """Short label of a value: its type, if it has settings."""
     if isinstance(value, dict) and len(value) == 1:
         return str(next(iter(value)))
     if isinstance(value, dict | list):

@@ -1,11 +1,11 @@
-"""A sweep's own folder: its table of jobs, each job's place, and how each stands by its own word."""
+"""Folder of a sweep: the table of its jobs, and the folder and state of each job."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ _FORMAT = "modeseek-sweep-1"
 
 @dataclass(frozen=True, eq=False)
 class JobDir:
-    """A job and its place.
+    """Folder of a job.
 
     Attributes:
-        entry: the job.
-        path: its run's folder, absolute; it may not be there yet.
+        spec: specification of the job.
+        path: folder of its run, absolute; it need not exist yet.
     """
 
     spec: JobSpec
@@ -39,7 +39,7 @@ class JobDir:
 
     @property
     def status(self) -> Status | None:
-        """What its folder says; None where it was not begun.
+        """Status of the run; None if the job was not started.
 
         Raises:
             ValueError: the folder is damaged.
@@ -48,45 +48,43 @@ class JobDir:
 
     @property
     def state(self) -> str:
-        """waiting, or as the run says, or `lost` where it says running and no process works on it."""
+        """State of the run: `waiting` if not started, `lost` if it says running but no process works on it."""
         status = self.status
         return "waiting" if status is None else observed_state(Run(self.path), status)
 
 
-def planned_job_dirs(entries: Sequence[JobSpec], out: Path) -> list[JobDir]:
-    """The places that the jobs have or would have; nothing is written.
+def planned_job_dirs(jobs: Sequence[JobSpec], out: Path) -> list[JobDir]:
+    """Folders that the jobs have or will have; nothing is written.
 
     Raises:
         ValueError: the folder holds something else, or jobs that are not among these.
     """
-    return _slots(entries, out, _told(out, entries))
+    return _job_dirs(jobs, out, _existing_names(out, jobs))
 
 
-def open_sweep(
-    spec: SweepSpec, entries: Sequence[JobSpec], command: Sequence[str], out: Path
-) -> tuple[Run, list[JobDir]]:
-    """Begins the folder, or finds it again; the same jobs and new ones may be in it, none may be missing.
+def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str], out: Path) -> tuple[Run, list[JobDir]]:
+    """Creates the folder of a sweep, or opens an existing one; jobs may be added to it, none may be missing.
 
     Args:
-        spec: what the file said.
-        entries: its jobs.
-        command: as typed.
-        out: the folder.
+        spec: specification of the sweep.
+        jobs: its jobs.
+        command: command line as typed.
+        out: folder of the sweep.
 
     Raises:
         ValueError: the folder holds something else or other jobs, or another process works on it.
-        OSError: it cannot be written to.
+        OSError: the folder cannot be written to.
     """
-    _told(out, entries)
+    _existing_names(out, jobs)
     settings = {"verb": "sweep", **spec.plain}
     if not (out / "status.json").is_file():
-        titles = sorted({entry.config.prior.title for entry in entries})
+        titles = sorted({job.config.prior.title for job in jobs})
         run = Run.create(
             settings,
             name_parts=["sweep"],
             command=command,
-            environment=collect_environment(entries[0].config.device, {"title": ", ".join(titles)[:200]}),
-            status=Status("created", steps=len(entries)),
+            environment=collect_environment(jobs[0].config.device, {"title": ", ".join(titles)[:200]}),
+            status=Status("created", steps=len(jobs)),
             out=out,
         )
         if run.path != out:
@@ -94,38 +92,37 @@ def open_sweep(
             raise ValueError(f"{out} was made by another process just now; give the command again")
     run = Run(out)
     with run.locked():
-        told = _told(out, entries)
-        slots = _slots(entries, out, told)
-        write_atomic(out / TABLE, json.dumps({"format": _FORMAT, "jobs": [_row(slot) for slot in slots]}, indent=1))
+        job_dirs = _job_dirs(jobs, out, _existing_names(out, jobs))
+        write_atomic(out / TABLE, json.dumps({"format": _FORMAT, "jobs": [_row(one) for one in job_dirs]}, indent=1))
         write_atomic(out / "config.yaml", write_yaml(settings))
         write_atomic(out / "command.txt", shlex.join(command) + "\n")
         (out / JOBS).mkdir(exist_ok=True)
-    return run, slots
+    return run, job_dirs
 
 
-def reset_failures(slots: Sequence[JobDir]) -> int:
-    """Makes failed jobs wait again: from their checkpoint where they have one, else from the start; how many."""
+def reset_failures(job_dirs: Sequence[JobDir]) -> int:
+    """Makes failed jobs wait again, from their checkpoint if any, else from the start; returns their number."""
     count = 0
-    for slot in slots:
-        status = slot.status
+    for job_dir in job_dirs:
+        status = job_dir.status
         if status is None or status.state != "failed":
             continue
-        run, count = Run(slot.path), count + 1
+        run, count = Run(job_dir.path), count + 1
         with run.locked():
             if run.checkpoints:
-                replace(status, state="stopped", reason="to be tried again", updated=utc_now()).write(slot.path)
+                replace(status, state="stopped", reason="to be tried again", updated=utc_now()).write(job_dir.path)
         if not run.checkpoints:
-            remove_folder(slot.path)
+            remove_folder(job_dir.path)
     return count
 
 
-def _slots(entries: Sequence[JobSpec], out: Path, told: dict[str, str]) -> list[JobDir]:
-    place = Path(os.path.abspath(out)) / JOBS
-    return [JobDir(entry, place / told.get(entry.id, entry.folder_name)) for entry in entries]
+def _job_dirs(jobs: Sequence[JobSpec], out: Path, names: Mapping[str, str]) -> list[JobDir]:
+    folder = Path(os.path.abspath(out)) / JOBS
+    return [JobDir(job, folder / names.get(job.id, job.folder_name)) for job in jobs]
 
 
-def _told(out: Path, entries: Sequence[JobSpec]) -> dict[str, str]:
-    """Folder names by id, as the folder's own table has them; empty where there is none yet."""
+def _existing_names(out: Path, jobs: Sequence[JobSpec]) -> dict[str, str]:
+    """Folder names by job id, from the table of an existing sweep; empty if there is none yet."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     if not (out / "status.json").is_file():
@@ -135,45 +132,45 @@ def _told(out: Path, entries: Sequence[JobSpec]) -> dict[str, str]:
         raise ValueError(f"{out} belongs to modeseek {verb}, not to a sweep; choose another --out")
     if not (out / TABLE).exists():
         return {}
-    ours = {entry.id for entry in entries}
-    told = dict(_read_row(row, ours) for row in _rows(out / TABLE))
-    gone = [folder for id, folder in told.items() if id not in ours]
-    if gone:
+    ids = {job.id for job in jobs}
+    names = dict(_read_row(row, ids) for row in _rows(out / TABLE))
+    removed = [name for id, name in names.items() if id not in ids]
+    if removed:
         raise ValueError(
-            f"{out} has {len(told)} jobs, of which this sweep lacks {len(gone)}, such as {gone[0]}; jobs can be added "
-            "but not changed or left out: put them back, or choose another --out"
+            f"{out} has {len(names)} jobs, of which this sweep lacks {len(removed)}, such as {removed[0]}; jobs can be "
+            "added but not changed or left out: put them back, or choose another --out"
         )
-    return told
+    return names
 
 
-def _row(slot: JobDir) -> dict[str, Any]:
-    entry = slot.spec
+def _row(job_dir: JobDir) -> dict[str, Any]:
+    job = job_dir.spec
     return {
-        "id": entry.id,
-        "folder": slot.path.name,
-        "labels": list(entry.labels),
-        "method": entry.method,
-        "seed": entry.config.seed,
-        "config": entry.config.to_dict(),
+        "id": job.id,
+        "folder": job_dir.path.name,
+        "labels": list(job.labels),
+        "method": job.method,
+        "seed": job.config.seed,
+        "config": job.config.to_dict(),
     }
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        told = json.loads(path.read_bytes())
-        if told["format"] != _FORMAT or not all(isinstance(row["folder"], str) for row in told["jobs"]):
-            raise ValueError(f"its format is {str(told['format'])[:40]!r}")
-        return told["jobs"]
+        table = json.loads(path.read_bytes())
+        if table["format"] != _FORMAT or not all(isinstance(row["folder"], str) for row in table["jobs"]):
+            raise ValueError(f"its format is {str(table['format'])[:40]!r}")
+        return table["jobs"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
         raise ValueError(f"{path} is damaged: {reason}; restore it, or choose another --out") from error
 
 
-def _read_row(row: dict[str, Any], ours: Container[str]) -> tuple[str, str]:
-    """Its id and folder; an id that is not ours is worked out anew: another version may have one setting more."""
-    id, folder = row.get("id"), row["folder"]
-    if Path(folder).name != folder or folder in ("", ".", ".."):
-        raise ValueError(f"{TABLE} is damaged: {folder[:60]!r} is no folder's name; restore it")
-    if isinstance(id, str) and id in ours:
-        return id, folder
-    return config_id(read_config(row.get("config"), f"{TABLE}, {folder}")), folder
+def _read_row(row: dict[str, Any], ids: Container[str]) -> tuple[str, str]:
+    """Id and folder name of a row. An unknown id is recomputed: other versions may have more settings to hash."""
+    id, name = row.get("id"), row["folder"]
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ValueError(f"{TABLE} is damaged: {name[:60]!r} is no folder's name; restore it")
+    if isinstance(id, str) and id in ids:
+        return id, name
+    return config_id(read_config(row.get("config"), f"{TABLE}, {name}")), name

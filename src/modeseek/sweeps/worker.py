@@ -1,4 +1,4 @@
-"""Who does the work: one job at a time, in slices, with a prior that stays loaded."""
+"""Sweep worker: runs one job at a time, in slices of a few steps, and keeps the prior loaded between jobs."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from modeseek.runs.build import build
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
 from modeseek.runs.train import train
 
-_SLICE = 0.5  # seconds between two words with who drives
+_SLICE_SECONDS = 0.5  # between two replies to the scheduler
 
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """How a worker stands.
+    """Status of a worker and its job.
 
     Attributes:
-        state: ready (nothing to do yet), going, finished, failed (the job's own fault), stopped (resumable), or busy
+        state: ready (no job yet), running, finished, failed (an error of the job itself), stopped (resumable), or busy
             (another process works on the job).
-        step: of its job.
-        steps: in all.
-        note: a number worth seeing.
-        reason: why it is not finished, one line.
-        loads: priors that this worker loaded so far.
+        step: number of steps done of the job.
+        steps: total number of steps of the job.
+        note: latest metric to display, or empty.
+        reason: why the job is not finished, one line, or empty.
+        loads: number of priors that this worker has loaded.
     """
 
-    state: Literal["ready", "going", "finished", "failed", "stopped", "busy"]
+    state: Literal["ready", "running", "finished", "failed", "stopped", "busy"]
     step: int = 0
     steps: int = 0
     note: str = ""
@@ -50,11 +50,11 @@ class WorkerStatus:
 
 
 class Worker:
-    """Does jobs in the process it lives in; every answer is plain, so that it can live anywhere.
+    """Runs jobs in its own process, one at a time; all arguments and replies are plain data and can be pickled.
 
     Args:
-        threads: of tensor operations.
-        folder: to work in, which relative paths of configurations start from; None stays.
+        threads: number of threads of tensor operations.
+        folder: working folder, to which relative paths of configurations refer; None keeps the current one.
     """
 
     def __init__(self, threads: int = 1, folder: str | None = None) -> None:
@@ -64,110 +64,110 @@ class Worker:
         self._prior: tuple[PriorConfig, str, LoadedPrior] | None = None
         self._loads = 0
         self._run: Run | None = None
-        self._walk: Generator[Progress, None, None] | None = None
-        self._last = Progress("optimising", 0, 0)
-        self._began = False
+        self._steps: Generator[Progress, None, None] | None = None
+        self._progress = Progress("optimising", 0, 0)
+        self._stepped = False
 
     def ready(self) -> WorkerStatus:
-        """Says that it lives."""
-        return self._told("ready")
+        """Reports that the worker accepts requests."""
+        return self._status("ready")
 
     def begin(self, path: str, plain: dict[str, Any], command: Sequence[str]) -> WorkerStatus:
-        """Takes a job up: makes its folder, or finds where it was left.
+        """Starts a job, or resumes it from its folder.
 
         Args:
-            path: the run's folder.
-            plain: its configuration.
-            command: of the sweep.
+            path: folder of the run.
+            plain: configuration, as plain data.
+            command: command line of the sweep.
         """
         folder, config = Path(path), read_config(plain)
-        self._last, self._began = Progress("optimising", 0, config.steps), False
-        there = (folder / "status.json").is_file()
-        if there and Run(folder).running:
-            return self._told("busy", f"{folder.name} is being worked on by another process")
-        self._run = Run(folder) if there else None
+        self._progress, self._stepped = Progress("optimising", 0, config.steps), False
+        exists = (folder / "status.json").is_file()
+        if exists and Run(folder).running:
+            return self._status("busy", f"{folder.name} is being worked on by another process")
+        self._run = Run(folder) if exists else None
         try:
-            loaded, wrong = self._load(config), None
+            loaded, load_error = self._load(config), None
         except Exception as error:
-            loaded, wrong = None, error
+            loaded, load_error = None, error
         try:
             self._run = run = self._run or _create(folder, config, command, None if loaded is None else loaded.sha256)
         except OSError as error:
-            return self._told("stopped", f"{folder} cannot be made: {_line(error)}")
-        if loaded is None or wrong is not None:
-            return self._gave_up(run, wrong)
+            return self._status("stopped", f"{folder} cannot be created: {_line(error)}")
+        if loaded is None or load_error is not None:
+            return self._fail(run, load_error)
         try:
             _check(run, config, loaded)
             total = run.status.steps or config.steps
-            self._walk = train(run, build(config, loaded), total)
-            self._last = Progress("optimising", run.status.step, total)
-            return self._told("going")
+            self._steps = train(run, build(config, loaded), total)
+            self._progress = Progress("optimising", run.status.step, total)
+            return self._status("running")
         except Exception as error:
-            return self._gave_up(run, error)
+            return self._fail(run, error)
 
-    def advance(self, seconds: float = _SLICE) -> WorkerStatus:
-        """Works on the job for about so long, at least one step."""
-        run, walk, ends = self._run, self._walk, time.monotonic() + seconds
-        if run is None or walk is None:
-            return self._told("ready")
+    def advance(self, seconds: float = _SLICE_SECONDS) -> WorkerStatus:
+        """Works on the job for about that many seconds, at least one step."""
+        run, steps, deadline = self._run, self._steps, time.monotonic() + seconds
+        if run is None or steps is None:
+            return self._status("ready")
         try:
             while True:
-                self._last = next(walk)
-                self._began = True
-                if time.monotonic() >= ends:
-                    return self._told("going")
+                self._progress = next(steps)
+                self._stepped = True
+                if time.monotonic() >= deadline:
+                    return self._status("running")
         except StopIteration:
-            self._rest()
-            return self._told("finished")
+            self._release()
+            return self._status("finished")
         except RunInterrupted as error:
-            self._rest()
-            return self._told("stopped", _line(error))
+            self._release()
+            return self._status("stopped", _line(error))
         except Exception as error:
-            return self._gave_up(run, error)
+            return self._fail(run, error)
 
     def stop(self, number: int = signal.SIGTERM) -> WorkerStatus:
-        """Makes the step at hand the job's last for now, and keeps it.
+        """Stops the job after its current step, with a checkpoint.
 
         Args:
-            number: of the signal that the run shall name as the reason.
+            number: number of the signal that the run names as the reason.
         """
-        if self._walk is None or not self._began:
-            self._rest()
-            return self._told("stopped", "it had not begun")
+        if self._steps is None or not self._stepped:
+            self._release()
+            return self._status("stopped", "it had not begun")
         if threading.current_thread() is threading.main_thread():
-            signal.raise_signal(number)  # the run listens to it while it works: see `stop.on_request`
+            signal.raise_signal(number)  # the run handles it while it works: see `interrupts.stop_on_signal`
             return self.advance(float("inf"))
-        self._walk.close()
-        self._rest()
-        return self._told("stopped", "kept up to its last checkpoint")
+        self._steps.close()
+        self._release()
+        return self._status("stopped", "resumable from its last checkpoint")
 
     def _load(self, config: Config) -> LoadedPrior:
         if self._prior is None or self._prior[:2] != (config.prior, config.device):
-            self._prior = None  # room for the next one
+            self._prior = None  # frees its memory before the next one is loaded
             gc.collect()
             loaded = config.prior.load(config.device)
             self._prior = (config.prior, config.device, loaded)
             self._loads += 1
         return self._prior[2]
 
-    def _gave_up(self, run: Run, error: Exception | None) -> WorkerStatus:
-        """The job's own fault, told in its folder too; or not its fault, where somebody else has it."""
-        self._rest()
+    def _fail(self, run: Run, error: Exception | None) -> WorkerStatus:
+        """Marks the job as failed, in its folder too; or reports busy where another process works on it."""
+        self._release()
         if error is None or run.running:
-            return self._told("busy", f"{run.path.name} is being worked on by another process")
-        ours = isinstance(error, RunFailed | ValueError | OSError)
-        reason = _line(error) if ours else f"{type(error).__name__}: {_line(error)}"
+            return self._status("busy", f"{run.path.name} is being worked on by another process")
+        expected = isinstance(error, RunFailed | ValueError | OSError)
+        reason = _line(error) if expected else f"{type(error).__name__}: {_line(error)}"
         status = run.status
         if status.state != "failed":
             replace(status, state="failed", reason=reason, updated=utc_now()).write(run.path)
-        return self._told("failed", reason)
+        return self._status("failed", reason)
 
-    def _rest(self) -> None:
-        """Lets go of the job, not of the prior."""
-        self._walk = self._run = None
+    def _release(self) -> None:
+        """Releases the job, not the prior."""
+        self._steps = self._run = None
 
-    def _told(self, state: Any, reason: str = "") -> WorkerStatus:
-        return WorkerStatus(state, self._last.done, self._last.total, self._last.note, reason, self._loads)
+    def _status(self, state: Any, reason: str = "") -> WorkerStatus:
+        return WorkerStatus(state, self._progress.done, self._progress.total, self._progress.note, reason, self._loads)
 
 
 def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | None) -> Run:
@@ -186,7 +186,7 @@ def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | 
 
 
 def _check(run: Run, config: Config, loaded: LoadedPrior) -> None:
-    """Whether the folder is this job's."""
+    """Raises ValueError unless the folder holds this job, begun with the same prior."""
     if run.config != config:
         raise ValueError(f"{run.path} holds a run of other settings; remove it")
     if run.environment.get("prior", {}).get("sha256") != loaded.sha256:

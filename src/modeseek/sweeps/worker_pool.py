@@ -1,4 +1,4 @@
-"""How workers are reached, wherever they live."""
+"""Protocol of worker pools, local or on a cluster, and the messages exchanged with workers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from modeseek.sweeps.worker import WorkerStatus
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A call of one of a worker's methods.
+    """Call of one of a worker's methods.
 
     Attributes:
-        method: its name.
-        args: plain data.
+        method: name of the method of `Worker`.
+        args: positional arguments, plain data.
     """
 
     method: Literal["begin", "advance", "stop"]
@@ -24,10 +24,10 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker that is no more: killed, crashed, or its machine is gone.
+    """Notice of a worker that ended: killed, crashed, or on a machine that is gone.
 
     Attributes:
-        reason: what is known of it, one line.
+        reason: cause as far as known, one line.
     """
 
     reason: str
@@ -35,25 +35,25 @@ class WorkerLost:
 
 @runtime_checkable
 class WorkerPool(Protocol):
-    """Workers, each of which takes one call at a time and answers it once."""
+    """Pool of workers, each of which handles one request at a time and replies to it once."""
 
     @property
     def size(self) -> int:
-        """How many there should be at most."""
+        """Maximum number of workers."""
         ...
 
     def spawn(self) -> int:
-        """Starts another; it says `ready` when it can take its first call, maybe much later. Returns its number."""
+        """Starts a worker, which reports `ready` once it accepts requests, maybe much later. Returns its number."""
         ...
 
     def submit(self, worker: int, request: JobRequest) -> None:
-        """Calls one, without waiting."""
+        """Sends a request to a worker, without waiting."""
         ...
 
     def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        """What came back, after so many seconds at most."""
+        """Replies that arrived, by worker number; waits at most that many seconds for the first one."""
         ...
 
     def close(self) -> None:
-        """Ends them all; jobs they still have go on from their checkpoints another time."""
+        """Ends all workers; their unfinished jobs can be resumed from checkpoints."""
         ...

@@ -1,1 +1,1 @@
-"""A run in the browser, finished or on its way: the server renders, the page turns."""
+"""Live viewer of a run in the browser; the server renders, the page controls camera and step."""

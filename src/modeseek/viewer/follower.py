@@ -1,4 +1,4 @@
-"""The one thread that looks into the run's folder, every second and whenever the page asks."""
+"""Loop that follows the folder of a run: polls it every second, and at once after a change on the page."""
 
 from __future__ import annotations
 
@@ -14,140 +14,135 @@ from modeseek.viewer.metrics_tail import MetricsTail
 from modeseek.viewer.render_thread import RenderLoop
 from modeseek.viewer.ui_state import UIState, UIStateStore
 
-_EVERY = 1.0  # seconds
+_POLL_SECONDS = 1.0
 
 
 @runtime_checkable
 class RunDisplay(Protocol):
-    """Where it is written how things stand: `Panel` is one."""
+    """Display of the state of a run, implemented by `Panel`."""
 
     def show_steps(self, steps: Sequence[int], shown: int | None) -> None:
-        """Which moments there are, and which is shown."""
+        """Shows the available steps, and which one is displayed."""
         ...
 
-    def show_status(self, lines: Sequence[str], trouble: str) -> None:
-        """How the run stands, and what went wrong here."""
+    def show_status(self, lines: Sequence[str], error: str) -> None:
+        """Shows the status of the run, and the last loading error or an empty line."""
         ...
 
     def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
-        """Which metrics there are, and the latest."""
+        """Shows the names of the metrics, and the latest values."""
         ...
 
     def show_curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-        """One metric over the steps."""
+        """Plots one metric over the steps."""
         ...
 
     def show_frame_rate(self, line: str) -> None:
-        """How fast pictures come."""
+        """Shows resolution and frame rate."""
         ...
 
 
 class RunFollower:
-    """Loads the moments that are wanted, and keeps the display true.
+    """Loads the requested step of a run, and keeps the display up to date.
 
     Args:
-        run: it is only read.
-        show: of what it makes.
-        render_loop: draws anew when a moment was loaded.
-        display: is told.
-        ui_state: says what is wanted.
+        run: run to follow; only read.
+        source: frames of the run.
+        render_loop: loop that renders them; redraws after each load.
+        display: display to update.
+        ui_state: state of the page's controls.
     """
 
     def __init__(
-        self, run: Run, show: FrameSource, render_loop: RenderLoop, display: RunDisplay, ui_state: UIStateStore
+        self, run: Run, source: FrameSource, render_loop: RenderLoop, display: RunDisplay, ui_state: UIStateStore
     ) -> None:
-        self._run, self._show, self._render_loop, self._display, self._ui_state = (
-            run,
-            show,
-            render_loop,
-            display,
-            ui_state,
-        )
+        self._run, self._source, self._render_loop = run, source, render_loop
+        self._display, self._ui_state = display, ui_state
         self._metrics_tail = MetricsTail(run.path / "metrics.jsonl")
-        self._bell = threading.Event()
+        self._wake = threading.Event()
         self._stopped = False
         self._curve = ""
-        self._seen: UIState | None = None
-        self._bad: dict[int, str] = {}
+        self._last_ui: UIState | None = None
+        self._errors: dict[int, str] = {}
         self.shown: int | None = None
-        self.trouble = ""
+        self.error = ""
 
     def wake(self) -> None:
-        """RenderStyle at once."""
-        self._bell.set()
+        """Triggers an update at once."""
+        self._wake.set()
 
     def stop(self) -> None:
-        """Ends `work`."""
+        """Ends `run`."""
         self._stopped = True
-        self._bell.set()
+        self._wake.set()
 
     def run(self) -> None:
-        """Looks until it is stopped."""
+        """Updates every second, and when woken, until stopped."""
         while not self._stopped:
-            self._bell.clear()
+            self._wake.clear()
             self.update()
-            self._bell.wait(_EVERY)
+            self._wake.wait(_POLL_SECONDS)
 
     def update(self) -> None:
-        """Once: wishes, moments, the run's state, its metrics."""
-        wishes, before = self._ui_state.current, self._seen
-        self._seen = wishes
-        if before is None or (wishes.look, wishes.size) != (before.look, before.size):
-            self._render_loop.set_style(wishes.look, wishes.size)
-        self._moment(wishes)
-        self._display.show_status(self._state(), self.trouble)
-        self._metrics(wishes)
+        """Applies the page's controls once, and shows steps, status and metrics of the run."""
+        ui, last = self._ui_state.current, self._last_ui
+        self._last_ui = ui
+        if last is None or (ui.style, ui.size) != (last.style, last.size):
+            self._render_loop.set_style(ui.style, ui.size)
+        self._update_step(ui)
+        self._display.show_status(self._status_lines(), self.error)
+        self._update_metrics(ui)
 
-    def _moment(self, wishes: UIState) -> None:
-        steps = self._show.steps()
-        self._bad = {step: line for step, line in self._bad.items() if step in steps}
-        good = [step for step in steps if step not in self._bad]
-        wanted = steps if wishes.following else sorted(steps, key=lambda step: -abs(step - wishes.step))
-        self.trouble = ""
-        if wanted and (line := self._bad.get(wanted[-1])):
-            self.trouble = line
-        for step in reversed([step for step in wanted if step in good]):
+    def _update_step(self, ui: UIState) -> None:
+        steps = self._source.steps()
+        self._errors = {step: line for step, line in self._errors.items() if step in steps}
+        loadable = [step for step in steps if step not in self._errors]
+        preferred = steps if ui.following else sorted(steps, key=lambda step: -abs(step - ui.step))  # best one last
+        self.error = ""
+        if preferred and (line := self._errors.get(preferred[-1])):
+            self.error = line
+        for step in reversed([step for step in preferred if step in loadable]):
             if step == self.shown:
                 break
             try:
-                self._show.load(step)
+                self._source.load(step)
             except (ValueError, OSError) as error:
-                self._bad[step] = self.trouble = " ".join(str(error).split())
+                self._errors[step] = self.error = " ".join(str(error).split())
                 continue
             self.shown = step
             self._render_loop.redraw()
             break
         self._display.show_steps(steps, self.shown)
 
-    def _state(self) -> list[str]:
+    def _status_lines(self) -> list[str]:
         try:
             status = self._run.status
         except ValueError as error:
             return [str(error)]
         state = status.state
         if state in ("running", "created") and not self._run.running:
-            state = "not running now; modeseek resume goes on with it"
+            state = "not running now; modeseek resume continues it"
         metrics = self._metrics_tail.rows
-        done = max(status.step, metrics[-1]["step"] + 1 if metrics else 0)
-        lines = [f"{state}, step {done} of {status.steps}" + (f": {status.reason}" if status.reason else "")]
-        what = "checkpoint" if isinstance(self._show, CheckpointFrames) else "picture"
+        step = max(status.step, metrics[-1]["step"] + 1 if metrics else 0)
+        lines = [f"{state}, step {step} of {status.steps}" + (f": {status.reason}" if status.reason else "")]
+        noun = "checkpoint" if isinstance(self._source, CheckpointFrames) else "preview"
         if self.shown is None:
-            lines.append(f"No {what} yet: the first one appears here as soon as it is kept.")
+            lines.append(f"No {noun} yet: the first one appears here as soon as it is written.")
         else:
-            lines.append(f"Shown: {what} of step {self.shown}.")
+            lines.append(f"Shown: {noun} of step {self.shown}.")
         return lines
 
-    def _metrics(self, wishes: UIState) -> None:
+    def _update_metrics(self, ui: UIState) -> None:
         changed, names = self._metrics_tail.read(), self._metrics_tail.names
         if not names:
             return
-        name = wishes.curve if wishes.curve in names else "direction_norm" if "direction_norm" in names else names[0]
+        name = ui.curve if ui.curve in names else "direction_norm" if "direction_norm" in names else names[0]
         if changed:
             self._display.show_metrics(names, self._metrics_tail.rows[-1])
         if changed or name != self._curve:
             self._curve = name
             self._display.show_curve(name, *self._metrics_tail.curve(name))
         rate = self._render_loop.resolution.rate
-        if rate is not None and isinstance(self._show, CheckpointFrames):
-            size = self._render_loop.resolution.size(wishes.size)
-            self._display.show_frame_rate(f"While it moves: {size} pixels, {rate:.0f} pictures a second at most.")
+        if rate is not None and isinstance(self._source, CheckpointFrames):
+            size = self._render_loop.resolution.size(ui.size)
+            self._display.show_frame_rate(f"While moving: {size} pixels, at most {rate:.0f} frames per second.")

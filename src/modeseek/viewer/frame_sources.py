@@ -1,4 +1,4 @@
-"""What there is to be seen of a run: the thing that it makes, or the pictures that it keeps."""
+"""Sources of frames for the viewer: a 3D generator at its checkpoints, or the previews of a 2D run."""
 
 from __future__ import annotations
 
@@ -15,68 +15,68 @@ from modeseek.viewer.render_frame import RenderStyle, render_frame
 from modeseek.viewer.viser_camera import Pose
 from modeseek.viewer.without_prior import load_generator, restore_generator
 
-_PAPER = 255  # around a picture that is narrower or lower than the window
+_BACKGROUND = 255  # around a preview of another aspect ratio than the window
 
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Something with moments, of which one is shown at a time."""
+    """Source of frames at several steps of a run, one of which is loaded at a time."""
 
     def steps(self) -> list[int]:
-        """The moments that there are now, oldest first."""
+        """Available steps, ascending."""
         ...
 
     def load(self, step: int) -> None:
-        """Goes over to that moment; ValueError, in one line, where it cannot be read."""
+        """Loads a step; raises a one-line ValueError if it cannot be read."""
         ...
 
-    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
-        """What the window shows, (h, w, 3) bytes; None before the first moment."""
+    def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray | None:
+        """Pixels of the window, (h, w, 3) bytes; None before the first load."""
         ...
 
 
 class CheckpointFrames:
-    """A thing, at the steps whose checkpoints are kept.
+    """Renderings of a 3D generator at the steps with checkpoints.
 
     Args:
-        run: it is only read.
-        device: that renders.
+        run: run with a 3D generator; only read.
+        device: device that renders.
     """
 
     def __init__(self, run: Run, device: str = "cpu") -> None:
         self._run, self._config, self._device = run, run.config, device
-        self._thing: Generator3D | None = None
+        self._generator: Generator3D | None = None
         self._lock = threading.Lock()
 
     def steps(self) -> list[int]:
-        """Of the checkpoints, whole or not."""
+        """Steps of the checkpoints, damaged ones included, ascending."""
         return [int(path.name.removeprefix("step-")) for path in self._run.checkpoints]
 
     def load(self, step: int) -> None:
-        """Verifies the checkpoint and takes the generator's numbers from it; what was shown stays if that fails.
+        """Verifies a checkpoint and loads the generator's parameters from it; an error leaves the current ones.
 
         Raises:
-            ValueError: it is damaged, gone or does not fit.
-            OSError: a mesh that cannot be read.
+            ValueError: the checkpoint is damaged, missing or of another generator.
+            OSError: the mesh named by the configuration cannot be read.
         """
-        held = read_checkpoint(self._run.path / "checkpoints" / f"step-{step:08d}")
+        checkpoint = read_checkpoint(self._run.path / "checkpoints" / f"step-{step:08d}")
         with self._lock:
-            if isinstance(self._thing, torch.nn.Module):
-                restore_generator(self._thing, held, self._device)
+            if isinstance(self._generator, torch.nn.Module):
+                restore_generator(self._generator, checkpoint, self._device)
             else:
-                self._thing = load_generator(self._config, held, self._device)
+                self._generator = load_generator(self._config, checkpoint, self._device)
 
-    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
-        """Rendered from there."""
+    def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray | None:
+        """Rendering of the loaded step from a camera pose, (h, w, 3) bytes."""
         with self._lock:
-            return None if self._thing is None else render_frame(self._thing, pose, size, look)
+            return None if self._generator is None else render_frame(self._generator, pose, size, style)
 
 
 class PreviewFrames:
-    """The pictures that a run keeps of flat things, at the steps at which it drew them.
+    """Preview images of a 2D run, at the steps at which they were written.
 
     Args:
-        run: it is only read.
+        run: run with previews; only read.
     """
 
     def __init__(self, run: Run) -> None:
@@ -84,14 +84,14 @@ class PreviewFrames:
         self._pixels: np.ndarray | None = None
 
     def steps(self) -> list[int]:
-        """Of the pictures."""
+        """Steps of the previews, ascending."""
         return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob("step-*.png"))
 
     def load(self, step: int) -> None:
-        """Reads one.
+        """Reads the preview of a step.
 
         Raises:
-            ValueError: it is damaged or gone.
+            ValueError: the preview is damaged or missing.
         """
         from PIL import Image
 
@@ -100,16 +100,16 @@ class PreviewFrames:
             with Image.open(path) as file:
                 self._pixels = np.asarray(file.convert("RGB"))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"picture {path.name} is damaged: {' '.join(str(error).split())[:200]}") from error
+            raise ValueError(f"preview {path.name} is damaged: {' '.join(str(error).split())[:200]}") from error
 
-    def frame(self, pose: Pose, size: int, look: RenderStyle) -> np.ndarray | None:
-        """The picture in the middle of the window, whole, with paper around it."""
+    def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray | None:
+        """The whole preview, centred on white in the aspect ratio of the window, (h, w, 3) bytes."""
         pixels = self._pixels
         if pixels is None:
             return None
         h, w = pixels.shape[:2]
-        height, width = max(h, round(w / pose.stretch)), max(w, round(h * pose.stretch))
-        out = np.full((height, width, 3), _PAPER, dtype=np.uint8)
+        height, width = max(h, round(w / pose.clamped_aspect)), max(w, round(h * pose.clamped_aspect))
+        out = np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
         top, left = (height - h) // 2, (width - w) // 2
         out[top : top + h, left : left + w] = pixels
         return out

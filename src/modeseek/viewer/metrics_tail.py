@@ -1,4 +1,4 @@
-"""The metrics of a run on its way: only what is new is read."""
+"""Incremental reader of the metrics of a running run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-_POINTS = 400  # of a curve at most
+_MAX_POINTS = 400  # of a curve
 
 
 class MetricsTail:
-    """The rows of `metrics.jsonl`, one a step, read on whenever asked.
+    """Rows of `metrics.jsonl`, one per step; each read continues where the last one ended.
 
-    A run that goes back cuts its metrics off and writes on: a shorter file, or a step that does not follow, makes it
-    read anew.
+    A run that rolls back truncates its metrics and continues: a shorter file, or a step that does not follow the last
+    one, triggers a full read.
 
     Args:
-        path: of the file, which need not be there yet.
+        path: metrics file; it need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class MetricsTail:
         self.rows: list[dict[str, Any]] = []
 
     def read(self) -> bool:
-        """Reads what was added; tells whether anything changed. A torn last line waits, a damaged one is left out."""
+        """Reads appended rows; returns whether anything changed. Damaged lines are skipped, an unfinished one waits."""
         if not self._path.exists():
             changed = bool(self.rows)
             self.rows, self._end = [], 0
@@ -51,13 +51,13 @@ class MetricsTail:
 
     @property
     def names(self) -> list[str]:
-        """Of the numbers that there are, without the step."""
-        found = {name: None for row in self.rows for name, value in row.items() if isinstance(value, int | float)}
-        return [name for name in found if name != "step"]
+        """Names of the numeric metrics, without the step."""
+        names = {name: None for row in self.rows for name, value in row.items() if isinstance(value, int | float)}
+        return [name for name in names if name != "step"]
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and values, thinned evenly to some hundreds, the last one kept; NaN where there is no number."""
-        rows = self.rows[:: -(-len(self.rows) // _POINTS) or 1]
+        """Steps and values of a metric, thinned evenly to about 400 points, the last one kept; NaN where missing."""
+        rows = self.rows[:: -(-len(self.rows) // _MAX_POINTS) or 1]
         if self.rows and rows[-1] is not self.rows[-1]:
             rows = [*rows, self.rows[-1]]
         values = [value if isinstance(value := row.get(name), int | float) else math.nan for row in rows]

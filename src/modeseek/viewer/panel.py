@@ -1,4 +1,4 @@
-"""The page's controls beside the picture."""
+"""Control panel of the viewer's page."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _SIDES = {"Front": (0.0, 0.0), "Right": (90.0, 0.0), "Back": (180.0, 0.0), "Left
 
 
 class Panel:
-    """All controls, in viser's panel; they write wishes, and `tell` and its like write what is so.
+    """Control panel in viser's GUI: controls write to the UI state, the `show_` methods display the run.
 
     Args:
-        server: viser's.
-        ui_state: for wishes.
-        title: of the run.
-        solid: whether it is a thing to turn.
-        reach: how far a section may lie from the middle, world units; 0: there is no density to cut.
+        server: viser server.
+        ui_state: store that the controls update.
+        title: title of the run.
+        in_3d: whether the generator is 3D, so that cameras and modes can be chosen.
+        radius: largest distance of a density section from the origin, world units; 0 for no section.
     """
 
-    def __init__(self, server: Any, ui_state: UIStateStore, title: str, solid: bool, reach: float) -> None:
+    def __init__(self, server: Any, ui_state: UIStateStore, title: str, in_3d: bool, radius: float) -> None:
         self._gui, self._ui_state = server.gui, ui_state
         self._steps: list[int] = []
         self._gui.set_panel_label("modeseek")
         self._gui.add_html(_text(title, "font-weight:600"))
-        self._state = self._gui.add_html("")
-        with self._gui.add_folder("Time"):
-            self._moments(solid)
-        if solid:
-            with self._gui.add_folder("Picture"):
-                self._picture(server)
-            if reach:
-                with self._gui.add_folder("Density across a plane"):
-                    self._section(reach)
+        self._status = self._gui.add_html("")
+        with self._gui.add_folder("Step"):
+            self._add_step_controls(in_3d)
+        if in_3d:
+            with self._gui.add_folder("Rendering"):
+                self._add_rendering_controls(server)
+            if radius:
+                with self._gui.add_folder("Density section"):
+                    self._add_section_controls(radius)
         with self._gui.add_folder("Metrics"):
             self._name = self._gui.add_dropdown("Curve", ("none yet",))
-            self._name.on_update(lambda event: self._heard(event, curve=event.target.value))
+            self._name.on_update(lambda event: self._update(event, curve=event.target.value))
             empty = np.zeros(0)
             self._plot = self._gui.add_uplot(
                 (empty, empty),
@@ -57,28 +57,28 @@ class Panel:
             )
             self._latest = self._gui.add_html("")
 
-    def _moments(self, solid: bool) -> None:
-        what = "kept checkpoint" if solid else "kept picture"
-        self._follow = self._gui.add_checkbox("Follow the newest", True, hint="Off: the one shown stays.")
-        self._slider = self._gui.add_slider("Moment", 1, 1, 1, 1, disabled=True, hint=f"Each is a {what}.")
-        self._follow.on_update(lambda event: self._heard(event, following=event.target.value))
-        self._slider.on_update(self._chosen)
+    def _add_step_controls(self, in_3d: bool) -> None:
+        noun = "checkpoint" if in_3d else "preview"
+        self._follow = self._gui.add_checkbox("Follow latest", True, hint=f"Off: the shown {noun} stays.")
+        self._slider = self._gui.add_slider("Index", 1, 1, 1, 1, disabled=True, hint=f"Index of the {noun}.")
+        self._follow.on_update(lambda event: self._update(event, following=event.target.value))
+        self._slider.on_update(self._on_slider)
 
-    def _chosen(self, event: Any) -> None:
+    def _on_slider(self, event: Any) -> None:
         if event.client is None or not self._steps:
             return
-        place = min(max(int(event.target.value), 1), len(self._steps))
+        index = min(max(int(event.target.value), 1), len(self._steps))
         self._follow.value = False
-        self._ui_state.update(following=False, step=self._steps[place - 1])
+        self._ui_state.update(following=False, step=self._steps[index - 1])
 
-    def _picture(self, server: Any) -> None:
-        self._mode = self._gui.add_dropdown("Shows", ("colour", "depth", "normal", "opacity"))
+    def _add_rendering_controls(self, server: Any) -> None:
+        self._mode = self._gui.add_dropdown("Mode", ("colour", "depth", "normal", "opacity"))
         self._size = self._gui.add_dropdown("Pixels", SIZES, initial_value="256", hint="At rest, along the short side.")
         axes = self._gui.add_checkbox("Axes", False, hint="x red, y green, z blue; y is up, z to the front.")
-        sides = self._gui.add_button_group("RenderStyle from", tuple(_SIDES))
-        self._pace = self._gui.add_html("")
-        self._mode.on_update(lambda event: self._looked(event))
-        self._size.on_update(lambda event: self._heard(event, size=int(event.target.value)))
+        sides = self._gui.add_button_group("View from", tuple(_SIDES))
+        self._frame_rate = self._gui.add_html("")
+        self._mode.on_update(lambda event: self._update_style(event))
+        self._size.on_update(lambda event: self._update(event, size=int(event.target.value)))
 
         @axes.on_update
         def _(event: Any) -> None:
@@ -89,41 +89,42 @@ class Panel:
             if event.client is not None:
                 move_camera(event.client.camera, *_SIDES[event.target.value])
 
-    def _section(self, reach: float) -> None:
-        self._cut = self._gui.add_checkbox("Show it", False, hint="In viridis, up to the densest point that is seen.")
-        self._axis = self._gui.add_dropdown("Across", ("x", "y", "z"), initial_value="z")
-        self._place = self._gui.add_slider("At", -reach, reach, reach / 50, 0.0)
-        for control in (self._cut, self._axis, self._place):
-            control.on_update(lambda event: self._looked(event))
+    def _add_section_controls(self, radius: float) -> None:
+        self._section = self._gui.add_checkbox("Show section", False, hint="In viridis, from 0 to the largest density.")
+        self._axis = self._gui.add_dropdown("Axis", ("x", "y", "z"), initial_value="z", hint="Normal of the plane.")
+        self._position = self._gui.add_slider("Position", -radius, radius, radius / 50, 0.0)
+        for control in (self._section, self._axis, self._position):
+            control.on_update(lambda event: self._update_style(event))
 
-    def _looked(self, event: Any) -> None:
-        cut = getattr(self, "_cut", None)
-        section = DensitySection(self._axis.value, self._place.value) if cut is not None and cut.value else None
-        self._heard(event, look=RenderStyle(self._mode.value, section))
+    def _update_style(self, event: Any) -> None:
+        checkbox = getattr(self, "_section", None)
+        shown = checkbox is not None and checkbox.value
+        section = DensitySection(self._axis.value, self._position.value) if shown else None
+        self._update(event, style=RenderStyle(self._mode.value, section))
 
-    def _heard(self, event: Any, **changes: Any) -> None:
-        if event.client is not None:  # else it is we who moved the control
+    def _update(self, event: Any, **changes: Any) -> None:
+        if event.client is not None:  # else the control was set by the server
             self._ui_state.update(**changes)
 
     def show_steps(self, steps: Sequence[int], shown: int | None) -> None:
-        """Which there are, and which is shown."""
+        """Sets the range of the slider, and its position to the displayed step."""
         self._steps = list(steps)
         self._slider.max = max(1, len(steps))
         self._slider.disabled = len(steps) < 2
         if shown in self._steps:
             self._slider.value = self._steps.index(shown) + 1
 
-    def show_status(self, lines: Sequence[str], trouble: str) -> None:
-        """How the run stands, and what went wrong here, if anything."""
-        told = "".join(_text(line, "font-size:0.9em") for line in lines)
-        self._state.content = told + (_text(trouble, "font-size:0.9em;color:#c92a2a") if trouble else "")
+    def show_status(self, lines: Sequence[str], error: str) -> None:
+        """Shows the status of the run, and the last loading error in red if there is one."""
+        status = "".join(_text(line, "font-size:0.9em") for line in lines)
+        self._status.content = status + (_text(error, "font-size:0.9em;color:#c92a2a") if error else "")
 
     def show_frame_rate(self, line: str) -> None:
-        """How fast pictures come."""
-        self._pace.content = _text(line, "font-size:0.8em;opacity:0.7")
+        """Shows resolution and frame rate."""
+        self._frame_rate.content = _text(line, "font-size:0.8em;opacity:0.7")
 
     def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
-        """Which there are, and the latest."""
+        """Offers the names of the metrics as curves, and lists the latest values."""
         if names and tuple(self._name.options) != tuple(names):
             self._name.options = tuple(names)
         rows = "".join(
@@ -133,23 +134,23 @@ class Panel:
         self._latest.content = f"<table style='font-size:0.8em;width:100%;padding:0 0.8em'>{rows}</table>"
 
     def show_curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-        """One metric over the steps."""
+        """Plots one metric over the steps."""
         if self._name.value != name:
             self._name.value = name
         self._plot.data = (steps, values)
 
 
 def move_camera(camera: Any, azimuth: float, elevation: float) -> None:
-    """Moves viser's camera there, around the origin, at the distance that it has."""
+    """Moves viser's camera around the origin to these angles, degrees, at its current distance."""
     distance = float(np.linalg.norm(camera.position)) or 1.0
-    placed = Cameras(*(torch.tensor([value]) for value in (azimuth, elevation, distance, 30.0)))
-    camera.position = tuple(placed.frame.position[0].tolist())
+    target = Cameras(*(torch.tensor([value]) for value in (azimuth, elevation, distance, 30.0)))
+    camera.position = tuple(target.frame.position[0].tolist())
     camera.look_at = (0.0, 0.0, 0.0)
     camera.up_direction = (0.0, 1.0, 0.0)
 
 
-def _text(words: str, style: str) -> str:
-    return f"<div style='{style};padding:0 0.8em;overflow-wrap:anywhere'>{html.escape(words)}</div>"
+def _text(text: str, style: str) -> str:
+    return f"<div style='{style};padding:0 0.8em;overflow-wrap:anywhere'>{html.escape(text)}</div>"
 
 
 def _number(value: Any) -> str:

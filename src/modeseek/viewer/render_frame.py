@@ -1,4 +1,4 @@
-"""What a thing shows to one camera: colours, depth, normals or opacity, and a section before them."""
+"""Frames of a 3D generator from one camera pose: colour, depth, normals or opacity, and a density section."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ RenderMode = Literal["colour", "depth", "normal", "opacity"]
 
 @dataclass(frozen=True)
 class RenderStyle:
-    """How a thing is shown.
+    """Rendering style of a frame.
 
     Attributes:
         mode: colour; depth (viridis, near is bright); normal (x, y, z in world axes as red, green, blue); opacity
-            (black is all of it).
-        section: a plane of density before it, or None; of volumes only.
+            (black is opaque).
+        section: plane on which to overlay the density, NeRFs only; None for none.
     """
 
     mode: RenderMode = "colour"
     section: DensitySection | None = None
 
 
-def render_frame(thing: Generator3D, pose: Pose, size: int, look: RenderStyle) -> np.ndarray:
-    """What the window shows, (h, w, 3) bytes, of which `size` pixels lie along its shorter side."""
+def render_frame(generator: Generator3D, pose: Pose, size: int, style: RenderStyle) -> np.ndarray:
+    """Pixels of the window, (h, w, 3) bytes, with `size` pixels along its shorter side."""
     side = pose.side(size)
     rows, columns = pose.window(side)
     with torch.inference_mode():
-        image = _shown(thing, pose, side, look)[0, :, rows, columns]
+        image = _render(generator, pose, side, style)[0, :, rows, columns]
         return (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def _shown(thing: Generator3D, pose: Pose, side: int, look: RenderStyle) -> Float[Tensor, "1 3 s s"]:
+def _render(generator: Generator3D, pose: Pose, side: int, style: RenderStyle) -> Float[Tensor, "1 3 s s"]:
     cameras = pose.cameras()
-    solid = thing(thing.view_from(cameras, side, normals=look.mode == "normal"))
-    if look.mode == "depth":
-        image = _on_white(depth_colours(solid.depth, solid.opacity), solid.opacity)
-    elif look.mode == "normal" and solid.normal is not None:
-        image = _on_white(torch.nn.functional.normalize(solid.normal, dim=1) / 2 + 0.5, solid.opacity)
-    elif look.mode == "opacity":
-        image = (1 - solid.opacity).expand(-1, 3, -1, -1)
+    rendering = generator(generator.view_from(cameras, side, normals=style.mode == "normal"))
+    if style.mode == "depth":
+        image = _on_white(depth_colours(rendering.depth, rendering.opacity), rendering.opacity)
+    elif style.mode == "normal" and rendering.normal is not None:
+        image = _on_white(torch.nn.functional.normalize(rendering.normal, dim=1) / 2 + 0.5, rendering.opacity)
+    elif style.mode == "opacity":
+        image = (1 - rendering.opacity).expand(-1, 3, -1, -1)
     else:
-        image = solid.image
-    if look.section is None or not isinstance(thing, NeRF):
+        image = rendering.image
+    if style.section is None or not isinstance(generator, NeRF):
         return image
-    return overlay(image, *section_density(thing, cameras, side, look.section))
+    return overlay(image, *section_density(generator, cameras, side, style.section))
 
 
 def _on_white(colour: Tensor, opacity: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one thread that renders: rough and soon while a window moves, fine once it rests."""
+"""Rendering loop: fast coarse frames while a window's camera moves, full resolution once it rests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from modeseek.viewer.frame_sources import FrameSource
 from modeseek.viewer.render_frame import RenderStyle
 from modeseek.viewer.viser_camera import Pose
 
-_REST = 0.25  # seconds without a move after which a window is drawn finely
+_REST_SECONDS = 0.25  # without a camera move before a window is rendered at full resolution
 Send = Callable[[np.ndarray | None, bool], None]
 
 
 @dataclass
 class _Window:
-    """One browser: where it looks from, and how much of that it has seen."""
+    """One browser window: its camera, and which frames of it were sent."""
 
     send: Send
     pose: Pose
@@ -30,81 +30,87 @@ class _Window:
 
 
 class RenderLoop:
-    """Draws for all windows, the one that waited longest first.
+    """Renders frames for all windows, the one that has waited longest first.
 
     Args:
-        show: what is drawn.
+        source: frames to render.
     """
 
-    def __init__(self, show: FrameSource) -> None:
-        self._show = show
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
         self._windows: dict[int, _Window] = {}
-        self._bell = threading.Condition()
-        self._look, self._size = RenderStyle(), 256
+        self._changed = threading.Condition()
+        self._style, self._size = RenderStyle(), 256
         self._stopped = False
-        self._drawn = 0
+        self._frames_sent = 0
         self.resolution = AdaptiveResolution()
 
     def move_window(self, number: int, pose: Pose, send: Send) -> None:
-        """A window looks from there now; it may be a new one."""
-        with self._bell:
-            before = self._windows.get(number)
-            if before is None or before.pose != pose:
+        """Sets the camera of a window, which may be new.
+
+        Args:
+            number: id of the window.
+            pose: pose of its camera.
+            send: function that displays a frame, called with the pixels and whether they are at full resolution.
+        """
+        with self._changed:
+            window = self._windows.get(number)
+            if window is None or window.pose != pose:
                 self._windows[number] = _Window(send, pose, time.monotonic())
-                self._bell.notify()
+                self._changed.notify()
 
     def close_window(self, number: int) -> None:
-        """A window is gone."""
-        with self._bell:
+        """Removes a window."""
+        with self._changed:
             self._windows.pop(number, None)
 
-    def set_style(self, look: RenderStyle, size: int) -> None:
-        """All windows shall show it so, with that many pixels along their shorter side once they rest."""
-        with self._bell:
-            self._look, self._size = look, size
+    def set_style(self, style: RenderStyle, size: int) -> None:
+        """Sets the style of all windows, and the pixels along their shorter side at full resolution."""
+        with self._changed:
+            self._style, self._size = style, size
         self.redraw()
 
     def redraw(self) -> None:
-        """All windows are drawn anew: what they show has changed."""
-        with self._bell:
+        """Renders all windows anew."""
+        with self._changed:
             for window in self._windows.values():
                 window.rough = window.fine = False
                 window.moved = time.monotonic()
-            self._bell.notify()
+            self._changed.notify()
 
     def stop(self) -> None:
-        """Ends `work` after the picture at hand."""
-        with self._bell:
+        """Ends `run` after the current frame."""
+        with self._changed:
             self._stopped = True
-            self._bell.notify()
+            self._changed.notify()
 
     @property
     def frames_sent(self) -> int:
-        """Pictures sent so far."""
-        return self._drawn
+        """Number of frames sent so far."""
+        return self._frames_sent
 
     def run(self) -> None:
-        """Draws until it is stopped."""
-        while (found := self._next()) is not None:
-            window, pose, look, size, fine = found
-            began = time.perf_counter()
-            window.send(self._show.frame(pose, size, look), fine)
+        """Renders until stopped."""
+        while (task := self._next()) is not None:
+            window, pose, style, size, fine = task
+            start = time.perf_counter()
+            window.send(self._source.frame(pose, size, style), fine)
             if not fine:
-                self.resolution.record(size, time.perf_counter() - began)
-            self._drawn += 1
+                self.resolution.record(size, time.perf_counter() - start)
+            self._frames_sent += 1
 
     def _next(self) -> tuple[_Window, Pose, RenderStyle, int, bool] | None:
-        """What to draw now, once there is anything; None when it was stopped."""
-        with self._bell:
+        """The next frame to render, once there is one; None when stopped."""
+        with self._changed:
             while not self._stopped:
                 waiting = sorted((w for w in self._windows.values() if not w.fine), key=lambda w: (w.rough, w.moved))
-                now = time.monotonic()
+                time_now = time.monotonic()
                 if waiting and not waiting[0].rough:
                     window, size = waiting[0], self.resolution.size(self._size)
                     window.rough = True
-                    return window, window.pose, self._look, size, False
-                if waiting and now - waiting[0].moved >= _REST:
+                    return window, window.pose, self._style, size, False
+                if waiting and time_now - waiting[0].moved >= _REST_SECONDS:
                     waiting[0].fine = True
-                    return waiting[0], waiting[0].pose, self._look, self._size, True
-                self._bell.wait(waiting[0].moved + _REST - now if waiting else None)
+                    return waiting[0], waiting[0].pose, self._style, self._size, True
+                self._changed.wait(waiting[0].moved + _REST_SECONDS - time_now if waiting else None)
         return None

@@ -1,4 +1,4 @@
-"""A plane through a volume: its density where the plane is seen."""
+"""Planar section through the density of a NeRF."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import NeRF
 
 AxisName = Literal["x", "y", "z"]
-_FADED = 0.3  # what is left of the picture's colours beside and behind the plane
-_COVER = 0.9  # of the plane
+_FADED = 0.3  # share of the image's contrast that remains beside and behind the plane
+_COVER = 0.9  # opacity of the plane
 
 
 @dataclass(frozen=True)
 class DensitySection:
-    """A plane across one of the world's axes.
+    """Plane perpendicular to one of the world's axes.
 
     Attributes:
-        axis: it stands across this one.
-        place: where along it, world units.
+        axis: normal of the plane.
+        position: coordinate of the plane along the axis, world units.
     """
 
     axis: AxisName = "z"
-    place: float = 0.0
+    position: float = 0.0
 
 
 def section_density(
     nerf: NeRF, cameras: Cameras, size: int, section: DensitySection
 ) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, "n s s"]]:
-    """The density, a world unit, where each pixel's ray meets the plane, and whether it does so inside the ball."""
+    """Density per world unit where each pixel's ray hits the plane, and whether the hit lies in the volume's ball."""
     cameras = cameras.to(next(nerf.volume.parameters()))
     origin, directions = cameras.rays(size)
     k = "xyz".index(section.axis)
-    along = (section.place - origin[:, None, None, k]) / directions[..., k]  # infinite where they never meet
+    along = (section.position - origin[:, None, None, k]) / directions[..., k]  # infinite for parallel rays
     points = origin[:, None, None] + along[..., None].nan_to_num(0, 0, 0) * directions
-    points[..., k] = section.place
-    met = (along > 0) & along.isfinite() & (points.norm(dim=-1) <= nerf.radius)
-    density = points.new_zeros(met.shape)
-    if met.any():
-        density[met] = nerf.field(points[met])[0]
-    return density, met
+    points[..., k] = section.position
+    hit = (along > 0) & along.isfinite() & (points.norm(dim=-1) <= nerf.radius)
+    density = points.new_zeros(hit.shape)
+    if hit.any():
+        density[hit] = nerf.field(points[hit])[0]
+    return density, hit
 
 
 def overlay(
-    image: Float[Tensor, "n 3 s s"], density: Float[Tensor, "n s s"], met: Bool[Tensor, "n s s"]
+    image: Float[Tensor, "n 3 s s"], density: Float[Tensor, "n s s"], hit: Bool[Tensor, "n s s"]
 ) -> Float[Tensor, "n 3 s s"]:
-    """The picture, paler, and before it the plane in viridis, from no density to the greatest that is seen."""
+    """The image, paler, overlaid with the density on the plane in viridis, from 0 to its maximum in the image."""
     from matplotlib import colormaps
 
     top = density.max().clamp_min(1e-12)
     rgb = colormaps["viridis"]((density / top).double().cpu().numpy())[..., :3]
     plane = torch.from_numpy(rgb).permute(0, 3, 1, 2).to(image)
     pale = 1 - _FADED * (1 - image)
-    return torch.where(met[:, None], _COVER * plane + (1 - _COVER) * pale, pale)
+    return torch.where(hit[:, None], _COVER * plane + (1 - _COVER) * pale, pale)

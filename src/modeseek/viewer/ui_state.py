@@ -1,4 +1,4 @@
-"""What the page asks for."""
+"""State of the page's controls, shared between threads."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from modeseek.viewer.render_frame import RenderStyle
 
 @dataclass(frozen=True)
 class UIState:
-    """What the page's controls say.
+    """Values of the page's controls.
 
     Attributes:
-        following: whether the newest moment is shown, and every newer one as it comes.
-        step: which is shown otherwise; the nearest there is.
-        look: how.
+        following: whether to show the newest step, and each newer one as it appears.
+        step: step to show if not following; the nearest available one is used.
+        style: rendering style.
         size: pixels along the window's shorter side.
-        curve: name of the metric that is drawn.
+        curve: name of the metric to plot; empty for the default.
     """
 
     following: bool = True
     step: int = 0
-    look: RenderStyle = RenderStyle()
+    style: RenderStyle = RenderStyle()
     size: int = 256
     curve: str = ""
 
 
 class UIStateStore:
-    """Where wishes lie, for the threads that fulfil them.
+    """Thread-safe holder of the current `UIState`.
 
     Args:
-        heard: called after each change, with nothing held.
+        on_change: function called after each change, outside the lock.
     """
 
-    def __init__(self, heard: Callable[[], None]) -> None:
-        self._now, self._heard, self._lock = UIState(), heard, threading.Lock()
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._state, self._on_change, self._lock = UIState(), on_change, threading.Lock()
 
     @property
     def current(self) -> UIState:
-        """As they are."""
-        return self._now
+        """The latest state."""
+        return self._state
 
     def update(self, **changes: Any) -> None:
-        """Changes some of them."""
+        """Replaces fields of the state."""
         with self._lock:
-            self._now = replace(self._now, **changes)
-        self._heard()
+            self._state = replace(self._state, **changes)
+        self._on_change()

@@ -1,4 +1,4 @@
-"""A run's generator without its prior, which may take minutes to load and gigabytes to hold."""
+"""3D generator of a run without its prior, which can take minutes to load and gigabytes of memory."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from modeseek.priors.base import BasePrior
 from modeseek.pytree import Cond
 from modeseek.rundir.checkpoint import Checkpoint
 
-_PLACE = "state.generator"
+_PREFIX = "state.generator"  # of the generator's tensors in a checkpoint
 
 
 @dataclass(frozen=True)
 class AbsentPrior(BasePrior):
-    """Stands where a generator asks what its prior is like; it answers nothing else.
+    """Placeholder that describes a prior to a generator's constructor and cannot be evaluated.
 
     Attributes:
-        shape: of one item.
-        dtype: of the generator's parameters.
-        device: where they shall lie.
-        schedule: of no meaning.
+        shape: shape of one item, (c, h, w).
+        dtype: dtype of the generator's parameters.
+        device: device of the generator's parameters.
+        schedule: placeholder, unused.
     """
 
     shape: tuple[int, ...]
@@ -44,51 +44,51 @@ class AbsentPrior(BasePrior):
         sigma: Float[Tensor, "b"],
         cond: Cond = None,
     ) -> Prediction:
-        """Raises RuntimeError: nothing is optimised here."""
-        raise RuntimeError("the viewer holds no prior: nothing can be asked of it")
+        """Raises RuntimeError."""
+        raise RuntimeError("the viewer holds no prior: it cannot be evaluated")
 
 
 def is_3d(config: Config) -> bool:
-    """Whether the run makes a thing that can be seen from anywhere."""
+    """Whether the generator of the run is 3D: a NeRF or a mesh."""
     return isinstance(config.generator, NeRFConfig | MeshConfig)
 
 
 def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
-    """The generator as the checkpoint left it.
+    """The generator with the parameters of a checkpoint.
 
-    What it takes from the prior at a run's start is in the checkpoint (the numbers and their dtype) or does not matter
-    here (the side of its pictures). The cameras' orbit is the configuration's, or else the usual one.
+    What a run takes from its prior at the start is in the checkpoint (parameters and their dtype) or does not matter
+    here (the side of its images). The cameras' orbit is that of the configuration, or the default.
 
     Raises:
-        ValueError: the checkpoint does not fit, or the generator is none that can be turned.
-        OSError: a mesh that cannot be read.
+        ValueError: the checkpoint does not match, or the generator is not 3D.
+        OSError: the mesh named by the configuration cannot be read.
     """
     if not isinstance(config.generator, NeRFConfig | MeshConfig):
-        raise ValueError(f"only volumes and surfaces can be turned: got {type(config.generator).__name__}")
+        raise ValueError(f"a generator must be 3D to be viewed, got {type(config.generator).__name__}")
     side = config.generator.size or 64
     prior = AbsentPrior((3, side, side), _dtype(checkpoint), torch.device(device))
-    made = config.generator.make(LoadedPrior(prior, ""), config.seed).module
-    restore_generator(made, checkpoint, device)
-    if not isinstance(made, Generator3D):
-        raise TypeError(f"a thing that can be turned has look and orbit: got {type(made).__name__}; give it both")
-    return made.requires_grad_(False)
+    generator = config.generator.make(LoadedPrior(prior, ""), config.seed).module
+    restore_generator(generator, checkpoint, device)
+    if not isinstance(generator, Generator3D):
+        raise TypeError(f"a 3D generator must have view_from and orbit, got {type(generator).__name__}; add both")
+    return generator.requires_grad_(False)
 
 
 def restore_generator(module: torch.nn.Module, checkpoint: Checkpoint, device: str = "cpu") -> None:
-    """Loads the generator's part of a checkpoint alone.
+    """Loads only the generator's part of a checkpoint.
 
     Raises:
-        ValueError: it has none, or one that does not fit.
+        ValueError: the checkpoint holds no generator, or one that does not match.
     """
     pairs = checkpoint.plain.get("dict", ()) if isinstance(checkpoint.plain, dict) else ()
-    mine = [pair for pair in pairs if pair[0] == "generator"]
-    if not mine:
+    own = [pair for pair in pairs if pair[0] == "generator"]
+    if not own:
         raise ValueError(f"{checkpoint.path.name} holds no generator; use the version that wrote it")
-    part = Checkpoint(checkpoint.path, checkpoint.step, {"dict": mine}, checkpoint.tensors)
+    part = Checkpoint(checkpoint.path, checkpoint.step, {"dict": own}, checkpoint.tensors)
     part.restore({"generator": module}, device)
 
 
 def _dtype(checkpoint: Checkpoint) -> torch.dtype:
-    """Of the first parameters that are no whole numbers."""
-    kinds = [held.dtype for place, held in checkpoint.tensors.items() if place.startswith(_PLACE)]
-    return next((kind for kind in kinds if kind.is_floating_point), torch.float32)
+    """The dtype of the generator's first floating-point tensor."""
+    dtypes = [tensor.dtype for name, tensor in checkpoint.tensors.items() if name.startswith(_PREFIX)]
+    return next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)

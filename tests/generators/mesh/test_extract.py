@@ -1,4 +1,4 @@
-"""Meshes of volumes whose surface is known: place, volume, topology, colours, and what becomes of haze."""
+"""Mesh extraction from volumes with a known surface: position, volume, topology, colours and haze."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import trimesh
 from torch import Tensor
 
 from modeseek.generators.mesh.extract import extract
-from modeseek.generators.mesh.surface_level import surface_level
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.surface_level import surface_level
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 GREY = 0.5
 
 
-def solid(distance: Callable[[Tensor], Tensor], density: float = 80.0, edge: float = 60.0, haze: float = 0.0) -> Field:
+def density_field(
+    distance: Callable[[Tensor], Tensor], density: float = 80.0, edge: float = 60.0, haze: float = 0.0
+) -> Field:
     """A grey volume: half of `density` at distance 0."""
     return lambda p: (density * torch.sigmoid(-edge * distance(p)) + haze, torch.full_like(p, GREY))
 
@@ -38,7 +40,7 @@ def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
 
 @pytest.mark.parametrize("size", [24, 61])
 def test_a_ball_has_its_volume_its_normals_and_no_hole(size: int) -> None:
-    mesh = extract(solid(ball(0.5)), 0.9, size, level=40.0).mesh
+    mesh = extract(density_field(ball(0.5)), 0.9, size, level=40.0).mesh
     step = 1.8 / (size - 1)
     away = (
         step**2 + 0.01 * step
@@ -53,90 +55,90 @@ def test_a_ball_has_its_volume_its_normals_and_no_hole(size: int) -> None:
 
 
 def test_a_torus_has_its_hole_and_its_volume() -> None:
-    found = as_trimesh(extract(solid(torus), 0.9, 64, level=40.0).mesh)
+    found = as_trimesh(extract(density_field(torus), 0.9, 64, level=40.0).mesh)
     assert found.is_watertight and found.euler_number == 0
     assert found.volume == pytest.approx(2 * math.pi**2 * 0.5 * 0.2**2, rel=0.01)
 
 
 def test_axes_stay_in_their_order() -> None:
     half, middle = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.1, -0.2, 0.3])
-    mesh = extract(solid(lambda p: ((p - middle) / half).norm(dim=-1) - 1, edge=30), 0.9, 64, level=40.0).mesh
+    mesh = extract(density_field(lambda p: ((p - middle) / half).norm(dim=-1) - 1, edge=30), 0.9, 64, level=40.0).mesh
     torch.testing.assert_close(mesh.vertices.amax(0), middle + half, atol=0.01, rtol=0)
     torch.testing.assert_close(mesh.vertices.amin(0), middle - half, atol=0.01, rtol=0)
 
 
-def test_what_reaches_out_of_the_ball_is_closed_at_its_border() -> None:
-    mesh = extract(solid(lambda p: -p[:, 1]), 0.8, 40, level=40.0).mesh  # everything above y = 0
+def test_a_surface_that_leaves_the_ball_is_closed_at_its_border() -> None:
+    mesh = extract(density_field(lambda p: -p[:, 1]), 0.8, 40, level=40.0).mesh  # everything above y = 0
     assert as_trimesh(mesh).is_watertight
     assert mesh.volume == pytest.approx(2 / 3 * math.pi * 0.8**3, rel=0.05)
     assert mesh.vertices.norm(dim=-1).max() < 0.8 + 2e-3
 
 
 def test_haze_does_not_become_a_shell() -> None:
-    clear = extract(solid(ball(0.4)), 0.9, 48)
-    hazy = extract(solid(ball(0.4), haze=0.3), 0.9, 48)  # 0.42 of the light is lost in it
+    clear = extract(density_field(ball(0.4)), 0.9, 48)
+    hazy = extract(density_field(ball(0.4), haze=0.3), 0.9, 48)  # it absorbs 0.42 of the light
     assert hazy.mesh.volume == pytest.approx(clear.mesh.volume, rel=0.1)
     assert hazy.automatic and 0.3 < hazy.level < 40
-    shell = extract(solid(ball(0.4), haze=0.3), 0.9, 48, level=0.2)
+    shell = extract(density_field(ball(0.4), haze=0.3), 0.9, 48, level=0.2)
     assert not shell.automatic and shell.mesh.vertices.norm(dim=-1).max() > 0.85
 
 
-def test_thick_and_thin_are_both_kept_whatever_the_grid() -> None:
+def test_thick_and_thin_volumes_are_kept_at_every_grid_size() -> None:
     volumes = []
     for size in (40, 80):
         for density in (4.0, 300.0):
-            volumes.append(extract(solid(ball(0.5), density), 0.9, size).mesh.volume)
+            volumes.append(extract(density_field(ball(0.5), density), 0.9, size).mesh.volume)
     assert volumes[0] == pytest.approx(volumes[2], rel=0.05) and volumes[1] == pytest.approx(volumes[3], rel=0.05)
     assert all(0.8 < volume / (4 / 3 * math.pi * 0.5**3) < 1.8 for volume in volumes)
 
 
-def met(rays: np.ndarray, bound: float) -> np.ndarray:
-    """Where each row first exceeds the bound, in steps, linearly interpolated; its length where it never does."""
-    out = []
+def first_crossing(rays: np.ndarray, bound: float) -> np.ndarray:
+    """Where each row first exceeds the bound, in interpolated steps; its length where it never does."""
+    crossings = []
     for ray in rays:
-        place = float(len(ray))
+        position = float(len(ray))
         for k, value in enumerate(ray):
             if value > bound:
-                place = 0.0 if k == 0 else k - 1 + (bound - ray[k - 1]) / (value - ray[k - 1])
+                position = 0.0 if k == 0 else k - 1 + (bound - ray[k - 1]) / (value - ray[k - 1])
                 break
-        out.append(place)
-    return np.array(out)
+        crossings.append(position)
+    return np.array(crossings)
 
 
-def test_no_level_agrees_better_with_what_is_seen(rng: torch.Generator) -> None:
+def test_no_level_matches_the_visible_surface_better(rng: torch.Generator) -> None:
     n, step = 9, 0.2
     density = torch.rand(n, n, n, generator=rng) ** 4 * 30
-    chosen = surface_level(density, step)
+    level = surface_level(density, step)
     grid = density.double().numpy()
     sides = [np.moveaxis(grid, axis, -1)[..., ::turn].reshape(-1, n) for axis in range(3) for turn in (1, -1)]
     rays = np.concatenate(sides)
     depth = np.concatenate([np.zeros((len(rays), 1)), np.cumsum((rays[:, 1:] + rays[:, :-1]) / 2 * step, 1)], 1)
-    seen = met(depth, math.log(2))
+    visible = first_crossing(depth, math.log(2))
 
     def cost(level: float) -> float:
-        return float(np.abs(met(rays, level) - seen).mean())
+        return float(np.abs(first_crossing(rays, level) - visible).mean())
 
-    assert cost(chosen) <= min(map(cost, np.geomspace(0.01, 29, 60))) + 0.05  # between its levels lie others
-    assert cost(chosen) < 0.5 * cost(20.0) and cost(chosen) < 0.9 * cost(0.05)
+    assert cost(level) <= min(map(cost, np.geomspace(0.01, 29, 60))) + 0.05  # its candidate levels are sparser
+    assert cost(level) < 0.5 * cost(20.0) and cost(level) < 0.9 * cost(0.05)
 
 
-def test_floaters_are_left_out_and_hollows_filled() -> None:
+def test_floaters_are_removed_and_cavities_filled() -> None:
     def distance(p: Tensor) -> Tensor:
         shell = (ball(0.4)(p).abs() - 0.1) if hollow else ball(0.5)(p)
         return torch.minimum(shell, ball(0.08, (0.6, 0.45, 0.0))(p))
 
     hollow = False
-    field, true = solid(distance, edge=200), [4 / 3 * math.pi * r**3 for r in (0.5, 0.08)]
-    one = extract(field, 0.9, 64)
-    assert (one.parts.pieces, one.parts.floaters, one.parts.hollows) == (1, 1, 0)
-    assert one.parts.share == pytest.approx(true[0] / sum(true), abs=2e-3)
-    assert "1 small left out" in one.summary and one.mesh.vertices.norm(dim=-1).max() < 0.55
+    field, true = density_field(distance, edge=200), [4 / 3 * math.pi * r**3 for r in (0.5, 0.08)]
+    result = extract(field, 0.9, 64)
+    assert (result.parts.pieces, result.parts.floaters, result.parts.hollows) == (1, 1, 0)
+    assert result.parts.share == pytest.approx(true[0] / sum(true), abs=2e-3)
+    assert "1 floater removed" in result.summary and result.mesh.vertices.norm(dim=-1).max() < 0.55
     both = extract(field, 0.9, 64, floaters=0.001)
     assert both.parts.pieces == 2 and both.parts.share == 1 and as_trimesh(both.mesh).body_count == 2
     hollow = True
     filled = extract(field, 0.9, 64)
-    assert filled.parts.hollows == 1 and filled.mesh.volume == pytest.approx(one.mesh.volume, rel=0.02)
-    assert "1 hollow filled" in filled.summary
+    assert filled.parts.hollows == 1 and filled.mesh.volume == pytest.approx(result.mesh.volume, rel=0.02)
+    assert "1 cavity filled" in filled.summary
 
 
 def test_vertices_have_the_colour_a_camera_sees() -> None:
@@ -144,7 +146,7 @@ def test_vertices_have_the_colour_a_camera_sees() -> None:
         r = p.norm(dim=-1, keepdim=True)
         skin, core, haze = (torch.tensor(c) for c in ([0.1, 0.8, 0.3], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]))
         colour = torch.where(r > 0.6, haze, torch.where(r > 0.4, skin, core))
-        return solid(ball(0.5), 400.0, haze=0.1)(p)[0], colour
+        return density_field(ball(0.5), 400.0, haze=0.1)(p)[0], colour
 
     colours = extract(field, 0.9, 64).mesh.colours
     torch.testing.assert_close(colours, torch.tensor([0.1, 0.8, 0.3]).expand_as(colours), atol=0.02, rtol=0)
@@ -154,31 +156,31 @@ def test_a_field_without_a_surface_is_one_clear_line() -> None:
     def flat(value: float) -> Field:
         return lambda p: (torch.full_like(p[:, 0], value), torch.full_like(p, GREY))
 
-    for field, told in (
+    for field, message in (
         (flat(0.0), "the volume is empty"),
-        (flat(0.1), "too thin for a surface: got an opacity of at most 0.1"),
-        (flat(float("nan")), "finite and not negative"),
-        (flat(-1.0), "finite and not negative: got -1"),
+        (flat(0.1), "too thin for a surface, got an opacity of at most 0.1"),
+        (flat(float("nan")), "must be finite and >= 0"),
+        (flat(-1.0), "must be finite and >= 0, got -1"),
     ):
-        with pytest.raises(ValueError, match=told) as caught:
+        with pytest.raises(ValueError, match=message) as caught:
             extract(field, 0.9, 16)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="below the greatest density: got 100 and 80"):
-        extract(solid(ball(0.5)), 0.9, 16, level=100.0)
+    with pytest.raises(ValueError, match="below the greatest density 80, got 100"):
+        extract(density_field(ball(0.5)), 0.9, 16, level=100.0)
     for wrong in ({"size": 4}, {"radius": 0.0}, {"level": -1.0}, {"floaters": 2.0}):
-        with pytest.raises(ValueError, match="mend them|choose one"):
-            extract(**({"field": solid(ball(0.5)), "radius": 0.9, "size": 16} | wrong))
+        with pytest.raises(ValueError, match="got"):
+            extract(**({"field": density_field(ball(0.5)), "radius": 0.9, "size": 16} | wrong))
 
 
-def test_a_mesh_that_is_none_is_refused(unchecked: None) -> None:
+def test_an_invalid_mesh_is_refused(unchecked: None) -> None:
     three, face = torch.eye(3), torch.tensor([[0, 1, 2]])
-    for wrong, told in (
+    for wrong, message in (
         ({"faces": torch.zeros(0, 3, dtype=torch.long)}, "no face"),
-        ({"faces": face + 1}, "0 to 2: got 1 to 3"),
+        ({"faces": face + 1}, "0 to 2, got 1 to 3"),
         ({"colours": three[:2]}, "3 vertices and 2 colours"),
         ({"vertices": three / 0}, "finite"),
-        ({"colours": three * 2}, r"\[0, 1\]: got 0 to 2"),
+        ({"colours": three * 2}, r"\[0, 1\], got 0 to 2"),
     ):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             Mesh(**({"vertices": three, "faces": face, "colours": three} | wrong))
     assert not Mesh(three, face, three).closed

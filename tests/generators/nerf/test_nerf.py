@@ -11,18 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from volumes import F64, PLACES, Known, cameras, pixel_rays, rng, tiny
+from volumes import F64, POSES, AnalyticVolume, cameras, pixel_rays, rng, tiny
 
 import modeseek as ms
 from modeseek.generators.nerf import Background, Dense, NeRF
 from modeseek.generators.nerf.composite import composite
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_an_even_ball_is_its_closed_form(place: tuple[float, float, float, float]) -> None:
-    """Opacity 1 - exp(-k L), depth the mean of the cut off exponential, with the camera outside and within."""
+@pytest.mark.parametrize("place", POSES)
+def test_a_uniform_ball_equals_its_closed_form(place: tuple[float, float, float, float]) -> None:
+    """Opacity 1 - exp(-k L), depth the mean of the truncated exponential, for cameras outside and inside."""
     k, radius, size = 1.7, 0.8, 7
-    nerf = NeRF(Known(lambda p: torch.full_like(p[:, 0], k)), size=size, samples=400, radius=radius)
+    nerf = NeRF(AnalyticVolume(lambda p: torch.full_like(p[:, 0], k)), size=size, samples=400, radius=radius)
     solid = nerf(nerf.view_from(cameras(place)))
     eye, rays, cosine = pixel_rays(*place, size)
     along = -(rays @ eye)
@@ -39,17 +39,19 @@ def test_an_even_ball_is_its_closed_form(place: tuple[float, float, float, float
     assert np.allclose(solid.ray_samples.direction, rays.reshape(-1, 3)[solid.ray_samples.ray.numpy()], atol=1e-7)
 
 
-def test_colours_are_those_of_fine_quadrature() -> None:
+def test_colours_equal_fine_quadrature() -> None:
     def density(p: np.ndarray) -> np.ndarray:
         return 6 * np.exp(-8 * ((p - [0.2, -0.1, 0.3]) ** 2).sum(-1)) + 3 * (p[..., 2] < -0.3)
 
     def colour(p: np.ndarray) -> np.ndarray:
         return 0.5 + 0.4 * np.sin(3 * p + [0, 1, 2])
 
-    known = Known(lambda p: torch.from_numpy(density(p.numpy())), lambda p: torch.from_numpy(colour(p.numpy())))
+    known = AnalyticVolume(
+        lambda p: torch.from_numpy(density(p.numpy())), lambda p: torch.from_numpy(colour(p.numpy()))
+    )
     nerf = NeRF(known, size=4, samples=600, background=Background(colour=(0.2, 0.5, 0.9), like=F64))
-    image = nerf(nerf.view_from(cameras(PLACES[1]))).image[0]
-    eye, rays, _ = pixel_rays(*PLACES[1], 4)
+    image = nerf(nerf.view_from(cameras(POSES[1]))).image[0]
+    eye, rays, _ = pixel_rays(*POSES[1], 4)
     for row, column in ((1, 1), (1, 2), (2, 1), (2, 2), (0, 0)):
         ray, light, got = rays[row, column], 1.0, np.zeros(3)
         edges = np.linspace(0.5, 5.0, 20001)
@@ -62,7 +64,7 @@ def test_colours_are_those_of_fine_quadrature() -> None:
         assert np.allclose(image[:, row, column].detach(), got + light * np.array([0.2, 0.5, 0.9]), atol=2e-3)
 
 
-def test_weights_are_the_recursion() -> None:
+def test_weights_equal_the_recursion() -> None:
     depth = 3 * torch.rand(5, 9, generator=rng(), dtype=torch.float64) ** 4
     weights, opacity = composite(depth)
     for row in range(5):
@@ -77,10 +79,12 @@ def test_weights_are_the_recursion() -> None:
 
 
 @pytest.mark.parametrize("radius", [0.7, 1.3])
-def test_a_point_is_where_the_camera_projects_it_at_its_depth(radius: float) -> None:
+def test_a_point_is_rendered_at_its_projection_and_depth(radius: float) -> None:
     spot = torch.tensor([0.35, 0.2, -0.25], dtype=torch.float64)
-    nerf = NeRF(Known(lambda p: 1e4 * ((radius * p - spot).norm(dim=1) < 0.12)), size=65, samples=200, radius=radius)
-    for place in PLACES[:3]:
+    nerf = NeRF(
+        AnalyticVolume(lambda p: 1e4 * ((radius * p - spot).norm(dim=1) < 0.12)), size=65, samples=200, radius=radius
+    )
+    for place in POSES[:3]:
         one = cameras(place)
         solid, frame = nerf(nerf.view_from(one)), one.frame
         toward = spot - frame.position[0]
@@ -93,9 +97,9 @@ def test_a_point_is_where_the_camera_projects_it_at_its_depth(radius: float) -> 
         assert solid.depth[0, 0, round(row), round(column)].item() == pytest.approx(ahead - 0.12, abs=0.02)
 
 
-def test_gradients_are_finite_differences() -> None:
+def test_gradients_equal_finite_differences() -> None:
     nerf = tiny()
-    view = nerf.view_from(cameras(PLACES[1]))
+    view = nerf.view_from(cameras(POSES[1]))
 
     def render(grid: Tensor) -> tuple[Tensor, ...]:
         solid = torch.func.functional_call(nerf, {"volume.grid_of.0": grid}, (replace(view, normals=True),))
@@ -107,8 +111,8 @@ def test_gradients_are_finite_differences() -> None:
 
 
 def test_normals_of_a_sphere() -> None:
-    nerf = NeRF(Known(lambda p: 40 * torch.sigmoid(60 * (0.6 - p.norm(dim=1)))), size=21, samples=100)
-    place = PLACES[1]
+    nerf = NeRF(AnalyticVolume(lambda p: 40 * torch.sigmoid(60 * (0.6 - p.norm(dim=1)))), size=21, samples=100)
+    place = POSES[1]
     solid = nerf(nerf.view_from(cameras(place), normals=True))
     eye, rays, _ = pixel_rays(*place, 21)
     along = -(rays @ eye)
@@ -124,7 +128,7 @@ def test_normals_of_a_sphere() -> None:
     assert nerf(nerf.view_from(cameras(place))).normal is None
 
 
-def test_normals_can_be_learned_from() -> None:
+def test_normals_have_gradients() -> None:
     nerf = tiny(4, normals=True)
     solid = nerf(nerf.view(1, rng()))
     facing = (solid.ray_samples.normals() * solid.ray_samples.direction[:, None]).sum(-1).clamp(min=0)
@@ -134,7 +138,9 @@ def test_normals_can_be_learned_from() -> None:
 
 @settings(max_examples=15)
 @given(azimuth=st.floats(-180, 180), elevation=st.floats(-80, 80), fov=st.floats(20, 80))
-def test_a_full_turn_changes_nothing_and_mirrors_mirror(azimuth: float, elevation: float, fov: float) -> None:
+def test_a_full_turn_changes_nothing_and_a_mirrored_volume_mirrors_the_image(
+    azimuth: float, elevation: float, fov: float
+) -> None:
     nerf = tiny(6, size=5)
     image = nerf(nerf.view_from(cameras((azimuth, elevation, 2.5, fov)))).image
     assert torch.allclose(nerf(nerf.view_from(cameras((azimuth + 360, elevation, 2.5, fov)))).image, image, atol=1e-9)
@@ -147,7 +153,7 @@ def test_a_full_turn_changes_nothing_and_mirrors_mirror(azimuth: float, elevatio
 
 @pytest.mark.parametrize("kind", ["constant", "random", "learned"])
 def test_an_item_is_the_same_in_every_batch(kind: str) -> None:
-    """What is drawn bit for bit; what is rendered to rounding."""
+    """Random draws agree bit for bit, renders up to rounding."""
     nerf = NeRF(Dense((8,), like=F64), size=9, samples=12, background=Background(kind, like=F64))
     streams = ms.Streams(2, 5, use="view")
     view = nerf.view(4, streams)
@@ -161,11 +167,11 @@ def test_an_item_is_the_same_in_every_batch(kind: str) -> None:
     assert torch.equal(nerf(view).image, whole.image)
     assert view.jitter.std() > 0.2 and not torch.equal(view.jitter[0], view.jitter[1])
     first = torch.rand(1, generator=streams.at(5, (0,), "view").generator(0, torch.device("cpu")))
-    assert view.jitter[0, 0, 0] != first  # the camera took that one
+    assert view.jitter[0, 0, 0] != first  # the first draw is the camera's
 
 
 def test_backgrounds() -> None:
-    nothing = Known(lambda p: torch.zeros_like(p[:, 0]))
+    nothing = AnalyticVolume(lambda p: torch.zeros_like(p[:, 0]))
     views = ms.Streams(0, 3)
     plain = NeRF(nothing, size=4, background=Background(colour=(0.1, 0.2, 0.3), like=F64))
     image = plain(plain.view(2, views)).image
@@ -175,7 +181,7 @@ def test_backgrounds() -> None:
     assert torch.equal(colours, colours[:, :, :1, :1].expand_as(colours))
     colours = colours[..., 0, 0]
     assert colours.min() < 0.1 and colours.max() > 0.9 and colours.std(0).min() > 0.2
-    assert (several(several.view_from(several.orbit.ring(1))).image == 1).all()  # what is fixed is white
+    assert (several(several.view_from(several.orbit.ring(1))).image == 1).all()  # views without random draws are white
     learned = NeRF(nothing, size=4, background=Background("learned", (0.5, 0.5, 0.5), like=F64))
     assert torch.allclose(learned(learned.view_from(learned.orbit.ring(1))).image, image.new_tensor(0.5))
     optimizer = torch.optim.Adam(learned.parameters(), lr=0.5)
@@ -186,4 +192,4 @@ def test_backgrounds() -> None:
         loss = (learned(view).image - want).square().mean()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.02  # an even colour leaves 0.11
+    assert loss.item() < 0.02  # a uniform colour leaves 0.11

@@ -1,4 +1,4 @@
-"""The fast path, chunks, pruning, refining and resuming against the plain whole; and what cannot be."""
+"""Empty space skipping, chunks, pruning, refinement and resuming against plain rendering; invalid arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from volumes import PLACES, Known, cameras, rng, tiny
+from volumes import POSES, AnalyticVolume, cameras, rng, tiny
 
 import modeseek as ms
 from modeseek.generators.camera import CameraView
@@ -38,7 +38,7 @@ def trained(seed: int = 0) -> NeRF:
     return nerf
 
 
-def test_the_fast_path_is_the_plain_one() -> None:
+def test_empty_space_skipping_equals_plain_rendering() -> None:
     nerf = trained()
     view = replace(nerf.view(3, ms.Streams(0)), normals=True)
     pull = torch.randn(3, 3, 24, 24, generator=rng(1))
@@ -59,18 +59,18 @@ def test_the_fast_path_is_the_plain_one() -> None:
     rows = torch.isin(plain.ray_samples.ray, fast.ray_samples.ray)
     assert (plain.ray_samples.weights[rows] - fast.ray_samples.weights).abs().max() < 1e-4
     assert plain.ray_samples.weights[~rows].max() < 1e-4
-    assert 0.05 < (fast.ray_samples.weights > 0).float().mean() < 0.5  # it does leave out, and not all
+    assert 0.05 < (fast.ray_samples.weights > 0).float().mean() < 0.5  # some samples are skipped, and not all
 
 
-def test_pruning_closes_what_is_empty_and_only_that() -> None:
-    nerf = NeRF(Known(lambda p: 5.0 * (p[:, 0] > 0.5) + 0.01), size=8, samples=64)
-    view = nerf.view_from(cameras(PLACES[0]))
+def test_pruning_closes_empty_cells_only() -> None:
+    nerf = NeRF(AnalyticVolume(lambda p: 5.0 * (p[:, 0] > 0.5) + 0.01), size=8, samples=64)
+    view = nerf.view_from(cameras(POSES[0]))
     before = nerf(view)
     nerf.prune(0.1)
     x = (np.arange(64) + 0.5) / 32 - 1
     closed = x[~nerf.space.open.numpy().any((0, 1))]  # the last axis is x
     assert (
-        closed.max() == pytest.approx(0.5 - 3 / 64, abs=1e-6)  # one box is kept before the first
+        closed.max() == pytest.approx(0.5 - 3 / 64, abs=1e-6)  # one neighbour cell stays open
         and (nerf.space.open.numpy().all((0, 1)) == (x > closed.max())).all()
     )
     after = nerf(view)
@@ -78,7 +78,7 @@ def test_pruning_closes_what_is_empty_and_only_that() -> None:
     assert torch.allclose(after.opacity[..., 7], before.opacity[..., 7], atol=0.03)
 
 
-def test_chunks_are_the_whole() -> None:
+def test_chunks_equal_the_whole() -> None:
     whole, parts = tiny(5), tiny(5, chunk=29)
     view = whole.view(2, ms.Streams(1))
     got = []
@@ -89,7 +89,7 @@ def test_chunks_are_the_whole() -> None:
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*got, strict=True))
 
 
-def test_a_refined_grid_is_the_same_and_its_optimizer_goes_on() -> None:
+def test_refinement_keeps_the_volume_and_the_optimizer_works_on() -> None:
     nerf = NeRF(
         Dense((5, 9, 17), BlobInit(2.0, 4.0)), size=8, samples=16
     )  # 17 = 2 * 9 - 1: nested, so exactly the same
@@ -107,7 +107,7 @@ def test_a_refined_grid_is_the_same_and_its_optimizer_goes_on() -> None:
         kinds.append([not torch.equal(a, b) for a, b in zip(old, nerf.volume.grid_of, strict=True)])
         assert nerf(view).grids[0] is nerf.volume.grid and nerf.volume.spacing == 2 / (4 * 2**level)
     assert kinds == [[True, False, False], [False, True, False], [False, False, True]]
-    with pytest.raises(ValueError, match="levels 0 to 2: got 3"):
+    with pytest.raises(ValueError, match="levels 0 to 2, got 3"):
         nerf.volume.refine(3)
 
 
@@ -133,7 +133,7 @@ def test_a_resumed_run_neither_refines_nor_prunes_again() -> None:
     assert torch.equal(nerf(view).image, again(view).image)
 
 
-def test_rays_that_all_miss_leave_the_background_and_a_gradient_of_zero() -> None:
+def test_rays_that_all_miss_give_the_background_and_zero_gradient() -> None:
     nerf = NeRF(Dense((4,)), size=2, samples=4, radius=0.1)
     solid = nerf(CameraView((0,), cameras((0.0, 0.0, 3.0, 90.0)), 2))
     assert (solid.image == 1).all() and (solid.depth == 0).all() and len(solid.ray_samples.ray) == 0
@@ -145,36 +145,36 @@ def test_rays_that_all_miss_leave_the_background_and_a_gradient_of_zero() -> Non
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
-    ("make", "what"),
+    ("make", "message"),
     [
         (lambda: NeRF(size=0), "size, samples and chunk of 1 or more"),
         (lambda: NeRF(samples=0), "size, samples and chunk of 1 or more"),
         (lambda: NeRF(chunk=0), "size, samples and chunk of 1 or more"),
         (lambda: NeRF(radius=0.0), "positive radius"),
-        (lambda: NeRF(stages=(ResolutionStage(0.1, 8),)), "stages begin at 0"),
-        (lambda: NeRF(stages=(ResolutionStage(0.0, 8), ResolutionStage(0.0, 16))), "stages begin at 0"),
-        (lambda: NeRF(stages=(ResolutionStage(0.0, 8, 1), ResolutionStage(0.5, 8, 0))), "stages begin at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.1, 8),)), "stages must start at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 8), ResolutionStage(0.0, 16))), "stages must start at 0"),
+        (lambda: NeRF(stages=(ResolutionStage(0.0, 8, 1), ResolutionStage(0.5, 8, 0))), "stages must start at 0"),
         (lambda: NeRF(stages=(ResolutionStage(0.0, 8, 2),)), "one of the volume's 2 levels"),
         (lambda: NeRF(stages=(ResolutionStage(0.0, 0),)), "size >= 1"),
-        (lambda: Dense(()), "at least 2 and grow"),
-        (lambda: Dense((8, 8)), "at least 2 and grow"),
-        (lambda: Triplane(rng(), side=1), "at least 2 points a side"),
+        (lambda: Dense(()), ">= 2 and increase"),
+        (lambda: Dense((8, 8)), ">= 2 and increase"),
+        (lambda: Triplane(rng(), side=1), "at least 2 points per side"),
         (lambda: Triplane(rng(), width=0), "positive sizes"),
         (lambda: Fourier(rng(), octaves=0), "at least one octave"),
         (lambda: HashGrid(rng(), 8, 4), "a finest grid no coarser"),
-        (lambda: Background("gold"), "constant, random or learned: got 'gold'"),
+        (lambda: Background("gold"), "constant, random or learned, got 'gold'"),
         (lambda: Background(colour=(2.0, 0.0, 0.0)), r"three numbers in \[0, 1\]"),
         (lambda: EmptySpaceSkipping(empty=-1.0), "empty >= 0"),
         (lambda: EmptySpaceSkipping(opaque=1.0), r"opaque in \[0, 1\)"),
         (lambda: NeRF(Dense((4,))).view(0, rng()), "at least one item"),
     ],
 )
-def test_what_cannot_be(make: Callable[[], object], what: str) -> None:
-    with pytest.raises(ValueError, match=what) as caught:
+def test_invalid_arguments_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
 
 
-def test_a_volume_is_asked_for() -> None:
+def test_a_module_that_is_not_a_volume_is_refused() -> None:
     with pytest.raises(TypeError, match="renders a Volume"):
         NeRF(nn.Linear(3, 4))

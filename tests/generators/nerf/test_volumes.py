@@ -1,4 +1,4 @@
-"""Grids, planes, networks and hash tables: what they interpolate and what they can learn."""
+"""Volumes (dense, triplane, Fourier, hash grid): interpolation, fitting and chunking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from volumes import F64, Known, rng
+from volumes import F64, AnalyticVolume, rng
 
 import modeseek as ms
 from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane
@@ -25,37 +25,37 @@ VOLUMES: dict[str, tuple[Callable[[], nn.Module], float]] = {
 
 
 @pytest.mark.parametrize("name", VOLUMES)
-def test_every_volume_learns_a_thing(name: str) -> None:
-    """A red and blue egg, seen from 6 sides, then from 4 others; the grid is refined and pruned on the way."""
+def test_every_volume_fits_an_object(name: str) -> None:
+    """A red and blue egg, fitted in 6 views, tested in 4 others; the grid is refined and pruned during the fit."""
     make, rate = VOLUMES[name]
     stages = (ResolutionStage(0.0, 10), ResolutionStage(0.5, 10, 1 if name == "dense" else 0, 0.02))
     nerf = NeRF(make(), size=10, samples=16, stages=stages)
     red, blue = torch.tensor([0.9, 0.1, 0.1]).double(), torch.tensor([0.1, 0.2, 0.9]).double()
     egg = NeRF(
-        Known(
+        AnalyticVolume(
             lambda p: 60 * torch.sigmoid(40 * (0.55 - (p / p.new_tensor([1.0, 1.3, 0.8])).norm(dim=1))),
             lambda p: torch.where(p[:, :1] > 0, red, blue),
         ),
         size=10,
         samples=60,
     )
-    seen, others = nerf.orbit.ring(6), nerf.orbit.ring(4, 30.0, 22.5)
+    training, test = nerf.orbit.ring(6), nerf.orbit.ring(4, 30.0, 22.5)
     with torch.no_grad():
-        want, held = (egg(egg.view_from(c)).image.float() for c in (seen, others))
+        want, want_test = (egg(egg.view_from(c)).image.float() for c in (training, test))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=rate, betas=(0.9, 0.99))
-    first = (nerf(nerf.view_from(others)).image - held).square().mean()
+    first = (nerf(nerf.view_from(test)).image - want_test).square().mean()
     for step in range(45):
         nerf.advance(step / 44)
         optimizer.zero_grad()
-        (nerf(nerf.view_from(seen)).image - want).square().mean().backward()
+        (nerf(nerf.view_from(training)).image - want).square().mean().backward()
         optimizer.step()
-    last = (nerf(nerf.view_from(others)).image - held).square().mean()
+    last = (nerf(nerf.view_from(test)).image - want_test).square().mean()
     assert last < 0.2 * first and -10 * last.log10() > 19
     assert not nerf.space.all_open
 
 
-def test_grids_interpolate_as_they_should() -> None:
-    """Against eight corners by hand; hashed levels that fit their table alike; triplanes from their shadows."""
+def test_grids_interpolate_linearly() -> None:
+    """Against eight corners by hand; hashed levels that fit their table equally; triplanes from their projections."""
     grid = torch.randn(2, 4, 5, 6, generator=rng(), dtype=torch.float64)  # z, y, x
     points = 2 * torch.rand(20, 3, generator=rng(1), dtype=torch.float64) - 1
     found = trilinear(grid, points)
@@ -81,28 +81,28 @@ def test_grids_interpolate_as_they_should() -> None:
 
 def test_threads_change_nothing() -> None:
     grid, points = torch.randn(4, 9, 9, 9, generator=rng()), torch.rand(10_001, 3, generator=rng(1))
-    planes, shadows = torch.randn(3, 4, 9, 9, generator=rng()), torch.rand(3, 10_001, 2, generator=rng(1))
-    one, flat = trilinear(grid, points), bilinear(planes, shadows)
+    planes, projections = torch.randn(3, 4, 9, 9, generator=rng()), torch.rand(3, 10_001, 2, generator=rng(1))
+    one, flat = trilinear(grid, points), bilinear(planes, projections)
     torch.set_num_threads(2)
     try:
         assert torch.equal(trilinear(grid, points), one)
-        assert torch.equal(bilinear(planes, shadows), flat)
+        assert torch.equal(bilinear(planes, projections), flat)
     finally:
         torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("name", ["triplane", "fourier", "hash"])
-def test_blocks_of_points_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """50 points at once, or 19: density, colour and every gradient are those of the whole."""
+def test_chunks_of_points_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of 50 points, or of 19: density, colour and every gradient equal those of the whole."""
     points = 2 * torch.rand(50, 3, generator=rng(1)) - 1
-    found = []
-    for many in (10**6, 19):
-        monkeypatch.setattr("modeseek.generators.nerf.network.CPU_CHUNK", many)
+    results = []
+    for size in (10**6, 19):
+        monkeypatch.setattr("modeseek.generators.nerf.network.CPU_CHUNK", size)
         volume = VOLUMES[name][0]()
         density, colour = volume(points)
         (density.sum() + (colour * points).sum()).backward()
-        found.append([density.detach(), colour.detach(), *(parameter.grad for parameter in volume.parameters())])
-    for one, other in zip(*found, strict=True):
+        results.append([density.detach(), colour.detach(), *(parameter.grad for parameter in volume.parameters())])
+    for one, other in zip(*results, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
@@ -119,15 +119,15 @@ def test_both_precisions(name: str, dtype: torch.dtype) -> None:
     assert torch.allclose(wide(wide.view(2, rng())).image, solid.image.double(), atol=1e-4)
 
 
-def test_a_nerf_is_a_generator_that_a_prior_shapes() -> None:
-    """Under an exact prior whose data are two colours, the picture's middle takes one."""
+def test_a_nerf_is_optimised_under_a_prior() -> None:
+    """Under an exact prior whose data are two colours, the centre of the image converges to one of them."""
     data = torch.stack([torch.tensor([c]).view(3, 1, 1).expand(3, 8, 8) for c in ((0.9, 0.2, 0.1), (0.1, 0.2, 0.9))])
     prior = ms.Empirical(2 * data - 1, ms.VE(0.02, 20.0))
     nerf = NeRF(Dense((8,)), size=8, samples=12, orbit=Orbit(fov=(30.0, 40.0)))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.25)
     method = ms.MSD(ms.Geometric(4.0, 0.5))
-    walk = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.RangeCodec(), rng=ms.Streams(0))
-    for step in walk:
+    run = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.RangeCodec(), rng=ms.Streams(0))
+    for step in run:
         assert step.image.shape == (2, 3, 8, 8)
     middle = nerf(nerf.view_from(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))
     assert torch.cdist(middle, data[:, :, 0, 0]).amin(1).max() < 0.3

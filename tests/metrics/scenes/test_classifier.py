@@ -1,4 +1,4 @@
-"""The judge of scenes: its rules against cases written by hand, its folder, its accuracy, and the examination."""
+"""Scene classifier: accuracy criteria against hand-written cases, storage, accuracy, and the caption exam."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions, mistakes
 from modeseek.io.packaged import data_folder
-from modeseek.metrics.scenes.caption_accuracy import ATTRIBUTES, Predictions, accuracy_by_attribute, compare_predictions, score_captions
+from modeseek.metrics.scenes.caption_accuracy import (
+    ATTRIBUTES,
+    Predictions,
+    accuracy_by_attribute,
+    compare_predictions,
+    score_captions,
+)
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.classifier_config import ClassifierConfig
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
@@ -33,7 +39,7 @@ SMALL = ClassifierConfig((4, 4, 8), (0, 1, 0), 2, 6, 4, 8)
 
 
 def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
-    """One verdict, told in words: "red cone", "on", "blue cube"."""
+    """Predictions of one image in words: "red cone", "on", "blue cube"."""
     things, colours = [*OBJECT_TYPES, None], [*COLOURS, None]
     pairs = [(None, None) if one is None else one.split(" ", 1) for one in (first, second)]
     return Predictions(
@@ -45,15 +51,15 @@ def seen(first, relation=None, second=None, azimuth=0, elevation=15.0):
     )
 
 
-def wrong(caption, verdict):
-    return set(compare_predictions(verdict, [parse(caption)]).wrong_attributes(0))
+def wrong_attributes(caption, predictions):
+    return set(compare_predictions(predictions, [parse(caption)]).wrong_attributes(0))
 
 
 @pytest.mark.parametrize(
-    "caption, verdict, lacking",
+    "caption, predictions, wrong",
     [
         ("a red cone on a blue cube", seen("red cone", "on", "blue cube"), ""),
-        ("a small red cone on a large blue cube", seen("red cone", "on", "blue cube"), ""),  # sizes are not judged
+        ("a small red cone on a large blue cube", seen("red cone", "on", "blue cube"), ""),  # sizes are not scored
         ("a red cone on a blue cube", seen("blue cube", "on", "red cone"), "relation"),
         ("a red cone behind a blue cube", seen("blue cube", "behind", "red cone"), "relation"),
         ("a red cone beside a blue cube", seen("red cone", "beside", "blue cube"), ""),
@@ -95,7 +101,7 @@ def wrong(caption, verdict):
         ("a red torus, front view", seen("red torus", azimuth=180), ""),
         ("a red sphere, overhead view", seen("red sphere", elevation=0), ""),  # from everywhere alike
         ("a red sphere on a blue cube, side view", seen("red sphere", "on", "blue cube", elevation=70), "view"),
-        ("a red cube with a white face, back view", seen("red cube", azimuth=180), ""),  # no eye could tell
+        ("a red cube with a white face, back view", seen("red cube", azimuth=180), ""),  # indistinguishable from a cube
         ("a red cube with a white face, back view", seen("red cube", azimuth=0), ""),
         ("a red cube with a white face, front view", seen("red cube"), "object"),
         ("a red cube with a white face, from 150 degrees left, above", seen("red cube", azimuth=30, elevation=40), ""),
@@ -106,33 +112,35 @@ def wrong(caption, verdict):
         ("a red cone beside a blue duck, back view", seen("red cone", "beside", "blue duck", azimuth=0), "view"),
     ],
 )  # fmt: skip
-def test_the_rules_against_cases_by_hand(caption, verdict, lacking) -> None:
-    assert wrong(caption, verdict) == set(lacking.split())
+def test_criteria_against_cases_by_hand(caption, predictions, wrong) -> None:
+    assert wrong_attributes(caption, predictions) == set(wrong.split())
 
 
-def test_everything_right_is_what_all_means_and_only_what_is_said_is_judged() -> None:
+def test_all_is_every_attribute_and_only_applicable_attributes_are_scored() -> None:
     captions = ["a red cone", "a red cone on a blue cube, from 30 degrees left, above", "a red sphere, front view"]
     parts = [seen("red cone"), seen("red cone", "on", "blue torus", azimuth=0), seen("red sphere")]
     both = Predictions(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
     scores = compare_predictions(both, [parse(caption) for caption in captions])
     assert scores.all.tolist() == [True, False, True]
     assert scores.applicable("relation").tolist() == [False, True, False] and scores.applicable("colour").all()
-    assert scores.applicable("view").tolist() == [False, True, False], "a lone ball's view cannot be told"
-    told = {name: one.value for name, one in accuracy_by_attribute(scores).items()}
-    assert told == pytest.approx({"object": 2 / 3, "colour": 1, "relation": 1, "view": 0, "all": 2 / 3})
-    twice = accuracy_by_attribute(scores, torch.tensor([0, 1, 1]))  # two pictures of one caption count as one
+    assert scores.applicable("view").tolist() == [False, True, False], (
+        "the view of a single sphere is not distinguishable"
+    )
+    shares = {name: one.value for name, one in accuracy_by_attribute(scores).items()}
+    assert shares == pytest.approx({"object": 2 / 3, "colour": 1, "relation": 1, "view": 0, "all": 2 / 3})
+    twice = accuracy_by_attribute(scores, torch.tensor([0, 1, 1]))  # two images of one caption count as one
     assert twice["object"].value == pytest.approx(0.75)
     wanted = {"thing": [("cube", "torus", 1)], "colour": [], "relation": []}
     assert mistakes(both, [parse(caption) for caption in captions]) == wanted
 
 
-def test_what_renders_truly_show_is_right() -> None:
-    """Told what the scenes themselves say, no caption is found wrong: rules and renderer agree."""
+def test_ground_truth_of_renders_is_right() -> None:
+    """Given the ground truth as predictions, no caption is wrong: criteria and renderer agree."""
     layouts = Scenes().draw(200, torch.Generator().manual_seed(5), held_out=None)
     truth = ClassifierTargets.from_layouts(layouts)
     row = ((layouts.azimuth - AZIMUTHS[0]) / 15).round().long() % 24
-    verdicts = Predictions(truth.object_type, truth.colour, truth.relation, row, layouts.elevation)
-    scores = compare_predictions(verdicts, [parse(caption) for caption in layouts.captions])
+    predictions = Predictions(truth.object_type, truth.colour, truth.relation, row, layouts.elevation)
+    scores = compare_predictions(predictions, [parse(caption) for caption in layouts.captions])
     assert scores.all.all() and scores.view_visible.sum() > 100
 
 
@@ -148,7 +156,7 @@ def test_which_views_look_alike() -> None:
     rocket, back, side, front = indistinguishable_views("rocket", "rocket"), *(AZIMUTHS.index(a) for a in (180, 90, 0))
     assert rocket[back, side] and not rocket[back, front] and not rocket[side, front]
     assert [thing for thing in OBJECT_TYPES if not shows_elevation(thing)] == ["sphere"]
-    with pytest.raises(ValueError, match="no thing 'ball'"):
+    with pytest.raises(ValueError, match="got 'ball'"):
         indistinguishable_views("ball", "ball")
 
 
@@ -181,66 +189,73 @@ def test_the_loss_by_hand_and_the_better_order_side_by_side() -> None:
         height = 2 * (away - 0.5 if away > 1 else away**2 / 2)
         want = objects + nll(said.relation[i], RELATIONS.index(relation)) + turns + height
         assert classifier_loss(one, truth).item() == pytest.approx(want, rel=1e-5)
-    around = ClassifierTargets(thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0]))  # from 180 to -165
+    around = ClassifierTargets(
+        thing, colour, torch.tensor([0]), torch.tensor([-172.5]), torch.tensor([0.0])
+    )  # from 180 to -165
     one = ClassifierOutput(*(value[:1] for value in vars(said).values()))
-    half = classifier_loss(one, around) - classifier_loss(one, ClassifierTargets(**(vars(around) | {"azimuth": torch.tensor([180.0])})))
+    half = classifier_loss(one, around) - classifier_loss(
+        one, ClassifierTargets(**(vars(around) | {"azimuth": torch.tensor([180.0])}))
+    )
     assert half.item() == pytest.approx((nll(said.azimuth[0], 0) - nll(said.azimuth[0], 23)) / 2, rel=1e-4)
 
 
 def test_the_direction_is_the_mean_of_the_azimuths() -> None:
-    told = answers(2)
-    told.azimuth[0] = -1e4
-    told.azimuth[0, AZIMUTHS.index(90)] = 0
-    told.azimuth[1] = 0
-    assert torch.allclose(told.mean_direction, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), atol=1e-6)
+    output = answers(2)
+    output.azimuth[0] = -1e4
+    output.azimuth[0, AZIMUTHS.index(90)] = 0
+    output.azimuth[1] = 0
+    assert torch.allclose(output.mean_direction, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), atol=1e-6)
 
 
-def test_a_disturbed_picture_is_another_of_the_same_colours() -> None:
-    shots = Scenes().batch(32, torch.Generator().manual_seed(1))
-    one, again, other = (augment(shots.image, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+def test_an_augmented_image_keeps_its_colours() -> None:
+    renders = Scenes().batch(32, torch.Generator().manual_seed(1))
+    one, again, other = (augment(renders.image, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
-    assert one.shape == shots.image.shape and one.min() >= 0 and one.max() <= 1
-    assert (one.mean((2, 3)) - shots.image.mean((2, 3))).abs().max() < 0.2
+    assert one.shape == renders.image.shape and one.min() >= 0 and one.max() <= 1
+    assert (one.mean((2, 3)) - renders.image.mean((2, 3))).abs().max() < 0.2
     flat = torch.full((64, 3, 64, 64), 0.5)
     spread = augment(flat, torch.Generator().manual_seed(0)).std((1, 2, 3))
     assert 0 < spread.min() and spread.max() < 0.06
 
 
 def test_save_and_load(tmp_path) -> None:
-    judge = SceneClassifier(SMALL, {"object": 0.5}, seed=1).eval()
-    judge.save(tmp_path / "deep" / "one")
+    classifier = SceneClassifier(SMALL, {"object": 0.5}, seed=1).eval()
+    classifier.save(tmp_path / "deep" / "one")
     again = SceneClassifier.load(tmp_path / "deep" / "one")
     assert again.config == SMALL and SMALL.n_features == 16 and again.accuracy == {"object": 0.5} and not again.training
     image = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        for name, value in vars(judge(image)).items():
+        for name, value in vars(classifier(image)).items():
             assert torch.allclose(value, getattr(again(image), name), atol=2e-2, rtol=2e-2), name
-        assert judge.features(image).shape == (3, 16) and judge.features(image[..., :32, :48]).shape == (3, 16)
+        assert classifier.features(image).shape == (3, 16) and classifier.features(image[..., :32, :48]).shape == (
+            3,
+            16,
+        )
     with pytest.raises(FileExistsError, match="choose another name"):
-        judge.save(tmp_path / "deep" / "one")
+        classifier.save(tmp_path / "deep" / "one")
     before = torch.get_rng_state()
     assert not torch.equal(SceneClassifier(SMALL, seed=2).gaze.weight, SceneClassifier(SMALL, seed=3).gaze.weight)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_balanced_features_have_a_mean_square_of_one_and_the_same_answers() -> None:
-    judge = SceneClassifier(SMALL, seed=4).eval()
+def test_normalized_features_have_a_mean_square_of_one_and_the_same_outputs() -> None:
+    classifier = SceneClassifier(SMALL, seed=4).eval()
     image = torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        before, old = judge(image), judge.features(image)
-        judge.normalize_features(image)
-        after, new = judge(image), judge.features(image)
+        before, old = classifier(image), classifier.features(image)
+        classifier.normalize_features(image)
+        after, new = classifier(image), classifier.features(image)
     assert new.square().mean().item() == pytest.approx(1, rel=1e-4) and abs(old.square().mean().item() - 1) > 0.1
     for name, value in vars(before).items():
         assert torch.allclose(value, getattr(after, name), atol=1e-4), name
 
 
-def told(folder, **changes):
+def change_metadata(folder, **changes):
     path = folder / "judge.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def spoil(folder, name):
+def make_nan(folder, name):
     path = folder / "judge.safetensors"
     weights = load_file(path)
     weights[name] = weights[name] * float("nan")
@@ -255,64 +270,64 @@ def spoil(folder, name):
         (lambda f: (f / "judge.json").write_text("{"), "Expecting"),
         (lambda f: (f / "judge.json").write_text("[]"), "list"),
         (lambda f: (f / "judge.safetensors").write_bytes(b"no"), "header"),
-        (lambda f: told(f, format="else-1"), "format is 'else-1'"),
-        (lambda f: told(f, words={"things": ["sphere"]}), "other words"),
+        (lambda f: change_metadata(f, format="else-1"), "format is 'else-1'"),
+        (lambda f: change_metadata(f, words={"things": ["sphere"]}), "its vocabulary is not"),
         (
-            lambda f: told(
+            lambda f: change_metadata(
                 f,
                 shape={"channels": [4, 4, 10**9], "blocks": [0, 1, 0], "gazes": 2, "slot": 6, "scene": 4, "hidden": 8},
             ),
             "not of",
         ),
-        (lambda f: told(f, accuracy={"object": "good"}), "could not convert"),
-        (lambda f: spoil(f, "scene.weight"), "not finite"),
+        (lambda f: change_metadata(f, accuracy={"object": "good"}), "could not convert"),
+        (lambda f: make_nan(f, "scene.weight"), "not finite"),
     ],
 )
-def test_a_damaged_folder_is_told_in_one_line(tmp_path, harm, line) -> None:
+def test_a_damaged_folder_is_reported_in_one_line(tmp_path, harm, line) -> None:
     folder = tmp_path / "judge"
     SceneClassifier(SMALL).save(folder)
     harm(folder)
-    with pytest.raises(ValueError, match="is no readable judge") as caught:
+    with pytest.raises(ValueError, match="is not a readable scene classifier") as caught:
         SceneClassifier.load(folder)
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_training_saves_a_judge_and_is_fixed_by_its_seed(tmp_path) -> None:
-    lesson = ClassifierRecipe(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
-    made = []
+def test_training_saves_a_classifier_and_is_fixed_by_its_seed(tmp_path) -> None:
+    recipe = ClassifierRecipe(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
+    weights = []
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         before = torch.get_rng_state()
-        for now in train_classifier(tmp_path / name, budget=1e9, seed=seed, recipe=lesson):
-            assert 0 < now.done <= now.total
+        for progress in train_classifier(tmp_path / name, budget=1e9, seed=seed, recipe=recipe):
+            assert 0 < progress.done <= progress.total
         assert torch.equal(before, torch.get_rng_state())
-        made.append(load_file(tmp_path / name / "judge.safetensors"))
-    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
-    assert not torch.equal(made[0]["scene.weight"], made[2]["scene.weight"])
+        weights.append(load_file(tmp_path / name / "judge.safetensors"))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not torch.equal(weights[0]["scene.weight"], weights[2]["scene.weight"])
     assert set(SceneClassifier.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
     with pytest.raises(FileExistsError, match="choose another name"):
-        next(train_classifier(tmp_path / "one", budget=1.0, recipe=lesson))
+        next(train_classifier(tmp_path / "one", budget=1.0, recipe=recipe))
 
 
-def test_the_packaged_judge_is_small_and_right() -> None:
+def test_the_packaged_classifier_is_small_and_accurate() -> None:
     """On combinations that its training never saw, drawn anew."""
-    judge = SceneClassifier.packaged()
-    assert sum(p.numel() for p in judge.parameters()) <= 1_100_000
+    classifier = SceneClassifier.packaged()
+    assert sum(p.numel() for p in classifier.parameters()) <= 1_100_000
     assert sum(path.stat().st_size for path in (data_folder() / "judge").iterdir()) <= 2.2e6
-    shots = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)
-    assert all(is_held_out(parse(caption)) for caption in shots.captions)
-    found = accuracy_by_attribute(score_captions(judge, shots.image, shots.captions))
+    renders = Scenes().batch(300, torch.Generator().manual_seed(77), held_out=True)
+    assert all(is_held_out(parse(caption)) for caption in renders.captions)
+    found = accuracy_by_attribute(score_captions(classifier, renders.image, renders.captions))
     for name in ("object", "colour", "relation"):
         assert found[name].value >= (0.93 if name == "object" else 0.97), (name, found[name])
     assert found["view"].value >= 0.85
-    assert judge.accuracy["colour"] >= 0.99 and judge.accuracy["object"] >= 0.95
+    assert classifier.accuracy["colour"] >= 0.99 and classifier.accuracy["object"] >= 0.95
     with torch.no_grad():
-        assert judge.features(shots.image[:5]).shape == (5, 144)
-    swapped = score_captions(judge, shots.image, [*shots.captions[1:], shots.captions[0]])
-    assert swapped.object.float().mean() < 0.2, "captions of other pictures are not true of these"
-    with pytest.raises(ValueError, match="one caption"):
-        score_captions(judge, shots.image, shots.captions[:2])
-    with pytest.raises(ValueError, match="no caption of these scenes"):
-        score_captions(judge, shots.image[:1], ["a zebra"])
+        assert classifier.features(renders.image[:5]).shape == (5, 144)
+    swapped = score_captions(classifier, renders.image, [*renders.captions[1:], renders.captions[0]])
+    assert swapped.object.float().mean() < 0.2, "captions of other images are wrong for these"
+    with pytest.raises(ValueError, match="must have one caption"):
+        score_captions(classifier, renders.image, renders.captions[:2])
+    with pytest.raises(ValueError, match="in the grammar of the scenes"):
+        score_captions(classifier, renders.image[:1], ["a zebra"])
 
 
 def test_captions_of_an_examination() -> None:
@@ -345,7 +360,7 @@ def test_where_a_pipeline_is_found(pipeline, tmp_path) -> None:
     assert find_stable_diffusion(tmp_path / "training") == tmp_path / "training" / "pipeline"
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(ValueError, match="is a FluxPipeline"):
+    with pytest.raises(ValueError, match="got a FluxPipeline"):
         find_stable_diffusion(tmp_path / "other")
     with pytest.raises(ValueError, match="no pipeline"):
         find_stable_diffusion(tmp_path / "nothing")
@@ -370,22 +385,22 @@ def test_an_examination_from_end_to_end(pipeline, tmp_path, capsys) -> None:
     assert (out / "media" / "sheet.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((out / "exports").glob("image-*.png"))) == 4
     page = (out / "report.html").read_text()
-    assert "What was taken for what" in page and "held-out captions" in page
+    assert "Confusion pairs" in page and "held-out captions" in page
     assert json.loads((out / "status.json").read_text())["state"] == "finished"
 
 
 @pytest.mark.parametrize(
     "words, line",
     [
-        (["--captions", "0"], "--captions is at least 1: got 0"),
-        (["--steps", "0"], "--steps is at least 1: got 0"),
-        (["--judge", "nowhere"], "nowhere is no readable judge"),
+        (["--captions", "0"], "--captions must be at least 1, got 0"),
+        (["--steps", "0"], "--steps must be at least 1, got 0"),
+        (["--judge", "nowhere"], "nowhere is not a readable scene classifier"),
     ],
 )
 def test_mistakes_in_what_is_asked_are_one_line(pipeline, tmp_path, monkeypatch, capsys, words, line) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main(["exam", str(pipeline), *words])
-    told = capsys.readouterr().err
-    assert ended.value.code == 2 and line in told and told.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert ended.value.code == 2 and line in stderr and stderr.count("\n") == 1
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""How near a found object is to the truth: planted moves, colours, Janus faces and closed forms."""
+"""Shape metrics against planted transforms, colours, Janus faces and closed forms."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ from modeseek.datasets.scenes.static_scene import StaticScene, turntable
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.metrics.color_difference import delta_e, lab
-from modeseek.metrics.scenes.alignment import Alignment, RenderFunction, align, silhouette_overlap, render_function
+from modeseek.metrics.scenes.alignment import Alignment, RenderFunction, align, render_function, silhouette_overlap
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.metrics.scenes.janus import match_front_faces, count_front_faces, has_front_face, classify_front_faces, count_runs
-from modeseek.metrics.scenes.shape_metrics import measure_shape, held_out_cameras
+from modeseek.metrics.scenes.janus import (
+    classify_front_faces,
+    count_front_faces,
+    count_runs,
+    has_front_face,
+    match_front_faces,
+)
+from modeseek.metrics.scenes.shape_metrics import held_out_cameras, measure_shape
 from modeseek.rng import Rng
 
 N, SIDE = 24, 32
 FEW = held_out_cameras(4)
 
 
-def looking(still: StaticScene) -> RenderFunction:
+def render_fn_of(scene: StaticScene) -> RenderFunction:
     def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
-        shots = still.render(cameras, size, 3)
-        return shots.image, shots.mask
+        renders = scene.render(cameras, size, 3)
+        return renders.image, renders.mask
 
     return look
 
@@ -62,38 +68,44 @@ def test_overlap_of_planted_boxes() -> None:
     iou, colour = silhouette_overlap(image, opacity, true, mask)
     assert iou.tolist() == pytest.approx([8 / 24, 0.0, 0.0])
     assert colour[0].item() == pytest.approx(0.1) and colour[1:].isnan().all()
-    assert silhouette_overlap(image, 0.98 * opacity, true, mask)[0].tolist() == [0.0, 0.0, 0.0]  # one half is not above it
+    assert silhouette_overlap(image, 0.98 * opacity, true, mask)[0].tolist() == [
+        0.0,
+        0.0,
+        0.0,
+    ]  # one half is not above it
 
 
-def test_the_truth_itself_is_exact() -> None:
-    still = StaticScene.from_caption("a red cone")
-    found = measure_shape(looking(still), still, cameras=FEW, size=32)
+def test_the_ground_truth_itself_is_exact() -> None:
+    scene = StaticScene.from_caption("a red cone")
+    found = measure_shape(render_fn_of(scene), scene, cameras=FEW, size=32)
     assert found.alignment == Alignment() and (found.iou == 1).all() and (found.psnr == 100).all()
     assert not found.colour.any() and not found.delta_e.any()
     assert torch.equal(found.saturation, found.true_saturation)
 
 
-def test_planted_moves_are_found() -> None:
-    still = StaticScene.from_caption("a blue cube with a white face", OVERHEAD_LIGHT)
-    where = align(looking(still.transformed(1.25, -0.1)), still, FEW, free_yaw=False)
-    assert where.scale == pytest.approx(1.25, rel=0.03) and where.lift == pytest.approx(-0.1, abs=0.02) and not where.yaw
-    spun = looking(still.transformed(0.9, 0.05, yaw=100.0))
-    found = measure_shape(spun, still, cameras=FEW, size=32, free_yaw=True)
+def test_planted_transforms_are_recovered() -> None:
+    scene = StaticScene.from_caption("a blue cube with a white face", OVERHEAD_LIGHT)
+    where = align(render_fn_of(scene.transformed(1.25, -0.1)), scene, FEW, free_yaw=False)
+    assert (
+        where.scale == pytest.approx(1.25, rel=0.03) and where.lift == pytest.approx(-0.1, abs=0.02) and not where.yaw
+    )
+    spun = render_fn_of(scene.transformed(0.9, 0.05, yaw=100.0))
+    found = measure_shape(spun, scene, cameras=FEW, size=32, free_yaw=True)
     # Silhouettes alone would take any quarter of a turn: the face decides.
     assert found.alignment.yaw == pytest.approx(100.0, abs=4.0) and found.iou.mean() > 0.95
-    fixed = measure_shape(spun, still, cameras=FEW, size=32, free_yaw=True, aligned=False)
+    fixed = measure_shape(spun, scene, cameras=FEW, size=32, free_yaw=True, aligned=False)
     assert fixed.alignment == Alignment() and fixed.colour.nanmean() > 4 * found.colour.nanmean()
 
 
 def test_other_colours_and_no_object_at_all() -> None:
-    still = StaticScene.from_caption("a red sphere", OVERHEAD_LIGHT)
+    scene = StaticScene.from_caption("a red sphere", OVERHEAD_LIGHT)
 
     def paler(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
-        shots = still.render(cameras, size, 3)
-        return shots.image * 0.9, shots.mask
+        renders = scene.render(cameras, size, 3)
+        return renders.image * 0.9, renders.mask
 
-    found = measure_shape(paler, still, cameras=FEW, size=32, aligned=False)
-    true = still.render(FEW, 32, 3)
+    found = measure_shape(paler, scene, cameras=FEW, size=32, aligned=False)
+    true = scene.render(FEW, 32, 3)
     want = -10 * (0.1 * true.image).square().mean((1, 2, 3)).log10()
     assert torch.allclose(found.psnr, want, atol=1e-3) and (found.iou == 1).all()
     inside = true.mask[:, 0] > 0.5
@@ -101,42 +113,48 @@ def test_other_colours_and_no_object_at_all() -> None:
     assert torch.allclose(found.colour, mean, atol=1e-5)
     high = torch.stack([1 - true.image[i].amin(0)[inside[i]] / true.image[i].amax(0)[inside[i]] for i in range(1)])
     assert found.true_saturation[0].item() == pytest.approx(high.mean().item(), rel=1e-5)
-    nothing = measure_shape(lambda c, n: (torch.ones(len(c), 3, n, n), torch.zeros(len(c), 1, n, n)), still, cameras=FEW, size=32)
-    told = nothing.estimates()
-    assert told["iou"].value == 0 and math.isnan(told["colour"].value) and math.isnan(told["saturation"].value)
-    assert told["psnr"].interval is not None and told["psnr"].interval[0] <= told["psnr"].value
+    nothing = measure_shape(
+        lambda c, n: (torch.ones(len(c), 3, n, n), torch.zeros(len(c), 1, n, n)), scene, cameras=FEW, size=32
+    )
+    estimates = nothing.estimates()
+    assert (
+        estimates["iou"].value == 0
+        and math.isnan(estimates["colour"].value)
+        and math.isnan(estimates["saturation"].value)
+    )
+    assert estimates["psnr"].interval is not None and estimates["psnr"].interval[0] <= estimates["psnr"].value
     with pytest.raises(ValueError, match="at least one"):
         held_out_cameras(0)
 
 
 class Turntable(nn.Module):
-    """A generator that renders the truth."""
+    """Generator that renders the ground truth."""
 
-    def __init__(self, still: StaticScene, flat: bool = False) -> None:
+    def __init__(self, scene: StaticScene, flat: bool = False) -> None:
         super().__init__()
-        self.still, self.flat = still, flat
+        self.scene, self.flat = scene, flat
 
     def view(self, n: int, rng: Rng) -> CameraView:
         return CameraView(tuple(range(n)), turntable(n), SIDE)
 
     def forward(self, view: CameraView) -> Tensor | Rendering3D:
-        shots = self.still.render(view.cameras, view.size, 3)
-        return shots.image if self.flat else Rendering3D(view, shots.image, shots.mask, shots.depth)
+        renders = self.scene.render(view.cameras, view.size, 3)
+        return renders.image if self.flat else Rendering3D(view, renders.image, renders.mask, renders.depth)
 
 
-def test_generators_are_looked_at() -> None:
-    still = StaticScene.from_caption("a blue cone")
-    image, opacity = render_function(Turntable(still))(FEW, 16)
-    shots = still.render(FEW, 16, 3)
-    assert torch.equal(image, shots.image) and torch.equal(opacity, shots.mask)
-    with pytest.raises(ValueError, match="has an opacity: got a Rendering"):
-        render_function(Turntable(still, flat=True))(FEW, 16)
+def test_render_function_of_a_generator() -> None:
+    scene = StaticScene.from_caption("a blue cone")
+    image, opacity = render_function(Turntable(scene))(FEW, 16)
+    renders = scene.render(FEW, 16, 3)
+    assert torch.equal(image, renders.image) and torch.equal(opacity, renders.mask)
+    with pytest.raises(ValueError, match="must have an opacity, got Rendering"):
+        render_function(Turntable(scene, flat=True))(FEW, 16)
 
 
 @cache
 def ring(thing: str) -> tuple[StaticScene, Tensor]:
-    still = StaticScene.from_caption(f"a blue {thing}")
-    return still, still.render(turntable(N, 15.0), SIDE).image
+    scene = StaticScene.from_caption(f"a blue {thing}")
+    return scene, scene.render(turntable(N, 15.0), SIDE).image
 
 
 JANUS = [k if k <= 6 or k >= 18 else (12 - k) % N for k in range(N)]
@@ -158,24 +176,27 @@ def test_planted_fronts_are_counted(thing: str) -> None:
 
 
 def test_a_plain_cube_has_none_and_a_front_everywhere_is_many() -> None:
-    still, images = ring("cube with a white face")
+    scene, images = ring("cube with a white face")
     plain = StaticScene.from_caption("a blue cube")
-    assert count_front_faces(looking(plain), still, size=SIDE).count == 0
+    assert count_front_faces(render_fn_of(plain), scene, size=SIDE).count == 0
     assert match_front_faces(images[[0] * N], images).count == 3
-    assert count_front_faces(looking(still.transformed(0.8, 0.1)), still, Alignment(0.8, 0.1, 50.0), size=SIDE).count == 1
-    with pytest.raises(ValueError, match="has a front: count those of"):
-        count_front_faces(looking(plain), plain)
-    with pytest.raises(ValueError, match="views around"):
-        count_front_faces(looking(plain), still, n=6)
+    assert (
+        count_front_faces(render_fn_of(scene.transformed(0.8, 0.1)), scene, Alignment(0.8, 0.1, 50.0), size=SIDE).count
+        == 1
+    )
+    with pytest.raises(ValueError, match="must have a front face, got"):
+        count_front_faces(render_fn_of(plain), plain)
+    with pytest.raises(ValueError, match="number of views must be"):
+        count_front_faces(render_fn_of(plain), scene, n=6)
     assert has_front_face(parse("a red cone on a blue car")) and not has_front_face(parse("a red mug, front view"))
 
 
-def test_the_judge_counts_too() -> None:
-    judge = SceneClassifier.packaged()
-    still = StaticScene.from_caption("a blue robot head")
-    images = still.render(turntable(N, 15.0), 64).image
+def test_the_classifier_counts_too() -> None:
+    classifier = SceneClassifier.packaged()
+    scene = StaticScene.from_caption("a blue robot head")
+    images = scene.render(turntable(N, 15.0), 64).image
     for rows, want in PLANTED.values():
-        assert classify_front_faces(judge, images[rows]).count == want
+        assert classify_front_faces(classifier, images[rows]).count == want
 
 
 @given(st.integers(0, 23), st.lists(st.integers(2, 5), min_size=0, max_size=3))

@@ -1,4 +1,4 @@
-"""Every family of diffusers pipelines against the stock pipeline, and against formulas written out here."""
+"""Every family of diffusers pipelines against diffusers' own sampling, and against formulas written out here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(path: Path, **options: Any) -> Pipeline:
     return Pipeline.load(path, **({"cache": None, "size": size} | options))
 
 
-def stock(path: Path) -> Any:
+def diffusers_pipeline(path: Path) -> Any:
     kind = getattr(diffusers, json.loads((path / "model_index.json").read_text())["_class_name"])
     pipe = kind.from_pretrained(path, safety_checker=None) if path.name == "if" else kind.from_pretrained(path)
     pipe.set_progress_bar_config(disable=True)
@@ -48,45 +48,44 @@ def noise(prior: Pipeline, n: int = 1) -> Tensor:
 
 
 def sample(path: Path, z: Tensor) -> tuple[Tensor, Any]:
-    """What the stock pipeline makes of this noise, and the pipeline."""
-    pipe = stock(path)
-    told: dict[str, Any] = {"prompt": TEXT, "num_inference_steps": STEPS, "output_type": "latent", "height": 16}
-    told |= {"width": 16, "guidance_scale": SCALE, "latents": z.clone()}
+    """Sample of diffusers' pipeline from this noise, and the pipeline."""
+    pipe = diffusers_pipeline(path)
+    options: dict[str, Any] = {"prompt": TEXT, "num_inference_steps": STEPS, "output_type": "latent", "height": 16}
+    options |= {"width": 16, "guidance_scale": SCALE, "latents": z.clone()}
     if path.name == "if":
         for key in ("latents", "height", "width"):
-            told.pop(key)
-        told |= {"output_type": "pt", "generator": torch.Generator().manual_seed(3)}
-        pipe.scheduler.register_to_config(variance_type="fixed_small")  # the stock loop asks DDIM for it
+            options.pop(key)
+        options |= {"output_type": "pt", "generator": torch.Generator().manual_seed(3)}
+        pipe.scheduler.register_to_config(variance_type="fixed_small")  # diffusers' loop reads it from DDIM
     if path.name == "pixart":
-        told |= {"use_resolution_binning": False, "clean_caption": False}
+        options |= {"use_resolution_binning": False, "clean_caption": False}
     if path.name.startswith("flux"):
-        told["latents"] = pipe._pack_latents(z, 1, *z.shape[1:])
-        made = pipe._unpack_latents(pipe(**told).images, 16, 16, 2 * 1)
-        return made, pipe
-    return pipe(**told).images, pipe
+        options["latents"] = pipe._pack_latents(z, 1, *z.shape[1:])
+        return pipe._unpack_latents(pipe(**options).images, 16, 16, 2 * 1), pipe
+    return pipe(**options).images, pipe
 
 
 @pytest.mark.parametrize("name", tiny.MAKERS)
-def test_our_ddim_is_the_stock_pipelines_sampler(name: str, folder: Callable[[str], Path]) -> None:
+def test_our_ddim_is_the_sampler_of_diffusers(name: str, folder: Callable[[str], Path]) -> None:
     path = folder(name)
     prior = load(path, guidance=SCALE)
-    z, told = noise(prior), None
+    z = noise(prior)
     want, pipe = sample(path, z)
-    told = prior.conditions([TEXT])
+    conditions = prior.conditions([TEXT])
     guided = prior if name.startswith("flux") else ms.Guided(prior, SCALE)
     if isinstance(prior.schedule, ms.Flow):
         s = pipe.scheduler.sigmas.double()
-        if name.startswith("flux"):  # shifted for this resolution: the stock's own walk
+        if name.startswith("flux"):  # shifted for this resolution: the sigmas of diffusers
             assert torch.allclose(prior.schedule(prior.grid(STEPS))[1].double(), s, atol=1e-6)
         times = s / (prior.schedule.shift - (prior.schedule.shift - 1) * s)  # sigma = shift t / (1 + (shift - 1) t)
     else:
         times = torch.cat([pipe.scheduler.timesteps.double().cpu(), torch.zeros(1, dtype=torch.float64)]) / 999
     with torch.no_grad():
         if name == "sdxl":  # Euler ends at the posterior mean, not at the cleanest level
-            z = ms.ddim(guided, z, times[:-1].float(), told)
-            ours = guided(z, times[-2:-1].float(), told).z
+            z = ms.ddim(guided, z, times[:-1].float(), conditions)
+            ours = guided(z, times[-2:-1].float(), conditions).z
         else:
-            ours = ms.ddim(guided, z, times.float(), told)
+            ours = ms.ddim(guided, z, times.float(), conditions)
     assert torch.allclose(ours, want, rtol=1e-3, atol=1e-3 * want.abs().max()), (ours - want).abs().max()
     assert want.std() > 0.1
 
@@ -94,15 +93,15 @@ def test_our_ddim_is_the_stock_pipelines_sampler(name: str, folder: Callable[[st
 @pytest.mark.parametrize("name", ["sd", "sd-v", "sdxl", "if", "pixart"])
 def test_sds_is_the_formula_with_the_schedulers_own_numbers(name: str, folder: Callable[[str], Path]) -> None:
     path = folder(name)
-    prior, pipe = load(path), stock(path)
-    z, told = noise(prior), prior.conditions([TEXT])
+    prior, pipe = load(path), diffusers_pipeline(path)
+    z, conditions = noise(prior), prior.conditions([TEXT])
     index, rng = 601, torch.Generator().manual_seed(5)
     method = ms.SDS(ms.Uniform(index / 999, index / 999))
-    ours, _ = method.step(z, ms.Guided(prior, SCALE), None, conditions=told, progress=0.0, rng=rng)
+    ours, _ = method.step(z, ms.Guided(prior, SCALE), None, conditions=conditions, progress=0.0, rng=rng)
     assert ours.eps is not None
     squared = pipe.scheduler.alphas_cumprod[index]
     z_t = squared.sqrt() * z + (1 - squared).sqrt() * ours.eps
-    cond, null = told.positive, told.null
+    cond, null = conditions.positive, conditions.null
     both = {key: torch.cat([null[key], cond[key]]) for key in cond}
     added: dict[str, Any] = {}
     if name == "sdxl":
@@ -125,38 +124,38 @@ def test_sds_is_the_formula_with_the_schedulers_own_numbers(name: str, folder: C
 
 @pytest.mark.parametrize("name", tiny.MAKERS)
 def test_scaling_changes_nothing_but_the_scaling(name: str, folder: Callable[[str], Path]) -> None:
-    """Only the log-SNR matters: VE, VP and flow coordinates give one answer."""
+    """Only the log-SNR matters: VE, VP and flow coordinates give one prediction."""
     prior = load(folder(name))
-    z, told = noise(prior), prior.encode([TEXT])
-    answers = []
+    z, cond = noise(prior), prior.encode([TEXT])
+    predictions = []
     for factor in (1.0, 0.3, 7.0):
         alpha, sigma = torch.tensor([0.6 * factor]), torch.tensor([0.8 * factor])
-        answers.append(prior.at(factor * z, alpha, sigma, told))
-    for other in answers[1:]:
-        assert torch.allclose(other.z, answers[0].z, rtol=1e-4, atol=1e-4)
-        assert torch.allclose(other.eps, answers[0].eps, rtol=1e-4, atol=1e-4)
-    back = 0.6 * answers[0].z + 0.8 * answers[0].eps
+        predictions.append(prior.at(factor * z, alpha, sigma, cond))
+    for other in predictions[1:]:
+        assert torch.allclose(other.z, predictions[0].z, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(other.eps, predictions[0].eps, rtol=1e-4, atol=1e-4)
+    back = 0.6 * predictions[0].z + 0.8 * predictions[0].eps
     assert torch.allclose(back, z, atol=1e-4)
-    assert not answers[0].clamped.any()
+    assert not predictions[0].clamped.any()
 
 
-def test_levels_beyond_what_was_taught_are_flagged_and_finite(folder: Callable[[str], Path]) -> None:
+def test_levels_beyond_the_training_range_are_flagged_and_finite(folder: Callable[[str], Path]) -> None:
     prior = load(folder("sd"))
-    z, told = noise(prior, 4), prior.encode([TEXT])
+    z, cond = noise(prior, 4), prior.encode([TEXT])
     alpha, sigma = torch.tensor([1.0, 1.0, 1e-4, 0.0]), torch.tensor([0.0, 1e-3, 1.0, 1.0])
-    p = prior.at(z, alpha, sigma, told)
+    p = prior.at(z, alpha, sigma, cond)
     assert p.clamped.all()
     for part in (p.z, p.eps):
         assert part.isfinite().all()
     assert torch.equal(p.z[0], z[0])  # no noise: nothing to remove
     assert torch.allclose(alpha[:, None, None, None] * p.z + sigma[:, None, None, None] * p.eps, z, atol=1e-4)
     edge = torch.sigmoid(torch.tensor([prior.schedule.levels[0]]))  # the cleanest level keeps its score below itself
-    clean = prior.at(z[:1], edge.sqrt(), (1 - edge).sqrt(), told)
-    less = prior.at(z[:1] / edge.sqrt(), torch.ones(1), 0.5 * ((1 - edge) / edge).sqrt(), told)
+    clean = prior.at(z[:1], edge.sqrt(), (1 - edge).sqrt(), cond)
+    less = prior.at(z[:1] / edge.sqrt(), torch.ones(1), 0.5 * ((1 - edge) / edge).sqrt(), cond)
     assert torch.allclose(less.eps, 0.5 * clean.eps, rtol=1e-3, atol=1e-5)
 
 
-def test_a_model_with_no_signal_at_its_end_answers_there(folder: Callable[[str], Path]) -> None:
+def test_a_model_without_signal_at_its_end_is_defined_there(folder: Callable[[str], Path]) -> None:
     prior = load(folder("sd-v-zero-snr"))
     p = prior.at(noise(prior), torch.zeros(1), torch.ones(1), prior.encode([TEXT]))
     assert not p.clamped.any() and p.z.isfinite().all() and torch.equal(p.eps, noise(prior))
@@ -188,8 +187,8 @@ def test_the_autoencoder_can_sample_and_save_memory(folder: Callable[[str], Path
     image = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     mean = codec.encode(image)
     drawn = replace(codec, posterior="sample", rng=torch.Generator().manual_seed(1)).encode(image)
-    told = codec.network.encode(2 * image - 1).latent_dist
-    assert ((drawn - mean) / (told.std * codec.scale)).std().item() == pytest.approx(1, abs=0.02)
+    posterior = codec.network.encode(2 * image - 1).latent_dist
+    assert ((drawn - mean) / (posterior.std * codec.scale)).std().item() == pytest.approx(1, abs=0.02)
     grads = []
     for recompute in (False, True):
         leaf = image[:2].clone().requires_grad_()
@@ -209,8 +208,8 @@ def test_texts_are_encoded_once_and_kept(
     assert first.pipe.text_encoder is None  # not held beside the network
     second = load(path, cache=tmp_path)
     monkeypatch.setattr(second.text_cache, "_encode", lambda texts: pytest.fail(f"encoded again: {texts}"))
-    kept = second.conditions([TEXT, "a blue cube"], ["ugly"])
-    for a, b in ((fresh.positive, kept.positive), (fresh.null, kept.null), (fresh.negative, kept.negative)):
+    cached = second.conditions([TEXT, "a blue cube"], ["ugly"])
+    for a, b in ((fresh.positive, cached.positive), (fresh.null, cached.null), (fresh.negative, cached.negative)):
         assert torch.equal(a["text"], b["text"])
     other = load(folder("sd-v"), cache=tmp_path)  # other weights: another key
     assert not other.text_cache._find(f"text:{TEXT}")
@@ -220,15 +219,15 @@ def test_texts_are_encoded_once_and_kept(
     assert torch.equal(again.positive["text"], fresh.positive["text"][:1])
 
 
-def test_a_batch_is_answered_as_its_rows_are(folder: Callable[[str], Path]) -> None:
+def test_a_batch_is_predicted_as_its_rows_are(folder: Callable[[str], Path]) -> None:
     prior = load(folder("sdxl"))
-    z, told = noise(prior, 2), prior.encode([TEXT, "a blue cube"])
+    z, cond = noise(prior, 2), prior.encode([TEXT, "a blue cube"])
     alpha, sigma = torch.tensor([0.6, 0.9]), torch.tensor([0.8, 0.4])
-    both = prior.at(z, alpha, sigma, told)
+    both = prior.at(z, alpha, sigma, cond)
     for row in range(2):
-        here = slice(row, row + 1)
-        alone = prior.at(z[here], alpha[here], sigma[here], {key: part[here] for key, part in told.items()})
-        assert torch.allclose(alone.z, both.z[here], atol=1e-4)
+        rows = slice(row, row + 1)
+        alone = prior.at(z[rows], alpha[rows], sigma[rows], {key: part[rows] for key, part in cond.items()})
+        assert torch.allclose(alone.z, both.z[rows], atol=1e-4)
 
 
 def _rename(path: Path) -> None:
@@ -251,7 +250,7 @@ def _predict(path: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "another class": (_rename, "is a KandinskyPipeline, which is not known here: known are StableDiffusionPipeline"),
+    "another class": (_rename, "is a KandinskyPipeline, which is not supported: supported are StableDiffusionPipeline"),
     "truncated weights": (_cut, "cannot be loaded as a StableDiffusionPipeline"),
     "pickled weights": (_pickled, "cannot be loaded as a StableDiffusionPipeline"),
     "no index": (lambda path: (path / "model_index.json").unlink(), "is no diffusers pipeline: model_index.json"),
@@ -266,11 +265,11 @@ def test_a_folder_that_is_no_pipeline_gives_one_line(
 ) -> None:
     import shutil
 
-    place = tmp_path / "copy"
-    shutil.copytree(folder("sd"), place)
-    BROKEN[damage][0](place)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder("sd"), copy)
+    BROKEN[damage][0](copy)
     with pytest.raises(ValueError, match=BROKEN[damage][1].replace(".", r"\.")) as caught:
-        load(place)
+        load(copy)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""LoRA against W + scale alpha / r B A written out here; memory savers against the plain pipeline."""
+"""LoRA against W + scale alpha / r B A written out here; memory options against the plain pipeline."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load(path: Path, **options: Any) -> Pipeline:
     return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))
 
 
-def answer(prior: Pipeline) -> Tensor:
+def prediction(prior: Pipeline) -> Tensor:
     z = torch.randn(2, *prior.shape, generator=torch.Generator().manual_seed(3))
     return prior(z, torch.tensor([0.3, 0.8]), prior.encode([TEXT, "a cube"])).eps
 
@@ -48,17 +48,17 @@ def low_rank(rows: int, columns: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.randn(2, columns, generator=g), torch.randn(rows, 2, generator=g)
 
 
-def changed(path: Path, place: Path, component: str, layer: str, change: Callable[[Tensor], Tensor]) -> Path:
+def changed(path: Path, target: Path, component: str, layer: str, change: Callable[[Tensor], Tensor]) -> Path:
     """A copy of a pipeline with one weight changed by hand."""
     import shutil
 
-    shutil.copytree(path, place)
-    (file,) = (place / component).glob("*.safetensors")
+    shutil.copytree(path, target)
+    (file,) = (target / component).glob("*.safetensors")
     weights = load_file(file)
     name = f"{layer}.weight" if f"{layer}.weight" in weights else f"{layer.removeprefix('text_model.')}.weight"
     weights[name] = change(weights[name])
     save_file(weights, file, metadata={"format": "pt"})
-    return place
+    return target
 
 
 @pytest.mark.parametrize("scale", [1.0, -0.4])
@@ -70,16 +70,16 @@ def test_a_lora_of_the_network_is_the_formula(
     down, up = low_rank(16, tiny.WIDTH, 1)
     alpha = 2.0 if kind == "diffusers" else 1.0  # without alpha it is r
     if kind == "diffusers":
-        told = {f"unet.{UNET_LAYER}.lora_A.weight": down, f"unet.{UNET_LAYER}.lora_B.weight": up}
+        weights = {f"unet.{UNET_LAYER}.lora_A.weight": down, f"unet.{UNET_LAYER}.lora_B.weight": up}
     else:
         name = "lora_unet_" + UNET_LAYER.replace(".", "_")
-        told = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(alpha)}
-    save_file(told, tmp_path / "lora.safetensors")
+        weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(alpha)}
+    save_file(weights, tmp_path / "lora.safetensors")
     plain = load(path)
     ours = load(path, loras=[LoRA(str(tmp_path / "lora.safetensors"), scale)])
-    truth = load(changed(path, tmp_path / "sd", "unet", UNET_LAYER, lambda w: w + scale * alpha / 2 * up @ down))
-    assert torch.allclose(answer(ours), answer(truth), atol=1e-5)
-    assert (answer(ours) - answer(plain)).abs().max() > 1e-2
+    ground_truth = load(changed(path, tmp_path / "sd", "unet", UNET_LAYER, lambda w: w + scale * alpha / 2 * up @ down))
+    assert torch.allclose(prediction(ours), prediction(ground_truth), atol=1e-5)
+    assert (prediction(ours) - prediction(plain)).abs().max() > 1e-2
     assert not any("lora" in name for name in ours.network.state_dict()), "merged, no adapter stays"
 
 
@@ -88,15 +88,15 @@ def test_a_lora_of_the_text_encoder_is_the_formula(name: str, folder: Callable[[
     path = folder(name)
     part = "text_encoder" if name == "sd" else "text_encoder_2"
     down, up = low_rank(tiny.WIDTH, tiny.WIDTH, 2)
-    told = {f"{part}.{TEXT_LAYER}.lora_A.weight": down, f"{part}.{TEXT_LAYER}.lora_B.weight": up}
-    save_file(told, tmp_path / "lora.safetensors")
+    weights = {f"{part}.{TEXT_LAYER}.lora_A.weight": down, f"{part}.{TEXT_LAYER}.lora_B.weight": up}
+    save_file(weights, tmp_path / "lora.safetensors")
     cache = tmp_path / "cache"
     plain = load(path, cache=cache)
-    before = answer(plain)
+    before = prediction(plain)
     ours = load(path, cache=cache, loras=[LoRA(str(tmp_path), 0.5)])  # the folder's only file
-    truth = load(changed(path, tmp_path / name, part, TEXT_LAYER, lambda w: w + 0.5 * up @ down))
-    assert torch.allclose(answer(ours), answer(truth), atol=1e-5)
-    assert (answer(ours) - before).abs().max() > 1e-3, "other words than those cached without it"
+    ground_truth = load(changed(path, tmp_path / name, part, TEXT_LAYER, lambda w: w + 0.5 * up @ down))
+    assert torch.allclose(prediction(ours), prediction(ground_truth), atol=1e-5)
+    assert (prediction(ours) - before).abs().max() > 1e-3, "other conditions than those cached without it"
 
 
 def test_loras_of_a_flow_transformer_add_up(folder: Callable[[str], Path], tmp_path: Path) -> None:
@@ -104,28 +104,28 @@ def test_loras_of_a_flow_transformer_add_up(folder: Callable[[str], Path], tmp_p
     changes, loras = [], []
     for seed, scale in ((5, 0.7), (6, -0.2)):
         down, up = low_rank(32, 32, seed)
-        told = {f"transformer.{layer}.lora_A.weight": down, f"transformer.{layer}.lora_B.weight": up}
-        save_file(told, tmp_path / f"{seed}.safetensors")
+        weights = {f"transformer.{layer}.lora_A.weight": down, f"transformer.{layer}.lora_B.weight": up}
+        save_file(weights, tmp_path / f"{seed}.safetensors")
         loras.append(LoRA(str(tmp_path / f"{seed}.safetensors"), scale))
         changes.append(scale * up @ down)
-    truth = load(changed(path, tmp_path / "flux", "transformer", layer, lambda w: w + changes[0] + changes[1]))
-    assert torch.allclose(answer(load(path, loras=loras)), answer(truth), atol=1e-5)
-    assert (answer(truth) - answer(load(path))).abs().max() > 1e-3
+    ground_truth = load(changed(path, tmp_path / "flux", "transformer", layer, lambda w: w + changes[0] + changes[1]))
+    assert torch.allclose(prediction(load(path, loras=loras)), prediction(ground_truth), atol=1e-5)
+    assert (prediction(ground_truth) - prediction(load(path))).abs().max() > 1e-3
 
 
 def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp_path: Path) -> None:
-    path, place = folder("sd"), tmp_path / "lora.safetensors"
+    path, lora = folder("sd"), tmp_path / "lora.safetensors"
 
-    def refused(told: dict[str, Tensor] | None, words: str, file: Path = place, of: Path = path) -> None:
-        if told is not None:
-            save_file(told, place)
-        with pytest.raises(ValueError, match=words) as caught:
+    def refused(weights: dict[str, Tensor] | None, reason: str, file: Path = lora, of: Path = path) -> None:
+        if weights is not None:
+            save_file(weights, lora)
+        with pytest.raises(ValueError, match=reason) as caught:
             load(of, loras=[LoRA(str(file))])
         assert "\n" not in str(caught.value)
 
     refused(None, "no such file")
     refused(None, "no such file", tmp_path / "weights.bin")
-    place.write_bytes(b"not safetensors")
+    lora.write_bytes(b"not safetensors")
     refused(None, "no safetensors file")
     refused({"conv.weight": torch.zeros(3)}, "holds no LoRA")
     layer = f"unet.{UNET_LAYER}"
@@ -154,33 +154,33 @@ def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp
         ("pixart", MemoryOptions(offload="leaves")),
     ],
 )
-def test_an_economy_changes_no_answer(name: str, economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
-    plain, sparing = load(folder(name)), load(folder(name), economy=economy)
-    assert torch.allclose(answer(sparing), answer(plain), atol=2e-5)
-    assert sparing.device == torch.device("cpu")
+def test_memory_options_change_no_prediction(name: str, economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
+    plain, economical = load(folder(name)), load(folder(name), economy=economy)
+    assert torch.allclose(prediction(economical), prediction(plain), atol=2e-5)
+    assert economical.device == torch.device("cpu")
     if economy.offload != "none":
-        z = torch.zeros(1, *sparing.shape, requires_grad=True)
+        z = torch.zeros(1, *economical.shape, requires_grad=True)
         with pytest.raises(ValueError, match="cannot be differentiated"):
-            sparing(z, torch.tensor([0.5]))
+            economical(z, torch.tensor([0.5]))
 
 
-def test_a_compiled_network_answers_the_same(folder: Callable[[str], Path]) -> None:
-    sparing = load(folder("sd"), economy=MemoryOptions(compile=True))
+def test_a_compiled_network_predicts_the_same(folder: Callable[[str], Path]) -> None:
+    economical = load(folder("sd"), economy=MemoryOptions(compile=True))
     with torch.compiler.set_stance("fail_on_recompile"), pytest.raises(RuntimeError, match="fail_on_recompile"):
-        answer(sparing)  # it would be compiled here
+        prediction(economical)  # it would be compiled here
     with torch.compiler.set_stance("force_eager"):
-        assert torch.allclose(answer(sparing), answer(load(folder("sd"))), atol=1e-6)
+        assert torch.allclose(prediction(economical), prediction(load(folder("sd"))), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "economy", [MemoryOptions(recompute=True), MemoryOptions(tiles=True), MemoryOptions(channels_last=True)]
 )
-def test_gradients_pass_the_sparing_encoder(economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
-    """Recomputing is exact; tiles of the whole picture's size too, and overlapping ones almost, off their seams."""
+def test_gradients_pass_the_economical_encoder(economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
+    """Recomputing is exact; tiles of the whole image's size too, and overlapping ones almost, off their seams."""
     image = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(1))
     found = []
-    for told in (MemoryOptions(), economy):
-        codec = load(folder("sd"), size=48, economy=told).codec
+    for options in (MemoryOptions(), economy):
+        codec = load(folder("sd"), size=48, economy=options).codec
         pixels = image.clone().requires_grad_()
         z = codec.encode(pixels)
         z.square().sum().backward()
@@ -196,7 +196,7 @@ def test_gradients_pass_the_sparing_encoder(economy: MemoryOptions, folder: Call
         assert torch.allclose(other_grad, grad, rtol=1e-4, atol=1e-5 * grad.abs().max().item())
 
 
-def test_economies_that_make_no_sense(folder: Callable[[str], Path]) -> None:
+def test_contradictory_memory_options(folder: Callable[[str], Path]) -> None:
     with pytest.raises(ValueError, match="cannot be offloaded"):
         MemoryOptions(offload="blocks", compile=True)
     with pytest.raises(ValueError, match="no sliced attention"):
@@ -215,9 +215,9 @@ def test_sds_of_a_flow_is_the_formula(name: str, folder: Callable[[str], Path]) 
     pipe = kind.from_pretrained(path)
     z = torch.randn(1, *prior.shape, generator=torch.Generator().manual_seed(3))
     rng = torch.Generator().manual_seed(5)
-    told = prior.conditions([TEXT])
+    conditions = prior.conditions([TEXT])
     guided = ms.Guided(prior, 3.0)
-    ours, _ = ms.SDS(ms.Uniform(0.6, 0.6)).step(z, guided, None, conditions=told, progress=0.0, rng=rng)
+    ours, _ = ms.SDS(ms.Uniform(0.6, 0.6)).step(z, guided, None, conditions=conditions, progress=0.0, rng=rng)
     assert ours.eps is not None and ours.t is not None
     if name == "sd3":
         s = 3.0 * 0.6 / (1 + 2.0 * 0.6)
@@ -230,17 +230,17 @@ def test_sds_of_a_flow_is_the_formula(name: str, folder: Callable[[str], Path]) 
     for text in ("", TEXT):
         with torch.no_grad():
             if name == "sd3":
-                words, _, pooled, _ = pipe.encode_prompt(text, None, None, do_classifier_free_guidance=False)
+                embeds, _, pooled, _ = pipe.encode_prompt(text, None, None, do_classifier_free_guidance=False)
                 raw = pipe.transformer(
-                    hidden_states=z_t, timestep=torch.tensor([1000 * s]), encoder_hidden_states=words,
+                    hidden_states=z_t, timestep=torch.tensor([1000 * s]), encoder_hidden_states=embeds,
                     pooled_projections=pooled,
                 ).sample  # fmt: skip
             else:
-                words, pooled, ids = pipe.encode_prompt(text, None)
+                embeds, pooled, ids = pipe.encode_prompt(text, None)
                 places = pipe._prepare_latent_image_ids(1, z.shape[2] // 2, z.shape[3] // 2, "cpu", torch.float32)
                 packed = pipe.transformer(
                     hidden_states=pipe._pack_latents(z_t, *z.shape), timestep=torch.tensor([s]),
-                    guidance=torch.tensor([3.0]), encoder_hidden_states=words, pooled_projections=pooled, txt_ids=ids,
+                    guidance=torch.tensor([3.0]), encoder_hidden_states=embeds, pooled_projections=pooled, txt_ids=ids,
                     img_ids=places,
                 ).sample  # fmt: skip
                 raw = pipe._unpack_latents(packed, 16, 16, 2)

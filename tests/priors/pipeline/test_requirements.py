@@ -1,4 +1,4 @@
-"""What a pipeline needs, against the pipeline itself in memory; and what `modeseek doctor --prior` says."""
+"""Memory requirements against the loaded pipeline, and the output of `modeseek doctor --prior`."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ pytestmark = [
 
 
 def stored(part: torch.nn.Module) -> int:
-    """Numbers of a component; tied ones are stored once."""
+    """Number of parameters of a component; tied ones are stored once."""
     return sum({x.data_ptr(): x.numel() for x in part.state_dict().values()}.values())
 
 
 @pytest.mark.parametrize("name", ["sdxl", "if", "sd3", "flux", "pixart"])
-def test_needs_are_what_the_loaded_pipeline_has(name: str, tmp_path: Path) -> None:
+def test_requirements_are_those_of_the_loaded_pipeline(name: str, tmp_path: Path) -> None:
     path = tiny.make(name, tmp_path)
     size = None if name == "if" else 16
-    told, prior = read_requirements(path, torch.float16, size), Pipeline.load(path, dtype=torch.float16, size=size, cache=None)
+    required = read_requirements(path, torch.float16, size)
+    prior = Pipeline.load(path, dtype=torch.float16, size=size, cache=None)
     pipe = diffusers.DiffusionPipeline.from_pretrained(path, safety_checker=None, dtype=torch.float16)
-    held = {key: stored(part) for key, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
-    assert {part.name: part.n_parameters for part in told.components} == held
-    assert told.shape == prior.shape and told.kind == type(pipe).__name__
-    assert told.pixels == tuple(prior.codec.decode(torch.zeros(1, *prior.shape)).shape[2:])
+    expected = {key: stored(part) for key, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+    assert {part.name: part.n_parameters for part in required.components} == expected
+    assert required.shape == prior.shape and required.kind == type(pipe).__name__
+    assert required.pixels == tuple(prior.codec.decode(torch.zeros(1, *prior.shape)).shape[2:])
     weights = stored(prior.network) * 2 + (stored(prior.pipe.vae) * 4 if hasattr(pipe, "vae") else 0)
-    assert told.bytes_in_phase("optimising") == weights
+    assert required.bytes_in_phase("optimising") == weights
 
 
 def test_shards_are_counted_once(tmp_path: Path) -> None:
@@ -51,14 +52,15 @@ def test_shards_are_counted_once(tmp_path: Path) -> None:
     network.save_pretrained(path / "unet", max_shard_size="100KB")
     (path / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"a second precision, which is not read")
     assert len(list((path / "unet").glob("*-of-*"))) > 1
-    assert [part.n_parameters for part in read_requirements(path).components] == [part.n_parameters for part in whole.components]
+    sharded = read_requirements(path)
+    assert [c.n_parameters for c in sharded.components] == [c.n_parameters for c in whole.components]
     index = next((path / "unet").glob("*.index.json"))
     index.write_text(json.dumps([]))
     with pytest.raises(ValueError, match="is damaged"):
         read_requirements(path)
 
 
-def test_doctor_tells_and_tries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tiny.make("sd", tmp_path)
     main(["doctor", "--prior", str(path), "--size", "32", "16", "--measure"])
     out = capsys.readouterr().out
@@ -78,9 +80,9 @@ def test_doctors_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         with pytest.raises(SystemExit) as caught:
             main(["doctor", *more])
         assert caught.value.code == 2
-        said = capsys.readouterr().err.strip()
-        assert "\n" not in said
-        return said
+        message = capsys.readouterr().err.strip()
+        assert "\n" not in message
+        return message
 
     assert "there is no pipeline" in refused("--prior", str(tmp_path / "none"))
     assert "multiples of 2 pixels" in refused("--prior", str(path), "--size", "17", "16")
@@ -90,4 +92,4 @@ def test_doctors_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     (path / "unet" / "config.json").unlink()
     assert "config.json cannot be read" in refused("--prior", str(path))
     if not torch.cuda.is_available():
-        assert "no CUDA device" in refused("--prior", str(path), "--device", "cuda")
+        assert "CUDA device" in refused("--prior", str(path), "--device", "cuda")

@@ -1,7 +1,8 @@
-"""Captions: from what is so to words, and back.
+"""Grammar of scene captions: caption text to structured content and back.
 
-A caption is an object, or two joined by a relation, then perhaps a comma and a view. An object is "a" or "an", perhaps
-a size, a colour, and the thing's whole name: "a small red cube with a white face on an orange mug, side view".
+A caption is one object, or two joined by a relation, optionally followed by a comma and a view phrase. An object is
+"a" or "an", an optional size, a colour and the name of an object type: "a small red cube with a white face on an
+orange mug, side view".
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS, SIZES
 
 @dataclass(frozen=True)
 class CaptionObject:
-    """One thing as a caption names it; size None: not said."""
+    """One object of a caption.
+
+    Attributes:
+        object_type: name of its type, a key of `OBJECT_TYPES`.
+        colour: name of its colour, a key of `COLOURS`.
+        size: key of `SIZES`, or None if the caption gives no size.
+    """
 
     object_type: str
     colour: str
@@ -25,19 +32,19 @@ class CaptionObject:
 
     @property
     def phrase(self) -> str:
-        """With its article: "an orange mug", "a small red cube with a white face"."""
+        """Noun phrase with its article: "an orange mug", "a small red cube with a white face"."""
         words = " ".join(word for word in (self.size, self.colour, self.object_type) if word)
         return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 @dataclass(frozen=True)
 class ParsedCaption:
-    """All that a caption says.
+    """Structured content of a caption.
 
     Attributes:
-        objects: one, or the two that the relation joins, in order.
-        relation: one of `RELATIONS`, or None with one object.
-        view: None if the caption does not say it.
+        objects: the only object, or the two that the relation joins, in order.
+        relation: one of `RELATIONS`, or None for a single object.
+        view: view phrase, or None if the caption has none.
     """
 
     objects: tuple[CaptionObject, ...]
@@ -46,8 +53,8 @@ class ParsedCaption:
 
     @property
     def caption(self) -> str:
-        """The caption that says it; `parse` inverts it."""
-        scene = f" {self.relation} ".join(thing.phrase for thing in self.objects)
+        """Caption text of this content; `parse` is its inverse."""
+        scene = f" {self.relation} ".join(item.phrase for item in self.objects)
         return scene if self.view is None else f"{scene}, {self.view.phrase}"
 
 
@@ -56,31 +63,33 @@ def _pattern() -> re.Pattern[str]:
     def one_of(words: list[str]) -> str:
         return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
-    def thing(i: int) -> str:
+    def object_pattern(i: int) -> str:
         return (
             rf"(?P<article{i}>an?) (?:(?P<size{i}>{one_of(list(SIZES))}) )?"
-            rf"(?P<colour{i}>{one_of(list(COLOURS))}) (?P<thing{i}>{one_of(list(OBJECT_TYPES))})"
+            rf"(?P<colour{i}>{one_of(list(COLOURS))}) (?P<type{i}>{one_of(list(OBJECT_TYPES))})"
         )
 
     relation = f"(?P<relation>{one_of(list(RELATIONS))})"
-    return re.compile(rf"{thing(0)}(?: {relation} {thing(1)})?(?:, (?P<view>{one_of(list(VIEW_PHRASES))}))?")
+    return re.compile(
+        rf"{object_pattern(0)}(?: {relation} {object_pattern(1)})?(?:, (?P<view>{one_of(list(VIEW_PHRASES))}))?"
+    )
 
 
 def parse(caption: str) -> ParsedCaption:
-    """What a caption says.
+    """Parses a caption.
 
     Raises:
-        ValueError: it is outside the grammar above.
+        ValueError: the caption is outside the grammar of this module.
     """
-    found = _pattern().fullmatch(caption)
-    if found:
-        slots = (0, 1) if found["relation"] else (0,)
-        objects = tuple(CaptionObject(found[f"thing{i}"], found[f"colour{i}"], found[f"size{i}"]) for i in slots)
-        said = ParsedCaption(objects, found["relation"], VIEW_PHRASES[found["view"]] if found["view"] else None)
-        if said.caption == caption:
-            return said
+    match = _pattern().fullmatch(caption)
+    if match:
+        slots = (0, 1) if match["relation"] else (0,)
+        objects = tuple(CaptionObject(match[f"type{i}"], match[f"colour{i}"], match[f"size{i}"]) for i in slots)
+        parsed = ParsedCaption(objects, match["relation"], VIEW_PHRASES[match["view"]] if match["view"] else None)
+        if parsed.caption == caption:
+            return parsed
     shown = caption if len(caption) <= 80 else caption[:77] + "..."
     raise ValueError(
-        f"no caption of these scenes: {shown!r}; say it as 'a red cone on a small blue cube, front view' "
-        f"with things {', '.join(OBJECT_TYPES)} and colours {', '.join(COLOURS)}"
+        f"caption must be in the grammar of the scenes, got {shown!r}; try 'a red cone on a small blue cube, front "
+        f"view' with objects {', '.join(OBJECT_TYPES)} and colours {', '.join(COLOURS)}"
     )

@@ -1,4 +1,4 @@
-"""Which combinations training never sees: about one in twenty, by a hash of their words."""
+"""Held-out combinations of object types, colours and relation: about one in twenty, chosen by a hash of their words."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from modeseek.datasets.scenes.caption import ParsedCaption
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 
-_ONE_IN = 20
+_ONE_IN = 20  # one combination in so many is held out
 
 
 def is_held_out(caption: ParsedCaption) -> bool:
-    """Whether these things and colours in this relation are kept from training, whatever the sizes and the view.
+    """Whether a caption's object types and colours in its relation are held out from training.
 
-    A stable hash (CRC-32) of the words decides. One object alone is a combination of its own: "a red mug" may be
-    held out while red mugs stand beside other things in training, so every thing and every colour is still learnt.
+    A stable hash (CRC-32) of the words decides; sizes and view do not matter. A single object is a combination of its
+    own: "a red mug" may be held out while red mugs stand beside other objects in training, so every object type and
+    every colour still occurs in training.
     """
-    words = [f"{thing.colour} {thing.object_type}" for thing in caption.objects]
+    words = [f"{item.colour} {item.object_type}" for item in caption.objects]
     return _hashed("|".join([words[0], caption.relation or "alone", *words[1:]]))
 
 
@@ -32,11 +33,11 @@ def _hashed(words: str) -> bool:
 
 
 class Combinations(NamedTuple):
-    """What may be drawn, as indices: object = thing * len(COLOURS) + colour.
+    """Allowed combinations as indices: object = object_type * len(COLOURS) + colour.
 
     Attributes:
-        alone: (k,) objects.
-        pairs: for each relation, (m, 2) objects first and second.
+        alone: objects that may appear alone, (k,).
+        pairs: for each of `RELATIONS`, allowed first and second objects, (m, 2).
     """
 
     alone: Int[Tensor, "k"]
@@ -45,25 +46,25 @@ class Combinations(NamedTuple):
 
 @cache
 def combinations(held_out: bool | None) -> Combinations:
-    """All combinations that training may see (False), may not see (True), or both (None).
+    """All combinations in the training set (False), held out from it (True), or both (None).
 
-    Two objects differ in colour, and only what has a seat carries something.
+    Two objects differ in colour, and only an object type with a seat can be the second of "on".
     """
-    names = [f"{colour} {thing}" for thing in OBJECT_TYPES for colour in COLOURS]
-    seats = [thing.seat is not None for thing in OBJECT_TYPES.values() for _ in COLOURS]
+    names = [f"{colour} {name}" for name in OBJECT_TYPES for colour in COLOURS]
+    has_seat = [object_type.seat is not None for object_type in OBJECT_TYPES.values() for _ in COLOURS]
 
-    def kept(mask: list[bool]) -> Bool[Tensor, "n"]:
-        told = torch.tensor(mask)
-        return torch.ones_like(told) if held_out is None else told == held_out
+    def allowed(mask: list[bool]) -> Bool[Tensor, "n"]:
+        is_hashed_out = torch.tensor(mask)
+        return torch.ones_like(is_hashed_out) if held_out is None else is_hashed_out == held_out
 
-    alone = kept([_hashed(f"{name}|alone") for name in names]).nonzero()[:, 0]
+    alone = allowed([_hashed(f"{name}|alone") for name in names]).nonzero()[:, 0]
     n = len(names)
     colour = torch.arange(n) % len(COLOURS)
     pairs = []
     for relation in RELATIONS:
-        may = kept([_hashed(f"{a}|{relation}|{b}") for a in names for b in names]).view(n, n)
-        may &= colour[:, None] != colour
+        pair_allowed = allowed([_hashed(f"{a}|{relation}|{b}") for a in names for b in names]).view(n, n)
+        pair_allowed &= colour[:, None] != colour
         if relation == "on":
-            may &= torch.tensor(seats)
-        pairs.append(may.nonzero())
+            pair_allowed &= torch.tensor(has_seat)
+        pairs.append(pair_allowed.nonzero())
     return Combinations(alone, tuple(pairs))

@@ -1,4 +1,4 @@
-"""Descriptions of scenes: everything the renderer needs, and what the caption says of it."""
+"""Scene layouts: objects, cameras, light and background of a batch of scenes, with their captions."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layouts:
-    """n scenes of one or two objects (slots 0 and 1); axes, signs and units are those of `generators.camera`.
+    """Layouts of n scenes of one or two objects (slots 0 and 1); axes, signs and units as in `generators.camera`.
 
     Attributes:
-        captions: one a scene.
-        thing: row in `THINGS`, -1 for an empty slot.
-        colour: row in `COLOURS`.
-        size: 0 not said, else 1 + row in `SIZES`.
-        scale: what one unit of the thing measures in the world.
-        place: where the thing's origin stands.
-        turn: degrees about +y, seen from above against the clock: its front then looks along (sin turn, 0, cos turn).
-        relation: row in `RELATIONS`, -1 with one object.
-        azimuth: of the camera, degrees.
-        elevation: of the camera, degrees.
-        distance: of the camera from the origin.
-        fov: the camera's full field of view, degrees.
-        background: its colours at one end and at the other.
-        slope: where the other end lies, degrees against the clock from the image's right.
-        light: unit, towards the lamp, in the camera's (right, up, backward) axes.
-        view: what the caption says of the camera: 0 nothing, 1 a coarse phrase, 2 a fine one.
+        captions: caption of each scene.
+        object_type: index into `OBJECT_TYPES`, -1 for an empty slot.
+        colour: index into `COLOURS`.
+        size: 1 + index into `SIZES`, or 0 if the caption gives no size.
+        scale: world units per unit of the object.
+        position: object's origin in world axes.
+        yaw: rotation about +y, degrees, counter-clockwise from above: the front face looks along (sin yaw, 0, cos yaw).
+        relation: index into `RELATIONS`, -1 for a single object.
+        azimuth: camera azimuth, degrees.
+        elevation: camera elevation, degrees.
+        distance: camera distance from the origin, world units.
+        fov: full field of view of the camera, degrees.
+        background: colours at the start and the end of the background gradient, [0, 1].
+        background_angle: direction of the gradient's end, degrees counter-clockwise from the image's right.
+        light: unit vector towards the light in the camera's (right, up, backward) axes.
+        view_detail: detail of the caption's view phrase: 0 none, 1 coarse, 2 fine.
     """
 
     captions: list[str]
@@ -53,16 +53,16 @@ class Layouts:
         return len(self.captions)
 
     def __getitem__(self, rows: int | slice | list[int] | Tensor) -> Layouts:
-        """The scenes at those rows, always as a batch: an index gives a batch of one."""
-        chosen = torch.arange(len(self))[rows].reshape(-1)
+        """Scenes at the given rows, always as a batch: an index gives a batch of one."""
+        index = torch.arange(len(self))[rows].reshape(-1)
         device = self.object_type.device
         return Layouts(
-            [self.captions[i] for i in chosen.tolist()],
-            **{name: value[chosen.to(device)] for name, value in self._tensors().items()},
+            [self.captions[i] for i in index.tolist()],
+            **{name: value[index.to(device)] for name, value in self._tensors().items()},
         )
 
     def to(self, device: torch.device | str) -> Layouts:
-        """The same scenes on that device."""
+        """Copy of the scenes on a device."""
         return Layouts(self.captions, **{name: value.to(device) for name, value in self._tensors().items()})
 
     def _tensors(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Where the light of a still thing comes from."""
+"""Directional light of a static scene."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from modeseek.generators.camera import Cameras
 
 @dataclass(frozen=True)
 class Light:
-    """A distant lamp.
+    """Directional light, fixed in the world or moving with the camera.
 
-    Light is diffuse, so under a lamp that stands still in the world every point has one colour, whoever looks: the
-    pictures of all cameras agree. A lamp that moves with the camera lights every side well, as the scenes do, and no
-    one thing of fixed colours explains all the pictures.
+    Shading is diffuse, so under a light fixed in the world every surface point has one colour from all cameras: the
+    images agree. A light that moves with the camera lights every side well, as in the scenes dataset, but no single
+    object of fixed colours explains all the images.
 
     Attributes:
-        toward: from the thing to the lamp, any length; (right, up, backward) of the camera, or (x, y, z) of the world.
-        fixed: whether it stands still in the world.
+        direction: vector from the object to the light, any length; (right, up, backward) camera axes, or world axes
+            (x, y, z) if `fixed`.
+        fixed: whether the light is fixed in the world.
     """
 
     direction: tuple[float, float, float] = (0.0, 0.65, 0.85)
@@ -29,10 +30,10 @@ class Light:
 
     def __post_init__(self) -> None:
         if not 0 < sum(a * a for a in self.direction) < float("inf"):
-            raise ValueError(f"a lamp is somewhere: got a direction of {self.direction}; give it a finite length above 0")
+            raise ValueError(f"light direction must have finite length above 0, got {self.direction}; try (0, 1, 0)")
 
     def camera_direction(self, cameras: Cameras) -> Float[Tensor, "n 3"]:
-        """Unit, towards the lamp, in each camera's (right, up, backward) axes."""
+        """Unit vectors towards the light in each camera's (right, up, backward) axes."""
         toward = torch.tensor(self.direction)
         toward = (toward / toward.norm()).expand(len(cameras), 3)
         if not self.fixed:
@@ -42,4 +43,4 @@ class Light:
 
 
 OVERHEAD_LIGHT = Light((0.0, 1.0, 0.0), fixed=True)
-"""Straight above: fixed, and the same from every azimuth."""
+"""Light straight above, fixed in the world: the same from every azimuth."""

@@ -1,17 +1,21 @@
-"""Things built of several solids that look much the same from all around, the mug's handle aside."""
+"""Object types of several solids that look much the same from all azimuths, apart from the mug's handle."""
 
 from __future__ import annotations
 
 from modeseek.datasets.scenes.object_type import Decal, ObjectType, SolidPart
-from modeseek.datasets.scenes.sdf_primitives import Sphere, Box, Cone, Cylinder, Torus
-from modeseek.datasets.scenes.sdf_transforms import RotatedYToZ, Translated, Difference, SphereCap, Mirrored
+from modeseek.datasets.scenes.sdf_primitives import Box, Cone, Cylinder, Sphere, SphereCap, Torus
+from modeseek.datasets.scenes.sdf_transforms import Difference, Mirrored, RotatedYToZ, Translated
 
 SYMMETRIC_OBJECTS = (
     ObjectType(
         "mug",
         (
-            SolidPart(Difference(Translated(Cylinder(0.58, 0.68, 0.04), -0.15), Translated(Cylinder(0.47, 0.68), -0.15, 0.14))),
-            SolidPart(Difference(Translated(RotatedYToZ(Torus(0.33, 0.1)), 0.46), Translated(Cylinder(0.5, 0.7), -0.15))),
+            SolidPart(
+                Difference(Translated(Cylinder(0.58, 0.68, 0.04), -0.15), Translated(Cylinder(0.47, 0.68), -0.15, 0.14))
+            ),
+            SolidPart(
+                Difference(Translated(RotatedYToZ(Torus(0.33, 0.1)), 0.46), Translated(Cylinder(0.5, 0.7), -0.15))
+            ),
         ),
         decals=(Decal(Translated(Cylinder(0.5, 0.7), -0.15, 0.13), "white"),),
         seat=(-0.15, 0.68, 0.0),

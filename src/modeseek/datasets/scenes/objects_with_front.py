@@ -1,10 +1,10 @@
-"""Things with a front: every view of them is a different picture."""
+"""Object types with a front face: every azimuth gives a different image."""
 
 from __future__ import annotations
 
 from modeseek.datasets.scenes.object_type import Decal, ObjectType, SolidPart
-from modeseek.datasets.scenes.sdf_primitives import Sphere, Box, Capsule, Cone, Cylinder, TriangularPrism
-from modeseek.datasets.scenes.sdf_transforms import RotatedYToX, RotatedYToZ, Translated, RotatedAboutX, Mirrored
+from modeseek.datasets.scenes.sdf_primitives import Box, Capsule, Cone, Cylinder, Sphere, TriangularPrism
+from modeseek.datasets.scenes.sdf_transforms import Mirrored, RotatedAboutX, RotatedYToX, RotatedYToZ, Translated
 
 OBJECTS_WITH_FRONT = (
     ObjectType(
@@ -82,7 +82,9 @@ OBJECTS_WITH_FRONT = (
         (
             SolidPart(Translated(Box(0.46, 0.2, 0.92, 0.08), 0.0, -0.14)),
             SolidPart(Translated(Box(0.38, 0.22, 0.42, 0.08), 0.0, 0.2, -0.14)),
-            SolidPart(Mirrored(Translated(RotatedYToX(Cylinder(0.23, 0.1, 0.03)), 0.42, -0.3, 0.52), across_z=True), "ink"),
+            SolidPart(
+                Mirrored(Translated(RotatedYToX(Cylinder(0.23, 0.1, 0.03)), 0.42, -0.3, 0.52), across_z=True), "ink"
+            ),
         ),
         decals=(
             Decal(Mirrored(Translated(Sphere(0.12), 0.29, -0.08, 0.92)), "lamplight"),

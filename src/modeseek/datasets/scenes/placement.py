@@ -1,4 +1,4 @@
-"""Where things stand, so that what the caption says is true and can be seen, and how far the camera must be."""
+"""Placement of a scene's objects by their relation, and the camera distance that frames them."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from modeseek.generators.camera import camera_frame
 def world_support(
     object_type: Int[Tensor, "n"], scale: Float[Tensor, "n"], yaw: Float[Tensor, "n"], direction: Float[Tensor, "n 3"]
 ) -> Float[Tensor, "n"]:
-    """How far each thing, stood at the origin, extends along a world direction (0 for an empty slot)."""
+    """Extent of each object, placed at the origin, along a world direction; 0 for an empty slot."""
     local = to_local(direction, yaw)
     out = torch.zeros_like(scale)
-    for i, kind in enumerate(OBJECT_TYPES.values()):
+    for i, shape in enumerate(OBJECT_TYPES.values()):
         rows = (object_type == i).nonzero()[:, 0]
         if len(rows):
-            out[rows] = scale[rows] * kind.support(SDFPoints(*local[rows].T.contiguous()))
+            out[rows] = scale[rows] * shape.support(SDFPoints(*local[rows].T.contiguous()))
     return out
 
 
 def to_local(world: Float[Tensor, "n 3"], yaw: Float[Tensor, "n"]) -> Float[Tensor, "n 3"]:
-    """World directions in the axes of things turned about +y by `turn` degrees."""
+    """World directions in the axes of objects rotated about +y by `yaw` degrees."""
     c, s = yaw.deg2rad().cos(), yaw.deg2rad().sin()
     x, y, z = world.unbind(-1)
     return torch.stack([c * x - s * z, y, s * x + c * z], -1)
 
 
 def to_world(local: Float[Tensor, "n 3"], yaw: Float[Tensor, "n"]) -> Float[Tensor, "n 3"]:
-    """The inverse of `to_local`."""
+    """Local directions in world axes: the inverse of `to_local`."""
     return to_local(local, -yaw)
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the things stand and the camera's distance.
+    """Object positions and camera distance of n scenes.
 
     Attributes:
-        place: where the things' origins go: the box around all, in the camera's axes, is centred at the origin.
-        distance: of the camera.
+        position: origin of each object in world axes; the scene's bounding box in camera axes is centred at 0.
+        distance: camera distance from the origin, world units.
     """
 
     position: Float[Tensor, "n 2 3"]
@@ -63,61 +63,62 @@ def place_objects(
     fill: Float[Tensor, "n"],
     lateral: Float[Tensor, "n"],
 ) -> Placement:
-    """Stands the second object at the origin and the first by its relation, then centres and frames the whole.
+    """Places the second object at the origin and the first by its relation, then centres and frames the scene.
 
     "on": the first's lowest point touches the second's seat. "beside": on the same ground, to the camera's right or
-    left by the sign of `swing`, the two just apart. "behind": on the same ground, just beyond the second as the
-    camera sees it, and shifted to the side that `swing` says until a little more than half of it is seen.
+    left by the sign of `lateral`, the two just apart. "behind": on the same ground, just beyond the second as the
+    camera sees it, and shifted to the side given by `lateral` until a little more than half of it is visible.
 
     Args:
-        thing: rows in `THINGS`, -1 for an empty second slot.
-        scale: world units a unit of the thing.
-        turn: degrees.
-        relation: row in `RELATIONS`, -1 with one object.
-        azimuth: of the camera.
-        elevation: of the camera.
-        fov: of the camera.
-        fill: which share of the image's side the scene's larger extent takes, about.
-        swing: in [-1, 1]; the sign chooses the side, the size how far the gap goes.
+        object_type: index into `OBJECT_TYPES`, -1 for an empty second slot.
+        scale: world units per unit of the object.
+        yaw: rotation about +y, degrees.
+        relation: index into `RELATIONS`, -1 for a single object.
+        azimuth: camera azimuth, degrees.
+        elevation: camera elevation, degrees.
+        fov: full field of view of the camera, degrees.
+        fill: approximate share of the image side that the scene's larger extent takes, in (0, 1).
+        lateral: side and size of the lateral offset, in [-1, 1]; positive is the camera's right.
     """
     camera = camera_frame(azimuth, elevation, torch.ones_like(azimuth))
     up = torch.tensor([0.0, 1.0, 0.0]).expand(len(azimuth), 3)
     away = torch.stack([-azimuth.deg2rad().sin(), torch.zeros_like(azimuth), -azimuth.deg2rad().cos()], -1)
     side = torch.where(lateral < 0, -1.0, 1.0)[:, None]
 
-    def of(slot: int, along: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        return world_support(object_type[:, slot], scale[:, slot], yaw[:, slot], along)
+    def slot_support(slot: int, direction: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return world_support(object_type[:, slot], scale[:, slot], yaw[:, slot], direction)
 
-    ground = (of(0, -up) - of(1, -up))[:, None] * up
-    far = camera.right * side
-    narrow, wide = of(0, -far)[:, None], of(1, far)[:, None]
-    beside = ground + (narrow + wide) * (1.06 + 0.1 * lateral.abs()[:, None]) * far
-    depths = (of(0, -away) + of(1, away))[:, None]
-    behind = ground + 1.05 * depths * away + (wide + narrow * (0.05 + 0.35 * lateral.abs()[:, None])) * far
-    seats = torch.tensor([kind.seat or (0.0, 0.0, 0.0) for kind in OBJECT_TYPES.values()])
-    under = torch.tensor([(kind.box_center[0], 0.0, kind.box_center[2]) for kind in OBJECT_TYPES.values()])
+    ground = (slot_support(0, -up) - slot_support(1, -up))[:, None] * up
+    outward = camera.right * side
+    first_half, second_half = slot_support(0, -outward)[:, None], slot_support(1, outward)[:, None]
+    beside = ground + (first_half + second_half) * (1.06 + 0.1 * lateral.abs()[:, None]) * outward
+    depths = (slot_support(0, -away) + slot_support(1, away))[:, None]
+    shift = second_half + first_half * (0.05 + 0.35 * lateral.abs()[:, None])
+    behind = ground + 1.05 * depths * away + shift * outward
+    seats = torch.tensor([shape.seat or (0.0, 0.0, 0.0) for shape in OBJECT_TYPES.values()])
+    under = torch.tensor([(shape.box_center[0], 0.0, shape.box_center[2]) for shape in OBJECT_TYPES.values()])
     stacked = (
         to_world(seats[object_type[:, 1]] * scale[:, 1:], yaw[:, 1])
         - to_world(under[object_type[:, 0]] * scale[:, :1], yaw[:, 0])
-        + of(0, -up)[:, None] * up
+        + slot_support(0, -up)[:, None] * up
     )
     first = torch.zeros(len(azimuth), 3)
     for i, offset in enumerate((stacked, beside, behind)):
         first = torch.where((relation == i)[:, None], offset, first)
-    places = torch.stack([first, torch.zeros_like(first)], 1)
+    positions = torch.stack([first, torch.zeros_like(first)], 1)
 
-    def extent(along: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        ends = [of(slot, along) + (places[:, slot] * along).sum(-1) for slot in (0, 1)]
+    def extent(direction: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        ends = [slot_support(slot, direction) + (positions[:, slot] * direction).sum(-1) for slot in (0, 1)]
         return torch.where(object_type[:, 1] < 0, ends[0], torch.maximum(*ends))
 
-    middle, halves = torch.zeros_like(first), []
-    for along in (camera.right, camera.up, camera.forward):
-        high, low = extent(along), extent(-along)
-        middle += ((high - low) / 2)[:, None] * along
+    center, halves = torch.zeros_like(first), []
+    for axis in (camera.right, camera.up, camera.forward):
+        high, low = extent(axis), extent(-axis)
+        center += ((high - low) / 2)[:, None] * axis
         halves.append((high + low) / 2)
-    across, tall, deep = halves
-    distance = torch.maximum(across, tall) / (fill * (fov / 2).deg2rad().tan()) + 0.7 * deep
-    return Placement(places - middle[:, None], distance)
+    half_width, half_height, half_depth = halves
+    distance = torch.maximum(half_width, half_height) / (fill * (fov / 2).deg2rad().tan()) + 0.7 * half_depth
+    return Placement(positions - center[:, None], distance)
 
 
 ON, BESIDE, BEHIND = (RELATIONS.index(word) for word in ("on", "beside", "behind"))

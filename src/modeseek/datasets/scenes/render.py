@@ -1,4 +1,4 @@
-"""The picture: one ray a pixel, more where something ends, and the background behind."""
+"""Ray casting of scenes: visible surfaces, edge pixels and the background gradient."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from modeseek.generators.camera import pixel_centres
 
 @dataclass(frozen=True)
 class RayHits:
-    """What m rays of scenes see, nearest first.
+    """Nearest surface along each of m rays.
 
     Attributes:
-        depth: along the viewing axis, world units; inf where nothing is met.
-        slot: -1 for the background, 0 or 1 for the object.
-        normal: world axes, 0 where nothing is met.
-        colour: 0 where nothing is met.
+        depth: depth along the viewing axis, world units; inf for a miss.
+        slot: slot of the object, 0 or 1; -1 for a miss.
+        normal: surface normal in world axes; 0 for a miss.
+        colour: shaded colour, [0, 1]; 0 for a miss.
     """
 
     depth: Float[Tensor, "m"]
@@ -41,25 +41,25 @@ def cast_rays(
     v: Float[Tensor, "m"],
     pixel: Float[Tensor, "k"],
 ) -> RayHits:
-    """Traces rays against the objects they may meet and shades what is nearest.
+    """Traces rays against their candidate objects and shades the nearest hits.
 
     Args:
-        layouts: the scenes.
-        instances: their objects.
-        candidates: pairs (instance, ray), sorted by instance.
-        u: each ray's image point, right, in [-1, 1].
-        v: each ray's image point, up.
-        pixel: each instance's angular size of a pixel.
+        layouts: scenes.
+        instances: objects of the scenes.
+        candidates: index pairs (instance, ray), sorted by instance.
+        u: horizontal image coordinate of each ray, right, in [-1, 1].
+        v: vertical image coordinate of each ray, up, in [-1, 1].
+        pixel: angular size of a pixel for each instance.
     """
-    which, ray = candidates
-    rays = instances.rays(which, u[ray], v[ray])
+    instance, ray = candidates
+    rays = instances.rays(instance, u[ray], v[ray])
     length = sphere_trace(instances, rays, pixel)
     layers = torch.full((2, len(u)), math.inf, device=u.device)
-    slot = instances.slot[which]
-    deep = length * rays.cosine * instances.scale[which]
-    layers[slot, ray] = deep
+    slot = instances.slot[instance]
+    hit_depth = length * rays.cosine * instances.scale[instance]
+    layers[slot, ray] = hit_depth
     depth, nearest = layers.min(0)
-    shown = ((deep < math.inf) & (nearest[ray] == slot)).nonzero()[:, 0]
+    shown = ((hit_depth < math.inf) & (nearest[ray] == slot)).nonzero()[:, 0]
     surface = shade(layouts, instances, rays.select(shown), length[shown])
     normal, colour = layers.new_zeros(len(u), 3), layers.new_zeros(len(u), 3)
     normal[ray[shown]] = surface.normal
@@ -68,42 +68,43 @@ def cast_rays(
 
 
 def candidates(instances: ObjectInstances, size: int) -> Int[Tensor, "q 2"]:
-    """Pairs (instance, pixel) whose ray passes the ball around the instance's box, sorted by instance."""
+    """Index pairs (instance, pixel) whose ray hits the instance's bounding sphere, sorted by instance."""
     across = pixel_centres(size, device=instances.scale.device)
     u, v = across.repeat(size), -across.repeat_interleave(size)
-    half = torch.tensor(
-        [[(b - a) / 2 for a, b in zip(*thing.bounding_box, strict=True)] for thing in OBJECT_TYPES.values()], device=u.device
+    radius = torch.tensor(
+        [[(b - a) / 2 for a, b in zip(*shape.bounding_box, strict=True)] for shape in OBJECT_TYPES.values()],
+        device=u.device,
     ).norm(dim=-1)[instances.object_type]
-    middle = torch.tensor([thing.box_center for thing in OBJECT_TYPES.values()], device=u.device)[instances.object_type]
-    eye = middle - instances.eye
-    along = (instances.axes * eye[:, None]).sum(-1)
-    # The ray (u, v, 1) tangent passes the ball where (eye . d)^2 >= (|eye|^2 - r^2) |d|^2.
+    center = torch.tensor([shape.box_center for shape in OBJECT_TYPES.values()], device=u.device)[instances.object_type]
+    offset = center - instances.eye
+    along = (instances.axes * offset[:, None]).sum(-1)
+    # The ray (u, v, 1) tangent hits the sphere where (offset . d)^2 >= (|offset|^2 - r^2) |d|^2.
     tangent = instances.tangent[:, None]
     grid = torch.stack([u, v, torch.ones_like(u)])
-    reached = torch.cat([along[:, :2] * tangent, along[:, 2:]], 1) @ grid
+    projection = torch.cat([along[:, :2] * tangent, along[:, 2:]], 1) @ grid
     squares = (u * u).addcmul_(v, v)
-    needed = (eye.square().sum(-1) - half**2)[:, None] * torch.addcmul(
-        torch.ones_like(reached), squares[None].expand_as(reached), tangent.square().expand_as(reached)
+    threshold = (offset.square().sum(-1) - radius**2)[:, None] * torch.addcmul(
+        torch.ones_like(projection), squares[None].expand_as(projection), tangent.square().expand_as(projection)
     )
-    return (reached.square_() >= needed).nonzero()
+    return (projection.square_() >= threshold).nonzero()
 
 
 def edge_pixels(slot: Int[Tensor, "n s s"], colour: Float[Tensor, "n s s 3"], contrast: float) -> Bool[Tensor, "n s s"]:
-    """Pixels next to another object, or to a surface of clearly another colour (sum of channel differences)."""
+    """Pixels next to another object, or to a colour that differs by more than `contrast`, summed over channels."""
     edge = torch.zeros_like(slot, dtype=torch.bool)
     for axis in (1, 2):
         a, b = slice(None, -1), slice(1, None)
-        one = (slice(None),) * axis
-        apart = (slot[(*one, a)] != slot[(*one, b)]) | (
-            (colour[(*one, a)] - colour[(*one, b)]).abs().sum(-1) > contrast
+        before = (slice(None),) * axis
+        differs = (slot[(*before, a)] != slot[(*before, b)]) | (
+            (colour[(*before, a)] - colour[(*before, b)]).abs().sum(-1) > contrast
         )
-        edge[(*one, a)] |= apart
-        edge[(*one, b)] |= apart
+        edge[(*before, a)] |= differs
+        edge[(*before, b)] |= differs
     return edge
 
 
 def background_gradient(layouts: Layouts, size: int) -> Float[Tensor, "n s s 3"]:
-    """A gradient between the two background colours."""
+    """Linear gradient between the two background colours, along `background_angle`."""
     across = pixel_centres(size, device=layouts.background_angle.device)
     angle = layouts.background_angle.deg2rad()[:, None, None]
     share = 0.5 + 0.35 * (angle.cos() * across - angle.sin() * across[:, None])

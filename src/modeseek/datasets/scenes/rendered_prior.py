@@ -1,6 +1,6 @@
-"""The ideal prior of one thing: the exact denoiser of its own pictures, told from where it is seen.
+"""Exact camera-conditional prior of a static scene: the empirical denoiser of its own renders.
 
-What a method makes of it is the method's ceiling: there is nothing left to blame on a network.
+It bounds what a method can reach in text to 3D, since no network error is left.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BANDS = (HEIGHTS["at eye level"], HEIGHTS["slightly above"], HEIGHTS["above"])
 
 @dataclass(frozen=True)
 class RenderedPrior:
-    """The prior, and what to tell it.
+    """Exact prior of a static scene, with its codec and camera labels.
 
     Attributes:
-        still: the truth.
-        prior: over pictures in [-1, 1]; conditions are labels, -1 for pictures from everywhere.
-        codec: between pixels in [0, 1] and those.
-        bins: of the azimuth, the first centred at the front; label = band * bins + bin.
-        bands: of the elevation, degrees [from, to), ascending.
+        scene: ground truth.
+        prior: prior of images in [-1, 1]; its conditions are labels, -1 for all views.
+        codec: codec between pixels in [0, 1] and the prior's z.
+        bins: number of azimuth bins, the first centred at the front; label = band * bins + bin.
+        bands: elevation bands [low, high), degrees, ascending.
     """
 
     scene: StaticScene
@@ -42,20 +42,20 @@ class RenderedPrior:
     bands: tuple[tuple[float, float], ...]
 
     def label(self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"]) -> Int[Tensor, "b"]:
-        """The label of each angle, degrees; elevations outside the bands take the nearest."""
-        part = 360 / self.bins
-        bin_ = ((azimuth + part / 2) % 360 / part).long().clamp(max=self.bins - 1)
+        """Label of each azimuth and elevation, degrees; elevations outside all bands take the nearest band."""
+        width = 360 / self.bins
+        bin_ = ((azimuth + width / 2) % 360 / width).long().clamp(max=self.bins - 1)
         starts = torch.tensor([low for low, _ in self.bands[1:]], dtype=elevation.dtype, device=elevation.device)
         return (elevation[:, None] >= starts).sum(1) * self.bins + bin_
 
     def conditions(self, view: View) -> Conditions:
-        """What `distill` tells the prior of a view: each camera's label, and -1 as the null.
+        """Conditions of a view for `distill`: the label of each camera, and -1 as the null condition.
 
         Raises:
             ValueError: a view without cameras.
         """
         if not isinstance(view, CameraView):
-            raise ValueError(f"an ideal prior is told cameras: got a {type(view).__name__}; use a 3-D generator")
+            raise ValueError(f"a rendered prior needs a CameraView, got {type(view).__name__}; try a 3-D generator")
         label = self.label(view.cameras.azimuth, view.cameras.elevation)
         return Conditions(label, null=label.new_full((1,), -1))
 
@@ -72,42 +72,44 @@ def rendered_prior(
     fov: float = FOV,
     schedule: Schedule | None = None,
 ) -> RenderedPrior:
-    """The ideal prior of a thing, from renders spread evenly over all azimuths and within each band of elevation.
+    """Exact prior of a static scene, from renders spread evenly over azimuth and within each elevation band.
 
-    The pictures do not depend on `bins`: fewer bins only tell less of where each was taken from. Memory is
-    4 x 3 size^2 bytes for each of `azimuths * elevations * len(bands)` pictures, twice.
+    The renders do not depend on `bins`: fewer bins only condition more coarsely on the camera. Memory is
+    4 x 3 size^2 bytes for each of `azimuths * elevations * len(bands)` images, twice.
 
     Args:
-        still: what is seen.
-        size: of the pictures, pixels.
-        bins: of the azimuth, a divisor of `azimuths`.
-        azimuths: around the circle.
-        bands: of the elevation, degrees, ascending, each from below its end.
-        elevations: in each band.
-        distance: of the cameras.
-        fov: of the cameras, degrees.
-        schedule: the prior's walk; default VP.
+        scene: static scene to render.
+        size: side of the images, pixels.
+        bins: number of azimuth bins, a divisor of `azimuths`.
+        azimuths: number of azimuths around the circle.
+        bands: elevation bands (low, high), degrees, ascending, low < high.
+        elevations: number of elevations in each band.
+        distance: camera distance, world units.
+        fov: full field of view of the cameras, degrees.
+        schedule: noise schedule of the prior; default VP.
 
     Raises:
-        ValueError: bins that do not divide the azimuths, or bands out of order.
+        ValueError: bins that do not divide azimuths, a count below 1, or bands out of order.
     """
     if min(bins, azimuths, elevations, size) < 1 or azimuths % bins:
         raise ValueError(
-            f"bins divide the azimuths, and all are at least 1: got bins={bins}, azimuths={azimuths}, "
-            f"elevations={elevations}, size={size}; take 72 azimuths and 24, 12, 8, 6, 4 or 1 bins"
+            f"bins must divide azimuths, and all counts must be at least 1, got bins={bins}, azimuths={azimuths}, "
+            f"elevations={elevations}, size={size}; try 72 azimuths and 24, 12, 8, 6, 4 or 1 bins"
         )
     edges = [edge for band in bands for edge in band]
     if not bands or edges != sorted(edges) or any(low >= high for low, high in bands):
-        raise ValueError(f"bands are (from, to) in degrees, ascending, and do not overlap: got {bands}; sort them")
+        raise ValueError(
+            f"bands must be (low, high) in degrees, ascending, without overlap, got {bands}; try sorting them"
+        )
     share = (torch.arange(elevations) + 0.5) / elevations
     heights = torch.cat([low + (high - low) * share for low, high in bands])
-    # Half a bin back from the front, then in the middle of every part: no picture lies on a border between bins.
+    # Half a bin before the front, then the middle of every step: no image lies on a border between bins.
     around = (torch.arange(azimuths) + 0.5) * 360 / azimuths - 180 / bins
     elevation, azimuth = (t.reshape(-1) for t in torch.meshgrid(heights, around, indexing="ij"))
-    same = torch.ones_like(azimuth)
-    shots = scene.render(Cameras(azimuth, elevation, distance * same, fov * same), size)
+    ones = torch.ones_like(azimuth)
+    renders = scene.render(Cameras(azimuth, elevation, distance * ones, fov * ones), size)
     codec = RangeCodec()
     band = torch.arange(len(bands)).repeat_interleave(elevations * azimuths)
     bin_ = torch.arange(azimuths).div(azimuths // bins, rounding_mode="floor").repeat(len(heights))
-    prior = Empirical(codec.encode(shots.image), schedule, labels=band * bins + bin_)
+    prior = Empirical(codec.encode(renders.image), schedule, labels=band * bins + bin_)
     return RenderedPrior(scene, prior, codec, bins, bands)

@@ -1,4 +1,4 @@
-"""Points as three separate columns: what distance functions read fastest."""
+"""Points as three coordinate columns, the layout in which distance functions are fastest."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 class SDFPoints(NamedTuple):
-    """m points or directions, one contiguous tensor a coordinate."""
+    """m points or directions, one contiguous tensor per coordinate."""
 
     x: Float[Tensor, "m"]
     y: Float[Tensor, "m"]
     z: Float[Tensor, "m"]
 
     def minus(self, x: float, y: float, z: float) -> SDFPoints:
-        """The points as seen from (x, y, z); a coordinate that does not move costs nothing."""
+        """Points minus (x, y, z); a zero coordinate costs nothing."""
         return SDFPoints(
             self.x - constant(x) if x else self.x,
             self.y - constant(y) if y else self.y,
@@ -37,5 +37,5 @@ def hypotenuse(a: Float[Tensor, "m"], b: Float[Tensor, "m"]) -> Float[Tensor, "m
 
 @cache
 def constant(value: float) -> Float[Tensor, ""]:
-    """The constant as a tensor without axes: torch adds these in less than half the time of a Python number."""
+    """Scalar tensor of a constant: torch adds it in less than half the time of a Python number."""
     return torch.tensor(value, dtype=torch.float32)

@@ -1,10 +1,10 @@
-"""Primitive solids: how far a point is from them, and how far they reach.
+"""Signed distance functions (SDFs) and support functions of primitive solids.
 
-Every solid answers two questions. `distance(p)` is signed (negative inside) and never more than the true distance, so a
-ray may always walk that far (sphere tracing, Hart 1996, The Visual Computer 12); it is exact for the primitives here
-but the gable. `reach(d)` is the support function max_{p in solid} p . d: bounding boxes, framing, and what touches what
-follow from it in closed form. The distance formulas are the classical ones (collected by Quilez,
-iquilezles.org/articles/distfunctions), written for columns.
+`distance(p)` is signed (negative inside) and never more than the true distance, so a ray may always advance by it
+(sphere tracing, Hart 1996, The Visual Computer 12); it is exact for the primitives here except the prism and the cap.
+`support(d)` is the support function max_{p in solid} p . d, from which bounding boxes, framing and contacts follow in
+closed form. The distance formulas are the classical ones (collected by Quilez,
+iquilezles.org/articles/distfunctions), on coordinate columns.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import SDFPoints, hypotenuse, constant
+from modeseek.datasets.scenes.sdf_points import SDFPoints, constant, hypotenuse
 
 
 @runtime_checkable
 class SDF(Protocol):
-    """Something with an inside."""
+    """Solid with a signed distance function and a support function."""
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        """Signed distance, or a lower bound of it outside."""
+        """Signed distance of points; outside, possibly a lower bound."""
         ...
 
     def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        """The support function, or an upper bound of it."""
+        """Support function along directions, possibly an upper bound."""
         ...
 
 
 @dataclass(frozen=True)
 class Sphere:
-    """A ball about the origin."""
+    """Solid sphere about the origin."""
 
     radius: float
 
@@ -47,7 +47,7 @@ class Sphere:
 
 @dataclass(frozen=True)
 class Box:
-    """A box of half sides (x, y, z), edges rounded by `soft` without growing it."""
+    """Box of half sides (x, y, z), edges rounded with radius `rounding` inside the box."""
 
     x: float
     y: float
@@ -68,7 +68,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Cylinder:
-    """An upright cylinder, edges rounded by `soft` without growing it."""
+    """Cylinder about the y axis, edges rounded with radius `rounding` inside the cylinder."""
 
     radius: float
     half_height: float
@@ -86,7 +86,7 @@ class Cylinder:
 
 @dataclass(frozen=True)
 class Cone:
-    """An upright cone from radius `bottom` at -half to radius `top` at +half."""
+    """Truncated cone about the y axis: radius `bottom` at y = -half_height, `top` at y = +half_height."""
 
     bottom: float
     top: float
@@ -94,11 +94,11 @@ class Cone:
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
         r = hypotenuse(p.x, p.z)
-        # To the nearer disc: (r - its radius)+ across, |y| - half along.
+        # To the nearer disc: (r - its radius)+ across, |y| - half_height along.
         a_y = p.y.abs().sub_(constant(self.half_height))
         radius = (p.y < 0).to(r.dtype).mul_(constant(self.bottom - self.top)).add_(constant(self.top))
         a_r = (r - radius).clamp_(min=0)
-        # To the slope, a segment from (top, half) to (bottom, -half) of the half-plane (r, y).
+        # To the side, a segment from (top, half_height) to (bottom, -half_height) of the half-plane (r, y).
         k_r, k_y = self.bottom - self.top, -2 * self.half_height
         s = r.sub_(constant(self.top))
         q = p.y - constant(self.half_height)
@@ -116,7 +116,7 @@ class Cone:
 
 @dataclass(frozen=True)
 class Torus:
-    """A ring about the y axis: `radius` to the tube's centre, `tube` its radius."""
+    """Torus about the y axis: `radius` to the centre of the tube, `tube_radius` of the tube."""
 
     radius: float
     tube_radius: float
@@ -130,7 +130,7 @@ class Torus:
 
 @dataclass(frozen=True)
 class Capsule:
-    """An upright rod with round ends: centres of the ends at y = -half and +half."""
+    """Capsule along the y axis: centres of the round ends at y = -half_height and +half_height."""
 
     half_height: float
     radius: float
@@ -145,7 +145,7 @@ class Capsule:
 
 @dataclass(frozen=True)
 class TriangularPrism:
-    """A roof: a triangle (base 2 x, height 2 y, ridge along z) stretched to half length z, about its box's middle."""
+    """Gable-roof prism about its box's centre: triangle of base 2 x and height 2 y, ridge of length 2 z along z."""
 
     x: float
     y: float
@@ -163,3 +163,20 @@ class TriangularPrism:
 
     def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return (self.x * d.x.abs() - self.y * d.y).maximum(self.y * d.y) + self.z * d.z.abs()
+
+
+@dataclass(frozen=True)
+class SphereCap:
+    """Cap of a solid sphere about the origin: its part above y = floor, |floor| < radius."""
+
+    radius: float
+    floor: float
+
+    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
+        sphere = (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(constant(self.radius))
+        return sphere.maximum(constant(self.floor) - p.y)
+
+    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
+        whole = (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
+        rim = math.sqrt(self.radius**2 - self.floor**2) * (d.x * d.x + d.z * d.z).sqrt() + self.floor * d.y
+        return (self.radius * whole).where(self.radius * d.y >= self.floor * whole, rim)

@@ -1,4 +1,4 @@
-"""Solids moved, turned, doubled and cut."""
+"""SDF transforms: translation, rotations, mirroring and difference."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.datasets.scenes.sdf_points import SDFPoints, constant
+from modeseek.datasets.scenes.sdf_points import SDFPoints
 from modeseek.datasets.scenes.sdf_primitives import SDF
 
 
 @dataclass(frozen=True)
 class Translated:
-    """The solid with its origin carried to (x, y, z)."""
+    """Solid translated by (x, y, z)."""
 
     sdf: SDF
     x: float = 0.0
@@ -30,7 +30,7 @@ class Translated:
 
 @dataclass(frozen=True)
 class RotatedYToX:
-    """The solid laid down: its +y end now points along +x."""
+    """Solid rotated by 90 degrees about z: its +y axis points along +x."""
 
     sdf: SDF
 
@@ -43,7 +43,7 @@ class RotatedYToX:
 
 @dataclass(frozen=True)
 class RotatedYToZ:
-    """The solid laid down: its +y end now points along +z."""
+    """Solid rotated by 90 degrees about x: its +y axis points along +z."""
 
     sdf: SDF
 
@@ -56,28 +56,28 @@ class RotatedYToZ:
 
 @dataclass(frozen=True)
 class RotatedAboutX:
-    """The solid turned about x by `degrees`: its +y end leans towards +z."""
+    """Solid rotated about x by `degrees`: its +y axis leans towards +z."""
 
     sdf: SDF
     degrees: float
 
-    def _back(self, p: SDFPoints) -> SDFPoints:
+    def _inverse_rotation(self, p: SDFPoints) -> SDFPoints:
         c, s = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
         return SDFPoints(p.x, c * p.y + s * p.z, c * p.z - s * p.y)
 
     def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        return self.sdf.distance(self._back(p))
+        return self.sdf.distance(self._inverse_rotation(p))
 
     def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        return self.sdf.support(self._back(d))
+        return self.sdf.support(self._inverse_rotation(d))
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """The solid and its mirror images across x = 0 and, if asked, z = 0; the solid itself lies at x, z >= 0 mostly.
+    """Union of a solid, mostly at x, z >= 0, with its mirror images across x = 0 and, if `across_z`, z = 0.
 
-    |x| folds space, and a point at x >= 0 is never nearer to a mirror image than to the solid itself: the distance
-    stays a lower bound as long as the solid's own part at x < 0, if any, lies inside the mirrored one.
+    Coordinates are folded by |x|, and a point at x >= 0 is never nearer to a mirror image than to the solid itself: the
+    distance stays a lower bound as long as the solid's own part at x < 0, if any, lies inside the mirrored one.
     """
 
     sdf: SDF
@@ -92,7 +92,7 @@ class Mirrored:
 
 @dataclass(frozen=True)
 class Difference:
-    """The solid without what `tool` covers: max(a, -b), a lower bound outside."""
+    """Difference of two solids, `sdf` minus `subtracted`: max(a, -b), a lower bound outside."""
 
     sdf: SDF
     subtracted: SDF
@@ -102,20 +102,3 @@ class Difference:
 
     def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
         return self.sdf.support(d)
-
-
-@dataclass(frozen=True)
-class SphereCap:
-    """The part of a ball about the origin above y = floor (|floor| < radius)."""
-
-    radius: float
-    floor: float
-
-    def distance(self, p: SDFPoints) -> Float[Tensor, "m"]:
-        ball = (p.x * p.x).addcmul_(p.y, p.y).addcmul_(p.z, p.z).sqrt_().sub_(constant(self.radius))
-        return ball.maximum(constant(self.floor) - p.y)
-
-    def support(self, d: SDFPoints) -> Float[Tensor, "m"]:
-        whole = (d.x * d.x + d.y * d.y + d.z * d.z).sqrt()
-        rim = math.sqrt(self.radius**2 - self.floor**2) * (d.x * d.x + d.z * d.z).sqrt() + self.floor * d.y
-        return (self.radius * whole).where(self.radius * d.y >= self.floor * whole, rim)

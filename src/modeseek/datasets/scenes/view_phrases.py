@@ -1,13 +1,13 @@
-"""What a caption says of the camera: coarsely in the field's phrases, or in steps of fifteen degrees."""
+"""View phrases of captions: coarse ones such as "side view", and fine ones in steps of 15 degrees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 COARSE_PHRASES: tuple[str, ...] = ("front view", "side view", "back view", "overhead view")
-AZIMUTH_STEP = 15
+AZIMUTH_STEP = 15  # degrees
 AZIMUTHS: tuple[int, ...] = tuple(range(-165, 181, AZIMUTH_STEP))
-# Word -> elevations [from, to) in degrees.
+# Elevation word -> elevation range [low, high), degrees.
 HEIGHTS: dict[str, tuple[float, float]] = {
     "slightly below": (-20.0, -7.5),
     "at eye level": (-7.5, 7.5),
@@ -20,10 +20,15 @@ OVERHEAD_ELEVATION = HEIGHTS["high above"][0]
 
 @dataclass(frozen=True)
 class ViewPhrase:
-    """A view phrase: either `name`, one of `COARSE`, or `azimuth` (a multiple of 15 in (-180, 180]) with `height`.
+    """View phrase: coarse by `name`, or fine by `azimuth` and `height`.
+
+    Attributes:
+        name: one of `COARSE_PHRASES`, or None.
+        azimuth: azimuth in degrees, one of `AZIMUTHS`, or None.
+        height: elevation word, a key of `HEIGHTS`, or None.
 
     Raises:
-        ValueError: neither or both are given, or a word is not in the vocabulary.
+        ValueError: neither or both forms are given, or a value is outside the vocabulary.
     """
 
     name: str | None = None
@@ -34,11 +39,13 @@ class ViewPhrase:
         fine = self.azimuth in AZIMUTHS and self.height in HEIGHTS
         coarse = self.name in COARSE_PHRASES and self.azimuth is None and self.height is None
         if not (coarse or (fine and self.name is None)):
-            raise ValueError(f"a view is one of {COARSE_PHRASES}, or an azimuth of 15-degree steps and a height; got {self}")
+            raise ValueError(
+                f"view must be one of {COARSE_PHRASES}, or an azimuth in 15-degree steps with a height, got {self}"
+            )
 
     @property
     def phrase(self) -> str:
-        """As a caption says it: "side view", "from 30 degrees left, slightly above", "from the back, at eye level"."""
+        """Text in a caption: "side view", "from 30 degrees left, slightly above", "from the back, at eye level"."""
         if self.azimuth is None:
             return f"{self.name}"
         if self.azimuth in (0, 180):
@@ -46,22 +53,24 @@ class ViewPhrase:
         return f"from {abs(self.azimuth)} degrees {'right' if self.azimuth > 0 else 'left'}, {self.height}"
 
     def describes(self, azimuth: float, elevation: float) -> bool:
-        """Whether a camera there (degrees) is truly described by this phrase."""
+        """Whether the phrase describes a camera at this azimuth and elevation, degrees."""
         if self.azimuth is None:
             return self == coarse_phrase(azimuth, elevation)
         return self == fine_phrase(azimuth, elevation)
 
 
 def coarse_phrase(azimuth: float, elevation: float) -> ViewPhrase:
-    """Overhead from 55 degrees up (DreamFusion, arXiv 2209.14988, takes 60), else by quarters of the circle."""
-    off = abs((azimuth + 180) % 360 - 180)
+    """Coarse phrase of a camera: overhead from 55 degrees up (DreamFusion, arXiv 2209.14988: 60), else by azimuth."""
+    from_front = abs((azimuth + 180) % 360 - 180)
     if elevation >= OVERHEAD_ELEVATION:
         return ViewPhrase("overhead view")
-    return ViewPhrase(COARSE_PHRASES[0] if off < 45 else COARSE_PHRASES[1] if off < 135 else COARSE_PHRASES[2])
+    return ViewPhrase(
+        COARSE_PHRASES[0] if from_front < 45 else COARSE_PHRASES[1] if from_front < 135 else COARSE_PHRASES[2]
+    )
 
 
 def fine_phrase(azimuth: float, elevation: float) -> ViewPhrase:
-    """The nearest fifteen degrees and the word for the height; elevations beyond the words take the nearest one."""
+    """Fine phrase of a camera: nearest 15 degrees and elevation word; elevations outside take the nearest word."""
     steps = round(azimuth / AZIMUTH_STEP) % (360 // AZIMUTH_STEP)
     nearest = steps * AZIMUTH_STEP if steps <= 180 // AZIMUTH_STEP else steps * AZIMUTH_STEP - 360
     names = list(HEIGHTS)

@@ -1,8 +1,8 @@
-"""The words of a caption and what each stands for."""
+"""Vocabulary of captions: colours, sizes and relations with their meaning, and fixed paints."""
 
 from __future__ import annotations
 
-# A caption's colour paints a thing's main part. Chosen to stay apart under shading and from the pale backgrounds.
+# Colours of an object's main part, distinct under shading and against the pale backgrounds.
 COLOURS: dict[str, tuple[float, float, float]] = {
     "red": (0.86, 0.08, 0.08),
     "orange": (1.00, 0.50, 0.02),
@@ -14,13 +14,13 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "black": (0.09, 0.09, 0.10),
 }
 
-# How much a said size stretches a thing; unsaid is 1, and a thing alone then fills half to three quarters of the side.
+# Scale of each size; without a size it is 1, and a single object then fills half to three quarters of the side.
 SIZES: dict[str, float] = {"small": 0.6, "large": 1.35}
 
-# first RELATION second: stacked and touching; left or right on one ground; farther from the camera and partly hidden.
+# first RELATION second: stacked in contact; left or right on one ground; farther from the camera, partly occluded.
 RELATIONS: tuple[str, ...] = ("on", "beside", "behind")
 
-# What a caption does not colour.
+# Paints of parts and decals that the caption's colour does not affect.
 PAINTS: dict[str, tuple[float, float, float]] = {
     "white": (0.96, 0.96, 0.96),
     "ink": (0.05, 0.05, 0.06),

@@ -1,4 +1,4 @@
-"""The examination of a scene prior: captions that training never saw, drawn by diffusers, judged by attribute."""
+"""Caption exam of a text-to-image prior: held-out captions, sampled by diffusers, scored by a scene classifier."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from modeseek.metrics.scenes.caption_accuracy import (
     Predictions,
     accuracy_by_attribute,
     compare_predictions,
-    predict,
     match_objects,
     object_type_matches,
+    predict,
 )
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.diffusers_sampling import sample_with_diffusers
@@ -35,31 +35,31 @@ from modeseek.rng import Streams
 
 KINDS = ("alone", *RELATIONS)
 COLUMNS = (
-    Column("object", "Object", "Share of pictures that show all things of the caption and no other."),
-    Column("colour", "Colour", "Share in which each thing wears the colour that the caption gives it."),
+    Column("object", "Object", "Share of images that show all objects of the caption and no other."),
+    Column("colour", "Colour", "Share in which each object has the colour that the caption gives it."),
     Column("relation", "Relation", "Share with the right relation in the right order, of captions with two objects."),
-    Column("view", "View", "Share seen from where the caption says, of captions whose view can be told from a picture: "
-           "the azimuth within a step of 15 degrees, the height within 7.5 degrees of the word's range."),
-    Column("all", "All", "Share with everything right that the caption says, sizes aside."),
-    Column("kid", "KID", "Unbiased squared MMD of the judge's features to as many renders of other held-out captions, "
-           "by a cubic kernel. Of the same captions it would be biased downwards: the sets would not be independent.",
+    Column("view", "View", "Share with the right viewpoint, of captions whose viewpoint is visible: "
+           "azimuth within a step of 15 degrees, elevation within 7.5 degrees of the phrase's range."),
+    Column("all", "All", "Share in which everything the caption says is right, sizes excepted."),
+    Column("kid", "KID", "Unbiased squared MMD of classifier features to as many renders of other held-out captions, "
+           "cubic kernel. With the same captions the sets would be dependent and the estimate biased downwards.",
            ".3f"),
-    Column("n", "Pictures", "Captions, one picture each.", ".0f"),
+    Column("n", "Images", "Number of captions, one image each.", ".0f"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CaptionExam:
-    """What is asked.
+    """Settings of a caption exam.
 
     Attributes:
-        folder: of the pipeline.
-        captions: one a picture.
-        scale: of guidance.
-        steps: of the scheduler.
-        seed: of noise and renders.
-        device: of the networks.
-        batch: pictures at a time.
+        folder: folder of the pipeline.
+        captions: captions, one image each.
+        scale: guidance scale; 1 is none.
+        steps: number of scheduler steps.
+        seed: random seed of noise and renders.
+        device: device of the networks.
+        batch: number of images sampled at once.
     """
 
     folder: Path
@@ -73,16 +73,16 @@ class CaptionExam:
 
 @dataclass(frozen=True)
 class ExamResult:
-    """What came out.
+    """Result of a caption exam.
 
     Attributes:
-        images: of the pipeline.
-        scores: of them.
-        verdicts: what the judge saw in them.
-        table: the numbers: the pipeline's, those of its kinds of captions, those of renders, and what luck gives,
-            renders under captions of one another.
-        mistakes: "thing", "colour", "relation" to (asked, seen, times), the most frequent first.
-        confused: likewise of renders: the judge's own mistakes.
+        images: samples of the pipeline, in [0, 1].
+        scores: caption accuracy of the samples.
+        predictions: predictions of the scene classifier on the samples.
+        table: rows of the pipeline, of its samples by kind of caption, of renders of the same captions, and of renders
+            under shuffled captions (chance level).
+        mistakes: confusion pairs (asked, seen, count) of "thing", "colour" and "relation", the most frequent first.
+        classifier_mistakes: confusion pairs on renders, which are the classifier's own mistakes.
     """
 
     images: Float[Tensor, "n 3 h w"]
@@ -94,18 +94,18 @@ class ExamResult:
 
 
 def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
-    """n captions of held-out combinations, each with a view: by turns one object alone, and two in each relation.
+    """Captions of held-out combinations, each with a viewpoint: in turn one object, and two in each relation.
 
     Args:
-        n: how many.
-        seed: of the draws.
-        part: another one draws others.
+        n: number of captions, >= 1.
+        seed: random seed.
+        part: index of the set; sets of different index are drawn independently.
 
     Raises:
-        ValueError: fewer than one.
+        ValueError: n < 1.
     """
     if n < 1:
-        raise ValueError(f"an examination has at least 1 caption: got {n}; raise --captions")
+        raise ValueError(f"an exam needs at least 1 caption, got {n}; raise --captions")
     rng = Streams(seed, step=part, use="exam captions").generator(0, torch.device("cpu"))
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     each = -(-n // len(KINDS))
@@ -118,7 +118,7 @@ def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
 
 
 def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progress, None, ExamResult]:
-    """Draws, renders the same captions and others, judges and compares.
+    """Samples the captions, renders the same and other captions, and scores all of them.
 
     Raises:
         ValueError: the pipeline cannot be loaded, or a caption is outside the grammar.
@@ -126,87 +126,87 @@ def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progres
     captions, n = exam.captions, len(exam.captions)
     parsed, groups = [parse(caption) for caption in captions], _groups(captions)
     renders = []
-    for k, words in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
+    for k, texts in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
         rng = Streams(exam.seed, step=k, use="exam renders").generator(0, torch.device("cpu"))
-        renders.append(Scenes().render(Scenes().layouts_for(words, rng)).image)
+        renders.append(Scenes().render(Scenes().layouts_for(texts, rng)).image)
         yield Progress("rendering", k + 1, 2)
-    drawn: list[Tensor] = []
+    samples: list[Tensor] = []
     for part in sample_with_diffusers(
-        exam.folder,
-        captions,
-        scale=exam.scale,
-        steps=exam.steps,
-        seed=exam.seed,
-        batch=exam.batch,
-        device=exam.device,
+        exam.folder, captions, scale=exam.scale, steps=exam.steps, seed=exam.seed, batch=exam.batch, device=exam.device
     ):
-        drawn.append(part)
-        yield Progress("drawing", sum(map(len, drawn)), n)
-    images = torch.cat(drawn)
+        samples.append(part)
+        yield Progress("sampling", sum(map(len, samples)), n)
+    images = torch.cat(samples)
     classifier = classifier.to(exam.device)
-    found, true = predict(classifier, images), predict(classifier, renders[0])
-    scores, own = compare_predictions(found, parsed), compare_predictions(true, parsed)
+    predictions, on_renders = predict(classifier, images), predict(classifier, renders[0])
+    scores, render_scores = compare_predictions(predictions, parsed), compare_predictions(on_renders, parsed)
     with torch.no_grad():
-        drawings, same, others = (
-            torch.cat([classifier.features(part.to(exam.device)).cpu() for part in some.split(256)])
-            for some in (images, *renders)
+        sampled, same, others = (
+            torch.cat([classifier.features(part.to(exam.device)).cpu() for part in batch.split(256)])
+            for batch in (images, *renders)
         )
-    apart: tuple[Estimate | None, Estimate | None] = (None, None)
+    distances: tuple[Estimate | None, Estimate | None] = (None, None)
     if n > 1:
-        apart = (kid(others, drawings, exam.seed), kid(others, same, exam.seed))
-    rows = [Row("pipeline", _values(scores, groups, exam.seed, apart[0]))]
+        distances = (kid(others, sampled, exam.seed), kid(others, same, exam.seed))
+    rows = [Row("pipeline", _values(scores, groups, exam.seed, distances[0]))]
     for kind in KINDS:
-        chosen = torch.tensor([(one.relation or KINDS[0]) == kind for one in parsed])
+        chosen = torch.tensor([(caption.relation or KINDS[0]) == kind for caption in parsed])
         if chosen.any():
             part = CaptionAccuracy(*(getattr(scores, name)[chosen] for name in CaptionAccuracy.__dataclass_fields__))
             rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
-    rows.append(Row("renders", _values(own, groups, exam.seed, apart[1]), reference=True))
-    mixed = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
-    lucky = compare_predictions(true, [parsed[i] for i in mixed])
-    rows.append(Row("by luck", _values(lucky, groups[mixed], exam.seed, None), reference=True))
-    yield Progress("judging", n, n)
+    rows.append(Row("renders", _values(render_scores, groups, exam.seed, distances[1]), reference=True))
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
+    chance = compare_predictions(on_renders, [parsed[i] for i in shuffled])
+    rows.append(Row("by luck", _values(chance, groups[shuffled], exam.seed, None), reference=True))
+    yield Progress("scoring", n, n)
     table = MetricTable(COLUMNS, tuple(rows))
-    return ExamResult(images, scores, found, table, mistakes(found, parsed), mistakes(true, parsed))
+    return ExamResult(images, scores, predictions, table, mistakes(predictions, parsed), mistakes(on_renders, parsed))
 
 
 def mistakes(
     predictions: Predictions, parsed: Sequence[ParsedCaption], most: int = 12
 ) -> dict[str, list[tuple[str, str, int]]]:
-    """What was taken for what: (asked, seen, times) of things, colours and relations, the most frequent first."""
-    things, colours, relations = (*OBJECT_TYPES, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
+    """Confusion pairs (asked, seen, count) of objects, colours and relations, the most frequent first.
+
+    Args:
+        predictions: predictions of the scene classifier, an image each.
+        parsed: captions of the images.
+        most: maximum number of pairs of each attribute.
+    """
+    objects, colours, relations = (*OBJECT_TYPES, "nothing"), (*COLOURS, "nothing"), (*RELATIONS, "alone")
     counts: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("thing", "colour", "relation")}
-    for i, one in enumerate(parsed):
-        found, turned = match_objects(predictions, i, one)
-        right = object_type_matches(one, int(predictions.azimuth[i]), found)
-        for wanted, (thing, colour), good in zip(one.objects, found, right, strict=True):
-            counts["thing"][wanted.object_type, wanted.object_type if good else things[thing]] += 1
+    for i, caption in enumerate(parsed):
+        found, turned = match_objects(predictions, i, caption)
+        right = object_type_matches(caption, int(predictions.azimuth[i]), found)
+        for wanted, (kind, colour), good in zip(caption.objects, found, right, strict=True):
+            counts["thing"][wanted.object_type, wanted.object_type if good else objects[kind]] += 1
             counts["colour"][wanted.colour, colours[colour]] += 1
-        if len(one.objects) == 1:
-            counts["thing"]["nothing", things[int(predictions.object_type[i, 1])]] += 1
+        if len(caption.objects) == 1:
+            counts["thing"]["nothing", objects[int(predictions.object_type[i, 1])]] += 1
         seen = relations[int(predictions.relation[i])]
-        order = " in the other order" if turned and seen == one.relation and seen != "beside" else ""
-        counts["relation"][one.relation or "alone", seen + order] += 1
+        order = " in the other order" if turned and seen == caption.relation and seen != "beside" else ""
+        counts["relation"][caption.relation or "alone", seen + order] += 1
     return {
-        name: [(*pair, times) for pair, times in count.most_common() if pair[0] != pair[1]][:most]
+        name: [(*pair, n) for pair, n in count.most_common() if pair[0] != pair[1]][:most]
         for name, count in counts.items()
     }
 
 
 def _values(scores: CaptionAccuracy, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
-    told = accuracy_by_attribute(scores, groups, seed)
+    estimates = accuracy_by_attribute(scores, groups, seed)
     if distance is not None:
-        told["kid"] = distance
-    return {"n": float(len(groups))} | flatten(told)
+        estimates["kid"] = distance
+    return {"n": float(len(groups))} | flatten(estimates)
 
 
 def _groups(captions: Sequence[str]) -> Tensor:
-    """Which caption each is, those said twice being one."""
+    """Number of each caption, (n,); equal captions share one."""
     numbers = {caption: i for i, caption in enumerate(dict.fromkeys(captions))}
     return torch.tensor([numbers[caption] for caption in captions])
 
 
 def facts(exam: CaptionExam, result: ExamResult, classifier: SceneClassifier) -> dict[str, Any]:
-    """What `results.json` holds beside the table."""
+    """Further entries of `results.json`: wrong attributes of each caption, confusion pairs, classifier accuracy."""
     return {
         "captions": [
             {"caption": caption, "wrong": result.scores.wrong_attributes(i), "seen": result.predictions.describe(i)}

@@ -1,4 +1,4 @@
-"""The contact sheet of an examination: pictures with their captions, what is wrong with each in red."""
+"""Contact sheet of a caption exam: images with captions, wrong attributes in red."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _INK, _RED, _PAPER = (27, 31, 36), (179, 38, 30), (255, 255, 255)
 
 
 def exam_sheet(images: Float[Tensor, "n 3 h w"], captions: Sequence[str], wrong: Sequence[Sequence[str]]) -> bytes:
-    """A PNG, eight pictures a row.
+    """PNG bytes of the contact sheet, eight images a row.
 
     Args:
-        images: in [0, 1].
-        captions: one each.
-        wrong: attributes that each has wrong; such pictures are framed, and the attributes named.
+        images: images in [0, 1].
+        captions: caption of each image.
+        wrong: wrong attributes of each image; such images are framed and the attributes listed.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -30,14 +30,14 @@ def exam_sheet(images: Float[Tensor, "n 3 h w"], captions: Sequence[str], wrong:
     tall = _SIDE + 6 + _LINES * line + _GAP
     sheet = Image.new("RGB", (_GAP + columns * (_SIDE + _GAP), _GAP + rows * tall), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for i, (image, caption, lacking) in enumerate(zip(images, captions, wrong, strict=True)):
+    for i, (image, caption, attributes) in enumerate(zip(images, captions, wrong, strict=True)):
         x, y = _GAP + (i % columns) * (_SIDE + _GAP), _GAP + (i // columns) * tall
         pixels = (255 * image.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
         sheet.paste(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.NEAREST), (x, y))
         lines = []
-        if lacking:
+        if attributes:
             pen.rectangle((x - 3, y - 3, x + _SIDE + 2, y + _SIDE + 2), outline=_RED, width=3)
-            lines = [(text, _RED) for text in _broken(pen, "not: " + ", ".join(lacking), font, _SIDE)]
+            lines = [(text, _RED) for text in _broken(pen, "wrong: " + ", ".join(attributes), font, _SIDE)]
         lines += [(text, _INK) for text in _broken(pen, caption, font, _SIDE)]
         for k, (text, ink) in enumerate(lines[:_LINES]):
             pen.text((x, y + _SIDE + 6 + k * line), text, fill=ink, font=font)
@@ -47,7 +47,7 @@ def exam_sheet(images: Float[Tensor, "n 3 h w"], captions: Sequence[str], wrong:
 
 
 def _broken(pen: Any, text: str, font: Any, width: int) -> list[str]:
-    """Lines that fit, broken between words."""
+    """Lines of text that fit the width in pixels, broken between words."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -1,4 +1,4 @@
-"""An examination kept as a run: its numbers, pictures and report in a folder of their own."""
+"""Run of a caption exam: results, images and report in a run folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import run_session
 
-_SHOWN = 64  # pictures on the sheet
+_SHOWN = 64  # images on the contact sheet
 
 
 def run_exam(
     run: Run, exam: CaptionExam, classifier: SceneClassifier, title: str
 ) -> Generator[Progress, None, ExamResult]:
-    """Examines, and writes `exports/` (results, pictures), `media/sheet.png`, `metrics.jsonl` and `report.html`.
+    """Runs the exam and writes `exports/` (results, images), `media/sheet.png`, `metrics.jsonl` and `report.html`.
 
     Raises:
-        ValueError: the pipeline cannot be loaded, or another process works on the folder.
+        ValueError: the pipeline cannot be loaded, or another process holds the folder.
     """
     with run_session(run):
         result = yield from examine(exam, classifier)

@@ -1,1 +1,1 @@
-"""Shared parts of the experiments."""
+"""Shared parts of the experiments: result files, metric tables."""

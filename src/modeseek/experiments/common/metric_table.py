@@ -1,4 +1,4 @@
-"""Table of estimates with confidence intervals, and its HTML."""
+"""Metric table with confidence intervals, and its HTML."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _ARROWS = {"low": " ↓", "high": " ↑", "": ""}
 
 @dataclass(frozen=True)
 class MetricTable(Table):
-    """A table whose cells show their intervals: `key_low` and `key_high` in a row's values."""
+    """Table whose cells show 95 % intervals, held as `key_low` and `key_high` in a row's values."""
 
     def text(self, row: Row, column: Column) -> str:
-        told = super().text(row, column)
+        estimate = super().text(row, column)
         edges = [row.values.get(f"{column.key}_{side}") for side in ("low", "high")]
         if edges[0] is None or edges[1] is None:
-            return told
-        return f"{told} [{edges[0]:{column.spec}}, {edges[1]:{column.spec}}]"
+            return estimate
+        return f"{estimate} [{edges[0]:{column.spec}}, {edges[1]:{column.spec}}]"
 
     def csv(self) -> str:
-        """Intervals in columns of their own."""
-        there = {key for row in self.rows for key in row.values}
+        """CSV text with interval bounds in columns of their own."""
+        keys = {key for row in self.rows for key in row.values}
         wide = []
         for column in self.columns:
             wide.append(column)
             sides = [f"{column.key}_{side}" for side in ("low", "high")]
-            wide += [Column(key, key, column.meaning) for key in sides if key in there]
+            wide += [Column(key, key, column.meaning) for key in sides if key in keys]
         return Table(tuple(wide), self.rows).csv()
 
 
-def flatten(told: Mapping[str, Estimate]) -> dict[str, float]:
-    """Values and the edges of their intervals, as a row holds them."""
+def flatten(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    """Values of a row: each estimate and, where it has an interval, its `_low` and `_high` bounds."""
     values: dict[str, float] = {}
-    for name, estimate in told.items():
+    for name, estimate in estimates.items():
         values[name] = estimate.value
         if estimate.interval is not None:
             values[f"{name}_low"], values[f"{name}_high"] = estimate.interval

@@ -1,4 +1,4 @@
-"""What a run was: its numbers, its command and the machine it ran on, as JSON and CSV."""
+"""Result files of an experiment: `results.json`, `results.csv` and `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from modeseek.rundir.run_dir import Run
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """What a contest leaves.
+    """Result of a toy experiment.
 
     Attributes:
-        folder: where its files lie.
-        table: its numbers.
-        findings: what one sees, a sentence each.
+        folder: run folder.
+        table: metrics, a row per entry.
+        findings: summary of the table, a sentence each.
     """
 
     folder: Path
@@ -31,12 +31,12 @@ class ExperimentResult:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What fixes a run, for people who want to repeat it.
+    """Settings that reproduce a run.
 
     Attributes:
-        title: of the run.
-        command: the exact command line.
-        settings: every choice, the defaults among them.
+        title: title of the report.
+        command: command line as typed.
+        settings: all settings, defaults included.
     """
 
     title: str
@@ -45,8 +45,8 @@ class RunRecord:
 
 
 def write_results(folder: Path, record: RunRecord, table: Table, facts: dict[str, Any]) -> None:
-    """Writes `results.json` and `results.csv`; `facts` are further numbers of the run."""
-    told = {
+    """Writes `results.json` and `results.csv`; `facts` are further numbers for the JSON file."""
+    results = {
         "title": record.title,
         "command": record.command,
         "settings": record.settings,
@@ -57,12 +57,18 @@ def write_results(folder: Path, record: RunRecord, table: Table, facts: dict[str
         "machine": describe_machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    text = json.dumps(told, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(results, indent=2, allow_nan=False) + "\n"
     (folder / "results.json").write_text(text, encoding="utf-8")
     (folder / "results.csv").write_text(table.csv(), encoding="utf-8")
 
 
+def environment_line() -> str:
+    """Package versions and machine, for the footer of a report."""
+    packages, host = ", ".join(f"{name} {number}" for name, number in package_versions().items()), describe_machine()
+    return f"{packages}; {host['system']} {host['architecture']}, {host['cores']} cores."
+
+
 def write_metrics(run: Run, table: Table) -> None:
-    """One line a contestant in `metrics.jsonl`."""
+    """Writes `metrics.jsonl`, a line per row of the table."""
     lines = [json.dumps({"method": row.name} | row.values) for row in table.rows]
     write_atomic(run.path / "metrics.jsonl", "\n".join(lines) + "\n")

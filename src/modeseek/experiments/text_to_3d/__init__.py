@@ -1,1 +1,1 @@
-"""Methods against each other on things in three dimensions, whose true shape is known."""
+"""Text-to-3D experiment on shapes with known ground truth."""

@@ -1,4 +1,4 @@
-"""Who plays in the text-to-3-D experiment: one explicit table, nothing registers itself."""
+"""Entries of the text-to-3D experiment: methods with their settings, in one table."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from modeseek.config.defaults import METHODS_3D, MSD_PLAIN_3D, MSD_PRODUCT_3D
 from modeseek.config.registry import REGISTRY
-from modeseek.experiments.text_to_3d.defaults import METHODS, PLAIN, PRODUCT
 from modeseek.methods.base import Method
 
 
 @dataclass(frozen=True)
 class TextTo3DEntry:
-    """A name, and how it plays.
+    """Method of the text-to-3D experiment.
 
     Attributes:
-        name: for the command line, folders and tables.
-        title: for people.
-        note: what it is, one sentence.
+        name: name on the command line, in folders and tables.
+        title: display title.
+        note: description, one sentence.
         references: citation keys.
-        plain: from the scale of guidance, and whether words are known, to the method as `config.yaml` writes it.
-        guided: whether it is given a guided prior; else it guides by itself.
+        plain: method in the form of `config.yaml`, a function of the guidance scale and of whether the prior is a
+            pipeline.
+        guided: whether it uses a guided prior; else the method guides by itself.
     """
 
     name: str
@@ -31,26 +32,26 @@ class TextTo3DEntry:
     plain: Callable[[float, bool], Any]
     guided: bool = True
 
-    def method(self, scale: float, words: bool) -> Method:
-        """The method.
+    def method(self, scale: float, pipeline: bool) -> Method:
+        """Builds the method.
 
         Args:
-            scale: of guidance; 1 is none.
-            words: whether the prior is a pipeline that knows words; else it is an exact one that knows labels.
+            scale: guidance scale; 1 is none.
+            pipeline: whether the prior is a pipeline, conditioned on text; else it is exact, conditioned on labels.
         """
-        return REGISTRY.deserialize(Method, self.plain(scale, words), f"the method {self.name}")
+        return REGISTRY.deserialize(Method, self.plain(scale, pipeline), f"the method {self.name}")
 
 
-def _sdi(scale: float, words: bool) -> Any:
+def _sdi(scale: float, pipeline: bool) -> Any:
     return {"sdi": {"scale": scale, "inversion_scale": 1.0, "inversion_steps": 3}}
 
 
-def _sdi_negative(scale: float, words: bool) -> Any:
+def _sdi_negative(scale: float, pipeline: bool) -> Any:
     return {"sdi": {"scale": scale, "inversion_scale": 1.0 if scale == 1 else -scale}}
 
 
-def _vsd(scale: float, words: bool) -> Any:
-    return {"vsd": {"scale": scale, "auxiliary": "adapter" if words else "network"}}
+def _vsd(scale: float, pipeline: bool) -> Any:
+    return {"vsd": {"scale": scale, "auxiliary": "adapter" if pipeline else "network"}}
 
 
 _BOUND = {"ramp": {"start": 0.5, "end": 2.0}}
@@ -62,48 +63,48 @@ ENTRIES = {
             "SDS",
             "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.1.",
             ("sds",),
-            lambda scale, words: METHODS["sds"],
+            lambda scale, pipeline: METHODS_3D["sds"],
         ),
         TextTo3DEntry(
             "sds-uniform",
             "SDS, uniform",
             "Score distillation at uniform noise levels, as its authors run it.",
             ("sds",),
-            lambda scale, words: "sds",
+            lambda scale, pipeline: "sds",
         ),
         TextTo3DEntry(
             "sds-debiased",
             "SDS, debiased",
-            "The same with each number of the direction bounded, by 0.5 rising to 2 (D-SDS).",
+            "The same with each component of the gradient clamped to a bound from 0.5 to 2 (D-SDS).",
             ("debiased", "sds"),
-            lambda scale, words: {"debiased": {"method": METHODS["sds"], "threshold": _BOUND}},
+            lambda scale, pipeline: {"debiased": {"method": METHODS_3D["sds"], "threshold": _BOUND}},
         ),
         TextTo3DEntry(
             "msd",
             "MSD",
-            "Mean-shift distillation by the denoiser, bandwidth 10 to 0.5, with noise that fades out by 60 % of the "
+            "Mean-shift distillation with the denoiser, bandwidth 10 to 0.5, with jitter that fades out by 60 % of the "
             "run.",
             ("msd", "meanshift"),
-            lambda scale, words: METHODS["msd"],
+            lambda scale, pipeline: METHODS_3D["msd"],
         ),
         TextTo3DEntry(
             "msd-plain",
             "MSD, no jitter",
-            "The same without any noise.",
+            "The same without jitter.",
             ("msd", "meanshift"),
-            lambda scale, words: PLAIN,
+            lambda scale, pipeline: MSD_PLAIN_3D,
         ),
         TextTo3DEntry(
             "msd-product",
             "MSD, product",
-            "Its target sampled from the exact product prior, 8 Heun steps.",
+            "MSD with its target sampled from the exact product prior, 8 Heun steps.",
             ("msd", "edm"),
-            lambda scale, words: PRODUCT,
+            lambda scale, pipeline: MSD_PRODUCT_3D,
         ),
         TextTo3DEntry(
             "sdi",
             "SDI",
-            "Score distillation via inversion: 3 steps of it, not guided.",
+            "Score distillation via inversion: 3 inversion steps without guidance.",
             ("sdi", "ddim"),
             _sdi,
             guided=False,
@@ -111,7 +112,7 @@ ENTRIES = {
         TextTo3DEntry(
             "sdi-negative",
             "SDI, negative",
-            "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
+            "The same with 10 inversion steps at the negative guidance scale, as its authors run it.",
             ("sdi", "ddim"),
             _sdi_negative,
             guided=False,
@@ -119,8 +120,8 @@ ENTRIES = {
         TextTo3DEntry(
             "vsd",
             "VSD",
-            "Variational score distillation of one particle; its second network is a low-rank change of a pipeline's, "
-            "or a small perceptron beside an exact prior.",
+            "Variational score distillation of one particle; its auxiliary network is a LoRA of the pipeline's, or a "
+            "small MLP for an exact prior.",
             ("vsd",),
             _vsd,
             guided=False,
@@ -128,6 +129,6 @@ ENTRIES = {
     )
 }
 DEFAULT_ENTRIES = ("sds", "msd")
-"""Play every caption by default."""
+"""Entries that run every caption by default."""
 DEFAULT_EXTRA_ENTRIES = ("sdi", "vsd")
-"""Play the first two captions by default."""
+"""Entries that run the first two captions by default."""

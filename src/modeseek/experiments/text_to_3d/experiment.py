@@ -1,4 +1,4 @@
-"""The text-to-3-D experiment from its first play to its report."""
+"""Text-to-3D experiment: runs and measures the jobs of a plan, then writes tables, contact sheet and report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from modeseek.experiments.common.results_files import RunRecord, write_metrics, 
 from modeseek.experiments.text_to_3d.contact_sheet import ContactSheet
 from modeseek.experiments.text_to_3d.findings import summarise
 from modeseek.experiments.text_to_3d.jobs import PriorCache, TextTo3DJobContext, finished_run, load_nerf, run_job
-from modeseek.experiments.text_to_3d.measure import TURN, load_measures, measure, measure_ground_truth
+from modeseek.experiments.text_to_3d.measure import TURNTABLE, load_measures, measure, measure_ground_truth
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.experiments.text_to_3d.report import TextTo3DReport, write_report
-from modeseek.experiments.text_to_3d.table import TRUTH, TextTo3DJobResult, fronts_table, main_table
+from modeseek.experiments.text_to_3d.table import TRUTH, TextTo3DJobResult, fronts_table, main_table, measures_of
 from modeseek.io.atomic import LineFile, write_atomic
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
@@ -30,11 +30,11 @@ _TRUTHS = Path("media") / "truth"
 
 @dataclass(frozen=True)
 class TextTo3DResult:
-    """What the experiment leaves.
+    """Result of the text-to-3D experiment.
 
     Attributes:
-        folder: where its files lie.
-        shown: its numbers, sentences and pictures.
+        folder: run folder.
+        report: tables, summary and images.
     """
 
     folder: Path
@@ -44,20 +44,20 @@ class TextTo3DResult:
 def run_text_to_3d(
     plan: TextTo3D, run: Run, classifier: SceneClassifier, priors: PriorCache
 ) -> Generator[Progress, None, TextTo3DResult]:
-    """Works through all plays that are not done, measures each, then draws and writes.
+    """Runs and measures all unfinished jobs, then writes the results.
 
-    A play that fails is left out of the tables and named; it is tried again in the next call.
+    A failed job is left out of the tables and listed; it is retried in the next session.
 
     Args:
-        plan: what to do.
-        run: the folder.
-        judge: of scenes.
-        shelf: of priors.
+        plan: the plan.
+        run: run folder of the experiment.
+        classifier: scene classifier.
+        priors: cache of loaded priors.
 
     Raises:
-        modeseek.runs.interrupts.RunInterrupted: asked to stop; a second call goes on.
-        modeseek.runs.interrupts.RunFailed: no play finished.
-        ValueError: something does not fit, or another process works there.
+        modeseek.runs.interrupts.RunInterrupted: stopped on request; the next call resumes.
+        modeseek.runs.interrupts.RunFailed: no job finished.
+        ValueError: the settings conflict, or another process holds the folder.
     """
     with experiment_session(run) as log:
         folder = run.path / JOBS
@@ -67,54 +67,54 @@ def run_text_to_3d(
         results: list[TextTo3DJobResult] = []
         failures: list[str] = []
         for number, job in enumerate(jobs):
-            yield Progress("things", number, len(jobs), job.name)
+            yield Progress("jobs", number, len(jobs), job.name)
             try:
-                results.append((yield from _one(plan, job, context, classifier, log)))
+                results.append((yield from _run_and_measure(plan, job, context, classifier, log)))
             except RunFailed as error:
                 failures.append(f"{job.name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
                 log.append(failures[-1])
-            calls = sum(int(one.measures["calls"]) for one in results)
+            calls = sum(int(result.measures["calls"]) for result in results)
             replace(run.status, step=len(results), steps=len(jobs), calls=calls).write(run.path)
-        yield Progress("things", len(jobs), len(jobs))
+        yield Progress("jobs", len(jobs), len(jobs))
         if not results:
-            raise RunFailed(f"no play finished: {failures[0]}")
-        truth = _truths(plan, run, classifier)
+            raise RunFailed(f"no job finished: {failures[0]}")
+        truth = _measure_truth(plan, run, classifier)
         report = _report(plan, run, results, truth, failures)
         _write(plan, run, report, truth)
     return TextTo3DResult(run.path, report)
 
 
 def titles(plan: TextTo3D) -> dict[str, str]:
-    """Of all rows, for people."""
-    told = {TRUTH: "Truth"} | {entry.name: entry.title for entry in plan.entries}
+    """Display titles of all table rows."""
+    titles = {TRUTH: "Ground truth"} | {entry.name: entry.title for entry in plan.entries}
     for entry in plan.entries:
-        told |= {f"{entry.name}@{one.name}": f"{entry.title}, {one.name}" for one in plan.conditionings}
-    return told
+        titles |= {f"{entry.name}@{view.name}": f"{entry.title}, {view.name}" for view in plan.conditionings}
+    return titles
 
 
-def _one(
+def _run_and_measure(
     plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext, classifier: SceneClassifier, log: LineFile
 ) -> Generator[Progress, None, TextTo3DJobResult]:
-    """One play, worked out and measured, unless it was before."""
+    """Runs one job and measures it, unless an earlier session did."""
     fresh = finished_run(context.folder, job) is None
     with closing(run_job(plan, job, context)) as walk:
         while True:
             try:
-                now = next(walk)
+                progress = next(walk)
             except StopIteration as end:
                 run: Run = end.value
                 break
-            yield replace(now, stage=job.name)
+            yield replace(progress, stage=job.name)
     measures = None if fresh else load_measures(run)
     if measures is None:
         nerf = load_nerf(run, context.priors)
-        measures = measure(run, nerf, plan.scenes[job.caption], classifier, not job.conditioning.told)
+        measures = measure(run, nerf, plan.scenes[job.caption], classifier, not job.conditioning.conditioned)
         log.append(f"{job.name}: {run.status.calls} calls, {run.status.seconds:.1f} s, IoU {measures['iou']:.3f}")
     return TextTo3DJobResult(job, measures)
 
 
-def _truths(plan: TextTo3D, run: Run, classifier: SceneClassifier) -> dict[int, dict[str, float]]:
-    """What perfect things would get; their strips of views, each under the number of its caption."""
+def _measure_truth(plan: TextTo3D, run: Run, classifier: SceneClassifier) -> dict[int, dict[str, float]]:
+    """Measures of the ground truths by caption number; writes their turntable strips."""
     (run.path / _TRUTHS).mkdir(exist_ok=True)
     return {
         number: measure_ground_truth(run.path / _TRUTHS / f"{number:02d}.png", scene, classifier)
@@ -134,41 +134,34 @@ def _report(
 
 
 def _contact_sheet(plan: TextTo3D, run: Run, results: list[TextTo3DJobResult]) -> ContactSheet:
-    """The truth, then whoever played, under the first way of telling views and then the others; the first seed."""
+    """Contact sheet of the first seed: the ground truth, then the entries by view conditioning."""
     columns = [
         (entry, conditioning)
         for conditioning in plan.conditionings
         for entry in plan.entries
-        if any((one.job.entry, one.job.conditioning) == (entry, conditioning) for one in results)
+        if measures_of(results, entry, conditioning)
     ]
     strips = {(row, 0): run.path / _TRUTHS / f"{row:02d}.png" for row in range(len(plan.captions))}
-    for one in results:
-        if one.job.seed == 0:
-            column = 1 + columns.index((one.job.entry, one.job.conditioning))
-            strips[one.job.caption, column] = run.path / JOBS / one.job.name / TURN
+    for job in (result.job for result in results if result.job.seed == 0):
+        strips[job.caption, 1 + columns.index((job.entry, job.conditioning))] = run.path / JOBS / job.name / TURNTABLE
     first = plan.conditionings[0]
-    heads = [entry.title if one == first else f"{entry.title} ({one.name})" for entry, one in columns]
-    return ContactSheet(plan.captions, ["Truth", *heads], strips)
+    heads = [entry.title if view == first else f"{entry.title} ({view.name})" for entry, view in columns]
+    return ContactSheet(plan.captions, ["Ground truth", *heads], strips)
 
 
 def _remarks(plan: TextTo3D, results: list[TextTo3DJobResult], table: MetricTable) -> list[str]:
-    told = []
-    if any("watertight" not in one.measures for one in results):
-        told.append(
-            "Meshes are missing where the package scikit-image is: pip install 'modeseek[mesh]', then another --out."
-        )
-    played = {row.name: row.values["plays"] for row in table.rows if "plays" in row.values}
-    if len(set(played.values())) > 1:
-        told.append(
-            "Not all methods played the same things ("
-            + ", ".join(f"{name} {number:.0f}" for name, number in played.items())
-            + "): their rows do not compare, the paired sentences do."
-        )
-    if min(played.values(), default=0) < 3:
-        told.append("Below three things a method there is nothing to resample: such rows have no intervals.")
+    remarks = []
+    if any("watertight" not in result.measures for result in results):
+        remarks.append("Meshes are missing without scikit-image: pip install 'modeseek[mesh]', then use another --out.")
+    runs = {row.name: row.values["plays"] for row in table.rows if "plays" in row.values}
+    if len(set(runs.values())) > 1:
+        counts = ", ".join(f"{name} {number:.0f}" for name, number in runs.items())
+        remarks.append(f"Numbers of runs differ ({counts}): compare the paired sentences, not the rows.")
+    if min(runs.values(), default=0) < 3:
+        remarks.append("Rows of fewer than three runs have no intervals.")
     if not plan.with_front:
-        told.append("No caption has a front, so fronts are not counted.")
-    return told
+        remarks.append("No caption has a front face, so front faces are not counted.")
+    return remarks
 
 
 def _write(plan: TextTo3D, run: Run, report: TextTo3DReport, truth: dict[int, dict[str, float]]) -> None:
@@ -181,14 +174,14 @@ def _write(plan: TextTo3D, run: Run, report: TextTo3DReport, truth: dict[int, di
         "lacking": list(report.missing),
         "fronts": {row.name: row.values for row in report.fronts.rows},
         "truth": {plan.captions[number]: values for number, values in truth.items()},
-        "things": {one.job.name: dict(one.measures) for one in report.results},
+        "things": {result.job.name: dict(result.measures) for result in report.results},
     }
     record = RunRecord(f"Text to 3-D under {plan.prior}", run.command, run.settings)
     write_metrics(run, report.table)
     write_results(exports, record, report.table, facts)
     write_atomic(exports / "fronts.csv", report.fronts.csv())
-    told = [report.table.markdown(report.titles)]
+    tables = [report.table.markdown(report.titles)]
     if report.fronts.rows:
-        told.append(report.fronts.markdown(report.titles))
-    write_atomic(exports / "table.md", "\n".join([*told, *(f"- {line}" for line in report.findings)]) + "\n")
+        tables.append(report.fronts.markdown(report.titles))
+    write_atomic(exports / "table.md", "\n".join([*tables, *(f"- {line}" for line in report.findings)]) + "\n")
     write_report(run, plan, report)

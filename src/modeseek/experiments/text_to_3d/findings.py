@@ -1,4 +1,4 @@
-"""What one sees in the results, in sentences: by pairs of equal caption and seed, and intervals that leave 0 out."""
+"""Summary of the results in sentences: paired comparisons at equal caption and seed, and counts of front faces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from modeseek.experiments.text_to_3d.entries import TextTo3DEntry
 from modeseek.experiments.text_to_3d.plan import TextTo3D
-from modeseek.experiments.text_to_3d.table import COLUMNS, TextTo3DJobResult
+from modeseek.experiments.text_to_3d.table import COLUMNS, TextTo3DJobResult, measures_of
 from modeseek.metrics.bootstrap import mean_with_interval
 
 _COMPARED = ("iou", "right", "delta_e", "psnr", "saturation_error")
@@ -16,73 +16,66 @@ _FEWEST = 3
 
 
 def summarise(plan: TextTo3D, results: Sequence[TextTo3DJobResult]) -> tuple[str, ...]:
-    """The sentences, MSD's comparisons first; without MSD the first player's."""
-    with_front = len(plan.with_front)
-    told = [
-        f"{len(plan.captions)} captions, {with_front} of them with a front, {plan.seeds} "
-        f"seed{'s' * (plan.seeds > 1)} each; {plan.call_budget:,} prior calls a view for every method, {plan.views} views at "
-        f"a time. Views are {plan.conditionings[0].note}."
+    """Summary sentences: the settings, comparisons of MSD (else of the first entry) with each other entry, fronts."""
+    lines = [
+        f"{len(plan.captions)} captions, {len(plan.with_front)} of them with a front face, {plan.seeds} "
+        f"seed{'s' * (plan.seeds > 1)} each; {plan.call_budget:,} prior calls per view for every method, "
+        f"{plan.views} views per step. The prior is {plan.conditionings[0].note}."
     ]
-    entries = [entry for entry in plan.entries if any(one.job.entry == entry for one in results)]
-    mine = next((entry for entry in entries if entry.name.startswith("msd")), entries[0])
-    told += [compare(plan, results, mine, rival) for rival in entries if rival != mine]
-    return (*told, *_fronts(plan, results, entries))
+    entries = [entry for entry in plan.entries if any(result.job.entry == entry for result in results)]
+    main = next((entry for entry in entries if entry.name.startswith("msd")), entries[0])
+    lines += [compare(plan, results, main, other) for other in entries if other != main]
+    return (*lines, *_fronts(plan, results, entries))
 
 
 def compare(plan: TextTo3D, results: Sequence[TextTo3DJobResult], a: TextTo3DEntry, b: TextTo3DEntry) -> str:
-    """Player a against b, over the plays that both finished under the first way of telling views."""
+    """Paired comparison of entry a with b, over jobs that both finished under the first view conditioning."""
     sides = [
         {
-            (one.job.caption, one.job.seed): one.measures
-            for one in results
-            if one.job.entry == entry and one.job.conditioning == plan.conditionings[0]
+            (result.job.caption, result.job.seed): result.measures
+            for result in results
+            if result.job.entry == entry and result.job.conditioning == plan.conditionings[0]
         }
         for entry in (a, b)
     ]
     pairs = sorted(sides[0].keys() & sides[1].keys())
     better, worse, level = [], [], []
     for column in (c for key in _COMPARED for c in COLUMNS if c.key == key):
-        apart = [
+        differences = [
             sides[0][pair][column.key] - sides[1][pair][column.key]
             for pair in pairs
             if column.key in sides[0][pair] and column.key in sides[1][pair]
         ]
-        if len(apart) < _FEWEST:
+        if len(differences) < _FEWEST:
             continue
-        mean = mean_with_interval(torch.tensor(apart, dtype=torch.float64), seed=plan.seed)
+        mean = mean_with_interval(torch.tensor(differences, dtype=torch.float64), seed=plan.seed)
         low, high = mean.interval or (float("-inf"), float("inf"))
-        words = f"{column.heading} by {abs(mean.value):.2g}"
-        words += f" [{min(abs(low), abs(high)):.2g}, {max(abs(low), abs(high)):.2g}]"
+        text = f"{column.heading} by {abs(mean.value):.2g}"
+        text += f" [{min(abs(low), abs(high)):.2g}, {max(abs(low), abs(high)):.2g}]"
         if low <= 0 <= high:
             level.append(column.heading)
         elif (mean.value > 0) == (column.best == "high"):
-            better.append(words)
+            better.append(text)
         else:
-            worse.append(words)
+            worse.append(text)
     counted = f"{len(pairs)} pair{'s' * (len(pairs) != 1)} of equal caption, seed and prior calls"
     if not (better or worse or level):
         return f"{a.title} against {b.title}: {counted} are too few to tell them apart."
-    parts = [f"{word} in {', '.join(some)}" for word, some in (("better", better), ("worse", worse)) if some]
+    parts = [f"{word} in {', '.join(texts)}" for word, texts in (("better", better), ("worse", worse)) if texts]
     if level:
         parts.append(f"no difference beyond chance in {', '.join(level)}")
     return f"{a.title} against {b.title}, {counted}: {'; '.join(parts)}."
 
 
 def _fronts(plan: TextTo3D, results: Sequence[TextTo3DJobResult], entries: Sequence[TextTo3DEntry]) -> list[str]:
-    told = []
+    lines = []
     for conditioning in plan.conditionings:
-        for key, by in (("one_front", "beside the truth"), ("one_front_judged", "by the judge")):
+        for key, by in (("one_front", "against the ground truth"), ("one_front_judged", "by the scene classifier")):
             parts = []
             for entry in entries:
-                mine = [
-                    one.measures[key]
-                    for one in results
-                    if (one.job.entry, one.job.conditioning) == (entry, conditioning) and key in one.measures
-                ]
-                if mine:
-                    parts.append(f"{entry.title} {sum(mine):.0f} of {len(mine)}")
+                values = [row[key] for row in measures_of(results, entry, conditioning) if key in row]
+                if values:
+                    parts.append(f"{entry.title} {sum(values):.0f} of {len(values)}")
             if parts:
-                told.append(
-                    f"Exactly one front, counted {by}, where the prior is {conditioning.note}: {', '.join(parts)}."
-                )
-    return told
+                lines.append(f"Exactly one front face {by}, prior {conditioning.note}: {', '.join(parts)}.")
+    return lines

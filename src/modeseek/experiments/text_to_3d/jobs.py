@@ -1,4 +1,4 @@
-"""One play of the experiment: a run folder, kept when it is done, gone on with when it is not."""
+"""Job of the text-to-3D experiment: a run folder, skipped when finished and resumed when not."""
 
 from __future__ import annotations
 
@@ -26,32 +26,31 @@ WEIGHTS = Path("exports") / "generator.safetensors"
 
 
 class PriorCache:
-    """Priors, each loaded when it is first wanted; the last one is kept."""
+    """Loader of priors that caches the last one."""
 
     def __init__(self, device: str) -> None:
-        self._device, self._held = device, None
+        self._device = device
+        self._cached: tuple[PriorConfig, LoadedPrior] | None = None
 
-    _held: tuple[PriorConfig, LoadedPrior] | None
-
-    def load(self, source: PriorConfig) -> LoadedPrior:
-        """The prior of that source.
+    def load(self, config: PriorConfig) -> LoadedPrior:
+        """Loads the prior of a configuration.
 
         Raises:
             ValueError: there is no such prior.
         """
-        if self._held is None or self._held[0] != source:
-            self._held = (source, source.load(self._device))
-        return self._held[1]
+        if self._cached is None or self._cached[0] != config:
+            self._cached = (config, config.load(self._device))
+        return self._cached[1]
 
 
 @dataclass(frozen=True)
 class TextTo3DJobContext:
-    """Where plays work, and with what.
+    """Context shared by all jobs of an experiment.
 
     Attributes:
-        folder: that their folders lie in.
-        shelf: of priors.
-        command: as typed.
+        folder: parent of the jobs' run folders.
+        priors: cache of loaded priors.
+        command: command line as typed.
     """
 
     folder: Path
@@ -60,7 +59,7 @@ class TextTo3DJobContext:
 
 
 def finished_run(folder: Path, job: TextTo3DJob) -> Run | None:
-    """The play's run, if it is finished and its thing is there."""
+    """The job's run, or None unless it is finished and its weights exist."""
     path = folder / job.name
     if not (path / "status.json").is_file() or not (path / WEIGHTS).is_file():
         return None
@@ -69,20 +68,20 @@ def finished_run(folder: Path, job: TextTo3DJob) -> Run | None:
 
 
 def run_job(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext) -> Generator[Progress, None, Run]:
-    """Does the play unless it is done already; an unfinished one goes on from its newest checkpoint.
+    """Runs the job unless it is finished; an unfinished one resumes from its newest checkpoint.
 
-    What `modeseek shape` leaves beside the thing (a turntable, strips, a mesh) is left out: it takes longer than a
-    short run, and `measure` makes what is needed.
+    The exports of `modeseek shape` (turntable, strips, mesh) are skipped: they take longer than a short run, and
+    `measure` renders what it needs.
 
     Raises:
-        ValueError: the folder holds a run of other settings or of another prior, or another process works on it.
-        modeseek.runs.interrupts.RunInterrupted: asked to stop; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or out of memory.
+        ValueError: the folder holds a run of other settings or of another prior, or another process holds it.
+        modeseek.runs.interrupts.RunInterrupted: stopped on request; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction is not finite, or memory ran out.
     """
     finished, config = finished_run(context.folder, job), plan.config(job)
     path = context.folder / job.name
     if (path / "status.json").is_file() and Run(path).config != config:
-        raise ValueError(f"{path} holds a run of other settings; remove it, or choose another --out")
+        raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
     if finished is not None:
         return finished
     loaded = context.priors.load(config.prior)
@@ -97,21 +96,21 @@ def run_job(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext) -> Ge
         )
     run = Run(path)
     if run.environment.get("prior", {}).get("sha256") != loaded.sha256:
-        raise ValueError(f"{path} was begun with another {config.prior.title}; put the old one back or remove the run")
+        raise ValueError(f"{path} was begun with another {config.prior.title}; restore that one or remove the run")
     objects = build(config, loaded)
     with closing(train(run, objects, config.steps)) as walk:
         for progress in walk:
             yield progress
             if progress.done == progress.total:
-                break  # kept as a checkpoint; the rest would be pictures
-    _keep(run, objects)
+                break  # the last checkpoint is written; the rest would be exports
+    _save_weights(run, objects)
     return run
 
 
-def _keep(run: Run, objects: RunObjects) -> None:
-    """Keeps the thing itself, and no checkpoint of it any more, which takes six times the room."""
+def _save_weights(run: Run, objects: RunObjects) -> None:
+    """Writes the weights and removes the checkpoints, which take six times the space."""
     if not isinstance(objects.generator, nn.Module):
-        raise TypeError(f"a thing is a module: got {type(objects.generator).__name__}")
+        raise TypeError(f"the generator must be a module, got {type(objects.generator).__name__}")
     weights = {name: tensor.contiguous() for name, tensor in objects.generator.state_dict().items()}
     write_atomic(run.path / WEIGHTS, safetensors.torch.save(weights))
     replace(run.status, state="finished", reason="", checkpoint=None).write(run.path)
@@ -121,18 +120,18 @@ def _keep(run: Run, objects: RunObjects) -> None:
 
 
 def load_nerf(run: Run, priors: PriorCache) -> NeRF:
-    """The thing that a finished play made.
+    """The optimised NeRF of a finished run.
 
     Raises:
-        ValueError: its weights are damaged, or of something else.
-        OSError: they cannot be read.
+        ValueError: the weights are damaged, or the generator is no NeRF.
+        OSError: the weights cannot be read.
     """
     config = run.config
     nerf = config.generator.make(priors.load(config.prior), config.seed).module
     if not isinstance(nerf, NeRF):
-        raise ValueError(f"{run.path} made no volume; remove it and call again")
+        raise ValueError(f"{run.path} holds no NeRF; remove it and run the command again")
     try:
         nerf.load_state_dict(safetensors.torch.load_file(run.path / WEIGHTS, device=config.device))
     except (RuntimeError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and call again") from error
+        raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and run the command again") from error
     return nerf.requires_grad_(False)

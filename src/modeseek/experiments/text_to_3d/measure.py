@@ -1,4 +1,4 @@
-"""What one finished thing is worth, seen from cameras that no optimisation used, beside the truth; and keeping that."""
+"""Metrics of a finished text-to-3D job: held-out views against the ground truth, fronts, mesh."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes.static_scene import StaticScene, turntable
+from modeseek.experiments.text_to_image.job_images import read_images
 from modeseek.generators.camera import Cameras
 from modeseek.generators.export import encode_ply, encode_pngs
 from modeseek.generators.nerf import NeRF
@@ -20,92 +20,93 @@ from modeseek.io.atomic import LineFile, write_atomic
 from modeseek.metrics.scenes.alignment import SAMPLES, RenderFunction, render_function
 from modeseek.metrics.scenes.caption_accuracy import score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.metrics.scenes.janus import FrontFaces, count_front_faces, has_front_face, classify_front_faces
-from modeseek.metrics.scenes.shape_metrics import measure_shape, held_out_cameras
+from modeseek.metrics.scenes.janus import FrontFaces, classify_front_faces, count_front_faces, has_front_face
+from modeseek.metrics.scenes.shape_metrics import held_out_cameras, measure_shape
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.exports3d import extract_mesh
 
 MEASURES = Path("exports") / "measures.json"
 HELD_OUT = Path("media") / "held-out.png"
-TURN = Path("media") / "turn.png"
-FRAMES = 24  # around
-_TALL = 96  # pixels a side of a frame
-_SIDE = 64  # of held-out pictures
-_HEIGHT = 15.0  # degrees, of the turntable
+TURNTABLE = Path("media") / "turn.png"
+FRAMES = 24  # views of a turntable
+_TURNTABLE_SIDE = 96  # side of a turntable frame, pixels
+_VIEW_SIDE = 64  # side of a held-out view, pixels
+_ELEVATION = 15.0  # elevation of the turntable, degrees
 
 
 def load_measures(run: Run) -> dict[str, float] | None:
-    """What an earlier session measured, or None where something of it is missing.
+    """Measures of an earlier session, or None where one of their files is missing.
 
     Raises:
         ValueError: the file is damaged.
     """
-    if not all((run.path / name).is_file() for name in (MEASURES, HELD_OUT, TURN)):
+    if not all((run.path / name).is_file() for name in (MEASURES, HELD_OUT, TURNTABLE)):
         return None
     path = run.path / MEASURES
     try:
-        told = json.loads(path.read_bytes())
-        return {str(name): float(value) for name, value in told.items()}
+        return {str(name): float(value) for name, value in json.loads(path.read_bytes()).items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged; remove it and call again") from error
+        raise ValueError(f"{path} is damaged; remove it and run the command again") from error
 
 
-def measure(run: Run, nerf: NeRF, scene: StaticScene, classifier: SceneClassifier, turns: bool) -> dict[str, float]:
-    """Measures a thing, and keeps the numbers (`exports/measures.json`), what was seen, and its mesh.
+def measure(run: Run, nerf: NeRF, scene: StaticScene, classifier: SceneClassifier, free_yaw: bool) -> dict[str, float]:
+    """Measures a 3D shape and writes the measures (`exports/measures.json`), two image strips and its mesh.
 
-    `media/held-out.png` shows the 16 held-out views in four rows: found, true (moved as it was compared), and both
-    silhouettes. `media/turn.png` shows 24 views around.
+    `media/held-out.png` shows the 16 held-out views in four rows: render, ground truth (aligned for the comparison),
+    and both silhouettes. `media/turn.png` shows 24 turntable views.
 
     Args:
-        run: that made it.
-        nerf: the thing.
-        still: the truth.
-        judge: of scenes.
-        turns: whether the front may look anywhere.
+        run: run of the job.
+        nerf: the optimised shape.
+        scene: ground-truth scene.
+        classifier: scene classifier.
+        free_yaw: whether the alignment may rotate the ground truth about the vertical axis.
     """
-    look, cameras = render_function(nerf), held_out_cameras()
-    found = measure_shape(look, scene, size=_SIDE, free_yaw=turns)
-    told = {name: one.value for name, one in found.estimates().items() if name != "colour"}
-    told |= {"scale": found.alignment.scale, "up": found.alignment.lift, "turn": found.alignment.yaw}
-    told["saturation_error"] = abs(told["saturation"] - told["true_saturation"])
-    image, opacity = render_views(look, cameras, _SIDE)
-    told |= caption_scores(classifier, image, scene)
-    around = render_views(look, turntable(FRAMES, _HEIGHT), _TALL)[0]
+    render, cameras = render_function(nerf), held_out_cameras()
+    found = measure_shape(render, scene, size=_VIEW_SIDE, free_yaw=free_yaw)
+    measures = {name: estimate.value for name, estimate in found.estimates().items() if name != "colour"}
+    measures |= {"scale": found.alignment.scale, "up": found.alignment.lift, "turn": found.alignment.yaw}
+    measures["saturation_error"] = abs(measures["saturation"] - measures["true_saturation"])
+    image, opacity = render_views(render, cameras, _VIEW_SIDE)
+    measures |= caption_scores(classifier, image, scene)
+    around = render_views(render, turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE)[0]
     if has_front_face(scene.parsed):
-        told |= front_counts(count_front_faces(look, scene, found.alignment), classify_front_faces(classifier, around))
-    closed = _mesh(run, nerf)
-    if closed is not None:
-        told["watertight"] = float(closed)
+        measures |= front_counts(
+            count_front_faces(render, scene, found.alignment), classify_front_faces(classifier, around)
+        )
+    watertight = _mesh(run, nerf)
+    if watertight is not None:
+        measures["watertight"] = float(watertight)
     status = run.status
-    told |= {"calls": float(status.calls), "seconds": status.seconds, "steps": float(status.step)}
-    true = found.alignment(scene).render(cameras, _SIDE, SAMPLES)
+    measures |= {"calls": float(status.calls), "seconds": status.seconds, "steps": float(status.step)}
+    true = found.alignment(scene).render(cameras, _VIEW_SIDE, SAMPLES)
     silhouettes = [(mask > 0.5).float().expand(-1, 3, -1, -1) for mask in (opacity, true.mask)]
     rows = [torch.cat(list(part), -1) for part in (image, true.image, *silhouettes)]
     write_atomic(run.path / HELD_OUT, encode_pngs(torch.cat(rows, -2)[None])[0])
-    write_atomic(run.path / TURN, strip(around))
-    finite = {name: value for name, value in told.items() if math.isfinite(value)}
+    write_atomic(run.path / TURNTABLE, encode_strip(around))
+    finite = {name: value for name, value in measures.items() if math.isfinite(value)}
     write_atomic(run.path / MEASURES, json.dumps(finite, indent=2, allow_nan=False) + "\n")
     return finite
 
 
 def measure_ground_truth(path: Path, scene: StaticScene, classifier: SceneClassifier) -> dict[str, float]:
-    """What a perfect thing would get, and its views around as a strip under `path`."""
-    shots = scene.render(held_out_cameras(), _SIDE, SAMPLES)
-    around = scene.render(turntable(FRAMES, _HEIGHT), _TALL).image
-    write_atomic(path, strip(around))
-    told = {name: one for name, one in caption_scores(classifier, shots.image, scene).items()}
+    """Measures of the ground truth itself; writes its turntable views to `path`, a PNG strip."""
+    shots = scene.render(held_out_cameras(), _VIEW_SIDE, SAMPLES)
+    around = scene.render(turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE).image
+    write_atomic(path, encode_strip(around))
+    measures = caption_scores(classifier, shots.image, scene)
     if has_front_face(scene.parsed):
 
-        def look(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
+        def render(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
             true = scene.render(cameras, size)
             return true.image, true.mask
 
-        told |= front_counts(count_front_faces(look, scene), classify_front_faces(classifier, around))
-    return told
+        measures |= front_counts(count_front_faces(render, scene), classify_front_faces(classifier, around))
+    return measures
 
 
 def front_counts(compared: FrontFaces, judged: FrontFaces) -> dict[str, float]:
-    """Both counts of fronts, beside the truth and by the judge, and whether each is one."""
+    """Number of front faces by comparison with the ground truth and by the scene classifier, and whether it is 1."""
     return {
         "fronts": float(compared.count),
         "one_front": float(compared.count == 1),
@@ -117,52 +118,47 @@ def front_counts(compared: FrontFaces, judged: FrontFaces) -> dict[str, float]:
 def caption_scores(
     classifier: SceneClassifier, image: Float[Tensor, "n 3 h w"], scene: StaticScene
 ) -> dict[str, float]:
-    """Shares of views that show what the caption says, by the judge."""
+    """Shares of views in which each attribute of the caption is right, by the scene classifier."""
     scores = score_captions(classifier, image, [scene.caption] * len(image))
-    told = {"right": scores.all, "object": scores.object, "colour": scores.colour}
+    right = {"right": scores.all, "object": scores.object, "colour": scores.colour}
     if bool(scores.two_objects.any()):
-        told["relation"] = scores.relation
-    return {name: good.double().mean().item() for name, good in told.items()}
+        right["relation"] = scores.relation
+    return {name: views.double().mean().item() for name, views in right.items()}
 
 
 @torch.no_grad()
-def render_views(look: RenderFunction, cameras: Cameras, size: int) -> tuple[Float[Tensor, "n 3 s s"], Float[Tensor, "n 1 s s"]]:
-    """Pictures in [0, 1] and opacities, a few cameras at a time."""
-    parts = [look(cameras.select(slice(k, k + 4)), size) for k in range(0, len(cameras), 4)]
-    image, opacity = (torch.cat(list(some)).float().cpu() for some in zip(*parts, strict=True))
+def render_views(
+    render: RenderFunction, cameras: Cameras, size: int
+) -> tuple[Float[Tensor, "n 3 s s"], Float[Tensor, "n 1 s s"]]:
+    """Renders in [0, 1] and opacities, four cameras at a time."""
+    parts = [render(cameras.select(slice(k, k + 4)), size) for k in range(0, len(cameras), 4)]
+    image, opacity = (torch.cat(list(views)).float().cpu() for views in zip(*parts, strict=True))
     return image.clamp(0, 1), opacity
 
 
-def strip(image: Float[Tensor, "n 3 s s"]) -> bytes:
-    """Pictures side by side, as a PNG."""
+def encode_strip(image: Float[Tensor, "n 3 s s"]) -> bytes:
+    """PNG bytes of images side by side."""
     return encode_pngs(torch.cat(list(image), -1)[None])[0]
 
 
-def frames(path: Path) -> Float[Tensor, "n 3 s s"]:
-    """The pictures of a strip of squares.
+def read_strip(path: Path) -> Float[Tensor, "n 3 s s"]:
+    """Images of a strip of squares, in [0, 1].
 
     Raises:
-        ValueError: it is no picture.
+        ValueError: the file is no image.
         OSError: it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            pixels = torch.from_numpy(np.asarray(picture.convert("RGB")).copy())
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is no picture any more; remove it and call again") from error
-    side = pixels.shape[0]
-    return torch.stack(list(pixels.permute(2, 0, 1).float().div(255).split(side, -1)))
+    image = read_images([path])[0]
+    return torch.stack(list(image.split(image.shape[1], -1)))
 
 
 def _mesh(run: Run, nerf: NeRF) -> bool | None:
-    """Whether its mesh is watertight, which is kept; False where it has no surface; None where nobody can tell."""
+    """Writes the mesh. Whether it is watertight; False without a surface; None where scikit-image is missing."""
     if find_spec("skimage") is None:
         return None
     try:
         mesh, _ = extract_mesh(nerf)
-    except ValueError as error:  # nothing in it ends anywhere, which is a result
+    except ValueError as error:  # no surface: a result, not a failure
         log = LineFile(run.path / "log.txt")
         log.append(f"no mesh was written: {error}")
         log.close()

@@ -1,4 +1,4 @@
-"""What the text-to-3-D experiment does: which things, by whom, told what, from which seeds."""
+"""Plan of the text-to-3D experiment: its jobs by caption, entry, view conditioning and seed."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from functools import cached_property
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, GuardConfig
+from modeseek.config.defaults import NERF_ADAM
 from modeseek.config.generators3d import NeRFConfig, VolumeKind
 from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.static_scene import StaticScene
-from modeseek.experiments.text_to_3d.defaults import RATES
 from modeseek.experiments.text_to_3d.entries import TextTo3DEntry
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
 from modeseek.metrics.scenes.janus import has_front_face
 from modeseek.runs.count_calls import count_prior_calls
 
 RENDERS = "renders"
-_OPPOSED = 2  # times as many calls as plain guidance: Perp-Neg asks for two other views as well
-_SIDE = 64  # of what the exact prior sees, where nothing else is said
+_OPPOSED = 2  # factor of prior calls against plain guidance: Perp-Neg evaluates two negative views as well
+_SIDE = 64  # default image side of the exact prior, pixels
 
 
 @dataclass(frozen=True)
 class TextTo3DJob:
-    """One thing by one method.
+    """Optimisation of one 3D shape by one method.
 
     Attributes:
-        player: who makes it.
-        telling: what the prior is told of views.
-        caption: number of what it shall be.
-        seed: of all its draws; the same for all who are compared.
-        name: of its folder.
+        entry: the method.
+        conditioning: view conditioning of the prior.
+        caption: number of the caption.
+        seed: random seed; equal for all entries that are compared.
+        name: name of the run folder.
     """
 
     entry: TextTo3DEntry
@@ -47,23 +47,23 @@ class TextTo3DJob:
 
 @dataclass(frozen=True)
 class TextTo3D:
-    """Every method makes the thing that each caption names, from every seed, with equally many prior calls.
+    """Plan in which every method optimises every caption from every seed with equally many prior calls.
 
     Attributes:
-        prior: renders (the exact prior of each caption's own pictures), or a pipeline's folder or name.
-        captions: within the grammar of `problems.scenes`, one object or one on another.
-        players: who is compared, by how many of the captions: the first so many; None is all.
-        tellings: what the prior is told of views. The first is for all; under the others only captions with a front
-            are played, by players of all captions.
-        seeds: runs of a caption and player.
-        steps: of a player that asks the prior once a step (twice when guided); others take fewer, see `steps_of`.
-        budget: prior calls an item that every player may spend, in place of the steps; None leaves the steps.
-        size: side of the pictures, pixels; None is 64, or what the pipeline sees.
-        views: cameras a step.
-        volume: what holds density and colour.
-        scale: of classifier-free guidance; the exact prior knows none.
-        seed: of the experiment.
-        device: where.
+        prior: "renders" (the exact prior of each caption's renders), or a pipeline's folder or name.
+        captions: captions in the grammar of `datasets.scenes`: one object, or one on another.
+        entries: methods, with the number of leading captions that each runs; None is all.
+        conditionings: view conditionings. The first is for all jobs; under the others only captions with a front face
+            run, by entries of all captions.
+        seeds: number of runs of each caption and entry.
+        steps: number of steps of an entry with one prior call a step (two guided); others take fewer, see `steps_of`.
+        budget: prior calls per view of every entry, in place of `steps`; None derives it from `steps`.
+        size: image side, pixels; None is 64, or the size of the pipeline.
+        views: number of cameras a step.
+        volume: representation of density and colour.
+        scale: classifier-free guidance scale; the exact prior has none.
+        seed: random seed of the experiment.
+        device: device of the prior and the generator.
     """
 
     prior: str
@@ -82,18 +82,18 @@ class TextTo3D:
 
     def __post_init__(self) -> None:
         if not self.captions or not self.entries or not self.conditionings:
-            raise ValueError("the experiment needs captions, methods and a way to tell views: got none; name some")
+            raise ValueError("captions, methods and consistency must not be empty; name at least one of each")
         if len(set(self.captions)) < len(self.captions):
-            raise ValueError(f"a caption is played once: got {list(self.captions)}; leave out the second")
+            raise ValueError(f"captions must be distinct, got {list(self.captions)}; remove the duplicate")
         for name, least in (("seeds", 1), ("steps", 2), ("views", 1), ("size", 8)):
             if getattr(self, name) is not None and getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}: got {getattr(self, name)}; raise it")
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}; raise it")
         if not math.isfinite(self.scale):
-            raise ValueError(f"a guidance scale is finite: got {self.scale}; 1 is none")
+            raise ValueError(f"a guidance scale must be finite, got {self.scale}; 1 is none")
         for conditioning in self.conditionings:
             if self.exact and conditioning.bins is None:
                 raise ValueError(
-                    f"the prior of renders is told the camera, no words: got consistency {conditioning.name!r}; choose "
+                    f"the prior of renders takes camera labels, no text: got consistency {conditioning.name!r}; choose "
                     "none, words or fine, or a pipeline with --prior"
                 )
 
@@ -104,25 +104,27 @@ class TextTo3D:
 
     @property
     def guidance(self) -> float:
-        """Of all players."""
+        """Guidance scale of all entries."""
         return 1.0 if self.exact else self.scale
 
     @cached_property
     def scenes(self) -> tuple[StaticScene, ...]:
-        """The true things, under the lamp that the prior's pictures are lit by.
+        """Ground-truth scenes, lit as the prior's images are.
 
         Raises:
-            ValueError: a caption that names no such thing.
+            ValueError: a caption is outside the grammar.
         """
-        return tuple(StaticScene.from_caption(caption, OVERHEAD_LIGHT if self.exact else None) for caption in self.captions)
+        return tuple(
+            StaticScene.from_caption(caption, OVERHEAD_LIGHT if self.exact else None) for caption in self.captions
+        )
 
     @property
     def with_front(self) -> tuple[int, ...]:
-        """Numbers of the captions with a front."""
+        """Numbers of the captions with a front face."""
         return tuple(k for k, scene in enumerate(self.scenes) if has_front_face(scene.parsed))
 
     def jobs(self) -> list[TextTo3DJob]:
-        """All there is to do, seed by seed, so that an interrupted experiment has seen everybody."""
+        """All jobs, ordered by seed, so that an interrupted experiment covers every entry."""
         return [
             TextTo3DJob(entry, conditioning, caption, seed, self._name(entry, conditioning, caption, seed))
             for seed in range(self.seeds)
@@ -134,51 +136,51 @@ class TextTo3D:
         ]
 
     def prior_config(self, job: TextTo3DJob) -> PriorConfig:
-        """Whom the play asks."""
+        """Prior of the job."""
         if self.exact:
             return RenderedPriorConfig(self.captions[job.caption], self.size or _SIDE, job.conditioning.bins or 1)
         return PipelinePriorConfig(self.prior)
 
     def config(self, job: TextTo3DJob) -> Config:
-        """The run of one play, as `modeseek shape` would make it."""
+        """Run configuration of the job, as of `modeseek shape`."""
         entry, guidance = job.entry, self.guidance
         return Config(
             prior=self.prior_config(job),
             method=entry.method(guidance, not self.exact),
             generator=NeRFConfig(self.volume, self.views, None if self.exact else self.size),
-            optimizer=AdamConfig(**RATES[self.volume]),
+            optimizer=AdamConfig(**NERF_ADAM[self.volume]),
             name=job.name,
             steps=self.steps_of(entry, job.conditioning),
             seed=self.seed + job.seed,
             prompts=() if self.exact else (self.captions[job.caption],),
-            views=CameraPromptsConfig() if self.exact else job.conditioning.views(entry.guided),
+            views=CameraPromptsConfig() if self.exact else job.conditioning.camera_prompts(entry.guided),
             scale=guidance if entry.guided else 1.0,
             device=self.device,
-            guard=GuardConfig(active=False),  # an empty or glaring thing is a result here, and is measured
+            guard=GuardConfig(active=False),  # an empty or oversaturated shape is a result here, and is measured
             previews=0,
         )
 
     def calls(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> tuple[int, int]:
-        """Prior calls an item: before the first step, and each step; a second network of VSD's is no prior."""
-        asked = _OPPOSED if conditioning.opposed and entry.guided and self.guidance != 1 else 1
+        """Prior calls per view, before the first step and in each step; an auxiliary network is no prior."""
+        factor = _OPPOSED if conditioning.opposed and entry.guided and self.guidance != 1 else 1
         first, each = self._call_counts[entry]
-        return asked * first, asked * each
+        return factor * first, factor * each
 
     @cached_property
     def _call_counts(self) -> Mapping[TextTo3DEntry, tuple[int, int]]:
-        """Of players whose views are not opposed."""
+        """Prior calls of each entry without Perp-Neg."""
         return {
-            entry: count_prior_calls(entry.method(self.guidance, words=False), self.guidance, entry.guided)
+            entry: count_prior_calls(entry.method(self.guidance, pipeline=False), self.guidance, entry.guided)
             for entry in self.entries
         }
 
     @property
     def call_budget(self) -> int:
-        """Prior calls an item that every player may spend."""
+        """Prior calls per view that every entry may spend."""
         return self.budget if self.budget is not None else self.steps * (1 if self.guidance == 1 else 2)
 
     def steps_of(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> int:
-        """Steps that a player takes: as many as its prior calls allow.
+        """Number of steps that the call budget allows the entry.
 
         Raises:
             ValueError: fewer than two.
@@ -187,11 +189,11 @@ class TextTo3D:
         steps = (self.call_budget - first) // each
         if steps < 2:
             raise ValueError(
-                f"{self.call_budget} prior calls an item are too few: two steps of {entry.name} take {first + 2 * each}; "
-                "raise --steps or --budget"
+                f"{self.call_budget} prior calls per view are too few: two steps of {entry.name} take "
+                f"{first + 2 * each}; raise --steps or --budget"
             )
         return steps
 
     def _name(self, entry: TextTo3DEntry, conditioning: ViewConditioning, caption: int, seed: int) -> str:
-        words = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
-        return f"{entry.name}-{conditioning.name}-{words}-{seed}"
+        slug = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
+        return f"{entry.name}-{conditioning.name}-{slug}-{seed}"

@@ -1,4 +1,4 @@
-"""What a prior is told of the side that a camera sees: the tools of consistency, by one name for all kinds of prior."""
+"""View conditionings of a prior by name (`--consistency`), for pipelines and the exact prior of renders alike."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from modeseek.config.camera_prompts import CameraPromptsConfig
 
 @dataclass(frozen=True)
 class ViewConditioning:
-    """One way to tell views.
+    """View conditioning of a prior.
 
     Attributes:
-        name: for the command line.
-        note: what it is, one phrase.
-        words: of a pipeline's prompts.
-        opposed: whether other views are opposed (Perp-Neg).
-        bins: of the azimuth that the exact prior of renders is told; None: it has no such way.
+        name: name on the command line.
+        note: description, one phrase.
+        words: level of detail of the view phrase in a pipeline's prompts.
+        opposed: whether other views are negative prompts (Perp-Neg).
+        bins: number of azimuth bins of the exact prior of renders; None where it has no such conditioning.
     """
 
     name: str
@@ -26,22 +26,24 @@ class ViewConditioning:
     opposed: bool = False
     bins: int | None = None
 
-    def views(self, guided: bool) -> CameraPromptsConfig:
-        """For a pipeline; methods that guide by themselves cannot be opposed, and are told the words alone."""
+    def camera_prompts(self, guided: bool) -> CameraPromptsConfig:
+        """Camera prompts of a pipeline; methods that guide by themselves get no negative prompts."""
         return CameraPromptsConfig(self.words, self.opposed and guided)
 
     @property
-    def told(self) -> bool:
-        """Whether the side is told at all; else the front may look anywhere."""
+    def conditioned(self) -> bool:
+        """Whether the prior is conditioned on the view; else the front face may point anywhere."""
         return self.words != "none"
 
 
 VIEW_CONDITIONINGS = {
-    one.name: one
-    for one in (
-        ViewConditioning("none", "not told where the camera stands around it", "none", bins=1),
-        ViewConditioning("words", "told front, side, back (and overhead) view", "coarse", bins=4),
-        ViewConditioning("fine", "told the side in steps of 15 degrees", "fine", bins=24),
-        ViewConditioning("perp-neg", "told coarse views, and the others opposed", "coarse", opposed=True),
+    conditioning.name: conditioning
+    for conditioning in (
+        ViewConditioning("none", "not conditioned on the azimuth", "none", bins=1),
+        ViewConditioning("words", "conditioned on front, side, back (and overhead) view", "coarse", bins=4),
+        ViewConditioning("fine", "conditioned on the azimuth in steps of 15 degrees", "fine", bins=24),
+        ViewConditioning(
+            "perp-neg", "conditioned on coarse views, with the others as negative prompts", "coarse", opposed=True
+        ),
     )
 }

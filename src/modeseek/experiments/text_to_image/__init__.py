@@ -1,1 +1,1 @@
-"""The experiments of the mean-shift distillation paper, each as one command."""
+"""Text-to-image experiment of the mean-shift distillation paper."""

@@ -1,4 +1,4 @@
-"""Who plays in the text-to-image experiment: one explicit table, nothing registers itself."""
+"""Entries of the text-to-image experiment: methods with their settings, in one table."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from modeseek.config.defaults import IMAGE_METHODS, IMAGE_MSD_KERNEL_SCORE, IMAGE_MSD_PLAIN, IMAGE_MSD_PRODUCT
 from modeseek.config.registry import REGISTRY
-from modeseek.experiments.text_to_image.defaults import KERNEL, METHODS, PLAIN, PRODUCT
 from modeseek.methods.base import Method
 from modeseek.methods.sdi import SDI
 
 
 @dataclass(frozen=True)
 class TextToImageEntry:
-    """A name, and how it plays.
+    """Method of the text-to-image experiment.
 
     Attributes:
-        name: for the command line, folders and tables.
-        title: for people.
-        note: what it is, one sentence.
+        name: name on the command line, in folders and tables.
+        title: display title.
+        note: description, one sentence.
         references: citation keys.
-        method: from the scale of guidance to the method; None samples plainly.
-        guided: whether it is given a guided prior; else it guides by itself.
-        lr: Adam's rate; by default what suits it where every method spends equally many prior calls.
+        method: method as a function of the guidance scale; None samples with DDIM.
+        guided: whether it uses a guided prior; else the method guides by itself.
+        lr: learning rate of Adam; the default is tuned at equal prior calls.
     """
 
     name: str
@@ -42,13 +42,13 @@ def _of(plain: Any) -> Callable[[float], Method]:
 ENTRIES = {
     entry.name: entry
     for entry in (
-        TextToImageEntry("ddim", "DDIM", "Plain samples: the reference, and the floor of FID and KID.", ("ddim",)),
+        TextToImageEntry("ddim", "DDIM", "Samples: the reference, and the lower bound of FID and KID.", ("ddim",)),
         TextToImageEntry(
             "sds",
             "SDS",
             "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.",
             ("sds",),
-            _of(METHODS["sds"]),
+            _of(IMAGE_METHODS["sds"]),
         ),
         TextToImageEntry(
             "sds-uniform",
@@ -60,7 +60,7 @@ ENTRIES = {
         TextToImageEntry(
             "sdi",
             "SDI",
-            "Score distillation via inversion: 3 steps of it, not guided.",
+            "Score distillation via inversion: 3 inversion steps without guidance.",
             ("sdi", "ddim"),
             lambda scale: SDI(scale=scale, inversion_scale=1.0, inversion_steps=3),
             guided=False,
@@ -69,7 +69,7 @@ ENTRIES = {
         TextToImageEntry(
             "sdi-negative",
             "SDI, negative",
-            "The same by 10 steps of inversion, guided by the negative scale as its authors do.",
+            "The same with 10 inversion steps at the negative guidance scale, as its authors run it.",
             ("sdi", "ddim"),
             lambda scale: SDI(scale=scale, inversion_scale=1.0 if scale == 1 else -scale),
             guided=False,
@@ -77,28 +77,28 @@ ENTRIES = {
         TextToImageEntry(
             "msd",
             "MSD",
-            "Mean-shift distillation by the denoiser, one call a step, bandwidth 8 to 0.2, with noise that fades out "
-            "by 60 % of the run: explores like SDS, refines like mean shift.",
+            "Mean-shift distillation with the denoiser, one call a step, bandwidth 8 to 0.2, with jitter that fades "
+            "out by 60 % of the run: explores like SDS, refines like mean shift.",
             ("msd", "meanshift"),
-            _of(METHODS["msd"]),
+            _of(IMAGE_METHODS["msd"]),
         ),
         TextToImageEntry(
-            "msd-plain", "MSD, no jitter", "The same without any noise.", ("msd", "meanshift"), _of(PLAIN)
+            "msd-plain", "MSD, no jitter", "The same without jitter.", ("msd", "meanshift"), _of(IMAGE_MSD_PLAIN)
         ),
         TextToImageEntry(
             "msd-product",
             "MSD, product",
-            "Its target sampled from the exact product prior, 2 Heun steps.",
+            "MSD with its target sampled from the exact product prior, 2 Heun steps.",
             ("msd", "edm"),
-            _of(PRODUCT),
+            _of(IMAGE_MSD_PRODUCT),
             lr=0.02,
         ),
         TextToImageEntry(
             "msd-kernel",
             "MSD, kernel score",
-            "Its target sampled as the paper does: 4 DDIM steps with the kernel's score added.",
+            "MSD with its target sampled as in the paper: 4 DDIM steps with the kernel's score added.",
             ("msd", "ddim"),
-            _of(KERNEL),
+            _of(IMAGE_MSD_KERNEL_SCORE),
             lr=0.02,
         ),
     )

@@ -1,4 +1,4 @@
-"""The paper's text-to-image experiment from its first job to its report."""
+"""Text-to-image experiment: runs and measures the jobs of a plan, then writes tables, contact sheet and report."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "la
 
 @dataclass(frozen=True)
 class TextToImageResult:
-    """What the experiment leaves.
+    """Result of the text-to-image experiment.
 
     Attributes:
-        folder: where its files lie.
-        table: its numbers.
-        findings: what one sees, a sentence each.
-        lacking: what could not be made or measured, a sentence each.
+        folder: run folder.
+        table: metrics, a row per entry.
+        findings: summary of the table, a sentence each.
+        missing: missing results and caveats, a sentence each.
     """
 
     folder: Path
@@ -50,59 +50,59 @@ class TextToImageResult:
 def run_text_to_image(
     plan: TextToImage, run: Run, loaded: LoadedPrior, networks: MetricNetworks
 ) -> Generator[Progress, None, TextToImageResult]:
-    """Works through all jobs that are not done, then measures, draws and writes.
+    """Runs all unfinished jobs, then measures them and writes the results.
 
-    A player whose job fails is left out of the table and named; its job is tried again in the next call.
+    An entry with a failed job is left out of the table and listed; the job is retried in the next session.
 
     Args:
-        plan: what to do.
-        run: the folder.
-        loaded: the pipeline.
-        judges: what there is to see with.
+        plan: the plan.
+        run: run folder of the experiment.
+        loaded: the loaded pipeline.
+        networks: networks of the metrics.
 
     Raises:
-        modeseek.runs.interrupts.RunInterrupted: asked to stop; a second call goes on.
-        modeseek.runs.interrupts.RunFailed: no player finished.
-        ValueError: something does not fit, or another process works there.
+        modeseek.runs.interrupts.RunInterrupted: stopped on request; the next call resumes.
+        modeseek.runs.interrupts.RunFailed: no entry finished.
+        ValueError: the settings conflict, or another process holds the folder.
     """
     with experiment_session(run) as log:
         folder = run.path / JOBS
         folder.mkdir(exist_ok=True)
         context = TextToImageJobContext(folder, loaded, shlex.split(run.command))
-        wanted = {entry.name: plan.batches(entry) for entry in plan.entries}
+        batches = {entry.name: plan.batches(entry) for entry in plan.entries}
         reference = plan.references(ENTRIES["ddim"]) if networks.features is not None else []
-        total = sum(map(len, wanted.values())) + len(reference)
-        done: dict[str, list[JobResult]] = {}
+        total = sum(map(len, batches.values())) + len(reference)
+        results: dict[str, list[JobResult]] = {}
         failures: list[str] = []
-        for name, batches in wanted.items():
+        for name, entry_batches in batches.items():
             try:
-                done[name] = yield from _all(plan, batches, context, log)
+                results[name] = yield from _run_all(plan, entry_batches, context, log)
             except RunFailed as error:
                 failures.append(f"{name} is left out, its run failed: {' '.join(str(error).split())[:300]}")
                 log.append(failures[-1])
-            _count(run, folder, [*wanted.values(), reference], total)
-        if not done:
+            _count(run, folder, [*batches.values(), reference], total)
+        if not results:
             raise RunFailed(f"no method finished: {failures[0]}")
-        real = yield from _all(plan, reference, context, log)
-        _count(run, folder, [*wanted.values(), reference], total)
-        for classifier in (networks.features, networks.clip, networks.scene_classifier):
-            if classifier is not None:
-                classifier.to(torch.device(plan.device))
+        real = yield from _run_all(plan, reference, context, log)
+        _count(run, folder, [*batches.values(), reference], total)
+        for network in (networks.features, networks.clip, networks.scene_classifier):
+            if network is not None:
+                network.to(torch.device(plan.device))
         if plan.likelihood and isinstance(loaded.prior, Pipeline):
             networks = replace(networks, likelihood_prior=loaded.prior)
-        table, remarks = yield from measure(plan, done, real, networks)
+        table, remarks = yield from measure(plan, results, real, networks)
         missing = (*failures, *remarks)
         findings = summarise(plan, table)
-        _write(plan, run, done, table, findings, missing)
+        _write(plan, run, results, table, findings, missing)
     return TextToImageResult(run.path, table, findings, missing)
 
 
 def summarise(plan: TextToImage, table: MetricTable) -> tuple[str, ...]:
-    """What one sees, in sentences that quote the table."""
+    """Summary of the table, a sentence each."""
     entries = {entry.name: entry for entry in plan.entries}
-    told = [
+    lines = [
         f"{len(plan.prompts)} prompts, {plan.seeds} {'seeds' if plan.seeds > 1 else 'seed'} each: {plan.compared} "
-        f"pictures a method. Optimised is {_OPTIMISED[plan.generator]} a picture, by Adam with {_rates(plan)}."
+        f"images per method. Each image is {_OPTIMISED[plan.generator]}, optimised by Adam at learning {_rates(plan)}."
     ]
     columns = {column.key: column for column in table.columns}
     for key in ("right", "truth", "kid", "clip", "log_p"):
@@ -112,75 +112,77 @@ def summarise(plan: TextToImage, table: MetricTable) -> tuple[str, ...]:
             continue
         order = sorted(rows, key=lambda row: row.values[key], reverse=column.best == "high")
         first, second = order[:2]
-        apart = _apart(first.values, second.values, key)
-        told.append(
-            f"Best {column.heading} of the optimised: {entries[first.name].title} with {table.text(first, column)}, "
-            f"then {entries[second.name].title} with {table.text(second, column)}"
-            + ("." if apart else "; their intervals overlap or are unknown, so this order may be chance.")
+        separate = _disjoint(first.values, second.values, key)
+        lines.append(
+            f"Best {column.heading} of the optimised images: {entries[first.name].title} with "
+            f"{table.text(first, column)}, then {entries[second.name].title} with {table.text(second, column)}"
+            + ("." if separate else "; their intervals overlap or are unknown, so this order may be chance.")
         )
-    return tuple(told)
+    return tuple(lines)
 
 
 def _rates(plan: TextToImage) -> str:
-    """Of all that are optimised: one, or who has which."""
-    who: dict[float, list[str]] = {}
+    """Learning rate of all optimised entries, or the entries of each rate."""
+    by_rate: dict[float, list[str]] = {}
     for entry in plan.entries:
         if entry.method is not None:
-            who.setdefault(entry.lr, []).append(entry.title)
-    if len(who) == 1:
-        return f"rate {next(iter(who)):g}"
-    return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(who.items()))
+            by_rate.setdefault(entry.lr, []).append(entry.title)
+    if len(by_rate) == 1:
+        return f"rate {next(iter(by_rate)):g}"
+    return "rates " + " and ".join(f"{rate:g} ({' / '.join(titles)})" for rate, titles in sorted(by_rate.items()))
 
 
-def _apart(a: dict[str, float], b: dict[str, float], key: str) -> bool:
+def _disjoint(a: dict[str, float], b: dict[str, float], key: str) -> bool:
     if f"{key}_low" not in a or f"{key}_low" not in b:
         return False
     return a[f"{key}_high"] < b[f"{key}_low"] or b[f"{key}_high"] < a[f"{key}_low"]
 
 
-def _all(
+def _run_all(
     plan: TextToImage, batches: Sequence[ImageBatch], context: TextToImageJobContext, log: LineFile
 ) -> Generator[Progress, None, list[JobResult]]:
-    """All jobs of one player, those done before included."""
-    done = []
+    """Runs the unfinished jobs of one entry; the results of all of them."""
+    results = []
     for batch in batches:
         fresh = finished_job(context.folder, batch) is None
-        for_all = run_job(plan, batch, context)
+        steps = run_job(plan, batch, context)
         while True:
             try:
-                now = next(for_all)
+                progress = next(steps)
             except StopIteration as end:
-                done.append(end.value)
+                results.append(end.value)
                 break
-            yield replace(now, stage=batch.name)
+            yield replace(progress, stage=batch.name)
         if fresh:
-            log.append(f"{batch.name}: {len(batch.items)} pictures, {done[-1].calls} calls, {done[-1].seconds:.1f} s")
-    return done
+            log.append(
+                f"{batch.name}: {len(batch.items)} images, {results[-1].calls} calls, {results[-1].seconds:.1f} s"
+            )
+    return results
 
 
-def _count(run: Run, folder: Path, wanted: Sequence[Sequence[ImageBatch]], total: int) -> None:
-    """Jobs done and calls spent, in the status."""
-    done = [job for batches in wanted for batch in batches if (job := finished_job(folder, batch)) is not None]
-    calls = sum(job.calls for job in done)
-    replace(run.status, step=len(done), steps=total, calls=calls).write(run.path)
+def _count(run: Run, folder: Path, batches: Sequence[Sequence[ImageBatch]], total: int) -> None:
+    """Writes the numbers of finished jobs and of prior calls to the status."""
+    finished = [job for group in batches for batch in group if (job := finished_job(folder, batch)) is not None]
+    calls = sum(job.calls for job in finished)
+    replace(run.status, step=len(finished), steps=total, calls=calls).write(run.path)
 
 
 def _write(
     plan: TextToImage,
     run: Run,
-    done: dict[str, list[JobResult]],
+    results: dict[str, list[JobResult]],
     table: MetricTable,
     findings: Sequence[str],
     missing: Sequence[str],
 ) -> None:
-    for jobs in done.values():
+    for jobs in results.values():
         export_images(jobs, run.path / "exports")
-    sheet = draw_sheet(plan.prompts, done, {entry.name: entry.title for entry in plan.entries})
+    sheet = draw_sheet(plan.prompts, results, {entry.name: entry.title for entry in plan.entries})
     write_atomic(run.path / "media" / "sheet.png", sheet)
     facts = {"prompts": list(plan.prompts), "findings": list(findings), "lacking": list(missing)}
     record = RunRecord(f"Text to image under {plan.prior_config.title}", run.command, run.settings)
     write_metrics(run, table)
     write_results(run.path / "exports", record, table, facts)
-    told = [table.markdown({entry.name: entry.title for entry in plan.entries})]
-    write_atomic(run.path / "exports" / "table.md", "\n".join([*told, *(f"- {line}" for line in findings)]) + "\n")
+    tables = [table.markdown({entry.name: entry.title for entry in plan.entries})]
+    write_atomic(run.path / "exports" / "table.md", "\n".join([*tables, *(f"- {line}" for line in findings)]) + "\n")
     write_report(run, plan, table, sheet, findings, missing)

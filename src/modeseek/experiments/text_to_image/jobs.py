@@ -1,4 +1,4 @@
-"""One job of the experiment: a batch of pictures by one player, finished_job when it is done, gone on with when it is not."""
+"""Job of the text-to-image experiment: a batch of images, skipped when finished and resumed when not."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from modeseek.sampling.samplers import ddim
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a finished job left.
+    """Result of a finished job.
 
     Attributes:
-        batch: of which pictures.
-        images: PNG files, one an item.
-        calls: prior calls of all items together.
-        seconds: of all items together.
-        relative_shift: mean of the last step, where the method tells it.
+        batch: prompts and seeds of the images.
+        images: PNG files, one per item.
+        calls: prior calls, sum over the items.
+        seconds: run time of the job.
+        relative_shift: relative shift in the last step, mean over items; None where the method has none.
     """
 
     batch: ImageBatch
@@ -41,12 +41,12 @@ class JobResult:
 
 @dataclass(frozen=True)
 class TextToImageJobContext:
-    """Where jobs work, and with what.
+    """Context shared by all jobs of an experiment.
 
     Attributes:
-        folder: that their folders lie in.
-        loaded: the pipeline, loaded once.
-        command: as typed.
+        folder: parent of the jobs' run folders.
+        loaded: the loaded pipeline.
+        command: command line as typed.
     """
 
     folder: Path
@@ -55,39 +55,38 @@ class TextToImageJobContext:
 
 
 def finished_job(folder: Path, batch: ImageBatch) -> JobResult | None:
-    """What the job left, if it is finished and whole."""
+    """Result of the job, or None unless it is finished and all its images exist."""
     path = folder / batch.name
     if not (path / "status.json").is_file():
         return None
     run = Run(path)
     status = run.status
-    pictures = tuple(path / "exports" / f"image-{index:03d}.png" for index in range(len(batch.items)))
-    if status.state != "finished" or status.calls == 0 or not all(picture.is_file() for picture in pictures):
+    images = tuple(path / "exports" / f"image-{index:03d}.png" for index in range(len(batch.items)))
+    if status.state != "finished" or status.calls == 0 or not all(image.is_file() for image in images):
         return None
     rows = run.metrics
     shift = rows[-1].get("relative_shift") if rows else None
-    return JobResult(batch, pictures, status.calls, status.seconds, shift if isinstance(shift, float) else None)
+    return JobResult(batch, images, status.calls, status.seconds, shift if isinstance(shift, float) else None)
 
 
 def run_job(
     plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext
 ) -> Generator[Progress, None, JobResult]:
-    """Does the job unless it is done already; an unfinished one goes on from its checkpoint, samples start over.
+    """Runs the job unless it is finished; an optimisation resumes from its checkpoint, sampling starts over.
 
     Raises:
-        ValueError: the folder holds a job of other settings, or another process works on it.
-        modeseek.runs.interrupts.RunInterrupted: asked to stop; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction that is not finite, or out of memory.
+        ValueError: the folder holds a job of other settings, or another process holds it.
+        modeseek.runs.interrupts.RunInterrupted: stopped on request; resumable.
+        modeseek.runs.interrupts.RunFailed: a direction is not finite, or memory ran out.
     """
-    done = finished_job(context.folder, batch)
-    if done is None:
+    result = finished_job(context.folder, batch)
+    if result is None:
         yield from _sample(plan, batch, context) if batch.entry.method is None else _optimise(plan, batch, context)
-        done = finished_job(context.folder, batch)
-    if done is None:
-        raise ValueError(
-            f"{context.folder / batch.name} lost pictures while it worked; remove that folder and call again"
-        )
-    return done
+        result = finished_job(context.folder, batch)
+    if result is None:
+        path = context.folder / batch.name
+        raise ValueError(f"images of {path} were removed while it ran; remove that folder and run the command again")
+    return result
 
 
 def _optimise(plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext) -> Generator[Progress, None, None]:
@@ -95,13 +94,15 @@ def _optimise(plan: TextToImage, batch: ImageBatch, context: TextToImageJobConte
     if (path / "status.json").is_file():
         run = Run(path)
         if run.config != config:
-            raise ValueError(f"{path} holds a run of other settings; remove it, or choose another --out")
+            raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
     else:
         run = Run.create(
             {"verb": "run", **config.to_dict()},
             name_parts=[batch.name],
             command=context.command,
-            environment=collect_environment(plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}),
+            environment=collect_environment(
+                plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}
+            ),
             status=Status("created", steps=config.steps),
             out=path,
         )
@@ -111,22 +112,31 @@ def _optimise(plan: TextToImage, batch: ImageBatch, context: TextToImageJobConte
 def _sample(plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext) -> Generator[Progress, None, None]:
     path, prior = context.folder / batch.name, context.loaded.prior
     if not isinstance(prior, Pipeline):
-        raise TypeError(f"words need a pipeline: got a {type(prior).__name__} prior; give --prior a pipeline's folder")
+        raise TypeError(f"text needs a pipeline: got a {type(prior).__name__} prior; give --prior a pipeline's folder")
     if path.exists():
         remove_folder(path)
     scale, steps = plan.scales[batch.entry.name], plan.steps_of(batch.entry)
     texts = [plan.prompts[prompt] for prompt, _ in batch.items]
-    drawing = SamplingConfig(
+    config = SamplingConfig(
         prior, prior.conditions(texts, None), len(texts), scale, steps, ddim, batch.seed, f"DDIM: {batch.name}"
     )
-    told = {"verb": "sample", "prompts": texts, "sampler": "ddim", "steps": steps, "scale": scale, "seed": batch.seed}
+    settings = {
+        "verb": "sample",
+        "prompts": texts,
+        "sampler": "ddim",
+        "steps": steps,
+        "scale": scale,
+        "seed": batch.seed,
+    }
     run = Run.create(
-        told,
+        settings,
         name_parts=[batch.name],
         command=context.command,
-        environment=collect_environment(plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}),
+        environment=collect_environment(
+            plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}
+        ),
         status=Status("created"),
         out=path,
     )
-    calls = yield from sample_to_run(run, drawing)
+    calls = yield from sample_to_run(run, config)
     replace(run.status, calls=calls, step=steps, steps=steps).write(run.path)

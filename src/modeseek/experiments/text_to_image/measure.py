@@ -1,4 +1,4 @@
-"""From pictures to numbers: each with its interval, and a line for whatever could not be measured."""
+"""Metrics of the images of finished jobs, with intervals and remarks on missing ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.common.metric_table import MetricTable, flatten
-from modeseek.experiments.text_to_image import scene_scores as truth
+from modeseek.experiments.text_to_image import scene_scores
 from modeseek.experiments.text_to_image.job_images import iterate_images
 from modeseek.experiments.text_to_image.jobs import JobResult
 from modeseek.experiments.text_to_image.plan import TextToImage
@@ -27,30 +27,32 @@ from modeseek.rng import Streams
 from modeseek.sampling.likelihood import log_likelihood
 
 COLUMNS = (
-    *truth.COLUMNS,
-    Column("fid", "FID", "Frechet distance of features to the DDIM reference. Biased upwards for few pictures.", ".3g",
+    *scene_scores.COLUMNS,
+    Column("fid", "FID", "Frechet distance of features to the DDIM reference. Biased upwards for few images.", ".3g",
            "low"),
-    Column("kid", "KID", "Unbiased squared MMD of features to the DDIM reference, by a cubic kernel.", ".3g", "low"),
-    Column("clip", "CLIP", "Mean cosine of picture and prompt; resampled by prompt.", ".3f", "high"),
-    Column("log_p", "Log p", "Log-likelihood of the picture's z given its prompt, without guidance, by the probability-flow " "ODE; nats a dimension of z; resampled by prompt. High for what is typical and for what is merely smooth.", ".3f", "high"),
+    Column("kid", "KID", "Unbiased squared MMD of features to the DDIM reference, cubic kernel.", ".3g", "low"),
+    Column("clip", "CLIP", "Mean cosine similarity of image and prompt; resampled by prompt.", ".3f", "high"),
+    Column("log_p", "Log p", "Log-likelihood of z given the prompt, without guidance, by the probability-flow ODE, in "
+           "nats per dimension of z; resampled by prompt. High for typical and for merely smooth images.", ".3f",
+           "high"),
     Column("saturation", "Saturation", "Mean HSV saturation, 0 to 1.", ".3f"),
     Column("clipped", "Clipped", "Share of channel values at 0 or 255.", ".3f"),
-    Column("sharpness", "Sharpness", "RMS Laplacian of the luma; noise counts as well as edges.", ".3f"),
+    Column("sharpness", "Sharpness", "RMS Laplacian of the luma; counts noise as well as edges.", ".3f"),
     Column("relative_shift", "Shift", "|shift| / (h sqrt(d)) in the last step; 0 is a fixed point.", ".2e"),
-    Column("calls", "Calls", "Prior calls a picture; guided answers are two.", ".0f"),
-    Column("seconds", "Seconds", "A picture, its share of the batch's time; with decoding and pictures.", ".3g"),
+    Column("calls", "Calls", "Prior calls per image; a guided evaluation is two.", ".0f"),
+    Column("seconds", "Seconds", "Run time per image, decoding and previews included.", ".3g"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class MetricNetworks:
-    """Networks that see.
+    """Networks of the metrics; None skips the metrics of that network.
 
     Attributes:
-        features: of FID and KID, or None.
-        clip: of the similarity, or None.
-        scenes: of rendered scenes, where all prompts are captions of such; or None.
-        density: the prior whose likelihood is wanted, or None.
+        features: feature network of FID and KID.
+        clip: CLIP model of the similarity.
+        scene_classifier: scene classifier, for prompts that are captions of rendered scenes.
+        likelihood_prior: prior of the log-likelihood.
     """
 
     features: ImageFeatures | None = None
@@ -61,13 +63,13 @@ class MetricNetworks:
 
 @dataclass(frozen=True)
 class ImageStatistics:
-    """What the judges saw in some pictures.
+    """Measurements of n images.
 
     Attributes:
-        features: (n, d), or None.
-        clip: cosine with the prompt, (n,), or None.
-        looks: saturation, clipping and sharpness, (n,) each.
-        prompts: number of each picture's prompt, (n,).
+        features: features (n, d), or None.
+        clip: cosine similarity with the prompt, (n,), or None.
+        statistics: saturation, clipped fraction and sharpness, (n,) each.
+        prompts: prompt number of each image, (n,).
     """
 
     features: Tensor | None
@@ -79,49 +81,50 @@ class ImageStatistics:
 def measure(
     plan: TextToImage, jobs: Mapping[str, Sequence[JobResult]], reference: Sequence[JobResult], networks: MetricNetworks
 ) -> Generator[Progress, None, tuple[MetricTable, tuple[str, ...]]]:
-    """The table, and remarks on what its numbers can bear.
+    """Metric table, and remarks on missing or unreliable metrics.
 
     Args:
-        plan: whose pictures.
-        jobs: by player's name, finished ones only.
+        plan: the plan.
+        jobs: finished jobs by name of the entry.
         reference: finished jobs of the reference.
-        judges: what there is to see with, on the device wanted.
+        networks: networks of the metrics, on their device.
     """
-    total = sum(len(job.images) for kept in (*jobs.values(), reference) for job in kept)
-    done = 0
+    total = sum(len(job.images) for results in (*jobs.values(), reference) for job in results)
+    measured = 0
     real: Tensor | None = None
     if networks.features is not None and reference:
         real = measure_images(plan, reference, MetricNetworks(networks.features)).features
-        done += sum(len(job.images) for job in reference)
-        yield Progress("measuring", done, total)
-    rows, count, lost = [], 0, []
-    renders = None if networks.scene_classifier is None else truth.render_features(networks.scene_classifier, plan.prompts, plan.seed)
-    for name, kept in jobs.items():
-        seen = measure_images(plan, kept, networks)
-        count = len(seen.prompts)
-        told = _values(plan, seen, kept, real)
-        if networks.scene_classifier is not None and renders is not None:
-            told |= flatten(truth.score_jobs(networks.scene_classifier, plan.prompts, kept, renders, plan.seed))
+        measured += sum(len(job.images) for job in reference)
+        yield Progress("measuring", measured, total)
+    rows, count, not_finite = [], 0, []
+    classifier = networks.scene_classifier
+    renders = None if classifier is None else scene_scores.render_features(classifier, plan.prompts, plan.seed)
+    for name, results in jobs.items():
+        images = measure_images(plan, results, networks)
+        count = len(images.prompts)
+        values = _values(plan, images, results, real)
+        if classifier is not None and renders is not None:
+            values |= flatten(scene_scores.score_jobs(classifier, plan.prompts, results, renders, plan.seed))
         if networks.likelihood_prior is not None:
-            values, prompts = log_p(networks.likelihood_prior, plan.prompts, kept, plan.likelihood, plan.seed)
-            if values.isfinite().all():
-                told |= flatten({"log_p": mean_with_interval(values, torch.tensor(prompts), plan.seed)})
+            logs, prompts = log_p(networks.likelihood_prior, plan.prompts, results, plan.likelihood, plan.seed)
+            if logs.isfinite().all():
+                values |= flatten({"log_p": mean_with_interval(logs, torch.tensor(prompts), plan.seed)})
             else:
-                lost.append(f"{int((~values.isfinite()).sum())} of {len(values)} of {name}")
-        rows.append(Row(name, told, reference=name.split("@")[0] == "ddim"))
-        done += count
-        yield Progress("measuring", done, total)
+                not_finite.append(f"{int((~logs.isfinite()).sum())} of {len(logs)} of {name}")
+        rows.append(Row(name, values, reference=name.split("@")[0] == "ddim"))
+        measured += count
+        yield Progress("measuring", measured, total)
     remarks = _remarks(plan, networks, real, count)
-    if lost:
+    if not_finite:
         remarks.append(
-            f"Some likelihoods are not finite ({', '.join(lost)} pictures): the network's flow cannot be followed in "
-            f"{plan.likelihood} steps, or not at all; raise --likelihood."
+            f"Some log-likelihoods are not finite ({', '.join(not_finite)} images): {plan.likelihood} steps are too "
+            "few for the network's flow, or none suffice; raise --likelihood."
         )
     return MetricTable(COLUMNS, tuple(rows)), tuple(remarks)
 
 
 def measure_images(plan: TextToImage, jobs: Sequence[JobResult], networks: MetricNetworks) -> ImageStatistics:
-    """Shows the pictures to the judges, some at a time."""
+    """Measures the images of the jobs in batches."""
     features: list[Tensor] = []
     cosines: list[Tensor] = []
     statistics: dict[str, list[Tensor]] = {"saturation": [], "clipped": [], "sharpness": []}
@@ -132,8 +135,8 @@ def measure_images(plan: TextToImage, jobs: Sequence[JobResult], networks: Metri
             features.append(networks.features(image.to(device)).cpu())
         if networks.clip is not None:
             cosines.append(networks.clip(image.to(device), [plan.prompts[prompt] for prompt, _ in items]).cpu())
-        for name, of in (("saturation", saturation), ("clipped", clipped_fraction), ("sharpness", sharpness)):
-            statistics[name].append(of(image))
+        for name, function in (("saturation", saturation), ("clipped", clipped_fraction), ("sharpness", sharpness)):
+            statistics[name].append(function(image))
         prompts += [prompt for prompt, _ in items]
     return ImageStatistics(
         torch.cat(features) if features else None,
@@ -144,68 +147,68 @@ def measure_images(plan: TextToImage, jobs: Sequence[JobResult], networks: Metri
 
 
 def _values(
-    plan: TextToImage, seen: ImageStatistics, jobs: Sequence[JobResult], real: Tensor | None
+    plan: TextToImage, images: ImageStatistics, jobs: Sequence[JobResult], real: Tensor | None
 ) -> dict[str, float]:
-    told: dict[str, Estimate] = {}
-    if seen.features is not None and real is not None and min(len(real), len(seen.features)) > 1:
-        told["fid"] = fid(real, seen.features, plan.seed)
-        told["kid"] = kid(real, seen.features, plan.seed)
-    if seen.clip is not None:
-        told["clip"] = mean_with_interval(seen.clip, seen.prompts, plan.seed)
-    told |= {name: mean_with_interval(values, seed=plan.seed) for name, values in seen.statistics.items()}
+    estimates: dict[str, Estimate] = {}
+    if images.features is not None and real is not None and min(len(real), len(images.features)) > 1:
+        estimates["fid"] = fid(real, images.features, plan.seed)
+        estimates["kid"] = kid(real, images.features, plan.seed)
+    if images.clip is not None:
+        estimates["clip"] = mean_with_interval(images.clip, images.prompts, plan.seed)
+    estimates |= {name: mean_with_interval(values, seed=plan.seed) for name, values in images.statistics.items()}
     shifts = [job.relative_shift for job in jobs if job.relative_shift is not None]
     if shifts:
-        told["relative_shift"] = Estimate(sum(shifts) / len(shifts))
-    told["calls"] = Estimate(sum(job.calls for job in jobs) / len(seen.prompts))
-    told["seconds"] = Estimate(sum(job.seconds for job in jobs) / len(seen.prompts))
-    return flatten(told)
+        estimates["relative_shift"] = Estimate(sum(shifts) / len(shifts))
+    estimates["calls"] = Estimate(sum(job.calls for job in jobs) / len(images.prompts))
+    estimates["seconds"] = Estimate(sum(job.seconds for job in jobs) / len(images.prompts))
+    return flatten(estimates)
 
 
 def _remarks(plan: TextToImage, networks: MetricNetworks, real: Tensor | None, n: int) -> list[str]:
-    told = []
+    remarks = []
     if networks.features is None and networks.scene_classifier is None:
-        told.append(
-            "FID and KID are missing: no feature network was given; call again with the same --out and --features "
-            "FOLDER, a local image model of transformers such as DINOv2 (pictures that are done are kept)."
+        remarks.append(
+            "FID and KID are missing: no feature network was given; rerun with the same --out and --features FOLDER, a "
+            "local image model of transformers such as DINOv2 (finished images are reused)."
         )
     elif networks.features is not None and real is None:
-        told.append(
-            "FID and KID are missing: there is no reference to compare with; give --reference N and another --out."
-        )
+        remarks.append("FID and KID are missing: there is no reference; give --reference N and another --out.")
     elif n < 2:
-        told.append(f"FID and KID are missing: they need two pictures a method and there is {n}; add seeds or prompts.")
+        remarks.append(
+            f"FID and KID are missing: they need two images per method and there is {n}; add seeds or prompts."
+        )
     elif real is not None:
         width, least = real.shape[1], min(n, len(real))
         if least <= width:
-            told.append(
-                f"FID is taken from {n} pictures a method and {len(real)} of the reference with {width} features: a "
-                f"covariance from {least} pictures has rank {least - 1} at most, so FID is mostly bias here; compare "
-                "it with DDIM's own row only, and trust KID, which has none."
+            remarks.append(
+                f"FID uses {n} images per method and {len(real)} of the reference with {width} features: a covariance "
+                f"of {least} images has rank {least - 1} at most, so FID is mostly bias here; compare it with DDIM's "
+                "own row only, and use KID, which is unbiased."
             )
     if networks.clip is None and networks.scene_classifier is None:
-        told.append(
-            "CLIP similarity is missing: no CLIP model was given; call again with the same --out and --clip FOLDER, a "
-            "local CLIPModel of transformers with its tokenizer (pictures that are done are kept)."
+        remarks.append(
+            "CLIP similarity is missing: no CLIP model was given; rerun with the same --out and --clip FOLDER, a local "
+            "CLIPModel of transformers with its tokenizer (finished images are reused)."
         )
     if len(plan.prompts) < 3 or n < 3:
-        told.append(
-            f"{n} pictures of {len(plan.prompts)} prompts a method are too few for all intervals: below three there "
-            "is nothing to resample."
+        remarks.append(
+            f"{n} images of {len(plan.prompts)} prompts per method are too few for all intervals: resampling needs "
+            "three."
         )
-    return told
+    return remarks
 
 
 def log_p(
     prior: Pipeline, prompts: Sequence[str], jobs: Sequence[JobResult], steps: int, seed: int
 ) -> tuple[Float[Tensor, "n"], list[int]]:
-    """`log p(z | prompt) / d` of every picture, and the number of its prompt.
+    """`log p(z | prompt) / d` of every image, and its prompt number.
 
     Args:
-        prior: bare; its network must be differentiable.
-        prompts: all of them.
-        jobs: finished ones.
-        steps: of Runge-Kutta; each takes 4 prior calls and as many vector-Jacobian products a picture.
-        seed: of Hutchinson's probe, the same for every player.
+        prior: bare prior with a differentiable network.
+        prompts: all prompts.
+        jobs: finished jobs.
+        steps: number of Runge-Kutta steps; each costs 4 prior calls and 4 vector-Jacobian products per image.
+        seed: random seed of Hutchinson's probe, equal for every entry.
     """
     values, numbers = [], []
     for image, items in iterate_images(jobs):

@@ -1,4 +1,4 @@
-"""What the text-to-image experiment does: which pictures, by whom, in which batches."""
+"""Plan of the text-to-image experiment: its batches by entry, prompt and seed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PREVIEWS = 6
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Pictures that one job makes together.
+    """Images that one job makes together.
 
     Attributes:
-        player: who makes them.
-        name: of the job's folder.
-        items: (prompt, seed) of each, by number.
-        seed: of all its draws; the same for all who are compared.
+        entry: the method.
+        name: name of the run folder.
+        items: (prompt number, seed number) of each image.
+        seed: random seed; equal for all entries that are compared.
     """
 
     entry: TextToImageEntry
@@ -40,23 +40,23 @@ class ImageBatch:
 
 @dataclass(frozen=True)
 class TextToImage:
-    """Every method makes a picture of every prompt from every seed; DDIM samples with seeds of their own are the truth.
+    """Plan in which every method makes an image of every prompt from every seed; DDIM samples are the reference.
 
     Attributes:
         prior_config: the pipeline.
-        prompts: what the pictures shall show.
-        players: who is compared.
-        scales: guidance, by player's name.
-        seeds: pictures of a prompt and player.
-        steps: of the optimizer.
+        prompts: prompts of the images.
+        entries: methods that are compared.
+        scales: guidance scale by name of the entry.
+        seeds: number of images of each prompt and entry.
+        steps: number of optimisation steps.
         generator: what is optimised: field (a coordinate network, as in the paper), pixels or latent.
-        reference: DDIM samples that FID and KID compare with, in all.
-        sample_steps: of DDIM.
-        budget: prior calls a picture that every player may spend, in place of the steps; None leaves the steps.
-        batch: pictures made together, at most.
-        seed: of the experiment.
-        device: where.
-        likelihood: Runge-Kutta steps of the pictures' likelihood; 0 leaves it out.
+        reference: total number of DDIM samples that FID and KID compare with.
+        sample_steps: number of DDIM steps.
+        budget: prior calls per image of every entry, in place of `steps`; None uses `steps`.
+        batch: maximum number of images made together.
+        seed: random seed of the experiment.
+        device: device of the prior and the generator.
+        likelihood: number of Runge-Kutta steps of the log-likelihood; 0 skips it.
     """
 
     prior_config: PipelinePriorConfig
@@ -76,51 +76,51 @@ class TextToImage:
 
     def __post_init__(self) -> None:
         if not self.prompts:
-            raise ValueError("the experiment needs prompts: got none; write one a line")
+            raise ValueError("prompts must not be empty; write one per line")
         for name in ("seeds", "steps", "sample_steps", "batch"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1: got {getattr(self, name)}; raise it")
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; raise it")
         if 0 < self.reference < self.compared:
             raise ValueError(
-                f"a reference holds more pictures than are compared ({self.compared} a method): got {self.reference}; "
-                "raise --reference, or 0 for none"
+                f"the reference must hold at least as many images as each method ({self.compared}), got "
+                f"{self.reference}; raise --reference, or use 0 for none"
             )
         if not 0 <= self.reference <= 10**6:
-            raise ValueError(f"a reference holds 0 to 1e6 pictures: got {self.reference}; choose another number")
+            raise ValueError(f"the reference must hold 0 to 1e6 images, got {self.reference}; change --reference")
         if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"there is no CUDA device here: got device {self.device!r}; use cpu")
+            raise ValueError(f"no CUDA device is available: got device {self.device!r}; use cpu")
         if self.likelihood < 0:
-            raise ValueError(f"steps of the likelihood are at least 0: got {self.likelihood}; 0 leaves it out")
+            raise ValueError(f"likelihood must be at least 0, got {self.likelihood}; 0 skips it")
         for name, scale in self.scales.items():
             if not math.isfinite(scale):
-                raise ValueError(f"a guidance scale is finite: got {scale} for {name}; 1 is none")
+                raise ValueError(f"a guidance scale must be finite, got {scale} for {name}; 1 is none")
 
     @property
     def compared(self) -> int:
-        """Pictures of each player."""
+        """Number of images of each entry."""
         return self.seeds * len(self.prompts)
 
     def batches(self, entry: TextToImageEntry) -> list[ImageBatch]:
-        """The jobs of one player."""
+        """Batches of one entry."""
         items = [(prompt, seed) for seed in range(self.seeds) for prompt in range(len(self.prompts))]
         return self._cut(entry, entry.name, items, "compared")
 
     def references(self, entry: TextToImageEntry) -> list[ImageBatch]:
-        """The jobs that draw the reference; `player` is DDIM."""
+        """Batches of the reference; `entry` is DDIM."""
         n = len(self.prompts)
         return self._cut(entry, REFERENCE, [(k % n, k // n) for k in range(self.reference)], REFERENCE)
 
     def config(self, batch: ImageBatch) -> Config:
-        """The run of one job that optimises.
+        """Run configuration of a batch that is optimised.
 
         Raises:
-            ValueError: something does not fit, or the budget is below two steps.
+            ValueError: the settings conflict, or the budget is below two steps.
         """
         entry, n = batch.entry, len(batch.items)
         if entry.method is None:
-            raise ValueError(f"{entry.name} optimises nothing: it has no run")
+            raise ValueError(f"{entry.name} samples: it has no optimisation run")
         scale = self.scales[entry.name]
-        sources: dict[str, GeneratorConfig] = {
+        generators: dict[str, GeneratorConfig] = {
             "field": FieldConfig(n),
             "pixels": PixelsConfig(n),
             "latent": LatentConfig(n),
@@ -128,7 +128,7 @@ class TextToImage:
         return Config(
             prior=self.prior_config,
             method=entry.method(scale),
-            generator=sources[self.generator],
+            generator=generators[self.generator],
             optimizer=AdamConfig(entry.lr),
             name=batch.name,
             steps=self.steps_of(entry),
@@ -136,25 +136,25 @@ class TextToImage:
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
             scale=scale if entry.guided else 1.0,
             device=self.device,
-            guard=GuardConfig(active=False),  # a gray or glaring picture is a result here, and is measured
+            guard=GuardConfig(active=False),  # a grey or oversaturated image is a result here, and is measured
             previews=_PREVIEWS,
         )
 
     def steps_of(self, entry: TextToImageEntry) -> int:
-        """Steps that a player takes; where there is a budget, what it allows."""
+        """Number of steps of an entry; with a budget, what it allows."""
         if self.budget is None:
             return self.sample_steps if entry.method is None else self.steps
         first, each = self.calls(entry)
         steps = (self.budget - first) // each
         if steps < 2:
             raise ValueError(
-                f"a budget of {self.budget} prior calls a picture is too small: two steps of {entry.name} take "
+                f"a budget of {self.budget} prior calls per image is too small: two steps of {entry.name} take "
                 f"{first + 2 * each}; pass at least as many"
             )
         return min(self.sample_steps, steps) if entry.method is None else steps
 
     def calls(self, entry: TextToImageEntry) -> tuple[int, int]:
-        """Prior calls a picture: before the first step, and each step."""
+        """Prior calls per image, before the first step and in each step."""
         scale = self.scales[entry.name]
         if entry.method is None:
             return 0, 1 if scale == 1 else 2

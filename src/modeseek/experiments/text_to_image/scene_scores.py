@@ -1,4 +1,4 @@
-"""Where the prompts are captions of rendered scenes the truth is known: what a judge of such scenes says."""
+"""Scene-classifier metrics of images whose prompts are captions of rendered scenes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from modeseek.reports.table import Column
 from modeseek.rng import Streams
 
 COLUMNS = (
-    Column("right", "All right", "Share of pictures that show all that the caption says, by the judge; resampled by "
-           "prompt, as the next four.", ".2f", "high"),
-    Column("object", "Object", "Share with all things of the caption and no other.", ".2f", "high"),
-    Column("colour", "Colour", "Share in which each thing wears its colour.", ".2f", "high"),
+    Column("right", "All right", "Share of images with every attribute of the caption right, by the scene classifier; "
+           "resampled by prompt, as the next four.", ".2f", "high"),
+    Column("object", "Object", "Share with all objects of the caption and no other.", ".2f", "high"),
+    Column("colour", "Colour", "Share in which each object has its colour.", ".2f", "high"),
     Column("relation", "Relation", "Share with the right relation, of captions with two objects.", ".2f", "high"),
-    Column("view", "View", "Share seen from where the caption says, of captions that say a view which can be seen.",
+    Column("view", "View", "Share with the right viewpoint, of captions with a visible viewpoint.",
            ".2f", "high"),
-    Column("truth", "KID to renders", "Unbiased squared MMD of the judge's features to fresh renders of the same "
-           "captions, by a cubic kernel.", ".3g", "low"),
+    Column("truth", "KID to renders", "Unbiased squared MMD of classifier features to new renders of the same "
+           "captions, cubic kernel.", ".3g", "low"),
 )  # fmt: skip
-_RENDERS = 256  # at least, in all
+_RENDERS = 256  # minimum number of renders
 
 
 def are_captions(prompts: Sequence[str]) -> bool:
-    """Whether every prompt is a caption of the rendered scenes."""
+    """Whether every prompt is in the grammar of the rendered scenes."""
     try:
         for prompt in prompts:
             parse(prompt)
@@ -44,7 +44,7 @@ def are_captions(prompts: Sequence[str]) -> bool:
 
 @torch.no_grad()
 def render_features(classifier: SceneClassifier, prompts: tuple[str, ...], seed: int) -> Float[Tensor, "n d"]:
-    """The judge's features of fresh renders, equally many of each prompt."""
+    """Classifier features of new renders, equally many of each prompt."""
     captions = list(prompts) * -(-_RENDERS // len(prompts))
     rng = Streams(seed, use="paper renders").generator(0, torch.device("cpu"))
     images = Scenes().render(Scenes().layouts_for(captions, rng)).image
@@ -58,26 +58,28 @@ def score_jobs(
     truth: Float[Tensor, "n d"],
     seed: int,
 ) -> dict[str, Estimate]:
-    """Shares of attributes that are right, and the distance to the truth, by the keys of `COLUMNS`.
+    """Caption accuracy by attribute, and the distance to renders, by key of `COLUMNS`.
 
     Args:
-        judge: of scenes.
+        classifier: scene classifier.
         prompts: captions.
-        jobs: finished ones of one player.
-        truth: from `rendered`.
-        seed: of the resampling.
+        jobs: finished jobs of one entry.
+        truth: features of `render_features`.
+        seed: random seed of the resampling.
     """
-    images: list[Tensor] = []
+    parts: list[Tensor] = []
     numbers: list[int] = []
     for part, items in iterate_images(jobs):
-        images.append(part)
+        parts.append(part)
         numbers += [prompt for prompt, _ in items]
-    pictures = torch.cat(images)
-    shares = accuracy_by_attribute(score_captions(classifier, pictures, [prompts[number] for number in numbers]), torch.tensor(numbers), seed)
-    told = {"right" if name == "all" else name: share for name, share in shares.items()}
-    if len(pictures) > 1:
-        told["truth"] = kid(truth, torch.cat([_features(classifier, part) for part in pictures.split(_RENDERS)]), seed)
-    return told
+    images = torch.cat(parts)
+    scores = score_captions(classifier, images, [prompts[number] for number in numbers])
+    shares = accuracy_by_attribute(scores, torch.tensor(numbers), seed)
+    estimates = {"right" if name == "all" else name: share for name, share in shares.items()}
+    if len(images) > 1:
+        features = torch.cat([_features(classifier, part) for part in images.split(_RENDERS)])
+        estimates["truth"] = kid(truth, features, seed)
+    return estimates
 
 
 @torch.no_grad()

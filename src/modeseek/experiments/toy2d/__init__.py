@@ -1,1 +1,1 @@
-"""The contests where the truth is known: methods against each other, judged and drawn."""
+"""Toy benchmarks with known ground truth: 2-D distributions and digits."""

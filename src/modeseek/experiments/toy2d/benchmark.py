@@ -1,4 +1,4 @@
-"""A contest: methods that start from the same points and may ask the prior equally often."""
+"""Benchmark at equal prior calls: every entry starts from the same points with the same call budget."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from modeseek.rng import Streams
 from modeseek.runs.count_calls import count_prior_calls
 from modeseek.sampling.samplers import ddim
 
-_KEPT = 160  # frames of a trajectory
+_MAX_FRAMES = 160  # of a trajectory
 
 
 def prior_calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
-    """Prior calls a point, guidance included: once before the first step, and each step."""
+    """Prior calls per point, guidance included: before the first step, and in each step."""
     labels = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
     return count_prior_calls(
         algorithm.method,
@@ -41,28 +41,28 @@ def prior_calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
 
 
 def run_entry(entry: ToyEntry, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
-    """Plays one contestant, a frame a step.
+    """Runs one entry and yields a frame per step.
 
     Raises:
-        ValueError: a budget below one step, or modes sought under guidance, where no density is climbed.
+        ValueError: the budget is below two steps, or a mode search is run with guidance.
     """
     algorithm = entry.algorithm(task)
     if isinstance(algorithm, Descent):
         return (yield from _descend(entry, algorithm, task))
     if isinstance(algorithm, Sampling):
         return (yield from _sample(entry, algorithm, task))
-    return (yield from _climb(entry, algorithm, task))
+    return (yield from _find_modes(entry, algorithm, task))
 
 
 def check_entry(entry: ToyEntry, task: ToyTask) -> None:
-    """What `run_entry` would refuse, before any work is done."""
+    """Raises the ValueError that `run_entry` would raise, without any work."""
     if not 0 < task.bandwidth < math.inf:
-        raise ValueError(f"a bandwidth is positive and finite: got {task.bandwidth}; leave it out for the default")
+        raise ValueError(f"bandwidth must be positive and finite, got {task.bandwidth}; leave it out for the default")
     algorithm = entry.algorithm(task)
     if isinstance(algorithm, ModeSearch) and task.conditions is not None and task.scale != 1:
         raise ValueError(
-            f"{entry.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 "
-            f"or leave {entry.name} out of the methods"
+            f"{entry.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 or "
+            f"remove {entry.name} from the methods"
         )
     least = 2
     if isinstance(algorithm, Descent):
@@ -71,7 +71,7 @@ def check_entry(entry: ToyEntry, task: ToyTask) -> None:
         least = first + 2 * each
     if task.budget < least:
         raise ValueError(
-            f"a budget of {task.budget} prior calls a point is too small: two steps of {entry.name} take {least}; "
+            f"a budget of {task.budget} prior calls per point is too small: two steps of {entry.name} take {least}; "
             f"pass at least {least}"
         )
 
@@ -85,8 +85,8 @@ def _descend(entry: ToyEntry, algorithm: Descent, task: ToyTask) -> Generator[To
     method, n = algorithm.method, len(task.starts)
     first, each = prior_calls(algorithm, task)
     steps = (task.budget - first) // each
-    kept, state = [task.starts], None
-    walk = distill(
+    trajectory, state = [task.starts], None
+    run = distill(
         generator,
         prior,
         method,
@@ -95,19 +95,19 @@ def _descend(entry: ToyEntry, algorithm: Descent, task: ToyTask) -> Generator[To
         conditions=algorithm.complete_conditions(task.conditions, task.classes),
         rng=Streams(task.seed),
     )
-    for step in walk:
+    for step in run:
         z, state = generator.z.detach().clone(), step.state
-        if _worth_keeping(step.index + 1, steps):
-            kept.append(z)
+        if _is_kept(step.index + 1, steps):
+            trajectory.append(z)
         yield ToyFrame(step.index + 1, steps, z)
-        if step.index + 1 < steps and counting.calls + each * n > task.budget * n:  # its steps cost more than the mean
-            kept.append(z)
+        if step.index + 1 < steps and counting.calls + each * n > task.budget * n:  # steps cost more than on average
+            trajectory.append(z)
             break
-    done = method.done(state).double().mean().item() if isinstance(method, MSD) and state is not None else None
+    converged = method.done(state).double().mean().item() if isinstance(method, MSD) and state is not None else None
     seconds = time.thread_time() - began
-    lessons = steps * method.updates + method.warmup if isinstance(method, VSD) else 0
-    told = (counting.calls / n, steps, seconds, done, None, lessons)
-    return ToyOutcome(entry, kept[-1], torch.stack(kept), *told)
+    updates = steps * method.updates + method.warmup if isinstance(method, VSD) else 0
+    costs = (counting.calls / n, steps, seconds, converged, None, updates)
+    return ToyOutcome(entry, trajectory[-1], torch.stack(trajectory), *costs)
 
 
 def _sample(entry: ToyEntry, algorithm: Sampling, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
@@ -118,16 +118,16 @@ def _sample(entry: ToyEntry, algorithm: Sampling, task: ToyTask) -> Generator[To
     branches = 2 if task.conditions is not None and task.scale != 1 else 1
     n, steps = len(task.starts), min(algorithm.steps, task.budget // branches)
     z, times = prior.start(n, Streams(task.seed)).to(task.starts), prior.grid(steps)
-    kept = [z]
+    trajectory = [z]
     for index in range(steps):
         z = ddim(prior, z, times[index : index + 2], task.conditions)
-        if _worth_keeping(index + 1, steps):
-            kept.append(z)
+        if _is_kept(index + 1, steps):
+            trajectory.append(z)
         yield ToyFrame(index + 1, steps, z)
-    return ToyOutcome(entry, z, torch.stack(kept), counting.calls / n, steps, time.thread_time() - began)
+    return ToyOutcome(entry, z, torch.stack(trajectory), counting.calls / n, steps, time.thread_time() - began)
 
 
-def _climb(entry: ToyEntry, algorithm: ModeSearch, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
+def _find_modes(entry: ToyEntry, algorithm: ModeSearch, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
     check_entry(entry, task)
     began = time.thread_time()
     counting, rng = Counting(task.prior), Streams(task.seed)
@@ -146,25 +146,25 @@ def _climb(entry: ToyEntry, algorithm: ModeSearch, task: ToyTask) -> Generator[T
     z = modes.z[apportion(modes.weight, len(task.starts))]
     yield ToyFrame(2, 2, z)
     calls = (counting.calls + int(ended.steps.sum())) / algorithm.n_starts
-    done = ended.converged.double().mean().item()
+    converged = ended.converged.double().mean().item()
     seconds = time.thread_time() - began
-    return ToyOutcome(entry, z, z[None], calls, int(ended.steps.max()), seconds, done, modes)
+    return ToyOutcome(entry, z, z[None], calls, int(ended.steps.max()), seconds, converged, modes)
 
 
 def follow_entries(
-    playing: Generator[tuple[str, ToyFrame], None, dict[str, ToyOutcome]],
+    runs: Generator[tuple[str, ToyFrame], None, dict[str, ToyOutcome]],
 ) -> Generator[Progress, None, dict[str, ToyOutcome]]:
-    """Where each contestant stands, while they play in threads."""
+    """Yields the progress of entries that run in threads; returns their outcomes."""
     while True:
         try:
-            name, frame = next(playing)
+            name, frame = next(runs)
         except StopIteration as end:
             return end.value
         yield Progress(name, frame.index, frame.steps)
 
 
 def apportion(weight: Float[Tensor, "m"], n: int) -> Tensor:
-    """Indices (n,) in which each appears in proportion to its weight, by largest remainders."""
+    """Indices (n,), each repeated in proportion to its weight (largest remainder method)."""
     ideal = n * weight / weight.sum()
     count = ideal.floor().long()
     missing = n - int(count.sum())
@@ -172,5 +172,5 @@ def apportion(weight: Float[Tensor, "m"], n: int) -> Tensor:
     return torch.arange(len(weight)).repeat_interleave(count)
 
 
-def _worth_keeping(index: int, steps: int) -> bool:
-    return index == steps or (index * _KEPT) // steps > ((index - 1) * _KEPT) // steps
+def _is_kept(index: int, steps: int) -> bool:
+    return index == steps or (index * _MAX_FRAMES) // steps > ((index - 1) * _MAX_FRAMES) // steps

@@ -1,4 +1,4 @@
-"""The same contest on images: modes of handwritten digits, judged by images that were held out."""
+"""Benchmark on handwritten digits, scored against held-out images."""
 
 from __future__ import annotations
 
@@ -20,38 +20,33 @@ from modeseek.rng import Streams, randn
 
 _COUNT = 100
 COLUMNS = (
-    Column(
-        "log_likelihood",
-        "Held-out log-likelihood",
-        "Mean log density, in nats, under a kernel estimate of the held-out images of the same class.",
-        ".2f",
-        "high",
-    ),
-    Column(
-        "nearest", "Nearest held-out", "Mean distance to the nearest held-out image of the same class.", ".2f", "low"
-    ),
-    Column(
-        "accuracy", "Accuracy", "Share that a classifier fitted to the training part calls by the label.", ".2f", "high"
-    ),
-    Column("diversity", "Diversity", "Mean distance between two end points of one class.", ".2f", "high"),
-    Column("done", "Done", "Share of the points that the method itself declares finished (its relative shift).", ".2f"),
-    Column("calls", "Calls", "Prior calls an image.", ".0f"),
-    Column("seconds", "Seconds", "Time of one core.", ".1f"),
-)
+    Column("log_likelihood", "Held-out log-likelihood",
+           "Mean log density, in nats, under a kernel estimate of the held-out images of the same class.", ".2f",
+           "high"),
+    Column("nearest", "Nearest held-out", "Mean distance to the nearest held-out image of the same class.", ".2f",
+           "low"),
+    Column("accuracy", "Accuracy", "Share that a classifier fitted to the training images assigns to the label.", ".2f",
+           "high"),
+    Column("diversity", "Diversity", "Mean distance between two end points of the same class.", ".2f", "high"),
+    Column("done", "Done", "Share of the points that the method itself declares converged (by its relative shift).",
+           ".2f"),
+    Column("calls", "Calls", "Prior calls per image.", ".0f"),
+    Column("seconds", "Seconds", "Run time on one core.", ".1f"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DigitsPlan:
-    """All that fixes a run on the digits.
+    """Plan of a benchmark on digits.
 
     Attributes:
-        problem: the images.
-        contestants: who plays.
-        budget: prior calls an image.
-        seed: of all draws.
-        label: the digit sought, or None for ten of each.
-        scale: of guidance; 1 is none.
-        bandwidth: the last one.
+        problem: the data set.
+        entries: methods that are compared.
+        budget: prior calls per image.
+        seed: random seed.
+        label: target digit; None for ten images of each.
+        scale: guidance scale; 1 is none.
+        bandwidth: last kernel bandwidth.
     """
 
     problem: Digits
@@ -64,13 +59,13 @@ class DigitsPlan:
 
     @property
     def labels(self) -> Int[Tensor, "n"]:
-        """Of the 100 starts, row by row of the contact sheet."""
+        """Labels of the 100 starts, row by row of the contact sheet."""
         if self.label is not None:
             return torch.full((_COUNT,), self.label)
         return torch.arange(10).repeat_interleave(_COUNT // 10)
 
     def task(self, prior: Prior) -> ToyTask:
-        """What the contestants are given: noise of the data's mean and spread."""
+        """Task of the entries; the starts are noise with the mean and standard deviation of the data."""
         train = self.problem.train
         noise = randn((_COUNT, *train.shape[1:]), Streams(self.seed, step=4), train)
         starts = train.mean() + train.std() * noise
@@ -78,9 +73,9 @@ class DigitsPlan:
         return ToyTask(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale)
 
     def check(self) -> None:
-        """What the run would refuse, before any work is done; ValueError."""
+        """Raises the ValueError that the run would raise, without any work."""
         if self.label is not None and not 0 <= self.label <= 9:
-            raise ValueError(f"unknown label {self.label}: digits are 0 to 9; choose one")
+            raise ValueError(f"label must be a digit from 0 to 9, got {self.label}")
         task = self.task(self.problem.prior)
         for entry in self.entries:
             check_entry(entry, task)
@@ -88,13 +83,13 @@ class DigitsPlan:
 
 @dataclass(frozen=True)
 class DigitsResult:
-    """What a run found.
+    """Result of a benchmark on digits.
 
     Attributes:
-        plan: what was run.
-        outcomes: in the order of the contestants.
-        real: held-out images beside which they are shown, with labels like the end points'.
-        table: all numbers.
+        plan: the plan.
+        outcomes: outcomes in the order of the entries.
+        real: held-out images with the labels of the end points.
+        table: metrics, a row per entry.
     """
 
     plan: DigitsPlan
@@ -104,7 +99,7 @@ class DigitsResult:
 
 
 def benchmark_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None, DigitsResult]:
-    """Plays all contestants on `prior` and judges them by the held-out images."""
+    """Runs all entries on `prior` and scores them against the held-out images."""
     plan.check()
     task = plan.task(prior)
     for entry in plan.entries:
@@ -112,7 +107,7 @@ def benchmark_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None
     with single_threaded():
         outcomes = yield from follow_entries(run_in_threads({c.name: run_entry(c, task) for c in plan.entries}))
         classify = plan.problem.classifier()
-        rows = [_judge(plan, task, outcomes[c.name], classify) for c in plan.entries]
+        rows = [_row(plan, task, outcomes[c.name], classify) for c in plan.entries]
         train = _real(plan, plan.problem.train, plan.problem.train_labels)
         values = _measure(plan, train, classify)
     rows.append(Row("training images", values, reference=True))
@@ -120,7 +115,7 @@ def benchmark_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None
     return DigitsResult(plan, tuple(outcomes[c.name] for c in plan.entries), real, Table(COLUMNS, tuple(rows)))
 
 
-def _judge(plan: DigitsPlan, task: ToyTask, outcome: ToyOutcome, classify: Callable[[Tensor], Tensor]) -> Row:
+def _row(plan: DigitsPlan, task: ToyTask, outcome: ToyOutcome, classify: Callable[[Tensor], Tensor]) -> Row:
     values = _measure(plan, outcome.z, classify) | {"calls": outcome.calls, "seconds": outcome.seconds}
     if outcome.converged is not None:
         values["done"] = outcome.converged
@@ -132,10 +127,10 @@ def _measure(plan: DigitsPlan, z: Tensor, classify: Callable[[Tensor], Tensor]) 
     log_likelihood, nearest = torch.empty(len(z)), torch.empty(len(z))
     spread = []
     for label in labels.unique().tolist():
-        mine = labels == label
-        log_likelihood[mine] = plan.problem.log_likelihood(z[mine], label)
-        nearest[mine] = plan.problem.nearest_distance(z[mine], label)
-        spread.append(torch.pdist(z[mine].flatten(1)).mean())
+        mask = labels == label
+        log_likelihood[mask] = plan.problem.log_likelihood(z[mask], label)
+        nearest[mask] = plan.problem.nearest_distance(z[mask], label)
+        spread.append(torch.pdist(z[mask].flatten(1)).mean())
     return {
         "log_likelihood": log_likelihood.mean().item(),
         "nearest": nearest.mean().item(),
@@ -144,10 +139,10 @@ def _measure(plan: DigitsPlan, z: Tensor, classify: Callable[[Tensor], Tensor]) 
     }
 
 
-def _real(plan: DigitsPlan, images: Tensor, known: Tensor) -> Tensor:
-    """As many images, with the same labels; few repeat where there are not enough."""
+def _real(plan: DigitsPlan, images: Tensor, image_labels: Tensor) -> Tensor:
+    """Real images with the labels of the starts, repeated where a class has too few."""
     chosen, labels = torch.empty((_COUNT, *images.shape[1:])), plan.labels
     for label in labels.unique().tolist():
-        mine, pool = labels == label, images[known == label]
-        chosen[mine] = pool[torch.arange(int(mine.sum())) % len(pool)]
+        mask, pool = labels == label, images[image_labels == label]
+        chosen[mask] = pool[torch.arange(int(mask.sum())) % len(pool)]
     return chosen

@@ -1,4 +1,4 @@
-"""A run on the digits from the prior to the report."""
+"""Run of a benchmark on digits: prior, benchmark, figures, report."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _MOVING = ("sds", "sdi", "msd")
 def run_digits(
     plan: DigitsPlan, prior: Prior | PriorRecipe, record: RunRecord, run: Run, save: Path | None = None
 ) -> Generator[Progress, None, ExperimentResult]:
-    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+    """Trains the prior if it is a recipe, runs the benchmark and writes the results to the run folder.
 
-    A network trained here is kept in `exports/network`, and in `save` too.
+    A trained network is saved to `exports/network`, and to `save` if given.
 
     Raises:
-        ValueError: a plan that cannot be run.
-        OSError: a folder that cannot be written to.
+        ValueError: the plan is invalid.
+        OSError: the folder cannot be written to.
     """
     plan.check()
     with run_session(run):
@@ -41,7 +41,7 @@ def run_digits(
 
 
 def summarise(result: DigitsResult) -> tuple[str, ...]:
-    """What one sees, in sentences that quote the table."""
+    """Summary of the table, a sentence each."""
     values = {row.name: row.values for row in result.table.rows}
     ranked = sorted(
         (o.entry for o in result.outcomes if o.entry.name != "ddim"),
@@ -52,38 +52,39 @@ def summarise(result: DigitsResult) -> tuple[str, ...]:
         return ()
     best = ranked[0]
     order = ", ".join(f"{c.name} {values[c.name]['log_likelihood']:.1f}" for c in ranked[1:])
-    told = [
+    lines = [
         f"Highest held-out log-likelihood: {best.title} with {values[best.name]['log_likelihood']:.1f}"
         + (f"; then {order}." if order else ".")
     ]
-    told.append(
-        "Training images score "
-        f"{values['training images']['log_likelihood']:.1f}: an end point that scores more is more typical of its "
-        "class than real images are, which is what a mode is. Diversity says what that costs."
+    lines.append(
+        f"Training images score {values['training images']['log_likelihood']:.1f}: end points above that are more "
+        "typical of their class than real images, as modes are; the price is diversity."
     )
-    return tuple(told)
+    return tuple(lines)
 
 
 def _write(
     result: DigitsResult, run: Run, record: RunRecord, findings: tuple[str, ...]
 ) -> Generator[Progress, None, None]:
-    pictures = [
+    figures = [
         Figure(
             run.path / "media" / "sheets.png",
-            "Where the images end",
-            "One sheet of 100 end points a method, beside 100 held-out images with the same labels. All methods start "
-            "from the same noise, but for DDIM, which starts from noise at its own first level.",
+            "End points",
+            "100 end points per method, and 100 held-out images with the same labels. All methods start from the same "
+            "noise, except DDIM, which starts from noise at its own first level.",
         )
     ]
     moving = [o.entry.name for o in result.outcomes if o.entry.name in _MOVING]
     yield Progress("drawing", 0, 2)
-    draw_contact_sheets(result, pictures[0].path)
+    draw_contact_sheets(result, figures[0].path)
     yield Progress("drawing", 1, 2)
     if moving:
         draw_animated_sheets(result, moving, run.path / "media" / "images.gif")
         titles = ", ".join(o.entry.title for o in result.outcomes if o.entry.name in moving)
-        pictures.append(
-            Figure(run.path / "media" / "images.gif", "On the way", f"From noise to the end, left to right: {titles}.")
+        figures.append(
+            Figure(
+                run.path / "media" / "images.gif", "Trajectories", f"From noise to end points, left to right: {titles}."
+            )
         )
     write_metrics(run, result.table)
     write_results(
@@ -91,5 +92,5 @@ def _write(
     )
     sources = ["digits"] + (["guidance"] if result.plan.scale != 1 else [])
     entries = [o.entry for o in result.outcomes]
-    write_report(run.path / "report.html", record, findings, result.table, entries, pictures, sources)
+    write_report(run.path / "report.html", record, findings, result.table, entries, figures, sources)
     yield Progress("drawing", 2, 2)

@@ -1,4 +1,4 @@
-"""How good the direction of one step is, at one bandwidth, against the truth."""
+"""Error of a single step direction against the exact mean shift at one bandwidth."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from modeseek.rng import Rng
 
 
 def at_bandwidth(method: Method, bandwidth: float, prior: Prior) -> Method | None:
-    """The method with every step at one bandwidth, or None where it has no such step.
+    """Variant of the method that takes every step at one bandwidth, or None where there is none.
 
     SDS at the noise level of equal log-SNR, weighted by sigma / alpha, estimates the same quantity as MSD. SDI does
-    not: its noise is not independent of z. Nor has a method that changes its jitter along the run one direction.
+    not: its noise depends on z. MSD with a scheduled jitter has no single direction.
     """
     if isinstance(method, MSD):
         return None if callable(method.jitter) else replace(method, bandwidth=Fixed(bandwidth))
     if isinstance(method, SDS):
-        one = torch.ones((), dtype=torch.float64)
-        t = prior.schedule.t_of(log_snr(one, bandwidth * one)).item()
+        ones = torch.ones((), dtype=torch.float64)
+        t = prior.schedule.t_of(log_snr(ones, bandwidth * ones)).item()
         return SDS(Uniform(t, t), sigma_over_alpha)
     return None
 
@@ -53,9 +53,9 @@ def measure_direction(
     if single is None:
         return None
     exact = shift(truth, z, bandwidth, cond)
-    told = None if cond is None else Conditions(cond)
+    conditions = None if cond is None else Conditions(cond)
     estimates = []
     for _ in range(repeats):
-        direction, _ = single.step(z, prior, single.init(z, prior), conditions=told, progress=0.0, rng=rng)
+        direction, _ = single.step(z, prior, single.init(z, prior), conditions=conditions, progress=0.0, rng=rng)
         estimates.append(-direction.grad)
     return direction_error(torch.stack(estimates), exact)

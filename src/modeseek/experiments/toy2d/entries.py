@@ -1,4 +1,4 @@
-"""Who takes part in a contest, by which way of playing, and where it ends."""
+"""Entries of the toy benchmarks: tasks, algorithms and outcomes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from modeseek.priors.base import Conditions, Prior
 
 @dataclass(frozen=True)
 class ToyTask:
-    """What all contestants are given alike.
+    """Task given to every entry.
 
     Attributes:
-        prior: bare; only it is asked.
-        starts: (n, *d).
-        budget: prior calls a point.
-        bandwidth: the last one of those who narrow a kernel.
-        seed: of every draw.
-        conditions: per start, or None.
-        scale: of guidance; 1 is none.
-        classes: how many there are.
+        prior: bare prior.
+        starts: start points, (n, *d).
+        budget: prior calls per point.
+        bandwidth: last kernel bandwidth.
+        seed: random seed.
+        conditions: condition of each start, or None.
+        scale: guidance scale; 1 is none.
+        classes: number of classes; 1 without classes.
     """
 
     prior: Prior
@@ -41,13 +41,13 @@ class ToyTask:
 
 @dataclass(frozen=True)
 class Descent:
-    """A method and the optimizer that follows its direction.
+    """Gradient descent along the direction of a method.
 
     Attributes:
-        method: whose direction.
-        optimizer: over the points.
-        guided: whether it wants a guided prior.
-        needs: parts of the conditions that it asks for beside the class sought: "null", "negative", "source".
+        method: the method.
+        optimizer: optimizer of the points.
+        guided: whether the method uses a guided prior.
+        needs: parts of the conditions that it needs besides the target class: "null", "negative", "source".
     """
 
     method: Method
@@ -56,33 +56,33 @@ class Descent:
     needs: tuple[str, ...] = ()
 
     def complete_conditions(self, conditions: Conditions | None, classes: int) -> Conditions | None:
-        """What it is told: as a negative the opposite class, as a source everything.
+        """Conditions with the needed parts: the opposite class as negative, no class as source.
 
         Raises:
-            ValueError: it compares conditions, and there are none.
+            ValueError: the method compares conditions, and there are none.
         """
         if not self.needs:
             return conditions
         if conditions is None:
             raise ValueError(
-                f"{type(self.method).__name__} compares conditions: got a contest without classes; add --label, or "
-                "leave it out of the methods"
+                f"{type(self.method).__name__} compares conditions: got a task without classes; add --label or remove "
+                "it from the methods"
             )
-        sought = conditions.positive
-        parts = {"negative": (sought + classes // 2) % classes, "source": torch.full_like(sought, -1)}
+        target = conditions.positive
+        parts = {"negative": (target + classes // 2) % classes, "source": torch.full_like(target, -1)}
         return replace(conditions, **{name: parts[name] for name in self.needs if name in parts})
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """DDIM samples from noise, `steps` or what the budget allows."""
+    """DDIM sampling from noise, with `steps` steps or what the budget allows."""
 
     steps: int = 128
 
 
 @dataclass(frozen=True)
 class ModeSearch:
-    """Mean shift from `n_starts` samples of the prior until they arrive, merged into distinct modes."""
+    """Mean shift from `n_starts` samples of the prior until convergence, merged into distinct modes."""
 
     n_starts: int = 2000
     tol: float = 1e-6
@@ -94,13 +94,13 @@ Algorithm = Descent | Sampling | ModeSearch
 
 @dataclass(frozen=True)
 class ToyEntry:
-    """A name, and how it plays.
+    """Method of a toy benchmark.
 
     Attributes:
-        name: for the command line and tables.
-        title: for figures.
-        make: from the task to how it plays.
-        note: what it is, one sentence.
+        name: name on the command line and in tables.
+        title: display title.
+        algorithm: algorithm as a function of the task.
+        note: description, one sentence.
         references: citation keys.
     """
 
@@ -113,7 +113,7 @@ class ToyEntry:
 
 @dataclass(frozen=True)
 class ToyFrame:
-    """Points on their way: step `index` of `steps` was taken."""
+    """Points after step `index` of `steps`."""
 
     index: int
     steps: int
@@ -122,18 +122,18 @@ class ToyFrame:
 
 @dataclass(frozen=True)
 class ToyOutcome:
-    """Where a contestant ended.
+    """Outcome of an entry.
 
     Attributes:
-        contestant: who.
-        z: end points, (n, *d); modes are repeated by the mass of their basins.
-        trajectory: (m, n, *d), from the start to the end, evenly thinned.
-        calls: prior calls a point.
-        steps: of the optimizer or sampler.
-        seconds: of one core, training and figures excluded.
-        done: share of the points that the method itself declares finished, where it has a verdict.
-        modes: the distinct modes, where they were sought.
-        lessons: training steps of a network of the method's own.
+        entry: the entry.
+        z: end points, (n, *d); modes are repeated in proportion to their basin mass.
+        trajectory: points from start to end, (m, n, *d), evenly thinned.
+        calls: prior calls per point.
+        steps: number of optimizer or sampler steps.
+        seconds: run time on one core, without training of the prior and figures.
+        converged: share of the points that the method itself declares converged; None where it has no criterion.
+        modes: distinct modes of a mode search.
+        updates: number of updates of an auxiliary network.
     """
 
     entry: ToyEntry

@@ -1,4 +1,4 @@
-"""All methods as contestants on 2-D distributions: one protocol, nothing tuned beyond what `methods.PLANE` tuned."""
+"""All methods as entries on 2-D distributions, with the optimizer settings of SDS."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _one(
     needs: tuple[str, ...] = (),
     guided: bool = False,
 ) -> ToyEntry:
-    """A contestant from the scale of guidance to its method."""
+    """Entry of a method that is a function of the guidance scale, with Adam 0.01."""
 
     def algorithm(task: ToyTask) -> Descent:
         return Descent(make(task.scale), adam(0.01), guided, needs)
@@ -60,9 +60,9 @@ def _one(
 
 
 def _flow(make: Callable[[Weight], Method]) -> Callable[[ToyTask], Descent]:
-    """Steps of DDIM's length, so that the flow is followed: with kept noise n and any other rate z ends off it.
+    """Gradient steps of DDIM's length, so that z follows the flow; with fixed noise n, other rates leave it.
 
-    Near a component of variance s^2, `eps(z + h n) = n` holds at `mean + n s^2 / h`, which runs away as h falls.
+    Near a component of variance s^2, `eps(z + h n) = n` holds at `mean + n s^2 / h`, which diverges as h falls.
     """
 
     def algorithm(task: ToyTask) -> Descent:
@@ -71,7 +71,7 @@ def _flow(make: Callable[[Weight], Method]) -> Callable[[ToyTask], Descent]:
         clean, noisy = log_snr(*schedule(torch.tensor([0.0, 1.0], dtype=task.starts.dtype))).tolist()
 
         def length(alpha: Tensor, sigma: Tensor) -> Tensor:
-            level = log_snr(alpha, sigma).clamp(noisy, clean)  # costs are counted on a prior of another schedule
+            level = log_snr(alpha, sigma).clamp(noisy, clean)  # prior calls are counted on a prior of another schedule
             cleaner, less = schedule((schedule.t_of(level) - step).clamp(min=0))
             return sigma / alpha - less / cleaner
 
@@ -82,42 +82,42 @@ def _flow(make: Callable[[Weight], Method]) -> Callable[[ToyTask], Descent]:
 
 _MORE = (
     _one("sjc", "SJC", lambda s: SJC(), "SDS in variance-exploding coordinates.", "sjc", guided=True),
-    _one("hifa", "HiFA", lambda s: HiFA(weight=w, image_weight=0.0), "Reconstruction, levels falling by a "
-         "square root; its image term needs pictures.", "hifa", guided=True),
-    _one("dreamtime", "DreamTime", lambda s: SDS(DreamTime(), w), "SDS at levels that fall by DreamTime's law.",
+    _one("hifa", "HiFA", lambda s: HiFA(weight=w, image_weight=0.0), "Reconstruction, noise levels falling by a "
+         "square root; without its image term.", "hifa", guided=True),
+    _one("dreamtime", "DreamTime", lambda s: SDS(DreamTime(), w), "SDS at noise levels of DreamTime's schedule.",
          "dreamtime", "sds", guided=True),
-    _one("debiased", "D-SDS", lambda s: Debiased(SDS(weight=w)), "SDS clamped to a threshold that rises.", "debiased",
+    _one("debiased", "D-SDS", lambda s: Debiased(SDS(weight=w)), "SDS clamped to a rising threshold.", "debiased",
          "sds", guided=True),
-    _one("async-sd", "AsyncSD", lambda s: AsyncSD(weight=w, scale=s), "Two noise levels in turn.", "async-sd"),
-    _one("csd", "CSD", lambda s: CSD(weight=w), "The classifier's score alone: class minus everything.", "csd",
+    _one("async-sd", "AsyncSD", lambda s: AsyncSD(weight=w, scale=s), "Two alternating noise levels.", "async-sd"),
+    _one("csd", "CSD", lambda s: CSD(weight=w), "The classifier score alone: conditional minus unconditional.", "csd",
          needs=("null",)),
     _one("nfsd", "NFSD", lambda s: NFSD(weight=w, scale=s), "Noise-free; the opposite class as negative.", "nfsd",
          needs=("negative",)),
-    _one("sds-bridge", "SDS-Bridge", lambda s: SDSBridge(weight=w, scale=s), "SDS, then class minus everything as "
-         "source.", "sds-bridge", needs=("source",)),
+    _one("sds-bridge", "SDS-Bridge", lambda s: SDSBridge(weight=w, scale=s), "SDS, then conditional minus "
+         "unconditional as source.", "sds-bridge", needs=("source",)),
     _one("ism", "ISM", lambda s: ISM(weight=w, scale=s), "Interval score matching by inversion.", "ism"),
-    _one("stein", "SteinDreamer", lambda s: SteinDreamer(weight=w), "The score, its variance reduced.", "stein",
+    _one("stein", "SteinDreamer", lambda s: SteinDreamer(weight=w), "Score with variance reduction.", "stein",
          guided=True),
-    _one("vsd", "VSD", lambda s: VSD(weight=w, scale=s, auxiliary=_PHI), "Minus the score of the points themselves, "
-         "learned by a small network.", "vsd"),
-    _one("esd", "ESD", lambda s: ESD(weight=w, scale=s, auxiliary=_PHI, entropy=0.0), "VSD: without a camera nothing "
-         "is blended.", "esd"),
-    _one("asd", "ASD", lambda s: ASD(weight=w, scale=s, auxiliary=_PHI), "VSD with an adversarial lesson.", "asd"),
+    _one("vsd", "VSD", lambda s: VSD(weight=w, scale=s, auxiliary=_PHI), "Minus the score of the points, "
+         "estimated by an auxiliary MLP.", "vsd"),
+    _one("esd", "ESD", lambda s: ESD(weight=w, scale=s, auxiliary=_PHI, entropy=0.0), "Equal to VSD without a "
+         "camera.", "esd"),
+    _one("asd", "ASD", lambda s: ASD(weight=w, scale=s, auxiliary=_PHI), "VSD with an adversarial update.", "asd"),
     _one("dsd", "DSD", lambda s: DSD(weight=w, scale=s), "Each point follows the trajectory of its seed.", "dsd"),
-    _one("rsd", "RSD", lambda s: RSD(weight=w, repulsion=0.1), "SDS and points that repel each other.", "rsd",
+    _one("rsd", "RSD", lambda s: RSD(weight=w, repulsion=0.1), "SDS with repulsion between points.", "rsd",
          guided=True),
-    ToyEntry("cfd", "CFD", _flow(lambda length: CFD(_FALL, weight=length)), "SDS whose noise is kept and slowly "
-               "refreshed; DDIM's step lengths, SGD 1.", ("cfd",)),
-    ToyEntry("fsd", "FSD", _flow(lambda length: FSD(_FALL, weight=length)), "SDS whose noise never changes; DDIM's "
+    ToyEntry("cfd", "CFD", _flow(lambda length: CFD(_FALL, weight=length)), "SDS with slowly refreshed noise; "
+               "DDIM's step lengths, SGD 1.", ("cfd",)),
+    ToyEntry("fsd", "FSD", _flow(lambda length: FSD(_FALL, weight=length)), "SDS with fixed noise; DDIM's "
                "step lengths, SGD 1.", ("fsd",)),
-    _one("mvdream", "MVDream", lambda s: MVDream(views=1, scale=s), "Reconstruction, one view a group.", "mvdream"),
-    _one("dds", "DDS", lambda s: DDS(weight=w, scale=s), "An edit: class minus everything, where it starts.", "dds",
+    _one("mvdream", "MVDream", lambda s: MVDream(views=1, scale=s), "Reconstruction, one view per group.", "mvdream"),
+    _one("dds", "DDS", lambda s: DDS(weight=w, scale=s), "Editing: conditional minus unconditional source.", "dds",
          needs=("source",)),
-    _one("pds", "PDS", lambda s: PDS(scale=s), "An edit by matched stochastic latents, exact coefficients.", "pds",
+    _one("pds", "PDS", lambda s: PDS(scale=s), "Editing by matched stochastic latents, exact coefficients.", "pds",
          needs=("source",)),
     _one("rfds", "RFDS", lambda s: RFDS(), "SDS for flows.", "rfds", guided=True),
     _one("rfds-rev", "RFDS-Rev", lambda s: RFDSRev(scale=s), "RFDS with refined noise.", "rfds"),
     _one("ucm", "UCM", lambda s: UCM(scale=s), "RFDS with inverted noise.", "ucm"),
 )  # fmt: skip
 ALL_ENTRIES = TOY2D_ENTRIES | {entry.name: entry for entry in _MORE}
-"""Every method that needs no picture, energy or camera; Adam 0.01 for those of `_MORE`, as for SDS."""
+"""Every method that needs no image, energy or camera; Adam 0.01 for those beyond `TOY2D_ENTRIES`, as for SDS."""

@@ -1,4 +1,4 @@
-"""The contestants that people can name: one explicit table for each kind of problem, nothing registers itself."""
+"""Tuned entries of `modeseek toy`, a table for each kind of problem."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 def adam(lr: float) -> Optimize:
-    """Adam with a short memory of squares."""
+    """Adam with betas (0.9, 0.99)."""
     return lambda parameters: torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99))
 
 
 def sgd(lr: float) -> Optimize:
-    """Plain gradient descent; with rate 1, MSD is the mean-shift iteration."""
+    """Gradient descent; at rate 1, MSD is the mean-shift iteration."""
     return lambda parameters: torch.optim.SGD(parameters, lr=lr)
 
 
 def nesterov(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Gradient descent of rate 1 with Nesterov's momentum: mean shift, faster along flat ridges."""
+    """Gradient descent at rate 1 with Nesterov momentum: mean shift, accelerated along flat ridges."""
     return torch.optim.SGD(parameters, lr=1.0, momentum=0.9, nesterov=True)
 
 
 def _adaptive(task: ToyTask, settle: float, hold: float) -> Adaptive:
-    """From the prior's own scale, which it measures, down to the last bandwidth."""
+    """Bandwidth from the measured scale of the prior down to the last bandwidth of the task."""
     return Adaptive(task.bandwidth, settle=settle, hold=hold)
 
 
 def _sdi(task: ToyTask, times: Annealed, steps: int = 10) -> SDI:
-    """Inverted without guidance, which fared better here than the authors' negative scale and costs half."""
+    """SDI with unguided inversion, better here than the authors' negative scale at half the cost."""
     return SDI(times, scale=task.scale, inversion_scale=1.0, inversion_steps=steps)
 
 
@@ -53,132 +53,60 @@ def _sdi_on_digits(task: ToyTask) -> Descent:
 TOY2D_ENTRIES = {
     entry.name: entry
     for entry in (
-        ToyEntry(
-            "ddim",
-            "DDIM",
-            lambda task: Sampling(),
-            "DDIM from noise: samples, not modes; the reference.",
-            ("ddim",),
-        ),
-        ToyEntry(
-            "sds",
-            "SDS",
-            lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.01)),
-            "Score distillation at uniform noise levels; Adam 0.01.",
-            ("sds",),
-        ),
-        ToyEntry(
-            "sds-annealed",
-            "SDS, annealed",
-            lambda task: Descent(SDS(Annealed(0.98, 0.02), sigma_over_alpha), adam(0.01)),
-            "Score distillation at noise levels that fall along the run; Adam 0.01.",
-            ("sds",),
-        ),
-        ToyEntry(
-            "sdi",
-            "SDI",
-            lambda task: Descent(_sdi(task, Annealed(0.98, 0.02)), sgd(1.0), guided=False),
-            "Score distillation via inversion, 10 steps of it, falling noise levels; SGD 1.",
-            ("sdi", "ddim"),
-        ),
-        ToyEntry(
-            "msd",
-            "MSD",
-            lambda task: Descent(MSD(_adaptive(task, 0.2, 0.4)), nesterov),
-            "Mean-shift distillation, one call a step, bandwidth narrowed as each point settles; SGD 1 with Nesterov.",
-            ("msd", "meanshift"),
-        ),
-        ToyEntry(
-            "msd-jitter",
-            "MSD, fading jitter",
-            lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), nesterov),
-            "The same with noise that fades out by 60 % of the run: explores like SDS, refines like MSD.",
-            ("msd", "meanshift"),
-        ),
-        ToyEntry(
-            "msd-product",
-            "MSD, product",
-            lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "product", steps=8), sgd(1.0)),
-            "Target sampled from the exact product prior, 8 Heun steps; SGD 1.",
-            ("msd", "edm"),
-        ),
-        ToyEntry(
-            "msd-kernel-score",
-            "MSD, kernel score",
-            lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),
-            "Target sampled as the paper does, 16 DDIM steps with the kernel's score; SGD 1.",
-            ("msd", "ddim"),
-        ),
-        ToyEntry(
-            "find-modes",
-            "find_modes",
-            lambda task: ModeSearch(),
-            "Mean shift from 2,000 samples of the prior, merged; modes repeated by the mass of their basins.",
-            ("meanshift", "meanshift-review"),
-        ),
+        ToyEntry("ddim", "DDIM", lambda task: Sampling(), "DDIM from noise: samples, not modes; the reference.",
+                 ("ddim",)),
+        ToyEntry("sds", "SDS", lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.01)),
+                 "Score distillation at uniform noise levels; Adam 0.01.", ("sds",)),
+        ToyEntry("sds-annealed", "SDS, annealed",
+                 lambda task: Descent(SDS(Annealed(0.98, 0.02), sigma_over_alpha), adam(0.01)),
+                 "Score distillation at noise levels that fall along the run; Adam 0.01.", ("sds",)),
+        ToyEntry("sdi", "SDI", lambda task: Descent(_sdi(task, Annealed(0.98, 0.02)), sgd(1.0), guided=False),
+                 "Score distillation via inversion, 10 inversion steps, falling noise levels; SGD 1.", ("sdi", "ddim")),
+        ToyEntry("msd", "MSD", lambda task: Descent(MSD(_adaptive(task, 0.2, 0.4)), nesterov), "Mean-shift "
+                 "distillation, one call a step, bandwidth adapted to each point; SGD 1 with Nesterov momentum.",
+                 ("msd", "meanshift")),
+        ToyEntry("msd-jitter", "MSD, fading jitter",
+                 lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), nesterov),
+                 "The same with jitter that fades out by 60 % of the run: explores like SDS, refines like MSD.",
+                 ("msd", "meanshift")),
+        ToyEntry("msd-product", "MSD, product",
+                 lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "product", steps=8), sgd(1.0)),
+                 "MSD with its target sampled from the exact product prior, 8 Heun steps; SGD 1.", ("msd", "edm")),
+        ToyEntry("msd-kernel-score", "MSD, kernel score",
+                 lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),
+                 "MSD with its target sampled as in the paper, 16 DDIM steps with the kernel's score; SGD 1.",
+                 ("msd", "ddim")),
+        ToyEntry("find-modes", "find_modes", lambda task: ModeSearch(), "Mean shift from 2,000 samples of the prior, "
+                 "merged; modes repeated in proportion to their basin mass.", ("meanshift", "meanshift-review")),
     )
-}
-"""On 2-D distributions, tuned at 800 calls a point on the ideal fractal."""
+}  # fmt: skip
+"""Entries on 2-D distributions, tuned at 800 prior calls per point on the fractal with the exact prior."""
 
 DIGITS_ENTRIES = {
     entry.name: entry
     for entry in (
-        ToyEntry(
-            "ddim",
-            "DDIM",
-            lambda task: Sampling(),
-            "DDIM from noise: samples, not modes; the reference.",
-            ("ddim",),
-        ),
-        ToyEntry(
-            "sds",
-            "SDS",
-            lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.03)),
-            "Score distillation at uniform noise levels; Adam 0.03.",
-            ("sds",),
-        ),
-        ToyEntry(
-            "sds-annealed",
-            "SDS, annealed",
-            lambda task: Descent(SDS(Annealed(0.98, 0.4), sigma_over_alpha), sgd(0.1)),
-            "Score distillation at noise levels that fall along the run; SGD 0.1.",
-            ("sds",),
-        ),
-        ToyEntry(
-            "sdi",
-            "SDI",
-            _sdi_on_digits,
-            "Score distillation via inversion, falling noise levels; 4 steps and SGD 0.3, guided 2 steps and SGD 1.",
-            ("sdi", "ddim"),
-        ),
-        ToyEntry(
-            "msd",
-            "MSD",
-            lambda task: Descent(MSD(Geometric(5.0, task.bandwidth)), sgd(1.0) if task.scale == 1 else adam(0.05)),
-            "Mean-shift distillation, one call a step, bandwidth 5 falling to 0.3; SGD 1, guided Adam 0.05.",
-            ("msd", "annealed-meanshift"),
-        ),
-        ToyEntry(
-            "msd-jitter",
-            "MSD, fading jitter",
-            lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), jitter=Fading()), adam(0.05)),
-            "The same with noise that fades out by 60 % of the run; Adam 0.05.",
-            ("msd", "annealed-meanshift"),
-        ),
-        ToyEntry(
-            "msd-product",
-            "MSD, product",
-            lambda task: Descent(MSD(Geometric(5.0, 0.8), "product", steps=4), sgd(0.3)),
-            "Target sampled from the exact product prior, 4 Heun steps, bandwidth down to 0.8; SGD 0.3.",
-            ("msd", "edm"),
-        ),
-        ToyEntry(
-            "msd-kernel-score",
-            "MSD, kernel score",
-            lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),
-            "Target sampled as the paper does, 16 DDIM steps with the kernel's score; SGD 1.",
-            ("msd", "ddim"),
-        ),
+        TOY2D_ENTRIES["ddim"],
+        ToyEntry("sds", "SDS", lambda task: Descent(SDS(Uniform(), sigma_over_alpha), adam(0.03)),
+                 "Score distillation at uniform noise levels; Adam 0.03.", ("sds",)),
+        ToyEntry("sds-annealed", "SDS, annealed",
+                 lambda task: Descent(SDS(Annealed(0.98, 0.4), sigma_over_alpha), sgd(0.1)),
+                 "Score distillation at noise levels that fall along the run; SGD 0.1.", ("sds",)),
+        ToyEntry("sdi", "SDI", _sdi_on_digits, "Score distillation via inversion, falling noise levels; 4 steps and "
+                 "SGD 0.3, guided 2 steps and SGD 1.", ("sdi", "ddim")),
+        ToyEntry("msd", "MSD",
+                 lambda task: Descent(MSD(Geometric(5.0, task.bandwidth)), sgd(1.0) if task.scale == 1 else adam(0.05)),
+                 "Mean-shift distillation, one call a step, bandwidth 5 falling to 0.3; SGD 1, guided Adam 0.05.",
+                 ("msd", "annealed-meanshift")),
+        ToyEntry("msd-jitter", "MSD, fading jitter",
+                 lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), jitter=Fading()), adam(0.05)),
+                 "The same with jitter that fades out by 60 % of the run; Adam 0.05.", ("msd", "annealed-meanshift")),
+        ToyEntry("msd-product", "MSD, product",
+                 lambda task: Descent(MSD(Geometric(5.0, 0.8), "product", steps=4), sgd(0.3)), "MSD with its target "
+                 "sampled from the exact product prior, 4 Heun steps, bandwidth down to 0.8; SGD 0.3.", ("msd", "edm")),
+        ToyEntry("msd-kernel-score", "MSD, kernel score",
+                 lambda task: Descent(MSD(Geometric(5.0, task.bandwidth), "kernel-score", steps=16), sgd(1.0)),
+                 "MSD with its target sampled as in the paper, 16 DDIM steps with the kernel's score; SGD 1.",
+                 ("msd", "ddim")),
     )
-}
-"""On digits, tuned by held-out log-likelihood on the digit 3 at 200 calls an image, scales 1 and 3, learned prior."""
+}  # fmt: skip
+"""Entries on digits, tuned by held-out log-likelihood of the digit 3 at 200 calls per image, scales 1 and 3."""

@@ -1,4 +1,4 @@
-"""What SDS and MSD climb, as functions on a grid."""
+"""Objectives of SDS and MSD on a 2-D grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.functional import conv1d, max_pool2d
 from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond, expand
 
-_REACH = 4.0  # standard deviations of the noise that the average covers
+_REACH = 4.0  # truncation of the noise average, standard deviations
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Landscape:
     """Two objectives at one bandwidth, rows along the second coordinate.
 
     Attributes:
-        ticks: coordinates of the grid's lines, the same for both axes.
-        bandwidth: H.
-        sds: `-E_n log p_H(z + H n)`: what SDS at that noise level descends on average.
-        msd: `-log p_H(z)`.
+        ticks: grid coordinates, equal for both axes.
+        bandwidth: kernel bandwidth H.
+        sds: `-E_n log p_H(z + H n)`, the objective that SDS at that noise level descends on average.
+        msd: `-log p_H(z)`, the objective of MSD.
     """
 
     ticks: Float[Tensor, "n"]
@@ -34,28 +34,27 @@ class Landscape:
 
 
 def landscape(prior: DensityPrior, bandwidth: float, extent: float, side: int, cond: Cond = None) -> Landscape:
-    """Both objectives on a grid over [-extent, extent]^2, exactly but for the grid's own step.
+    """Both objectives on a grid over [-extent, extent]^2, exact up to the grid spacing.
 
-    The average over n is a convolution with a Gaussian, done one axis after the other on a grid that reaches
-    4 bandwidths further out.
+    The average over n is a separable Gaussian convolution on a grid padded by 4 bandwidths.
     """
     step = 2 * extent / (side - 1)
     pad = math.ceil(_REACH * bandwidth / step)
-    reach = torch.arange(-pad, side + pad, dtype=torch.float64) * step - extent
-    y, x = torch.meshgrid(reach, reach, indexing="ij")
+    padded = torch.arange(-pad, side + pad, dtype=torch.float64) * step - extent
+    y, x = torch.meshgrid(padded, padded, indexing="ij")
     points = torch.stack([x, y], -1).flatten(0, 1)
-    one = torch.ones(len(points), dtype=torch.float64)
+    ones = torch.ones(len(points), dtype=torch.float64)
     wide = cond if cond is None else expand(cond, len(points))
-    log_p = prior.evaluate(points, one, bandwidth * one, wide)[1].reshape(len(reach), len(reach))
+    log_p = prior.evaluate(points, ones, bandwidth * ones, wide)[1].reshape(len(padded), len(padded))
     taps = torch.exp(-0.5 * (torch.arange(-pad, pad + 1, dtype=torch.float64) * step / bandwidth).square())
     taps = (taps / taps.sum())[None, None]
     rows = conv1d(log_p[:, None], taps)[:, 0]
     blurred = conv1d(rows.T[:, None], taps)[:, 0].T
-    return Landscape(reach[pad : pad + side], bandwidth, -blurred, -log_p[pad : pad + side, pad : pad + side])
+    return Landscape(padded[pad : pad + side], bandwidth, -blurred, -log_p[pad : pad + side, pad : pad + side])
 
 
 def minima(field: Float[Tensor, "n n"], reach: int = 2) -> Int[Tensor, "m 2"]:
-    """Grid places (column, row) lower than all within `reach` places, off the border."""
+    """Grid indices (column, row) of minima over a window of `reach` grid points, border excluded."""
     lowest = -max_pool2d(-field[None, None], 2 * reach + 1, 1, reach)[0, 0]
     inner = torch.zeros_like(field, dtype=torch.bool)
     inner[reach:-reach, reach:-reach] = True

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else."""
+"""HTML report of a toy benchmark, self-contained."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeseek.experiments.common.metric_table import html_table, used_columns
-from modeseek.experiments.common.results_files import RunRecord, describe_machine, package_versions
+from modeseek.experiments.common.results_files import RunRecord, environment_line
 from modeseek.experiments.toy2d.entries import ToyEntry
 from modeseek.reports.html import code, data_uri, details, page, safe, section, small, sources, terms
 from modeseek.reports.table import Table
@@ -17,12 +17,12 @@ _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture in a report.
+    """Figure of a report.
 
     Attributes:
-        path: of the PNG or GIF, which is copied into the page.
-        title: above it.
-        caption: what one sees.
+        path: PNG or GIF file, embedded in the page.
+        title: heading of the section.
+        caption: caption below the image.
     """
 
     path: Path
@@ -39,7 +39,7 @@ def write_report(
     figures: Sequence[Figure],
     cites: Sequence[str],
 ) -> None:
-    """Writes the page: what was run, the numbers, the pictures inlined, the methods and where they come from."""
+    """Writes the page: summary, metrics, embedded figures, methods, settings and sources."""
     parts = [
         f"<header><p class='kicker'>modeseek</p><h1>{safe(record.title)}</h1>",
         *(f"<p class='lead'>{safe(text)}</p>" for text in lead),
@@ -47,7 +47,7 @@ def write_report(
         _numbers(table, entries),
         *map(_figure, figures),
         section("Methods", _methods(entries)),
-        section("Run it again", _again(record)),
+        section("Reproduce", _command(record)),
         sources([*cites, *(key for c in entries for key in c.references)]),
     ]
     path.write_text(page(record.title, parts), encoding="utf-8")
@@ -56,11 +56,11 @@ def write_report(
 def _numbers(table: Table, entries: Sequence[ToyEntry]) -> str:
     table_html = html_table(table, {entry.name: entry.title for entry in entries})
     return section(
-        "Numbers",
+        "Metrics",
         f"<div class='scroll'>{table_html}</div>",
         small(
-            "↓ lower is better, ↑ higher is better; bold: best of the methods that follow a direction. "
-            "Rows in italics are references."
+            "↓ lower is better, ↑ higher is better; bold: best of the gradient-based methods. Rows in italics are "
+            "references."
         ),
         details("What the columns mean", terms((c.heading, c.meaning) for c in used_columns(table))),
     )
@@ -68,8 +68,8 @@ def _numbers(table: Table, entries: Sequence[ToyEntry]) -> str:
 
 def _figure(figure: Figure) -> str:
     source = data_uri(figure.path.read_bytes(), _TYPES[figure.path.suffix])
-    picture = f"<img src='{source}' alt='{safe(figure.title)}'>"
-    return section(figure.title, f"<figure>{picture}<figcaption>{safe(figure.caption)}</figcaption></figure>")
+    image = f"<img src='{source}' alt='{safe(figure.title)}'>"
+    return section(figure.title, f"<figure>{image}<figcaption>{safe(figure.caption)}</figcaption></figure>")
 
 
 def _methods(entries: Sequence[ToyEntry]) -> str:
@@ -77,11 +77,6 @@ def _methods(entries: Sequence[ToyEntry]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _again(record: RunRecord) -> str:
-    made = ", ".join(f"{name} {number}" for name, number in package_versions().items())
-    here = describe_machine()
-    return (
-        code(record.command)
-        + details("All settings", terms(record.settings.items(), tight=True))
-        + small(f"{made}; {here['system']} {here['architecture']}, {here['cores']} cores.")
-    )
+def _command(record: RunRecord) -> str:
+    settings = details("All settings", terms(record.settings.items(), tight=True))
+    return code(record.command) + settings + small(environment_line())

@@ -1,4 +1,4 @@
-"""Outcomes of a contest as one process can send them to another."""
+"""Serialization of benchmark outcomes between processes."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from modeseek.meanshift.modes import Modes
 
 
 def run_to_dict(entry: ToyEntry, task: ToyTask) -> Generator[Progress, None, dict[str, Any]]:
-    """Plays one contestant and gives what `received` makes an outcome of: numbers and NumPy arrays."""
-    playing = run_entry(entry, task)
+    """Runs one entry; returns its outcome as numbers and NumPy arrays, see `outcome_from_dict`."""
+    frames = run_entry(entry, task)
     while True:
         try:
-            frame = next(playing)
+            frame = next(frames)
         except StopIteration as end:
-            return _plain(end.value)
+            return _outcome_to_dict(end.value)
         yield Progress(entry.name, frame.index, frame.steps)
 
 
-def outcome_from_dict(entry: ToyEntry, plain: Mapping[str, Any]) -> ToyOutcome:
-    """The outcome that `sent` took apart."""
-    whole = dict(plain)
+def outcome_from_dict(entry: ToyEntry, data: Mapping[str, Any]) -> ToyOutcome:
+    """Outcome of an entry from the data of `run_to_dict`."""
+    values = dict(data)
     for name in ("z", "trajectory"):
-        whole[name] = torch.from_numpy(whole[name])
-    if whole["modes"] is not None:
-        z, weight, label, log_prob = (None if part is None else torch.from_numpy(part) for part in whole["modes"])
+        values[name] = torch.from_numpy(values[name])
+    if values["modes"] is not None:
+        z, weight, label, log_prob = (None if part is None else torch.from_numpy(part) for part in values["modes"])
         if z is None or weight is None or label is None:
-            raise ValueError(f"the modes of {entry.name} lack a part: got {plain['modes']}; play again")
-        whole["modes"] = Modes(z, weight, label, log_prob)
-    return ToyOutcome(entry, **whole)
+            raise ValueError(f"modes of {entry.name} are incomplete: got {data['modes']}; run it again")
+        values["modes"] = Modes(z, weight, label, log_prob)
+    return ToyOutcome(entry, **values)
 
 
-def _plain(outcome: ToyOutcome) -> dict[str, Any]:
-    plain = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "entry"}
+def _outcome_to_dict(outcome: ToyOutcome) -> dict[str, Any]:
+    data = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "entry"}
     for name in ("z", "trajectory"):
-        plain[name] = plain[name].numpy()
+        data[name] = data[name].numpy()
     if outcome.modes is not None:
         parts = (getattr(outcome.modes, f.name) for f in fields(outcome.modes))
-        plain["modes"] = tuple(None if part is None else part.numpy() for part in parts)
-    return plain
+        data["modes"] = tuple(None if part is None else part.numpy() for part in parts)
+    return data

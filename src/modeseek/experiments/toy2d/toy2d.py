@@ -1,4 +1,4 @@
-"""The 2-D experiment: every contestant on a distribution whose density, samples and modes are known."""
+"""Benchmark on 2-D distributions with known density, samples and modes."""
 
 from __future__ import annotations
 
@@ -27,74 +27,51 @@ from modeseek.pytree import Cond
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rng import Streams
 
-_REAL = 2000  # true samples that recall and MMD compare with
-_PROBES = (200, 12)  # points and repeats that a direction is measured on
-_TRUTH = ToyEntry("truth", "true modes", lambda task: ModeSearch(tol=1e-9), "the modes of the exact p_h")
+_REAL = 2000  # true samples of recall and MMD
+_PROBES = (200, 12)  # points and repeats of the direction error
+_TRUTH = ToyEntry("truth", "true modes", lambda task: ModeSearch(tol=1e-9), "Modes of the exact p_h.")
 
 COLUMNS = (
-    Column(
-        "nll", "NLL", "Mean negative log-likelihood of the end points under the true density, in nats.", ".3f", "low"
-    ),
-    Column(
-        "precision",
-        "Precision",
-        "Share of the end points within the true samples' manifold (balls to the 5th neighbour).",
-        ".3f",
-        "high",
-    ),
-    Column(
-        "recall",
-        "Recall",
-        "Share of the true samples within the end points' manifold. Seeking modes gives it up by design.",
-        ".3f",
-        "high",
-    ),
+    Column("nll", "NLL", "Mean negative log-likelihood of the end points under the true density, in nats.", ".3f",
+           "low"),
+    Column("precision", "Precision",
+           "Share of the end points within the manifold of true samples (balls to the 5th neighbour).", ".3f", "high"),
+    Column("recall", "Recall",
+           "Share of the true samples within the manifold of end points. Mode seeking trades it away by design.", ".3f",
+           "high"),
     Column("mmd", "MMD", "Maximum mean discrepancy to the true samples.", ".3f", "low"),
-    Column(
-        "distance",
-        "Mode distance / h",
-        "Median distance of the end points to the nearest true mode of p_h, in units of the last bandwidth h.",
-        ".2g",
-        "low",
-    ),
-    Column(
-        "coverage",
-        "Mass found",
-        "Share of the basins' mass whose mode of p_h has an end point within h/2.",
-        ".3f",
-        "high",
-    ),
-    Column("found", "Modes", "True modes of p_h that have an end point within h/2.", ".0f", "high"),
-    Column(
-        "spread",
-        "Spread",
-        "Mean squared distance to the nearest true mode, as a share of the true samples': 1 is the truth's own, 0 a "
-        "collapse onto the modes.",
-        ".2g",
-    ),
-    Column("done", "Done", "Share of the points that the method itself declares finished (its relative shift).", ".2f"),
+    Column("distance", "Mode distance / h",
+           "Median distance of the end points to the nearest true mode of p_h, in units of the last bandwidth h.",
+           ".2g", "low"),
+    Column("coverage", "Mass found", "Share of basin mass whose mode of p_h has an end point within h/2.", ".3f",
+           "high"),
+    Column("found", "Modes", "Number of true modes of p_h with an end point within h/2.", ".0f", "high"),
+    Column("spread", "Spread", "Mean squared distance to the nearest true mode, relative to true samples: 1 matches "
+           "them, 0 is collapse onto the modes.", ".2g"),
+    Column("done", "Done", "Share of the points that the method itself declares converged (by its relative shift).",
+           ".2f"),
     Column("bias", "Step bias", "Squared bias of one step against the exact direction, relative.", ".2g"),
     Column("variance", "Step variance", "Variance of one step, relative to the exact direction's square.", ".2g"),
     Column("nmse", "Step NMSE", "Normalised mean squared error of one step: bias and variance together.", ".2g", "low"),
-    Column("calls", "Calls", "Prior calls a point.", ".0f"),
-    Column("lessons", "Lessons", "Training steps of a network of the method's own; they are no prior calls.", ".0f"),
-    Column("seconds", "Seconds", "Time of one core.", ".1f"),
-)
+    Column("calls", "Calls", "Prior calls per point.", ".0f"),
+    Column("lessons", "Updates", "Updates of an auxiliary network; they are no prior calls.", ".0f"),
+    Column("seconds", "Seconds", "Run time on one core.", ".1f"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Toy2DPlan:
-    """All that fixes a run on a plane.
+    """Plan of a benchmark on a 2-D distribution.
 
     Attributes:
-        problem: with the truth.
-        contestants: who plays.
-        side: starts on a grid of side^2.
-        budget: prior calls a point.
-        seed: of all draws.
-        label: class sought; "each" for every class by turns, which together are the whole; None for the whole itself.
-        scale: of guidance; 1 is none.
-        end: the last bandwidth h; None is the problem's own.
+        problem: the distribution.
+        entries: methods that are compared.
+        side: side of the grid of side^2 start points.
+        budget: prior calls per point.
+        seed: random seed.
+        label: target class; "each" assigns the classes to the starts in turn; None is unconditional.
+        scale: guidance scale; 1 is none.
+        end: last bandwidth h; None is that of the problem.
     """
 
     problem: ToyDataset2D
@@ -108,22 +85,22 @@ class Toy2DPlan:
 
     @property
     def bandwidth(self) -> float:
-        """The last bandwidth h, at which modes are judged."""
+        """Last bandwidth h, at which modes are scored."""
         return self.problem.bandwidth if self.end is None else self.end
 
     @property
     def cond(self) -> Cond:
-        """What the truth is told: the label with a leading axis of 1, or None for the whole."""
+        """Condition of the ground truth: the label with a leading axis of 1, or None where unconditional."""
         return torch.tensor([self.label]) if isinstance(self.label, int) else None
 
     @property
     def classes(self) -> int:
-        """How many there are; 1 where there are none."""
-        known = self.problem.prior.labels
-        return 1 if known is None else int(known.max()) + 1
+        """Number of classes; 1 without classes."""
+        labels = self.problem.prior.labels
+        return 1 if labels is None else int(labels.max()) + 1
 
     def task(self, prior: Prior) -> ToyTask:
-        """What the contestants are given."""
+        """Task of the entries."""
         starts = self.problem.grid(self.side)
         conditions = None
         if self.label is not None:
@@ -133,21 +110,17 @@ class Toy2DPlan:
         return ToyTask(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale, self.classes)
 
     def check(self) -> None:
-        """What the run would refuse, before any work is done; ValueError."""
-        known = self.problem.prior.labels
+        """Raises the ValueError that the run would raise, without any work."""
+        labels = self.problem.prior.labels
         if self.label is not None:
-            if known is None:
+            if labels is None:
                 raise ValueError(f"{self.problem.name} has no classes: got label {self.label}; leave the label out")
-            if self.label != "each" and self.label not in known:
-                raise ValueError(
-                    f"unknown label {self.label}: {self.problem.name} has 0 to {int(known.max())}; choose one"
-                )
+            if self.label != "each" and self.label not in labels:
+                raise ValueError(f"unknown label {self.label}: {self.problem.name} has 0 to {int(labels.max())}")
         elif self.scale != 1:
-            raise ValueError(
-                f"guidance needs a class to be guided to: got scale {self.scale:g} without a label; add one"
-            )
+            raise ValueError(f"guidance needs a target class: got scale {self.scale:g} without a label; add --label")
         if self.side < 3:
-            raise ValueError(f"precision and recall need more than 5 points: got side {self.side}; pass at least 3")
+            raise ValueError(f"side must be at least 3 for precision and recall, got {self.side}")
         task = self.task(self.problem.prior)
         for entry in self.entries:
             check_entry(entry, task)
@@ -155,15 +128,15 @@ class Toy2DPlan:
 
 @dataclass(frozen=True)
 class Toy2DResult:
-    """What a run found.
+    """Result of a benchmark on a 2-D distribution.
 
     Attributes:
-        plan: what was run.
-        outcomes: in the order of the contestants.
-        truth: the modes of the exact p_h.
+        plan: the plan.
+        outcomes: outcomes in the order of the entries.
+        truth: modes of the exact p_h.
         samples: true samples, (n, 2).
-        table: all numbers.
-        middle: the bandwidth at which directions were measured and landscapes are drawn.
+        table: metrics, a row per entry.
+        middle: bandwidth of the direction error and of the drawn objectives.
     """
 
     plan: Toy2DPlan
@@ -174,7 +147,7 @@ class Toy2DResult:
     middle: float
 
     def sorted_by(self, key: str) -> Toy2DResult:
-        """The same with its rows and outcomes in order of a column, the lowest first; what is not finite comes last."""
+        """Result with rows and outcomes sorted by a column, the lowest first and non-finite values last."""
         rows = sorted(self.table.rows, key=lambda row: value if (value := row.values[key]) == value else math.inf)
         outcomes = {outcome.entry.name: outcome for outcome in self.outcomes}
         table = replace(self.table, rows=tuple(rows))
@@ -182,47 +155,49 @@ class Toy2DResult:
 
 
 def benchmark_toy2d(plan: Toy2DPlan, prior: Prior) -> Generator[Progress, None, Toy2DResult]:
-    """Plays all contestants on `prior` and judges them by the problem's own, exact one."""
+    """Runs all entries on `prior` and scores them against the exact prior of the problem."""
     plan.check()
     task, exact = plan.task(prior), plan.problem.prior
-    # Other draws than the contestants': a method is not judged by modes found from its own starts.
-    sought = task.conditions if plan.cond is not None else None
-    truth_task = replace(task, prior=exact, seed=plan.seed + 1, scale=1.0, conditions=sought)
+    # Another seed than the entries': no method is scored against modes found from its own starts.
+    conditions = task.conditions if plan.cond is not None else None
+    truth_task = replace(task, prior=exact, seed=plan.seed + 1, scale=1.0, conditions=conditions)
     jobs = {_TRUTH.title: partial(run_to_dict, _TRUTH, truth_task)}
     jobs |= {entry.name: partial(run_to_dict, entry, task) for entry in plan.entries}
     for name in jobs:
         yield Progress(name, 0, 1)
     with single_threaded():
-        outcomes = yield from _ended(run_in_processes(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.entries})
+        outcomes = yield from _collect_outcomes(
+            run_in_processes(jobs), {_TRUTH.title: _TRUTH} | {c.name: c for c in plan.entries}
+        )
         truth = outcomes[_TRUTH.title].modes
         if truth is None:
-            raise RuntimeError("the search for the true modes returned none")
+            raise RuntimeError("the mode search on the exact prior found no modes")
         n = _REAL
         rng = Streams(plan.seed, step=1)
         samples = exact.sample(n, rng, None if plan.cond is None else plan.cond.expand(n))
         middle = math.sqrt(plan.bandwidth * 1.0)
         rows = []
         for index, entry in enumerate(plan.entries):
-            yield Progress("judging", index, len(plan.entries))
-            rows.append(_judge(plan, task, outcomes[entry.name], truth, samples, middle))
-        yield Progress("judging", len(rows), len(rows))
+            yield Progress("scoring", index, len(plan.entries))
+            rows.append(_row(plan, task, outcomes[entry.name], truth, samples, middle))
+        yield Progress("scoring", len(rows), len(rows))
     table = Table(COLUMNS, tuple(rows))
     return Toy2DResult(plan, tuple(outcomes[c.name] for c in plan.entries), truth, samples, table, middle)
 
 
-def _ended(
-    playing: Generator[tuple[str, Progress], None, dict[str, Any]], entries: Mapping[str, ToyEntry]
+def _collect_outcomes(
+    runs: Generator[tuple[str, Progress], None, dict[str, Any]], entries: Mapping[str, ToyEntry]
 ) -> Generator[Progress, None, dict[str, ToyOutcome]]:
-    """Where each contestant stands, while they play in processes of their own; and where they end."""
+    """Yields the progress of entries that run in processes; returns their outcomes."""
     while True:
         try:
-            name, progress = next(playing)
+            name, progress = next(runs)
         except StopIteration as end:
-            return {name: outcome_from_dict(entries[name], plain) for name, plain in end.value.items()}
+            return {name: outcome_from_dict(entries[name], data) for name, data in end.value.items()}
         yield replace(progress, stage=name)
 
 
-def _judge(plan: Toy2DPlan, task: ToyTask, outcome: ToyOutcome, truth: Modes, samples: Tensor, middle: float) -> Row:
+def _row(plan: Toy2DPlan, task: ToyTask, outcome: ToyOutcome, truth: Modes, samples: Tensor, middle: float) -> Row:
     z, h = outcome.z, plan.bandwidth
     wide = None if plan.cond is None else plan.cond.expand(len(z))
     precision, recall = metrics.precision_recall(samples, z)

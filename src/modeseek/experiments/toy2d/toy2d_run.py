@@ -1,4 +1,4 @@
-"""A 2-D run from the prior to the report."""
+"""Run of a benchmark on a 2-D distribution: prior, benchmark, figures, report."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import run_session
 
 _TRAINING = 20_000  # true samples that a network is trained on
-_PIXELS = 320  # a side of the density behind the points
-_GRID = 161  # lines a side of a landscape
+_PIXELS = 320  # side of the density image
+_GRID = 161  # grid points per side of an objective
 _MOVING = ("sds", "sdi", "msd")
 
 
@@ -39,14 +39,14 @@ def run_toy2d(
     save: Path | None = None,
     order: str | None = None,
 ) -> Generator[Progress, None, ExperimentResult]:
-    """Trains the prior if it is a recipe, plays, draws and writes into the run's folder.
+    """Trains the prior if it is a recipe, runs the benchmark and writes the results to the run folder.
 
-    A network trained here is kept in `exports/network`, and in `save` too. `order` is the column that rows and panels
-    are sorted by, the best first; None leaves them as they were named.
+    A trained network is saved to `exports/network`, and to `save` if given. `order` is the column by which rows and
+    panels are sorted, the lowest first; None keeps the order of the entries.
 
     Raises:
-        ValueError: a plan that cannot be run.
-        OSError: a folder that cannot be written to.
+        ValueError: the plan is invalid.
+        OSError: the folder cannot be written to.
     """
     plan.check()
     with run_session(run):
@@ -64,7 +64,7 @@ def run_toy2d(
 
 
 def training_data(plan: Toy2DPlan) -> tuple[Tensor, Tensor | None]:
-    """True samples, and their classes where a class is sought."""
+    """True samples, and their labels where the plan has a target class."""
     exact, rng = plan.problem.prior, Streams(plan.seed, step=3)
     if plan.label is None or exact.labels is None:
         return exact.sample(_TRAINING, rng), None
@@ -74,68 +74,63 @@ def training_data(plan: Toy2DPlan) -> tuple[Tensor, Tensor | None]:
 
 
 def summarise(result: Toy2DResult) -> tuple[str, ...]:
-    """What one sees, in sentences that quote the table."""
+    """Summary of the table, a sentence each."""
     values = {row.name: row.values for row in result.table.rows}
-    told = []
+    lines = []
     if "msd" in values:
-        mine = values["msd"]
-        told.append(
-            f"MSD ends with a median distance of {mine['distance']:.2g} h from the nearest true mode, NLL "
-            f"{mine['nll']:.3f} and precision {mine['precision']:.3f} after {mine['calls']:.0f} calls a point."
+        msd = values["msd"]
+        lines.append(
+            f"MSD ends at a median distance of {msd['distance']:.2g} h from the nearest true mode, with NLL "
+            f"{msd['nll']:.3f} and precision {msd['precision']:.3f} after {msd['calls']:.0f} calls per point."
         )
-    rivals = [name for name in ("sds", "sds-annealed", "sdi") if name in values]
-    if rivals:
-        best = min(rivals, key=lambda name: values[name]["nll"])
-        there = values[best]
-        told.append(
-            f"The best of SDS and SDI by NLL is {best}: {there['nll']:.3f}, precision {there['precision']:.3f}, "
-            f"{there['distance']:.2g} h from the nearest mode."
+    baselines = [name for name in ("sds", "sds-annealed", "sdi") if name in values]
+    if baselines:
+        best = min(baselines, key=lambda name: values[name]["nll"])
+        row = values[best]
+        lines.append(
+            f"The best of SDS and SDI by NLL is {best}: {row['nll']:.3f}, precision {row['precision']:.3f}, "
+            f"{row['distance']:.2g} h from the nearest mode."
         )
     if "msd" in values and "find-modes" in values:
-        told.append(
-            f"Seeking modes costs recall: {values['msd']['recall']:.2f} with MSD from a grid of starts. find_modes, "
-            f"started from samples of the prior, reaches {values['find-modes']['recall']:.2f} with modes that hold "
+        lines.append(
+            f"Mode seeking costs recall: {values['msd']['recall']:.2f} with MSD from a grid of starts. find_modes, "
+            f"started from samples of the prior, reaches {values['find-modes']['recall']:.2f} with modes of "
             f"{100 * values['find-modes']['coverage']:.0f} % of the mass."
         )
-    return tuple(told)
+    return tuple(lines)
 
 
 def _write(
     result: Toy2DResult, run: Run, record: RunRecord, findings: tuple[str, ...]
 ) -> Generator[Progress, None, None]:
     plan = result.plan
-    pictures = [
+    figures = [
         Figure(
             run.path / "media" / "panels.png",
-            "Where the points end",
-            "End points (dots) and some of the ways there (lines) over the true log density. All methods start from "
-            "the same grid, but for DDIM, which starts from noise, and find_modes, which starts from samples.",
+            "End points",
+            "End points (dots) and some trajectories (lines) over the true log density. All methods start from the "
+            "same grid, except DDIM, which starts from noise, and find_modes, which starts from samples.",
         ),
         Figure(
             run.path / "media" / "landscape.png",
-            "What is descended",
-            f"At one bandwidth, H = {result.middle:.3g}: SDS averages the log density over noise, so narrow branches "
-            "drown in their surroundings and its minima move; MSD descends the log density of p_H itself.",
+            "Objectives",
+            f"At bandwidth H = {result.middle:.3g}: SDS averages the log density over noise, so narrow branches blur "
+            "into their surroundings and its minima move; MSD descends the log density of p_H itself.",
         ),
     ]
     moving = [o.entry.name for o in result.outcomes if o.entry.name in _MOVING]
     total = 4 if moving else 3
     yield Progress("drawing", 0, total)
     field = log_density(plan.problem.prior, plan.problem.extent, _PIXELS, plan.cond)
-    draw_panels(result, field, pictures[0].path)
+    draw_panels(result, field, figures[0].path)
     yield Progress("drawing", 1, total)
     objectives = landscape(plan.problem.prior, result.middle, plan.problem.extent, _GRID, plan.cond)
-    draw_landscapes(objectives, pictures[1].path)
+    draw_landscapes(objectives, figures[1].path)
     yield Progress("drawing", 2, total)
     if moving:
         draw_animation(result, field, moving, run.path / "media" / "points.gif")
-        pictures.append(
-            Figure(
-                run.path / "media" / "points.gif",
-                "On the way",
-                "The same runs in motion, aligned by the share of prior calls spent.",
-            )
-        )
+        caption = "The same runs as an animation, aligned by the share of prior calls spent."
+        figures.append(Figure(run.path / "media" / "points.gif", "Trajectories", caption))
         yield Progress("drawing", 3, total)
     facts = {
         "bandwidth": plan.bandwidth,
@@ -147,5 +142,5 @@ def _write(
     write_results(run.path / "exports", record, result.table, facts)
     entries = [o.entry for o in result.outcomes]
     sources = ["precision-recall", "mmd", "autoguidance"] + (["guidance"] if plan.scale != 1 else [])
-    write_report(run.path / "report.html", record, findings, result.table, entries, pictures, sources)
+    write_report(run.path / "report.html", record, findings, result.table, entries, figures, sources)
     yield Progress("drawing", total, total)

@@ -1,4 +1,4 @@
-"""The learned prior of a run: trained here, or read from a folder."""
+"""Learned prior of a toy benchmark: training, saving and loading."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from modeseek.rundir.run_dir import Run
 
 @dataclass(frozen=True)
 class PriorRecipe:
-    """How a network is trained.
+    """Training recipe of a network.
 
     Attributes:
-        steps: of training.
-        width: of the hidden layers.
-        batch: rows a step.
+        steps: number of training steps, >= 1.
+        width: width of the hidden layers.
+        batch: batch size.
         lr: peak learning rate.
     """
 
@@ -39,9 +39,9 @@ DIGITS_RECIPE = PriorRecipe(steps=1500, width=256, batch=256, lr=2e-3)
 def train_network(
     data: Tensor, labels: Tensor | None, recipe: PriorRecipe, seed: int
 ) -> Generator[Progress, None, Network]:
-    """Trains a network, telling how far it is and its loss; float32.
+    """Trains a network in float32 on one core; yields the progress with the loss.
 
-    On one core: matrices this small gain little from a second one, and wait long for it where it is busy.
+    A second core brings little for matrices this small, and blocks where it is busy.
     """
     rng = torch.Generator().manual_seed(seed)
     total, network = recipe.steps, None
@@ -57,32 +57,32 @@ def train_network(
         every=max(1, total // 50),
     )
     with single_threaded():
-        for step, made in training:
-            network = made
+        for step, trained in training:
+            network = trained
             yield Progress("training the prior", step.index, total, f"loss {step.loss:.3f}")
     if network is None:
-        raise ValueError(f"training needs at least one step: got {total}; raise it")
+        raise ValueError(f"training needs at least one step, got {total}; raise it")
     return network
 
 
 def save_network(network: Network, run: Run, save: Path | None) -> Network:
-    """Writes a network trained here to `exports/network` of its run, and to `save` too; returns it."""
-    for place in (run.path / "exports" / "network", save):
-        if place is not None:
-            network.save(place)
+    """Saves a trained network to `exports/network` of its run, and to `save` if given; returns it."""
+    for folder in (run.path / "exports" / "network", save):
+        if folder is not None:
+            network.save(folder)
     return network
 
 
 def load_network(path: Path, shape: tuple[int, ...], labelled: bool) -> Network:
-    """Reads a saved network and checks that it fits the problem.
+    """Loads a saved network and checks that it fits the problem.
 
     Raises:
-        ValueError: not a network, of another shape, or without classes where a label is asked for.
+        ValueError: no network, of another shape, or without classes where a label is given.
     """
     network = Network.load(path)
     if network.shape != shape:
         raise ValueError(
-            f"{path} was trained on items of shape {network.shape}: this problem's are {shape}; retrain it"
+            f"{path} was trained on items of shape {network.shape}, but the problem has {shape}; retrain it"
         )
     if labelled and network.architecture.n_classes == 0:
         raise ValueError(f"{path} was trained without classes: got a label; retrain it on a problem that has them")

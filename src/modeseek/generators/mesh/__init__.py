@@ -1,4 +1,4 @@
-"""Surfaces: from a volume to a closed mesh, rendered by a small rasteriser, its colours optimised like any picture."""
+"""Triangle meshes: extraction from a volume, rasterisation, and a generator of vertex colours."""
 
 from __future__ import annotations
 

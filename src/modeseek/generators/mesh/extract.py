@@ -1,4 +1,4 @@
-"""From a volume to a closed mesh: marching cubes at the level where the volume is seen to end."""
+"""Mesh extraction from a volume: marching cubes at the visible surface level, with baked vertex colours."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.mesh.surface_level import surface_level
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.parts import MeshParts, remove_floaters
+from modeseek.generators.mesh.surface_level import surface_level
 
 RadianceField = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Points (m, 3) in world units -> density (m,), >= 0, in 1 / world units, and colour (m, 3) in [0, 1]."""
+"""Points (m, 3) in world units -> density (m,) per world unit, >= 0, and colour (m, 3) in [0, 1]."""
 DensityFunction = Callable[[Tensor], Tensor]
 
-_CHUNK = 2**17  # points asked at once
-_LOOKS = 8  # samples of the colour along a look at the surface
-_HALVINGS = 12  # of an edge
-_MARGIN = 0.02  # share of an edge that a vertex keeps from its ends
-_GRIDS = range(8, 513)
+_CHUNK = 2**17  # points per evaluation
+_COLOUR_SAMPLES = 8  # samples of the colour along the normal of a vertex
+_BISECTIONS = 12  # bisection steps along an edge
+_MARGIN = 0.02  # smallest distance of a vertex from the ends of its edge, as a fraction of the edge
+_GRID_SIZES = range(8, 513)
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """A mesh and how it came about.
+    """An extracted mesh and the parameters of its extraction.
 
     Attributes:
-        kept: the mesh and what was left out of it.
-        level: density at the surface.
-        automatic: whether the level was found, not named.
-        step: between samples of the density, world units.
+        parts: the mesh and statistics of the removed parts.
+        level: density at the surface, per world unit.
+        automatic: whether the level was chosen by `surface_level` and not given.
+        step: spacing of the density samples, world units.
     """
 
     parts: MeshParts
@@ -45,18 +45,19 @@ class Extraction:
 
     @property
     def mesh(self) -> Mesh:
-        """Closed, in world axes."""
+        """The closed mesh, in world axes."""
         return self.parts.mesh
 
     @property
     def summary(self) -> str:
-        """One line for people."""
-        kept = self.parts
-        line = f"{len(kept.mesh.faces):,} faces in {kept.pieces} piece{'s' * (kept.pieces != 1)} at density "
-        line += f"{self.level:.3g} ({'found' if self.automatic else 'named'})"
-        if kept.floaters:
-            line += f"; {kept.floaters} small left out, {1 - kept.share:.1%} of the volume"
-        return line + (f"; {kept.hollows} hollow{'s' * (kept.hollows != 1)} filled" if kept.hollows else "")
+        """One-line summary of the extraction."""
+        parts = self.parts
+        line = f"{len(parts.mesh.faces):,} faces in {parts.pieces} part{'s' * (parts.pieces != 1)} at density "
+        line += f"{self.level:.3g} ({'automatic' if self.automatic else 'given'})"
+        if parts.floaters:
+            floaters = f"{parts.floaters} floater{'s' * (parts.floaters != 1)}"
+            line += f"; {floaters} removed, {1 - parts.share:.1%} of the volume"
+        return line + (f"; {parts.hollows} cavit{'ies' if parts.hollows != 1 else 'y'} filled" if parts.hollows else "")
 
 
 def extract(
@@ -67,130 +68,140 @@ def extract(
     floaters: float = 0.02,
     like: Tensor | None = None,
 ) -> Extraction:
-    """The surface of a volume inside the ball of that radius around the origin.
+    """Extracts the surface of a volume inside a ball around the origin as a closed mesh.
 
-    The density is sampled on size^3 points of the cube around the ball, with nothing outside of the ball, so that the
-    surface is always closed. Marching cubes (Lorensen and Cline 1987; the topologically sound variant of Lewiner et
-    al. 2003, by scikit-image) tells between which samples the surface passes and how it hangs together. Where it
-    passes is then asked of the field itself, by bisection: density often rises a hundredfold within one step, and
-    linear interpolation would build terraces. A vertex gets the colour that a camera right above it would see: colours
-    along the normal, from one step outside to two steps inside, weighted as volume rendering does.
+    The density is sampled on size^3 points of the cube around the ball and is 0 outside the ball, so the surface is
+    always closed. Marching cubes (Lorensen and Cline 1987; the topologically correct variant of Lewiner et al. 2003, by
+    scikit-image) determines the topology. Vertices are then placed by bisection on the volume itself: density often
+    rises a hundredfold within one step, where linear interpolation gives terraces. The colour of a vertex is the volume
+    rendering along its normal, from one step outside to two steps inside.
 
     Args:
-        field: the volume.
-        radius: of the ball, world units.
-        size: samples along each side of the cube, 8 to 512.
-        level: density at the surface; None finds it (`surface_level`).
-        floaters: pieces with less than this share of the largest piece's volume are left out.
-        like: dtype and device of the points that the field is asked.
+        field: the volume, as density and colour of points.
+        radius: radius of the ball, world units, > 0.
+        size: number of samples along each side of the cube, 8 to 512.
+        level: density at the surface, > 0; None chooses it by `surface_level`.
+        floaters: parts below this fraction of the largest part's volume are removed, in [0, 1].
+        like: tensor whose dtype and device the evaluation points take; default float32 on the CPU.
 
     Raises:
-        ValueError: scikit-image is missing; the density is not finite, negative, or nowhere above the level; a number
-            is out of its range.
+        ValueError: scikit-image is missing; the density is not finite, negative, or nowhere above the level; an
+            argument is out of its range.
     """
     if find_spec("skimage") is None:
-        raise ValueError("a mesh needs the package scikit-image: got none; pip install 'modeseek[mesh]'")
-    if size not in _GRIDS or not 0 < radius < float("inf") or not (level is None or 0 < level < float("inf")):
+        raise ValueError("a mesh needs the package scikit-image, which is missing; pip install 'modeseek[mesh]'")
+    if size not in _GRID_SIZES or not 0 < radius < float("inf") or not (level is None or 0 < level < float("inf")):
         raise ValueError(
-            f"a mesh needs 8 to 512 samples a side, a radius and a level above 0: got size={size}, radius={radius}, "
-            f"level={level}; mend them"
+            f"mesh extraction needs size in 8 to 512, radius > 0 and level > 0, got size={size}, radius={radius}, "
+            f"level={level}"
         )
     from skimage.measure import marching_cubes
 
     like = torch.empty(0) if like is None else like
     density, step = sample_density(field, radius, size, like)
-    top = density.max().item()
-    if not top > 0:
-        raise ValueError("the volume is empty: got density 0 everywhere in its ball; train it longer")
-    chosen = surface_level(density, step) if level is None else level
-    if chosen >= top:
-        raise ValueError(f"the level lies below the greatest density: got {chosen:.3g} and {top:.3g}; lower it")
+    greatest = density.max().item()
+    if not greatest > 0:
+        raise ValueError("the volume is empty, got density 0 everywhere in its ball; train it longer")
+    threshold = surface_level(density, step) if level is None else level
+    if threshold >= greatest:
+        raise ValueError(f"level must be below the greatest density {greatest:.3g}, got {threshold:.3g}; lower it")
     padded = torch.nn.functional.pad(density, (1, 1) * 3)
-    share = (padded / (padded + chosen)).cpu().numpy()  # 1/2 at the level
+    ratio = (padded / (padded + threshold)).cpu().numpy()  # 1/2 at the level
     middle = np.nextafter(np.float32(0.5), np.float32(1))
-    while (share == middle).any():  # a sample on the surface itself would make faces without area
+    while (ratio == middle).any():  # a sample exactly on the surface would give degenerate faces
         middle = np.nextafter(middle, np.float32(1))
-    places, corners, _, _ = marching_cubes(share, float(middle))
-    ask = partial(_density_inside, field, radius, like)
-    steps = refine_vertices(torch.from_numpy(places.astype(np.float32)).to(like.device), padded, chosen, step, radius, ask)
-    # scikit-image turns corners so that they run clockwise seen from outside: flip them.
+    positions, corners, _, _ = marching_cubes(ratio, float(middle))
+    density_at = partial(_density_inside, field, radius, like)
+    steps = refine_vertices(
+        torch.from_numpy(positions.astype(np.float32)).to(like.device), padded, threshold, step, radius, density_at
+    )
+    # scikit-image orders corners clockwise seen from outside: flip them.
     faces = torch.from_numpy(corners[:, ::-1].astype(np.int64)).to(like.device)
     vertices = (steps - 1) * step - radius
-    kept = remove_floaters(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
+    parts = remove_floaters(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
     return Extraction(
-        replace(kept, mesh=replace(kept.mesh, colours=bake_vertex_colours(field, kept.mesh, step, like))),
-        chosen,
+        replace(parts, mesh=replace(parts.mesh, colours=bake_vertex_colours(field, parts.mesh, step, like))),
+        threshold,
         level is None,
         step,
     )
 
 
-def sample_density(field: RadianceField, radius: float, size: int, like: Tensor) -> tuple[Float[Tensor, "n n n"], float]:
-    """The density on a grid over [-radius, radius]^3, axes x, y, z, 0 outside of the ball; and the grid's step.
+def sample_density(
+    field: RadianceField, radius: float, size: int, like: Tensor
+) -> tuple[Float[Tensor, "n n n"], float]:
+    """Returns the density on a grid over [-radius, radius]^3, axes x, y, z, 0 outside the ball, and the grid spacing.
 
     Raises:
         ValueError: a density is negative or not finite.
     """
     ticks = torch.linspace(-radius, radius, size, dtype=torch.float32, device=like.device)
-    places = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3)
-    inside = (places.square().sum(-1) <= radius**2).nonzero()[:, 0]
-    density = torch.zeros(len(places), dtype=torch.float32, device=like.device)
-    density[inside] = _density_inside(field, radius, like, places[inside])
+    points = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3)
+    inside = (points.square().sum(-1) <= radius**2).nonzero()[:, 0]
+    density = torch.zeros(len(points), dtype=torch.float32, device=like.device)
+    density[inside] = _density_inside(field, radius, like, points[inside])
     if not (density.isfinite().all() and density.min() >= 0):
-        raise ValueError(f"a density is finite and not negative: got {density.min().item():.3g}; train it anew")
+        raise ValueError(f"density must be finite and >= 0, got {density.min().item():.3g}; train the volume again")
     return density.reshape(size, size, size), 2 * radius / (size - 1)
 
 
 def bake_vertex_colours(field: RadianceField, mesh: Mesh, step: float, like: Tensor) -> Float[Tensor, "v 3"]:
-    """What a camera right above each vertex sees between one step outside and two steps inside, in [0, 1]."""
-    gap = 3 * step / _LOOKS
-    inward = (torch.arange(_LOOKS, device=like.device) + 0.5) * gap - step
-    places = mesh.vertices[:, None] - inward[:, None] * mesh.normals[:, None]
-    asked = list(_evaluate_in_chunks(field, places.reshape(-1, 3), like))
-    depth = torch.cat([density.float() for density, _ in asked]).reshape(-1, _LOOKS) * gap
-    colour = torch.cat([colour.float() for _, colour in asked]).reshape(-1, _LOOKS, 3)
-    weight = (-(depth.cumsum(1) - depth)).exp() * -torch.expm1(-depth) + 1e-12  # a vertex sees something in any case
+    """Returns vertex colours in [0, 1], rendered along the normals from one step outside to two steps inside."""
+    gap = 3 * step / _COLOUR_SAMPLES
+    inward = (torch.arange(_COLOUR_SAMPLES, device=like.device) + 0.5) * gap - step
+    points = mesh.vertices[:, None] - inward[:, None] * mesh.normals[:, None]
+    chunks = list(_evaluate_in_chunks(field, points.reshape(-1, 3), like))
+    depth = torch.cat([density.float() for density, _ in chunks]).reshape(-1, _COLOUR_SAMPLES) * gap
+    colour = torch.cat([colour.float() for _, colour in chunks]).reshape(-1, _COLOUR_SAMPLES, 3)
+    weight = (-(depth.cumsum(1) - depth)).exp() * -torch.expm1(-depth) + 1e-12  # no division by 0 in empty space
     return ((weight[..., None] * colour).sum(1) / weight.sum(1, keepdim=True)).clamp(0, 1)
 
 
 def refine_vertices(
-    steps: Float[Tensor, "v 3"], density: Float[Tensor, "n n n"], level: float, step: float, radius: float, density_at: DensityFunction
+    steps: Float[Tensor, "v 3"],
+    density: Float[Tensor, "n n n"],
+    level: float,
+    step: float,
+    radius: float,
+    density_at: DensityFunction,
 ) -> Float[Tensor, "v 3"]:
-    """Vertices on the grid's edges moved along them to where the density passes the level.
+    """Moves vertices along their grid edges to where the density crosses the level, by bisection.
 
-    They keep a small distance from the edge's ends, so that no face becomes a sliver. The few vertices that marching
-    cubes puts inside of a cell stay.
+    Vertices keep a small distance from the ends of their edge, which avoids sliver faces. The few vertices that
+    marching cubes places inside a cell do not move.
 
     Args:
-        steps: the vertices, counted in steps from the first sample.
-        density: the samples, with one layer of zeros around.
+        steps: vertex positions in grid steps from the first sample.
+        density: density samples, padded by one layer of zeros.
         level: density at the surface.
-        step: between samples, world units.
-        radius: of the ball; sample 1 lies at -radius.
-        ask: the density at points.
+        step: grid spacing, world units.
+        radius: radius of the ball, world units; sample 1 lies at -radius.
+        density_at: density function of points in world units.
     """
     off = (steps - steps.round()).abs()
     along = torch.nn.functional.one_hot(off.argmax(1), 3).to(steps)
     start = torch.where(along > 0, steps.floor(), steps.round())
     ends = [tuple((start + shift * along).long().clamp(max=len(density) - 1).unbind(1)) for shift in (0, 1)]
     first, second = (density[end] > level for end in ends)
-    good = (first != second) & ((off * (1 - along)).amax(1) < 1e-3)
+    movable = (first != second) & ((off * (1 - along)).amax(1) < 1e-3)
     low, high = torch.zeros(len(steps)).to(steps), torch.ones(len(steps)).to(steps)
-    for _ in range(_HALVINGS):
-        share = (low + high) / 2
-        places = (start + share[:, None] * along - 1) * step - radius
-        same = (density_at(places) > level) == first
-        low, high = torch.where(same, share, low), torch.where(same, high, share)
-    share = ((low + high) / 2).clamp(_MARGIN, 1 - _MARGIN)
-    return torch.where(good[:, None], start + share[:, None] * along, steps)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        points = (start + middle[:, None] * along - 1) * step - radius
+        same = (density_at(points) > level) == first
+        low, high = torch.where(same, middle, low), torch.where(same, high, middle)
+    middle = ((low + high) / 2).clamp(_MARGIN, 1 - _MARGIN)
+    return torch.where(movable[:, None], start + middle[:, None] * along, steps)
 
 
-def _density_inside(field: RadianceField, radius: float, like: Tensor, places: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
-    """The density, 0 outside of the ball."""
-    density = torch.cat([part.float() for part, _ in _evaluate_in_chunks(field, places, like)])
-    return density * (places.square().sum(-1) <= radius**2)
+def _density_inside(
+    field: RadianceField, radius: float, like: Tensor, points: Float[Tensor, "m 3"]
+) -> Float[Tensor, "m"]:
+    """Returns the density at points, 0 outside the ball."""
+    density = torch.cat([chunk.float() for chunk, _ in _evaluate_in_chunks(field, points, like)])
+    return density * (points.square().sum(-1) <= radius**2)
 
 
 @torch.no_grad()
-def _evaluate_in_chunks(field: RadianceField, places: Tensor, like: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return [field(part.to(like)) for part in places.split(_CHUNK)]
+def _evaluate_in_chunks(field: RadianceField, points: Tensor, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [field(chunk.to(like)) for chunk in points.split(_CHUNK)]

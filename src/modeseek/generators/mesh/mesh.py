@@ -1,4 +1,4 @@
-"""Triangles with a colour at every corner."""
+"""Triangle meshes with vertex colours."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mesh:
-    """A surface in world axes (`generators.camera`).
+    """A triangle mesh in world axes (see `generators.camera`).
 
-    Seen from outside, the corners of a face run counter-clockwise.
+    The corners of a face are in counter-clockwise order seen from outside.
 
     Attributes:
-        vertices: world units.
-        faces: three vertex numbers each.
-        colours: of the vertices, [0, 1], as the pixels of an image (sRGB where they are shown).
+        vertices: vertex positions, world units.
+        faces: vertex indices of the triangles.
+        colours: vertex colours in [0, 1], sRGB like the pixels of an image.
     """
 
     vertices: Float[Tensor, "v 3"]
@@ -28,26 +28,26 @@ class Mesh:
     def __post_init__(self) -> None:
         v, f = len(self.vertices), len(self.faces)
         if not f:
-            raise ValueError(f"a mesh has faces: got {v} vertices and no face; extract it at a lower level")
+            raise ValueError(f"a mesh needs faces, got {v} vertices and no face; extract it at a lower level")
         if self.faces.min() < 0 or self.faces.max() >= v:
             low, high = self.faces.min().item(), self.faces.max().item()
-            raise ValueError(f"faces name vertices 0 to {v - 1}: got {low} to {high}; mend them")
+            raise ValueError(f"face indices must be in 0 to {v - 1}, got {low} to {high}")
         if len(self.colours) != v:
-            raise ValueError(f"every vertex has a colour: got {v} vertices and {len(self.colours)} colours; match them")
+            raise ValueError(f"every vertex needs a colour, got {v} vertices and {len(self.colours)} colours")
         if not (self.vertices.isfinite().all() and self.colours.isfinite().all()):
-            raise ValueError("vertices and colours are finite: got some that are not; mend them")
+            raise ValueError("vertices and colours must be finite, got NaN or infinity")
         if self.colours.min() < 0 or self.colours.max() > 1:
             low, high = self.colours.min().item(), self.colours.max().item()
-            raise ValueError(f"colours are in [0, 1]: got {low:.3g} to {high:.3g}; clip them")
+            raise ValueError(f"colours must be in [0, 1], got {low:.3g} to {high:.3g}; clip them")
 
     @property
     def corners(self) -> Float[Tensor, "f 3 3"]:
-        """The places of each face's corners."""
+        """Corner positions of each face, world units."""
         return self.vertices[self.faces]
 
     @property
     def normals(self) -> Float[Tensor, "v 3"]:
-        """Unit, out of the surface: the faces' normals averaged at each vertex by area; 0 at an unused vertex."""
+        """Unit vertex normals out of the surface: area-weighted means of face normals; 0 at unused vertices."""
         a, b, c = self.corners.unbind(1)
         area = torch.linalg.cross(b - a, c - a)
         total = torch.zeros_like(self.vertices)
@@ -57,19 +57,19 @@ class Mesh:
 
     @property
     def volume(self) -> float:
-        """Enclosed, world units cubed, by the divergence theorem; meaningful where the mesh is closed."""
+        """Enclosed volume, world units cubed, by the divergence theorem; meaningful for closed meshes."""
         return signed_volumes(self).sum().item()
 
     @property
     def closed(self) -> bool:
-        """Whether every edge is shared by exactly two faces that run along it in opposite directions."""
+        """Whether every edge is shared by exactly two faces that traverse it in opposite directions."""
         start, end = self.faces.flatten(), self.faces.roll(-1, 1).flatten()
-        there = (start * len(self.vertices) + end).sort().values
-        back = (end * len(self.vertices) + start).sort().values
-        return bool((there == back).all() and (there.diff() != 0).all() and (start != end).all())
+        forward = (start * len(self.vertices) + end).sort().values
+        backward = (end * len(self.vertices) + start).sort().values
+        return bool((forward == backward).all() and (forward.diff() != 0).all() and (start != end).all())
 
 
 def signed_volumes(mesh: Mesh) -> Float[Tensor, "f"]:
-    """Volume between each face and the origin, float64, negative where the face looks at it."""
+    """Returns the signed volume between each face and the origin, float64, negative for faces towards it."""
     a, b, c = mesh.corners.double().unbind(1)
     return (a * torch.linalg.cross(b, c)).sum(-1) / 6

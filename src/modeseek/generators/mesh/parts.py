@@ -1,4 +1,4 @@
-"""The separate pieces of a mesh: what floats beside the thing, and the hollows inside it."""
+"""Connected parts of a mesh: removal of floaters and of interior cavities."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from modeseek.generators.mesh.mesh import Mesh, signed_volumes
 
 @dataclass(frozen=True)
 class MeshParts:
-    """A mesh after its small pieces were left out.
+    """A mesh without its floaters and cavities, and statistics of the removal.
 
     Attributes:
-        mesh: what is left.
-        pieces: of it.
-        floaters: pieces left out because they were small.
-        hollows: inner surfaces left out, which no camera outside sees; the mesh is solid there.
-        share: of the volume of all outer pieces that is left, (0, 1].
+        mesh: the remaining mesh.
+        pieces: number of connected parts of the remaining mesh.
+        floaters: number of parts removed because they were small.
+        hollows: number of interior surfaces removed, which no outside camera sees; the cavities are filled.
+        share: remaining fraction of the volume of all outer parts, in (0, 1].
     """
 
     mesh: Mesh
@@ -31,49 +31,49 @@ class MeshParts:
 
 
 def remove_floaters(mesh: Mesh, smallest: float) -> MeshParts:
-    """Leaves out pieces of less than `smallest` of the largest one's volume, and all hollows.
+    """Removes parts below a fraction of the largest part's volume, and all cavities.
 
-    A hollow is a piece whose faces look inwards: its volume is negative.
+    A cavity is a part whose faces point inwards: its signed volume is negative.
 
     Args:
-        mesh: closed.
-        smallest: share of the largest piece's volume, [0, 1].
+        mesh: a closed mesh.
+        smallest: smallest volume to keep, as a fraction of the largest part's, in [0, 1].
 
     Raises:
-        ValueError: the share is outside [0, 1], or no piece encloses anything.
+        ValueError: the fraction is outside [0, 1], or no part encloses a volume.
     """
     if not 0 <= smallest <= 1:
-        raise ValueError(f"floaters are pieces below a share in [0, 1] of the largest: got {smallest}; choose one")
-    piece = vertex_components(mesh)
-    volume = torch.zeros(int(piece.max()) + 1, dtype=torch.float64, device=piece.device)
-    volume = volume.index_add(0, piece[mesh.faces[:, 0]], signed_volumes(mesh))
+        raise ValueError(f"floaters must be a fraction in [0, 1] of the largest part, got {smallest}")
+    part = vertex_components(mesh)
+    volume = torch.zeros(int(part.max()) + 1, dtype=torch.float64, device=part.device)
+    volume = volume.index_add(0, part[mesh.faces[:, 0]], signed_volumes(mesh))
     outer = volume > 0
     if not outer.any():
-        raise ValueError("the surface encloses nothing: got no piece with a volume; train longer, or lower the level")
-    good = outer & (volume >= smallest * volume.max())
+        raise ValueError("the surface encloses no volume; train longer, or lower the level")
+    large = outer & (volume >= smallest * volume.max())
     return MeshParts(
-        submesh(mesh, good[piece]),
-        int(good.sum()),
-        int((outer & ~good).sum()),
+        submesh(mesh, large[part]),
+        int(large.sum()),
+        int((outer & ~large).sum()),
         int((~outer).sum()),
-        (volume[good].sum() / volume[outer].sum()).item(),
+        (volume[large].sum() / volume[outer].sum()).item(),
     )
 
 
 def vertex_components(mesh: Mesh) -> Int[Tensor, "v"]:
-    """The number of the connected piece that each vertex belongs to; pieces hang together along faces."""
+    """Returns the index of the connected part of each vertex; vertices of a face are connected."""
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     faces, v = mesh.faces.cpu().numpy(), len(mesh.vertices)
     start, end = np.concatenate([faces[:, 0], faces[:, 1]]), np.concatenate([faces[:, 1], faces[:, 2]])
-    links = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(v, v))
-    return torch.from_numpy(connected_components(links, directed=False)[1]).long().to(mesh.faces.device)
+    adjacency = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(v, v))
+    return torch.from_numpy(connected_components(adjacency, directed=False)[1]).long().to(mesh.faces.device)
 
 
-def submesh(mesh: Mesh, chosen: Tensor) -> Mesh:
-    """The faces all of whose vertices are chosen, (v,) bool, and those vertices alone."""
-    faces = mesh.faces[chosen[mesh.faces].all(1)]
-    used = torch.zeros_like(chosen).index_fill(0, faces.flatten(), True)
+def submesh(mesh: Mesh, selected: Tensor) -> Mesh:
+    """Returns the faces whose vertices are all selected, (v,) bool, with the vertices they use."""
+    faces = mesh.faces[selected[mesh.faces].all(1)]
+    used = torch.zeros_like(selected).index_fill(0, faces.flatten(), True)
     return Mesh(mesh.vertices[used], (used.cumsum(0) - 1)[faces], mesh.colours[used])

@@ -1,4 +1,4 @@
-"""A mesh as a generator: the colours of its vertices are optimised, its shape stands."""
+"""Mesh generator: optimises vertex colours of a fixed geometry."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from modeseek.generators.orbit import Orbit, per_item_streams
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.rng import Rng
 
-_EDGE = 1 / 512  # colours start at least this far from 0 and 1, whose logits are infinite
+_MARGIN = 1 / 512  # smallest distance of initial colours from 0 and 1, whose logits are infinite
 
 
 @dataclass(frozen=True)
 class SurfaceView(CameraView):
-    """Cameras and what was drawn behind the surface, so that the same view is always the same picture.
+    """View of a surface: cameras and background draws, so that rendering a view is deterministic.
 
     Attributes:
-        backdrop: each item's background colour; None: the background's own.
-        normals: whether normals are rendered too.
+        backdrop: background colour of each item; None is the background module's own.
+        normals: whether a normal map is rendered.
     """
 
     backdrop: Float[Tensor, "n 3"] | None = None
@@ -37,23 +37,22 @@ class SurfaceView(CameraView):
 
 
 class Surface(nn.Module):
-    """A mesh whose vertex colours are parameters: the second stage after a volume, for any method.
+    """Generator that renders a mesh and optimises its vertex colours; a second stage after a volume, for any method.
 
-    A pixel is the mean of samples^2 sub-pixels, each either background or the colour interpolated between the corners
-    of the face that it sees. Colours are sigmoids of the parameters, so they stay in (0, 1) and a gradient always
-    reaches them. Adam with rate 0.02 to 0.1 suits them. The background's parameters, if it has any, are kept as they
-    are unless the optimiser is given them.
+    A pixel is the mean of samples^2 sub-pixels, each either background or the interpolated vertex colour of the visible
+    face. Colours are sigmoids of the parameters, so they stay in (0, 1) and always get a gradient. Recommended learning
+    rate with Adam: 0.02 to 0.1. Parameters of the background, if any, are fixed unless passed to the optimizer.
 
     Args:
-        mesh: the surface; its colours are the starts.
-        orbit: where cameras are drawn.
-        size: side of the pictures, pixels.
-        background: white by default; a volume's own may be handed on.
-        samples: sub-pixels along each side of a pixel, 1 to 8.
-        normals: whether `view` asks for normals too.
+        mesh: the mesh; its colours are the initial values.
+        orbit: distribution of the training cameras.
+        size: side length of the images in pixels, >= 1.
+        background: background module; white by default, may be that of the volume.
+        samples: number of sub-pixels along each side of a pixel, 1 to 8.
+        normals: whether the views of `view` render normal maps.
 
     Raises:
-        ValueError: a size below 1, or a number of samples out of its range.
+        ValueError: a size below 1, or samples outside 1 to 8.
     """
 
     def __init__(
@@ -69,24 +68,24 @@ class Surface(nn.Module):
         super().__init__()
         if size < 1 or not 1 <= samples <= 8:
             raise ValueError(
-                f"a surface needs a size of 1 or more and 1 to 8 samples along each side of a pixel: got size={size}, "
-                f"samples={samples}; mend them"
+                f"a surface needs size >= 1 and 1 to 8 samples along each side of a pixel, got size={size}, "
+                f"samples={samples}"
             )
         self.orbit = Orbit() if orbit is None else orbit
         self.background = Background(like=mesh.colours) if background is None else background
         self.size, self.samples, self.normals = size, samples, normals
-        self.logits = nn.Parameter(mesh.colours.detach().clamp(_EDGE, 1 - _EDGE).logit())
+        self.logits = nn.Parameter(mesh.colours.detach().clamp(_MARGIN, 1 - _MARGIN).logit())
         self.register_buffer("vertices", mesh.vertices.detach().clone())
         self.register_buffer("faces", mesh.faces.clone())
         self._closed = mesh.closed
 
     @property
     def mesh(self) -> Mesh:
-        """The surface with the colours it has now."""
+        """The mesh with its current colours."""
         return Mesh(self.get_buffer("vertices"), self.get_buffer("faces"), self.logits.detach().sigmoid())
 
     def view(self, n: int, rng: Rng) -> SurfaceView:
-        """n cameras of the orbit and, where the background is random, its colours.
+        """Samples n cameras of the orbit and, for a random background, its colours.
 
         Raises:
             ValueError: n below 1, or streams of another number of items.
@@ -96,40 +95,43 @@ class Surface(nn.Module):
         return SurfaceView(items, cameras, self.size, self.background.draw(n, streams), self.normals)
 
     def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> SurfaceView:
-        """Those cameras without anything random, for previews and evaluation."""
+        """Returns the view from given cameras without random draws, for previews and evaluation."""
         return SurfaceView(tuple(range(len(cameras))), cameras, self.size if size is None else size, normals=normals)
 
     def forward(self, view: CameraView) -> Rendering3D:
-        """The picture; a plain `CameraView` is rendered like one of `look`."""
-        told = view if isinstance(view, SurfaceView) else self.view_from(view.cameras, view.size)
+        """Renders a view; a plain `CameraView` is rendered like a view of `view_from`."""
+        surface_view = view if isinstance(view, SurfaceView) else self.view_from(view.cameras, view.size)
         vertices, faces = self.get_buffer("vertices"), self.get_buffer("faces")
         cameras = view.cameras.to(vertices)
         fine = view.size * self.samples
-        found = rasterise(vertices, faces, cameras, fine, cull=self._closed)
-        columns = [interpolate(found, faces, self.logits.sigmoid()), torch.ones_like(found.depth)[:, None]]
-        columns.append(found.depth[:, None])
-        if told.normals:
-            normals = interpolate(found, faces, self.mesh.normals)
+        fragments = rasterise(vertices, faces, cameras, fine, cull=self._closed)
+        columns = [interpolate(fragments, faces, self.logits.sigmoid()), torch.ones_like(fragments.depth)[:, None]]
+        columns.append(fragments.depth[:, None])
+        if surface_view.normals:
+            normals = interpolate(fragments, faces, self.mesh.normals)
             columns.append(nn.functional.normalize(normals, dim=-1, eps=1e-12))
-        maps = _average_pool(found, torch.cat(columns, 1), (len(cameras), fine, self.samples))
-        colour, opacity, rest = maps[:, :3], maps[:, 3:4], maps[:, 4:]
-        rest = rest / opacity.clamp(min=0.5 / self.samples**2)  # where opacity is 0 they are, too
-        behind = self.background(cameras.rays(view.size)[1], told.backdrop)
-        image = colour + (1 - opacity) * behind
-        return Rendering3D(view, image, opacity, rest[:, :1], rest[:, 1:] if told.normals else None)
+        maps = _average_pool(fragments, torch.cat(columns, 1), (len(cameras), fine, self.samples))
+        colour, opacity, sums = maps[:, :3], maps[:, 3:4], maps[:, 4:]
+        means = sums / opacity.clamp(min=0.5 / self.samples**2)  # 0 where opacity is 0
+        background = self.background(cameras.rays(view.size)[1], surface_view.backdrop)
+        image = colour + (1 - opacity) * background
+        return Rendering3D(view, image, opacity, means[:, :1], means[:, 1:] if surface_view.normals else None)
 
 
-def interpolate(found: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -> Float[Tensor, "p c"]:
-    """Values of the vertices at the places seen."""
-    corners = values.index_select(0, faces[found.face].flatten()).reshape(-1, 3, values.shape[1])
-    return (found.weights[..., None] * corners).sum(1)
+def interpolate(fragments: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -> Float[Tensor, "p c"]:
+    """Interpolates vertex attributes at the visible points."""
+    corners = values.index_select(0, faces[fragments.face].flatten()).reshape(-1, 3, values.shape[1])
+    return (fragments.weights[..., None] * corners).sum(1)
 
 
-def _average_pool(found: Fragments, values: Float[Tensor, "p c"], shape: tuple[int, int, int]) -> Float[Tensor, "n c s s"]:
-    """Means over the sub-pixels of each pixel, of n views of that side with so many a pixel; unseen ones count as 0."""
+def _average_pool(
+    fragments: Fragments, values: Float[Tensor, "p c"], shape: tuple[int, int, int]
+) -> Float[Tensor, "n c s s"]:
+    """Averages sub-pixels to pixels, missing ones as 0; shape is (views, sub-pixels per side, sub-pixels per pixel)."""
     n, fine, samples = shape
     size = fine // samples
-    view, row, column = found.pixel // fine**2, found.pixel // fine % fine, found.pixel % fine
+    view, row = fragments.pixel // fine**2, fragments.pixel // fine % fine
+    column = fragments.pixel % fine
     pixel = (view * size + row // samples) * size + column // samples
     total = values.new_zeros(n * size * size, values.shape[1]).index_add(0, pixel, values)
     return total.view(n, size, size, -1).permute(0, 3, 1, 2) / samples**2

@@ -1,4 +1,4 @@
-"""What is behind a volume."""
+"""Backgrounds behind a rendered volume or mesh."""
 
 from __future__ import annotations
 
@@ -14,46 +14,49 @@ BackgroundKind = Literal["constant", "random", "learned"]
 
 
 class Background(nn.Module):
-    """A colour behind the volume.
+    """Background colour behind a volume or mesh.
 
-    constant: always the same. random: a colour drawn for each item, uniform over the cube, while optimising, so that
-    no haze of the background's colour pays; the constant one else. learned: a colour by the ray's direction, the
-    sigmoid of a polynomial of degree two in it (nine numbers a channel, as spherical harmonics have): too smooth to
-    paint the thing itself.
+    constant: one fixed colour. random: during optimisation one colour per item, uniform over the RGB cube, so that haze
+    of the background colour is penalised; the constant colour otherwise. learned: a function of the ray direction, the
+    sigmoid of a quadratic polynomial (nine coefficients per channel, as spherical harmonics of degree 2 have), too
+    smooth to represent the object itself.
 
     Args:
-        kind: see above.
-        colour: red, green, blue of the constant one, and what the learned one starts from.
-        like: dtype and device.
+        kind: constant, random or learned, see above.
+        colour: constant colour (red, green, blue) in [0, 1], and the initial value of the learned background.
+        like: tensor whose dtype and device the parameters take; default float32 on the CPU.
 
     Raises:
-        ValueError: another kind, or a colour outside [0, 1].
+        ValueError: an unknown kind, or a colour outside [0, 1].
     """
 
     def __init__(
-        self, kind: BackgroundKind = "constant", colour: tuple[float, float, float] = (1.0, 1.0, 1.0), like: Tensor | None = None
+        self,
+        kind: BackgroundKind = "constant",
+        colour: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        like: Tensor | None = None,
     ) -> None:
         super().__init__()
         if kind not in ("constant", "random", "learned"):
-            raise ValueError(f"a background is constant, random or learned: got {kind!r}; choose one")
+            raise ValueError(f"a background kind must be constant, random or learned, got {kind!r}")
         if len(colour) != 3 or not all(0 <= c <= 1 for c in colour):
-            raise ValueError(f"a background colour is three numbers in [0, 1]: got {colour}; mend it")
+            raise ValueError(f"a background colour must be three numbers in [0, 1], got {colour}")
         like = torch.empty(0) if like is None else like
         self.kind: BackgroundKind = kind
         self.register_buffer("colour", like.new_tensor(colour))
         if kind == "learned":
-            first = like.new_zeros(9, 3)
-            first[0] = like.new_tensor(colour).clamp(0.02, 0.98).logit()
-            self.raw = nn.Parameter(first)
+            coefficients = like.new_zeros(9, 3)
+            coefficients[0] = like.new_tensor(colour).clamp(0.02, 0.98).logit()
+            self.raw = nn.Parameter(coefficients)
 
     def draw(self, n: int, rng: Rng) -> Float[Tensor, "n 3"] | None:
-        """A colour an item where the background is random, else None."""
+        """Samples one colour per item if the background is random, else returns None."""
         return rand((n, 3), rng, torch.empty(0)) if self.kind == "random" else None
 
     def forward(
         self, directions: Float[Tensor, "n s s 3"], backdrop: Float[Tensor, "n 3"] | None
     ) -> Float[Tensor, "n 3 #s #s"]:
-        """The picture behind, or one pixel of it where it is even."""
+        """Returns the background image, or a single pixel of it if it is uniform; `backdrop` overrides the colour."""
         if backdrop is not None:
             return backdrop.to(directions)[:, :, None, None]
         if self.kind == "learned":

@@ -1,4 +1,4 @@
-"""The fast path: which samples can be left out because nothing is there, or because nothing shows through to them."""
+"""Empty space skipping: leaves out samples that are empty or occluded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from modeseek.generators.nerf.composite import transmittance
 
 @dataclass(frozen=True)
 class EmptySpaceSkipping:
-    """Leaves out samples with next to nothing in them, and those that next to no light reaches.
+    """Thresholds below which samples are skipped as empty or occluded.
 
-    That is, an optical depth (density times interval) of `empty` at most, and a share of light of `opaque` at most:
-    opacity and colour err by `samples * empty + opaque` at most, 6e-5 with 48 samples. Closed boxes of the `OccupancyGrid`
-    are left out at once; in open ones the volume is asked for its density without a gradient, and only the samples
-    that count are asked for colours and take part in the gradient. That pays once the space has been pruned, so nothing
-    is left out before.
+    A sample is skipped if its optical depth (density times interval) is at most `empty`, or the transmittance up to it
+    at most `opaque`. Opacity and colour err by at most `samples * empty + opaque`, 6e-5 with 48 samples. Closed cells
+    of the `OccupancyGrid` are skipped at once; in open cells the density is evaluated without a gradient, and only the
+    contributing samples are evaluated for colour and gradient. This pays off after pruning, so nothing is skipped
+    before.
 
-    The gradient of a sample left out would have been as small as what it shows. Optimizers that normalise it, such as
-    Adam, follow it all the same: what is empty stays so here, while in the plain path it may come back.
+    The gradient of a skipped sample would be as small as its contribution. Optimizers that normalise gradients, such as
+    Adam, follow it nevertheless: empty space stays empty here, while without skipping it may fill again.
 
     Attributes:
-        empty: optical depth of a sample, >= 0.
-        opaque: share of light, in [0, 1).
+        empty: largest optical depth of an empty sample, >= 0.
+        opaque: largest transmittance up to an occluded sample, in [0, 1).
 
     Raises:
         ValueError: either out of its range.
@@ -37,15 +37,15 @@ class EmptySpaceSkipping:
     def __post_init__(self) -> None:
         if not self.empty >= 0 or not 0 <= self.opaque < 1:
             raise ValueError(
-                f"skipping needs empty >= 0 and opaque in [0, 1): got {self.empty} and {self.opaque}; mend them"
+                f"empty space skipping needs empty >= 0 and opaque in [0, 1), got {self.empty} and {self.opaque}"
             )
 
     def contributing(self, optical_depth: Float[Tensor, "m s"]) -> Bool[Tensor, "m s"]:
-        """Which samples count, given the optical depths along their rays."""
+        """Returns which samples contribute to the image, given the optical depths along their rays."""
         return (optical_depth > self.empty) & (transmittance(optical_depth) > self.opaque)
 
 
-def compact_samples(chosen: Bool[Tensor, "m s"]) -> tuple[Bool[Tensor, "m"], Int[Tensor, "q"]]:
-    """The rays with any chosen sample, and the samples' numbers in order among theirs."""
-    rows = chosen.any(1)
-    return rows, chosen[rows].flatten().nonzero()[:, 0]
+def compact_samples(selected: Bool[Tensor, "m s"]) -> tuple[Bool[Tensor, "m"], Int[Tensor, "q"]]:
+    """Returns a mask of rays with any selected sample, and the indices of those samples within the selected rays."""
+    rows = selected.any(1)
+    return rows, selected[rows].flatten().nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""The original: a network of the coordinates alone."""
+"""NeRF with a Fourier positional encoding: a coordinate network without a grid."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from modeseek.rng import Rng
 
 
 class Fourier(EncodedVolume):
-    """Coordinates, their sines and cosines at doubling frequencies, and a network of them.
+    """Volume as an MLP of a positional encoding: sines and cosines at octave frequencies.
 
-    As Mildenhall, Srinivasan, Tancik, Barron, Ramamoorthi, Ng 2020 (NeRF, arXiv 2003.08934), without view directions.
-    Adam with rate 0.005 suits it.
+    After Mildenhall, Srinivasan, Tancik, Barron, Ramamoorthi, Ng 2020 (NeRF, arXiv 2003.08934), without view
+    directions. Recommended learning rate with Adam: 0.005.
 
     Args:
-        rng: draws the weights.
-        octaves: frequencies: half a wave over the ball's radius, one, two ...
-        width: of the hidden layers.
-        depth: hidden layers.
-        blob: added to raw density.
-        like: dtype and device.
+        rng: random stream of the initial weights.
+        octaves: number of frequencies, >= 1: half a period per radius of the ball, one, two ...
+        width: width of the hidden layers, >= 1.
+        depth: number of hidden layers, >= 1.
+        blob: initial blob, added to the raw density.
+        like: tensor whose dtype and device the parameters take; default float32 on the CPU.
 
     Raises:
         ValueError: sizes below 1.
@@ -41,7 +41,7 @@ class Fourier(EncodedVolume):
         like: Tensor | None = None,
     ) -> None:
         if octaves < 1:
-            raise ValueError(f"an encoding has at least one octave: got {octaves}; take more")
+            raise ValueError(f"an encoding needs at least one octave, got {octaves}")
         super().__init__(3 + 6 * octaves, width, depth, rng, blob, torch.empty(0) if like is None else like)
         self.octaves = octaves
 
@@ -50,10 +50,10 @@ class Fourier(EncodedVolume):
         return 2.0**-self.octaves
 
     def encode(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "a m"]:
-        place = points.T
-        sine, cosine = (math.pi * place).sin(), (math.pi * place).cos()
-        rows = [place, sine, cosine]
-        for _ in range(self.octaves - 1):  # by the double angle, which costs far less than a sine
+        coordinates = points.T
+        sine, cosine = (math.pi * coordinates).sin(), (math.pi * coordinates).cos()
+        rows = [coordinates, sine, cosine]
+        for _ in range(self.octaves - 1):  # double-angle formulas cost far less than sines
             sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
             rows += [sine, cosine]
         return torch.cat(rows)

@@ -1,4 +1,4 @@
-"""A volume seen from all around, as a generator of pictures."""
+"""NeRF generator: differentiable volume rendering of a volume from sampled cameras."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.utils.checkpoint import checkpoint
 
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.nerf.background import Background
-from modeseek.generators.nerf.composite import composite, accumulate_along_rays, normalize_by_opacity
+from modeseek.generators.nerf.composite import accumulate_along_rays, composite, normalize_by_opacity
 from modeseek.generators.nerf.dense import Dense
-from modeseek.generators.nerf.normals import density_normals
-from modeseek.generators.nerf.rays import Rays
 from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping, compact_samples
+from modeseek.generators.nerf.normals import density_normals
 from modeseek.generators.nerf.occupancy_grid import OccupancyGrid
+from modeseek.generators.nerf.rays import Rays
 from modeseek.generators.nerf.resolution_stage import ResolutionStage, validate_stages
 from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import Volume
@@ -28,27 +28,27 @@ _SKIP = EmptySpaceSkipping()
 
 
 class NeRF(nn.Module):
-    """Volume rendering (Mildenhall et al. 2020, arXiv 2003.08934) of a volume inside a ball around the origin.
+    """Generator by volume rendering (NeRF, Mildenhall et al. 2020, arXiv 2003.08934) inside a ball around the origin.
 
-    Rays that miss the ball are background; the others' chords are cut into equal intervals with one sample each,
-    jittered together along the ray while optimising, in the middle otherwise. Each item is one camera. Everything
-    random is drawn in `view` and carried by it, from the item's own stream.
+    Rays that miss the ball show the background; the chord of any other ray is divided into equal intervals with one
+    sample each, jittered by a common offset per ray during optimisation and at the midpoints otherwise. Each item is
+    one camera. All random numbers are drawn by `view`, from the item's own stream, and stored in the view.
 
     Args:
-        volume: an nn.Module that is a `Volume`; `Dense()` by default.
-        orbit: where cameras are drawn.
-        size: side of the pictures, pixels.
-        samples: a ray.
-        radius: of the ball, world units.
-        background: white by default.
-        skip: the fast path, once space has been pruned; None asks for every sample always.
-        chunk: points that the volume is asked for at a time, its activations being computed again in the backward
-            pass instead of kept; None: all at once.
-        stages: coarse to fine, for `advance`; none: `size` and the volume stay as they are.
-        normals: whether `view` asks for normals too.
+        volume: an nn.Module that implements `Volume`; `Dense()` by default.
+        orbit: distribution of the training cameras.
+        size: side length of the images in pixels, >= 1.
+        samples: samples per ray, >= 1.
+        radius: radius of the ball in world units, > 0.
+        background: background module; white by default.
+        skip: empty space skipping, in force once space has been pruned; None evaluates every sample.
+        chunk: number of points per evaluation of the volume, with gradient checkpointing; None evaluates all at once.
+        stages: coarse-to-fine schedule for `advance`; empty keeps `size` and the volume fixed.
+        normals: whether the views of `view` render normal maps.
 
     Raises:
-        ValueError: sizes below 1, a radius that is not positive, stages that do not go on.
+        TypeError: not a volume.
+        ValueError: sizes below 1, a radius that is not positive, or stages out of order.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class NeRF(nn.Module):
         super().__init__()
         volume = Dense() if volume is None else volume
         if not isinstance(volume, Volume):
-            raise TypeError(f"a NeRF renders a Volume, such as Dense(): got {type(volume).__name__}; pass one")
+            raise TypeError(f"a NeRF renders a Volume, got {type(volume).__name__}; pass one such as Dense()")
         if min(size, samples, 1 if chunk is None else chunk) < 1 or not 0 < radius < float("inf"):
             raise ValueError(
-                f"a NeRF needs size, samples and chunk of 1 or more and a positive radius: got {size}, {samples}, "
-                f"{chunk} and {radius}; mend them"
+                f"a NeRF needs size, samples and chunk of 1 or more and a positive radius, got {size}, {samples}, "
+                f"{chunk} and {radius}"
             )
         self.volume = volume
         self.background = Background() if background is None else background
@@ -85,27 +85,27 @@ class NeRF(nn.Module):
         self.advance(0.0)
 
     def advance(self, progress: float) -> None:
-        """Goes over to the stage of that progress, once; `distill` calls it before each step.
+        """Enters the stages that are due at this progress, each once; `distill` calls it before every step.
 
-        Which stage has begun is part of the state dict, so a resumed run goes on as if it had not stopped.
+        The number of entered stages is part of the state dict, so a resumed run does not refine or prune again.
         """
-        begun = [stage for stage in self.stages if stage.start <= progress]
-        if not begun:
+        due = [stage for stage in self.stages if stage.start <= progress]
+        if not due:
             return
-        self.size = begun[-1].size
-        done = self.get_buffer("begun")
-        for stage in begun[int(done) :]:
+        self.size = due[-1].size
+        begun = self.get_buffer("begun")
+        for stage in due[int(begun) :]:
             self.volume.refine(stage.level)
             if stage.prune:
                 self.prune(stage.prune)
-            done.add_(1)
+            begun.add_(1)
 
     def prune(self, below: float = 0.05) -> None:
-        """Closes the space where density is below that, a world unit, for good; see `OccupancyGrid`."""
+        """Permanently closes space where the density per world unit is below a threshold; see `OccupancyGrid`."""
         self.space.prune(lambda points: self._evaluate(self._density, points)[0], below, next(self.volume.parameters()))
 
     def view(self, n: int, rng: Rng) -> NeRFView:
-        """n cameras of the orbit, with jitter and, where the background is random, its colours.
+        """Samples n cameras of the orbit, ray jitter and, for a random background, its colours.
 
         Raises:
             ValueError: n below 1, or streams of another number of items.
@@ -117,64 +117,66 @@ class NeRF(nn.Module):
         return NeRFView(items, cameras, self.size, jitter, backdrop, self.normals)
 
     def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> NeRFView:
-        """Those cameras without anything random, for previews and evaluation."""
+        """Returns the view from given cameras without random draws, for previews and evaluation."""
         size = self.size if size is None else size
         return NeRFView(tuple(range(len(cameras))), cameras, size, normals=normals)
 
     def forward(self, view: CameraView) -> Rendering3D:
-        """The picture; a plain `CameraView` is rendered like one of `look`."""
-        told = view if isinstance(view, NeRFView) else NeRFView(view.items, view.cameras, view.size)
+        """Renders a view; a plain `CameraView` is rendered like a view of `view_from`."""
+        nerf_view = view if isinstance(view, NeRFView) else NeRFView(view.items, view.cameras, view.size)
         cameras = view.cameras.to(next(self.volume.parameters()))
         directions = cameras.rays(view.size)[1]
-        rays = Rays.from_cameras(cameras, directions, self.samples, self.radius, told.jitter)
-        rays, at, mask = self._live_samples(rays)
+        rays = Rays.from_cameras(cameras, directions, self.samples, self.radius, nerf_view.jitter)
+        rays, indices, mask = self._live_samples(rays)
         shape = (len(rays), self.samples)
-        points = rays.points(at)
+        points = rays.points(indices)
         density, colour = self._evaluate(self.volume, points)
-        density = _scatter(density, at, shape)
+        density = _scatter(density, indices, shape)
         density = density if mask is None else density * mask
         weights, opacity = composite(density * rays.step[:, None])
         depth = normalize_by_opacity((weights * rays.distances()).sum(1) * rays.cosine, opacity)
 
         def normals() -> Float[Tensor, "m s 3"]:
-            return _scatter(self._evaluate(self._normals, points)[0], at, shape)
+            return _scatter(self._evaluate(self._normals, points)[0], indices, shape)
 
-        columns = [_accumulate(weights, colour, at), opacity[:, None], depth[:, None]]
-        if told.normals:
+        columns = [_accumulate(weights, colour, indices), opacity[:, None], depth[:, None]]
+        if nerf_view.normals:
             columns.append(normalize_by_opacity(accumulate_along_rays(weights, normals()), opacity))
         rows = torch.cat(columns, 1)
         n, side = len(cameras), view.size
         maps = rows.new_zeros(n * side**2, rows.shape[1]).index_copy(0, rays.ray, rows)
         maps = maps.view(n, side, side, -1).permute(0, 3, 1, 2)
-        behind = self.background(directions, told.backdrop)
+        background = self.background(directions, nerf_view.backdrop)
+        starts = rays.interval_starts()
         return Rendering3D(
             view,
-            maps[:, :3] + (1 - maps[:, 3:4]) * behind,
+            maps[:, :3] + (1 - maps[:, 3:4]) * background,
             maps[:, 3:4],
             maps[:, 4:5],
-            maps[:, 5:] if told.normals else None,
-            RaySamples(rays.ray, rays.direction, weights, rays.interval_starts(), rays.interval_starts() + rays.step[:, None], normals),
+            maps[:, 5:] if nerf_view.normals else None,
+            RaySamples(rays.ray, rays.direction, weights, starts, starts + rays.step[:, None], normals),
             self.volume.grids(),
         )
 
     def field(self, points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]:
-        """Density, a world unit, and colour at points in world units inside the ball; nothing in closed space."""
-        density, colour = self.volume(points / self.radius)
-        return (density if self.space.all_open else density * self.space.contains_points(points / self.radius)), colour
+        """Returns density per world unit and colour at points in world units inside the ball; density 0 if pruned."""
+        points = points / self.radius
+        density, colour = self.volume(points)
+        return (density if self.space.all_open else density * self.space.contains_points(points)), colour
 
     @torch.no_grad()
     def _live_samples(self, rays: Rays) -> tuple[Rays, Int[Tensor, "q"] | None, Bool[Tensor, "m s"] | None]:
-        """The rays to march; the numbers of the samples to ask for, None for all; which of all are in open space."""
+        """Returns rays to render, indices of samples to evaluate (None: all) and a mask of samples in open space."""
         if self.space.all_open:
             return rays, None, None
         if self.skip is None:
             return rays, None, self.space.contains_samples(rays)
-        rows, at = compact_samples(self.space.contains_samples(rays))
+        rows, indices = compact_samples(self.space.contains_samples(rays))
         rays = rays.select(rows)
-        density = self._evaluate(self._density, rays.points(at))[0]
-        depth = _scatter(density, at, (len(rays), self.samples)) * rays.step[:, None]
-        rows, at = compact_samples(self.skip.contributing(depth))
-        return rays.select(rows), at, None
+        density = self._evaluate(self._density, rays.points(indices))[0]
+        optical_depth = _scatter(density, indices, (len(rays), self.samples)) * rays.step[:, None]
+        rows, indices = compact_samples(self.skip.contributing(optical_depth))
+        return rays.select(rows), indices, None
 
     def _density(self, points: Tensor) -> tuple[Tensor]:
         return (self.volume.density(points),)
@@ -182,28 +184,31 @@ class NeRF(nn.Module):
     def _normals(self, points: Tensor) -> tuple[Tensor]:
         return (density_normals(self.volume.density, points, self.volume.spacing),)
 
-    def _evaluate(self, what: Callable[[Tensor], tuple[Tensor, ...]], points: Tensor) -> tuple[Tensor, ...]:
-        """Its answers at those points, in chunks that are computed again in the backward pass."""
-        if not len(points):  # one answer, of which nothing is taken, so that there is a gradient: zero
-            return tuple(part[:0] for part in what(points.new_zeros(1, 3)))
+    def _evaluate(self, function: Callable[[Tensor], tuple[Tensor, ...]], points: Tensor) -> tuple[Tensor, ...]:
+        """Evaluates a function of points in chunks, with gradient checkpointing."""
+        if not len(points):  # evaluate one dummy point and drop it, so that the parameters get a zero gradient
+            return tuple(output[:0] for output in function(points.new_zeros(1, 3)))
         if self.chunk is None or len(points) <= self.chunk:
-            return what(points)
-        parts = [
-            checkpoint(what, some, use_reentrant=False, preserve_rng_state=False) for some in points.split(self.chunk)
+            return function(points)
+        outputs = [
+            checkpoint(function, chunk, use_reentrant=False, preserve_rng_state=False)
+            for chunk in points.split(self.chunk)
         ]
-        return tuple(torch.cat(answers) for answers in zip(*parts, strict=True))
+        return tuple(torch.cat(chunks) for chunks in zip(*outputs, strict=True))
 
 
-def _accumulate(weights: Float[Tensor, "m s"], values: Float[Tensor, "q c"], indices: Tensor | None) -> Float[Tensor, "m c"]:
-    """The weighted sum along each ray of values of all samples, or of those."""
+def _accumulate(
+    weights: Float[Tensor, "m s"], values: Float[Tensor, "q c"], indices: Tensor | None
+) -> Float[Tensor, "m c"]:
+    """Returns the weighted sum along each ray of the values of all samples, or of the indexed samples."""
     if indices is None:
         return accumulate_along_rays(weights, values.view(*weights.shape, values.shape[1]))
-    shares = weights.flatten().index_select(0, indices)[:, None] * values
-    return values.new_zeros(len(weights), values.shape[1]).index_add(0, indices // weights.shape[1], shares)
+    terms = weights.flatten().index_select(0, indices)[:, None] * values
+    return values.new_zeros(len(weights), values.shape[1]).index_add(0, indices // weights.shape[1], terms)
 
 
 def _scatter(values: Tensor, indices: Tensor | None, shape: tuple[int, int]) -> Tensor:
-    """Values of all samples, or of those and 0 elsewhere, as (m, s, ...)."""
+    """Returns values of all samples as (m, s, ...); values of indexed samples are scattered into zeros."""
     if indices is not None:
         values = values.new_zeros(shape[0] * shape[1], *values.shape[1:]).index_copy(0, indices, values)
     return values.view(*shape, *values.shape[1:])

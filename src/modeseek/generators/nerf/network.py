@@ -1,4 +1,4 @@
-"""Small networks on many points at once: columns are points, so that features need no turning over."""
+"""MLPs on point features, and the base class of encoded volumes. Columns are points, which avoids transposes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from modeseek.generators.nerf.volume import BlobInit, RawVolume
 from modeseek.rng import Rng, rand
 
-CPU_CHUNK = 2**16  # points on a processor: memory of larger tensors is given back and cleared anew at every step
+CPU_CHUNK = 2**16  # points per chunk on a CPU: larger tensors are freed and zeroed again at every step
 
 
 class ColumnMLP(nn.Module):
-    """Layers with ReLU between them, on columns of features.
+    """MLP with ReLU activations on features stored as columns, (features, points).
 
     Args:
-        sides: features before, between and after the layers.
-        rng: draws the weights (He's scale; the last layer a tenth of it, so that what is added to it rules at first).
-        like: dtype and device.
+        sides: numbers of features, from the input to the output.
+        rng: random stream of the initial weights (He's scale; a tenth of it in the last layer, so that the blob added
+            to the output dominates at first).
+        like: tensor whose dtype and device the parameters take.
     """
 
     def __init__(self, sides: tuple[int, ...], rng: Rng, like: Tensor) -> None:
@@ -41,15 +42,15 @@ class ColumnMLP(nn.Module):
 
 
 class EncodedVolume(RawVolume):
-    """A volume that is an encoding of the points and a small network, on top of a blob.
+    """Base of volumes made of a positional encoding and an MLP, with an initial blob added.
 
     Args:
-        features: rows of the encoding.
-        width: of the hidden layers.
-        depth: hidden layers.
-        rng: draws the weights.
-        blob: added to raw density, always.
-        like: dtype and device.
+        features: number of encoded features, >= 1.
+        width: width of the hidden layers, >= 1.
+        depth: number of hidden layers, >= 1.
+        rng: random stream of the initial weights.
+        blob: blob added to the raw density throughout training.
+        like: tensor whose dtype and device the parameters take.
 
     Raises:
         ValueError: a size below 1.
@@ -59,14 +60,14 @@ class EncodedVolume(RawVolume):
         super().__init__()
         if min(features, width, depth) < 1:
             raise ValueError(
-                f"a volume's network needs positive sizes: got {features} features, width {width}, depth {depth}"
+                f"a volume network needs positive sizes, got {features} features, width {width}, depth {depth}"
             )
         self.blob = BlobInit() if blob is None else blob
         self.network = ColumnMLP((features, *[width] * depth, 4), rng, like)
 
     @abstractmethod
     def encode(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "a m"]:
-        """The network's input."""
+        """Encodes points as the input of the network."""
 
     def raw(self, points: Float[Tensor, "m 3"], colour: bool) -> Float[Tensor, "c m"]:
         parts = points.split(CPU_CHUNK) if points.is_cpu else (points,)

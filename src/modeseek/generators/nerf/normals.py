@@ -1,4 +1,4 @@
-"""Which way a volume's surface faces."""
+"""Surface normals of a density by finite differences."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 def density_normals(
     density: Callable[[Float[Tensor, "m 3"]], Float[Tensor, "m"]], points: Float[Tensor, "m 3"], step: float
 ) -> Float[Tensor, "m 3"]:
-    """Unit vectors against the density's gradient, by central differences; 0 where density is even.
+    """Returns unit normals, opposite to the density gradient, by central differences; 0 where density is constant.
 
-    Differences serve every volume alike, are differentiable in its parameters by first derivatives only, and reach
-    beyond a single cell of a grid (Li, Mueller, Evans, Taylor, Unberath, Liu, Lin 2023, arXiv 2306.03092).
+    Finite differences work for every volume, need only first derivatives to be differentiable in its parameters, and
+    reach beyond a single cell of a grid (Li, Mueller, Evans, Taylor, Unberath, Liu, Lin 2023, arXiv 2306.03092).
 
     Args:
-        density: at points.
-        points: where.
-        step: to either side.
+        density: density function of points.
+        points: evaluation points.
+        step: offset of the differences to either side, in units of the points.
     """
     slopes = []
     for axis in range(3):

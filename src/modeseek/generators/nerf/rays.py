@@ -1,4 +1,4 @@
-"""Rays through the bounding ball, and where along them the volume is asked."""
+"""Camera rays through the bounding ball and the sample positions along them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from modeseek.generators.camera import Cameras
 
 @dataclass(frozen=True)
 class Rays:
-    """Those m rays of n cameras that meet a ball around the origin, the chord of each cut into s equal intervals.
+    """The m rays of n cameras that hit a ball around the origin, each chord divided into s equal intervals.
 
     Attributes:
-        ray: which of the n * size * size, row by row.
-        origin: the camera.
-        direction: unit.
-        cosine: between the ray and the viewing axis: depth is distance times cosine.
-        near: distance at which it enters the ball, or 0 for a camera within.
-        step: length of an interval.
-        offset: where in its interval each sample stands, in [0, 1).
-        samples: s.
-        radius: of the ball.
+        ray: index of the ray among the n * size * size pixels, in row-major order.
+        origin: camera centre of the ray, world units.
+        direction: unit direction of the ray.
+        cosine: cosine of the angle to the viewing axis; depth is distance times cosine.
+        near: distance at which the ray enters the ball; 0 for a camera inside.
+        step: length of an interval, world units.
+        offset: position of the samples within their intervals, in [0, 1).
+        samples: number of samples s per ray.
+        radius: radius of the ball, world units.
     """
 
     ray: Int[Tensor, "m"]
@@ -46,7 +46,7 @@ class Rays:
         radius: float,
         jitter: Float[Tensor, "n s s"] | None,
     ) -> Rays:
-        """The rays of those cameras in those unit directions that meet the ball; samples in the middle by default."""
+        """Returns the rays that hit the ball, given unit directions per pixel; without jitter samples are midpoints."""
         size = directions.shape[1]
         position, _, _, forward = cameras.frame
         cosine = (directions * forward[:, None, None]).sum(-1)
@@ -73,32 +73,32 @@ class Rays:
         return len(self.ray)
 
     def interval_starts(self) -> Float[Tensor, "m s"]:
-        """Distance at which each interval begins."""
+        """Returns the distance from the camera to the start of each interval."""
         steps = torch.arange(self.samples, dtype=self.near.dtype, device=self.near.device)
         return torch.addcmul(self.near[:, None], self.step[:, None], steps)
 
     def distances(self) -> Float[Tensor, "m s"]:
-        """Distance of each sample from the camera."""
+        """Returns the distance from the camera to each sample."""
         return self.interval_starts() + (self.step * self.offset)[:, None]
 
     def origins_and_strides(self) -> tuple[Float[Tensor, "m 3"], Float[Tensor, "m 3"]]:
-        """The first sample of each ray and the way from one to the next, in radii of the ball."""
+        """Returns the first sample of each ray and the vector to the next sample, in radii of the ball."""
         first = self.origin + (self.near + self.step * self.offset)[:, None] * self.direction
         return first / self.radius, self.step[:, None] / self.radius * self.direction
 
     def points(self, indices: Int[Tensor, "q"] | None = None) -> Float[Tensor, "q 3"]:
-        """Samples (those numbers of the m * s, or all) in radii of the ball."""
-        first, way = self.origins_and_strides()
+        """Returns sample positions in radii of the ball: all m * s, or those at the given flat indices."""
+        first, stride = self.origins_and_strides()
         if indices is None:
             steps = torch.arange(self.samples, dtype=first.dtype, device=first.device)
-            return torch.addcmul(first[:, None], way[:, None], steps[:, None]).reshape(-1, 3)
+            return torch.addcmul(first[:, None], stride[:, None], steps[:, None]).reshape(-1, 3)
         ray = indices // self.samples
         steps = (indices - ray * self.samples).to(first.dtype)
-        return torch.addcmul(first.index_select(0, ray), way.index_select(0, ray), steps[:, None])
+        return torch.addcmul(first.index_select(0, ray), stride.index_select(0, ray), steps[:, None])
 
-    def select(self, chosen: Bool[Tensor, "m"]) -> Rays:
-        """Some of the rays."""
-        rows = chosen.nonzero()[:, 0]
+    def select(self, mask: Bool[Tensor, "m"]) -> Rays:
+        """Returns a subset of the rays."""
+        rows = mask.nonzero()[:, 0]
         return Rays(
             self.ray[rows],
             self.origin[rows],

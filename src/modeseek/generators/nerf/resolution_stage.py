@@ -1,4 +1,4 @@
-"""Coarse to fine: at what point of a run a volume is rendered how."""
+"""Coarse-to-fine schedule of the render size and the volume resolution."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ResolutionStage:
-    """From `start` on, pictures of that size and a volume refined that often.
+    """One stage of a coarse-to-fine schedule, in force from its start to that of the next.
 
     Attributes:
-        start: progress in [0, 1).
-        size: side of the pictures, pixels.
-        level: of the volume's fineness.
-        prune: density below which space is closed when the stage begins; 0 closes nothing.
+        start: progress at which the stage begins, in [0, 1).
+        size: side length of the images, pixels, >= 1.
+        level: refinement level of the volume, >= 0.
+        prune: density threshold per world unit for pruning when the stage begins, >= 0; 0 prunes nothing.
     """
 
     start: float
@@ -24,16 +24,17 @@ class ResolutionStage:
 
 
 def validate_stages(stages: Sequence[ResolutionStage], levels: int) -> tuple[ResolutionStage, ...]:
-    """The stages, if they begin at 0, go on, and the volume has their levels.
+    """Returns the stages after checking that they start at 0, increase, and use existing levels of the volume.
 
     Raises:
-        ValueError: they do not, or a size is below 1.
+        ValueError: stages out of order, a level that the volume lacks, or a size below 1.
     """
-    starts, wanted = [stage.start for stage in stages], [stage.level for stage in stages]
-    if stages and (starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1 or wanted != sorted(wanted)):
-        raise ValueError(f"stages begin at 0 and go on, each later and no coarser, before 1: got {tuple(stages)}")
+    starts, levels_used = [stage.start for stage in stages], [stage.level for stage in stages]
+    increasing = starts == sorted(set(starts)) and levels_used == sorted(levels_used)
+    if stages and (starts[0] != 0 or starts[-1] >= 1 or not increasing):
+        raise ValueError(f"stages must start at 0, each later and no coarser, before 1, got {tuple(stages)}")
     if any(stage.size < 1 or not 0 <= stage.level < levels or stage.prune < 0 for stage in stages):
         raise ValueError(
-            f"a stage has size >= 1, prune >= 0 and one of the volume's {levels} levels: got {tuple(stages)}"
+            f"a stage needs size >= 1, prune >= 0 and one of the volume's {levels} levels, got {tuple(stages)}"
         )
     return tuple(stages)

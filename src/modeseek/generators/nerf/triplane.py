@@ -1,4 +1,4 @@
-"""Three planes of features and a small network."""
+"""Triplane volumes: three feature planes and an MLP."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from modeseek.rng import Rng, randn
 
 
 class Triplane(EncodedVolume):
-    """Features of a point's three shadows on the planes xy, zx and yz, and a network of them.
+    """Volume as an MLP of features that are interpolated on the planes xy, zx and yz.
 
-    After Chan et al. 2021 (EG3D, arXiv 2112.07945), who add the three up; here they stand one after the other. Adam
-    with rate 0.02 suits it.
+    After Chan et al. 2021 (EG3D, arXiv 2112.07945), who sum the three features; here they are concatenated.
+    Recommended learning rate with Adam: 0.02.
 
     Args:
-        rng: draws the weights.
-        side: points along each axis of a plane.
-        channels: features a plane.
-        width: of the network's hidden layers.
-        depth: hidden layers.
-        blob: added to raw density.
-        like: dtype and device.
+        rng: random stream of the initial planes and weights.
+        side: grid points along each axis of a plane, >= 2.
+        channels: features per plane, >= 1.
+        width: width of the network's hidden layers, >= 1.
+        depth: number of hidden layers, >= 1.
+        blob: initial blob, added to the raw density.
+        like: tensor whose dtype and device the parameters take; default float32 on the CPU.
 
     Raises:
-        ValueError: planes of less than 2 points a side, or sizes below 1.
+        ValueError: a side below 2, or sizes below 1.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Triplane(EncodedVolume):
         like = torch.empty(0) if like is None else like
         super().__init__(3 * channels, width, depth, rng, blob, like)
         if side < 2:
-            raise ValueError(f"a plane has at least 2 points a side: got {side}; take more")
+            raise ValueError(f"a plane needs at least 2 points per side, got {side}")
         self.planes = nn.Parameter(0.1 * randn((1, 3, channels, side, side), rng, like)[0])
 
     @property
@@ -53,8 +53,8 @@ class Triplane(EncodedVolume):
 
     def encode(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "a m"]:
         x, y, z = points.unbind(-1)
-        shadows = torch.stack([torch.stack(two, -1) for two in ((x, y), (z, x), (y, z))])
-        return bilinear(self.planes, shadows).flatten(0, 1)
+        projections = torch.stack([torch.stack(pair, -1) for pair in ((x, y), (z, x), (y, z))])
+        return bilinear(self.planes, projections).flatten(0, 1)
 
     def grids(self) -> tuple[Tensor, ...]:
         return tuple(self.planes.split(1))

@@ -1,4 +1,4 @@
-"""What a volume is asked to render, with all that is random about it."""
+"""Views of a NeRF, including every random draw of its rendering."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from modeseek.generators.camera import CameraView
 
 @dataclass(frozen=True)
 class NeRFView(CameraView):
-    """Cameras and what was drawn for their rays, so that the same view is always the same picture.
+    """View of a NeRF: cameras and all random draws, so that rendering a view is deterministic.
 
     Attributes:
-        jitter: where in its interval each sample of a ray stands, in [0, 1), one number a pixel; None: in the middle.
-        backdrop: each item's background colour; None: the background's own.
-        normals: whether normals are rendered too.
+        jitter: position of the samples within their intervals, in [0, 1), one number per pixel; None is the midpoint.
+        backdrop: background colour of each item; None is the background module's own.
+        normals: whether a normal map is rendered.
     """
 
     jitter: Float[Tensor, "n s s"] | None = None
@@ -25,6 +25,6 @@ class NeRFView(CameraView):
     normals: bool = False
 
     def select(self, rows: slice) -> NeRFView:
-        jitter, backdrop = (drawn if drawn is None else drawn[rows] for drawn in (self.jitter, self.backdrop))
+        jitter, backdrop = (draws if draws is None else draws[rows] for draws in (self.jitter, self.backdrop))
         cameras = self.cameras.select(rows)
         return replace(self, items=self.items[rows], cameras=cameras, jitter=jitter, backdrop=backdrop)

@@ -1,4 +1,4 @@
-"""What a volume must answer, and what the volumes here share: activations, the first blob."""
+"""Volume protocol, density activation and initial blob."""
 
 from __future__ import annotations
 
@@ -9,67 +9,67 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_GAIN = 20.0  # density of a raw value: the slope it tends to
+_GAIN = 20.0  # asymptotic slope of density in the raw value
 
 
 @runtime_checkable
 class Volume(Protocol):
-    """Density and colour everywhere in the unit ball; axes are the world's, the bounding ball's radius being 1."""
+    """Density and colour field in the unit ball; world axes, in units of the bounding ball's radius."""
 
     @property
     def spacing(self) -> float:
-        """The finest detail it can hold, in radii: what normals are taken over."""
+        """Finest representable detail in radii; the step of finite-difference normals."""
         ...
 
     def __call__(self, points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]:
-        """Density, >= 0 a world unit, and colour in [0, 1]."""
+        """Returns density per world unit, >= 0, and colour in [0, 1]."""
         ...
 
     def density(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
-        """Density alone, which may be cheaper."""
+        """Returns the density alone, which may be cheaper."""
         ...
 
     def grids(self) -> tuple[Tensor, ...]:
-        """Its grids of parameters in use, (1, c, *size) each; none for networks."""
+        """Returns the active parameter grids, (1, c, *size) each; empty for networks."""
         ...
 
     @property
     def levels(self) -> int:
-        """How many levels of fineness it has; 1 for networks."""
+        """Number of refinement levels; 1 for networks."""
         ...
 
     def refine(self, level: int) -> None:
-        """Goes over to the parameters of that level, from 0, which then stand for the same volume; never back."""
+        """Switches to the parameters of a finer level, starting from 0, keeping the same volume; irreversible."""
         ...
 
 
 @dataclass(frozen=True)
 class BlobInit:
-    """A soft ball in the middle that optimisation begins with, as raw density `peak - fall |x|^2` (x in radii).
+    """Initial density blob at the centre: raw density `peak - fall |x|^2` (x in radii).
 
-    DreamFusion (Poole, Jain, Barron, Mildenhall 2022, arXiv 2209.14988) starts from such a bump: an empty volume
-    has nothing to pull at, and mass elsewhere likes to settle in front of the cameras.
+    DreamFusion (Poole, Jain, Barron, Mildenhall 2022, arXiv 2209.14988) starts from such a blob: an empty volume has
+    no useful gradient, and density away from the centre tends to settle in front of the cameras.
 
     Attributes:
-        peak: in the middle.
-        fall: how much less at the ball's rim.
+        peak: raw density at the centre.
+        fall: decrease of raw density from the centre to radius 1.
     """
 
     peak: float = -1.0
     fall: float = 8.0
 
     def __call__(self, points: Float[Tensor, "*m 3"]) -> Float[Tensor, "*m"]:
-        """Raw density there."""
+        """Returns the raw density at points."""
         return self.peak - self.fall * points.square().sum(-1)
 
 
 def density_activation(raw: Float[Tensor, "*m"]) -> Float[Tensor, "*m"]:
-    """Density `20 softplus(raw)`: never negative, and with a gradient everywhere."""
+    """Density activation `20 softplus(raw)`: non-negative, with a gradient everywhere."""
     return _GAIN * nn.functional.softplus(raw)
 
 
 class RawVolume(nn.Module, ABC):
-    """A volume that is raw numbers until the very end: density `dense(raw)`, colour their sigmoid."""
+    """Base of volumes with raw outputs: density is `density_activation(raw)`, colour is `sigmoid(raw)`."""
 
     @property
     @abstractmethod
@@ -78,7 +78,7 @@ class RawVolume(nn.Module, ABC):
 
     @abstractmethod
     def raw(self, points: Float[Tensor, "m 3"], colour: bool) -> Float[Tensor, "c m"]:
-        """Raw density, then raw red, green and blue; density may stand alone where colour is not asked for."""
+        """Returns raw density and, if `colour`, raw red, green and blue in the rows after it."""
 
     def forward(self, points: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]:
         raw = self.raw(points, colour=True)

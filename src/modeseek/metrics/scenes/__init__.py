@@ -1,1 +1,1 @@
-"""Metrics of rendered scenes, where the ground truth is known."""
+"""Metrics on rendered scenes with known ground truth: caption accuracy, shape, Janus faces."""

@@ -1,16 +1,16 @@
-"""Does a picture show what its caption says? Attribute by attribute, by the judge's answers.
+"""Caption accuracy of images by attribute, from the predictions of the scene classifier.
 
-The rules:
+Criteria:
 
-- *object*: every thing is there and no other, in either order; things that look the same from where the caption says
-  are the same (`viewpoint`).
-- *colour*: each thing that the caption names wears its colour.
-- *relation*, with two objects: the word is right, and so is the order; side by side there is none.
-- *view*, where the caption says one that can be seen: by the rules of `viewpoint`.
-- *all*: whatever of these the caption says.
+- *object*: the predicted object types are exactly those of the caption, in either order; types that look the same from
+  the caption's view are equal (`view_rules`).
+- *colour*: each object of the caption has its colour.
+- *relation*, for two objects: relation and order are right; "beside" has no order.
+- *view*, for captions with a distinguishable view: by the criteria of `view_rules`.
+- *all*: all of these that apply.
 
-Sizes are not judged. Which answer belongs to which object of the caption: the order in which more things agree, then
-more colours.
+Sizes are not scored. Predicted slots are matched to the caption's objects in the order in which more object types
+agree, then more colours.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 from modeseek.metrics.bootstrap import Estimate, mean_with_interval
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
-from modeseek.metrics.scenes.view_rules import same_object_type, view_matches, has_visible_view
+from modeseek.metrics.scenes.view_rules import has_visible_view, same_object_type, view_matches
 
 ATTRIBUTES = ("object", "colour", "relation", "view", "all")
-_CHUNK = 256  # pictures at a time
+_CHUNK = 256  # images per batch
 _NAMES = (*OBJECT_TYPES, None)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the judge says of n pictures, as rows of the vocabularies.
+    """Classifier predictions for n images, as vocabulary indices.
 
     Attributes:
-        thing: none is the last.
-        colour: none is the last.
-        relation: none is the last.
-        azimuth: row of `AZIMUTHS`, the likeliest.
-        elevation: degrees.
+        object_type: index into `OBJECT_TYPES`, the last for none.
+        colour: index into `COLOURS`, the last for none.
+        relation: index into `RELATIONS`, the last for none.
+        azimuth: most likely index into `AZIMUTHS`.
+        elevation: camera elevation, degrees.
     """
 
     object_type: Int[Tensor, "n 2"]
@@ -57,17 +57,17 @@ class Predictions:
 
     @classmethod
     def from_output(cls, output: ClassifierOutput) -> Predictions:
-        """The likeliest of each."""
-        thing, colour, relation, azimuth = (
+        """Most likely class of each attribute."""
+        object_type, colour, relation, azimuth = (
             logits.argmax(-1).cpu() for logits in (output.object_type, output.colour, output.relation, output.azimuth)
         )
-        return cls(thing, colour, relation, azimuth, output.elevation.cpu())
+        return cls(object_type, colour, relation, azimuth, output.elevation.cpu())
 
     def describe(self, row: int) -> str:
-        """For people: "red cone on blue cube, -30, 15 up"."""
-        things, colours = (*OBJECT_TYPES, ""), (*COLOURS, "")
+        """Text of a prediction: "red cone on blue cube, -30, 15 up"."""
+        object_types, colours = (*OBJECT_TYPES, ""), (*COLOURS, "")
         pairs = zip(self.colour[row].tolist(), self.object_type[row].tolist(), strict=True)
-        first, second = (f"{colours[colour]} {things[thing]}".strip() for colour, thing in pairs)
+        first, second = (f"{colours[colour]} {object_types[object_type]}".strip() for colour, object_type in pairs)
         relation = (*RELATIONS, "")[int(self.relation[row])]
         scene = " ".join(part for part in (first, relation, second) if part)
         return f"{scene}, {AZIMUTHS[int(self.azimuth[row])]}, {self.elevation[row].item():.0f} up"
@@ -75,15 +75,15 @@ class Predictions:
 
 @dataclass(frozen=True)
 class CaptionAccuracy:
-    """Whether n pictures show what their captions say, by attribute; true also where nothing is said.
+    """Correctness of n images against their captions by attribute; True where an attribute does not apply.
 
     Attributes:
-        object: of everything.
-        colour: of everything.
-        relation: of two objects.
-        view: of a view that is said and can be seen.
-        two: which captions have two objects.
-        seen: which captions say a view that can be seen.
+        object: whether the object types are right.
+        colour: whether the colours are right.
+        relation: whether the relation of two objects is right.
+        view: whether the view is right, for captions with a distinguishable view.
+        two_objects: captions with two objects.
+        view_visible: captions with a distinguishable view.
     """
 
     object: Bool[Tensor, "n"]
@@ -95,21 +95,23 @@ class CaptionAccuracy:
 
     @property
     def all(self) -> Bool[Tensor, "n"]:
-        """Whatever the caption says."""
+        """Whether all attributes are right."""
         return self.object & self.colour & self.relation & self.view
 
     def applicable(self, attribute: str) -> Bool[Tensor, "n"]:
-        """Which pictures that attribute of `ATTRIBUTES` is judged in."""
-        return {"relation": self.two_objects, "view": self.view_visible}.get(attribute, torch.ones_like(self.two_objects))
+        """Images to which an attribute of `ATTRIBUTES` applies."""
+        return {"relation": self.two_objects, "view": self.view_visible}.get(
+            attribute, torch.ones_like(self.two_objects)
+        )
 
     def wrong_attributes(self, row: int) -> list[str]:
-        """Attributes that a picture has wrong."""
+        """Wrong attributes of an image."""
         return [name for name in ATTRIBUTES[:-1] if not getattr(self, name)[row]]
 
 
 @torch.no_grad()
 def predict(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Predictions:
-    """What the judge says of pictures in [0, 1], some at a time, on its own device."""
+    """Classifier predictions for images in [0, 1], in batches, on the classifier's device."""
     device = next(classifier.parameters()).device
     parts = [Predictions.from_output(classifier(part.to(device))) for part in images.split(_CHUNK)]
     return Predictions(
@@ -117,83 +119,89 @@ def predict(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Pr
     )
 
 
-def score_captions(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"], captions: Sequence[str]) -> CaptionAccuracy:
-    """Shows the pictures to the judge and compares what it says with their captions.
+def score_captions(
+    classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"], captions: Sequence[str]
+) -> CaptionAccuracy:
+    """Caption accuracy of images by the scene classifier.
 
     Raises:
-        ValueError: a caption outside the grammar of the scenes, or another number of pictures than captions.
+        ValueError: a caption outside the grammar of the scenes, or unequal numbers of images and captions.
     """
     if len(images) != len(captions):
-        raise ValueError(f"each picture has one caption: got {len(images)} and {len(captions)}; give as many")
-    said = [parse(caption) for caption in captions]
-    return compare_predictions(predict(classifier, images), said)
+        raise ValueError(f"each image must have one caption, got {len(images)} images and {len(captions)} captions")
+    parsed = [parse(caption) for caption in captions]
+    return compare_predictions(predict(classifier, images), parsed)
 
 
 def compare_predictions(predictions: Predictions, captions: Sequence[ParsedCaption]) -> CaptionAccuracy:
-    """What the judge said beside what the captions say, by the rules above."""
-    rows = [_compare_row(predictions, i, one) for i, one in enumerate(captions)]
+    """Compares predictions with parsed captions by the criteria of this module."""
+    rows = [_compare_row(predictions, i, caption) for i, caption in enumerate(captions)]
     objects, colours, relations, views = torch.tensor(rows, dtype=torch.bool).reshape(-1, 4).unbind(-1)
-    two = torch.tensor([len(one.objects) == 2 for one in captions], dtype=torch.bool)
-    seen = torch.tensor([has_visible_view(one) for one in captions], dtype=torch.bool)
-    return CaptionAccuracy(objects, colours, relations, views, two, seen)
+    two_objects = torch.tensor([len(caption.objects) == 2 for caption in captions], dtype=torch.bool)
+    view_visible = torch.tensor([has_visible_view(caption) for caption in captions], dtype=torch.bool)
+    return CaptionAccuracy(objects, colours, relations, views, two_objects, view_visible)
 
 
-def accuracy_by_attribute(scores: CaptionAccuracy, groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> dict[str, Estimate]:
-    """The share that is right of each attribute, where it is judged at all, with its bootstrap interval over captions.
+def accuracy_by_attribute(
+    scores: CaptionAccuracy, groups: Int[Tensor, "n"] | None = None, seed: int = 0
+) -> dict[str, Estimate]:
+    """Accuracy of each attribute over the images to which it applies, with its bootstrap interval over captions.
 
     Args:
-        scores: of pictures.
-        groups: which caption each belongs to, where one has several.
-        seed: of the resampling.
+        scores: caption accuracy of the images.
+        groups: index of each image's caption, for several images per caption.
+        seed: random seed of the resampling.
     """
-    told = {}
+    estimates = {}
     for name in ATTRIBUTES:
         rows = scores.applicable(name).nonzero()[:, 0]
         if len(rows):
-            share = mean_with_interval(getattr(scores, name)[rows].double(), None if groups is None else groups[rows], seed)
+            share = mean_with_interval(
+                getattr(scores, name)[rows].double(), None if groups is None else groups[rows], seed
+            )
             edges = share.interval and (max(0.0, share.interval[0]), min(1.0, share.interval[1]))
-            told[name] = Estimate(share.value, edges)
-    return told
+            estimates[name] = Estimate(share.value, edges)
+    return estimates
 
 
 def match_objects(predictions: Predictions, row: int, caption: ParsedCaption) -> tuple[list[tuple[int, int]], bool]:
-    """What was seen of each of the caption's objects, (thing, colour), and whether that is in the other order."""
-    found = list(zip(predictions.object_type[row].tolist(), predictions.colour[row].tolist(), strict=True))
+    """Predicted (object type, colour) of each object of the caption, and whether the slots were swapped."""
+    slots = list(zip(predictions.object_type[row].tolist(), predictions.colour[row].tolist(), strict=True))
     azimuth = int(predictions.azimuth[row])
 
-    def agreeing(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    def n_matches(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
         return sum(object_type_matches(caption, azimuth, pairs)), sum(_colour_matches(caption, pairs))
 
     if len(caption.objects) == 1:
-        return [max(found, key=lambda one: agreeing([one]))], False
-    return (found[::-1], True) if agreeing(found[::-1]) > agreeing(found) else (found, False)
+        return [max(slots, key=lambda slot: n_matches([slot]))], False
+    return (slots[::-1], True) if n_matches(slots[::-1]) > n_matches(slots) else (slots, False)
 
 
-def object_type_matches(caption: ParsedCaption, azimuth: int, found: Sequence[tuple[int, int]]) -> list[bool]:
-    """Of each of the caption's objects, whether that thing was seen, or what looks the same from there."""
-    names = [_NAMES[thing] for thing, _ in found]
+def object_type_matches(caption: ParsedCaption, azimuth: int, slots: Sequence[tuple[int, int]]) -> list[bool]:
+    """Whether the type of each object of the caption was predicted, or one that looks the same from there."""
+    names = [_NAMES[object_type] for object_type, _ in slots]
     return [
-        seen is not None and same_object_type(one.object_type, seen, azimuth, caption.view)
-        for one, seen in zip(caption.objects, names, strict=True)
+        predicted is not None and same_object_type(expected.object_type, predicted, azimuth, caption.view)
+        for expected, predicted in zip(caption.objects, names, strict=True)
     ]
 
 
-def _colour_matches(caption: ParsedCaption, found: Sequence[tuple[int, int]]) -> list[bool]:
-    """Of each of the caption's objects, whether its colour was seen there."""
+def _colour_matches(caption: ParsedCaption, slots: Sequence[tuple[int, int]]) -> list[bool]:
+    """Whether the colour of each object of the caption was predicted."""
     colours = list(COLOURS)
-    return [colours.index(one.colour) == colour for one, (_, colour) in zip(caption.objects, found, strict=True)]
+    return [colours.index(item.colour) == colour for item, (_, colour) in zip(caption.objects, slots, strict=True)]
 
 
 def _compare_row(predictions: Predictions, i: int, caption: ParsedCaption) -> tuple[bool, bool, bool, bool]:
-    azimuth, (found, turned) = int(predictions.azimuth[i]), match_objects(predictions, i, caption)
-    right = object_type_matches(caption, azimuth, found)
-    alone = len(found) == 2 or _NAMES[int(predictions.object_type[i, 1])] is None
+    azimuth, (slots, swapped) = int(predictions.azimuth[i]), match_objects(predictions, i, caption)
+    type_right = object_type_matches(caption, azimuth, slots)
+    no_extra_object = len(slots) == 2 or _NAMES[int(predictions.object_type[i, 1])] is None
     relation = view = True
     if caption.relation is not None:
-        asked = RELATIONS.index(caption.relation)
-        relation = int(predictions.relation[i]) == asked and (asked == BESIDE or not turned)
+        expected = RELATIONS.index(caption.relation)
+        relation = int(predictions.relation[i]) == expected and (expected == BESIDE or not swapped)
     if caption.view is not None and has_visible_view(caption):
-        seen = [_NAMES[thing] if good else None for (thing, _), good in zip(found, right, strict=True)]
-        pairs = [(one.object_type, thing or one.object_type) for one, thing in zip(caption.objects, seen, strict=True)]
+        names = [_NAMES[index] if matches else None for (index, _), matches in zip(slots, type_right, strict=True)]
+        pairs = [(o.object_type, name or o.object_type) for o, name in zip(caption.objects, names, strict=True)]
         view = view_matches(azimuth, predictions.elevation[i].item(), caption.view, pairs)
-    return all(right) and alone, all(_colour_matches(caption, found)), relation, view
+    return all(type_right) and no_extra_object, all(_colour_matches(caption, slots)), relation, view

@@ -1,4 +1,4 @@
-"""How large the judge of scenes is, told or read off its weights."""
+"""Architecture of the scene classifier, configured or inferred from its weights."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """How large the network is.
+    """Architecture of the scene classifier.
 
     Attributes:
-        channels: at a half, a quarter and an eighth of the picture's side.
-        blocks: residual blocks there.
-        gazes: places where it looks for each of the two objects.
-        slot: features of each of the two objects.
-        scene: features of the whole.
-        hidden: width of the layer between features and answers.
+        channels: channels at a half, a quarter and an eighth of the image side.
+        blocks: number of residual blocks at each of these resolutions.
+        gazes: number of attention maps for each of the two objects.
+        slot: number of features of each of the two objects.
+        scene: number of features of the whole scene.
+        hidden: width of the layer between features and outputs.
     """
 
     channels: tuple[int, int, int] = (32, 64, 128)
@@ -30,27 +30,27 @@ class ClassifierConfig:
 
     @property
     def n_features(self) -> int:
-        """Numbers that `Judge.features` gives of a picture: both objects' and the whole's."""
+        """Number of features per image in `SceneClassifier.features`: both objects and the whole scene."""
         return 2 * self.slot + self.scene
 
 
 def config_from_weights(weights: Mapping[str, Tensor]) -> ClassifierConfig:
-    """The shape of the network that has these weights.
+    """Architecture of the network with these weights.
 
     Raises:
-        KeyError: they are not those of a judge.
+        KeyError: weights of another network.
     """
-    firsts = [i for i in _numbers(weights, "weight") if weights[f"eye.{i}.weight"].ndim == 4]
+    strided = [i for i in _numbers(weights, "weight") if weights[f"eye.{i}.weight"].ndim == 4]
     blocks = _numbers(weights, "into.weight")
-    ends = [*firsts[1:], 10**6]
-    between = [sum(first < block < end for block in blocks) for first, end in zip(firsts, ends, strict=True)]
-    channels = tuple(len(weights[f"eye.{i}.weight"]) for i in firsts)
+    ends = [*strided[1:], 10**6]
+    between = [sum(first < block < end for block in blocks) for first, end in zip(strided, ends, strict=True)]
+    channels = tuple(len(weights[f"eye.{i}.weight"]) for i in strided)
     widths = (len(weights[f"{name}.weight"]) for name in ("slot", "scene", "name.0"))
     gazes = len(weights["gaze.weight"]) // 2
     return ClassifierConfig(channels, tuple(between), gazes, *widths)  # pyright: ignore[reportArgumentType]
 
 
 def _numbers(weights: Mapping[str, Tensor], end: str) -> list[int]:
-    """Which layers of the eye have a tensor of that name."""
-    found = (name.split(".", 2) for name in weights if name.startswith("eye."))
-    return sorted(int(number) for _, number, rest in found if rest == end)
+    """Indices of the backbone layers that have a tensor of that name."""
+    parts = (name.split(".", 2) for name in weights if name.startswith("eye."))
+    return sorted(int(number) for _, number, rest in parts if rest == end)

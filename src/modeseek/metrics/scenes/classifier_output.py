@@ -1,4 +1,4 @@
-"""What a judge of rendered scenes says: its vocabulary, and its answers about pictures."""
+"""Output of the scene classifier and its label vocabulary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
 
 
 def vocabulary() -> dict[str, list[Any]]:
-    """What its answers number, in order; each list but the azimuths is followed by "none"."""
+    """Labels of each output in order; each list but the azimuths is followed by "none"."""
     return {
         "things": list(OBJECT_TYPES),
         "colours": list(COLOURS),
@@ -26,20 +26,21 @@ def vocabulary() -> dict[str, list[Any]]:
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """What the judge says of b pictures: logits, and the elevation itself. Slots follow a caption's order.
+    """Logits and elevation that the scene classifier predicts for b images.
 
-    "first on second", "first behind second"; side by side there is no order, and either may come first.
+    Slots follow the order of the caption: "first on second", "first behind second"; "beside" has no order, and either
+    object may come first.
 
     Attributes:
-        thing: rows of `THINGS`, then none.
-        colour: rows of `COLOURS`, then none.
-        relation: rows of `RELATIONS`, then none.
-        azimuth: of the camera, steps of fifteen degrees as in `AZIMUTHS`. A thing that looks the same from several
-            sides gets several peaks.
-        elevation: of the camera, degrees.
+        object_type: logits over `OBJECT_TYPES`, then none.
+        colour: logits over `COLOURS`, then none.
+        relation: logits over `RELATIONS`, then none.
+        azimuth: logits of the camera azimuth over `AZIMUTHS`; an object that looks the same from several sides has
+            several peaks.
+        elevation: camera elevation, degrees.
     """
 
-    object_type: Float[Tensor, "b 2 things"]
+    object_type: Float[Tensor, "b 2 object_types"]
     colour: Float[Tensor, "b 2 colours"]
     relation: Float[Tensor, "b relations"]
     azimuth: Float[Tensor, "b 24"]
@@ -47,6 +48,6 @@ class ClassifierOutput:
 
     @property
     def mean_direction(self) -> Float[Tensor, "b 2"]:
-        """Mean (sin, cos) of the azimuth under its probabilities: shorter than 1 where it is unsure."""
+        """Mean (sin, cos) of the azimuth under its probabilities: shorter than 1 under uncertainty."""
         angles = torch.tensor(AZIMUTHS, dtype=self.azimuth.dtype, device=self.azimuth.device).deg2rad()
         return self.azimuth.softmax(-1) @ torch.stack([angles.sin(), angles.cos()], -1)

@@ -1,9 +1,9 @@
-"""When a view that was seen is the view that a caption says.
+"""Criteria for whether a predicted view agrees with a caption's view phrase.
 
-The height is right within 7.5 degrees of the word's range; the azimuth within one step of fifteen degrees of a fine
-phrase, within its quarter of the circle, both borders included, of a coarse one. What no eye could tell apart is the
-same: a cone or a ball has no front, so of "a cone, side view" only the height is judged, and of a lone ball, which
-looks the same from everywhere, nothing is; from behind a cube with a white face is a cube.
+The elevation must lie within 7.5 degrees of the word's range; the azimuth within one step of 15 degrees of a fine
+phrase, or within the quarter of the circle, both borders included, of a coarse one. Indistinguishable views are equal:
+a cone or a sphere has no front, so for "a cone, side view" only the elevation is scored, and for a single sphere, which
+looks the same from everywhere, nothing; a cube with a white face from behind is a cube.
 """
 
 from __future__ import annotations
@@ -14,47 +14,50 @@ from functools import cache
 import torch
 
 from modeseek.datasets.scenes.caption import ParsedCaption
-from modeseek.datasets.scenes.view_phrases import AZIMUTHS, HEIGHTS, OVERHEAD_ELEVATION, AZIMUTH_STEP, ViewPhrase
+from modeseek.datasets.scenes.view_phrases import AZIMUTH_STEP, AZIMUTHS, HEIGHTS, OVERHEAD_ELEVATION, ViewPhrase
 from modeseek.metrics.scenes.view_symmetry import indistinguishable_views, shows_elevation
 
-_SLACK = AZIMUTH_STEP / 2  # degrees of elevation
+_TOLERANCE = AZIMUTH_STEP / 2  # tolerance of the elevation, degrees
 
 
 def has_visible_view(caption: ParsedCaption) -> bool:
-    """Whether the caption says a view of which the picture tells anything."""
+    """Whether the caption has a view phrase whose view can be distinguished in an image."""
     return caption.view is not None and (len(caption.objects) == 2 or shows_elevation(caption.objects[0].object_type))
 
 
 def same_object_type(expected: str, predicted: str, azimuth: int, view: ViewPhrase | None) -> bool:
-    """Whether what was seen could be what was asked for: the same thing, or one that looks the same from there.
+    """Whether a predicted object type agrees with the expected one: the same, or indistinguishable from that view.
 
     Args:
-        asked: the caption's thing.
-        seen: name of what was seen.
-        azimuth: row of `AZIMUTHS`, from where it was seen.
-        view: what the caption says; None: any.
+        expected: object type of the caption.
+        predicted: predicted object type.
+        azimuth: predicted index into `AZIMUTHS`.
+        view: view phrase of the caption, or None for any view.
     """
-    return expected == predicted or bool(indistinguishable_views(expected, predicted)[list(_azimuths(view)), azimuth].any())
+    return expected == predicted or bool(
+        indistinguishable_views(expected, predicted)[list(_azimuths(view)), azimuth].any()
+    )
 
 
 def view_matches(azimuth: int, elevation: float, view: ViewPhrase, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether the view that the caption says counts as the one seen.
+    """Whether a predicted view agrees with the view phrase of the caption.
 
     Args:
-        azimuth: row of `AZIMUTHS`, the one seen.
-        elevation: seen, degrees.
-        view: what the caption says.
-        pairs: of each of the caption's objects the thing asked for and the thing seen.
+        azimuth: predicted index into `AZIMUTHS`.
+        elevation: predicted elevation, degrees.
+        view: view phrase of the caption.
+        pairs: expected and predicted type of each object of the caption.
     """
     low, high = _heights(view)
-    if not low - _SLACK <= elevation <= high + _SLACK:
+    if not low - _TOLERANCE <= elevation <= high + _TOLERANCE:
         return False
-    alike = torch.stack([indistinguishable_views(asked, seen)[list(_azimuths(view)), azimuth] for asked, seen in pairs])
-    return bool(alike.all(0).any())
+    rows = list(_azimuths(view))
+    same = torch.stack([indistinguishable_views(*pair)[rows, azimuth] for pair in pairs])
+    return bool(same.all(0).any())
 
 
 def _heights(view: ViewPhrase) -> tuple[float, float]:
-    """Elevations of which the phrase is true, degrees."""
+    """Range of elevations that the phrase describes, degrees."""
     if view.height is not None:
         low, high = HEIGHTS[view.height]
     elif view.name == "overhead view":
@@ -67,13 +70,13 @@ def _heights(view: ViewPhrase) -> tuple[float, float]:
 
 @cache
 def _azimuths(view: ViewPhrase | None) -> tuple[int, ...]:
-    """Rows of `AZIMUTHS` of which the phrase counts as true."""
+    """Indices into `AZIMUTHS` that the phrase describes."""
     if view is None:
         return tuple(range(len(AZIMUTHS)))
     if view.azimuth is not None:
-        kept = [k for k, a in enumerate(AZIMUTHS) if abs((a - view.azimuth + 180) % 360 - 180) <= AZIMUTH_STEP]
+        indices = [k for k, a in enumerate(AZIMUTHS) if abs((a - view.azimuth + 180) % 360 - 180) <= AZIMUTH_STEP]
     else:
         ranges = {"front view": (0, 45), "side view": (45, 135), "back view": (135, 180), "overhead view": (0, 180)}
         low, high = ranges[f"{view.name}"]
-        kept = [k for k, a in enumerate(AZIMUTHS) if low <= abs(a) <= high]
-    return tuple(kept)
+        indices = [k for k, a in enumerate(AZIMUTHS) if low <= abs(a) <= high]
+    return tuple(indices)

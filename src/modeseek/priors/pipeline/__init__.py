@@ -1,4 +1,4 @@
-"""Priors from diffusers' text-to-image pipelines: the only room that knows diffusers."""
+"""Priors from diffusers' text-to-image pipelines: the only package that uses diffusers."""
 
 from modeseek.priors.pipeline.lora import LoRA
 from modeseek.priors.pipeline.memory_options import MemoryOptions

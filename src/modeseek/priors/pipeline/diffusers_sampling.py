@@ -1,4 +1,4 @@
-"""Plain sampling by diffusers itself, none of our samplers in between: what others get from a pipeline."""
+"""Sampling with diffusers' own scheduler and guidance, as a reference for modeseek's samplers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.priors.pipeline.loading import check_tokenizers, find_pipeline_folder, model_index, open_pipeline, silence_libraries
+from modeseek.priors.pipeline.loading import (
+    check_tokenizers,
+    find_pipeline_folder,
+    model_index,
+    open_pipeline,
+    silence_libraries,
+)
 from modeseek.rng import Streams
 
 _KIND = "StableDiffusionPipeline"
 
 
 def find_stable_diffusion(path: str | os.PathLike[str]) -> Path:
-    """The folder of a Stable Diffusion pipeline: that one, the `pipeline/` of a training in it, or what `find` finds.
+    """Returns a Stable Diffusion folder: `pipeline/` of a training in `path`, or the result of `find_pipeline_folder`.
 
     Raises:
-        ValueError: there is none, or a pipeline of another kind; one line.
+        ValueError: there is no pipeline, or one of another class.
     """
     trained = Path(path) / "pipeline"
     folder = trained if (trained / "model_index.json").is_file() else find_pipeline_folder(path)
     kind = model_index(folder).get("_class_name")
     if kind != _KIND:
-        raise ValueError(f"{folder} is a {kind}: scenes are drawn by a {_KIND}; name a folder of one")
+        raise ValueError(f"the pipeline must be a {_KIND}, got a {kind} in {folder}; try the path of another folder")
     return folder
 
 
@@ -40,19 +46,19 @@ def sample_with_diffusers(
     batch: int = 25,
     device: str = "cpu",
 ) -> Generator[Float[Tensor, "b 3 h w"], None, None]:
-    """diffusers' own `StableDiffusionPipeline`, its own scheduler and guidance, some captions at a time.
+    """Samples images with diffusers' `StableDiffusionPipeline`, one batch of captions at a time.
 
     Args:
-        folder: of the pipeline.
-        captions: one a picture.
-        scale: of guidance, 1 is none.
-        steps: of the scheduler.
-        seed: picture i has its own stream of noise, whatever the others are.
-        batch: pictures at a time.
-        device: of the networks.
+        folder: folder of the pipeline.
+        captions: captions, one per image.
+        scale: guidance scale; 1 is none.
+        steps: number of scheduler steps.
+        seed: random seed; the noise of image i depends on the seed and i alone.
+        batch: number of images per batch.
+        device: device of the networks.
 
     Yields:
-        Pictures in [0, 1], on the CPU.
+        Images in [0, 1], on the CPU.
 
     Raises:
         ValueError: the pipeline cannot be loaded.
@@ -60,15 +66,15 @@ def sample_with_diffusers(
     pipe = open_pipeline(folder, _KIND, torch.float32, {"safety_checker": None, "feature_extractor": None}).to(device)
     check_tokenizers(pipe, folder)
     cpu = torch.device("cpu")
-    for at in range(0, len(captions), batch):
-        words = list(captions[at : at + batch])
-        streams = Streams(seed, items=tuple(range(at, at + len(words))), use="stock")
+    for start in range(0, len(captions), batch):
+        prompts = list(captions[start : start + batch])
+        streams = Streams(seed, items=tuple(range(start, start + len(prompts))), use="stock")
         with torch.no_grad(), silence_libraries():
-            drawn = pipe(
-                words,
+            output = pipe(
+                prompts,
                 num_inference_steps=steps,
                 guidance_scale=scale,
-                generator=[streams.generator(slot, cpu) for slot in range(len(words))],
+                generator=[streams.generator(index, cpu) for index in range(len(prompts))],
                 output_type="pt",
             )
-        yield drawn.images.float().cpu()
+        yield output.images.float().cpu()

@@ -1,4 +1,4 @@
-"""A pipeline's folder: where it lies, what its `model_index.json` says, and diffusers' own loader, kept strict."""
+"""Loading of pipelines: their folder, its `model_index.json`, and diffusers' loader restricted to local safetensors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_encoder", "wa
 
 
 def find_pipeline_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder itself, where the hub's copy was put, or for "bundled" what ships with modeseek.
+    """Returns the folder itself, the local copy of a hub repository, or the bundled pipeline for "bundled".
 
     Raises:
-        ValueError: there is none; one line.
+        ValueError: there is no such pipeline.
     """
     if os.fspath(path) == BUNDLED:
         return packaged_weights("scenes")
@@ -32,60 +32,58 @@ def find_pipeline_folder(path: str | os.PathLike[str]) -> Path:
         return folder
     if os.fspath(path).count("/") != 1 or folder.is_absolute():
         raise ValueError(
-            f"there is no pipeline {path}: name a folder that save_pretrained wrote, or owner/name on the hub"
+            f"there is no pipeline {path}; try a folder written by save_pretrained, or owner/name on the hub"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        kept = ["*.json", "*.safetensors", "*.txt", "*.model"]
-        return Path(snapshot_download(os.fspath(path), allow_patterns=kept))
+        patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+        return Path(snapshot_download(os.fspath(path), allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} is neither a folder here nor reachable on the hub: {reason}") from error
+        raise ValueError(f"{path} is neither a local folder nor reachable on the hub: {reason}") from error
 
 
 def model_index(folder: Path) -> dict[str, Any]:
-    """What `model_index.json` says.
+    """Returns the content of `model_index.json`.
 
     Raises:
-        ValueError: there is none, or it is damaged; one line.
+        ValueError: the file is missing or damaged.
     """
     try:
-        told = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError("it holds no table")
-        return told
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        if not isinstance(index, dict):
+            raise ValueError("it holds no JSON object")
+        return index
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
         raise ValueError(f"{folder} is no diffusers pipeline: model_index.json: {reason}; save one there") from error
 
 
 def family_of(folder: Path) -> tuple[PipelineFamily, str]:
-    """The architecture, and diffusers' name of its pipeline.
+    """Returns the family of a pipeline folder, and the class name of the pipeline in diffusers.
 
     Raises:
-        ValueError: one that is not known here; one line with those that are.
+        ValueError: the class is not supported; the message lists those that are.
     """
     name = model_index(folder).get("_class_name")
     if name not in FAMILY_BY_CLASS:
-        raise ValueError(
-            f"{folder} is a {name}, which is not known here: known are {', '.join(FAMILY_BY_CLASS)}; use one of them"
-        )
+        raise ValueError(f"{folder} is a {name}, which is not supported: supported are {', '.join(FAMILY_BY_CLASS)}")
     return FAMILY_BY_CLASS[name], name
 
 
 def open_pipeline(folder: Path, name: str, dtype: torch.dtype, components: dict[str, Any]) -> Any:
-    """diffusers' pipeline in memory, on the CPU: safetensors only, no remote code, no network.
+    """Loads diffusers' pipeline on the CPU: safetensors only, no remote code, no network access.
 
     Args:
-        folder: that holds it.
-        name: of the pipeline's class.
-        dtype: of its numbers.
-        parts: components given instead of those in the folder; None leaves one out.
+        folder: folder of the pipeline.
+        name: class name of the pipeline in diffusers.
+        dtype: dtype of the weights.
+        components: replacements of components of the folder, by name; None leaves a component out.
 
     Raises:
-        ValueError: it cannot be loaded; one line.
+        ValueError: the pipeline cannot be loaded.
     """
     import diffusers
     from safetensors import SafetensorError
@@ -103,33 +101,33 @@ def open_pipeline(folder: Path, name: str, dtype: torch.dtype, components: dict[
 
 
 def check_tokenizers(pipe: Any, folder: Path) -> None:
-    """transformers builds an empty tokenizer where its files are missing, to which all texts are one.
+    """Checks that the tokenizers have a vocabulary: transformers builds an empty one where files are missing.
 
     Raises:
-        ValueError: one knows no words.
+        ValueError: a tokenizer maps different texts to the same tokens.
     """
     for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
         tokenizer = getattr(pipe, name, None)
         if tokenizer is not None and set(tokenizer("red sun").input_ids) == set(tokenizer("big top").input_ids):
-            raise ValueError(f"{folder / name} knows no words: its files are missing; save the pipeline again")
+            raise ValueError(f"{folder / name} has no vocabulary: its files are missing; save the pipeline again")
 
 
 @contextmanager
 def silence_libraries() -> Generator[None]:
-    """No progress bars of the libraries below, nor what they say of processors that are not used: callers tell."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
+    """Silences progress bars and warnings of diffusers and transformers, whose errors callers report."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
-    switches = [logs for logs in (of_diffusers, of_transformers) if logs.is_progress_bar_enabled()]
+    switches = [logs for logs in (diffusers_logging, transformers_logging) if logs.is_progress_bar_enabled()]
     for logs in switches:
         logs.disable_progress_bar()
-    loudness = [(logs, logs.get_verbosity()) for logs in (of_diffusers, of_transformers)]
-    for logs, _ in loudness:
+    verbosities = [(logs, logs.get_verbosity()) for logs in (diffusers_logging, transformers_logging)]
+    for logs, _ in verbosities:
         logs.set_verbosity_error()
     try:
         yield
     finally:
-        for logs, before in loudness:
+        for logs, before in verbosities:
             logs.set_verbosity(before)
         for logs in switches:
             logs.enable_progress_bar()

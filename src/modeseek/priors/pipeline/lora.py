@@ -1,4 +1,4 @@
-"""Low-rank changes of a pipeline's weights (LoRA, DreamBooth LoRA), read and merged by diffusers' own loaders.
+"""LoRA weights of a pipeline (LoRA, DreamBooth LoRA), read and merged by diffusers' own loaders.
 
 Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang, Chen 2021, arXiv 2106.09685: W' = W + scale alpha / r B A.
 """
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeseek.io.atomic import write_synced
 from modeseek.priors.pipeline.loading import TEXT_ENCODERS, silence_libraries
 
 _NAME = "modeseek"
-_TEXT_ENCODER_PREFIXES = ("text_encoder", "lora_te")  # how keys of text encoders begin in diffusers' and in kohya's files
+_TEXT_ENCODER_PREFIXES = ("text_encoder", "lora_te")  # prefixes of text-encoder keys in diffusers' and kohya's files
 
 
 @dataclass(frozen=True)
 class LoRA:
-    """A file of low-rank changes.
+    """LoRA file to merge into a pipeline.
 
     Attributes:
-        path: a .safetensors file, or a folder that holds exactly one.
-        scale: how much of the change; 1 is all of it.
+        path: path of a .safetensors file, or of a folder that holds exactly one.
+        scale: multiplier of the low-rank update; 1 applies it fully.
     """
 
     path: str
@@ -32,37 +33,39 @@ class LoRA:
 
     def __post_init__(self) -> None:
         if not abs(self.scale) < float("inf"):
-            raise ValueError(f"a LoRA's scale is finite: got {self.scale}; 1 is all of it")
+            raise ValueError(f"a LoRA's scale must be finite, got {self.scale}; try 1")
 
     def file(self) -> Path:
-        """The file.
+        """Returns the path of the .safetensors file.
 
         Raises:
-            ValueError: there is none, or several; pickled ones are never read.
+            ValueError: there is no such file, or several; pickled files are never read.
         """
-        place = Path(self.path)
-        found = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
-        if len(found) != 1 or found[0].suffix != ".safetensors" or not found[0].is_file():
-            told = f"{len(found)} of them in a folder" if place.is_dir() else "no such file"
-            raise ValueError(f"a LoRA is one .safetensors file: got {self.path} ({told}); name the file")
-        return found[0]
+        path = Path(self.path)
+        files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+        if len(files) != 1 or files[0].suffix != ".safetensors" or not files[0].is_file():
+            problem = f"{len(files)} of them in a folder" if path.is_dir() else "no such file"
+            raise ValueError(
+                f"a LoRA must be one .safetensors file, got {self.path} ({problem}); try the path of the file"
+            )
+        return files[0]
 
 
 def merge_into_network(pipe: Any, network: Any, lora: LoRA) -> None:
-    """Merges the network's part of a LoRA into it; no adapter stays behind.
+    """Merges the network's part of a LoRA into its weights; no adapter remains.
 
     Raises:
-        ValueError: the file cannot be read, or changes nothing of this network; one line.
+        ValueError: the file cannot be read, or fits no layer of this network.
     """
     keys = _keys(lora)
     if not any(_is_network(key) for key in keys):
         if not any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in keys):
-            raise ValueError(f"{lora.path} holds no LoRA: its numbers are called {_some(keys)}; name another file")
-        return  # text encoders only: `into_words` merges it
+            raise ValueError(f"{lora.path} holds no LoRA: its tensors are named {_preview(keys)}; try another file")
+        return  # text encoders only: `merge_into_text_encoders` merges it
     if not hasattr(pipe, "load_lora_weights"):
         raise ValueError(f"diffusers has no LoRA loader for {type(pipe).__name__}: got {lora.path}; leave it out")
     with tempfile.TemporaryDirectory(prefix="modeseek-lora-") as folder, silence_libraries():
-        part = _part(lora, Path(folder))
+        part = _save_network_part(lora, Path(folder))
         try:
             pipe.load_lora_weights(part, adapter_name=_NAME, use_safetensors=True, local_files_only=True)
         except (ValueError, RuntimeError, KeyError, OSError, TypeError, NotImplementedError) as error:
@@ -74,10 +77,10 @@ def merge_into_network(pipe: Any, network: Any, lora: LoRA) -> None:
 
 
 def merge_into_text_encoders(pipe: Any, lora: LoRA) -> None:
-    """Merges a LoRA's parts for text encoders, where it has some.
+    """Merges a LoRA's part of the text encoders into their weights, where it has one.
 
     Raises:
-        ValueError: the file cannot be read or does not fit; one line.
+        ValueError: the file cannot be read or fits no text encoder.
     """
     if not any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in _keys(lora)):
         return
@@ -89,10 +92,10 @@ def merge_into_text_encoders(pipe: Any, lora: LoRA) -> None:
             )  # fmt: skip
             merged = []
             for name in TEXT_ENCODERS:
-                own = {key: value for key, value in state.items() if key.startswith(f"{name}.")}
-                if own and getattr(pipe, name, None) is not None:
+                weights = {key: value for key, value in state.items() if key.startswith(f"{name}.")}
+                if weights and getattr(pipe, name, None) is not None:
                     pipe.load_lora_into_text_encoder(
-                        own, network_alphas=rest[0] if len(rest) == 2 else None, prefix=name, adapter_name=_NAME,
+                        weights, network_alphas=rest[0] if len(rest) == 2 else None, prefix=name, adapter_name=_NAME,
                         text_encoder=getattr(pipe, name), metadata=rest[-1],
                     )  # fmt: skip
                     merged.append(name)
@@ -105,13 +108,13 @@ def merge_into_text_encoders(pipe: Any, lora: LoRA) -> None:
 
 
 def text_encoder_identity(encoders: str, loras: Sequence[LoRA]) -> str:
-    """What tells these text encoders from any others: theirs, and every LoRA that changes them."""
-    told = [encoders]
+    """Returns an identifier of text encoders with LoRA: their own, and the hash of every LoRA that changes them."""
+    parts = [encoders]
     for lora in loras:
         if any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in _keys(lora)):
             with lora.file().open("rb") as file:
-                told.append(f"{lora.scale!r}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
-    return "|".join(told)
+                parts.append(f"{lora.scale!r}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+    return "|".join(parts)
 
 
 def _is_network(key: str) -> bool:
@@ -122,20 +125,20 @@ def _keys(lora: LoRA) -> list[str]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(lora.file(), "pt") as held:
-            return list(held.keys())
+        with safe_open(lora.file(), "pt") as handle:
+            return list(handle.keys())
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{lora.path} is no safetensors file: {' '.join(str(error).split())[:120]}") from error
 
 
-def _part(lora: LoRA, folder: Path) -> str:
-    """The network's keys alone, in a file of their own: loaders reach for text encoders where they see theirs."""
+def _save_network_part(lora: LoRA, folder: Path) -> str:
+    """Writes the network's keys to a file of their own, as loaders need text encoders where keys name them."""
     from safetensors import safe_open
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    with safe_open(lora.file(), "pt") as held:
-        kept = {key: held.get_tensor(key) for key in held.keys() if not key.startswith(_TEXT_ENCODER_PREFIXES)}  # noqa: SIM118
-        save_file(kept, folder / "part.safetensors", metadata=held.metadata() or {})
+    with safe_open(lora.file(), "pt") as handle:
+        tensors = {key: handle.get_tensor(key) for key in handle.keys() if not key.startswith(_TEXT_ENCODER_PREFIXES)}  # noqa: SIM118
+        write_synced(folder / "part.safetensors", save(tensors, metadata=handle.metadata() or {}))
     return str(folder / "part.safetensors")
 
 
@@ -144,5 +147,5 @@ def _unfit(lora: LoRA, kind: str, error: Exception | None) -> ValueError:
     return ValueError(f"{lora.path} does not fit this pipeline's {kind}: {reason}; use one trained for it")
 
 
-def _some(keys: list[str]) -> str:
+def _preview(keys: list[str]) -> str:
     return ", ".join(keys[:2])[:120] + (" ..." if len(keys) > 2 else "") if keys else "nothing"

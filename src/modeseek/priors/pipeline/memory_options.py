@@ -1,4 +1,4 @@
-"""How a pipeline saves memory and time: diffusers' and torch's own switches, with one meaning for every family."""
+"""Memory and speed options of pipelines: switches of diffusers and torch, with one meaning for every family."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 
 @dataclass(frozen=True)
 class MemoryOptions:
-    """What is switched on; none of it changes a direction beyond rounding.
+    """Memory and speed options of a pipeline; none changes a direction beyond rounding.
 
     Attributes:
-        offload: where the network's numbers wait. none: on the device. blocks: in main memory, one block at a time on
-            the device; leaves: one layer at a time, the least memory and the slowest. The autoencoder stays on the
+        offload: storage of the network's weights. none: on the device. blocks: in main memory, one block at a time on
+            the device. leaves: one layer at a time, the least memory and the slowest. The autoencoder stays on the
             device, since gradients flow back through it.
-        channels_last: convolutions' layout, faster on tensor cores and on many CPUs.
-        compile: torch.compile the network; the first call takes minutes, later ones less.
-        slices: attention one slice after the other (U-Nets); fused attention is faster and needs it rarely.
-        tiles: the autoencoder works on overlapping tiles: large pictures, a little blending at the seams.
-        recompute: the encoder keeps no activations for the backward pass, and computes them again.
+        channels_last: channels-last memory layout of convolutions, faster on tensor cores and on many CPUs.
+        compile: torch.compile of the network; the first call takes minutes, later ones less.
+        slices: sliced attention (U-Nets only); rarely needed with fused attention, which is faster.
+        tiles: tiled autoencoder, for large images; overlapping tiles are blended at the seams.
+        recompute: activation checkpointing of the encoder: recomputed in the backward pass instead of stored.
     """
 
     offload: Literal["none", "blocks", "leaves"] = "none"
@@ -32,16 +32,18 @@ class MemoryOptions:
 
     def __post_init__(self) -> None:
         if self.offload not in ("none", "blocks", "leaves"):
-            raise ValueError(f"offload is none, blocks or leaves: got {self.offload!r}; choose one")
+            raise ValueError(f"offload must be none, blocks or leaves, got {self.offload!r}")
         if self.compile and self.offload != "none":
-            raise ValueError(f"a compiled network cannot be offloaded: got compile and {self.offload!r}; choose one")
+            raise ValueError(
+                f"a compiled network cannot be offloaded: got compile and {self.offload!r}; try offload none"
+            )
 
 
 def apply_memory_options(network: Any, vae: Any | None, device: torch.device, options: MemoryOptions) -> None:
-    """Puts both on the device as the economy says, in place.
+    """Moves network and autoencoder to the device and applies the options, in place.
 
     Raises:
-        ValueError: a switch that this architecture has not; one line.
+        ValueError: an option that this architecture does not support.
     """
     kind = type(network).__name__
     if vae is not None:
@@ -67,11 +69,11 @@ def apply_memory_options(network: Any, vae: Any | None, device: torch.device, op
 
 
 def _offload(network: Any, device: torch.device, offload: Literal["blocks", "leaves"]) -> None:
-    told: dict[str, Any] = {"offload_type": "leaf_level"}
+    options: dict[str, Any] = {"offload_type": "leaf_level"}
     if offload == "blocks":
-        told = {"offload_type": "block_level", "num_blocks_per_group": 1}
+        options = {"offload_type": "block_level", "num_blocks_per_group": 1}
     try:
-        network.enable_group_offload(onload_device=device, offload_device=torch.device("cpu"), **told)
+        network.enable_group_offload(onload_device=device, offload_device=torch.device("cpu"), **options)
     except ValueError as error:
         reason = " ".join(str(error).split())[:160]
         raise ValueError(f"this network cannot be offloaded: {reason}; set offload to none") from error

@@ -1,4 +1,4 @@
-"""What a pipeline needs before it is loaded: read from its configurations and the headers of its weights."""
+"""Memory requirements of a pipeline, read from its configurations and weight headers without loading it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from typing import Any, Literal
 import torch
 
 from modeseek.priors.pipeline.architectures import PipelineFamily
-from modeseek.priors.pipeline.loading import UNUSED_COMPONENTS, TEXT_ENCODERS, family_of, find_pipeline_folder, model_index
+from modeseek.priors.pipeline.loading import (
+    TEXT_ENCODERS,
+    UNUSED_COMPONENTS,
+    family_of,
+    find_pipeline_folder,
+    model_index,
+)
 from modeseek.priors.pipeline.pipeline import z_shape
 
 Phase = Literal["optimising", "encoding a new text", "never"]
-_LARGEST_HEADER = 100 * 2**20  # bytes; the format's own limit
+_LARGEST_HEADER = 100 * 2**20  # bytes; the limit of the safetensors format
 
 
 @dataclass(frozen=True)
 class Component:
-    """One component with weights.
+    """Pipeline component with weights.
 
     Attributes:
-        name: of its folder.
-        kind: of its class.
-        numbers: how many it holds.
-        bytes: it takes in memory, at the dtype it is used in.
-        when: it is in memory; text encoders come and go with new texts.
+        name: name of its folder.
+        kind: name of its class.
+        n_parameters: number of stored parameters.
+        bytes: memory of its weights, in bytes, at the dtype it is used in.
+        phase: phase in which it is loaded (text encoders only while encoding new texts).
     """
 
     name: str
@@ -40,13 +46,13 @@ class Component:
 
 @dataclass(frozen=True)
 class PipelineRequirements:
-    """What a pipeline needs.
+    """Memory requirements of a pipeline.
 
     Attributes:
-        kind: of the pipeline.
-        shape: of z.
-        pixels: height and width.
-        parts: components with weights.
+        kind: class name of the pipeline.
+        shape: shape of z.
+        pixels: image height and width, in pixels.
+        components: components with weights.
     """
 
     kind: str
@@ -54,69 +60,69 @@ class PipelineRequirements:
     pixels: tuple[int, int]
     components: tuple[Component, ...]
 
-    def bytes_in_phase(self, when: Phase) -> int:
-        """Weights in memory then; activations come on top, and are measured rather than guessed."""
-        return sum(part.bytes for part in self.components if part.phase == when)
+    def bytes_in_phase(self, phase: Phase) -> int:
+        """Returns the bytes of weights loaded in this phase; activations are not included."""
+        return sum(part.bytes for part in self.components if part.phase == phase)
 
 
 def read_requirements(
     path: str | os.PathLike[str], dtype: torch.dtype = torch.float32, size: int | tuple[int, int] | None = None
 ) -> PipelineRequirements:
-    """Reads what a pipeline needs; no weights are loaded.
+    """Reads the memory requirements of a pipeline; no weights are loaded.
 
     Args:
-        path: as for `Pipeline.load`.
-        dtype: that the network shall have.
-        size: pixels, as for `Pipeline.load`.
+        path: path of the pipeline, as for `Pipeline.load`.
+        dtype: dtype of the network.
+        size: image size in pixels, as for `Pipeline.load`.
 
     Raises:
-        ValueError: no pipeline, a damaged part, or a size that does not fit; one line.
+        ValueError: no pipeline, a damaged component, or a size that does not fit.
     """
     folder = find_pipeline_folder(path)
     family, kind = family_of(folder)
     vae = _config(folder / "vae") if family.latent else None
     shape = z_shape(family, _config(folder / family.network), vae, size)
     factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
-    parts = tuple(
-        _part(folder / name, str(told[1]), family, dtype)
-        for name, told in model_index(folder).items()
-        if isinstance(told, list) and len(told) == 2 and any((folder / name).glob("*.safetensors"))
+    components = tuple(
+        _component(folder / name, str(entry[1]), family, dtype)
+        for name, entry in model_index(folder).items()
+        if isinstance(entry, list) and len(entry) == 2 and any((folder / name).glob("*.safetensors"))
     )
-    return PipelineRequirements(kind, shape, (factor * shape[1], factor * shape[2]), parts)
+    return PipelineRequirements(kind, shape, (factor * shape[1], factor * shape[2]), components)
 
 
-def _part(folder: Path, kind: str, family: PipelineFamily, dtype: torch.dtype) -> Component:
-    when: Phase = "optimising"
+def _component(folder: Path, kind: str, family: PipelineFamily, dtype: torch.dtype) -> Component:
+    phase: Phase = "optimising"
     if folder.name in TEXT_ENCODERS:
-        when = "encoding a new text"
+        phase = "encoding a new text"
     elif folder.name in UNUSED_COMPONENTS or folder.name not in (family.network, "vae"):
-        when = "never"
+        phase = "never"
     wide = torch.float32 if folder.name == "vae" and dtype == torch.float16 else dtype
-    numbers = sum(_numbers(file) for file in _files(folder))
-    return Component(folder.name, kind, numbers, numbers * wide.itemsize, when)
+    n_parameters = sum(_count_parameters(file) for file in _files(folder))
+    return Component(folder.name, kind, n_parameters, n_parameters * wide.itemsize, phase)
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files that make one set of weights: shards by their index, never a second precision's."""
+    """Returns the files of one set of weights: shards by their index, never those of a second precision."""
     for index in sorted(folder.glob("*.safetensors.index.json")):
         if len(index.name.split(".")) == 4:  # no variant such as .fp16.
             try:
                 return sorted({folder / name for name in json.loads(index.read_text())["weight_map"].values()})
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 raise ValueError(f"{index} is damaged: {' '.join(str(error).split())[:120]}; save it again") from error
-    plain = [file for file in sorted(folder.glob("*.safetensors")) if file.name.count(".") == 1]
-    return plain or sorted(folder.glob("*.safetensors"))[:1]
+    files = [file for file in sorted(folder.glob("*.safetensors")) if file.name.count(".") == 1]
+    return files or sorted(folder.glob("*.safetensors"))[:1]
 
 
-def _numbers(file: Path) -> int:
-    """How many numbers a safetensors file holds, by its header: 8 bytes of length, then JSON."""
+def _count_parameters(file: Path) -> int:
+    """Returns the number of parameters in a safetensors file, from its header: 8 bytes of length, then JSON."""
     try:
-        with file.open("rb") as held:
-            length = int.from_bytes(held.read(8), "little")
+        with file.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
             if length > _LARGEST_HEADER:
                 raise ValueError(f"its header has {length} bytes")
-            header = json.loads(held.read(length))
-        return sum(math.prod(told["shape"]) for name, told in header.items() if name != "__metadata__")
+            header = json.loads(handle.read(length))
+        return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
         raise ValueError(f"{file} holds no safetensors: {reason}; save it again") from error
@@ -124,10 +130,10 @@ def _numbers(file: Path) -> int:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError("it holds no table")
-        return told
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it holds no JSON object")
+        return config
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
         raise ValueError(f"{folder / 'config.json'} cannot be read: {reason}; save the pipeline again") from error

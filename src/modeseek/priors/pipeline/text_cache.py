@@ -1,4 +1,4 @@
-"""Words to conditions, once: encoders are loaded when a text is new, and freed again; answers are kept on disk."""
+"""Cache of text conditions: encoders are loaded only for new texts and freed again; results are kept on disk."""
 
 from __future__ import annotations
 
@@ -10,75 +10,73 @@ from pathlib import Path
 
 from torch import Tensor
 
+from modeseek.io.atomic import make_folder, write_atomic
 from modeseek.priors.pipeline.architectures import EncodedTexts
 from modeseek.pytree import Cond, concatenate
 
-_PROBE = 2**20  # bytes at each end of a weight file that its key is made of
+_PROBE = 2**20  # bytes hashed at each end of a weight file
 
 
 def cache_folder() -> Path:
-    """Where encoded texts are kept: `$MODESEEK_CACHE`, or `modeseek` in the user's cache folder."""
-    given = os.environ.get("MODESEEK_CACHE")
-    if given:
-        return Path(given)
+    """Returns the default cache folder: `$MODESEEK_CACHE`, or `modeseek` in the user's cache folder."""
+    folder = os.environ.get("MODESEEK_CACHE")
+    if folder:
+        return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modeseek"
 
 
 class TextCache:
-    """Conditions of texts under one set of encoders.
+    """Cache of text conditions under one set of encoders.
 
     Args:
-        encode: loads the encoders, answers for a list of texts and frees them.
-        identity: of the encoders; conditions of others are never taken for theirs.
-        folder: to keep answers in; None keeps them in memory only.
+        encode: function that loads the encoders, encodes a list of texts and frees the encoders.
+        identity: identifier of the encoders, part of every key: other encoders never share a condition.
+        folder: folder of the conditions; None keeps them in memory only.
     """
 
     def __init__(self, encode: Callable[[Sequence[str]], EncodedTexts], identity: str, folder: Path | None) -> None:
         self._encode, self._identity, self._folder = encode, identity, folder
-        self._known: dict[str, dict[str, Tensor]] = {}
+        self._conditions: dict[str, dict[str, Tensor]] = {}
 
     def __call__(self, texts: Sequence[str]) -> Cond:
-        """(len(texts), ...) conditions; encoders are loaded only for texts never met before."""
+        """Returns the conditions of texts, (len(texts), ...); encoders are loaded only for texts not yet cached."""
         missing = list(dict.fromkeys(text for text in texts if not self._find(f"text:{text}")))
         if missing:
-            self._learn(missing)
-        return concatenate([self._known[f"text:{text}"] for text in texts])
+            self._encode_and_store(missing)
+        return concatenate([self._conditions[f"text:{text}"] for text in texts])
 
     def null(self) -> Cond:
-        """(1, ...) the condition of no text at all, as the pipeline's authors define it."""
+        """Returns the condition of the empty text, (1, ...), as the authors of the pipeline define it."""
         if not self._find("null"):
-            self._learn([""])
-        return self._known["null"]
+            self._encode_and_store([""])
+        return self._conditions["null"]
 
-    def _learn(self, texts: list[str]) -> None:
-        told, null = self._encode(texts)
-        self._keep("null", null)
+    def _encode_and_store(self, texts: list[str]) -> None:
+        encoded, null = self._encode(texts)
+        self._store("null", null)
         for index, text in enumerate(texts):
-            self._keep(f"text:{text}", {name: part[index : index + 1] for name, part in told.items()})
+            self._store(f"text:{text}", {name: part[index : index + 1] for name, part in encoded.items()})
 
     def _find(self, key: str) -> bool:
-        if key not in self._known and self._folder is not None and self._file(key).is_file():
+        if key not in self._conditions and self._folder is not None and self._file(key).is_file():
             from safetensors import SafetensorError
             from safetensors.torch import load_file
 
             try:
-                self._known[key] = load_file(self._file(key))
-            except (SafetensorError, OSError):  # damaged: encoded again, and written over
+                self._conditions[key] = load_file(self._file(key))
+            except (SafetensorError, OSError):  # damaged: encoded again and overwritten
                 return False
-        return key in self._known
+        return key in self._conditions
 
-    def _keep(self, key: str, cond: dict[str, Tensor]) -> None:
-        plain = {name: part.detach().cpu().contiguous().clone() for name, part in cond.items()}
-        self._known[key] = plain
+    def _store(self, key: str, cond: dict[str, Tensor]) -> None:
+        tensors = {name: part.detach().cpu().contiguous().clone() for name, part in cond.items()}
+        self._conditions[key] = tensors
         if self._folder is None:
             return
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        file = self._file(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(f".{os.getpid()}.part")
-        save_file(plain, scratch)
-        scratch.replace(file)
+        make_folder(self._file(key).parent)
+        write_atomic(self._file(key), save(tensors), shared=True)
 
     def _file(self, key: str) -> Path:
         if self._folder is None:
@@ -88,7 +86,7 @@ class TextCache:
 
 
 def hash_text_encoders(folder: Path) -> str:
-    """Tells one set of text encoders and tokenizers from another: names, sizes and both ends of every file."""
+    """Returns a hash of a pipeline's text encoders and tokenizers: names, sizes and both ends of every file."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("text_encoder*/*")) + sorted(folder.glob("tokenizer*/*")):
         size = path.stat().st_size

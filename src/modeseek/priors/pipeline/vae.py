@@ -1,4 +1,4 @@
-"""The autoencoder of a latent pipeline as a codec: differentiable, in float32 where half precision overflows."""
+"""Autoencoder of a latent pipeline as a codec: differentiable, in float32 where half precision overflows."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from modeseek.rng import Rng, randn
 
 @dataclass(frozen=True)
 class VAECodec:
-    """Pixels in [0, 1] to scaled latents and back: `z = (encode(2 image - 1) - shift) scale`.
+    """Autoencoder codec: pixels in [0, 1] to scaled latents and back, `z = (encode(2 image - 1) - shift) scale`.
 
     Encoding and decoding are one call of the autoencoder each, none of the prior.
 
     Attributes:
         network: diffusers' AutoencoderKL, or an AutoencoderTiny, which has no posterior; frozen.
-        scale: standard deviation's inverse of raw latents (`scaling_factor`).
-        shift: their mean (`shift_factor`).
-        posterior: mode, or one sample drawn from `rng`.
-        rng: of the samples.
-        thrifty: recompute the encoder's activations in the backward pass, which takes a fraction of the memory.
+        scale: inverse standard deviation of raw latents (`scaling_factor`).
+        shift: mean of raw latents (`shift_factor`).
+        posterior: encoding: the posterior's mode, or one sample drawn from `rng`.
+        rng: random generator of the samples; required where `posterior` is sample.
+        recompute: activation checkpointing of the encoder: recomputed in the backward pass, to save memory.
     """
 
     network: Any
@@ -36,24 +36,24 @@ class VAECodec:
 
     def __post_init__(self) -> None:
         if self.posterior not in ("mode", "sample"):
-            raise ValueError(f"posterior is 'mode' or 'sample': got {self.posterior!r}; choose one")
+            raise ValueError(f"posterior must be 'mode' or 'sample', got {self.posterior!r}")
         if self.posterior == "sample" and self.rng is None:
             raise ValueError("a sampled posterior needs rng: got none; pass a torch.Generator or Streams")
 
     def encode(self, image: Tensor) -> Tensor:
-        """(b, 3, h, w) in [0, 1] to (b, c, h / f, w / f), in the image's dtype."""
+        """Encodes images (b, 3, h, w) in [0, 1] to latents (b, c, h / f, w / f), in the dtype of the image."""
         pixels = 2 * image.to(self._dtype) - 1
-        coded = checkpoint(self._coded, pixels, use_reentrant=False) if self.recompute else self._coded(pixels)
-        if not self._random:
-            return ((coded - self.shift) * self.scale).to(image.dtype)
-        mean, log_var = coded.chunk(2, 1)
+        moments = checkpoint(self._moments, pixels, use_reentrant=False) if self.recompute else self._moments(pixels)
+        if not self._has_posterior:
+            return ((moments - self.shift) * self.scale).to(image.dtype)
+        mean, log_var = moments.chunk(2, 1)
         if self.posterior == "sample" and self.rng is not None:
             spread = (0.5 * log_var.clamp(-30, 20)).exp()
             mean = mean + spread * randn(tuple(mean.shape), self.rng, mean)
         return ((mean - self.shift) * self.scale).to(image.dtype)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents to pixels; [0, 1] but for the decoder's own overshoot."""
+        """Decodes latents to pixels; in [0, 1] up to the overshoot of the decoder."""
         raw = z.to(self._dtype) / self.scale + self.shift
         return ((self.network.decode(raw, return_dict=False)[0] + 1) / 2).to(z.dtype)
 
@@ -62,9 +62,9 @@ class VAECodec:
         return next(self.network.parameters()).dtype  # diffusers' own property walks all weights
 
     @property
-    def _random(self) -> bool:
+    def _has_posterior(self) -> bool:
         return hasattr(self.network, "quant_conv")  # AutoencoderKL, also where that layer is None
 
-    def _coded(self, pixels: Tensor) -> Tensor:
-        answer = self.network.encode(pixels, return_dict=False)[0]
-        return answer.parameters if self._random else answer
+    def _moments(self, pixels: Tensor) -> Tensor:
+        output = self.network.encode(pixels, return_dict=False)[0]
+        return output.parameters if self._has_posterior else output

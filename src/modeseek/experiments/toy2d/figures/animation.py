@@ -1,4 +1,4 @@
-"""Points on the move, side by side, as a GIF."""
+"""Animated GIF of the trajectories, side by side."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from modeseek.experiments.toy2d.figures.style import draw_density, figure_style
 from modeseek.experiments.toy2d.toy2d import Toy2DResult
 
 _FRAMES = 72
-_SMOOTH = 2  # drawn this much larger, then shrunk
-_TAIL = 5  # frames that a point's tail reaches back
-_LIMIT = 3_000_000  # bytes
+_SMOOTH = 2  # supersampling factor
+_TAIL = 5  # frames of a point's tail
+_LIMIT = 3_000_000  # maximum file size, bytes
 
 
 def draw_animation(result: Toy2DResult, field: Float[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
-    """The named contestants' points from start to end, aligned by the share of prior calls spent."""
+    """Draws the points of the named entries from start to end, aligned by the share of prior calls spent."""
     from PIL import Image, ImageDraw
 
     outcomes = [o for name in names for o in result.outcomes if o.entry.name == name]
@@ -40,7 +40,7 @@ def draw_animation(result: Toy2DResult, field: Float[Tensor, "n n"], names: Sequ
             scaled = (np.array([1, -1]) * walk[max(0, index - _TAIL) : index + 1] / extent + 1) / 2 * size + corner
             inside: np.ndarray = np.all((scaled >= corner) & (scaled <= corner + size), axis=-1)
             for row in range(scaled.shape[1]):
-                tail = [tuple(p) for p, seen in zip(scaled[:, row], inside[:, row], strict=True) if seen]
+                tail = [tuple(p) for p, visible in zip(scaled[:, row], inside[:, row], strict=True) if visible]
                 if len(tail) > 1:
                     draw.line(tail, fill=(125, 249, 255, 110), width=_SMOOTH)
                 if inside[-1, row]:
@@ -55,26 +55,25 @@ def draw_animation(result: Toy2DResult, field: Float[Tensor, "n n"], names: Sequ
 
 
 def save_gif(frames: Sequence[Any], path: Path, milliseconds: int = 70) -> None:
-    """Writes the frames, the last one held; every second frame is dropped until the file is below 3 MB."""
-    kept = list(frames)
-    pace = milliseconds
+    """Writes the frames, the last one for 2.5 s; drops every second frame until the file is below 3 MB."""
+    images, duration = list(frames), milliseconds
     while True:
-        times = [pace] * (len(kept) - 1) + [2500]
-        kept[0].save(path, save_all=True, append_images=kept[1:], duration=times, loop=0, optimize=True)
-        if path.stat().st_size <= _LIMIT or len(kept) <= 8:
+        durations = [duration] * (len(images) - 1) + [2500]
+        images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
+        if path.stat().st_size <= _LIMIT or len(images) <= 8:
             return
-        kept, pace = [*kept[:-1:2], kept[-1]], 2 * pace
+        images, duration = [*images[:-1:2], images[-1]], 2 * duration
 
 
 def _resampled(walk: Tensor) -> np.ndarray:
-    """_FRAMES frames, evenly spaced along the run."""
+    """Trajectory of `_FRAMES` frames, evenly spaced along the run."""
     return walk[torch.linspace(0, len(walk) - 1, _FRAMES).round().long()].numpy()
 
 
 def _background(
     field: Tensor, extent: float, outcomes: Sequence[ToyOutcome]
 ) -> tuple[Any, list[tuple[float, float, float]]]:
-    """The panels without points, enlarged, and each panel's left, top and size in pixels."""
+    """Supersampled panels without points, and left, top and size of each panel in pixels."""
     from PIL import Image
 
     with figure_style() as plt:

@@ -1,4 +1,4 @@
-"""What SDS and MSD descend, side by side."""
+"""Figure of the objectives of SDS and MSD, side by side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from modeseek.experiments.toy2d.figures.style import figure_style
 from modeseek.experiments.toy2d.objective_grid import Landscape, minima
 
-_DEPTH = 7.0  # nats above the lowest point that are told apart
+_DEPTH = 7.0  # shown range above the minimum, nats
 
 
 def draw_landscapes(field: Landscape, path: Path) -> None:
-    """Two contour maps, each with its own minima marked."""
+    """Draws two contour maps, each with its minima marked."""
     with figure_style() as plt:
         figure, grid = plt.subplots(1, 2, figsize=(12, 6.2), sharex=True, sharey=True, layout="constrained")
         sides = (
@@ -29,21 +29,13 @@ def draw_landscapes(field: Landscape, path: Path) -> None:
             axes.contour(
                 ticks, ticks, objective.numpy(), levels=levels[::2], colors="black", linewidths=0.25, alpha=0.5
             )
-            places = minima(objective)
-            deep = objective[places[:, 1], places[:, 0]] < lowest + _DEPTH
-            places = places[deep]
-            axes.scatter(
-                ticks[places[:, 0]],
-                ticks[places[:, 1]],
-                s=34,
-                c="#ff4d6d",
-                edgecolors="white",
-                linewidths=0.8,
-                zorder=3,
-            )
+            indices = minima(objective)
+            indices = indices[objective[indices[:, 1], indices[:, 0]] < lowest + _DEPTH]
+            x, y = ticks[indices[:, 0]], ticks[indices[:, 1]]
+            axes.scatter(x, y, s=34, c="#ff4d6d", edgecolors="white", linewidths=0.8, zorder=3)
             axes.set_aspect("equal")
             axes.set_title(title, pad=20)
-            count = f"{len(places)} minimum" if len(places) == 1 else f"{len(places)} minima"
+            count = f"{len(indices)} minimum" if len(indices) == 1 else f"{len(indices)} minima"
             axes.text(
                 0,
                 1.015,

@@ -1,4 +1,4 @@
-"""End points and trajectories of every contestant over the true density."""
+"""Figure of the end points and trajectories of every entry over the true density."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from modeseek.experiments.toy2d.entries import ToyOutcome
 from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density, figure_style
 from modeseek.experiments.toy2d.toy2d import Toy2DResult
 
-_TRACES = 24  # trajectories drawn in a panel
+_TRACES = 24  # maximum number of trajectories in a panel
 
 
 def draw_panels(result: Toy2DResult, field: Float[Tensor, "n n"], path: Path) -> None:
-    """One panel for the truth and one a contestant, all on the same axes, over the log density `field`."""
+    """Draws a panel of the true modes and one per entry, on equal axes, over the log density `field`."""
     plan = result.plan
     extent = plan.problem.extent
     n = len(result.outcomes) + 1
@@ -45,11 +45,11 @@ def draw_panels(result: Toy2DResult, field: Float[Tensor, "n n"], path: Path) ->
             edgecolors=POINT,
             linewidths=0.7,
         )
-        _title(first, "The truth", f"{len(result.truth.z)} modes of p_h, area by basin mass")
+        _title(first, "Ground truth", f"{len(result.truth.z)} modes of p_h, area by basin mass")
         for axes, outcome, row in zip(grid.flat[1:], result.outcomes, result.table.rows, strict=False):
             draw_density(axes, field, extent)
             _points(axes, outcome, extent)
-            _title(axes, outcome.entry.title, f"NLL {row.values['nll']:.2f}   {outcome.calls:.0f} calls a point")
+            _title(axes, outcome.entry.title, f"NLL {row.values['nll']:.2f}   {outcome.calls:.0f} calls per point")
         bar = figure.colorbar(image, ax=grid, shrink=0.6, aspect=30, pad=0.012)
         bar.set_label("log p(z), nats", fontsize=9)
         bar.outline.set_linewidth(0.4)

@@ -1,4 +1,4 @@
-"""Contact sheets of images."""
+"""Contact sheets of digits, still and animated."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from modeseek.experiments.toy2d.digits import DigitsResult
 from modeseek.experiments.toy2d.figures.animation import save_gif
 from modeseek.experiments.toy2d.figures.style import figure_style
 
-_SIDE = 10  # images a row
+_SIDE = 10  # images per row
 _GAP = 1  # pixels between images
 _FRAMES = 60
 
 
 def image_grid(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
-    """Images in [-1, 1], ten a row, as one array in [0, 1]; the gaps are NaN."""
+    """Array in [0, 1] of images in [-1, 1], ten per row; gaps are NaN."""
     n, _, h, w = images.shape
     rows = math.ceil(n / _SIDE)
     canvas = torch.full((rows * (h + _GAP) - _GAP, _SIDE * (w + _GAP) - _GAP), torch.nan)
@@ -33,9 +33,9 @@ def image_grid(images: Float[Tensor, "n 1 h w"]) -> np.ndarray:
 
 
 def draw_contact_sheets(result: DigitsResult, path: Path) -> None:
-    """The held-out images and one sheet a contestant."""
+    """Draws the held-out images and one sheet per entry."""
     rows = {row.name: row.values for row in result.table.rows}
-    panels = [("Held-out images", "the truth, never trained on", result.real)]
+    panels = [("Held-out images", "ground truth, not used in training", result.real)]
     for outcome in result.outcomes:
         values = rows[outcome.entry.name]
         line = (
@@ -62,7 +62,7 @@ def draw_contact_sheets(result: DigitsResult, path: Path) -> None:
 
 
 def draw_animated_sheets(result: DigitsResult, names: Sequence[str], path: Path) -> None:
-    """The named contestants' images from noise to the end, side by side, aligned by the share of calls spent."""
+    """Draws the images of the named entries from noise to end, side by side, aligned by the share of calls spent."""
     from PIL import Image
 
     outcomes = [o for name in names for o in result.outcomes if o.entry.name == name]

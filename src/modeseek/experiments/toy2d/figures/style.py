@@ -1,4 +1,4 @@
-"""How all figures look."""
+"""Style of all figures, and the density background."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from modeseek.pytree import Cond, expand
 DENSITY = "magma"
 POINT = "#7df9ff"
 TRACE = "#7df9ff"
-DEPTH = 9.0  # nats below the peak at which the background is black
+DEPTH = 9.0  # shown range below the maximum, nats
 
 
 @contextmanager
 def figure_style() -> Generator[Any]:
-    """matplotlib.pyplot on the file backend, in our style, whatever the user's own settings are."""
+    """Context with `matplotlib.pyplot` on the Agg backend in this style, independent of user settings."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -50,17 +50,17 @@ def figure_style() -> Generator[Any]:
 
 
 def log_density(prior: DensityPrior, extent: float, side: int, cond: Cond = None) -> Float[Tensor, "side side"]:
-    """The log density on a grid over [-extent, extent]^2, rows along the second coordinate."""
+    """Log density on a grid over [-extent, extent]^2, rows along the second coordinate."""
     ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     points = torch.stack([x, y], -1).flatten(0, 1)
-    one = torch.ones(len(points), dtype=torch.float64)
+    ones = torch.ones(len(points), dtype=torch.float64)
     wide = None if cond is None else expand(cond, len(points))
-    return prior.evaluate(points, one, 0 * one, wide)[1].reshape(side, side)
+    return prior.evaluate(points, ones, 0 * ones, wide)[1].reshape(side, side)
 
 
 def draw_density(axes: Any, field: Float[Tensor, "side side"], extent: float) -> Any:
-    """The background of a panel: log density, from the peak down, on equal axes."""
+    """Draws the log density as the background of a panel, on equal axes."""
     top = field.max().item()
     image = axes.imshow(
         field.numpy(),
