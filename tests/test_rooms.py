@@ -1,0 +1,220 @@
+"""The architecture, read off the syntax trees: rooms, imports, writers, names, words, sizes. No module is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "modeseek"
+ROOMS = (  # a room imports only the rooms above it, and those of its own line
+    "rng codec ramp pytree distributed",
+    "io",
+    "citations",
+    "diffusion",
+    "generators",
+    "regularizers",
+    "priors",
+    "sampling",
+    "camera_conditions",
+    "meanshift",
+    "datasets",
+    "methods",
+    "metrics",
+    "config",
+    "distill",
+    "rundir",
+    "reports",
+    "viewer",
+    "runs",
+    "sweeps",
+    "experiments",
+    "cli",
+    "__init__ __main__",
+)
+FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in names.split()}
+WRITERS = {"io", "rundir", "runs", "reports", "viewer", "sweeps", "experiments"}
+WRITING = {"write_text", "write_bytes", "save_file", "save_pretrained", "mkdir", "mkstemp", "rmtree", "unlink", "touch"}
+LARGEST = 0.15  # of the package's lines in one room
+LONGEST = 300  # lines of a file
+RIDDLES = ("What", "Who", "Whoever", "Where", "How", "Whether", "When", "Why")
+
+
+@cache
+def trees() -> dict[Path, tuple[str, ast.Module]]:
+    """Text and syntax tree of every module of the package and of tools/, by path from the root."""
+    files = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
+    texts = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in files}
+    return {path: (text, ast.parse(text)) for path, text in texts.items()}
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(trees()[path][1]))
+
+
+def room(path: Path) -> str:
+    """The room of a module: the first part of its path below the package, or tools."""
+    parts = path.parts
+    return "tools" if parts[0] == "tools" else parts[2].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of the modules that a module imports, anywhere in it."""
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield node.module or ""
+            if node.module == "modeseek":
+                yield from (f"modeseek.{alias.name}" for alias in node.names)
+
+
+def package() -> list[Path]:
+    return [path for path in trees() if room(path) != "tools"]
+
+
+def test_every_room_is_in_the_list() -> None:
+    assert {room(path) for path in package()} == set(FLOOR)
+
+
+def test_imports_go_upwards_in_the_list_only() -> None:
+    wrong = []
+    for path in package():
+        for name in imports(path):
+            target = name.split(".")[1:2]
+            if name.startswith("modeseek.") and target[0] in FLOOR and FLOOR[target[0]] > FLOOR[room(path)]:
+                wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+def test_nothing_in_the_package_imports_tools() -> None:
+    assert [path for path in package() if any(name.split(".")[0] == "tools" for name in imports(path))] == []
+
+
+def test_only_pipelines_and_tools_know_diffusers() -> None:
+    found = {path for path in trees() if any(name.split(".")[0] == "diffusers" for name in imports(path))}
+    assert found, "the check sees imports inside functions"
+    assert [p for p in found if room(p) != "tools" and p.parts[2:4] != ("priors", "pipeline")] == []
+
+
+def writes(path: Path) -> list[int]:
+    """Lines that write, make or remove files themselves rather than by modeseek.io."""
+    lines = []
+    for node in nodes(path):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        modes = [a.value for a in (*node.args, *(k.value for k in node.keywords)) if isinstance(a, ast.Constant)]
+        opened = name in ("open", "fdopen") and any(
+            isinstance(m, str) and re.fullmatch("[wax]b?[+]?", m) for m in modes
+        )
+        if name in WRITING or opened:
+            lines.append(node.lineno)
+    return lines
+
+
+def test_only_some_rooms_write_files() -> None:
+    assert {room(path) for path in package() if writes(path)} <= WRITERS
+    assert writes(PACKAGE.relative_to(ROOT) / "io" / "atomic.py"), "the check sees what it looks for"
+
+
+def test_no_room_is_too_large_and_no_file_too_long() -> None:
+    lines = {path: text.count("\n") for path, (text, _) in trees().items()}
+    assert {path: n for path, n in lines.items() if n > LONGEST} == {}
+    rooms = Counter[str]()
+    for path in package():
+        rooms[room(path)] += lines[path]
+    assert {name: n for name, n in rooms.items() if n > LARGEST * rooms.total()} == {}
+
+
+def test_class_names_are_unique() -> None:
+    found = Counter(node.name for path in trees() for node in nodes(path) if isinstance(node, ast.ClassDef))
+    assert {name for name, n in found.items() if n > 1 and not name.startswith("_")} == set()
+
+
+def assigned(path: Path, name: str) -> ast.expr:
+    """The value of a module's constant."""
+    for node in trees()[path][1].body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+            return node.value
+    raise AssertionError(f"{path} has no {name}")
+
+
+def exported() -> list[str]:
+    return ast.literal_eval(assigned(Path("src/modeseek/__init__.py"), "__all__"))
+
+
+def methods() -> dict[str, str]:
+    """Class of each method that has a name on the command line."""
+    table = assigned(Path("src/modeseek/config/registry.py"), "METHODS")
+    assert isinstance(table, ast.Dict)
+    return {ast.literal_eval(key): value.id for key, value in zip(table.keys, table.values, strict=True)}  # pyright: ignore
+
+
+def test_public_names_are_sorted() -> None:
+    assert [pair for pair in pairwise(exported()) if pair[0].lower() > pair[1].lower()] == []
+
+
+def test_every_method_is_exported_documented_cited_and_priced() -> None:
+    found = methods()
+    assert len(found) > 20 and set(found.values()) <= set(exported())
+    documented = set(re.findall(r"auto\w+:: (\w+)$", (ROOT / "docs/api/methods.rst").read_text(), re.MULTILINE))
+    assert set(found.values()) - documented == set()
+    cited = ast.literal_eval(assigned(Path("src/modeseek/reports/method_notes.py"), "SOURCES_OF"))
+    assert set(found) - {name for name, sources in cited.items() if sources} == set()
+    tables = [
+        path for path in package() if path.match("experiments/toy2d/entries*.py")
+    ]  # of `modeseek methods`: calls, sources
+    calls = [node for path in tables for node in nodes(path) if isinstance(node, ast.Call)]
+    priced = {arg.value for call in calls for arg in call.args[:1] if isinstance(arg, ast.Constant)}
+    assert set(found) - priced == set()
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings, attribute texts and other strings of a module."""
+    for node in nodes(path):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def test_the_words_are_the_fields() -> None:
+    """No private idiom: docstrings are noun phrases, errors do not end in an empty imperative."""
+    wrong = []
+    for path, (text, tree) in trees().items():
+        first = (ast.get_docstring(tree) or "").split(" ")[0]
+        if not first or first in RIDDLES:
+            wrong.append(f"{path}: the docstring of a module is a noun phrase: {first!r}")
+        wrong += [f"{path}: told" for _ in re.finditer(r"\btold\b", text)]
+        for line, value in prose(path):
+            if value.startswith("Of ") or re.search(r"; (mend|fix)( it| them| this| the file)?$", value):
+                wrong.append(f"{path}:{line}: {value[:60]!r}")
+            wrong += [f"{path}:{line}: {m[0].strip()!r}" for m in re.finditer(r"\n +\w+: of (the|a|its)\b.*", value)]
+    assert wrong == []
+
+
+def test_the_wheel_holds_the_package_alone() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/modeseek"]}
+
+
+def test_tests_mirror_the_rooms() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in ROOT.glob("tests/*/**/test_*.py")}
+    assert {str(f) for f in folders if not (PACKAGE / f).is_dir()} == {"e2e", "mutation", "tools"}
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """The tables of planted faults name test files by their stems."""
+    found = Counter(path.name for path in ROOT.glob("tests/**/test_*.py"))
+    assert {name for name, n in found.items() if n > 1} == set()
