@@ -78,7 +78,7 @@ soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 
 	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s $(SOAKED)
 
 mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
-	$(BIN)/python tests/mutation/run.py
+	$(BIN)/python tests/mutation/mutate.py
 
 bench: $(VENV)/.installed ## Run every benchmark; results in benchmarks/results/
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

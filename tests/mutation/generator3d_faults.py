@@ -1,4 +1,4 @@
-"""Planted faults of three dimensions: volumes, meshes, conditions by camera, measures; see `mutation`."""
+"""Planted faults of three dimensions: volumes, meshes, conditions by camera, measures; see `faults_table`."""
 
 from __future__ import annotations
 

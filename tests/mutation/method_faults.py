@@ -1,4 +1,4 @@
-"""Planted faults of the score-distillation methods; see `mutation`."""
+"""Planted faults of the score-distillation methods; see `faults_table`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted faults of distributed runs; see `mutation`."""
+"""Planted faults of distributed runs; see `faults_table`."""
 
 from __future__ import annotations
 

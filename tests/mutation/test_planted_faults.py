@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from run import FAULTS, ROOT
+from faults_table import FAULTS, ROOT
 
 
 def test_every_planted_fault_fits_once() -> None:

@@ -1,0 +1,44 @@
+"""All planted faults in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core_faults import CORE_FAULTS
+from docs_faults import DOCS_FAULTS
+from generator3d_faults import SOLID_FAULTS
+from method_faults import METHOD_FAULTS
+from process_group_faults import PROCESS_GROUP_FAULTS
+from sweep_faults import SWEEP_FAULTS
+from viewer_faults import VIEWER_FAULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A one-line fault to plant.
+
+    Attributes:
+        name: what is wrong.
+        path: path of the file, relative to src/modeseek, or from tools/ on.
+        old: text found exactly once in the file.
+        new: text that replaces it.
+        tests: names of the test files, without `test_` and `.py`, the most likely to fail first.
+    """
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: str
+
+    @property
+    def source(self) -> Path:
+        """The file, from the root of the repository on."""
+        return Path(self.path) if self.path.startswith("tools/") else Path("src/modeseek", self.path)
+
+
+_TABLES = (CORE_FAULTS, DOCS_FAULTS, SOLID_FAULTS, METHOD_FAULTS, PROCESS_GROUP_FAULTS, SWEEP_FAULTS, VIEWER_FAULTS)
+FAULTS = [Fault(*row) for table in _TABLES for row in table]
