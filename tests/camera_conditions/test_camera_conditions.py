@@ -19,8 +19,8 @@ from modeseek.camera_conditions.debiased_prompts import DebiasedPrompts
 from modeseek.camera_conditions.fine_prompts import FinePrompts
 from modeseek.camera_conditions.multiview import MultiviewPrompts, blender_matrices
 from modeseek.datasets.scenes.caption import parse
+from modeseek.datasets.scenes.fine_view_prompts import fine_prompts
 from modeseek.datasets.scenes.view_phrases import fine_phrase
-from modeseek.datasets.scenes.view_prompts import fine_prompts
 from modeseek.diffusion.prediction import Prediction
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras, CameraView

@@ -22,7 +22,7 @@ pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs 
 import tiny  # noqa: E402 - needs diffusers
 import tiny_scorers  # noqa: E402
 
-from modeseek.cli.text_to_image import TextToImageCommand, read_prompts  # noqa: E402
+from modeseek.cli.paper_text_to_image import TextToImageCommand, read_prompts  # noqa: E402
 from modeseek.config.optimizers import AdamConfig  # noqa: E402
 from modeseek.experiments.common.metric_table import MetricTable  # noqa: E402
 from modeseek.experiments.text_to_image.entries import ENTRIES  # noqa: E402
@@ -66,7 +66,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
-def test_missing_metric_networks_are_reported_then_used(
+def test_absent_metric_networks_are_reported_then_used(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -80,7 +80,13 @@ def test_missing_metric_networks_are_reported_then_used(
     }  # fmt: skip
     assert run.status.calls == 2 * (6 + 6 + 15 + 6) and not rows["sds"]["kid"] and rows["sds"]["saturation"]
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in ("FID and KID are missing", "a red cone", "paper text-to-image --prior", "Calls a step", "2502.15989"):
+    for words in (
+        "FID and KID are missing",
+        "a red cone",
+        "paper text-to-image --prior",
+        "Calls per step",
+        "2502.15989",
+    ):
         assert words in page
     assert "src='http" not in page and "1706.08500" not in page
     jobs = {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("*/status.json")}
@@ -224,7 +230,7 @@ def test_ctrl_c_says_how_to_resume(
                 signal.raise_signal(signal.SIGINT)
         raise AssertionError("it went on")
 
-    monkeypatch.setattr("modeseek.cli.text_to_image.run_with_progress", watch)
+    monkeypatch.setattr("modeseek.cli.paper_text_to_image.run_with_progress", watch)
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as caught:
         main(argv(folder, out, "--methods", "ddim", "msd"))

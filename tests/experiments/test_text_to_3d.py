@@ -17,7 +17,7 @@ from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek.cli import main
-from modeseek.cli.text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
+from modeseek.cli.paper_text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
 from modeseek.experiments.text_to_3d import experiment
 from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
@@ -57,7 +57,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An experiment that was stopped in the middle of its second job, then resumed."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("modeseek.runs.exports3d._SAMPLES", 40)
+    patch.setattr("modeseek.runs.exports3d._MESH_RESOLUTION", 40)
     patch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
     out = tmp_path_factory.mktemp("shapes") / "out"
     plan, priors = COMMAND.plan(), PriorCache("cpu")

@@ -370,8 +370,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "train",
     ),
     ("another prior is taken", "runs/api.py", "if sha256 != objects.loaded.sha256:", "if False:", "train"),
-    ("no patience", "runs/guard.py", "if streak >= guard.patience:", "if streak > guard.patience:", "train"),
-    ("white is not saturated", "runs/guard.py", "| (flat >= 1 - _EDGE)", "| (flat >= 2)", "train"),
+    ("no patience", "runs/render_guard.py", "if streak >= guard.patience:", "if streak > guard.patience:", "train"),
+    ("white is not saturated", "runs/render_guard.py", "| (flat >= 1 - _EDGE)", "| (flat >= 2)", "train"),
     ("a key may stand twice", "config/yaml.py", "if key in keys:", "if False:", "yaml config"),
     (
         "levels below the cleanest are not faded",

@@ -1,4 +1,4 @@
-"""Planted faults that the tests of the docs must detect; see `run.py`."""
+"""Planted faults that the tests of the docs must detect; see `faults_table`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "common settings override those of single methods",
-        "cli/text_to_image.py",
+        "cli/paper_text_to_image.py",
         'sorted(values, key=lambda text: "=" in text)',
         "values",
         "paper_command",

@@ -1,4 +1,4 @@
-"""Planted faults of sweeps; see `run.py`."""
+"""Planted faults of sweeps; see `faults_table`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "density under a kernel twice as wide",
-        "sweeps/densities.py",
+        "sweeps/log_densities.py",
         "ones * loaded.bandwidth",
         "ones * 2 * loaded.bandwidth",
         "sweep",

@@ -1,4 +1,4 @@
-"""Planted faults fit the library: `make mutate` takes hours, and a fault that fits no text plants nothing."""
+"""Planted faults fit the library: `make mutate` takes long, and a fault that fits no text plants nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted faults of the live viewer; see `run.py`."""
+"""Planted faults of the live viewer; see `faults_table`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIEWER_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a section seen behind the camera",
-        "viewer/section.py",
+        "viewer/density_section.py",
         "hit = (along > 0) & along",
         "hit = along",
         "viewer",

@@ -64,7 +64,11 @@ DAMAGED: dict[str, tuple[str, bytes, str]] = {
     "config is a list": ("config", b"- 1", r"config\.yaml holds no settings"),
     "config is cut": ("config", b"verb: run\nprior:\n  'prob", r"config\.yaml is not valid YAML: line 3"),
     "config is no text": ("config", b"\xff", r"config\.yaml must be UTF-8 text"),
-    "config of another verb": ("config", b"verb: toy\nproblem: ring", r"config\.yaml must be for the verb run, got 'toy'"),
+    "config of another verb": (
+        "config",
+        b"verb: toy\nproblem: ring",
+        r"config\.yaml must be for the verb run, got 'toy'",
+    ),
     "config with a mistake": (
         "config",
         b"verb: run\nstep: 3",

@@ -19,7 +19,7 @@ from modeseek.priors.wrapper import PriorWrapper
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.runs.api import create_run, iter_resume
 from modeseek.runs.build import RunObjects, build
-from modeseek.runs.guard import GuardState, detect_failure
+from modeseek.runs.render_guard import GuardState, detect_failure
 from modeseek.runs.train import train
 
 RING, DIGITS = runs.ToyPriorConfig("ring"), runs.ToyPriorConfig("digits")

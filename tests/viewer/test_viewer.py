@@ -20,10 +20,10 @@ from volumes import AnalyticVolume
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
 from modeseek.viewer.adaptive_resolution import AdaptiveResolution
+from modeseek.viewer.density_section import AxisName, DensitySection, section_density
 from modeseek.viewer.metrics_tail import MetricsTail
 from modeseek.viewer.render_frame import RenderMode, RenderStyle, render_frame
 from modeseek.viewer.render_thread import RenderLoop
-from modeseek.viewer.section import AxisName, DensitySection, section_density
 from modeseek.viewer.viser_camera import Pose, rotation
 
 angles = st.floats(-179, 179)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modeseek.citations.method_sources import METHOD_PAPERS
-from modeseek.citations.sources import GENERAL_PAPERS, Source
+from modeseek.citations.general_papers import GENERAL_PAPERS, Source
+from modeseek.citations.method_papers import METHOD_PAPERS
 
 SOURCES: dict[str, Source] = {source.key: source for source in (*METHOD_PAPERS, *GENERAL_PAPERS)}
 

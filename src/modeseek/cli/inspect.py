@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.reports.tolerant import observed_state
+from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.rundir.run_dir import Run
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.cli.text_to_3d import TextTo3DCommand
-from modeseek.cli.text_to_image import TextToImageCommand
+from modeseek.cli.paper_text_to_3d import TextTo3DCommand
+from modeseek.cli.paper_text_to_image import TextToImageCommand
 
 EXPERIMENTS = {"text-to-image": TextToImageCommand, "text-to-3d": TextTo3DCommand}
 

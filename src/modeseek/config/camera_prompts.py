@@ -9,7 +9,7 @@ from typing import Literal
 from modeseek.camera_conditions.cameras import CameraConditions
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
 from modeseek.camera_conditions.view_prompts import TextPrior, ViewPrompts
-from modeseek.datasets.scenes.view_prompts import fine_prompts
+from modeseek.datasets.scenes.fine_view_prompts import fine_prompts
 from modeseek.generators.base import View
 from modeseek.priors.base import Conditions
 

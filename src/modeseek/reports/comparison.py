@@ -10,7 +10,7 @@ from modeseek.config.config import Config
 from modeseek.reports.curves import finite_number
 from modeseek.reports.settings_diff import differing, format_setting
 from modeseek.reports.table import Column, Row, Table
-from modeseek.reports.tolerant import n_damaged_lines, observed_state, try_read
+from modeseek.reports.tolerant_reading import n_damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 

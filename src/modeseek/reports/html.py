@@ -99,7 +99,7 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def sources(keys: Sequence[str]) -> str:
-    """Section with the sources of these keys of `cite.SOURCES` and their BibTeX."""
+    """Section with the sources of these keys of `citations.bibtex.SOURCES` and their BibTeX."""
     lines = "".join(
         f"<li><a href='{safe(s.url)}'>{safe(s.formatted)}</a></li>" if s.url else f"<li>{safe(s.formatted)}</li>"
         for s in find_sources(keys)

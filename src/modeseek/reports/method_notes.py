@@ -52,7 +52,7 @@ def watch_note(config: Config | None) -> str:
 
 
 def citation_keys(config: Config) -> list[str]:
-    """Keys of `cite.SOURCES` for the method, and for guidance if predictions are guided."""
+    """Keys of `citations.bibtex.SOURCES` for the method, and for guidance if predictions are guided."""
     own_scale = getattr(config.method, "scale", 1.0) if config.label is not None else 1.0
     guided = config.scale != 1 or own_scale != 1
     return [*SOURCES_OF[config.method_name], *(["guidance"] if guided else [])]

@@ -28,7 +28,7 @@ from modeseek.reports.mesh_section import object_section, scripts
 from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
 from modeseek.reports.preview_images import SCRIPT, before_after, media_figure, read_previews, strip
 from modeseek.reports.settings_diff import flatten, format_setting
-from modeseek.reports.tolerant import n_damaged_lines, observed_state, try_read
+from modeseek.reports.tolerant_reading import n_damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 

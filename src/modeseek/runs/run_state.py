@@ -16,10 +16,10 @@ from modeseek.rundir.run_dir import Run
 from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 from modeseek.rundir.status import Status, utc_now
 from modeseek.runs.build import RunObjects
-from modeseek.runs.guard import GuardState
 from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Recorder
+from modeseek.runs.render_guard import GuardState
 
 
 @dataclass

@@ -11,7 +11,7 @@ from modeseek.reports.curves import finite_number
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.sweeps.densities import LogDensityEvaluator
+from modeseek.sweeps.log_densities import LogDensityEvaluator
 from modeseek.sweeps.sweep_dir import JobDir
 
 COLUMNS = (

@@ -13,7 +13,7 @@ from typing import Any
 from modeseek.config.config import read_config
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import remove_folder, write_atomic
-from modeseek.reports.tolerant import observed_state
+from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status, utc_now

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from modeseek.generators.camera import Cameras
+from modeseek.viewer.density_section import DensitySection
 from modeseek.viewer.render_frame import RenderStyle
-from modeseek.viewer.section import DensitySection
 from modeseek.viewer.ui_state import UIStateStore
 
 SIZES = ("128", "256", "384", "512")

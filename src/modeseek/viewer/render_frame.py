@@ -13,7 +13,7 @@ from torch import Tensor
 from modeseek.generators.export import depth_colours
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.rendering3d import Generator3D
-from modeseek.viewer.section import DensitySection, overlay, section_density
+from modeseek.viewer.density_section import DensitySection, overlay, section_density
 from modeseek.viewer.viser_camera import Pose
 
 RenderMode = Literal["colour", "depth", "normal", "opacity"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modeseek.citations.sources import Source, arxiv
+from modeseek.citations.general_papers import Source, arxiv
 
 METHOD_PAPERS: tuple[Source, ...] = (
     arxiv(
