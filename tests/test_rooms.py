@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -46,17 +48,35 @@ LONGEST = 300  # lines of a file
 RIDDLES = ("What", "Who", "Whoever", "Where", "How", "Whether", "When", "Why")
 
 
-@cache
-def trees() -> dict[Path, tuple[str, ast.Module]]:
-    """Text and syntax tree of every module of the package and of tools/, by path from the root."""
-    files = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
-    texts = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in files}
-    return {path: (text, ast.parse(text)) for path, text in texts.items()}
+@dataclass(frozen=True)
+class Module:
+    """Text, syntax tree and all nodes of a module."""
+
+    text: str
+    tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Module:
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        return cls(text, tree, tuple(ast.walk(tree)))
 
 
 @cache
+def trees() -> dict[Path, Module]:
+    """Every module of the package and of tools/, by path from the root."""
+    gc.disable()  # half of the time: nothing of a million new nodes is garbage
+    try:
+        files = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
+        return {path.relative_to(ROOT): Module.read(path) for path in files}
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(trees()[path][1]))
+    return trees()[path].nodes
 
 
 def room(path: Path) -> str:
@@ -127,7 +147,7 @@ def test_only_some_rooms_write_files() -> None:
 
 
 def test_no_room_is_too_large_and_no_file_too_long() -> None:
-    lines = {path: text.count("\n") for path, (text, _) in trees().items()}
+    lines = {path: module.text.count("\n") for path, module in trees().items()}
     assert {path: n for path, n in lines.items() if n > LONGEST} == {}
     rooms = Counter[str]()
     for path in package():
@@ -142,7 +162,7 @@ def test_class_names_are_unique() -> None:
 
 def assigned(path: Path, name: str) -> ast.expr:
     """The value of a module's constant."""
-    for node in trees()[path][1].body:
+    for node in trees()[path].tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
@@ -192,11 +212,11 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 def test_the_words_are_the_fields() -> None:
     """No private idiom: docstrings are noun phrases, errors do not end in an empty imperative."""
     wrong = []
-    for path, (text, tree) in trees().items():
-        first = (ast.get_docstring(tree) or "").split(" ")[0]
+    for path, module in trees().items():
+        first = (ast.get_docstring(module.tree) or "").split(" ")[0]
         if not first or first in RIDDLES:
             wrong.append(f"{path}: the docstring of a module is a noun phrase: {first!r}")
-        wrong += [f"{path}: told" for _ in re.finditer(r"\btold\b", text)]
+        wrong += [f"{path}: told" for _ in re.finditer(r"\btold\b", module.text)]
         for line, value in prose(path):
             if value.startswith("Of ") or re.search(r"; (mend|fix)( it| them| this| the file)?$", value):
                 wrong.append(f"{path}:{line}: {value[:60]!r}")

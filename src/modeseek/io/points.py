@@ -59,7 +59,7 @@ def write_csv(tables: Mapping[Path, Sequence[Sequence[Any]]]) -> None:
         for path, rows in tables.items():
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(rows)
-            write_atomic(path, text.getvalue())
+            write_atomic(path, text.getvalue(), shared=True)
     except OSError:
         for path in tables:
             path.unlink(missing_ok=True)

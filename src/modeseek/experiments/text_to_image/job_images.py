@@ -31,7 +31,9 @@ def read_images(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
             with Image.open(path) as image:
                 images.append(torch.from_numpy(np.asarray(image.convert("RGB")).copy()))
         except UnidentifiedImageError as error:
-            raise ValueError(f"{path} is no image; remove its job's folder and run the command again") from error
+            raise ValueError(
+                f"{path} is no image; remove it, or the folder of its job, and run the command again"
+            ) from error
     return torch.stack(images).permute(0, 3, 1, 2).float() / 255
 
 
