@@ -231,7 +231,7 @@ def test_save_and_load(tmp_path) -> None:
             3,
             16,
         )
-    with pytest.raises(FileExistsError, match="choose another name"):
+    with pytest.raises(FileExistsError, match="must be a new folder"):
         classifier.save(tmp_path / "deep" / "one")
     before = torch.get_rng_state()
     assert not torch.equal(SceneClassifier(SMALL, seed=2).gaze.weight, SceneClassifier(SMALL, seed=3).gaze.weight)
@@ -304,7 +304,7 @@ def test_training_saves_a_classifier_and_is_fixed_by_its_seed(tmp_path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["scene.weight"], weights[2]["scene.weight"])
     assert set(SceneClassifier.load(tmp_path / "one").accuracy) == set(ATTRIBUTES)
-    with pytest.raises(FileExistsError, match="choose another name"):
+    with pytest.raises(FileExistsError, match="must be a new folder"):
         next(train_classifier(tmp_path / "one", budget=1.0, recipe=recipe))
 
 
