@@ -27,18 +27,18 @@ def zero_terminal_table(n: int = 1000) -> np.ndarray:
     return roots**2
 
 
-SCHEDULES: dict[str, ms.Schedule] = {
+SCHEDULES: dict[str, ms.schedules.Schedule] = {
     "vp": ms.VP(),
     "vp-linear": ms.VP.linear(),
-    "cosine": ms.Cosine(),
-    "cosine-shifted": ms.Cosine(shift=-1.4),
+    "cosine": ms.schedules.Cosine(),
+    "cosine-shifted": ms.schedules.Cosine(shift=-1.4),
     "ve": ms.VE(),
     "ve-narrow": ms.VE(0.01, 20.0, rho=3.0),
     "flow": ms.Flow(),
     "flow-shifted": ms.Flow(shift=3.0),
-    "discrete": ms.Discrete.from_alphas_cumprod(torch.tensor(scaled_linear_table())),
-    "discrete-zero-snr": ms.Discrete.from_alphas_cumprod(torch.tensor(zero_terminal_table())),
-    "scaled": ms.ScaledSchedule(ms.VP(), 2.5),
+    "discrete": ms.schedules.Discrete.from_alphas_cumprod(torch.tensor(scaled_linear_table())),
+    "discrete-zero-snr": ms.schedules.Discrete.from_alphas_cumprod(torch.tensor(zero_terminal_table())),
+    "scaled": ms.schedules.ScaledSchedule(ms.VP(), 2.5),
 }
 ZERO_SNR_SCHEDULES = ("cosine", "cosine-shifted", "flow", "flow-shifted", "discrete-zero-snr")
 """Schedules with alpha = 0 exactly at t = 1."""
@@ -72,7 +72,7 @@ MIXTURES: dict[str, oracles.Mixture] = {
 LABELS: dict[str, list[int]] = {"line": [0, 1, 1], "plane": [0, 1, 0], "space": [1, 0], "far": [0, 1], "gauss": [0]}
 
 
-def mixture(name: str, schedule: ms.Schedule | None = None, dtype: torch.dtype = F64) -> ms.GaussianMixture:
+def mixture(name: str, schedule: ms.schedules.Schedule | None = None, dtype: torch.dtype = F64) -> ms.GaussianMixture:
     """The library's prior of the oracle's mixture of this name, with its labels."""
     m = MIXTURES[name]
     parts = (torch.tensor(x, dtype=dtype) for x in (m.weights, m.means, m.covs))
@@ -99,7 +99,7 @@ def full(n: int, value: float) -> Tensor:
     return torch.full((n,), value, dtype=F64)
 
 
-def level(schedule: ms.Schedule, t: float) -> tuple[float, float]:
+def level(schedule: ms.schedules.Schedule, t: float) -> tuple[float, float]:
     """alpha and sigma as numbers."""
     alpha, sigma = schedule(torch.tensor(t, dtype=F64))
     return float(alpha), float(sigma)

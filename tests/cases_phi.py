@@ -53,7 +53,7 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
 def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
     """A context of n items around z."""
     view = View(tuple(range(len(z))))
-    return ms.RenderContext(view, Rendering(view, z), z, ms.Identity(), torch.arange(len(z)), particle)
+    return ms.RenderContext(view, Rendering(view, z), z, ms.codec.Identity(), torch.arange(len(z)), particle)
 
 
 @dataclass(frozen=True)

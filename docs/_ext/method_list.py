@@ -6,11 +6,9 @@ conditions until it succeeds; if it never does, its error message is shown.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import re
-from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,9 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import modeseek as ms
-from modeseek.cli.method_list import MethodsCommand
-from modeseek.config.registry import METHODS
+from modeseek.cli.method_list import count_calls
 from modeseek.datasets.toy2d import ring
+from modeseek.methods import METHODS
 
 LABELS = {"positive": 0, "null": -1, "negative": 1, "source": 2}
 CONDITION_SETS = (
@@ -34,6 +32,7 @@ CONDITION_SETS = (
     ("positive", "null", "source"),
     tuple(LABELS),
 )
+API_PAGE = Path(__file__).parents[1] / "api" / "methods.rst"
 REQUIRED_ARGUMENTS = {"bandwidth": ms.Fixed(0.2), "method": ms.SDS()}
 
 
@@ -67,40 +66,37 @@ def required_conditions(method: ms.Method) -> str:
     return reason
 
 
-def costs() -> dict[str, tuple[str, str]]:
-    """Prior calls per row and step, without and with guidance, of every method, as `modeseek methods` prints them."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        MethodsCommand().run(["modeseek", "methods"])
-    matches = re.findall(r"^(\S+) .*\n +(\d+) calls? a step(?:, (\d+) guided)?", output.getvalue(), re.MULTILINE)
-    if {name for name, *_ in matches} != set(METHODS):
-        raise ValueError(f"modeseek methods must print {len(METHODS)} costs, got {len(matches)}; adapt the pattern")
-    return {name: (plain, guided or plain) for name, plain, guided in matches}
-
-
 def rows() -> list[str]:
     """The table, as lines of Markdown."""
-    cost_of = costs()
     headings = ("name", "class", "required conditions", "guidance", "trains", "calls per step (guided)")
     lines = [f"| {' | '.join(headings)} |", "|" + "---|" * len(headings)]
     for name, method_class in METHODS.items():
-        names = {f.name for f in fields(method_class)}
-        plain, guided = cost_of[name]
-        guidance = "own `scale`" if "scale" in names else "class minus null" if name == "csd" else "`Guided` prior"
-        trains = "auxiliary network" if "auxiliary" in names else ""
-        cost = plain if plain == guided else f"{plain} ({guided})"
+        _, plain, guided = count_calls(name)
+        guidance = "own `scale`" if method_class.guides else "class minus null" if name == "csd" else "`Guided` prior"
+        trains = "auxiliary network" if issubclass(method_class, ms.VSD) else ""
+        cost = str(plain) if plain == guided else f"{plain} ({guided})"
         conditions = required_conditions(method_of(method_class))
         lines.append(f"| `{name}` | `{method_class.__name__}` | {conditions} | {guidance} | {trains} | {cost} |")
     return lines
 
 
+def other_methods() -> list[str]:
+    """API entries, as lines of reStructuredText, of the methods that the page itself does not name."""
+    named = set(re.findall(r":: (?:modeseek\.methods\.)?(\w+)$", API_PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    others = [cls.__name__ for cls in METHODS.values() if cls.__name__ not in named]
+    return [f".. autoclass:: modeseek.methods.{name}" for name in others]
+
+
 class MethodList(SphinxDirective):
-    """Directive that inserts the table of methods."""
+    """Directive that inserts the table of methods, or with `others` the API of those that the page does not name."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Parses the table as content of the page."""
         parent = nodes.Element()
-        self.state.nested_parse(StringList(rows(), "method-list"), 0, parent)
+        lines = other_methods() if self.arguments == ["others"] else rows()
+        self.state.nested_parse(StringList(lines, "method-list"), 0, parent)
         return parent.children
 
 

@@ -53,7 +53,9 @@ def test_nfsd_takes_each_row_s_own_branch(schedule, threshold):
 
 
 def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_threshold():
-    direction = step(NFSD(PerRow(), ms.unit_weight, 7.5), class_prior(), Z, conditions=label_conditions(negative=NULL))
+    direction = step(
+        NFSD(PerRow(), ms.weights.unit_weight, 7.5), class_prior(), Z, conditions=label_conditions(negative=NULL)
+    )
     z_t, alpha, sigma = direction.prediction.z_t, *levels("VP")
     sought = 7.5 * (eps_of(POSITIVE, z_t, alpha, sigma) - eps_of(NULL, z_t, alpha, sigma))
     assert torch.allclose(direction.grad[1:], sought[1:], rtol=0, atol=1e-11)
@@ -63,7 +65,7 @@ def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_t
 def test_nfsd_below_the_threshold_has_the_mean_of_unconditional_sds():
     n = 3000
     direction = step(
-        NFSD(PerRow(), ms.unit_weight, 0.0, 1.0), class_prior(), Z.repeat(n, 1), conditions=label_conditions()
+        NFSD(PerRow(), ms.weights.unit_weight, 0.0, 1.0), class_prior(), Z.repeat(n, 1), conditions=label_conditions()
     )
     mean, _ = branch_sum({NULL: 1.0}, -1.0, *levels("VP"))
     _, factor = branch_sum({NULL: 1.0}, 0.0, *levels("VP"))
@@ -97,7 +99,7 @@ def test_between_equal_gaussians_the_bridge_is_a_constant_pull_from_one_mean_to_
         torch.tensor([0, 1]),
     )
     conditions = ms.Conditions(torch.tensor([1]), source=torch.tensor([0]))
-    direction = step(SDSBridge(PerRow(), ms.unit_weight, 2.0, since=0.0), prior, Z, conditions=conditions)
+    direction = step(SDSBridge(PerRow(), ms.weights.unit_weight, 2.0, since=0.0), prior, Z, conditions=conditions)
     alpha, sigma = levels("VP")
     pull = torch.tensor([4.0, -1.5], dtype=Z.dtype)
     assert torch.allclose(-direction.grad, 2 * sigma * alpha / (0.3 * alpha**2 + sigma**2) * pull, rtol=0, atol=1e-11)

@@ -15,7 +15,7 @@ from modeseek.methods.cfd import CFD, FSD, ConsistentState
 from modeseek.methods.noise_maps import WORLD, WorldNoise, refresh_noise
 from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 
-METHODS = {"cfd": CFD(PerRow(), ms.unit_weight, refresh=0.0), "fsd": FSD(PerRow(), ms.unit_weight)}
+METHODS = {"cfd": CFD(PerRow(), ms.weights.unit_weight, refresh=0.0), "fsd": FSD(PerRow(), ms.weights.unit_weight)}
 
 
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "VE"])
@@ -29,7 +29,9 @@ def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
     for index, (t, s) in enumerate(zip(walk[:-1], walk[1:], strict=True)):
         (a_t, s_t), (a_s, s_s) = levels(schedule, t), levels(schedule, s)
         times = PerRow(t)
-        method = CFD(times, ms.unit_weight, refresh=0.0) if name == "cfd" else FSD(times, ms.unit_weight)
+        method = (
+            CFD(times, ms.weights.unit_weight, refresh=0.0) if name == "cfd" else FSD(times, ms.weights.unit_weight)
+        )
         answer, state = method.step(z, prior, state, progress=0.0, rng=rng.at(index))
         if z_t is None:
             z_t, noise = a_t * z + s_t * answer.eps, answer.eps

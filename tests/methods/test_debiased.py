@@ -30,6 +30,7 @@ from modeseek.ramp import Ramp
 class Fixed:
     """A method that answers what it is given and counts in its state."""
 
+    references, guides = (), False
     grad: torch.Tensor
 
     def init(self, z, prior):
@@ -62,7 +63,7 @@ def test_the_bound_never_falls_and_is_what_was_asked_for():
 
 @pytest.mark.parametrize("schedule", NAMES)
 def test_around_sds_it_clamps_the_closed_form_and_draws_the_same(schedule):
-    inner = ms.SDS(PerRow(), ms.unit_weight)
+    inner = ms.SDS(PerRow(), ms.weights.unit_weight)
     direction = step(Debiased(inner, 0.4), class_prior(schedule), Z.repeat(50, 1), conditions=label_conditions())
     mean, factor = (part.repeat(50, 1) for part in branch_sum({0: 1.0}, -1.0, *levels(schedule)))
     free = mean + factor * direction.eps

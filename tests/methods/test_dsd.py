@@ -35,7 +35,7 @@ def guided(scale: float, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Te
 @pytest.mark.parametrize("reference", [1.0, 2.0])
 def test_it_is_the_difference_along_one_ddim_trajectory(schedule, reference):
     steps, scale = 3, 3.0
-    method = DSD(PerRow(), scale, reference, ms.unit_weight, steps)
+    method = DSD(PerRow(), scale, reference, ms.weights.unit_weight, steps)
     prior = prior_on(schedule, three_gaussians(), [0, 0, 1])
     answer, state = method.step(
         FOUR, prior, DSDState(), conditions=CONDITIONS, progress=0.0, rng=ms.Streams(1, 5, (0, 1, 2, 3))
@@ -71,7 +71,7 @@ def test_at_one_level_and_one_scale_nothing_pulls(schedule):
 
 def test_the_weight_is_that_of_the_cleaner_level():
     prior, rng = prior_on("Flow", three_gaussians()), [ms.Streams(1, 0, (0, 1, 2, 3)) for _ in range(2)]
-    plain = step(DSD(PerRow(), weight=ms.unit_weight), FOUR, prior, rng[0]).grad
+    plain = step(DSD(PerRow(), weight=ms.weights.unit_weight), FOUR, prior, rng[0]).grad
     squared = step(DSD(PerRow()), FOUR, prior, rng[1]).grad
     assert torch.allclose(squared, plain * levels("Flow")[1] ** 2, rtol=1e-12, atol=0)
 
@@ -91,7 +91,7 @@ def test_an_item_keeps_its_seed_for_the_whole_run(kind):
 def test_seeds_decide_where_particles_end():
     mixture, n = two_gaussians(3.0, 0.5), 32
     prior = prior_on("VP", mixture)
-    method = DSD(ms.Annealed(0.98, 0.05, 0.5), weight=ms.sigma_over_alpha, ode_steps=8)
+    method = DSD(ms.noise_levels.Annealed(0.98, 0.05, 0.5), weight=ms.weights.sigma_over_alpha, ode_steps=8)
     points = ms.Points(torch.zeros(n, 2, dtype=F64))  # all at one point, between the modes
     optimizer = torch.optim.SGD(points.parameters(), lr=0.6)
     seed = torch.zeros(n, 2, dtype=F64)

@@ -156,7 +156,7 @@ def test_exact_pds_is_dds_with_a_weight(schedule: str) -> None:
 
 def test_the_authors_coefficients() -> None:
     """Stride 2 with the betas of stride 1, at four training steps of Stable Diffusion."""
-    schedule = ms.Discrete.from_alphas_cumprod(torch.tensor(scaled_linear_table()))
+    schedule = ms.schedules.Discrete.from_alphas_cumprod(torch.tensor(scaled_linear_table()))
     t = torch.tensor([50, 200, 500, 950], dtype=F64) / 999
     psi, chi = PDS(coefficients="official", step_size=2 / 999).weights(schedule, t)
     assert psi.tolist() == pytest.approx([0.66425, 0.14049, 0.03224, 0.004882], rel=1e-3)

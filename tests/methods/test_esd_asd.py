@@ -51,7 +51,7 @@ def run(method: ms.Method, prior: ms.Prior, steps: int = 4) -> list[torch.Tensor
 @pytest.mark.parametrize("entropy", [0.0, 0.3, 1.0])
 def test_esd_subtracts_the_blend_of_two_scores(schedule, entropy):
     mixture = gaussian([0.5, -0.5], [[1.0, 0.2], [0.2, 0.5]])
-    method = ESD(PerRow(), weight=ms.unit_weight, auxiliary=ExactAuxiliary(views), camera=view, entropy=entropy)
+    method = ESD(PerRow(), weight=ms.weights.unit_weight, auxiliary=ExactAuxiliary(views), camera=view, entropy=entropy)
     answer = step(method, FOUR, prior_on(schedule, mixture), generator(), context=context(FOUR))
     alpha, sigma = levels(schedule)
     z_t = alpha * FOUR + sigma * answer.eps
@@ -101,7 +101,7 @@ def population(entropy: float) -> tuple[float, float]:
         )
 
     prior = prior_on("VP", gaussian([0.0], [[1.0]]))
-    method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.unit_weight)
+    method = ESD(auxiliary=ExactAuxiliary(law), camera=lambda _: side, entropy=entropy, weight=ms.weights.unit_weight)
     z = 0.3 * torch.randn(256, 1, dtype=F64, generator=rng) + 0.2 * side
     state = method.init(z, prior)
     for index in range(80):

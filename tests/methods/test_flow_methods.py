@@ -38,7 +38,7 @@ from modeseek.methods.ucm import UCM
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-@pytest.mark.parametrize("weight", [ms.unit_weight, ms.sigma_squared])
+@pytest.mark.parametrize("weight", [ms.weights.unit_weight, ms.sigma_squared])
 def test_rfds_has_the_mean_and_variance_of_its_velocity_residual(schedule, weight):
     alpha, sigma = levels(schedule)
     w = per_signal(alpha, sigma) * (sigma**2 if weight is ms.sigma_squared else 1.0)
@@ -59,7 +59,7 @@ def test_rfds_is_sds_with_one_over_one_minus_sigma_in_flow_time(schedule):
     prior = ms.Guided(prior_of(three_gaussians(), class_prior(schedule).schedule, [0, 0, 1]), 3.0)
     conditions = ms.Conditions(torch.tensor([1]), torch.tensor([-1]))
     ours = step(RFDS(PerRow()), prior, Z, conditions=conditions)
-    sds = step(ms.SDS(PerRow(), ms.unit_weight), prior, Z, conditions=conditions)
+    sds = step(ms.SDS(PerRow(), ms.weights.unit_weight), prior, Z, conditions=conditions)
     share = per_signal(*levels(schedule))
     assert torch.equal(ours.eps, sds.eps)
     assert torch.allclose(ours.grad, share * sds.grad, rtol=1e-8, atol=1e-9)
@@ -79,7 +79,7 @@ def test_rfds_agrees_with_a_model_that_knows_velocities_only():
 @pytest.mark.parametrize("schedule", ["Flow", "Cosine"])
 def test_at_pure_noise_rfds_points_at_the_mean(schedule):
     """Where SDS has nothing to say, and 1 / (1 - sigma) is infinite: `v - (n - z) = z - mean`."""
-    times = ms.Annealed(1.0, 1.0)
+    times = ms.noise_levels.Annealed(1.0, 1.0)
     for method in (RFDS(times), UCM(times, scale=1.0)):
         grad = step(method, class_prior(schedule), Z, conditions=label_conditions(negative=None)).grad
         assert torch.allclose(grad, Z - MEANS[POSITIVE], rtol=0, atol=1e-6)
@@ -121,7 +121,7 @@ def test_irfds_in_the_loop_finds_the_noise_of_its_picture():
     image = torch.tensor([[0.4, -0.6]], dtype=F64)
     noise = ms.Points(torch.randn(3, 2, dtype=F64, generator=generator(1)))
     optimizer = torch.optim.SGD(noise.parameters(), lr=1.0)
-    method = IRFDS(image, ms.Annealed(0.5, 0.5))
+    method = IRFDS(image, ms.noise_levels.Annealed(0.5, 0.5))
     run = ms.distill(
         noise, class_prior("Flow"), method, optimizer, steps=40, conditions=label_conditions(NULL), rng=generator()
     )

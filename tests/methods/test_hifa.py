@@ -55,7 +55,7 @@ LATENT = {"image_weight": 0.0}
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-@pytest.mark.parametrize("weight", [ms.unit_weight, ms.sigma_squared])
+@pytest.mark.parametrize("weight", [ms.weights.unit_weight, ms.sigma_squared])
 def test_the_latent_term_is_sds_with_weight_sigma_over_alpha(schedule, weight):
     alpha, sigma = levels(schedule)
     mean, factor = branch_sum({POSITIVE: 1.0}, -1.0, alpha, sigma)
@@ -82,7 +82,7 @@ def test_more_denoising_steps_are_ddim_steps_down_to_the_last_denoised_point(sch
 def test_the_image_term_compares_images():
     """With the identity it is image_weight times the latent term; with another codec it is in image units."""
     conditions = label_conditions()
-    for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.unit_weight, 2.0, denoise_steps=2)):
+    for method in (HiFA(PerRow(), ms.sigma_squared, 0.3), HiFA(PerRow(), ms.weights.unit_weight, 2.0, denoise_steps=2)):
         same = step(method, class_prior(), Z, conditions=conditions, context=context(Z, Identity()))
         assert torch.allclose(same.grad_image, method.image_weight * same.grad, rtol=0, atol=1e-12)
         half = step(method, class_prior(), Z, conditions=conditions, context=context((Z + 1) / 2, RangeCodec()))

@@ -73,10 +73,10 @@ def test_every_row_walks_to_its_own_level_and_one_step_further(schedule, gap, st
 
 
 def test_a_negative_prompt_is_the_baseline_at_t_and_nothing_to_the_inversion():
-    direction = step(ISM(PerRow(), ms.unit_weight), class_prior(), Z, conditions=label_conditions())
+    direction = step(ISM(PerRow(), ms.weights.unit_weight), class_prior(), Z, conditions=label_conditions())
     z_t, alpha, sigma = direction.prediction.z_t, *levels("VP")
     ahead = 7.5 * eps_of(POSITIVE, z_t, alpha, sigma) - 6.5 * eps_of(NEGATIVE, z_t, alpha, sigma)
-    plain = step(ISM(PerRow(), ms.unit_weight), class_prior(), Z, conditions=label_conditions(negative=None))
+    plain = step(ISM(PerRow(), ms.weights.unit_weight), class_prior(), Z, conditions=label_conditions(negative=None))
     assert torch.equal(z_t, plain.prediction.z_t)
     null = 7.5 * eps_of(POSITIVE, z_t, alpha, sigma) - 6.5 * eps_of(NULL, z_t, alpha, sigma)
     assert torch.allclose(direction.grad - plain.grad, ahead - null, rtol=0, atol=1e-10)
@@ -104,7 +104,7 @@ def test_it_converges_to_the_closed_form_of_the_probability_flow_at_first_order(
     unit = (Z - MEANS[POSITIVE]) / VARIANCES[POSITIVE].sqrt()
     errors = []
     for width in (0.02, 0.01, 0.005):
-        method = ISM(PerRow(), ms.unit_weight, 1.0, width, width)
+        method = ISM(PerRow(), ms.weights.unit_weight, 1.0, width, width)
         grad = step(method, class_prior(schedule), Z, conditions=label_conditions(null=POSITIVE, negative=None)).grad
         slope = torch.stack([along(t) - along(t - width) for t in TIMES]) / width
         errors.append(float((grad / width - slope * unit).norm()) / float((slope * unit).norm()))

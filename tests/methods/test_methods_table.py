@@ -27,43 +27,45 @@ METHODS = {
     "msd product antithetic": ms.MSD(ms.Fixed(0.7), "product", steps=2, samples=2, noise="antithetic"),
     "msd kernel-score": ms.MSD(ms.Fixed(0.7), "kernel-score", steps=3, samples=2, interval=(0.0, 0.7)),
     "sds": ms.SDS(),
-    "sds annealed": ms.SDS(ms.Annealed(), ms.sigma_over_alpha),
+    "sds annealed": ms.SDS(ms.noise_levels.Annealed(), ms.weights.sigma_over_alpha),
     "sdi": ms.SDI(inversion_steps=2),
     "sdi ancestral": ms.SDI(inversion_steps=2, inversion_eta=0.3),
-    "sds dreaming": ms.SDS(ms.DreamTime()),
-    "sjc": ms.SJC(),
-    "sjc plain": ms.SJC(variance_reduction=False, samples=2),
-    "hifa": ms.HiFA(image_weight=0.0),
-    "hifa steps": ms.HiFA(image_weight=0.0, denoise_steps=3),
-    "async-sd": ms.AsyncSD(),
-    "csd": ms.CSD(),
-    "csd negative": ms.CSD(null=ms.Ramp(-1.0, 0.0), negative=ms.Ramp(0.0, -1.0)),
-    "nfsd": ms.NFSD(ms.Annealed(0.5, 0.5)),
-    "sds-bridge": ms.SDSBridge(since=0.0),
-    "sds-bridge first": ms.SDSBridge(since=0.5),
-    "ism": ms.ISM(ms.Annealed(0.5, 0.5)),
-    "rfds": ms.RFDS(),
-    "irfds": ms.IRFDS(torch.zeros(1, 2, dtype=F64)),
-    "rfds-rev": ms.RFDSRev(),
-    "ucm": ms.UCM(),
-    "ucm midpoint": ms.UCM(solver="midpoint"),
-    "debiased": ms.Debiased(ms.SDS(), 0.5),
-    "stein": ms.SteinDreamer(),
-    "stein quadratic": ms.SteinDreamer(lambda z_t, context: z_t.flatten(1).square().sum(1)),
-    "control variate": ms.ControlVariate(ms.SDS(), ms.Stein(lambda z_t, context: z_t.flatten(1).sum(1))),
-    "mvdream": ms.MVDream(views=1, scale=5.0),
-    "jsd": ms.JSD(bowl, scale=5.0),
-    "jsd jacobian": ms.JSD(bowl, scale=5.0, jacobian=True),
-    "vsd": ms.VSD(auxiliary=ms.MLPAuxiliary(width=8)),
-    "esd": ms.ESD(auxiliary=ms.MLPAuxiliary(width=8), entropy=0.0),
-    "asd": ms.ASD(auxiliary=ms.MLPAuxiliary(width=8)),
-    "dsd": ms.DSD(ode_steps=2),
-    "rsd": ms.RSD(repulsion=0.0),  # else it couples rows, on purpose
-    "cfd": ms.CFD(),
-    "fsd": ms.FSD(),
-    "dds": ms.DDS(ZERO),
-    "pds": ms.PDS(ZERO),
-    "pds official": ms.PDS(ZERO, coefficients="official"),
+    "sds dreaming": ms.SDS(ms.noise_levels.DreamTime()),
+    "sjc": ms.methods.SJC(),
+    "sjc plain": ms.methods.SJC(variance_reduction=False, samples=2),
+    "hifa": ms.methods.HiFA(image_weight=0.0),
+    "hifa steps": ms.methods.HiFA(image_weight=0.0, denoise_steps=3),
+    "async-sd": ms.methods.AsyncSD(),
+    "csd": ms.methods.CSD(),
+    "csd negative": ms.methods.CSD(null=ms.Ramp(-1.0, 0.0), negative=ms.Ramp(0.0, -1.0)),
+    "nfsd": ms.methods.NFSD(ms.noise_levels.Annealed(0.5, 0.5)),
+    "sds-bridge": ms.methods.SDSBridge(since=0.0),
+    "sds-bridge first": ms.methods.SDSBridge(since=0.5),
+    "ism": ms.methods.ISM(ms.noise_levels.Annealed(0.5, 0.5)),
+    "rfds": ms.methods.RFDS(),
+    "irfds": ms.methods.IRFDS(torch.zeros(1, 2, dtype=F64)),
+    "rfds-rev": ms.methods.RFDSRev(),
+    "ucm": ms.methods.UCM(),
+    "ucm midpoint": ms.methods.UCM(solver="midpoint"),
+    "debiased": ms.methods.Debiased(ms.SDS(), 0.5),
+    "stein": ms.methods.SteinDreamer(),
+    "stein quadratic": ms.methods.SteinDreamer(lambda z_t, context: z_t.flatten(1).square().sum(1)),
+    "control variate": ms.methods.ControlVariate(
+        ms.SDS(), ms.methods.Stein(lambda z_t, context: z_t.flatten(1).sum(1))
+    ),
+    "mvdream": ms.methods.MVDream(views=1, scale=5.0),
+    "jsd": ms.methods.JSD(bowl, scale=5.0),
+    "jsd jacobian": ms.methods.JSD(bowl, scale=5.0, jacobian=True),
+    "vsd": ms.VSD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
+    "esd": ms.methods.ESD(auxiliary=ms.methods.MLPAuxiliary(width=8), entropy=0.0),
+    "asd": ms.methods.ASD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
+    "dsd": ms.methods.DSD(ode_steps=2),
+    "rsd": ms.methods.RSD(repulsion=0.0),  # else it couples rows, on purpose
+    "cfd": ms.methods.CFD(),
+    "fsd": ms.methods.FSD(),
+    "dds": ms.methods.DDS(ZERO),
+    "pds": ms.methods.PDS(ZERO),
+    "pds official": ms.methods.PDS(ZERO, coefficients="official"),
 }
 CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
 """Methods that compare conditions and need them."""
@@ -150,8 +152,8 @@ def case(request, prior, guidance):
     """All of them together."""
     name, method = request.param, METHODS[request.param]
     z = images(4, 1) if len(prior.shape) == 3 else sample_mixture(three_gaussians(), 4, seed=1) + 0.2
-    if isinstance(method, ms.IRFDS):
-        method = ms.IRFDS(torch.zeros_like(z[:1]))
+    if isinstance(method, ms.methods.IRFDS):
+        method = ms.methods.IRFDS(torch.zeros_like(z[:1]))
     given = None if guidance == "bare" and name not in CONDITIONED_ONLY else conditions([0, 1, 1, 0], name)
     if guidance == "guided" and not guides_itself(method, z, prior):
         prior = ms.Guided(prior, 3.0)
@@ -179,7 +181,7 @@ def test_every_method_on_every_prior(case):
         for name in ("eps", "t"):
             part, whole = getattr(alone, name), getattr(answer, name)
             assert (part is None) is (whole is None)
-            drawn = not isinstance(case.method, ms.UCM)  # its noise is computed: equal but for rounding
+            drawn = not isinstance(case.method, ms.methods.UCM)  # its noise is computed: equal but for rounding
             close = torch.equal if drawn else torch.allclose
             assert part is None or close(part[0], whole[i])
 

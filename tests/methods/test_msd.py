@@ -196,7 +196,7 @@ def test_common_noise_makes_the_product_a_fixed_map_along_a_run():
 def test_full_jitter_is_sds_with_weight_sigma_over_alpha(h):
     prior = prior_of(three_gaussians(), ms.VP())
     t = prior.schedule.t_of(torch.full((4,), -2 * math.log(h), dtype=F64))
-    sds, _ = ms.SDS(lambda progress, n, rng: t, ms.sigma_over_alpha).step(
+    sds, _ = ms.SDS(lambda progress, n, rng: t, ms.weights.sigma_over_alpha).step(
         Z, prior, None, progress=0.0, rng=generator(3)
     )
     msd, _ = step(ms.MSD(ms.Fixed(h), jitter=1.0), prior=prior, rng=generator(3))

@@ -88,14 +88,14 @@ def test_without_rescale_it_is_sds_of_a_guided_prior_with_weight_sigma_over_alph
     conditions = ms.Conditions(torch.tensor([0, 1, 1, 0]), null=NULL)
     times = PerRow((0.2, 0.4, 0.6, 0.8))
     ours, _ = MVDream(1, 5.0, 0.0, times).step(z, prior, None, conditions=conditions, progress=0.0, rng=generator())
-    sds = ms.SDS(times, ms.sigma_over_alpha)
+    sds = ms.SDS(times, ms.weights.sigma_over_alpha)
     sds_direction, _ = sds.step(z, ms.Guided(prior, 5.0), None, conditions=conditions, progress=0.0, rng=generator())
     assert torch.allclose(ours.grad, sds_direction.grad, rtol=1e-10, atol=1e-10)
 
 
 def test_views_may_be_permuted_within_a_group_and_groups_among_each_other() -> None:
     z, labels = torch.randn(8, 2, generator=generator(1), dtype=F64), torch.tensor([0, 1, 1, 0, 1, 1, 0, 0])
-    prior, method = prior_of(three_gaussians(), labels=LABELS), MVDream(4, 9.0, 0.7, ms.Annealed(0.8, 0.2))
+    prior, method = prior_of(three_gaussians(), labels=LABELS), MVDream(4, 9.0, 0.7, ms.noise_levels.Annealed(0.8, 0.2))
 
     def step(rows: list[int]) -> ms.Direction:
         conditions = ms.Conditions(labels[rows], null=NULL)

@@ -37,7 +37,7 @@ def median_width(z: torch.Tensor) -> float:
 @pytest.mark.parametrize("schedule", ["VP", "Flow"])
 def test_it_is_sds_and_the_gradient_of_the_log_kernel_sum(schedule, width):
     prior = prior_on(schedule, three_gaussians())
-    for weight, power in ((ms.unit_weight, 0), (ms.sigma_squared, 2)):
+    for weight, power in ((ms.weights.unit_weight, 0), (ms.sigma_squared, 2)):
         plain = step(ms.SDS(PerRow(), weight), FOUR, prior, generator())
         repelled = step(RSD(PerRow(), 5.0, RBF(width), weight=weight), FOUR, prior, generator())
         sigma = levels(schedule)[1]

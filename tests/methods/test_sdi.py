@@ -137,7 +137,11 @@ def test_a_guided_prior_is_refused_wherever_it_hides():
     bare = prior_of(three_gaussians(), labels=[0, 0, 1])
     conditions = ms.Conditions(torch.tensor([1]), null=torch.tensor([-1]))
     z = torch.zeros(1, 2, dtype=F64)
-    for prior in (ms.Guided(bare), ms.Counting(ms.Guided(bare)), ms.Counting(ms.Counting(ms.AutoGuidance(bare, bare)))):
+    for prior in (
+        ms.Guided(bare),
+        ms.Counting(ms.Guided(bare)),
+        ms.Counting(ms.Counting(ms.priors.AutoGuidance(bare, bare))),
+    ):
         with pytest.raises(TypeError, match="SDI guides by itself: got a (Guided|AutoGuidance) prior"):
             ms.SDI().init(z, prior)
         with pytest.raises(TypeError, match="SDI guides by itself"):

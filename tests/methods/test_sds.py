@@ -12,15 +12,15 @@ import modeseek as ms
 Z = tensor(0.4, -0.6)
 WEIGHTS = {
     ms.sigma_squared: lambda a, s: s**2,
-    ms.unit_weight: lambda a, s: 1.0,
-    ms.alpha_sigma_squared: lambda a, s: a * s**2,
-    ms.sigma_over_alpha: lambda a, s: s / a,
+    ms.weights.unit_weight: lambda a, s: 1.0,
+    ms.weights.alpha_sigma_squared: lambda a, s: a * s**2,
+    ms.weights.sigma_over_alpha: lambda a, s: s / a,
 }
 
 
 def at(t: float, weight=ms.sigma_squared) -> ms.SDS:
     """SDS at one noise level."""
-    return ms.SDS(ms.Annealed(t, t), weight)
+    return ms.SDS(ms.noise_levels.Annealed(t, t), weight)
 
 
 def directions(prior, method, z: torch.Tensor, n: int, seed: int = 0, conditions=None) -> ms.Direction:
@@ -93,7 +93,7 @@ def test_stein_holds_between_its_draws_and_its_predictions():
 def test_on_a_flow_it_is_the_velocity_residual_up_to_one_minus_sigma():
     """I6: `v - (n - z) = (eps - n) / (1 - sigma)`."""
     t = 0.3
-    direction = directions(prior_of(three_gaussians(), ms.Flow()), at(t, ms.unit_weight), Z, 50)
+    direction = directions(prior_of(three_gaussians(), ms.Flow()), at(t, ms.weights.unit_weight), Z, 50)
     residual = direction.prediction.flow - (direction.eps - Z)
     assert torch.allclose(residual, direction.grad / (1 - direction.t[:, None]), rtol=1e-12, atol=1e-13)
 
@@ -101,7 +101,7 @@ def test_on_a_flow_it_is_the_velocity_residual_up_to_one_minus_sigma():
 def test_uniform_weight_in_variance_exploding_coordinates_is_sjc():
     """I10: SDS with w = 1 is `eps - n` of SJC at noise sigma / alpha."""
     alpha, sigma = level("VP", 0.6)
-    preserving = directions(prior_of(three_gaussians(), ms.VP()), at(0.6, ms.unit_weight), Z, 40)
+    preserving = directions(prior_of(three_gaussians(), ms.VP()), at(0.6, ms.weights.unit_weight), Z, 40)
     noise = preserving.eps
     h = torch.full((40,), sigma / alpha, dtype=F64)
     exploded = prior_of(three_gaussians()).at(Z + h[:, None] * noise, torch.ones_like(h), h)
@@ -110,7 +110,7 @@ def test_uniform_weight_in_variance_exploding_coordinates_is_sjc():
 
 def test_a_reconstruction_weight_makes_it_a_reconstruction():
     """I1: with weight sigma / alpha the direction is `z - E[z | z_t]`."""
-    direction = directions(prior_of(three_gaussians()), at(0.5, ms.sigma_over_alpha), Z, 20)
+    direction = directions(prior_of(three_gaussians()), at(0.5, ms.weights.sigma_over_alpha), Z, 20)
     assert torch.allclose(direction.grad, Z - direction.prediction.z, rtol=0, atol=1e-12)
 
 

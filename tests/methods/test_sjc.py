@@ -58,7 +58,7 @@ def test_it_is_sds_with_weight_one_at_the_same_level():
     """I10."""
     for schedule in NAMES:
         ours = step(SJC(PerRow()), class_prior(schedule), Z, conditions=label_conditions())
-        sds = step(ms.SDS(PerRow(), ms.unit_weight), class_prior(schedule), Z, conditions=label_conditions())
+        sds = step(ms.SDS(PerRow(), ms.weights.unit_weight), class_prior(schedule), Z, conditions=label_conditions())
         assert torch.equal(ours.eps, sds.eps) and torch.allclose(ours.grad, sds.grad, rtol=0, atol=1e-10)
 
 
@@ -93,5 +93,5 @@ def test_bad_use_is_one_clear_line():
         SJC(samples=0)
     one_line(error.value)
     with pytest.raises(ValueError, match=r"needs alpha > 0 .*, got t = 1") as error:
-        step(SJC(ms.Annealed(1.0, 1.0)), class_prior("Flow"), Z)
+        step(SJC(ms.noise_levels.Annealed(1.0, 1.0)), class_prior("Flow"), Z)
     one_line(error.value)

@@ -28,7 +28,7 @@ def exact(law=None, **options) -> VSD:
 @pytest.mark.parametrize("rng", [lambda: generator(4), lambda: ms.Streams(7, 3, (0, 1, 2, 3))])
 def test_with_a_point_mass_for_phi_it_is_sds_draw_by_draw(schedule, rng):
     prior = prior_on(schedule, three_gaussians())
-    for weight in (ms.sigma_squared, ms.unit_weight):
+    for weight in (ms.sigma_squared, ms.weights.unit_weight):
         result = step(exact(delta, weight=weight), FOUR, prior, rng())
         expected = step(ms.SDS(weight=weight), FOUR, prior, rng())
         assert torch.equal(result.eps, expected.eps) and torch.equal(result.t, expected.t)
@@ -57,7 +57,7 @@ def test_where_the_particles_are_the_prior_nothing_pulls():
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_guidance_is_the_priors_alone(scale):
     prior, recording = prior_on("Cosine", three_gaussians(), [0, 0, 1]), RecordingAuxiliary()
-    method = VSD(PerRow(), scale, ms.unit_weight, recording)
+    method = VSD(PerRow(), scale, ms.weights.unit_weight, recording)
     answer = step(method, FOUR, prior, generator(), conditions=CONDITIONS)
     alpha, sigma = levels("Cosine")
     z_t = alpha * FOUR + sigma * answer.eps

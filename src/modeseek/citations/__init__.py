@@ -1,1 +1,1 @@
-"""BibTeX entries and which method cites which."""
+"""Bibliography: the papers of methods, samplers, metrics and tools, in `references.bib`."""

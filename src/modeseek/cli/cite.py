@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.citations.bibtex import SOURCES, bibtex
+from modeseek.citations.bibtex import bibtex, read_sources
 from modeseek.cli.lookup import look_up
-from modeseek.reports.method_notes import SOURCES_OF
+from modeseek.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,5 @@ class CiteCommand:
         """Prints each entry once."""
         if not self.methods:
             raise ValueError("cite needs at least one method, got none; try modeseek cite msd")
-        keys = {key: (key,) for key in SOURCES} | SOURCES_OF
+        keys = {key: (key,) for key in read_sources()} | {name: cls.references for name, cls in METHODS.items()}
         print(bibtex(key for name in self.methods for key in look_up("method", name, keys)), end="")

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from modeseek.cli.settings_help import summary
-from modeseek.config.registry import METHODS
 from modeseek.datasets.toy2d import ring
-from modeseek.experiments.toy2d.benchmark import prior_calls
-from modeseek.experiments.toy2d.entries import Descent, ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -26,26 +22,17 @@ class MethodsCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Prints two lines per method."""
         width = max(map(len, METHODS)) + 2
-        tasks = [Toy2DPlan(ring(), (), label="each", scale=scale).task(ring().prior) for scale in (1.0, 3.0)]
         for name, cls in METHODS.items():
-            print(f"{name:<{width}}{summary(cls)}")
-            entry = ALL_ENTRIES.get(name)
-            if entry is not None:
-                print(f"{'':<{width}}{_cost(entry, tasks)}")
+            first, plain, guided = count_calls(name)
+            with_guidance = "" if guided == plain else f", {guided} guided"
+            before = f", {first} before the first step" if first else ""
+            cost = f"{plain} {'call' if plain == 1 else 'calls'} a step{with_guidance}{before}"
+            print(f"{name:<{width}}{summary(cls)}\n{'':<{width}}{cost}")
         print("\nmodeseek list methods NAME shows the settings of one, modeseek cite NAME its paper.")
 
 
-def _cost(entry: ToyEntry, tasks: Sequence[ToyTask]) -> str:
-    algorithms = [(entry.algorithm(task), task) for task in tasks]
-    (plain, _), (guided, _) = counts = [
-        _calls(algorithm, task) for algorithm, task in algorithms if isinstance(algorithm, Descent)
-    ]
-    first = f", {counts[0][1]} before the first step" if counts[0][1] else ""
-    unit = "call" if plain == 1 else "calls"
-    return f"{plain} {unit} a step" + ("" if guided == plain else f", {guided} guided") + first
-
-
-def _calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
-    with torch.no_grad():
-        first, each = prior_calls(algorithm, task)
-    return each, first
+def count_calls(name: str) -> tuple[int, int, int]:
+    """Prior calls per row of a method: before the first step, in each step, and in each step with guidance."""
+    tasks = [Toy2DPlan(ring(), (), label="each", scale=scale).task(ring().prior) for scale in (1.0, 3.0)]
+    (first, plain), (_, guided) = (ALL_ENTRIES[name].algorithm(task).prior_calls(task) for task in tasks)
+    return first, plain, guided

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -28,6 +29,7 @@ class ASD(VSD):
         unbounded: True allows gamma <= -1.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("asd", "vsd")
     gamma: float = -0.75
     unbounded: bool = False
 

@@ -13,11 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.diffusion.prediction import Prediction
+from modeseek.io.errors import one_line
 from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_lora_camera import CameraEmbedding, attach_camera
 from modeseek.priors.base import Prior
 from modeseek.priors.pipeline.log_snr_matching import PredictionType
 from modeseek.priors.pipeline.pipeline import Pipeline
+from modeseek.priors.wrapper import unwrap
 
 _NAME = "phi"
 
@@ -108,7 +110,7 @@ class LoRAAuxiliary:
             TypeError: the innermost prior is not a Pipeline.
             ValueError: the pipeline is offloaded, or has no layer of these names.
         """
-        teacher = _innermost(prior)
+        teacher = unwrap(prior)
         if not isinstance(teacher, Pipeline):
             raise TypeError(
                 f"LoRAAuxiliary needs a Pipeline as prior, got {type(teacher).__name__}; try auxiliary=MLPAuxiliary()"
@@ -165,7 +167,7 @@ class LoRAAuxiliary:
             with torch.random.fork_rng(devices=devices):  # peft draws from the global generator; see `_draw`
                 inject_adapter_in_model(config, adapted, _NAME)
         except ValueError as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error, 160)
             raise ValueError(
                 f"targets must name layers of {type(network).__name__}, got {self.targets}: {reason}"
             ) from error
@@ -183,17 +185,8 @@ def _init_lora(network: nn.Module, rng: torch.Generator) -> None:
         parameter.data = initial.to(parameter.device)
 
 
-def _innermost(prior: Any) -> Any:
-    inner = getattr(prior, "prior", None)
-    return prior if inner is None else _innermost(inner)
-
-
 def _parametrise(kind: PredictionType, z: Tensor, eps: Tensor, inputs: AuxiliaryInput) -> Tensor:
     """Converts signal and noise to the network's own parametrisation and scaling."""
-    if kind in ("z", "eps"):
-        return z if kind == "z" else eps
-    if kind == "flow":
-        return eps - z
     n = torch.hypot(inputs.alpha, inputs.sigma)
-    a, s = (level.reshape(-1, *(1,) * (z.ndim - 1)) for level in (inputs.alpha / n, inputs.sigma / n))
-    return a * eps - s * z
+    p = Prediction.from_z_and_eps(inputs.z_t, inputs.alpha / n, inputs.sigma / n, z, eps)
+    return {"z": p.z, "eps": p.eps, "v": p.v, "flow": p.flow}[kind]

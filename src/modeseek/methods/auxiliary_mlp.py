@@ -27,7 +27,7 @@ class PhiNetwork(nn.Module):
 
     def __init__(self, dim: int, classes: int, cameras: int, shape: tuple[int, int], rng: torch.Generator) -> None:
         super().__init__()
-        self.dim, self.cameras = dim, cameras
+        self.dim, self.classes, self.cameras = dim, classes, cameras
         n_camera_inputs = cameras + 1 if cameras else 0
         self.mlp = MLP(MLPArchitecture(dim + n_camera_inputs, classes, *shape), rng)
 
@@ -42,17 +42,17 @@ class PhiNetwork(nn.Module):
         return self.mlp(x, level, self._labels(inputs))[:, : self.dim]
 
     def _labels(self, inputs: AuxiliaryInput) -> Tensor:
-        n, n_classes = len(inputs.z), self.mlp.classes.num_embeddings - 1
+        n = len(inputs.z)
         if inputs.cond is None:
             return torch.full((n,), -1, device=inputs.z.device)
         if not isinstance(inputs.cond, Tensor) or inputs.cond.is_floating_point() or inputs.cond.ndim != 1:
             raise ValueError(
                 "MLPAuxiliary needs integer labels (b,) as condition, got another condition; try LoRAAuxiliary"
             )
-        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= n_classes)]
+        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= self.classes)]
         if len(wrong):
             raise ValueError(
-                f"label must be in [-1, {n_classes}), got {int(wrong[0])}; try classes={int(wrong[0]) + 1}"
+                f"label must be in [-1, {self.classes}), got {int(wrong[0])}; try classes={int(wrong[0]) + 1}"
             )
         return expand(inputs.cond, n)
 
@@ -103,7 +103,7 @@ class MLPAuxiliary:
             raise ValueError(f"MLPAuxiliary needs width, depth >= 1 and classes, cameras >= 0, got {self}")
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> NetworkState:
-        classes = count_classes(prior) if self.classes is None else self.classes
+        classes = prior.n_classes if self.classes is None else self.classes
         rng = torch.Generator().manual_seed(self.seed)
         network = PhiNetwork(z[0].numel(), classes, self.cameras, (self.width, self.depth), rng).to(z.device)
         return NetworkState(network, torch.optim.Adam(network.parameters(), lr=self.lr, betas=(0.9, 0.99), fused=True))
@@ -135,15 +135,3 @@ class MLPAuxiliary:
     def _levels(self, inputs: AuxiliaryInput) -> tuple[Tensor, Tensor, Tensor]:
         a, s = self.spread * inputs.alpha[:, None], inputs.sigma[:, None]
         return a, s, torch.hypot(a, s)
-
-
-def count_classes(prior: Prior) -> int:
-    """Returns the number of class labels of a prior, or of the one it wraps; 0 without labels."""
-    inner = getattr(prior, "prior", None)
-    if inner is not None:
-        return count_classes(inner)
-    labels = getattr(prior, "labels", None)
-    if isinstance(labels, Tensor):
-        return int(labels.max()) + 1
-    architecture = getattr(prior, "architecture", None)
-    return architecture.n_classes if isinstance(architecture, MLPArchitecture) else 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from modeseek.codec import Codec
@@ -67,9 +68,40 @@ class Grouped(Protocol):
         ...
 
 
+def block_size(*parts: object) -> int | None:
+    """Number of consecutive items that a method and its conditions need in one process; None: all items."""
+    blocks = [part.block for part in parts if isinstance(part, Grouped)]
+    return None if None in blocks else math.lcm(*(block or 1 for block in blocks))
+
+
+@runtime_checkable
+class ConvergingMethod(Protocol):
+    """A method with a criterion of convergence."""
+
+    def done(self, state: Any) -> Bool[Tensor, "b"]:
+        """Returns True for converged rows."""
+        ...
+
+
+@runtime_checkable
+class TrainingMethod(Protocol):
+    """A method that trains an auxiliary network: `warmup` updates before the first direction, `updates` in a step."""
+
+    updates: int
+    warmup: int
+
+
 @runtime_checkable
 class Method(Protocol):
-    """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state."""
+    """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state.
+
+    Attributes:
+        references: BibTeX keys of its papers, in `citations/references.bib`.
+        guides: True if it applies classifier-free guidance itself, by its own `scale`, to an unguided prior.
+    """
+
+    references: ClassVar[tuple[str, ...]]
+    guides: ClassVar[bool]
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         """Returns the state before the first step."""

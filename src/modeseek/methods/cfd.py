@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -47,6 +48,8 @@ class CFD:
             keeps the initial noise.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("cfd", "fsd")
+    guides: ClassVar[bool] = False
     times: Times = Annealed(0.98, 0.02)
     weight: Weight = sigma_over_alpha
     noise: NoiseMap = PerItem()
@@ -95,6 +98,8 @@ class FSD:
         noise: source of each item's noise.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("fsd",)
+    guides: ClassVar[bool] = False
     times: Times = Annealed(0.98, 0.02)
     weight: Weight = sigma_over_alpha
     noise: NoiseMap = PerItem()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.methods.base import Direction, Grouped, Method, RenderContext
+from modeseek.methods.base import Direction, Method, RenderContext, block_size
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -78,6 +78,8 @@ class ControlVariate:
         memory: time constant of the running means in steps, >= 2; infinite weights all steps equally.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("stein",)
+    guides: ClassVar[bool] = False
     method: Method
     variate: Variate
     initial: float = 0.0
@@ -97,7 +99,7 @@ class ControlVariate:
     @property
     def block(self) -> int | None:
         """Block size of the wrapped method, 1 if it has none."""
-        return self.method.block if isinstance(self.method, Grouped) else 1
+        return block_size(self.method)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
         """Returns zero moments and the wrapped method's initial state."""

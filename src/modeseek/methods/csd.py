@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
+from modeseek.priors.base import Prior
 from modeseek.priors.batched import predict_branches, require_conditions
 from modeseek.priors.guidance import require_unguided
 from modeseek.ramp import Varying, value_at
-from modeseek.rng import Rng
 
 _BRANCHES = ("positive", "negative", "null")
 
 
 @dataclass(frozen=True)
-class CSD:
+class CSD(NoisingMethod):
     """CSD (Yu et al. 2023, arXiv 2310.19415): `grad = w (a eps_pos + b eps_neg + c eps_null + d n)`, `a+b+c+d = 0`.
 
     The default (1, 0, -1, 0) follows the implicit classifier alone, `eps_pos - eps_null = -sigma grad log p(y | z_t)`;
@@ -44,6 +43,8 @@ class CSD:
         normalise: True divides each item's direction by its L2 norm; a zero direction stays zero.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("csd",)
+    guides: ClassVar[bool] = False
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
     positive: Varying = 1.0
@@ -73,40 +74,26 @@ class CSD:
             )
         return a, b, c, d
 
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points.
 
         Raises:
-            TypeError: the prior is already guided.
             ValueError: a condition is missing, or the coefficients do not sum to zero at this progress.
         """
-        require_unguided(prior, "CSD")
-        *coefficients, noise_coefficient = self.coefficients(progress)
+        *coefficients, noise_coefficient = self.coefficients(inputs.progress)
         options = (self.positive, self.negative, self.null)
         required = [name for name, v in zip(_BRANCHES, options, strict=True) if callable(v) or v != 0]
-        conditions = require_conditions(conditions, "CSD", *required)
+        conditions = require_conditions(inputs.conditions, "CSD", *required)
         active = [(name, share) for name, share in zip(_BRANCHES, coefficients, strict=True) if share != 0]
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
-        grad, prediction = noise_coefficient * noised.eps, None
+        residual, prediction = noise_coefficient * noised.eps, None
         if active:
             conds = [getattr(conditions, name) for name, _ in active]
-            predictions = predict_branches(prior, noised.z_t, noised.alpha, noised.sigma, conds)
+            predictions = predict_branches(inputs.prior, noised.z_t, noised.alpha, noised.sigma, conds)
             prediction = predictions[0]
             for (_, share), branch in zip(active, predictions, strict=True):
-                grad = grad + share * branch.eps
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * grad
-        if self.normalise:
-            norm = grad.flatten(1).norm(dim=1)
-            grad = grad / expand_like(norm.where(norm > 0, torch.ones_like(norm)), z)
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None
+                residual = residual + share * branch.eps
+        direction = noised.direction(self.weight, residual, prediction)
+        if not self.normalise:
+            return direction
+        norm = direction.grad.flatten(1).norm(dim=1)
+        return replace(direction, grad=direction.grad / expand_like(norm.where(norm > 0, 1.0), residual))

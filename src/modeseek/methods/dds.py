@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -36,6 +37,8 @@ class DDS:
         scale: classifier-free guidance scale of both branches; 1 is no guidance.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("dds",)
+    guides: ClassVar[bool] = True
     source: Source | None = None
     times: Times = Uniform(0.05, 0.95)
     weight: Weight = unit_weight

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.methods.base import Direction, Grouped, Method, RenderContext
+from modeseek.methods.base import Direction, Method, RenderContext, block_size
 from modeseek.priors.base import Conditions, Prior
 from modeseek.ramp import Ramp, Varying, value_at
 from modeseek.rng import Rng
@@ -30,6 +30,8 @@ class Debiased:
         threshold: bound c > 0 in units of `grad`, a number or a function of progress.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("debiased",)
+    guides: ClassVar[bool] = False
     method: Method
     threshold: Varying = Ramp(2.0, 8.0)
 
@@ -40,7 +42,7 @@ class Debiased:
     @property
     def block(self) -> int | None:
         """Block size of the wrapped method, 1 if it has none."""
-        return self.method.block if isinstance(self.method, Grouped) else 1
+        return block_size(self.method)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         return self.method.init(z, prior)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -55,6 +56,8 @@ class DSD:
         least: smallest time of the run, in [0, 1].
     """
 
+    references: ClassVar[tuple[str, ...]] = ("dsd", "ddim")
+    guides: ClassVar[bool] = True
     times: Times = Annealed(0.98, 0.32, 0.5)
     scale: float = 7.5
     reference_scale: float = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,7 @@ class ESD(VSD):
         entropy: share of the camera-free branch, the paper's lambda, in [0, 1].
     """
 
+    references: ClassVar[tuple[str, ...]] = ("esd", "vsd")
     entropy: float = 0.5
 
     def __post_init__(self) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import add_noise, sample_noised
-from modeseek.priors.base import Conditions, Prior
-from modeseek.rng import Rng
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, add_noise
 
 
 @dataclass(frozen=True)
-class HiFA:
+class HiFA(NoisingMethod):
     """HiFA (Zhu, Zhuang and Koyejo 2023, arXiv 2305.18766): reconstruction of the denoised latent and its image.
 
     With z_hat the denoised point, `grad = w (z - z_hat)` and `grad_image = image_weight w (image - decode(z_hat))`.
@@ -36,6 +33,8 @@ class HiFA:
         denoise_steps: DDIM steps from z_t to z_hat, >= 1; one step is Tweedie's formula.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("hifa",)
+    guides: ClassVar[bool] = False
     times: Times = Annealed(0.98, 0.3, 0.5)
     weight: Weight = unit_weight
     image_weight: float = 0.1
@@ -47,38 +46,19 @@ class HiFA:
                 f"HiFA needs denoise_steps >= 1 and image_weight >= 0, got {self.denoise_steps} and {self.image_weight}"
             )
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        return None
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
-
-        Raises:
-            ValueError: image_weight > 0 and there is no context.
-        """
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points; ValueError if image_weight > 0 and there is no context."""
+        context, conditions = inputs.context, inputs.conditions
         if self.image_weight > 0 and context is None:
             raise ValueError("HiFA's image term needs a context, got none; try context=... or image_weight=0")
-        z = z.detach()
-        start = sample_noised(z, prior, self.times, progress, rng)
-        p = prior.at(start.z_t, start.alpha, start.sigma, conditions)
+        p = noised.predict(inputs.prior, conditions)
         for k in range(1, self.denoise_steps):
-            level = prior.schedule(start.t * (1 - k / self.denoise_steps))
-            p = prior.at(add_noise(p.z, p.eps, *level), *level, conditions)
-        w = self.weight(start.alpha, start.sigma)
-        grad_image = None
-        if self.image_weight > 0 and context is not None:
-            with torch.no_grad():
-                decoded = context.codec.decode(p.z)
-            grad_image = self.image_weight * expand_like(w.to(decoded), decoded) * (context.image.detach() - decoded)
-        grad = expand_like(w, z) * (z - p.z)
-        return Direction(grad, grad_image, t=start.t, eps=start.eps, prediction=p, logs={"t": start.t}), None
+            level = inputs.prior.schedule(noised.t * (1 - k / self.denoise_steps))
+            p = inputs.prior.at(add_noise(p.z, p.eps, *level), *level, conditions)
+        direction = noised.direction(self.weight, noised.z - p.z, p)
+        if self.image_weight == 0 or context is None:
+            return direction
+        with torch.no_grad():
+            decoded = context.codec.decode(p.z)
+        w = expand_like(self.weight(noised.alpha, noised.sigma).to(decoded), decoded)
+        return replace(direction, grad_image=self.image_weight * w * (context.image.detach() - decoded))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import add_noise
-from modeseek.priors.base import Conditions, Prior
-from modeseek.rng import Rng
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, noise_batch
+from modeseek.priors.base import Prior
 
 
 @dataclass(frozen=True)
-class IRFDS:
+class IRFDS(NoisingMethod):
     """iRFDS (Yang et al. 2024, arXiv 2406.03293): `grad = w (n - z - v(alpha z + sigma n))`, in the noise n.
 
     The roles are swapped: the optimised variable, passed to `step` as its first argument, is the noise n (`Points`
@@ -35,6 +34,8 @@ class IRFDS:
         weight: loss weight w(alpha, sigma).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("rfds",)
+    guides: ClassVar[bool] = False
     data: Float[Tensor, "b *d"]
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
@@ -42,28 +43,14 @@ class IRFDS:
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
         self._data(z)
 
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction of the noise, which is passed as z; the state is None.
+    def draw_noised(self, z: Float[Tensor, "b *d"], inputs: StepInput) -> NoisedBatch:
+        """Noises the data with the optimised noise, which is passed as z; ValueError if their shapes differ."""
+        t = self.times(inputs.progress, len(z), inputs.rng).to(z)
+        return noise_batch(self._data(z), z.detach(), t, inputs.prior)
 
-        Raises:
-            ValueError: noise and data differ in shape.
-        """
-        n, data = z.detach(), self._data(z)
-        t = self.times(progress, len(n), rng).to(n)
-        alpha, sigma = prior.schedule(t)
-        prediction = prior.at(add_noise(data, n, alpha, sigma), alpha, sigma, conditions)
-        grad = expand_like(self.weight(alpha, sigma), n) * (n - data - prediction.flow)
-        return Direction(grad, t=t, eps=n, prediction=prediction, logs={"t": t}), None
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        prediction = noised.predict(inputs.prior, inputs.conditions)
+        return noised.direction(self.weight, noised.eps - noised.z - prediction.flow, prediction)
 
     def _data(self, noise: Tensor) -> Tensor:
         data = self.data.detach().to(noise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +43,8 @@ class ISM:
         stride: largest inversion step in t, in (0, 1].
     """
 
+    references: ClassVar[tuple[str, ...]] = ("ism", "ddim")
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.5)
     weight: Weight = sigma_over_alpha
     scale: float = 7.5

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
 from modeseek.priors.batched import guidance_conditions, predict_branches
-from modeseek.priors.guidance import extrapolate, require_unguided
-from modeseek.rng import Rng
+from modeseek.priors.guidance import extrapolate
 
 Energy = Callable[[Tensor, RenderContext | None], Tensor]
 """Energy of disagreement: maps predicted z (or images) and the context to one number per row or in total."""
 
 
 @dataclass(frozen=True)
-class JSD:
+class JSD(NoisingMethod):
     """JointDreamer's JSD (Jiang et al. 2024, arXiv 2407.12291): SDS on a joint distribution of views.
 
     The views follow `p(z^1) ... p(z^k) exp(-strength E)` instead of independent p, E an energy that measures their
@@ -54,6 +51,8 @@ class JSD:
         scale: classifier-free guidance scale; 1 is no guidance.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("jsd",)
+    guides: ClassVar[bool] = True
     energy: Energy
     strength: float = 5.0
     begin: float = 0.12
@@ -69,44 +68,26 @@ class JSD:
         if self.strength < 0 or not 0 <= self.begin <= 1:
             raise ValueError(f"JSD needs strength >= 0 and begin in [0, 1], got {self.strength} and {self.begin}")
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "JSD")
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points.
 
         Raises:
-            TypeError: the prior is already guided.
             ValueError: no guidance baseline, no context to decode images, or an energy without a gradient.
         """
-        require_unguided(prior, "JSD")
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
         alpha, sigma = noised.alpha, noised.sigma
-        joint = self.strength > 0 and progress >= self.begin
+        joint = self.strength > 0 and inputs.progress >= self.begin
+        conds = guidance_conditions(inputs.conditions, self.scale)
         with torch.set_grad_enabled(self.jacobian and joint):
             z_t = noised.z_t.clone().requires_grad_(self.jacobian and joint)
-            predictions = predict_branches(prior, z_t, alpha, sigma, guidance_conditions(conditions, self.scale))
+            predictions = predict_branches(inputs.prior, z_t, alpha, sigma, conds)
         baseline = predictions[-1]  # the only prediction without guidance
         plain, base = (_detached(p, noised.z_t) for p in (predictions[0], baseline))
         prediction = extrapolate(base, plain, torch.full_like(alpha, self.scale)) if len(predictions) > 1 else plain
-        logs = {"t": noised.t}
+        logs = {}
         if joint:
-            values, gradient = self._energy_and_gradient(baseline, z_t, alpha, context)
+            logs["energy"], gradient = self._energy_and_gradient(baseline, z_t, alpha, inputs.context)
             prediction = prediction.tilt(-self.strength * gradient)
-            logs["energy"] = values
-        grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - noised.eps)
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), None
+        return noised.direction(self.weight, prediction.eps - noised.eps, prediction, **logs)
 
     def _energy_and_gradient(
         self, baseline: Prediction, z_t: Tensor, alpha: Tensor, context: RenderContext | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,6 +17,7 @@ from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.kernel_score import kernel_score
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.product import Product
+from modeseek.ramp import Varying, value_at
 from modeseek.rng import Rng, randn
 from modeseek.sampling.samplers import heun
 
@@ -69,11 +70,13 @@ class MSD:
         tol: largest relative shift of a converged row at the last bandwidth.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("msd", "meanshift", "annealed-meanshift")
+    guides: ClassVar[bool] = False
     bandwidth: Bandwidth
     estimator: Estimator = "denoiser"
     steps: int = 16
     samples: int = 1
-    jitter: float | Callable[[float], float] = 0.0
+    jitter: Varying = 0.0
     noise: Noise = "independent"
     sampler: Callable[..., Tensor] = heun
     interval: tuple[float, float] = (0.0, 1.0)
@@ -118,7 +121,7 @@ class MSD:
             inner = self.bandwidth.init(len(z), scale)
         last_shift = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
         h, inner = self.bandwidth.next(progress, last_shift, inner)
-        share = self.jitter(progress) if callable(self.jitter) else self.jitter
+        share = value_at(self.jitter, progress)
         point, eps = z, None
         if share > 0:
             eps = randn(tuple(z.shape), rng, z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,12 +12,11 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import add_noise
-from modeseek.priors.base import Conditions, Prior
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, sample_noised
 from modeseek.priors.batched import guidance_conditions, predict_branches
-from modeseek.priors.guidance import extrapolate, require_unguided
-from modeseek.rng import Rng, rand, randn
+from modeseek.priors.guidance import extrapolate
+from modeseek.rng import Rng, rand
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class MVDream:
+class MVDream(NoisingMethod):
     """MVDream (Shi et al. 2023, arXiv 2308.16512): `grad = w (z - z_hat)`, z_hat guided and rescaled.
 
     Each `views` consecutive rows are one group, the views of one scene, which share t (the draw of the group's first
@@ -65,6 +65,8 @@ class MVDream:
         weight: loss weight w(alpha, sigma).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("mvdream",)
+    guides: ClassVar[bool] = True
     views: int = 4
     scale: float = 50.0
     rescale: float = 0.5
@@ -80,40 +82,24 @@ class MVDream:
         """Group size: number of consecutive rows that are views of one scene."""
         return self.views
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "MVDream")
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
-
-        Raises:
-            TypeError: the prior is already guided.
-            ValueError: the batch size is no multiple of `views`, or there is no guidance baseline.
-        """
-        require_unguided(prior, "MVDream")
-        z = z.detach()
+    def draw_noised(self, z: Float[Tensor, "b *d"], inputs: StepInput) -> NoisedBatch:
+        """Draws a time for every group and noise for every row; ValueError if there is no whole number of groups."""
         if len(z) % self.views:
             raise ValueError(f"MVDream needs a multiple of {self.views} views, got {len(z)} rows; try another batch")
-        t = self.times(progress, len(z), rng).to(z)[:: self.views].repeat_interleave(self.views)
-        alpha, sigma = prior.schedule(t)
-        eps = randn(tuple(z.shape), rng, z)
-        z_t = add_noise(z, eps, alpha, sigma)
-        plain, *bases = predict_branches(prior, z_t, alpha, sigma, guidance_conditions(conditions, self.scale))
+
+        def times(progress: float, n: int, rng: Rng) -> Tensor:
+            return self.times(progress, n, rng)[:: self.views].repeat_interleave(self.views)
+
+        return sample_noised(z, inputs.prior, times, inputs.progress, inputs.rng)
+
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points; ValueError if there is no guidance baseline."""
+        conds, alpha = guidance_conditions(inputs.conditions, self.scale), noised.alpha
+        plain, *bases = predict_branches(inputs.prior, noised.z_t, alpha, noised.sigma, conds)
         prediction = plain
         if bases:
             prediction = self._rescaled(extrapolate(bases[0], plain, torch.full_like(alpha, self.scale)), plain)
-        grad = expand_like(self.weight(alpha, sigma), z) * (z - prediction.z)
-        return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), None
+        return noised.direction(self.weight, noised.z - prediction.z, prediction)
 
     def _rescaled(self, mixed: Prediction, plain: Prediction) -> Prediction:
         groups = len(mixed.z) // self.views

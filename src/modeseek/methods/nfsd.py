@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
 from modeseek.priors.batched import Query, evaluate_batched, require_conditions
-from modeseek.priors.guidance import require_unguided
 from modeseek.pytree import expand, select
-from modeseek.rng import Rng
 
 
 @dataclass(frozen=True)
-class NFSD:
+class NFSD(NoisingMethod):
     """NFSD (Katzir et al. 2023, arXiv 2310.17590): `grad = w (d + scale (eps_pos - eps_null))`, without the noise.
 
     The domain term is `d = eps_null` at small noise, where the prediction contains hardly any noise, and
@@ -36,6 +30,8 @@ class NFSD:
         threshold: t in [0, 1] on the prior's schedule at which the domain term changes.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("nfsd",)
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
     scale: float = 7.5
@@ -45,41 +41,17 @@ class NFSD:
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"NFSD needs a threshold time in [0, 1], got {self.threshold}; try 0.2")
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "NFSD")
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
-
-        Raises:
-            TypeError: the prior is already guided.
-            ValueError: a condition is missing.
-        """
-        require_unguided(prior, "NFSD")
-        conditions = require_conditions(conditions, "NFSD", "positive", "null", "negative")
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points; ValueError if a condition is missing."""
+        conditions = require_conditions(inputs.conditions, "NFSD", "positive", "null", "negative")
         far = (noised.t >= self.threshold).nonzero()[:, 0]
         conds = (conditions.positive, conditions.null)
         queries: list[Query] = [(noised.z_t, noised.alpha, noised.sigma, cond) for cond in conds]
         if len(far):
-            negative = select(expand(conditions.negative, len(z)), far)
+            negative = select(expand(conditions.negative, len(noised.z)), far)
             queries.append((noised.z_t[far], noised.alpha[far], noised.sigma[far], negative))
-        positive, null, *negative = evaluate_batched(prior, queries)
+        positive, null, *negative = evaluate_batched(inputs.prior, queries)
         domain = null.eps
         if negative:
             domain = domain.index_add(0, far, -negative[0].eps)
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (
-            domain + self.scale * (positive.eps - null.eps)
-        )
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=positive, logs={"t": noised.t}), None
+        return noised.direction(self.weight, domain + self.scale * (positive.eps - null.eps), positive)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,8 @@ class PDS:
         step_size: time difference t - s on the prior's schedule, in (0, 1) (the authors: 500 steps).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("pds",)
+    guides: ClassVar[bool] = True
     source: Source | None = None
     times: Times = Uniform(0.02, 0.98)
     scale: float = 100.0

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
-from modeseek.rng import Rng
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
 
 
 @dataclass(frozen=True)
-class RFDS:
+class RFDS(NoisingMethod):
     """RFDS (Yang et al. 2024, arXiv 2406.03293; FlowDreamer's VFDS, 2408.05008): `grad = w (v(z_t) - (n - z))`.
 
     v is the velocity `E[n - z | z_t]`, available from every prediction, so any prior on any schedule can be used. It
@@ -32,26 +27,11 @@ class RFDS:
         weight: loss weight w(alpha, sigma).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("rfds",)
+    guides: ClassVar[bool] = False
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        return None
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None."""
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
-        prediction = prior.at(noised.z_t, noised.alpha, noised.sigma, conditions)
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.flow - (noised.eps - z))
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        prediction = noised.predict(inputs.prior, inputs.conditions)
+        return noised.direction(self.weight, prediction.flow - (noised.eps - noised.z), prediction)

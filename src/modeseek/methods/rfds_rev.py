@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import add_noise, sample_noised
-from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import require_unguided, with_guidance
-from modeseek.rng import Rng
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, noise_batch
+from modeseek.priors.guidance import with_guidance
 
 
 @dataclass(frozen=True)
-class RFDSRev:
+class RFDSRev(NoisingMethod):
     """RFDS-Rev (Yang et al. 2024, arXiv 2406.03293): refine the noise once, then take RFDS's direction with it.
 
     In flow time `n <- n + (1 - sigma) (v + z - n)`: one step of iRFDS with the length that makes n the predicted noise
@@ -35,37 +30,17 @@ class RFDSRev:
         inversion_scale: classifier-free guidance scale of the refinement; 1 is no guidance.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("rfds",)
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
     scale: float = 50.0
     inversion_scale: float = 1.0
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "RFDSRev")
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None. `eps` is the noise before refinement.
-
-        Raises:
-            TypeError: the prior is already guided.
-        """
-        require_unguided(prior, "RFDSRev")
-        z = z.detach()
-        forward, backward = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
-        noised = sample_noised(z, prior, self.times, progress, rng)
-        refined = backward.at(noised.z_t, noised.alpha, noised.sigma, conditions).eps
-        prediction = forward.at(
-            add_noise(z, refined, noised.alpha, noised.sigma), noised.alpha, noised.sigma, conditions
-        )
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.flow - (refined - z))
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction; its `eps` is the noise before refinement."""
+        conditions, scales = inputs.conditions, (self.scale, self.inversion_scale)
+        forward, backward = (with_guidance(inputs.prior, scale, conditions) for scale in scales)
+        refined = noised.predict(backward, conditions).eps
+        prediction = noise_batch(noised.z, refined, noised.t, inputs.prior).predict(forward, conditions)
+        return noised.direction(self.weight, prediction.flow - (refined - noised.z), prediction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,10 +14,8 @@ from torch import Tensor
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
-from modeseek.rng import Rng
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
 
 
 @runtime_checkable
@@ -61,7 +59,7 @@ class RBF:
 
 
 @dataclass(frozen=True)
-class RSD:
+class RSD(NoisingMethod):
     """RSD (Zilberstein et al. 2024, arXiv 2406.16683): SDS with repulsion between particles.
 
     `grad_i = w (eps(z_t,i) - n_i) + w repulsion sigma grad_{z_i} log sum_{j != i} k(h(z_i), h(z_j))`: descending it
@@ -79,6 +77,8 @@ class RSD:
         weight: loss weight w(alpha, sigma).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("rsd",)
+    guides: ClassVar[bool] = False
     times: Times = Uniform(0.02, 0.98)
     repulsion: float = 1.0
     kernel: Kernel = RBF()
@@ -94,30 +94,13 @@ class RSD:
         """Whole batch, as all particles repel each other; 1 without repulsion."""
         return None if self.repulsion > 0 else 1
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        return None
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None."""
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
-        prediction = prior.at(noised.z_t, noised.alpha, noised.sigma, conditions)
-        grad = prediction.eps - noised.eps
-        if self.repulsion > 0 and len(z) > 1:
-            force = self.repulsion_gradient(z, None if context is None else context.particle)
-            grad = grad + expand_like(self.repulsion * noised.sigma, z) * force
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * grad
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs={"t": noised.t}), None
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        prediction = noised.predict(inputs.prior, inputs.conditions)
+        residual = prediction.eps - noised.eps
+        if self.repulsion > 0 and len(noised.z) > 1:
+            force = self.repulsion_gradient(noised.z, None if inputs.context is None else inputs.context.particle)
+            residual = residual + expand_like(self.repulsion * noised.sigma, residual) * force
+        return noised.direction(self.weight, residual, prediction)
 
     def repulsion_gradient(self, z: Float[Tensor, "b *d"], particle: Tensor | None = None) -> Float[Tensor, "b *d"]:
         """Returns `grad_{z_i} log sum_{j != i} k(h(z_i), h(z_j))`, z_j constant; 0 for a particle without others."""

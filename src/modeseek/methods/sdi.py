@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,6 +36,8 @@ class SDI:
         inversion_eta: share of fresh ancestral noise per inversion step, in [0, 1] (the authors: 0.3 in 3-D).
     """
 
+    references: ClassVar[tuple[str, ...]] = ("sdi", "ddim")
+    guides: ClassVar[bool] = True
     times: Times = Annealed(0.98, 0.25)
     scale: float = 7.5
     inversion_scale: float = -7.5

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import sample_noised
-from modeseek.priors.base import Conditions, Prior
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
 from modeseek.priors.batched import predict_branches, require_conditions
-from modeseek.priors.guidance import require_unguided
-from modeseek.rng import Rng
 
 
 @dataclass(frozen=True)
-class SDSBridge:
+class SDSBridge(NoisingMethod):
     """SDS-Bridge (McAllister et al. 2024, arXiv 2406.09417): `grad = w scale (eps_target - eps_source)`.
 
     A first-order step of the bridge from the distribution of the current images, described by the source prompt
@@ -36,6 +30,8 @@ class SDSBridge:
         since: progress in [0, 1] at which the bridge stage begins; 0 needs no null condition.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("sds-bridge",)
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
     scale: float = 40.0
@@ -45,36 +41,14 @@ class SDSBridge:
         if not 0 <= self.since <= 1:
             raise ValueError(f"SDSBridge needs since in [0, 1], got {self.since}; try 0.5 in 2-D, 0.8 in 3-D")
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "SDSBridge")
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None.
-
-        Raises:
-            TypeError: the prior is already guided.
-            ValueError: a condition of either stage is missing.
-        """
-        require_unguided(prior, "SDSBridge")
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction at the noised points; ValueError if a condition of either stage is missing."""
         first_stage = () if self.since == 0 else ("null",)
-        conditions = require_conditions(conditions, "SDSBridge", "positive", "source", *first_stage)
-        z = z.detach()
-        noised = sample_noised(z, prior, self.times, progress, rng)
-        bridging = progress >= self.since
+        conditions = require_conditions(inputs.conditions, "SDSBridge", "positive", "source", *first_stage)
+        bridging = inputs.progress >= self.since
         conds = [conditions.positive, conditions.source if bridging else conditions.null]
-        target, reference = predict_branches(prior, noised.z_t, noised.alpha, noised.sigma, conds)
+        target, reference = predict_branches(inputs.prior, noised.z_t, noised.alpha, noised.sigma, conds)
         residual = self.scale * (target.eps - reference.eps)
         if not bridging:
             residual = residual + reference.eps - noised.eps
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * residual
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=target, logs={"t": noised.t}), None
+        return noised.direction(self.weight, residual, target)

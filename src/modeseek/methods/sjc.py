@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -32,6 +33,8 @@ class SJC:
         samples: draws of n averaged per row, >= 1, at one noise level and in one batched call.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("sjc",)
+    guides: ClassVar[bool] = False
     times: Times = Uniform(0.01, 0.97)
     variance_reduction: bool = True
     samples: int = 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.control_variate import ControlVariate, VariateState
+from modeseek.methods.noising import NoisedBatch, StepInput
 from modeseek.methods.sds import SDS
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
@@ -75,29 +76,12 @@ class Stein:
 
 
 @dataclass(frozen=True)
-class _NoiseFreeSDS:
+class _NoiseFreeSDS(SDS):
     """SDS without the noise term: `grad = w eps(alpha z + sigma n)`."""
 
-    sds: SDS
-
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        return self.sds.init(z, prior)
-
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        d, _ = self.sds.step(z, prior, state, conditions=conditions, progress=progress, rng=rng, context=context)
-        p = d.prediction
-        assert p is not None
-        return replace(d, grad=expand_like(self.sds.weight(p.alpha, p.sigma), z) * p.eps), None
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        prediction = noised.predict(inputs.prior, inputs.conditions)
+        return noised.direction(self.weight, prediction.eps, prediction)
 
 
 @dataclass(frozen=True)
@@ -123,6 +107,8 @@ class SteinDreamer:
         memory: time constant of the coefficient's running means in steps, >= 2; infinite weights all steps equally.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("stein",)
+    guides: ClassVar[bool] = False
     baseline: Baseline = constant_baseline
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
@@ -137,8 +123,7 @@ class SteinDreamer:
 
     def control_variate(self) -> ControlVariate:
         """Returns the equivalent `ControlVariate`; ValueError if an option is out of range."""
-        score = _NoiseFreeSDS(SDS(self.times, self.weight))
-        stein = Stein(self.baseline, self.weight)
+        score, stein = _NoiseFreeSDS(self.times, self.weight), Stein(self.baseline, self.weight)
         return ControlVariate(score, stein, self.initial, self.per, self.bins, self.warm, self.memory)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:

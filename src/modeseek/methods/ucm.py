@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noising import add_noise
-from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import require_unguided, with_guidance
-from modeseek.rng import Rng, randn
+from modeseek.methods.base import Direction
+from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, noise_batch
+from modeseek.priors.guidance import with_guidance
+from modeseek.rng import randn
 
 
 @dataclass(frozen=True)
-class UCM:
+class UCM(NoisingMethod):
     """FlowDreamer's unique couple matching (2024, arXiv 2408.05008): `grad = w (v_scale(z_t) - (n - z))`, n inverted.
 
     From progress `since` on, n is not drawn: the flow `dz_s = v(z_s, s) ds` is integrated from z at s = 0 to its noise
@@ -40,6 +38,8 @@ class UCM:
         since: progress in [0, 1] from which the noise is inverted rather than drawn.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("ucm",)
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
     scale: float = 60.0
@@ -56,40 +56,24 @@ class UCM:
         if self.solver not in ("euler", "midpoint"):
             raise ValueError(f"UCM solver must be 'euler' or 'midpoint', got {self.solver!r}")
 
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "UCM")
+    def draw_noised(self, z: Float[Tensor, "b *d"], inputs: StepInput) -> NoisedBatch:
+        """Draws a time for every row; its noise is inverted from progress `since` on, drawn before."""
+        z, t = z.detach(), self.times(inputs.progress, len(z), inputs.rng).to(z)
+        inverting = inputs.progress >= self.since
+        eps = self._invert(z, inputs) if inverting else randn(tuple(z.shape), inputs.rng, z)
+        return noise_batch(z, eps, t, inputs.prior)
 
-    def step(
-        self,
-        z: Float[Tensor, "b *d"],
-        prior: Prior,
-        state: None,
-        *,
-        conditions: Conditions | None = None,
-        progress: float,
-        rng: Rng,
-        context: RenderContext | None = None,
-    ) -> tuple[Direction, None]:
-        """Returns the direction at z; the state is None. `eps` is the noise used, inverted or drawn.
+    def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
+        """Returns the direction; its `eps` is the noise used, inverted or drawn."""
+        prediction = noised.predict(with_guidance(inputs.prior, self.scale, inputs.conditions), inputs.conditions)
+        return noised.direction(self.weight, prediction.flow - (noised.eps - noised.z), prediction)
 
-        Raises:
-            TypeError: the prior is already guided.
-        """
-        require_unguided(prior, "UCM")
-        z = z.detach()
-        forward, backward = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.inversion_scale))
-        t = self.times(progress, len(z), rng).to(z)
-        alpha, sigma = prior.schedule(t)
-        inverting = progress >= self.since
-        eps = self._invert(z, backward, conditions) if inverting else randn(tuple(z.shape), rng, z)
-        prediction = forward.at(add_noise(z, eps, alpha, sigma), alpha, sigma, conditions)
-        grad = expand_like(self.weight(alpha, sigma), z) * (prediction.flow - (eps - z))
-        return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), None
+    def _invert(self, z: Tensor, inputs: StepInput) -> Tensor:
+        prior = with_guidance(inputs.prior, self.inversion_scale, inputs.conditions)
 
-    def _invert(self, z: Tensor, prior: Prior, conditions: Conditions | None) -> Tensor:
         def velocity(z_s: Tensor, s: float) -> Tensor:
             level = z_s.new_full((len(z_s),), s)
-            return prior.at(z_s, 1 - level, level, conditions).flow
+            return prior.at(z_s, 1 - level, level, inputs.conditions).flow
 
         width = 1 / self.inversion_steps
         for k in range(self.inversion_steps):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
-from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.auxiliary import Auxiliary, AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
-from modeseek.methods.base import Direction, Grouped, RenderContext
+from modeseek.methods.base import Direction, RenderContext, block_size
 from modeseek.methods.noising import sample_noised
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import require_unguided, with_guidance
@@ -65,6 +65,8 @@ class VSD:
         camera: camera conditioning of phi, from the render context to (b, k); None is no camera.
     """
 
+    references: ClassVar[tuple[str, ...]] = ("vsd",)
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     scale: float = 7.5
     weight: Weight = sigma_squared
@@ -85,7 +87,7 @@ class VSD:
     @property
     def block(self) -> int | None:
         """Block size of the auxiliary, 1 if it has none."""
-        return self.auxiliary.block if isinstance(self.auxiliary, Grouped) else 1
+        return block_size(self.auxiliary)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         require_unguided(prior, type(self).__name__)
@@ -115,16 +117,14 @@ class VSD:
         phi_rng, phi = _auxiliary_rng(rng), state.phi
         for _ in range(self.warmup if state.steps == 0 else 0):
             phi, _ = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
-        prediction = with_guidance(prior, self.scale, conditions).at(noised.z_t, noised.alpha, noised.sigma, conditions)
+        prediction = noised.predict(with_guidance(prior, self.scale, conditions), conditions)
         cond = None if conditions is None else conditions.positive
         baseline = self._predict_auxiliary(phi, AuxiliaryInput(z, noised.z_t, noised.alpha, noised.sigma, cond, camera))
-        grad = expand_like(self.weight(noised.alpha, noised.sigma), z) * (prediction.eps - baseline.eps)
-        logs = {"t": noised.t}
+        logs = {}
         for _ in range(self.updates):
             phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
-        return Direction(grad, t=noised.t, eps=noised.eps, prediction=prediction, logs=logs), VSDState(
-            phi, state.steps + 1
-        )
+        direction = noised.direction(self.weight, prediction.eps - baseline.eps, prediction, **logs)
+        return direction, VSDState(phi, state.steps + 1)
 
     def _predict_auxiliary(self, phi: Any, inputs: AuxiliaryInput) -> Prediction:
         """Returns the prediction subtracted from the prior's."""

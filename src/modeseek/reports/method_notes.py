@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import inspect
+from functools import singledispatch
 
 from modeseek.config.config import Config
+from modeseek.methods.base import Method
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
+from modeseek.methods.sds import SDS
 
-SOURCES_OF = {
-    "msd": ("msd", "meanshift", "annealed-meanshift"),
-    "sds": ("sds",),
-    "sjc": ("sjc",),
-    "hifa": ("hifa",),
-    "csd": ("csd",),
-    "nfsd": ("nfsd",),
-    "sds-bridge": ("sds-bridge",),
-    "async-sd": ("async-sd",),
-    "debiased": ("debiased",),
-    "sdi": ("sdi", "ddim"),
-    "ism": ("ism", "ddim"),
-    "stein": ("stein",),
-    "vsd": ("vsd",),
-    "esd": ("esd", "vsd"),
-    "asd": ("asd", "vsd"),
-    "dsd": ("dsd", "ddim"),
-    "rsd": ("rsd",),
-    "cfd": ("cfd", "fsd"),
-    "fsd": ("fsd",),
-    "mvdream": ("mvdream",),
-    "dds": ("dds",),
-    "pds": ("pds",),
-    "rfds": ("rfds",),
-    "rfds-rev": ("rfds",),
-    "ucm": ("ucm",),
-}
 _GENERAL = (
     "There is no loss that falls here: a score-distillation method gives a gradient, not a loss. The value of its "
     "surrogate is meaningless, and new noise is drawn at every step. Watch the previews, and the trend of the "
@@ -45,17 +20,20 @@ _GENERAL = (
 
 def watch_note(config: Config | None) -> str:
     """Explanation why no loss falls and what to watch instead; a general one without a readable configuration."""
-    if config is None:
-        return _GENERAL
-    note = _NOTES.get(config.method_name)
-    return _GENERAL if note is None else note(config.method)
+    return _GENERAL if config is None else _watch(config.method)
+
+
+def method_note(method: type) -> str:
+    """First sentence of a method's docstring, without its name and source: the formula of its direction."""
+    note = (inspect.getdoc(method) or "").split("\n")[0].partition("): ")[2]
+    return note[:1].upper() + note[1:]
 
 
 def citation_keys(config: Config) -> list[str]:
-    """Keys of `citations.bibtex.SOURCES` for the method, and for guidance if predictions are guided."""
-    own_scale = getattr(config.method, "scale", 1.0) if config.label is not None else 1.0
-    guided = config.scale != 1 or own_scale != 1
-    return [*SOURCES_OF[config.method_name], *(["guidance"] if guided else [])]
+    """BibTeX keys of the method's papers, and of guidance if predictions are guided."""
+    conditional = config.label is not None or bool(config.prompts)
+    guided = config.scale != 1 or (conditional and config.method.guides and vars(config.method)["scale"] != 1)
+    return [*config.method.references, *(["guidance"] if guided else [])]
 
 
 def tolerance_level(config: Config | None) -> tuple[float, str] | None:
@@ -65,7 +43,13 @@ def tolerance_level(config: Config | None) -> tuple[float, str] | None:
     return config.method.tol, f"tol = {config.method.tol:g}"
 
 
-def _watch_msd(method: MSD) -> str:
+@singledispatch
+def _watch(method: Method) -> str:
+    return _GENERAL
+
+
+@_watch.register
+def _(method: MSD) -> str:
     drawn = method.estimator != "denoiser" and method.noise != "common"
     noisy = callable(method.jitter) or method.jitter > 0 or drawn
     noise = "new noise is drawn at every step, " if noisy else ""
@@ -78,7 +62,8 @@ def _watch_msd(method: MSD) -> str:
     )
 
 
-def _watch_sds(method: Any) -> str:
+@_watch.register
+def _(method: SDS) -> str:
     return (
         "There is no loss that falls here: SDS gives a gradient, not a loss. Its surrogate, ‖ε̂ − ε‖², depends on the "
         "noise and the noise level drawn anew at every step far more than on progress. Watch the previews instead, and "
@@ -87,13 +72,11 @@ def _watch_sds(method: Any) -> str:
     )
 
 
-def _watch_sdi(method: SDI) -> str:
+@_watch.register
+def _(method: SDI) -> str:
     noise = ", and new noise is drawn at every step" if method.inversion_eta > 0 else ""
     return (
         "There is no loss that falls here: SDI gives a direction, towards what the prior predicts at noise level t, "
         f"not a loss. Its length depends on t, which the schedule changes, more than on progress{noise}. Watch the "
         "previews instead, and the trend of the direction norm beside that of t."
     )
-
-
-_NOTES: dict[str, Callable[[Any], str]] = {"msd": _watch_msd, "sds": _watch_sds, "sdi": _watch_sdi}
