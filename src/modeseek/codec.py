@@ -21,6 +21,15 @@ class Codec(Protocol):
         ...
 
 
+@runtime_checkable
+class ImageCodec(Codec, Protocol):
+    """Codec of a prior of images."""
+
+    def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape (c, h, w) of the image that is decoded from a z of this shape."""
+        ...
+
+
 @dataclass(frozen=True)
 class Identity:
     """Codec of priors that act on the rendering itself (points): z is the image."""
@@ -30,6 +39,9 @@ class Identity:
 
     def decode(self, z: Tensor) -> Tensor:
         return z
+
+    def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,9 @@ class RangeCodec:
 
     def decode(self, z: Tensor) -> Tensor:
         return (z - self.low) / (self.high - self.low)
+
+    def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def test_a_stream_gives_its_item_the_same_time_in_any_batch():
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
 def test_annealed_times_fall_from_start_to_end_for_every_item(power):
-    times = ms.Annealed(0.9, 0.1, power)
+    times = ms.noise_levels.Annealed(0.9, 0.1, power)
     walk = torch.stack([times(i / 50, 4, generator()) for i in range(51)])
     assert walk.shape == (51, 4) and (walk == walk[:, :1]).all()
     assert float(walk[0, 0]) == pytest.approx(0.9) and float(walk[-1, 0]) == pytest.approx(0.1)
@@ -49,7 +49,7 @@ def test_annealed_times_fall_from_start_to_end_for_every_item(power):
 def test_annealed_draws_nothing():
     rng = generator()
     before = rng.get_state()
-    ms.Annealed()(0.3, 5, rng)
+    ms.noise_levels.Annealed()(0.3, 5, rng)
     assert torch.equal(rng.get_state(), before)
 
 
@@ -59,9 +59,9 @@ def test_annealed_draws_nothing():
         lambda: ms.Uniform(-0.1, 0.5),
         lambda: ms.Uniform(0.6, 0.5),
         lambda: ms.Uniform(0.5, 1.1),
-        lambda: ms.Annealed(1.1, 0.0),
-        lambda: ms.Annealed(0.9, -0.1),
-        lambda: ms.Annealed(0.9, 0.1, 0.0),
+        lambda: ms.noise_levels.Annealed(1.1, 0.0),
+        lambda: ms.noise_levels.Annealed(0.9, -0.1),
+        lambda: ms.noise_levels.Annealed(0.9, 0.1, 0.0),
     ],
 )
 def test_times_outside_the_unit_interval_are_refused(build):

@@ -141,12 +141,12 @@ def test_t_of_refuses_nan(name: str) -> None:
         lambda: ms.VE(rho=-1.0),
         lambda: ms.Flow(0.0),
         lambda: ms.Flow(-2.0),
-        lambda: ms.Discrete((1.0,)),
-        lambda: ms.Discrete((1.0, 2.0)),
-        lambda: ms.Discrete((1.0, 1.0, 0.0)),
-        lambda: ms.Discrete((math.inf, 1.0, 0.0)),
-        lambda: ms.Discrete((1.0, math.nan)),
-        lambda: ms.Discrete((3.0, -math.inf, -math.inf)),
+        lambda: ms.schedules.Discrete((1.0,)),
+        lambda: ms.schedules.Discrete((1.0, 2.0)),
+        lambda: ms.schedules.Discrete((1.0, 1.0, 0.0)),
+        lambda: ms.schedules.Discrete((math.inf, 1.0, 0.0)),
+        lambda: ms.schedules.Discrete((1.0, math.nan)),
+        lambda: ms.schedules.Discrete((3.0, -math.inf, -math.inf)),
     ],
 )
 def test_bad_parameters_raise_one_line(build, unchecked: None) -> None:
@@ -188,7 +188,7 @@ def test_scaled_multiplies_the_noise() -> None:
     t = torch.tensor([0.1, 0.5, 0.9], dtype=F64)
     factor = torch.tensor([0.5, 2.0, 30.0], dtype=F64)
     alpha, sigma = ms.VE()(t)
-    rows = ms.ScaledSchedule(ms.VE(), factor)
+    rows = ms.schedules.ScaledSchedule(ms.VE(), factor)
     assert torch.equal(rows(t)[0], alpha)
     assert torch.allclose(rows(t)[1], sigma * factor, rtol=1e-15, atol=0)
     assert torch.allclose(rows.t_of(log_snr(*rows(t))), t, rtol=0, atol=1e-9)

@@ -10,9 +10,9 @@ import modeseek as ms
 
 FORMULAS = {
     ms.sigma_squared: lambda abar: 1 - abar,
-    ms.unit_weight: lambda abar: 1.0,
-    ms.alpha_sigma_squared: lambda abar: abar**0.5 * (1 - abar),
-    ms.sigma_over_alpha: lambda abar: ((1 - abar) / abar) ** 0.5,
+    ms.weights.unit_weight: lambda abar: 1.0,
+    ms.weights.alpha_sigma_squared: lambda abar: abar**0.5 * (1 - abar),
+    ms.weights.sigma_over_alpha: lambda abar: ((1 - abar) / abar) ** 0.5,
 }
 
 
@@ -25,7 +25,9 @@ def test_weights_are_what_the_papers_write_in_alpha_bar(weight, schedule):
     assert torch.allclose(weight(alpha, sigma), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("weight", [ms.sigma_squared, ms.unit_weight, ms.alpha_sigma_squared], ids=lambda w: w.__name__)
+@pytest.mark.parametrize(
+    "weight", [ms.sigma_squared, ms.weights.unit_weight, ms.weights.alpha_sigma_squared], ids=lambda w: w.__name__
+)
 def test_pure_noise_divides_by_nothing(weight):
     silent = weight(torch.zeros(2), torch.ones(2))
     assert silent.isfinite().all() and silent.shape == (2,)

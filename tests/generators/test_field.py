@@ -138,7 +138,7 @@ def test_a_field_under_msd_reaches_the_data() -> None:
         torch.optim.Adam(field.parameters(), lr=0.01),
         steps=250,
         batch=4,
-        codec=ms.RangeCodec(),
+        codec=ms.codec.RangeCodec(),
         rng=ms.Streams(0),
     )
     for _ in run:

@@ -109,7 +109,7 @@ def test_a_state_is_not_shared_between_runs():
 @pytest.mark.parametrize("std", [0.05, 1.0, 20.0])
 def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, schedule):
     prior = prior_of(gaussian([3.0, -1.0], [[std**2, 0.0], [0.0, std**2]]), schedule)
-    scale = ms.prior_scale(prior, torch.zeros(4, 2, dtype=F64), generator())
+    scale = ms.bandwidths.prior_scale(prior, torch.zeros(4, 2, dtype=F64), generator())
     # exact in exact arithmetic; a slope s^2 / (s^2 + H^2) below 1e-12 is indistinguishable from 0
     assert scale.shape == (4,) and scale.tolist() == pytest.approx([std] * 4, rel=1e-3)
 
@@ -119,7 +119,7 @@ def test_the_prior_scale_of_any_gaussian_is_the_root_mean_square_of_its_variance
     factor = torch.randn(d, d, dtype=F64, generator=g) / 8
     cov = factor @ factor.T + 0.2 * torch.eye(d, dtype=F64)
     prior = ms.GaussianMixture(tensor(1.0), torch.ones(1, d, dtype=F64), cov[None], ms.VE())
-    scale = ms.prior_scale(prior, torch.zeros(10, d, dtype=F64), generator())
+    scale = ms.bandwidths.prior_scale(prior, torch.zeros(10, d, dtype=F64), generator())
     assert scale.tolist() == pytest.approx([float((cov @ cov).diagonal().mean() ** 0.25)] * 10, rel=0.1)
 
 
@@ -133,7 +133,7 @@ def test_the_prior_scale_survives_guidance_that_reverses_predictions():
         labels=torch.tensor([0, 1]),
     )
     conditions = ms.Conditions(torch.tensor([0]), null=torch.tensor([-1]))
-    scale = ms.prior_scale(ms.Guided(pair, 3.0), torch.zeros(2, 2, dtype=F64), generator(), conditions)
+    scale = ms.bandwidths.prior_scale(ms.Guided(pair, 3.0), torch.zeros(2, 2, dtype=F64), generator(), conditions)
     assert scale.tolist() == pytest.approx([7**0.5] * 2, rel=0.01)
 
 
@@ -147,10 +147,10 @@ def test_the_prior_scale_costs_sixteen_calls_per_row_and_uses_each_rows_conditio
     prior, z = ms.Counting(wide), torch.zeros(3, 2, dtype=F64)
     for labels, expected in (([1, 0, 1], [3.0, 1.0, 3.0]), ([1], [3.0] * 3)):
         prior.calls = 0
-        scale = ms.prior_scale(prior, z, generator(), torch.tensor(labels))
+        scale = ms.bandwidths.prior_scale(prior, z, generator(), torch.tensor(labels))
         assert scale.tolist() == pytest.approx(expected, rel=1e-6) and prior.calls == 48
     conditions = ms.Conditions(torch.tensor([0, 1, 1]), null=torch.tensor([-1]))
-    scale = ms.prior_scale(ms.Guided(wide, 1.0), z, generator(), conditions)
+    scale = ms.bandwidths.prior_scale(ms.Guided(wide, 1.0), z, generator(), conditions)
     assert scale.tolist() == pytest.approx([1.0, 3.0, 3.0], rel=1e-6)
 
 

@@ -69,7 +69,7 @@ def test_a_guided_fixed_point_is_never_a_mode():
     for _ in range(200):
         z = z + ms.shift(guided, z, 0.6, conditions)
     weak = ms.GaussianMixture(tensor(1.0), tensor([0.0, 0.0]), 9 * torch.eye(2, dtype=F64)[None])
-    auto = ms.AutoGuidance(prior_of(three_gaussians()), weak, 1.5)
+    auto = ms.priors.AutoGuidance(prior_of(three_gaussians()), weak, 1.5)
     fixed = three_gaussians().means[:1]
     for _ in range(200):
         fixed = fixed + ms.shift(auto, fixed, 0.6)
@@ -103,7 +103,7 @@ def test_top_eigenvalue_and_radius_differ_where_guidance_makes_the_jacobian_inde
 
 
 def test_an_asymmetric_jacobian_has_different_eigenvalue_and_radius():
-    class Shear(ms.BasePrior):
+    class Shear(ms.priors.BasePrior):
         """D(z) = z A: top eigenvalue of the symmetric part 2.1, spectral radius 0.1."""
 
         schedule, shape, dtype, device = ms.VP(), (2,), F64, torch.device("cpu")

@@ -106,12 +106,12 @@ def test_starts_of_a_prior_without_samples_come_from_a_sampler():
     assert ((found.weight - WEIGHTS[which]).abs() <= 4 * (WEIGHTS[which] / n).sqrt() + 0.02).all()
 
 
-def mean_shift_result(z: list[float], log_prob: list[float] | None, converged: list[bool]) -> ms.MeanShift:
+def mean_shift_result(z: list[float], log_prob: list[float] | None, converged: list[bool]) -> ms.meanshift.MeanShift:
     """A hand-written result of mean shift."""
     n = len(z)
     shifts = torch.linspace(0.1, 0.2, n, dtype=F64)
     densities = None if log_prob is None else tensor(*log_prob)
-    return ms.MeanShift(
+    return ms.meanshift.MeanShift(
         tensor(*z)[:, None], torch.ones(n, dtype=torch.long), torch.tensor(converged), shifts, densities
     )
 

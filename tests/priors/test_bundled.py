@@ -24,11 +24,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def prior() -> ms.Bundled:
+def prior() -> ms.Pipeline:
     return ms.Bundled(cache=None)
 
 
-def test_stock_diffusers_draws_the_same(prior: ms.Bundled) -> None:
+def test_stock_diffusers_draws_the_same(prior: ms.Pipeline) -> None:
     from diffusers import StableDiffusionPipeline
 
     folder = packaged.packaged_weights("scenes")
@@ -46,7 +46,7 @@ def test_stock_diffusers_draws_the_same(prior: ms.Bundled) -> None:
     assert want.std() > 0.3
 
 
-def test_images_have_the_colours_of_their_captions(prior: ms.Bundled) -> None:
+def test_images_have_the_colours_of_their_captions(prior: ms.Pipeline) -> None:
     """24 held-out captions, against the same captions with their colours exchanged."""
     captions = held_out_captions(24, 1)
     with torch.no_grad():
@@ -59,7 +59,7 @@ def test_images_have_the_colours_of_their_captions(prior: ms.Bundled) -> None:
     assert right > 0.5 > score_captions(classifier, images, others).colour.float().mean() + 0.2
 
 
-def test_its_autoencoder_is_faithful(prior: ms.Bundled) -> None:
+def test_its_autoencoder_is_faithful(prior: ms.Pipeline) -> None:
     from modeseek.datasets.scenes import Scenes
 
     image = Scenes().batch(32, torch.Generator().manual_seed(9), held_out=True).image
@@ -71,7 +71,7 @@ def test_its_autoencoder_is_faithful(prior: ms.Bundled) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\N{SNOWMAN}\N{FIRE}", "zyzzyva quux", "a red cone " * 1000, "\0\n\t"])
-def test_odd_texts_are_conditions_too(prior: ms.Bundled, text: str) -> None:
+def test_odd_texts_are_conditions_too(prior: ms.Pipeline, text: str) -> None:
     z = prior.start(1, torch.Generator().manual_seed(0))
     with torch.no_grad():
         p = prior(z, torch.tensor([0.5]), prior.encode([text]))

@@ -157,7 +157,7 @@ def test_auto_moves_away_from_the_weaker_prior() -> None:
     good, weak = mixture("plane"), mixture("gauss")
     counted, weak_counted = ms.Counting(good), ms.Counting(weak)
     z_t, alpha, sigma = points(4, 2), 0.8, 0.6
-    p = ms.AutoGuidance(counted, weak_counted, scale=3.0).at(z_t, full(4, alpha), full(4, sigma))
+    p = ms.priors.AutoGuidance(counted, weak_counted, scale=3.0).at(z_t, full(4, alpha), full(4, sigma))
     z_good, eps_good = posteriors(class_mixture("plane", -1), z_t, alpha, sigma)
     z_weak, eps_weak = posteriors(class_mixture("gauss", -1), z_t, alpha, sigma)
     assert error(p.z, z_weak + 3 * (z_good - z_weak)) <= 1e-11
@@ -168,19 +168,19 @@ def test_auto_moves_away_from_the_weaker_prior() -> None:
 def test_auto_alone_its_interval_and_conditions() -> None:
     good, weak = mixture("plane"), mixture("gauss")
     z_t, t = points(3, 2), torch.tensor([0.1, 0.5, 0.9], dtype=F64)
-    assert same(ms.AutoGuidance(good, weak, scale=1.0)(z_t, t), good(z_t, t))
-    assert same(ms.AutoGuidance(good, weak, scale=0.0)(z_t, t), weak(z_t, t))
-    p = ms.AutoGuidance(good, weak, 3.0, interval=(0.3, 0.7))(z_t, t)
-    whole = ms.AutoGuidance(good, weak, 3.0)(z_t, t)
+    assert same(ms.priors.AutoGuidance(good, weak, scale=1.0)(z_t, t), good(z_t, t))
+    assert same(ms.priors.AutoGuidance(good, weak, scale=0.0)(z_t, t), weak(z_t, t))
+    p = ms.priors.AutoGuidance(good, weak, 3.0, interval=(0.3, 0.7))(z_t, t)
+    whole = ms.priors.AutoGuidance(good, weak, 3.0)(z_t, t)
     assert error(p.z[[0, 2]], good(z_t, t).z[[0, 2]]) <= 1e-13
     assert error(p.z[[1]], whole.z[[1]]) <= 1e-13
-    labelled = ms.AutoGuidance(good, good, 3.0)(z_t, t, ms.Conditions(positive=ONE, null=NULL))
+    labelled = ms.priors.AutoGuidance(good, good, 3.0)(z_t, t, ms.Conditions(positive=ONE, null=NULL))
     assert same(labelled, good(z_t, t, ONE))
 
 
 def test_wrappers_pass_on_what_is_inside() -> None:
     bare = mixture("plane", ms.Flow())
-    for prior in (ms.Guided(bare), ms.AutoGuidance(bare, bare), ms.Counting(bare)):
+    for prior in (ms.Guided(bare), ms.priors.AutoGuidance(bare, bare), ms.Counting(bare)):
         assert prior.schedule is bare.schedule and prior.shape == (2,)
         assert prior.dtype == F64 and prior.device == bare.device
         assert torch.equal(prior.grid(5), bare.grid(5))
@@ -205,7 +205,7 @@ def test_guided_refuses_what_it_cannot_use() -> None:
 @pytest.mark.parametrize("interval", [(-0.1, 1.0), (0.0, 1.1), (0.7, 0.3), (0.5, 0.5), (float("nan"), 1.0)])
 def test_bad_intervals_raise_one_line(interval: tuple[float, float]) -> None:
     bare = mixture("plane")
-    for build in (lambda: ms.Guided(bare, 3.0, interval), lambda: ms.AutoGuidance(bare, bare, 3.0, interval)):
+    for build in (lambda: ms.Guided(bare, 3.0, interval), lambda: ms.priors.AutoGuidance(bare, bare, 3.0, interval)):
         with pytest.raises(ValueError, match="interval") as caught:
             build()
         one_line(caught.value)
@@ -220,9 +220,9 @@ def test_bad_rescale_raises_one_line(rescale: float) -> None:
 
 def test_guidance_is_seen_through_every_wrapper() -> None:
     bare, center = mixture("plane"), points(1, 2)
-    guided = (ms.Guided(bare, 2.0), ms.AutoGuidance(bare, bare))
+    guided = (ms.Guided(bare, 2.0), ms.priors.AutoGuidance(bare, bare))
     for prior in (*guided, *map(ms.Counting, guided), *(ms.Product(p, center, 0.5) for p in guided)):
-        assert isinstance(find_guidance(prior), ms.Guided | ms.AutoGuidance)
+        assert isinstance(find_guidance(prior), ms.Guided | ms.priors.AutoGuidance)
         with pytest.raises(TypeError, match="guides by itself") as caught:
             ms.SDI().init(center, prior)
         one_line(caught.value)

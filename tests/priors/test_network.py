@@ -184,13 +184,15 @@ def test_global_randomness_is_untouched(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def small_network(schedule: ms.Schedule | None = None) -> ms.Network:
+def small_network(schedule: ms.schedules.Schedule | None = None) -> ms.Network:
     data, labels = torch.rand(30, 1, 2, 2, generator=generator()), torch.arange(30) % 3
     return ms.Network.train(data, labels, schedule, steps=3, rng=generator(), **TINY)
 
 
-@pytest.mark.parametrize("schedule", [None, ms.VP.linear(), ms.Cosine(0.5), ms.VE(0.1, 9.0, 3.0), ms.Flow(3.0)])
-def test_saved_and_loaded_it_predicts_bit_for_bit(tmp_path: Path, schedule: ms.Schedule | None) -> None:
+@pytest.mark.parametrize(
+    "schedule", [None, ms.VP.linear(), ms.schedules.Cosine(0.5), ms.VE(0.1, 9.0, 3.0), ms.Flow(3.0)]
+)
+def test_saved_and_loaded_it_predicts_bit_for_bit(tmp_path: Path, schedule: ms.schedules.Schedule | None) -> None:
     network = small_network(schedule)
     network.save(tmp_path / "deep" / "net")
     again = ms.Network.load(tmp_path / "deep" / "net")
@@ -222,7 +224,7 @@ def test_saving_never_overwrites(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError, match="Scaled") as caught:
-        small_network(ms.ScaledSchedule(ms.VP(), 2.0)).save(tmp_path / "net")
+        small_network(ms.schedules.ScaledSchedule(ms.VP(), 2.0)).save(tmp_path / "net")
     one_line(caught.value)
     assert list(tmp_path.iterdir()) == []
     network = small_network()

@@ -19,7 +19,7 @@ def densities(m: oracles.Mixture, z: Tensor, alpha: float = 1.0, sigma: float = 
     return torch.tensor([oracles.log_prob(law, x) for x in z.numpy()], dtype=F64)
 
 
-def walk(schedule: ms.Schedule, n: int, last: float = 0.0) -> Tensor:
+def walk(schedule: ms.schedules.Schedule, n: int, last: float = 0.0) -> Tensor:
     """n steps, uniform in a fifth root of the noise-to-signal ratio."""
     top, bottom = ((s / a) ** 0.2 for a, s in (level(schedule, 0.998), level(schedule, last)))
     h = torch.linspace(top, bottom, n + 1, dtype=F64) ** 5

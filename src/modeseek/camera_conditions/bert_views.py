@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from modeseek.io.errors import reason
+
 _VIEWS = ("front", "side", "back", "overhead")
 
 
@@ -54,8 +56,7 @@ class BertViews:
             network = transformers.AutoModelForMaskedLM.from_pretrained(folder, use_safetensors=True, **options)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"{folder} is not a masked language model: {reason}; pass a model folder") from error
+            raise ValueError(f"{folder} is not a masked language model: {reason(error)}; pass another") from error
         return cls(network.eval(), tokenizer)
 
     @torch.no_grad()

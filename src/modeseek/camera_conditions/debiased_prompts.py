@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.camera_conditions.view_prompts import TextPrior, ViewConditions, ViewPrompts
+from modeseek.camera_conditions.prompt_rows import encode_variants
+from modeseek.camera_conditions.view_prompts import ViewConditions, ViewPrompts
+from modeseek.priors.base import TextPrior
 
 ViewLikelihoods = Callable[[str], Sequence[float]]
 """Prompt -> likelihoods of the views front, side, back and overhead, each >= 0; for example a `BertViews`."""
@@ -75,12 +77,8 @@ class DebiasedPrompts:
         Raises:
             ValueError: no prompts.
         """
-        if not prompts:
-            raise ValueError("view prompts need at least one prompt, got none")
-        texts = [text for prompt in prompts for text in self.texts(prompt)]
-        return ViewConditions(
-            self.views, prior.conditions(texts, [negative] if negative else None), len(prompts), perp_neg
-        )
+        conditions = encode_variants(prior, prompts, self.texts, negative)
+        return ViewConditions(self.views, conditions, len(prompts), perp_neg)
 
     def _likelihoods(self, prompt: str) -> list[float]:
         likelihoods = [float(p) for p in self.view_likelihoods(prompt)]

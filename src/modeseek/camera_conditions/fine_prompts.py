@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.camera_conditions.perp_neg_views import interpolate_conditions
-from modeseek.camera_conditions.view_prompts import TextPrior
-from modeseek.priors.base import Conditions
+from modeseek.camera_conditions.prompt_rows import encode_variants, prompt_indices
+from modeseek.priors.base import Conditions, TextPrior
 from modeseek.pytree import select
 
 
@@ -52,10 +52,9 @@ class FinePrompts:
         Raises:
             ValueError: no prompts.
         """
-        if not prompts:
-            raise ValueError("view prompts need at least one prompt, got none")
-        texts = [f"{prompt}, {phrase}" for prompt in prompts for row in self.phrases for phrase in row]
-        return FineConditions(self, prior.conditions(texts, [negative] if negative else None), len(prompts))
+        phrases = [phrase for row in self.phrases for phrase in row]
+        conditions = encode_variants(prior, prompts, lambda prompt: [f"{prompt}, {p}" for p in phrases], negative)
+        return FineConditions(self, conditions, len(prompts))
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,7 @@ class FineConditions:
             ValueError: a prompt index out of range, or interpolation between labels.
         """
         heights, n = len(self.prompts.phrases), len(self.prompts.phrases[0])
-        index = torch.zeros_like(azimuth, dtype=torch.long) if prompt is None else prompt.to(azimuth.device)
-        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.n:
-            raise ValueError(f"prompt indices must be in [0, {self.n}), got {index.tolist()}")
+        index = prompt_indices(prompt, self.n, torch.zeros_like(azimuth, dtype=torch.long))
         starts = torch.tensor(self.prompts.heights, dtype=elevation.dtype, device=elevation.device)
         first = (index * heights + (elevation[:, None] >= starts).sum(1)) * n
         position = azimuth / (360 / n)

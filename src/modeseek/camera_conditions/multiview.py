@@ -13,7 +13,6 @@ from modeseek.camera_conditions.cameras import CameraConditional, require_camera
 from modeseek.generators.base import View
 from modeseek.generators.camera import Cameras
 from modeseek.priors.base import Conditions
-from modeseek.pytree import Cond
 
 
 def blender_matrices(cameras: Cameras) -> Float[Tensor, "b 16"]:
@@ -69,15 +68,4 @@ class MultiviewPrompts:
         if not isinstance(texts, Conditions):
             texts = texts.at(cameras.azimuth, cameras.elevation)
         camera = self.describe(cameras)
-
-        def with_camera(text: Cond | None) -> Cond | None:
-            return None if text is None else {"text": text, "camera": camera}
-
-        opposed = texts.opposed and tuple((with_camera(text), weight) for text, weight in texts.opposed)
-        return Conditions(
-            with_camera(texts.positive),
-            with_camera(texts.null),
-            with_camera(texts.negative),
-            opposed,
-            with_camera(texts.source),
-        )
+        return texts.map(lambda text: {"text": text, "camera": camera})

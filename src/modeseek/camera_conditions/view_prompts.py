@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.priors.base import Conditions
+from modeseek.camera_conditions.prompt_rows import encode_variants, prompt_indices
+from modeseek.priors.base import Conditions, TextPrior
 from modeseek.pytree import select
-
-
-@runtime_checkable
-class TextPrior(Protocol):
-    """Protocol of text-conditioned priors, such as `Pipeline`."""
-
-    def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
-        """Returns the conditions of texts, (len(texts), ...), with the empty text as null."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,11 +77,7 @@ class ViewPrompts:
         Raises:
             ValueError: no prompts.
         """
-        if not prompts:
-            raise ValueError("view prompts need at least one prompt, got none")
-        texts = [text for prompt in prompts for text in self.texts(prompt)]
-        conditions = prior.conditions(texts, [negative] if negative else None)
-        return ViewConditions(self, conditions, len(prompts), perp_neg)
+        return ViewConditions(self, encode_variants(prior, prompts, self.texts, negative), len(prompts), perp_neg)
 
 
 @dataclass(frozen=True)
@@ -123,9 +110,7 @@ class ViewConditions:
             ValueError: a prompt index out of range.
         """
         side = self.prompts.sides(azimuth, elevation)
-        index = torch.zeros_like(side) if prompt is None else prompt.to(side)
-        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.n:
-            raise ValueError(f"prompt indices must be in [0, {self.n}), got {index.tolist()}")
+        index = prompt_indices(prompt, self.n, side)
         conditions = self.conditions
         if self.perp_neg is not None:
             return self.perp_neg.at(conditions, 4 * index, azimuth, side == 3)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from modeseek.codec import Codec, Identity
 from modeseek.config.priors import LoadedPrior
+from modeseek.generators.base import BaseGenerator
 from modeseek.generators.field import Field, FieldKind
+from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
+from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
 from modeseek.io.points import read_points
-from modeseek.priors.pipeline.vae import VAECodec
 from modeseek.rng import Streams, randn
 
 _MAX_NUMBERS = 50_000_000  # in the initial values of a generator
 
 
+G_co = TypeVar("G_co", bound=BaseGenerator, covariant=True)
+
+
 @dataclass(frozen=True)
-class BuiltGenerator:
+class BuiltGenerator(Generic[G_co]):
     """Initialised generator with its codec and batch size.
 
     Attributes:
@@ -32,32 +38,85 @@ class BuiltGenerator:
         pixels: whether it renders pixels in [0, 1], which guards can check.
     """
 
-    module: nn.Module
+    module: G_co
     codec: Codec
     batch: int
     pixels: bool
 
 
-@runtime_checkable
-class GeneratorConfig(Protocol):
-    """Configuration of a generator."""
+class GeneratorConfig(ABC):
+    """Base class of configurations of generators."""
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+    @abstractmethod
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[BaseGenerator]:
         """Builds the generator for a prior; the seed fixes its random initialisation."""
-        ...
+
+    @property
+    @abstractmethod
+    def rows(self) -> int | None:
+        """Number of rows on which the prior is evaluated at each step; None where only a data file determines it."""
+
+    @property
+    def as_3d(self) -> Generator3DConfig | None:
+        """This configuration if its generator is 3D, else None."""
+        return None
 
 
-@runtime_checkable
-class StartConfig(Protocol):
-    """Configuration of initial points."""
+class ImageConfig(GeneratorConfig):
+    """Base class of configurations of n images."""
 
+    n: int
+
+    @property
+    def rows(self) -> int:
+        return self.n
+
+
+class Generator3DConfig(GeneratorConfig):
+    """Base class of configurations of 3D generators.
+
+    Attributes:
+        views: number of cameras per step, one item each.
+        size: side of the rendered images, pixels; None is the prior's input size.
+        orbit: distribution of the cameras; None is the prior's own.
+    """
+
+    views: int
+    size: int | None
+    orbit: Orbit | None
+
+    @abstractmethod
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Generator3D]: ...
+
+    @property
+    def rows(self) -> int:
+        return self.views
+
+    @property
+    def as_3d(self) -> Generator3DConfig:
+        return self
+
+    @property
+    def density_radius(self) -> float:
+        """Radius of the ball of its density, world units; 0 if it has none."""
+        return 0.0
+
+
+class StartConfig(ABC):
+    """Base class of configurations of initial points."""
+
+    @abstractmethod
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         """Initial points z, (n, *d), in the prior's space."""
-        ...
+
+    @property
+    def rows(self) -> int | None:
+        """Number of points; None where only a file determines it."""
+        return None
 
 
 @dataclass(frozen=True)
-class NoiseStart:
+class NoiseStart(StartConfig):
     """Initial points from a normal distribution.
 
     Attributes:
@@ -72,15 +131,18 @@ class NoiseStart:
         if self.n < 1 or not 0 <= self.spread < float("inf"):
             raise ValueError(f"noise needs n >= 1 and a finite spread >= 0, got {self.n} and {self.spread}")
 
+    @property
+    def rows(self) -> int:
+        return self.n
+
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         shape = loaded.prior.shape
         _check_size(self.n, shape)
-        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
-        return self.spread * randn((self.n, *shape), Streams(seed, use="start"), like)
+        return self.spread * randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
 
 
 @dataclass(frozen=True)
-class GridStart:
+class GridStart(StartConfig):
     """Initial points on a regular grid over the extent of a 2-D prior, side^2 points.
 
     Attributes:
@@ -93,6 +155,10 @@ class GridStart:
         if self.side < 1:
             raise ValueError(f"grid needs side >= 1, got {self.side}")
 
+    @property
+    def rows(self) -> int:
+        return self.side**2
+
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
         if loaded.prior.shape != (2,) or loaded.extent is None:
             raise ValueError(f"a grid start needs a 2-D prior, got shape {loaded.prior.shape}; try start: noise")
@@ -103,7 +169,7 @@ class GridStart:
 
 
 @dataclass(frozen=True)
-class FileStart:
+class FileStart(StartConfig):
     """Initial points from a file.
 
     Attributes:
@@ -123,7 +189,7 @@ class FileStart:
 
 
 @dataclass(frozen=True)
-class PointsConfig:
+class PointsConfig(GeneratorConfig):
     """Free points, or whole images, in the prior's space. Under SGD with learning rate 1, MSD is mean shift.
 
     Attributes:
@@ -132,12 +198,16 @@ class PointsConfig:
 
     start: StartConfig = NoiseStart()
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+    @property
+    def rows(self) -> int | None:
+        return self.start.rows
+
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Points]:
         return BuiltGenerator(Points(self.start.z(loaded, seed)), Identity(), 1, pixels=False)
 
 
 @dataclass(frozen=True)
-class PixelsConfig:
+class PixelsConfig(ImageConfig):
     """Images parametrised by their pixels in [0, 1], one item each.
 
     Attributes:
@@ -156,17 +226,16 @@ class PixelsConfig:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
             raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0, got {self}")
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Image]:
         shape = image_shape(loaded)
         _check_size(self.n, shape)
-        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
-        noise = randn((self.n, *shape), Streams(seed, use="start"), like)
+        noise = randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
         start = (self.gray + self.spread * noise).clamp(0, 1)
         return BuiltGenerator(Image(start, self.levels), loaded.codec, self.n, pixels=True)
 
 
 @dataclass(frozen=True)
-class LatentConfig:
+class LatentConfig(ImageConfig):
     """Latents in the prior's space, one item each, decoded to images for display only.
 
     Attributes:
@@ -180,12 +249,12 @@ class LatentConfig:
     def __post_init__(self) -> None:
         NoiseStart(self.n, self.spread)
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Latent]:
         return BuiltGenerator(Latent(NoiseStart(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
 
 
 @dataclass(frozen=True)
-class FieldConfig:
+class FieldConfig(ImageConfig):
     """Coordinate networks, one per image; smoother than free pixels under noisy gradients.
 
     Attributes:
@@ -203,12 +272,13 @@ class FieldConfig:
     depth: int = 3
     frequency: float = 4.8
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Field]:
         channels, height, width = image_shape(loaded)
         _check_size(self.n, (channels, height, width))
-        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
         rng = Streams(seed, use="start")
-        field = Field(self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, like)
+        field = Field(
+            self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, loaded.like
+        )
         return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
 
 
@@ -217,10 +287,7 @@ def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
     shape = loaded.prior.shape
     if len(shape) != 3:
         raise ValueError(f"pixels need a prior of images, got shape {shape}; try generator: points")
-    if not isinstance(loaded.codec, VAECodec):
-        return shape
-    factor = 2 ** (len(loaded.codec.network.config.block_out_channels) - 1)
-    return (loaded.codec.network.config.in_channels, factor * shape[1], factor * shape[2])
+    return loaded.codec.image_shape(shape)
 
 
 def _check_size(n: int, shape: tuple[int, ...]) -> None:

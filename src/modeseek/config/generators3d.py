@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from modeseek.codec import Codec, ResizeCodec
-from modeseek.config.generators import BuiltGenerator, image_shape
+from modeseek.config.generators import BuiltGenerator, Generator3DConfig, image_shape
 from modeseek.config.priors import LoadedPrior
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
@@ -22,7 +21,7 @@ VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 
 @dataclass(frozen=True)
-class NeRFConfig:
+class NeRFConfig(Generator3DConfig):
     """NeRF: density and colour inside a ball, rendered by cameras around it.
 
     Attributes:
@@ -60,8 +59,12 @@ class NeRFConfig:
         if not 0 < self.coarse <= 1:
             raise ValueError(f"coarse must be in (0, 1], got {self.coarse}; 1 renders the full size")
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
-        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
+    @property
+    def density_radius(self) -> float:
+        return self.radius
+
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[NeRF]:
+        like = loaded.like
         codec, side = _codec_and_size(loaded, self.size, resizes=self.coarse < 1)
         volume = self._volume(Streams(seed, use="start"), like)
         nerf = NeRF(
@@ -91,7 +94,7 @@ class NeRFConfig:
 
 
 @dataclass(frozen=True)
-class MeshConfig:
+class MeshConfig(Generator3DConfig):
     """Mesh whose vertex colours are optimised: a second stage after a NeRF.
 
     Attributes:
@@ -114,8 +117,8 @@ class MeshConfig:
         if self.views < 1:
             raise ValueError(f"surface needs views >= 1, got {self.views}")
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator:
-        like = torch.empty(0, dtype=loaded.prior.dtype, device=loaded.prior.device)
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Surface]:
+        like = loaded.like
         codec, side = _codec_and_size(loaded, self.size)
         surface = Surface(
             read_mesh(self.path, like),

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from modeseek.codec import Codec, Identity, RangeCodec
+from modeseek.codec import Identity, ImageCodec, RangeCodec
 from modeseek.datasets.by_name import DATASETS
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
@@ -41,21 +41,22 @@ class LoadedPrior:
         prior: prior without guidance.
         sha256: SHA-256 of all its weights or data; a resumed run requires the same.
         codec: map between pixels and z, for generators that render pixels and for previews.
-        bandwidth: smallest useful kernel bandwidth, units of z; None if unknown.
         extent: half the side of the square to plot, units of z; None unless 2-D.
-        labels: its classes; None if it is not class-conditional.
         view_conditions: conditions as a function of the view, for camera-conditional priors; else None.
         orbit: distribution of cameras that it was built for; None if any.
     """
 
     prior: Prior
     sha256: str
-    codec: Codec = Identity()
-    bandwidth: float | None = None
+    codec: ImageCodec = Identity()
     extent: float | None = None
-    labels: tuple[int, ...] | None = None
     view_conditions: Callable[[View], Conditions] | None = None
     orbit: Orbit | None = None
+
+    @property
+    def like(self) -> Tensor:
+        """Empty tensor with the dtype and on the device of the prior."""
+        return torch.empty(0, dtype=self.prior.dtype, device=self.prior.device)
 
 
 @runtime_checkable
@@ -69,6 +70,10 @@ class PriorConfig(Protocol):
     @property
     def title(self) -> str:
         """Short title, for folder names and headings."""
+        ...
+
+    def bandwidth(self) -> float | None:
+        """Smallest useful kernel bandwidth, units of z, read without loading the prior; None if unknown."""
         ...
 
 
@@ -86,16 +91,17 @@ class ToyPriorConfig:
     def title(self) -> str:
         return self.name
 
+    def bandwidth(self) -> float:
+        return MIN_RENDER_BANDWIDTH if self.name == "digits" else DATASETS[self.name]().bandwidth
+
     def load(self, device: str) -> LoadedPrior:
         """Builds the prior, on the CPU only."""
-        if torch.device(device).type != "cpu":
-            raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
+        _require_cpu(device)
         problem = DATASETS[self.name]()
         if isinstance(problem, ToyDataset2D):
-            exact = problem.prior
-            labels = None if exact.labels is None else tuple(exact.labels.unique().tolist())
-            return LoadedPrior(exact, problem_digest(problem), Identity(), problem.bandwidth, problem.extent, labels)
-        return LoadedPrior(problem.prior, problem_digest(problem), RangeCodec(-1.0, 1.0), 0.3, None, tuple(range(10)))
+            sha256 = problem_digest(problem)
+            return LoadedPrior(problem.prior, sha256, extent=problem.extent)
+        return LoadedPrior(problem.prior, problem_digest(problem), RangeCodec(-1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,9 @@ class NetworkPriorConfig:
     def title(self) -> str:
         return self.path.name
 
+    def bandwidth(self) -> float:
+        return 0.02 * Network.read_preconditioning(self.path).scale
+
     def load(self, device: str) -> LoadedPrior:
         """Loads the network.
 
@@ -124,10 +133,9 @@ class NetworkPriorConfig:
         """
         network = Network.load(self.path, device)
         scale = network.preconditioning.scale
-        n = network.architecture.n_classes
         sha256 = files_digest([self.path / "network.json", self.path / "network.safetensors"])
         codec = RangeCodec(self.low, self.high) if len(network.shape) == 3 else Identity()
-        return LoadedPrior(network, sha256, codec, 0.02 * scale, 3 * scale, tuple(range(n)) if n else None)
+        return LoadedPrior(network, sha256, codec, extent=3 * scale)
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,9 @@ class SamplesPriorConfig:
     @property
     def title(self) -> str:
         return self.path.stem
+
+    def bandwidth(self) -> None:
+        return None
 
     def load(self, device: str) -> LoadedPrior:
         """Reads the points.
@@ -184,6 +195,9 @@ class PipelinePriorConfig:
     def title(self) -> str:
         return Path(self.path).name
 
+    def bandwidth(self) -> float:
+        return MIN_LATENT_BANDWIDTH
+
     def load(self, device: str) -> LoadedPrior:
         """Loads the pipeline; the SHA-256 is that of the network's weights.
 
@@ -191,7 +205,7 @@ class PipelinePriorConfig:
             ValueError: there is no such pipeline.
         """
         prior = self.pipeline(device)
-        return LoadedPrior(prior, network_digest(prior), prior.codec, MIN_LATENT_BANDWIDTH)
+        return LoadedPrior(prior, network_digest(prior), prior.codec)
 
     def pipeline(self, device: str) -> Pipeline:
         """Loads the prior alone."""
@@ -226,21 +240,21 @@ class RenderedPriorConfig:
     def title(self) -> str:
         return f"renders of {self.caption}"
 
+    def bandwidth(self) -> float:
+        return MIN_RENDER_BANDWIDTH
+
     def load(self, device: str) -> LoadedPrior:
         """Renders the data set, on the CPU only."""
-        if torch.device(device).type != "cpu":
-            raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
+        _require_cpu(device)
         rendered = rendered_prior(StaticScene.from_caption(self.caption, OVERHEAD_LIGHT), self.size, bins=self.bins)
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
         sha256 = tensors_digest(rendered.prior.data)
-        return LoadedPrior(
-            rendered.prior,
-            sha256,
-            rendered.codec,
-            MIN_RENDER_BANDWIDTH,
-            view_conditions=rendered.conditions,
-            orbit=orbit,
-        )
+        return LoadedPrior(rendered.prior, sha256, rendered.codec, view_conditions=rendered.conditions, orbit=orbit)
+
+
+def _require_cpu(device: str) -> None:
+    if torch.device(device).type != "cpu":
+        raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
 
 
 def default_scale(path: str) -> float:

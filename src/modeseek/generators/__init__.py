@@ -1,1 +1,56 @@
 """Generators: differentiable image representations to optimise."""
+
+from __future__ import annotations
+
+from modeseek.generators.background import Background
+from modeseek.generators.base import Artifact, BaseGenerator, Generator, Rendering, View
+from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.field import Field
+from modeseek.generators.generator3d import Generator3D
+from modeseek.generators.image import Image, Latent
+from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.surface import Surface
+from modeseek.generators.nerf import (
+    BlobInit,
+    Dense,
+    EmptySpaceSkipping,
+    Fourier,
+    HashGrid,
+    NeRF,
+    ResolutionStage,
+    Triplane,
+    Volume,
+)
+from modeseek.generators.orbit import Orbit
+from modeseek.generators.points import Points
+from modeseek.generators.rendering3d import RaySamples, Rendering3D
+
+__all__ = [
+    "Artifact",
+    "Background",
+    "BaseGenerator",
+    "BlobInit",
+    "Cameras",
+    "CameraView",
+    "Dense",
+    "EmptySpaceSkipping",
+    "Field",
+    "Fourier",
+    "Generator",
+    "Generator3D",
+    "HashGrid",
+    "Image",
+    "Latent",
+    "Mesh",
+    "NeRF",
+    "Orbit",
+    "Points",
+    "RaySamples",
+    "Rendering",
+    "Rendering3D",
+    "ResolutionStage",
+    "Surface",
+    "Triplane",
+    "View",
+    "Volume",
+]

@@ -1,14 +1,19 @@
-"""Generator protocols, and the views and renderings that they exchange."""
+"""Generator protocols and base class, the views and renderings that they exchange, and the files that they export."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from modeseek.rng import Rng
+from modeseek.io.images import encode_png
+from modeseek.rng import Rng, Streams
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,67 @@ class ProgressiveGenerator(Protocol):
         ...
 
 
+def advance(generator: Generator, progress: float) -> None:
+    """Switches a progressive generator to the resolution scheduled for this progress; others have one resolution."""
+    if isinstance(generator, ProgressiveGenerator):
+        generator.advance(progress)
+
+
 def render(generator: Generator, view: View) -> Rendering:
     """Renders a view; a generator that returns a bare image gets it wrapped in a `Rendering`."""
     output = generator(view)
     return output if isinstance(output, Rendering) else Rendering(view, output)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """File that a generator exports at the end of a run.
+
+    Attributes:
+        path: path relative to the run folder, such as `exports/mesh.glb` or `media/turntable.gif`.
+        data: content; None if there is nothing to export, and `note` says why.
+        note: line for the log of the run; empty for none.
+    """
+
+    path: str
+    data: bytes | None
+    note: str = ""
+
+
+class BaseGenerator(nn.Module):
+    """Base class of generators: adds previews and exports to `forward`, and the view of `n_items` fixed items."""
+
+    is_3d: ClassVar[bool] = False
+
+    @property
+    def n_items(self) -> int:
+        """Number of items of every view, >= 1."""
+        return 1
+
+    def view(self, n: int, rng: Rng) -> View:
+        """Returns the view of all items; n must be their number."""
+        if n != self.n_items:
+            k = self.n_items
+            raise ValueError(f"{k} images are {k} items, got batch={n}; use batch={k}")
+        return View(items=tuple(range(n)))
+
+    def preview_view(self) -> View:
+        """Returns the view of previews and exports, the same at every step."""
+        return self.view(self.n_items, Streams(0, use="preview"))
+
+    def exports(self, decode: Callable[[Tensor], Tensor] | None = None, video: bool = False) -> Iterator[Artifact]:
+        """Yields the files to export: the rendered preview view as images.npy and PNGs, or as points.npy.
+
+        Args:
+            decode: function from renderings to pixels in [0, 1], or to points; None leaves them as they are.
+            video: whether MP4 videos are exported beside GIFs.
+        """
+        with torch.no_grad():
+            image = render(self, self.preview_view()).image
+            final = (image if decode is None else decode(image)).detach().cpu()
+        out = io.BytesIO()
+        np.save(out, final.numpy(), allow_pickle=False)
+        yield Artifact("exports/images.npy" if final.ndim == 4 else "exports/points.npy", out.getvalue())
+        if final.ndim == 4 and final.shape[1] in (1, 3):
+            for index, image in enumerate(final):
+                yield Artifact(f"exports/image-{index:03d}.png", encode_png(image))

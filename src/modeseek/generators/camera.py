@@ -119,15 +119,24 @@ class Cameras:
 
 @dataclass(frozen=True)
 class CameraView(View):
-    """Request to render one batch of items, each from its own camera.
+    """Request to render one batch of items, each from its own camera: all random draws included.
 
     Attributes:
         cameras: one camera per item.
         size: side length of the images in pixels.
+        normals: whether a normal map is rendered.
+        backdrop: background colour of each item; None is the background's own.
+        jitter: position of the samples along a ray within their intervals, in [0, 1), one number per pixel; None is the
+            midpoint.
     """
 
     cameras: Cameras
     size: int
+    normals: bool = False
+    backdrop: Float[Tensor, "n 3"] | None = None
+    jitter: Float[Tensor, "n s s"] | None = None
 
     def select(self, rows: slice) -> CameraView:
-        return replace(self, items=self.items[rows], cameras=self.cameras.select(rows))
+        backdrop, jitter = (draws if draws is None else draws[rows] for draws in (self.backdrop, self.jitter))
+        cameras = self.cameras.select(rows)
+        return replace(self, items=self.items[rows], cameras=cameras, backdrop=backdrop, jitter=jitter)

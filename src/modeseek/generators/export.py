@@ -1,6 +1,6 @@
-"""Export of 3D results, in memory: meshes as GLB, PLY and OBJ, turntables as GIF and PNG, depth and normal strips.
+"""Export of 3D results, in memory: meshes as GLB and PLY, depth and normal strips.
 
-Pixels and mesh colours are sRGB. PLY and OBJ store them as sRGB, which programs expect. glTF defines vertex colours as
+Pixels and mesh colours are sRGB. PLY stores them as sRGB, which programs expect. glTF defines vertex colours as
 linear, so `encode_glb` writes linear 32-bit floats (8 bits quantise dark linear colours too coarsely). Shading is baked
 into the colours, so the GLB material is unlit (KHR_materials_unlit); programs without that extension fall back to a
 matte, two-sided material.
@@ -8,9 +8,6 @@ matte, two-sided material.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.read import import_trimesh
 from modeseek.generators.rendering3d import Rendering3D
 
 _COLOUR_ATTRIBUTE = "_COLOUR"  # trimesh writes custom attributes unchanged, but vertex colours in 8 bits
@@ -46,54 +44,9 @@ def encode_ply(mesh: Mesh) -> bytes:
     return _coloured(mesh).export(file_type="ply", vertex_normal=False)
 
 
-def encode_obj(mesh: Mesh) -> bytes:
-    """Encodes a mesh as an OBJ file, sRGB colours after the vertex coordinates.
-
-    Raises:
-        ValueError: trimesh is missing.
-    """
-    return _coloured(mesh).export(file_type="obj", include_normals=False).encode("ascii")
-
-
 def srgb_to_linear(colour: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Converts sRGB values to linear light, both in [0, 1] (IEC 61966-2-1)."""
     return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-
-
-def encode_gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0) -> bytes:
-    """Encodes frames, clipped to [0, 1], as a looping GIF with one palette of 256 colours per frame.
-
-    Args:
-        frames: one or more frames; c is 1 or 3.
-        seconds: total duration, > 0. GIF times are hundredths of a second, at least two per frame.
-
-    Raises:
-        ValueError: no frames, or a duration that is not positive and finite.
-    """
-    from PIL import Image
-
-    if not len(frames) or not 0 < seconds < float("inf"):
-        raise ValueError(
-            f"a GIF needs at least one frame and seconds > 0, got {len(frames)} frames and {seconds} seconds"
-        )
-    ends = [round(100 * seconds * (k + 1) / len(frames)) for k in range(len(frames))]
-    durations = [10 * max(2, end - start) for start, end in zip([0, *ends], ends, strict=False)]
-    images = [Image.fromarray(pixels) for pixels in _bytes(frames)]
-    buffer = io.BytesIO()
-    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, disposal=2)
-    return buffer.getvalue()
-
-
-def encode_pngs(frames: Float[Tensor, "n c h w"]) -> list[bytes]:
-    """Encodes frames, clipped to [0, 1], as PNG files, the input of `io.video.encode_mp4`; c is 1 or 3."""
-    from PIL import Image
-
-    files: list[bytes] = []
-    for pixels in _bytes(frames):
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG")
-        files.append(buffer.getvalue())
-    return files
 
 
 def depth_normal_strips(rendering: Rendering3D) -> Float[Tensor, "b 3 h w_all"]:
@@ -125,19 +78,8 @@ def _over_white(colour: Tensor, rendering: Rendering3D) -> Tensor:
     return 1 - rendering.opacity.detach() * (1 - colour)
 
 
-def _bytes(frames: Tensor) -> Sequence[np.ndarray]:
-    pixels = (frames.detach().float().cpu().clamp(0, 1) * 255).round().byte()
-    if pixels.shape[1] not in (1, 3):
-        raise ValueError(f"images must have 1 or 3 channels, got {pixels.shape[1]}; select channels first")
-    return list(pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy())
-
-
 def _trimesh(mesh: Mesh, colours: np.ndarray | None = None) -> Any:
-    if find_spec("trimesh") is None:
-        raise ValueError("a mesh file needs the package trimesh, which is missing; pip install 'modeseek[mesh]'")
-    import trimesh
-
-    return trimesh.Trimesh(
+    return import_trimesh().Trimesh(
         mesh.vertices.detach().cpu().numpy(), mesh.faces.cpu().numpy(), vertex_colors=colours, process=False
     )
 

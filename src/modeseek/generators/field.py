@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.base import View
-from modeseek.generators.image import item_indices, select_items
+from modeseek.generators.base import BaseGenerator, View
+from modeseek.generators.image import select_items
 from modeseek.rng import Rng, rand, randn
 
 FieldKind = Literal["fourier", "siren", "hash"]
@@ -19,7 +19,7 @@ _PRIMES = (1, 2_654_435_761)
 CPU_CHUNK = 2**18  # activations per layer and chunk on a CPU; they stay in its cache: up to 2.5 times as fast
 
 
-class Field(nn.Module):
+class Field(BaseGenerator):
     """n images, each a network from coordinates in [-1, 1]^2 to pixel values and one item.
 
     Kinds: random Fourier features and ReLU (Tancik et al. 2020, arXiv 2006.10739); sines (SIREN, Sitzmann et al. 2020,
@@ -79,9 +79,9 @@ class Field(nn.Module):
             self.weights.append(nn.Parameter(self._bound(layer, fan_in) * _uniform((n, fan_in, fan_out), rng, like)))
             self.biases.append(nn.Parameter(fan_in**-0.5 * _uniform((n, 1, fan_out), rng, like)))
 
-    def view(self, n: int, rng: Rng) -> View:
-        """Returns the view of all images; n must be their number."""
-        return View(items=item_indices(range(self.n), n))
+    @property
+    def n_items(self) -> int:
+        return self.n
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
         return self.render(*self.size, view)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.base import View
-from modeseek.rng import Rng
+from modeseek.generators.base import BaseGenerator, View
 
 
-class Image(nn.Module):
+class Image(BaseGenerator):
     """n images whose pixels are optimised directly, each one item.
 
     With `levels` L > 1 an image is the sum of L grids, each at half the resolution of the one before and upsampled
@@ -40,9 +37,9 @@ class Image(nn.Module):
             nn.Parameter(pixels.new_zeros(n, c, -(-h // 2**k), -(-w // 2**k))) for k in range(1, levels)
         )
 
-    def view(self, n: int, rng: Rng) -> View:
-        """Returns the view of all images; n must be their number."""
-        return View(items=item_indices(self.pixels, n))
+    @property
+    def n_items(self) -> int:
+        return len(self.pixels)
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
         image = select_items(self.pixels, view)
@@ -52,7 +49,7 @@ class Image(nn.Module):
         return image
 
 
-class Latent(nn.Module):
+class Latent(BaseGenerator):
     """n latents optimised directly in the latent space of the prior, each one item, without a decoder.
 
     Args:
@@ -65,19 +62,12 @@ class Latent(nn.Module):
             raise ValueError(f"latents must be finite floating point (n, *d), got {tuple(z.shape)} {z.dtype}")
         self.z = nn.Parameter(z.detach().clone())
 
-    def view(self, n: int, rng: Rng) -> View:
-        """Returns the view of all latents; n must be their number."""
-        return View(items=item_indices(self.z, n))
+    @property
+    def n_items(self) -> int:
+        return len(self.z)
 
     def forward(self, view: View) -> Float[Tensor, "n *d"]:
         return select_items(self.z, view)
-
-
-def item_indices(rows: Sequence[object] | Tensor, n: int) -> tuple[int, ...]:
-    """Returns the indices of all items; raises ValueError unless n is their number."""
-    if n != len(rows):
-        raise ValueError(f"{len(rows)} images are {len(rows)} items, got batch={n}; use batch={len(rows)}")
-    return tuple(range(n))
 
 
 def select_items(rows: Float[Tensor, "n *d"], view: View) -> Float[Tensor, "m *d"]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.base import View
+from modeseek.generators.base import BaseGenerator, View
 from modeseek.rng import Rng
 
 
-class Points(nn.Module):
+class Points(BaseGenerator):
     """Points (or whole images) optimised directly: the parameters are the output. The whole cloud is one item.
 
     Args:

@@ -1,17 +1,14 @@
-"""Renderings of 3D generators (opacity, depth, normals, ray samples) and the 3D generator protocol."""
+"""Renderings of 3D generators: opacity, depth, normals and ray samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.base import Rendering
-from modeseek.generators.camera import Cameras, CameraView
-from modeseek.generators.orbit import Orbit
 
 
 @dataclass(frozen=True)
@@ -53,19 +50,3 @@ class Rendering3D(Rendering):
     normal: Float[Tensor, "b 3 h w"] | None = None
     ray_samples: RaySamples | None = None
     grids: tuple[Tensor, ...] = ()
-
-
-@runtime_checkable
-class Generator3D(Protocol):
-    """A generator that renders from any camera."""
-
-    orbit: Orbit
-    size: int
-
-    def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> CameraView:
-        """Returns the view from given cameras, without random draws."""
-        ...
-
-    def __call__(self, view: CameraView) -> Rendering3D:
-        """Renders the view."""
-        ...

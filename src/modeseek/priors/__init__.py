@@ -1,1 +1,34 @@
 """Priors: exact mixtures, empirical data sets, learned networks, diffusers pipelines, and wrappers that guide them."""
+
+from __future__ import annotations
+
+from modeseek.priors.base import BasePrior, Conditions, DensityPrior, Prior, TextPrior
+from modeseek.priors.bundled import Bundled
+from modeseek.priors.empirical import Empirical
+from modeseek.priors.gaussian_mixture import GaussianMixture
+from modeseek.priors.guidance import AutoGuidance, Guided
+from modeseek.priors.network import Network
+from modeseek.priors.perp_neg import PerpNeg
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
+from modeseek.priors.product import Product
+from modeseek.priors.wrapper import Counting
+
+__all__ = [
+    "AutoGuidance",
+    "BasePrior",
+    "Bundled",
+    "Conditions",
+    "Counting",
+    "DensityPrior",
+    "Empirical",
+    "GaussianMixture",
+    "Guided",
+    "LoRA",
+    "MemoryOptions",
+    "Network",
+    "PerpNeg",
+    "Pipeline",
+    "Prior",
+    "Product",
+    "TextPrior",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,11 @@ from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Schedule
 from modeseek.pytree import Cond, select
 from modeseek.rng import Rng, randn
+
+Rows = Float[Tensor, "b *d"]
+"""Points, one per row."""
+PerRow = Float[Tensor, "b"]
+"""One number per row, such as a signal scale."""
 
 
 @runtime_checkable
@@ -39,13 +45,17 @@ class Prior(Protocol):
         """Device of its parameters and draws."""
         ...
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; conditions are then labels in [0, n_classes), -1 for none. 0: it has no classes."""
+        ...
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it is conditioned on text; `require_text` returns what encodes it."""
+        ...
+
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         """Returns the prediction at any noise level and scaling; only the log-SNR matters. One prior call per row."""
         ...
 
@@ -62,8 +72,28 @@ class Prior(Protocol):
         ...
 
 
+@runtime_checkable
+class TextPrior(Protocol):
+    """Prior that is conditioned on text, such as `Pipeline`."""
+
+    def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
+        """Returns the conditions of texts, (len(texts), ...), with the empty text as null."""
+        ...
+
+
 class BasePrior:
-    """Base class of priors: adds `__call__`, `grid` and `start` to `at`, `schedule`, `shape`, `dtype` and `device`."""
+    """Base class of priors: adds `__call__`, `grid` and `start` to `at`, `schedule`, `shape`, `dtype` and `device`.
+
+    It has no classes and takes no text, unless a subclass overrides `n_classes` or `takes_text`.
+    """
+
+    @property
+    def n_classes(self) -> int:
+        return 0
+
+    @property
+    def takes_text(self) -> bool:
+        return False
 
     def __call__(self: Prior, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
         """Returns the prediction at time t of the native schedule."""
@@ -87,11 +117,7 @@ class DensityPrior(Protocol):
     """Prior with a density at every noise level and exact samples."""
 
     def evaluate(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
+        self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
         """Returns the prediction and `log p(z_t)` at that level, for one prior call per row."""
         ...
@@ -131,6 +157,14 @@ class Conditions:
             raise ValueError("guidance needs a baseline: got Conditions without null or negative; pass null=...")
         return baseline
 
+    def map(self, function: Callable[[Cond], Cond], weight: Callable[[Tensor], Tensor] | None = None) -> Conditions:
+        """Returns the conditions with a function applied to each condition that is given, and one to the weights."""
+        positive, null, negative, source = (
+            None if part is None else function(part) for part in (self.positive, self.null, self.negative, self.source)
+        )
+        opposed = self.opposed and tuple((function(c), w if weight is None else weight(w)) for c, w in self.opposed)
+        return Conditions(positive, null, negative, opposed, source)
+
 
 def positive_condition(cond: Cond) -> Cond:
     """Returns the condition of a bare prior: the positive of a `Conditions`, any other condition unchanged."""
@@ -139,10 +173,6 @@ def positive_condition(cond: Cond) -> Cond:
 
 def select_conditions(cond: Cond, rows: Int[Tensor, "r"]) -> Cond:
     """Returns the given rows of a condition or of every part of a `Conditions`; leading axes of 1 are unchanged."""
-    if not isinstance(cond, Conditions):
-        return select(cond, rows)
-    opposed = cond.opposed
-    if opposed is not None:
-        opposed = tuple((select(c, rows), select(w, rows)) for c, w in opposed)
-    positive, null, negative = (select(c, rows) for c in (cond.positive, cond.null, cond.negative))
-    return Conditions(positive, null, negative, opposed, select(cond.source, rows))
+    if isinstance(cond, Conditions):
+        return cond.map(lambda part: select(part, rows), lambda weight: select(weight, rows))
+    return select(cond, rows)

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
-from modeseek.priors.base import BasePrior, positive_condition
-from modeseek.priors.gaussian_mixture import validate_labels
+from modeseek.priors.base import BasePrior, PerRow, Rows, positive_condition
+from modeseek.priors.labels import check_classes, check_data, check_labels, rows_per_block
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand
 
 _NOISE_ALLOWED = 5e-4  # round-off of a logit above which distances are recomputed exactly
 _NEGLIGIBLE = 20.0  # logits this far below the best contribute exp(-20)
-_BLOCK_NUMBERS = 2**22  # numbers per float64 copy of a block of data
 
 
 class Empirical(BasePrior):
@@ -40,18 +39,17 @@ class Empirical(BasePrior):
     """
 
     def __init__(
-        self,
-        data: Tensor,
-        schedule: Schedule | None = None,
-        labels: Tensor | None = None,
-        chunk: int = 8192,
+        self, data: Tensor, schedule: Schedule | None = None, labels: Tensor | None = None, chunk: int = 8192
     ) -> None:
-        _validate(data, labels, chunk)
+        if chunk < 1:
+            raise ValueError(f"chunk must be a number of data rows >= 1, got {chunk}; try 8192")
+        check_data(data, "data")
+        check_classes(labels, len(data), "datum")
         self.schedule: Schedule = VP() if schedule is None else schedule
         self.shape, self.dtype, self.device = tuple(data.shape[1:]), data.dtype, data.device
         self.labels, self._chunk = None, chunk
         flat = data.flatten(1)
-        rows = _rows_per_block(flat)
+        rows = rows_per_block(flat)
         double = torch.empty(rows, flat.shape[1], dtype=torch.float64, device=flat.device)  # one buffer for all
         total = torch.zeros_like(double[0])
         for part in flat.split(rows):
@@ -77,21 +75,15 @@ class Empirical(BasePrior):
         """The data set, grouped by class."""
         return self._raw.reshape(-1, *self.shape)
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    @property
+    def n_classes(self) -> int:
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         return self.evaluate(z_t, alpha, sigma, cond)[0]
 
     def evaluate(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
+        self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
         """Returns the prediction and `log p(z_t)` at that level; one prior call per row.
 
@@ -125,7 +117,7 @@ class Empirical(BasePrior):
             raise ValueError(
                 "this data set has no classes: got a cond; pass labels=(n,) when building it, or cond=None"
             )
-        labels = validate_labels(expand(labels.to(self.device), n), self.labels)
+        labels = check_labels(expand(labels.to(self.device), n), self.labels)
         return [(int(label), (labels == label).nonzero()[:, 0]) for label in labels.unique()]
 
     def _posterior(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, part: slice) -> tuple[Tensor, Tensor]:
@@ -167,27 +159,7 @@ class Empirical(BasePrior):
         least = torch.maximum(best, coarse.amax(1, keepdim=True) - noise) - _NEGLIGIBLE - noise
         exact = torch.full_like(coarse, -math.inf)
         for i, near in enumerate(coarse >= least):
-            for column in near.nonzero()[:, 0].split(_rows_per_block(data)):
+            for column in near.nonzero()[:, 0].split(rows_per_block(data)):
                 distance = data[column].double().mul_(a[i]).sub_(z_t[i]).square_().sum(1)
                 exact[i, column] = -distance * scale[i]
         return exact
-
-
-def _rows_per_block(data: Tensor) -> int:
-    return max(1, _BLOCK_NUMBERS // max(1, data[0].numel()))
-
-
-def _validate(data: Tensor, labels: Tensor | None, chunk: int) -> None:
-    if chunk < 1:
-        raise ValueError(f"chunk must be a number of data rows >= 1, got {chunk}; try 8192")
-    if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
-        raise ValueError(
-            f"data must be floating point (n, *d), n >= 1, got {tuple(data.shape)} {data.dtype}; reshape or convert"
-        )
-    if not all(bool(part.isfinite().all()) for part in data.split(_rows_per_block(data))):
-        raise ValueError("data must be finite: got NaN or infinity; drop those rows")
-    if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
-        raise ValueError(
-            f"labels must be non-negative integers, one per datum ({len(data)},), "
-            f"got {tuple(labels.shape)} {labels.dtype}"
-        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, positive_condition
+from modeseek.priors.labels import check_classes, check_labels
 from modeseek.pytree import Cond, expand
 from modeseek.rng import Rng, rand, randn
 
@@ -54,21 +55,17 @@ class GaussianMixture(BasePrior):
         self._rotated_means = torch.einsum("ki,kij->kj", self._means, axes)
         self._axes = axes.transpose(0, 1).flatten(1)  # (d, k * d)
 
+    @property
+    def n_classes(self) -> int:
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
     def at(
-        self,
-        z_t: Float[Tensor, "b d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
+        self, z_t: Float[Tensor, "b d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"], cond: Cond = None
     ) -> Prediction:
         return self.evaluate(z_t, alpha, sigma, cond)[0]
 
     def evaluate(
-        self,
-        z_t: Float[Tensor, "b d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
+        self, z_t: Float[Tensor, "b d"], alpha: Float[Tensor, "b"], sigma: Float[Tensor, "b"], cond: Cond = None
     ) -> tuple[Prediction, Float[Tensor, "b"]]:
         """Returns the prediction and `log p(z_t)` at that level; one prior call per row."""
         inputs = (z_t.double(), alpha.double(), sigma.double(), self._log_weights(cond, len(z_t)))
@@ -117,19 +114,9 @@ class GaussianMixture(BasePrior):
             return log_w
         if self.labels is None:
             raise ValueError("this mixture has no classes: got a cond; pass labels=(k,) when building it, or cond=None")
-        labels = validate_labels(expand(labels, n), self.labels)[:, None]
+        labels = check_labels(expand(labels, n), self.labels)[:, None]
         excluded = (labels >= 0) & (labels != self.labels)
         return log_w.masked_fill(excluded, -math.inf).log_softmax(-1)
-
-
-def validate_labels(labels: Int[Tensor, "b"], classes: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
-    """Returns the labels; raises ValueError where one is neither a class nor -1."""
-    unknown = labels[~torch.isin(labels, classes) & (labels != -1)]
-    if len(unknown):
-        raise ValueError(
-            f"unknown label {int(unknown[0])}: known are {sorted(set(classes.tolist()))}, and -1 for no condition"
-        )
-    return labels
 
 
 def _validate(weights: Tensor, means: Tensor, covs: Tensor, labels: Tensor | None) -> None:
@@ -156,7 +143,4 @@ def _validate(weights: Tensor, means: Tensor, covs: Tensor, labels: Tensor | Non
         raise ValueError(
             f"covs must be positive definite: got smallest eigenvalue {lowest:.3g}; add a little to the diagonal"
         )
-    if labels is not None and (labels.shape != (k,) or labels.is_floating_point() or (labels < 0).any()):
-        raise ValueError(
-            f"labels must be non-negative integers, one per component ({k},), got {tuple(labels.shape)} {labels.dtype}"
-        )
+    check_classes(labels, k, "component")

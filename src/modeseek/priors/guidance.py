@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,10 +11,10 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Schedule, log_snr
-from modeseek.priors.base import Conditions, Prior, positive_condition
-from modeseek.priors.perp_neg import PerpNeg
-from modeseek.priors.wrapper import PriorWrapper
-from modeseek.pytree import Cond, concatenate, expand, select
+from modeseek.priors.base import Conditions, PerRow, Prior, Rows, positive_condition
+from modeseek.priors.batched import evaluate_batched
+from modeseek.priors.wrapper import PriorWrapper, wrappers
+from modeseek.pytree import Cond, expand, select
 
 
 def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -37,14 +38,8 @@ def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alph
 def extrapolate(base: Prediction, target: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
     """Returns `base + scale (target - base)`, in z and eps alike."""
     s = expand_like(scale, base.z_t)
-    return Prediction(
-        target.z_t,
-        target.alpha,
-        target.sigma,
-        base.z + s * (target.z - base.z),
-        base.eps + s * (target.eps - base.eps),
-        base.clamped | target.clamped,
-    )
+    z, eps = base.z + s * (target.z - base.z), base.eps + s * (target.eps - base.eps)
+    return Prediction(target.z_t, target.alpha, target.sigma, z, eps, base.clamped | target.clamped)
 
 
 @dataclass(frozen=True)
@@ -67,19 +62,14 @@ class Guided(PriorWrapper):
     scale: float = 7.5
     interval: tuple[float, float] = (0.0, 1.0)
     rescale: float = 0.0
+    guides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _validate(self.interval)
         if not 0 <= self.rescale <= 1:
             raise ValueError(f"Guided rescale must lie in [0, 1]: got {self.rescale}; 0 switches it off")
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         """Returns the guided prediction; cond must be a `Conditions`.
 
         Raises:
@@ -93,24 +83,17 @@ class Guided(PriorWrapper):
         if self.scale == 1 or not guided.any():
             return self.prior.at(z_t, alpha, sigma, target)
         rows = guided.nonzero()[:, 0]
-        levels = (torch.cat([alpha, alpha[rows]]), torch.cat([sigma, sigma[rows]]))
-        both = self.prior.at(
-            torch.cat([z_t, z_t[rows]]), *levels, concatenate([target, select(expand(cond.baseline, n), rows)])
+        baseline = select(expand(cond.baseline, n), rows)
+        plain, base = evaluate_batched(
+            self.prior, [(z_t, alpha, sigma, target), (z_t[rows], alpha[rows], sigma[rows], baseline)]
         )
-        plain = _rows(both, torch.arange(n, device=z_t.device))
-        base = _rows(both, n + guided.cumsum(0).clamp(min=1) - 1)
+        base = _rows(base, guided.cumsum(0).clamp(min=1) - 1)  # a row outside the interval takes any
         mixed = extrapolate(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
         if self.rescale > 0 and z_t[0].numel() > 1:
             mixed = _rescaled(mixed, plain, self.rescale)
         keep = expand_like(guided, z_t)
-        return Prediction.from_z_and_eps(
-            z_t,
-            alpha,
-            sigma,
-            torch.where(keep, mixed.z, plain.z),
-            torch.where(keep, mixed.eps, plain.eps),
-            mixed.clamped,
-        )
+        z, eps = torch.where(keep, mixed.z, plain.z), torch.where(keep, mixed.eps, plain.eps)
+        return Prediction(z_t, alpha, sigma, z, eps, mixed.clamped)
 
 
 @dataclass(frozen=True)
@@ -130,17 +113,12 @@ class AutoGuidance(PriorWrapper):
     weak: Prior
     scale: float = 2.0
     interval: tuple[float, float] = (0.0, 1.0)
+    guides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _validate(self.interval)
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         good = self.prior.at(z_t, alpha, sigma, positive_condition(cond))
         guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
         if self.scale == 1 or not guided.any():
@@ -149,12 +127,9 @@ class AutoGuidance(PriorWrapper):
         return extrapolate(self.weak.at(z_t, alpha, sigma, positive_condition(cond)), good, scale)
 
 
-def find_guidance(prior: Prior) -> Guided | AutoGuidance | PerpNeg | None:
-    """Returns the guiding prior: this one, or one that it wraps (as its `prior`); None if neither guides."""
-    if isinstance(prior, Guided | AutoGuidance | PerpNeg):
-        return prior
-    inner = getattr(prior, "prior", None)
-    return None if inner is None else find_guidance(inner)
+def find_guidance(prior: Prior) -> PriorWrapper | None:
+    """Returns the outermost guiding prior among this one and those that it wraps; None if none guides."""
+    return next((wrapper for wrapper in wrappers(prior) if wrapper.guides), None)
 
 
 def require_unguided(prior: Prior, method: str) -> None:

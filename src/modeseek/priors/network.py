@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.io.atomic import write_new_folder
-from modeseek.priors.base import BasePrior, positive_condition
+from modeseek.io.errors import reason
+from modeseek.priors.base import BasePrior, PerRow, Rows, positive_condition
+from modeseek.priors.labels import check_classes, check_data, check_labels
 from modeseek.priors.mlp import MLP, MLPArchitecture
 from modeseek.priors.network_training import TrainStep, train_mlp
 from modeseek.pytree import Cond, expand
@@ -59,12 +60,8 @@ class Network(BasePrior):
         shape: tuple[int, ...],
         schedule: Schedule,
     ) -> None:
-        self.mlp, self.architecture, self.preconditioning = (
-            mlp.eval().requires_grad_(False),
-            architecture,
-            preconditioning,
-        )
-        self.shape, self.schedule = shape, schedule
+        self.mlp, self.architecture = mlp.eval().requires_grad_(False), architecture
+        self.preconditioning, self.shape, self.schedule = preconditioning, shape, schedule
         weight = mlp.inlet.weight
         self.dtype, self.device = weight.dtype, weight.device
 
@@ -116,13 +113,11 @@ class Network(BasePrior):
         for step, mlp in inner:
             yield step, cls(mlp, architecture, preconditioning, tuple(data.shape[1:]), native)
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    @property
+    def n_classes(self) -> int:
+        return self.architecture.n_classes
+
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         p, n = self.preconditioning, len(z_t)
         flat, a, s = z_t.flatten(1).to(self.dtype), alpha.to(self.dtype), sigma.to(self.dtype)
         noise = s / a  # in VE coordinates; infinite at alpha = 0
@@ -156,6 +151,28 @@ class Network(BasePrior):
         files = {"network.safetensors": save(self.mlp.state_dict()), "network.json": description.encode()}
         write_new_folder(Path(path), files)
 
+    @staticmethod
+    def read_preconditioning(path: str | os.PathLike[str]) -> Preconditioning:
+        """Reads the preconditioning of a saved network, without its weights.
+
+        Raises:
+            ValueError: the description is missing, damaged or of another format.
+        """
+        folder = Path(path)
+        try:
+            description = json.loads((folder / "network.json").read_text())
+            if description["format"] != _FORMAT:
+                raise ValueError(f"format {description['format']!r} is not {_FORMAT!r}")
+            plain = description["preconditioning"]
+            preconditioning = Preconditioning(**plain)
+            if not all(_is_positive(plain[name]) for name in ("scale", "sigma_min", "sigma_max")):
+                raise ValueError(f"its preconditioning is {plain}")
+            if not (isinstance(preconditioning.center, int | float) and math.isfinite(preconditioning.center)):
+                raise ValueError(f"its center is {preconditioning.center!r}")
+            return preconditioning
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{folder} is no readable network: {reason(error)}; save it with Network.save") from error
+
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Network:
         """Reads a network written by `save`.
@@ -167,32 +184,23 @@ class Network(BasePrior):
         from safetensors.torch import load_file
 
         folder = Path(path)
+        preconditioning = cls.read_preconditioning(folder)
         try:
             description = json.loads((folder / "network.json").read_text())
             weights = load_file(folder / "network.safetensors", device=str(device))
-            if description["format"] != _FORMAT:
-                raise ValueError(f"format {description['format']!r} is not {_FORMAT!r}")
             architecture = MLPArchitecture(**description["architecture"])
             if architecture != _architecture_of(weights):  # compared before memory of that size is allocated
                 raise ValueError(f"its weights are of {_architecture_of(weights)}, not of {architecture}")
             mlp = MLP(architecture, torch.Generator()).to(device)
             mlp.load_state_dict(weights)
             kind, fields = description["schedule"]["type"], description["schedule"]["fields"]
-            preconditioning = Preconditioning(**description["preconditioning"])
-            if not all(
-                _is_positive(description["preconditioning"][name]) for name in ("scale", "sigma_min", "sigma_max")
-            ):
-                raise ValueError(f"its preconditioning is {description['preconditioning']}")
-            if not (isinstance(preconditioning.center, int | float) and math.isfinite(preconditioning.center)):
-                raise ValueError(f"its center is {preconditioning.center!r}")
             if not all(isinstance(side, int) and side > 0 for side in description["shape"]):
                 raise ValueError(f"its shape is {description['shape']!r}")
             if math.prod(description["shape"]) != architecture.dim:
                 raise ValueError(f"shape {description['shape']} does not hold {architecture.dim} numbers")
             return cls(mlp, architecture, preconditioning, tuple(description["shape"]), _SCHEDULES[kind](**fields))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder} is no readable network: {reason}; save it again with Network.save") from error
+            raise ValueError(f"{folder} is no readable network: {reason(error)}; save it with Network.save") from error
 
     def _describe(self) -> dict[str, Any]:
         kind = type(self.schedule).__name__
@@ -213,13 +221,7 @@ class Network(BasePrior):
         labels = positive_condition(cond)
         if labels is None:
             return torch.full((n,), -1, device=self.device)
-        labels = expand(labels, n).to(self.device)
-        unknown = labels[(labels < -1) | (labels >= self.architecture.n_classes)]
-        if len(unknown):
-            raise ValueError(
-                f"unknown label {int(unknown[0])}: known are 0 to {self.architecture.n_classes - 1}, and -1 for none"
-            )
-        return labels
+        return check_labels(expand(labels, n).to(self.device), torch.arange(self.n_classes, device=self.device))
 
 
 def _architecture_of(weights: dict[str, Tensor]) -> MLPArchitecture:
@@ -233,18 +235,9 @@ def _is_positive(value: Any) -> bool:
 
 
 def _validate(data: Tensor, labels: Tensor | None, steps: int, batch: int, every: int) -> None:
-    if data.ndim < 2 or len(data) == 0 or not data.is_floating_point():
-        raise ValueError(
-            f"training data must be floating point (n, *d), n >= 1, got {tuple(data.shape)} {data.dtype}; convert"
-        )
-    if not data.isfinite().all():
-        raise ValueError("training data must be finite: got NaN or infinity; drop those rows")
+    check_data(data, "training data")
     if (data == data.flatten()[0]).all():
         raise ValueError("training data must vary, got one number everywhere; try another data set")
-    if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point() or (labels < 0).any()):
-        raise ValueError(
-            f"labels must be non-negative integers, one per datum ({len(data)},), "
-            f"got {tuple(labels.shape)} {labels.dtype}"
-        )
+    check_classes(labels, len(data), "datum")
     if min(steps, batch, every) < 1:
         raise ValueError(f"training needs steps, batch and every >= 1: got {steps}, {batch} and {every}; raise them")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
-from modeseek.priors.base import Conditions, Prior
+from modeseek.priors.base import Conditions, PerRow, Prior, Rows
 from modeseek.priors.batched import predict_branches
 from modeseek.priors.wrapper import PriorWrapper
 from modeseek.pytree import Cond, expand
@@ -39,14 +39,9 @@ class PerpNeg(PriorWrapper):
 
     prior: Prior
     scale: float = 7.5
+    guides: ClassVar[bool] = True
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         """Returns the guided prediction; cond must be a `Conditions`.
 
         Raises:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Schedule
-from modeseek.priors.base import BasePrior, Prior
+from modeseek.priors.base import PerRow, Prior, Rows
+from modeseek.priors.wrapper import PriorWrapper
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
 
 @dataclass(frozen=True)
-class Product(BasePrior):
+class Product(PriorWrapper):
     """Product prior `q(y) ~ p(y) N(y; c, h^2 I)`: the density whose mean is the mean-shift target D(c; h).
 
     Completing the square, q's denoiser is one call of p's, exactly, at any (alpha, sigma). With
@@ -45,7 +46,7 @@ class Product(BasePrior):
         if not (h > 0).all() or not h.isfinite().all() or h.ndim > 1:
             raise ValueError(
                 f"bandwidth must be positive and finite, one number or one per row, got {self.bandwidth}; "
-                "try a share of ms.prior_scale(prior)"
+                "try a share of ms.bandwidths.prior_scale(prior)"
             )
 
     @property
@@ -64,13 +65,7 @@ class Product(BasePrior):
     def device(self) -> torch.device:
         return self.center.device
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         h = self._bandwidth().to(alpha)
         v = sigma**2 + (alpha * h) ** 2
         c, a, s = self.center.to(z_t), expand_like(alpha, z_t), expand_like(sigma, z_t)
@@ -79,6 +74,10 @@ class Product(BasePrior):
         pull = expand_like(sigma / v, z_t) * (z_t - a * c)
         eps = pull + expand_like(alpha * h / v.sqrt(), z_t) * inner.eps
         return Prediction.from_z_and_eps(z_t, alpha, sigma, inner.z, eps, inner.clamped)
+
+    def grid(self, n: int) -> Float[Tensor, "m"]:
+        """Returns n + 1 descending times from 1 to 0 of its own schedule."""
+        return super(PriorWrapper, self).grid(n)
 
     def start(self, n: int, rng: Rng) -> Float[Tensor, "n *d"]:
         """Draws z_t at times[0]; n must be the number of centers or a multiple of it (consecutive rows share one)."""

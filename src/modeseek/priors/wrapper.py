@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Schedule
-from modeseek.priors.base import BasePrior, Prior
+from modeseek.priors.base import BasePrior, PerRow, Prior, Rows, TextPrior
 from modeseek.pytree import Cond
 from modeseek.rng import Rng
 
 
 class PriorWrapper(BasePrior):
-    """Base class of a prior around a prior: forwards schedule, shape, dtype, device, `grid` and `start`."""
+    """Base class of a prior around a prior: forwards all that the inner prior says of itself, `grid` and `start`.
+
+    Attributes:
+        prior: wrapped prior.
+        guides: whether its predictions are guided.
+    """
 
     prior: Prior
+    guides: ClassVar[bool] = False
 
     @property
     def schedule(self) -> Schedule:
@@ -35,6 +42,14 @@ class PriorWrapper(BasePrior):
     @property
     def device(self) -> torch.device:
         return self.prior.device
+
+    @property
+    def n_classes(self) -> int:
+        return self.prior.n_classes
+
+    @property
+    def takes_text(self) -> bool:
+        return self.prior.takes_text
 
     def grid(self, n: int) -> Tensor:
         return self.prior.grid(n)
@@ -55,12 +70,31 @@ class Counting(PriorWrapper):
     prior: Prior
     calls: int = 0
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         self.calls += z_t.shape[0]
         return self.prior.at(z_t, alpha, sigma, cond)
+
+
+def wrappers(prior: Prior) -> Iterator[PriorWrapper]:
+    """Yields the wrappers around the innermost prior, from the outside."""
+    while isinstance(prior, PriorWrapper):
+        yield prior
+        prior = prior.prior
+
+
+def unwrap(prior: Prior) -> Prior:
+    """Returns the innermost prior."""
+    for wrapper in wrappers(prior):
+        prior = wrapper.prior
+    return prior
+
+
+def require_text(prior: Prior, title: str) -> TextPrior:
+    """Returns the innermost prior, which encodes text.
+
+    Raises:
+        ValueError: it takes no text; the message names it by its title.
+    """
+    if not prior.takes_text:
+        raise ValueError(f"{title} takes no prompts: got prompts; use a pipeline prior, or set label")
+    return cast("TextPrior", cast(object, unwrap(prior)))

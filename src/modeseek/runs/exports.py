@@ -1,47 +1,53 @@
-"""Exports of a finished run: images, videos, points and weights."""
+"""Exports of a finished run: the weights and artifacts of its generator, and videos of its previews."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import safetensors.torch
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from modeseek.generators.rendering3d import Generator3D
 from modeseek.io.atomic import write_atomic
-from modeseek.io.images import encode_gif, encode_png
+from modeseek.io.images import decode_image, encode_gif
 from modeseek.io.video import encode_mp4
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects
-from modeseek.runs.exports3d import export_3d
 from modeseek.runs.recorder import Recorder
+
+_FRAME_SECONDS = 0.12  # of the GIF of the optimisation; the last frame stays twelve times as long
 
 
 def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
-    """Writes `exports/` (generator.safetensors; points.npy or images) and `media/` (before, after, GIF, MP4)."""
-    exports, media = run.path / "exports", run.path / "media"
-    if isinstance(objects.generator, nn.Module):
-        weights = {name: tensor.contiguous() for name, tensor in objects.generator.state_dict().items()}
-        write_atomic(exports / "generator.safetensors", safetensors.torch.save(weights))
-    final = objects.render_preview()
-    out = io.BytesIO()
-    np.save(out, final.detach().cpu().numpy(), allow_pickle=False)
-    write_atomic(exports / ("images.npy" if final.ndim == 4 else "points.npy"), out.getvalue())
-    if final.ndim == 4 and final.shape[1] in (1, 3):
-        for index, image in enumerate(final):
-            write_atomic(exports / f"image-{index:03d}.png", encode_png(image))
-    if isinstance(objects.generator, Generator3D):
-        for line in export_3d(run, objects.generator, objects.config.mp4):
-            recorder.log(line)
+    """Writes `exports/generator.safetensors`, what the generator exports, and `media/` (before, after, GIF, MP4)."""
+    generator, video, media = objects.generator, objects.config.mp4, run.path / "media"
+    weights = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
+    write_atomic(run.path / "exports" / "generator.safetensors", safetensors.torch.save(weights))
+    for artifact in generator.exports(objects.to_pixels, video):
+        if artifact.data is not None:
+            write_atomic(run.path / artifact.path, artifact.data)
+        if artifact.note:
+            recorder.log(artifact.note)
     previews = sorted((run.path / "previews").glob("step-*.png"))
     if not previews:
         return
     write_atomic(media / "before.png", previews[0].read_bytes())
     write_atomic(media / "after.png", previews[-1].read_bytes())
     if len(previews) > 1:
-        frames = [path.read_bytes() for path in previews]
-        write_atomic(media / "optimisation.gif", encode_gif(frames))
-        if objects.config.mp4:
+        frames = _read_frames(previews)
+        seconds = _FRAME_SECONDS * len(frames)
+        write_atomic(media / "optimisation.gif", encode_gif(frames, seconds, hold=11 * _FRAME_SECONDS))
+        if video:
             write_atomic(media / "optimisation.mp4", encode_mp4(frames))
     recorder.log(f"exports and {len(previews)} previews written")
+
+
+def _read_frames(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
+    """Previews on white at the size of the largest: those of a 3D run change size between its resolution stages."""
+    images = [decode_image(path.read_bytes(), path) for path in paths]
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    return torch.stack(
+        [nn.functional.pad(x, (0, width - x.shape[2], 0, height - x.shape[1]), value=1.0) for x in images]
+    )

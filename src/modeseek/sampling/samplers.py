@@ -13,21 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
-from modeseek.priors.base import Prior
+from modeseek.priors.base import Prior, Rows
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
 Drift = Callable[[Tensor, Tensor, Tensor], Tensor]
 Level = tuple[Tensor, Tensor]
+Times = Float[Tensor, "n *b"]
 
 
-def ddim(
-    prior: Prior,
-    z_t: Float[Tensor, "b *d"],
-    times: Float[Tensor, "n *b"],
-    cond: Cond = None,
-    drift: Drift | None = None,
-) -> Float[Tensor, "b *d"]:
+def ddim(prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift | None = None) -> Rows:
     """DDIM (Song et al. 2021, arXiv 2010.02502): `z_s = alpha_s z + sigma_s eps`. First order; n calls."""
     for start, end in level_pairs(prior, z_t, times):
         p = predict_with_drift(prior, z_t, start, cond, drift)
@@ -36,15 +31,8 @@ def ddim(
 
 
 def ddpm(
-    prior: Prior,
-    z_t: Float[Tensor, "b *d"],
-    times: Float[Tensor, "n *b"],
-    cond: Cond = None,
-    drift: Drift | None = None,
-    *,
-    rng: Rng,
-    eta: float = 1.0,
-) -> Float[Tensor, "b *d"]:
+    prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift | None = None, *, rng: Rng, eta: float = 1.0
+) -> Rows:
     """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239): DDIM with part of the noise drawn anew. n calls.
 
     Per step, `z_s = alpha_s z + sqrt(sigma_s^2 - c^2) eps + c n`, `c = eta sigma_s sqrt(1 - snr_t / snr_s)`.
@@ -58,13 +46,7 @@ def ddpm(
     return z_t
 
 
-def heun(
-    prior: Prior,
-    z_t: Float[Tensor, "b *d"],
-    times: Float[Tensor, "n *b"],
-    cond: Cond = None,
-    drift: Drift | None = None,
-) -> Float[Tensor, "b *d"]:
+def heun(prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift | None = None) -> Rows:
     """Heun's method on the probability-flow ODE (Karras et al. 2022, arXiv 2206.00364). Second order; 2n calls at most.
 
     `d(z_t / alpha) = eps d(sigma / alpha)` by the trapezoidal rule where the signal dominates,
@@ -85,13 +67,7 @@ def heun(
     return z_t
 
 
-def dpmpp_2m(
-    prior: Prior,
-    z_t: Float[Tensor, "b *d"],
-    times: Float[Tensor, "n *b"],
-    cond: Cond = None,
-    drift: Drift | None = None,
-) -> Float[Tensor, "b *d"]:
+def dpmpp_2m(prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift | None = None) -> Rows:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095). Second order between interior times; n calls."""
     previous: tuple[Prediction, Tensor] | None = None
     for start, end in level_pairs(prior, z_t, times):
@@ -108,9 +84,7 @@ def dpmpp_2m(
     return z_t
 
 
-def invert(
-    prior: Prior, z: Float[Tensor, "b *d"], times: Float[Tensor, "n *b"], cond: Cond = None, drift: Drift | None = None
-) -> Float[Tensor, "b *d"]:
+def invert(prior: Prior, z: Rows, times: Times, cond: Cond = None, drift: Drift | None = None) -> Rows:
     """DDIM inversion: from z at times[-1] up to z_t at times[0] by reversed DDIM steps. First order; n calls."""
     for start, end in reversed(list(level_pairs(prior, z, times))):
         z = _ddim_step(predict_with_drift(prior, z, end, cond, drift), start)
@@ -125,7 +99,7 @@ def predict_with_drift(
     return p if drift is None else p.tilt(drift(z_t, *level))
 
 
-def level_pairs(prior: Prior, z_t: Tensor, times: Float[Tensor, "n *b"]) -> Iterator[tuple[Level, Level]]:
+def level_pairs(prior: Prior, z_t: Tensor, times: Times) -> Iterator[tuple[Level, Level]]:
     """Yields consecutive pairs of levels (alpha, sigma) along the times, each (b,).
 
     Raises:

@@ -11,7 +11,8 @@ import torch
 import trimesh
 from torch import Tensor
 
-from modeseek.generators.mesh.extract import extract
+from modeseek.generators.mesh.extract import DensityField, Extraction
+from modeseek.generators.mesh.extract import extract as extract_surface
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface_level import surface_level
 
@@ -24,6 +25,10 @@ def density_field(
 ) -> Field:
     """A grey volume: half of `density` at distance 0."""
     return lambda p: (density * torch.sigmoid(-edge * distance(p)) + haze, torch.full_like(p, GREY))
+
+
+def extract(field: Field, radius: float, size: int, **options: float) -> Extraction:
+    return extract_surface(DensityField(field, radius), size, **options)
 
 
 def ball(radius: float, middle: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Callable[[Tensor], Tensor]:
@@ -169,7 +174,7 @@ def test_a_field_without_a_surface_is_one_clear_line() -> None:
         extract(density_field(ball(0.5)), 0.9, 16, level=100.0)
     for wrong in ({"size": 4}, {"radius": 0.0}, {"level": -1.0}, {"floaters": 2.0}):
         with pytest.raises(ValueError, match="got"):
-            extract(**({"field": density_field(ball(0.5)), "radius": 0.9, "size": 16} | wrong))
+            extract(**({"field": density_field(ball(0.5)), "radius": 0.9, "size": 16} | wrong))  # pyright: ignore[reportArgumentType]
 
 
 def test_an_invalid_mesh_is_refused(unchecked: None) -> None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 import modeseek as ms
+from modeseek.generators.background import Background
 from modeseek.generators.base import Generator, render
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface import Surface
-from modeseek.generators.nerf.background import Background
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.rng import Rng
 

@@ -126,7 +126,7 @@ def test_a_nerf_is_optimised_under_a_prior() -> None:
     nerf = NeRF(Dense((8,)), size=8, samples=12, orbit=Orbit(fov=(30.0, 40.0)))
     optimizer = torch.optim.Adam(nerf.parameters(), lr=0.25)
     method = ms.MSD(ms.Geometric(4.0, 0.5))
-    run = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.RangeCodec(), rng=ms.Streams(0))
+    run = ms.distill(nerf, prior, method, optimizer, steps=60, batch=2, codec=ms.codec.RangeCodec(), rng=ms.Streams(0))
     for step in run:
         assert step.image.shape == (2, 3, 8, 8)
     middle = nerf(nerf.view_from(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,15 +15,37 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.parts import MeshParts, remove_floaters
 from modeseek.generators.mesh.surface_level import surface_level
 
-RadianceField = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Points (m, 3) in world units -> density (m,) per world unit, >= 0, and colour (m, 3) in [0, 1]."""
-DensityFunction = Callable[[Tensor], Tensor]
-
 _CHUNK = 2**17  # points per evaluation
 _COLOUR_SAMPLES = 8  # samples of the colour along the normal of a vertex
 _BISECTIONS = 12  # bisection steps along an edge
 _MARGIN = 0.02  # smallest distance of a vertex from the ends of its edge, as a fraction of the edge
 _GRID_SIZES = range(8, 513)
+
+
+@dataclass(frozen=True)
+class DensityField:
+    """Density and colour inside a ball around the origin.
+
+    Attributes:
+        evaluate: function from points (m, 3) in world units to density (m,) per world unit, >= 0, and colour (m, 3) in
+            [0, 1].
+        radius: radius of the ball, world units, > 0.
+        like: tensor whose dtype and device the points take; default float32 on the CPU.
+    """
+
+    evaluate: Callable[[Tensor], tuple[Float[Tensor, "m"], Float[Tensor, "m 3"]]]
+    radius: float
+    like: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def at(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m"]:
+        """Returns the density at points, 0 outside the ball."""
+        density = torch.cat([chunk.float() for chunk, _ in self.chunks(points)])
+        return density * (points.square().sum(-1) <= self.radius**2)
+
+    @torch.no_grad()
+    def chunks(self, points: Float[Tensor, "m 3"]) -> list[tuple[Tensor, Tensor]]:
+        """Returns density and colour at points, chunk by chunk."""
+        return [self.evaluate(chunk.to(self.like)) for chunk in points.split(_CHUNK)]
 
 
 @dataclass(frozen=True)
@@ -60,14 +81,7 @@ class Extraction:
         return line + (f"; {parts.hollows} cavit{'ies' if parts.hollows != 1 else 'y'} filled" if parts.hollows else "")
 
 
-def extract(
-    field: RadianceField,
-    radius: float,
-    size: int = 96,
-    level: float | None = None,
-    floaters: float = 0.02,
-    like: Tensor | None = None,
-) -> Extraction:
+def extract(field: DensityField, size: int = 96, level: float | None = None, floaters: float = 0.02) -> Extraction:
     """Extracts the surface of a volume inside a ball around the origin as a closed mesh.
 
     The density is sampled on size^3 points of the cube around the ball and is 0 outside the ball, so the surface is
@@ -77,12 +91,10 @@ def extract(
     rendering along its normal, from one step outside to two steps inside.
 
     Args:
-        field: the volume, as density and colour of points.
-        radius: radius of the ball, world units, > 0.
+        field: density and colour of the volume.
         size: number of samples along each side of the cube, 8 to 512.
         level: density at the surface, > 0; None chooses it by `surface_level`.
         floaters: parts below this fraction of the largest part's volume are removed, in [0, 1].
-        like: tensor whose dtype and device the evaluation points take; default float32 on the CPU.
 
     Raises:
         ValueError: scikit-image is missing; the density is not finite, negative, or nowhere above the level; an
@@ -90,6 +102,7 @@ def extract(
     """
     if find_spec("skimage") is None:
         raise ValueError("a mesh needs the package scikit-image, which is missing; pip install 'modeseek[mesh]'")
+    radius = field.radius
     if size not in _GRID_SIZES or not 0 < radius < float("inf") or not (level is None or 0 < level < float("inf")):
         raise ValueError(
             f"mesh extraction needs size in 8 to 512, radius > 0 and level > 0, got size={size}, radius={radius}, "
@@ -97,8 +110,7 @@ def extract(
         )
     from skimage.measure import marching_cubes
 
-    like = torch.empty(0) if like is None else like
-    density, step = sample_density(field, radius, size, like)
+    density, step = sample_density(field, size)
     greatest = density.max().item()
     if not greatest > 0:
         raise ValueError("the volume is empty, got density 0 everywhere in its ball; train it longer")
@@ -111,46 +123,45 @@ def extract(
     while (ratio == middle).any():  # a sample exactly on the surface would give degenerate faces
         middle = np.nextafter(middle, np.float32(1))
     positions, corners, _, _ = marching_cubes(ratio, float(middle))
-    density_at = partial(_density_inside, field, radius, like)
+    device = field.like.device
     steps = refine_vertices(
-        torch.from_numpy(positions.astype(np.float32)).to(like.device), padded, threshold, step, radius, density_at
+        torch.from_numpy(positions.astype(np.float32)).to(device), padded, threshold, step, radius, field.at
     )
     # scikit-image orders corners clockwise seen from outside: flip them.
-    faces = torch.from_numpy(corners[:, ::-1].astype(np.int64)).to(like.device)
+    faces = torch.from_numpy(corners[:, ::-1].astype(np.int64)).to(device)
     vertices = (steps - 1) * step - radius
     parts = remove_floaters(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
     return Extraction(
-        replace(parts, mesh=replace(parts.mesh, colours=bake_vertex_colours(field, parts.mesh, step, like))),
+        replace(parts, mesh=replace(parts.mesh, colours=bake_vertex_colours(field, parts.mesh, step))),
         threshold,
         level is None,
         step,
     )
 
 
-def sample_density(
-    field: RadianceField, radius: float, size: int, like: Tensor
-) -> tuple[Float[Tensor, "n n n"], float]:
+def sample_density(field: DensityField, size: int) -> tuple[Float[Tensor, "n n n"], float]:
     """Returns the density on a grid over [-radius, radius]^3, axes x, y, z, 0 outside the ball, and the grid spacing.
 
     Raises:
         ValueError: a density is negative or not finite.
     """
-    ticks = torch.linspace(-radius, radius, size, dtype=torch.float32, device=like.device)
+    radius, device = field.radius, field.like.device
+    ticks = torch.linspace(-radius, radius, size, dtype=torch.float32, device=device)
     points = torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3)
     inside = (points.square().sum(-1) <= radius**2).nonzero()[:, 0]
-    density = torch.zeros(len(points), dtype=torch.float32, device=like.device)
-    density[inside] = _density_inside(field, radius, like, points[inside])
+    density = torch.zeros(len(points), dtype=torch.float32, device=device)
+    density[inside] = field.at(points[inside])
     if not (density.isfinite().all() and density.min() >= 0):
         raise ValueError(f"density must be finite and >= 0, got {density.min().item():.3g}; train the volume again")
     return density.reshape(size, size, size), 2 * radius / (size - 1)
 
 
-def bake_vertex_colours(field: RadianceField, mesh: Mesh, step: float, like: Tensor) -> Float[Tensor, "v 3"]:
+def bake_vertex_colours(field: DensityField, mesh: Mesh, step: float) -> Float[Tensor, "v 3"]:
     """Returns vertex colours in [0, 1], rendered along the normals from one step outside to two steps inside."""
     gap = 3 * step / _COLOUR_SAMPLES
-    inward = (torch.arange(_COLOUR_SAMPLES, device=like.device) + 0.5) * gap - step
+    inward = (torch.arange(_COLOUR_SAMPLES, device=field.like.device) + 0.5) * gap - step
     points = mesh.vertices[:, None] - inward[:, None] * mesh.normals[:, None]
-    chunks = list(_evaluate_in_chunks(field, points.reshape(-1, 3), like))
+    chunks = field.chunks(points.reshape(-1, 3))
     depth = torch.cat([density.float() for density, _ in chunks]).reshape(-1, _COLOUR_SAMPLES) * gap
     colour = torch.cat([colour.float() for _, colour in chunks]).reshape(-1, _COLOUR_SAMPLES, 3)
     weight = (-(depth.cumsum(1) - depth)).exp() * -torch.expm1(-depth) + 1e-12  # no division by 0 in empty space
@@ -163,7 +174,7 @@ def refine_vertices(
     level: float,
     step: float,
     radius: float,
-    density_at: DensityFunction,
+    density_at: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "v 3"]:
     """Moves vertices along their grid edges to where the density crosses the level, by bisection.
 
@@ -192,16 +203,3 @@ def refine_vertices(
         low, high = torch.where(same, middle, low), torch.where(same, high, middle)
     middle = ((low + high) / 2).clamp(_MARGIN, 1 - _MARGIN)
     return torch.where(movable[:, None], start + middle[:, None] * along, steps)
-
-
-def _density_inside(
-    field: RadianceField, radius: float, like: Tensor, points: Float[Tensor, "m 3"]
-) -> Float[Tensor, "m"]:
-    """Returns the density at points, 0 outside the ball."""
-    density = torch.cat([chunk.float() for chunk, _ in _evaluate_in_chunks(field, points, like)])
-    return density * (points.square().sum(-1) <= radius**2)
-
-
-@torch.no_grad()
-def _evaluate_in_chunks(field: RadianceField, points: Tensor, like: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return [field(chunk.to(like)) for chunk in points.split(_CHUNK)]

@@ -11,8 +11,18 @@ import torch
 from torch import Tensor
 
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.io.errors import reason
 
 _MAX_BYTES = 512 * 2**20  # largest file that is read
+
+
+def import_trimesh() -> Any:
+    """Returns the package trimesh; raises ValueError if it is missing."""
+    if find_spec("trimesh") is None:
+        raise ValueError("a mesh file needs the package trimesh, which is missing; pip install 'modeseek[mesh]'")
+    import trimesh
+
+    return trimesh
 
 
 def read_mesh(path: Path, like: Tensor) -> Mesh:
@@ -26,14 +36,11 @@ def read_mesh(path: Path, like: Tensor) -> Mesh:
         ValueError: trimesh is missing, or the file is not a mesh.
         OSError: the file cannot be read.
     """
-    if find_spec("trimesh") is None:
-        raise ValueError("a mesh file needs the package trimesh, which is missing; pip install 'modeseek[mesh]'")
+    trimesh = import_trimesh()
     if path.suffix.lower() != ".ply":
         raise ValueError(f"a mesh must be a .ply file, got {path.name!r}; a run exports one to exports/")
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f"{path.name} has more than {_MAX_BYTES:,} bytes; simplify the mesh")
-    import trimesh
-
     try:
         with path.open("rb") as file:
             model: Any = trimesh.load(file, file_type="ply", process=False, force="mesh")
@@ -41,6 +48,5 @@ def read_mesh(path: Path, like: Tensor) -> Mesh:
         faces = torch.tensor(np.asarray(model.faces), dtype=torch.long)
         colours = torch.tensor(np.asarray(model.visual.vertex_colors)[:, :3] / 255.0, dtype=like.dtype)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path.name} is not a mesh: {reason}; try a .ply file with triangles") from error
+        raise ValueError(f"{path.name} is not a mesh: {reason(error)}; try a .ply file with triangles") from error
     return Mesh(vertices.to(like.device), faces.to(like.device), colours.to(like.device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modeseek.generators.nerf.background import Background
+from modeseek.generators.background import Background
 from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping
 from modeseek.generators.nerf.fourier import Fourier
@@ -10,7 +10,6 @@ from modeseek.generators.nerf.hash_grid import HashGrid
 from modeseek.generators.nerf.nerf import NeRF
 from modeseek.generators.nerf.resolution_stage import ResolutionStage
 from modeseek.generators.nerf.triplane import Triplane
-from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import BlobInit, Volume
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "Fourier",
     "HashGrid",
     "NeRF",
-    "NeRFView",
     "EmptySpaceSkipping",
     "ResolutionStage",
     "Triplane",

@@ -8,39 +8,33 @@ from torch import Tensor, nn
 
 
 def trilinear(grid: Float[Tensor, "c z y x"], points: Float[Tensor, "m 3"]) -> Float[Tensor, "c m"]:
-    """Interpolates a grid at points; its outermost samples lie on the faces of [-1, 1]^3, the last axis along x.
+    """Interpolates a grid at points; its outermost samples lie on the faces of [-1, 1]^3, the last axis along x."""
+    return _interpolate(grid[None], points[None])[0]
+
+
+def bilinear(planes: Float[Tensor, "p c v u"], points: Float[Tensor, "p m 2"]) -> Float[Tensor, "p c m"]:
+    """Interpolates each plane at its own points (u, v); the outermost samples lie on the edges of [-1, 1]^2."""
+    return _interpolate(planes, points)
+
+
+def _interpolate(grids: Float[Tensor, "p c *size"], points: Float[Tensor, "p m k"]) -> Float[Tensor, "p c m"]:
+    """Interpolates each grid at its own points.
 
     On the CPU torch parallelises grid_sample over the batch axis only, so the points are split into one batch per
     thread; all batches share the grid.
     """
-    batches = _batch_count(points)
-    padding = -len(points) % batches
+    batches, (p, m, k) = _batch_count(points[0]), points.shape
+    padding = -m % batches
     if padding:
-        points = torch.cat([points, points.new_zeros(padding, 3)])
+        points = torch.cat([points, points.new_zeros(p, padding, k)], 1)
     values = nn.functional.grid_sample(
-        grid.expand(batches, *grid.shape), points.view(batches, -1, 1, 1, 3), padding_mode="border", align_corners=True
-    )
-    values = values[0] if batches == 1 else values.transpose(0, 1)
-    return values.reshape(len(grid), -1)[:, : len(points) - padding]
-
-
-def bilinear(planes: Float[Tensor, "p c v u"], points: Float[Tensor, "p m 2"]) -> Float[Tensor, "p c m"]:
-    """Interpolates each plane at its own points (u, v); the outermost samples lie on the edges of [-1, 1]^2.
-
-    On the CPU the points of each plane are split into batches as in `trilinear`.
-    """
-    batches = _batch_count(points[0])
-    padding = -points.shape[1] % batches
-    if padding:
-        points = torch.cat([points, points.new_zeros(len(points), padding, 2)], 1)
-    values = nn.functional.grid_sample(
-        planes.repeat_interleave(batches, 0),
-        points.reshape(len(planes) * batches, -1, 1, 2),
+        grids[:, None].expand(p, batches, *grids.shape[1:]).flatten(0, 1),
+        points.reshape(p * batches, -1, *[1] * (k - 1), k),
         padding_mode="border",
         align_corners=True,
     )
-    values = values.view(len(planes), batches, planes.shape[1], -1).transpose(1, 2)
-    return values.reshape(*planes.shape[:2], -1)[..., : points.shape[1] - padding]
+    values = values.view(p, batches, grids.shape[1], -1).transpose(1, 2)
+    return values.reshape(p, grids.shape[1], -1)[..., :m]
 
 
 def _batch_count(points: Float[Tensor, "m _"]) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from modeseek.generators.camera import Cameras, CameraView
-from modeseek.generators.nerf.background import Background
+from modeseek.generators.background import Background
+from modeseek.generators.camera import CameraView
+from modeseek.generators.generator3d import Generator3D
+from modeseek.generators.mesh.extract import DensityField
 from modeseek.generators.nerf.composite import accumulate_along_rays, composite, normalize_by_opacity
 from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping, compact_samples
@@ -18,7 +21,6 @@ from modeseek.generators.nerf.normals import density_normals
 from modeseek.generators.nerf.occupancy_grid import OccupancyGrid
 from modeseek.generators.nerf.rays import Rays
 from modeseek.generators.nerf.resolution_stage import ResolutionStage, validate_stages
-from modeseek.generators.nerf.view import NeRFView
 from modeseek.generators.nerf.volume import Volume
 from modeseek.generators.orbit import Orbit, per_item_streams
 from modeseek.generators.rendering3d import RaySamples, Rendering3D
@@ -27,7 +29,7 @@ from modeseek.rng import Rng, rand
 _SKIP = EmptySpaceSkipping()
 
 
-class NeRF(nn.Module):
+class NeRF(Generator3D):
     """Generator by volume rendering (NeRF, Mildenhall et al. 2020, arXiv 2003.08934) inside a ball around the origin.
 
     Rays that miss the ball show the background; the chord of any other ray is divided into equal intervals with one
@@ -104,29 +106,17 @@ class NeRF(nn.Module):
         """Permanently closes space where the density per world unit is below a threshold; see `OccupancyGrid`."""
         self.space.prune(lambda points: self._evaluate(self._density, points)[0], below, next(self.volume.parameters()))
 
-    def view(self, n: int, rng: Rng) -> NeRFView:
-        """Samples n cameras of the orbit, ray jitter and, for a random background, its colours.
-
-        Raises:
-            ValueError: n below 1, or streams of another number of items.
-        """
-        streams, items = per_item_streams(n, rng)
-        cameras = self.orbit.draw(n, streams)
-        backdrop = self.background.draw(n, streams)
-        jitter = rand((n, self.size, self.size), streams, torch.empty(0))
-        return NeRFView(items, cameras, self.size, jitter, backdrop, self.normals)
-
-    def view_from(self, cameras: Cameras, size: int | None = None, normals: bool = False) -> NeRFView:
-        """Returns the view from given cameras without random draws, for previews and evaluation."""
-        size = self.size if size is None else size
-        return NeRFView(tuple(range(len(cameras))), cameras, size, normals=normals)
+    def view(self, n: int, rng: Rng) -> CameraView:
+        """Samples n cameras of the orbit, the colours of a random background, and ray jitter; see `Generator3D`."""
+        streams, _ = per_item_streams(n, rng)  # one set of streams for all draws
+        view = super().view(n, streams)
+        return replace(view, jitter=rand((n, self.size, self.size), streams, torch.empty(0)))
 
     def forward(self, view: CameraView) -> Rendering3D:
-        """Renders a view; a plain `CameraView` is rendered like a view of `view_from`."""
-        nerf_view = view if isinstance(view, NeRFView) else NeRFView(view.items, view.cameras, view.size)
+        """Renders a view."""
         cameras = view.cameras.to(next(self.volume.parameters()))
         directions = cameras.rays(view.size)[1]
-        rays = Rays.from_cameras(cameras, directions, self.samples, self.radius, nerf_view.jitter)
+        rays = Rays.from_cameras(cameras, directions, self.samples, self.radius, view.jitter)
         rays, indices, mask = self._live_samples(rays)
         shape = (len(rays), self.samples)
         points = rays.points(indices)
@@ -140,20 +130,20 @@ class NeRF(nn.Module):
             return _scatter(self._evaluate(self._normals, points)[0], indices, shape)
 
         columns = [_accumulate(weights, colour, indices), opacity[:, None], depth[:, None]]
-        if nerf_view.normals:
+        if view.normals:
             columns.append(normalize_by_opacity(accumulate_along_rays(weights, normals()), opacity))
         rows = torch.cat(columns, 1)
         n, side = len(cameras), view.size
         maps = rows.new_zeros(n * side**2, rows.shape[1]).index_copy(0, rays.ray, rows)
         maps = maps.view(n, side, side, -1).permute(0, 3, 1, 2)
-        background = self.background(directions, nerf_view.backdrop)
+        background = self.background(directions, view.backdrop)
         starts = rays.interval_starts()
         return Rendering3D(
             view,
             maps[:, :3] + (1 - maps[:, 3:4]) * background,
             maps[:, 3:4],
             maps[:, 4:5],
-            maps[:, 5:] if nerf_view.normals else None,
+            maps[:, 5:] if view.normals else None,
             RaySamples(rays.ray, rays.direction, weights, starts, starts + rays.step[:, None], normals),
             self.volume.grids(),
         )
@@ -163,6 +153,11 @@ class NeRF(nn.Module):
         points = points / self.radius
         density, colour = self.volume(points)
         return (density if self.space.all_open else density * self.space.contains_points(points)), colour
+
+    @property
+    def density_field(self) -> DensityField:
+        """Its density and colour."""
+        return DensityField(self.field, self.radius, next(self.volume.parameters()).new_empty(0))
 
     @torch.no_grad()
     def _live_samples(self, rays: Rays) -> tuple[Rays, Int[Tensor, "q"] | None, Bool[Tensor, "m s"] | None]:

@@ -57,17 +57,8 @@ class Rays:
         ray = (far > near).flatten().nonzero()[:, 0]
         near, far = near.flatten()[ray], far.flatten()[ray]
         offset = torch.full_like(near, 0.5) if jitter is None else jitter.to(near).flatten()[ray]
-        return cls(
-            ray,
-            position[ray // size**2],
-            directions.reshape(-1, 3)[ray],
-            cosine.flatten()[ray],
-            near,
-            (far - near) / samples,
-            offset,
-            samples,
-            radius,
-        )
+        origin, direction, cosine = position[ray // size**2], directions.reshape(-1, 3)[ray], cosine.flatten()[ray]
+        return cls(ray, origin, direction, cosine, near, (far - near) / samples, offset, samples, radius)
 
     def __len__(self) -> int:
         return len(self.ray)
@@ -99,14 +90,6 @@ class Rays:
     def select(self, mask: Bool[Tensor, "m"]) -> Rays:
         """Returns a subset of the rays."""
         rows = mask.nonzero()[:, 0]
-        return Rays(
-            self.ray[rows],
-            self.origin[rows],
-            self.direction[rows],
-            self.cosine[rows],
-            self.near[rows],
-            self.step[rows],
-            self.offset[rows],
-            self.samples,
-            self.radius,
-        )
+        parts = (self.ray, self.origin, self.direction, self.cosine, self.near, self.step, self.offset)
+        ray, origin, direction, cosine, near, step, offset = (part[rows] for part in parts)
+        return Rays(ray, origin, direction, cosine, near, step, offset, self.samples, self.radius)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from modeseek.priors.pipeline.vae import downscale
 from modeseek.pytree import Cond
 
 EncodedTexts = tuple[Cond, Cond]
@@ -60,7 +61,7 @@ def _encode_sdxl(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
 
 
 def _predict_sdxl(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) -> Tensor:
-    factor = 2 ** (len(pipe.vae.config.block_out_channels) - 1)
+    factor = downscale(pipe.vae.config)
     size = [factor * z.shape[2], factor * z.shape[3]]
     ids = torch.tensor([*size, 0, 0, *size], dtype=cond["pooled"].dtype, device=z.device)  # original, crop, target
     added = {"text_embeds": cond["pooled"], "time_ids": ids.expand(len(z), -1)}
@@ -125,7 +126,7 @@ def _encode_pixart(pipe: Any, texts: Sequence[str]) -> EncodedTexts:
 def _predict_pixart(pipe: Any, z: Tensor, time: Tensor, cond: Cond, guidance: float) -> Tensor:
     added: dict[str, Any] = {"resolution": None, "aspect_ratio": None}
     if getattr(pipe.transformer, "use_additional_conditions", False):
-        factor = 2 ** (len(pipe.vae.config.block_out_channels) - 1)
+        factor = downscale(pipe.vae.config)
         side = torch.tensor([factor * z.shape[2], factor * z.shape[3]], dtype=z.dtype, device=z.device)
         added = {"resolution": side.expand(len(z), -1), "aspect_ratio": (side[:1] / side[1:]).expand(len(z), -1)}
     output = pipe.transformer(

@@ -10,13 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.priors.pipeline.loading import (
-    check_tokenizers,
-    find_pipeline_folder,
-    model_index,
-    open_pipeline,
-    silence_libraries,
-)
+from modeseek.io.quiet import silence
+from modeseek.priors.pipeline.loading import check_tokenizers, find_pipeline_folder, model_index, open_pipeline
 from modeseek.rng import Streams
 
 _KIND = "StableDiffusionPipeline"
@@ -37,14 +32,7 @@ def find_stable_diffusion(path: str | os.PathLike[str]) -> Path:
 
 
 def sample_with_diffusers(
-    folder: Path,
-    captions: Sequence[str],
-    *,
-    scale: float,
-    steps: int,
-    seed: int,
-    batch: int = 25,
-    device: str = "cpu",
+    folder: Path, captions: Sequence[str], *, scale: float, steps: int, seed: int, batch: int = 25, device: str = "cpu"
 ) -> Generator[Float[Tensor, "b 3 h w"], None, None]:
     """Samples images with diffusers' `StableDiffusionPipeline`, one batch of captions at a time.
 
@@ -69,7 +57,7 @@ def sample_with_diffusers(
     for start in range(0, len(captions), batch):
         prompts = list(captions[start : start + batch])
         streams = Streams(seed, items=tuple(range(start, start + len(prompts))), use="stock")
-        with torch.no_grad(), silence_libraries():
+        with torch.no_grad(), silence("diffusers", "transformers"):
             output = pipe(
                 prompts,
                 num_inference_steps=steps,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from modeseek.io.errors import reason
 from modeseek.io.packaged import packaged_weights
+from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS, PipelineFamily
 
 BUNDLED = "bundled"  # the pipeline that ships with modeseek
@@ -41,8 +41,7 @@ def find_pipeline_folder(path: str | os.PathLike[str]) -> Path:
         patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
         return Path(snapshot_download(os.fspath(path), allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} is neither a local folder nor reachable on the hub: {reason}") from error
+        raise ValueError(f"{path} is neither a local folder nor reachable on the hub: {reason(error)}") from error
 
 
 def model_index(folder: Path) -> dict[str, Any]:
@@ -52,13 +51,22 @@ def model_index(folder: Path) -> dict[str, Any]:
         ValueError: the file is missing or damaged.
     """
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        if not isinstance(index, dict):
-            raise ValueError("it holds no JSON object")
-        return index
+        return read_object(folder / "model_index.json")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
-        raise ValueError(f"{folder} is no diffusers pipeline: model_index.json: {reason}; save one there") from error
+        raise ValueError(f"{folder} is no diffusers pipeline: model_index.json: {reason(error)}; save one") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in a file.
+
+    Raises:
+        ValueError: the file holds none.
+        OSError: the file cannot be read.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it holds no JSON object")
+    return content
 
 
 def family_of(folder: Path) -> tuple[PipelineFamily, str]:
@@ -89,13 +97,12 @@ def open_pipeline(folder: Path, name: str, dtype: torch.dtype, components: dict[
     from safetensors import SafetensorError
 
     try:
-        with silence_libraries():
+        with silence("diffusers", "transformers"):
             pipe = getattr(diffusers, name).from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **components
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:240]
-        raise ValueError(f"{folder} cannot be loaded as a {name}: {reason}; save it again with safetensors") from error
+        raise ValueError(f"{folder} cannot be loaded as a {name}: {reason(error)}; save it as safetensors") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -110,24 +117,3 @@ def check_tokenizers(pipe: Any, folder: Path) -> None:
         tokenizer = getattr(pipe, name, None)
         if tokenizer is not None and set(tokenizer("red sun").input_ids) == set(tokenizer("big top").input_ids):
             raise ValueError(f"{folder / name} has no vocabulary: its files are missing; save the pipeline again")
-
-
-@contextmanager
-def silence_libraries() -> Generator[None]:
-    """Silences progress bars and warnings of diffusers and transformers, whose errors callers report."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    switches = [logs for logs in (diffusers_logging, transformers_logging) if logs.is_progress_bar_enabled()]
-    for logs in switches:
-        logs.disable_progress_bar()
-    verbosities = [(logs, logs.get_verbosity()) for logs in (diffusers_logging, transformers_logging)]
-    for logs, _ in verbosities:
-        logs.set_verbosity_error()
-    try:
-        yield
-    finally:
-        for logs, before in verbosities:
-            logs.set_verbosity(before)
-        for logs in switches:
-            logs.enable_progress_bar()

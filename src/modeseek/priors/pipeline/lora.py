@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.io.atomic import write_synced
-from modeseek.priors.pipeline.loading import TEXT_ENCODERS, silence_libraries
+from modeseek.io.errors import reason
+from modeseek.io.quiet import silence
+from modeseek.priors.pipeline.loading import TEXT_ENCODERS
 
 _NAME = "modeseek"
 _TEXT_ENCODER_PREFIXES = ("text_encoder", "lora_te")  # prefixes of text-encoder keys in diffusers' and kohya's files
@@ -64,7 +66,7 @@ def merge_into_network(pipe: Any, network: Any, lora: LoRA) -> None:
         return  # text encoders only: `merge_into_text_encoders` merges it
     if not hasattr(pipe, "load_lora_weights"):
         raise ValueError(f"diffusers has no LoRA loader for {type(pipe).__name__}: got {lora.path}; leave it out")
-    with tempfile.TemporaryDirectory(prefix="modeseek-lora-") as folder, silence_libraries():
+    with tempfile.TemporaryDirectory(prefix="modeseek-lora-") as folder, silence("diffusers", "transformers"):
         part = _save_network_part(lora, Path(folder))
         try:
             pipe.load_lora_weights(part, adapter_name=_NAME, use_safetensors=True, local_files_only=True)
@@ -84,7 +86,7 @@ def merge_into_text_encoders(pipe: Any, lora: LoRA) -> None:
     """
     if not any(key.startswith(_TEXT_ENCODER_PREFIXES) for key in _keys(lora)):
         return
-    with silence_libraries():
+    with silence("diffusers", "transformers"):
         try:
             state, *rest = pipe.lora_state_dict(
                 str(lora.file()), use_safetensors=True, local_files_only=True, return_lora_metadata=True,
@@ -128,7 +130,7 @@ def _keys(lora: LoRA) -> list[str]:
         with safe_open(lora.file(), "pt") as handle:
             return list(handle.keys())
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{lora.path} is no safetensors file: {' '.join(str(error).split())[:120]}") from error
+        raise ValueError(f"{lora.path} is no safetensors file: {reason(error)}") from error
 
 
 def _save_network_part(lora: LoRA, folder: Path) -> str:
@@ -143,8 +145,8 @@ def _save_network_part(lora: LoRA, folder: Path) -> str:
 
 
 def _unfit(lora: LoRA, kind: str, error: Exception | None) -> ValueError:
-    reason = "no key is one of its layers" if error is None else " ".join(str(error).split())[:200]
-    return ValueError(f"{lora.path} does not fit this pipeline's {kind}: {reason}; use one trained for it")
+    problem = "no key is one of its layers" if error is None else reason(error)
+    return ValueError(f"{lora.path} does not fit this pipeline's {kind}: {problem}; use one trained for it")
 
 
 def _preview(keys: list[str]) -> str:

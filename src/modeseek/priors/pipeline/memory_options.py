@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import torch
 
+from modeseek.io.errors import reason
+
 
 @dataclass(frozen=True)
 class MemoryOptions:
@@ -75,5 +77,4 @@ def _offload(network: Any, device: torch.device, offload: Literal["blocks", "lea
     try:
         network.enable_group_offload(onload_device=device, offload_device=torch.device("cpu"), **options)
     except ValueError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"this network cannot be offloaded: {reason}; set offload to none") from error
+        raise ValueError(f"this network cannot be offloaded: {reason(error)}; set offload to none") from error

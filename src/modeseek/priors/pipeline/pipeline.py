@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.codec import Codec, RangeCodec
+from modeseek.codec import ImageCodec, RangeCodec
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
-from modeseek.priors.base import BasePrior, Conditions, positive_condition
+from modeseek.priors.base import BasePrior, Conditions, PerRow, Rows, positive_condition
 from modeseek.priors.pipeline.architectures import EncodedTexts, PipelineFamily
 from modeseek.priors.pipeline.loading import (
     TEXT_ENCODERS,
@@ -30,7 +29,7 @@ from modeseek.priors.pipeline.log_snr_matching import PredictionType, predict_fr
 from modeseek.priors.pipeline.lora import LoRA, merge_into_network, merge_into_text_encoders, text_encoder_identity
 from modeseek.priors.pipeline.memory_options import MemoryOptions, apply_memory_options
 from modeseek.priors.pipeline.text_cache import TextCache, cache_folder, hash_text_encoders
-from modeseek.priors.pipeline.vae import VAECodec
+from modeseek.priors.pipeline.vae import VAECodec, downscale
 from modeseek.pytree import Cond, expand, map_tensors
 
 _PLAIN = MemoryOptions()
@@ -70,7 +69,7 @@ class Pipeline(BasePrior):
         flows = family.kind == "flow"
         self.schedule: Discrete | Flow = _flow(pipe, shape) if flows else _levels(pipe)
         self.prediction_type: PredictionType = "flow" if flows else _prediction_type(pipe)
-        self.codec: Codec = RangeCodec(-1.0, 1.0)
+        self.codec: ImageCodec = RangeCodec(-1.0, 1.0)
         if family.latent:
             vae = pipe.vae.eval().requires_grad_(False)
             shift = getattr(vae.config, "shift_factor", None) or 0.0
@@ -136,13 +135,11 @@ class Pipeline(BasePrior):
         identity = text_encoder_identity(f"{name}:{dtype}:{hash_text_encoders(folder)}", loras)
         return cls(pipe, family, shape, TextCache(encode, identity, cache_dir), guidance, economy, target)
 
-    def at(
-        self,
-        z_t: Float[Tensor, "b *d"],
-        alpha: Float[Tensor, "b"],
-        sigma: Float[Tensor, "b"],
-        cond: Cond = None,
-    ) -> Prediction:
+    @property
+    def takes_text(self) -> bool:
+        return True
+
+    def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         if z_t.requires_grad and self.economy.offload != "none":
             raise ValueError(
                 f"an offloaded network cannot be differentiated: got offload {self.economy.offload!r}; use none for "
@@ -222,7 +219,7 @@ def z_shape(
     Raises:
         ValueError: the height or the width does not fit.
     """
-    factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
+    factor = 1 if vae is None else downscale(vae)
     if size is None:
         side = network.get("sample_size") or family.default_side
         height, width = (factor * z_side for z_side in ((side, side) if isinstance(side, int) else side))

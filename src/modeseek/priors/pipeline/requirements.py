@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from modeseek.io.errors import reason
 from modeseek.priors.pipeline.architectures import PipelineFamily
 from modeseek.priors.pipeline.loading import (
     TEXT_ENCODERS,
@@ -18,11 +19,12 @@ from modeseek.priors.pipeline.loading import (
     family_of,
     find_pipeline_folder,
     model_index,
+    read_object,
 )
 from modeseek.priors.pipeline.pipeline import z_shape
+from modeseek.priors.pipeline.vae import downscale
 
 Phase = Literal["optimising", "encoding a new text", "never"]
-_LARGEST_HEADER = 100 * 2**20  # bytes; the limit of the safetensors format
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def read_requirements(
     family, kind = family_of(folder)
     vae = _config(folder / "vae") if family.latent else None
     shape = z_shape(family, _config(folder / family.network), vae, size)
-    factor = 1 if vae is None else 2 ** (len(vae["block_out_channels"]) - 1)
+    factor = 1 if vae is None else downscale(vae)
     components = tuple(
         _component(folder / name, str(entry[1]), family, dtype)
         for name, entry in model_index(folder).items()
@@ -109,31 +111,24 @@ def _files(folder: Path) -> list[Path]:
             try:
                 return sorted({folder / name for name in json.loads(index.read_text())["weight_map"].values()})
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-                raise ValueError(f"{index} is damaged: {' '.join(str(error).split())[:120]}; save it again") from error
+                raise ValueError(f"{index} is damaged: {reason(error)}; save it again") from error
     files = [file for file in sorted(folder.glob("*.safetensors")) if file.name.count(".") == 1]
     return files or sorted(folder.glob("*.safetensors"))[:1]
 
 
 def _count_parameters(file: Path) -> int:
-    """Returns the number of parameters in a safetensors file, from its header: 8 bytes of length, then JSON."""
+    """Returns the number of parameters in a safetensors file, from its header."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with file.open("rb") as handle:
-            length = int.from_bytes(handle.read(8), "little")
-            if length > _LARGEST_HEADER:
-                raise ValueError(f"its header has {length} bytes")
-            header = json.loads(handle.read(length))
-        return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
-        raise ValueError(f"{file} holds no safetensors: {reason}; save it again") from error
+        with safe_open(file, "np") as tensors:
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file} holds no safetensors: {reason(error)}; save it again") from error
 
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("it holds no JSON object")
-        return config
+        return read_object(folder / "config.json")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
-        raise ValueError(f"{folder / 'config.json'} cannot be read: {reason}; save the pipeline again") from error
+        raise ValueError(f"{folder / 'config.json'} cannot be read: {reason(error)}; save it again") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from modeseek.io.atomic import make_folder, write_atomic
+from modeseek.io.atomic import write_atomic
 from modeseek.priors.pipeline.architectures import EncodedTexts
 from modeseek.pytree import Cond, concatenate
 
@@ -75,8 +75,7 @@ class TextCache:
             return
         from safetensors.torch import save
 
-        make_folder(self._file(key).parent)
-        write_atomic(self._file(key), save(tensors), shared=True)
+        write_atomic(self._file(key), save(tensors), shared=True, parents=True)
 
     def _file(self, key: str) -> Path:
         if self._folder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from modeseek.rng import Rng, randn
+
+
+def downscale(config: Mapping[str, Any]) -> int:
+    """Returns the factor between the sides of an image and those of its latent, from the VAE's settings."""
+    return 2 ** (len(config["block_out_channels"]) - 1)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class VAECodec:
         """Decodes latents to pixels; in [0, 1] up to the overshoot of the decoder."""
         raw = z.to(self._dtype) / self.scale + self.shift
         return ((self.network.decode(raw, return_dict=False)[0] + 1) / 2).to(z.dtype)
+
+    def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the shape (3, h, w) of the image of a latent of this shape."""
+        factor = downscale(self.network.config)
+        return (self.network.config["in_channels"], factor * shape[1], factor * shape[2])
 
     @property
     def _dtype(self) -> torch.dtype:
