@@ -50,8 +50,10 @@ def field(dtype: torch.dtype) -> ms.Field:
 
 def nerf(dtype: torch.dtype) -> ms.NeRF:
     torch.manual_seed(0)
-    stages = [ms.ResolutionStage(0.0, 8, 0), ms.ResolutionStage(0.5, 8, 1)]
-    return ms.NeRF(ms.Dense((8, 12)), size=8, samples=12, background=ms.Background("random"), stages=stages).to(dtype)
+    stages = [ms.generators.ResolutionStage(0.0, 8, 0), ms.generators.ResolutionStage(0.5, 8, 1)]
+    return ms.NeRF(
+        ms.generators.Dense((8, 12)), size=8, samples=12, background=ms.generators.Background("random"), stages=stages
+    ).to(dtype)
 
 
 def optimise(
@@ -130,8 +132,8 @@ CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "vectors sgd": lambda d: optimise(d, latent(), vectors(), ms.MSD(ms.Geometric(0.8, 0.1)), sgd, 20),
     "field adam": lambda d: optimise(d, field(F32), images(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
     "vsd": lambda d: optimise(d, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
-    "kept noise": lambda d: optimise(d, latent(), vectors(), ms.CFD(), sgd, 6),
-    "variate": lambda d: optimise(d, latent(), vectors(), ms.SteinDreamer(), sgd, 6),
+    "kept noise": lambda d: optimise(d, latent(), vectors(), ms.methods.CFD(), sgd, 6),
+    "variate": lambda d: optimise(d, latent(), vectors(), ms.methods.SteinDreamer(), sgd, 6),
 }
 
 

@@ -1,6 +1,6 @@
 """Driver of `test_killed.py`: kills runs, resumes them, and prints the result as JSON.
 
-`python kill_driver.py writes|moments|signals SEED COUNT FOLDER`
+`python kill_driver.py SEED FOLDER writes=COUNT moments=COUNT signals=COUNT`, one result for each of these kinds:
 
 "writes": the process dies at its n-th write (a file, a line, a sync, a rename), half of it done, for n over the whole
 run in COUNT even strides. "moments": SIGKILL at COUNT random moments of runs and of their resumptions. Afterwards every
@@ -157,19 +157,29 @@ def next_command(first: list[str], folder: Path) -> list[str]:
 
 def main() -> None:
     """Entry point, see the module docstring."""
-    kind, seed, count, root = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    seed, root, results = int(sys.argv[1]), Path(sys.argv[2]), {}
     root.mkdir(parents=True, exist_ok=True)
-    config, out = root / "config.yaml", root / "output.txt"
-    config.write_text(CONFIG)
-    steps = ["--steps", "12", "--set", "saving.steps=3"] if kind == "writes" else ["--steps", "600"]
+    (root / "config.yaml").write_text(CONFIG)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        warm = ["--set", "steps=2", "--out", str(root / "warm")]
+        command(["run", str(root / "config.yaml"), *warm])  # imports what a run needs, before the forks
+    for argument in sys.argv[3:]:
+        kind, count = argument.split("=")
+        (root / kind).mkdir()
+        results[kind] = kill_runs(kind, seed, int(count), root / kind, root / "config.yaml")
+    print(json.dumps(results))
+
+
+def kill_runs(kind: str, seed: int, count: int, root: Path, config: Path) -> dict[str, Any]:
+    """Kills runs in one of the ways of the module docstring and resumes them."""
+    out = root.parent / "output.txt"
+    steps = ["--steps", "12", "--set", "saving.steps=3"] if kind == "writes" else ["--steps", "240"]
     if kind != "writes":
-        steps += ["--set", "saving.steps=20"]
+        steps += ["--set", "saving.steps=8"]
 
     def run_command(folder: Path) -> list[str]:
         return ["run", str(config), *steps, "--out", str(folder)]
 
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        command([*run_command(root / "warm"), "--set", "steps=2"])  # imports what a run needs, before the forks
     whole, count_file = root / "whole", root / "writes.txt"
     began = time.perf_counter()
     assert wait_for(fork_command(run_command(whole), out, count_file=count_file)) == 0, out.read_text()
@@ -208,7 +218,7 @@ def main() -> None:
                 folder = root / f"moment-{number}"
         finish(folder)
         result["runs"] = number + 1
-    print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Linear(nn.Module):
 class FixedDirection:
     """Method that returns a given direction and records its inputs."""
 
+    references, guides = (), False
     grad: torch.Tensor
     calls: list
 
@@ -89,7 +90,7 @@ def test_gradients_do_not_accumulate_over_steps():
 
 def test_the_method_gets_a_detached_z_and_the_render_context():
     module, calls = Linear(), []
-    codec = ms.RangeCodec(-1.0, 1.0)
+    codec = ms.codec.RangeCodec(-1.0, 1.0)
     method = FixedDirection(torch.zeros(2, 2, dtype=F64), calls)
     steps = list(ms.distill(module, PRIOR, method, sgd(module), steps=3, batch=2, codec=codec, rng=generator()))
     assert [entry[2] for entry in calls] == [0.0, 0.5, 1.0]
@@ -109,7 +110,7 @@ def test_the_codec_is_differentiated_through():
             FixedDirection(grad, []),
             sgd(module),
             steps=1,
-            codec=ms.RangeCodec(-1.0, 1.0),
+            codec=ms.codec.RangeCodec(-1.0, 1.0),
             rng=generator(),
         )
     )
@@ -132,7 +133,7 @@ def test_a_direction_in_pixels_goes_around_the_codec():
             sgd(module),
             steps=1,
             batch=2,
-            codec=ms.RangeCodec(-1.0, 1.0),
+            codec=ms.codec.RangeCodec(-1.0, 1.0),
             rng=generator(),
         )
     )

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.distill import block_size
 from modeseek.distributed import Distributed, find_optimizers
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
+from modeseek.methods.base import block_size
 from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 
 DRIVER = Path(__file__).parent / "distributed_driver.py"
@@ -39,12 +39,16 @@ def test_shards_are_whole_blocks_that_cover_every_row_once(size, block, blocks):
 
 
 def test_block_size_of_methods_that_compare_rows():
-    assert block_size(ms.SDS(), None) == 1 and block_size(ms.MVDream(views=4), None) == 4
-    assert block_size(ms.RSD(repulsion=1.0)) is None and block_size(ms.RSD(repulsion=0.0)) == 1
+    assert block_size(ms.SDS(), None) == 1 and block_size(ms.methods.MVDream(views=4), None) == 4
+    assert block_size(ms.methods.RSD(repulsion=1.0)) is None and block_size(ms.methods.RSD(repulsion=0.0)) == 1
     assert block_size(ms.VSD(), None) == 1 and block_size(ms.VSD(auxiliary=ExactAuxiliary())) is None
     assert block_size(ms.VSD(auxiliary=ExactAuxiliary(delta))) == 1
     assert (
-        block_size(ms.Debiased(ms.MVDream(views=6)), ms.MultiviewPrompts(ms.Conditions(torch.zeros(1)), views=4)) == 12
+        block_size(
+            ms.methods.Debiased(ms.methods.MVDream(views=6)),
+            ms.camera_conditions.MultiviewPrompts(ms.Conditions(torch.zeros(1)), views=4),
+        )
+        == 12
     )
     with pytest.raises(ValueError, match="got 1"):
         Distributed(0, 2).shard(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from modeseek.codec import Codec, Identity
 from modeseek.distributed import Distributed, parameters_of
-from modeseek.generators.base import Generator, ProgressiveGenerator, Rendering, View, render
-from modeseek.methods.base import Direction, Grouped, Method, RenderContext
+from modeseek.generators.base import Generator, Rendering, View, advance, render
+from modeseek.methods.base import Direction, Method, RenderContext, block_size
 from modeseek.priors.base import Conditions, Prior, select_conditions
-from modeseek.rng import Rng, Streams
+from modeseek.pytree import map_tensors
+from modeseek.rng import Rng, Streams, at_step
 
 Regularizer = Callable[[Rendering, float], Tensor]
 
@@ -99,53 +99,38 @@ def distill(
             "with several processes rng must be Streams (one stream per item), got a Generator; pass ms.Streams(seed)"
         )
     codec = Identity() if codec is None else codec
-    names, parameters = _regularizer_names(regularizers), parameters_of(optimizer)
+    penalties = dict(zip(_regularizer_names(regularizers), regularizers, strict=True))
     own_rows = distributed.shard(batch, block_size(method, conditions))
     fraction = (own_rows.stop - own_rows.start) / batch
-    distributed.broadcast_parameters(parameters)
+    distributed.broadcast_parameters(parameters_of(optimizer))
     with ExitStack() as stack:
         for index in range(start, steps):
             progress = index / max(1, steps - 1)
-            if isinstance(generator, ProgressiveGenerator):
-                generator.advance(progress)
-            view = generator.view(batch, rng.at(index, use="view") if isinstance(rng, Streams) else rng)
+            advance(generator, progress)
+            view = generator.view(batch, at_step(rng, index, use="view"))
             items = len(view.items)
             view = view if distributed.size == 1 else view.select(own_rows)
-            step_rng = rng.at(index, view.items) if isinstance(rng, Streams) else rng
-            rendering = render(generator, view)
-            image = rendering.image
-            z = codec.encode(image)
-            if state is None:
-                state = method.init(z.detach(), prior)
+            z, context = _render(generator, view, codec)
             if index == start:
+                state = method.init(z.detach(), prior) if state is None else state
                 stack.enter_context(distributed.sync_auxiliary(state, fraction))
-            if callable(conditions):
-                step_conditions = conditions(view)
-            else:
-                step_conditions = _shard_conditions(conditions, own_rows, distributed)
-            context = RenderContext(view, rendering, image, codec, torch.tensor(view.items, device=z.device))
             direction, state = method.step(
                 z.detach(),
                 prior,
                 state,
-                conditions=step_conditions,
+                conditions=_own_conditions(conditions, view, own_rows, distributed),
                 progress=progress,
-                rng=step_rng,
+                rng=at_step(rng, index, view.items),
                 context=context,
             )
-            penalties = {name: fraction * r(rendering, progress) for name, r in zip(names, regularizers, strict=True)}
-            roots: list[Tensor] = [z, *penalties.values()]
-            grads: list[Tensor | None] = [direction.grad / items, *(None for _ in penalties)]
-            if direction.grad_image is not None:
-                roots.append(image)
-                grads.append(direction.grad_image / items)
+            losses = {name: fraction * penalty(context.rendering, progress) for name, penalty in penalties.items()}
             z_before = z.detach().clone()
-            image_before = z_before if image is z else image.detach().clone()
+            image_before = z_before if context.image is z else context.image.detach().clone()
             optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(roots, grads)
-            losses = {name: value.item() for name, value in penalties.items()}
-            own_step = Step(index, z_before, image_before, direction, losses, state)
-            step = _all_gather_step(distributed, own_step, parameters, own_rows, items)
+            _backpropagate(direction, z, context.image, list(losses.values()), items)
+            values = {name: value.item() for name, value in losses.items()}
+            step = Step(index, z_before, image_before, direction, values, state)
+            step = _all_gather(step, distributed, parameters_of(optimizer), own_rows, items)
             check_finite(step.direction, index)
             optimizer.step()
             yield step
@@ -166,12 +151,6 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
-def block_size(*parts: object) -> int | None:
-    """Number of consecutive items that a method and its conditions need in one process; None: all items."""
-    blocks = [part.block for part in parts if isinstance(part, Grouped)]
-    return None if None in blocks else math.lcm(*(block or 1 for block in blocks))
-
-
 def check_finite(direction: Direction, index: int) -> None:
     """Raises FloatingPointError, naming step, noise level and row, if the direction is not finite."""
     if direction.grad.sum().isfinite():
@@ -186,40 +165,48 @@ def check_finite(direction: Direction, index: int) -> None:
         )
 
 
-def _shard_conditions(conditions: Conditions | None, rows: slice, distributed: Distributed) -> Conditions | None:
-    """Rows of fixed conditions that belong to this process's items."""
+def _render(generator: Generator, view: View, codec: Codec) -> tuple[Tensor, RenderContext]:
+    """Input of the prior for a view, and the rendering behind it."""
+    rendering = render(generator, view)
+    z = codec.encode(rendering.image)
+    return z, RenderContext(view, rendering, rendering.image, codec, torch.tensor(view.items, device=z.device))
+
+
+def _backpropagate(direction: Direction, z: Tensor, image: Tensor, losses: list[Tensor], items: int) -> None:
+    """Computes the gradients of the parameters: the direction's mean over the items, and those of the losses."""
+    roots: list[Tensor] = [z, *losses]
+    grads: list[Tensor | None] = [direction.grad / items, *(None for _ in losses)]
+    if direction.grad_image is not None:
+        roots.append(image)
+        grads.append(direction.grad_image / items)
+    torch.autograd.backward(roots, grads)
+
+
+def _own_conditions(
+    conditions: Conditions | Callable[[View], Conditions] | None, view: View, rows: slice, distributed: Distributed
+) -> Conditions | None:
+    """Conditions of the items of this process, which the view shows."""
+    if callable(conditions):
+        return conditions(view)
     if conditions is None or distributed.size == 1:
         return conditions
     return select_conditions(conditions, torch.arange(rows.start, rows.stop))
 
 
-def _all_gather_step(
-    distributed: Distributed, step: Step, parameters: Sequence[Tensor], own_rows: slice, n: int
-) -> Step:
-    """Sums the gradients over all processes and gathers the rows of their steps into one step of all n items."""
+def _all_gather(step: Step, distributed: Distributed, parameters: Sequence[Tensor], own_rows: slice, n: int) -> Step:
+    """Sums the gradients over all processes, and gathers the rows of their steps into one step of all n items."""
     if distributed.size == 1:
         return step
-    own = step.direction
-    image = None if step.image is step.z else step.image
-    optional = {"z": step.z, "image": image, "grad": own.grad, "grad_image": own.grad_image, "t": own.t}
-    rows = {name: value for name, value in optional.items() if value is not None}
-    rows |= {f"log {name}": value if value.is_floating_point() else value.double() for name, value in own.logs.items()}
+    own, image = step.direction, None if step.image is step.z else step.image
+    logs = {name: value if value.is_floating_point() else value.double() for name, value in own.logs.items()}
+    own_tensors = (step.z, image, own.grad, own.grad_image, own.t, logs)
+    rows = map_tensors(lambda value: distributed.scatter_rows(value, own_rows, n), own_tensors)
     dtype = torch.promote_types(step.z.dtype, torch.float32)  # float32 z: same dtype as gradients, one message
     losses = torch.tensor(list(step.losses.values()), dtype=dtype, device=step.z.device)
-    *summed, losses = distributed.sum_gradients(
-        parameters, [*(distributed.scatter_rows(value, own_rows, n) for value in rows.values()), losses]
-    )
-    gathered = dict(zip(rows, summed, strict=True))
-    logs = {name: gathered[f"log {name}"] for name in own.logs}
-    direction = Direction(gathered["grad"], gathered.get("grad_image"), gathered.get("t"), logs=logs)
-    return Step(
-        step.index,
-        gathered["z"],
-        gathered.get("image", gathered["z"]),
-        direction,
-        dict(zip(step.losses, losses.tolist(), strict=True)),
-        step.state,
-    )
+    (z, image, grad, grad_image, t, logs), losses = distributed.sum_gradients(parameters, (rows, losses))
+    direction = Direction(grad, grad_image, t, logs=logs)
+    values = dict(zip(step.losses, losses.tolist(), strict=True))
+    return Step(step.index, z, z if image is None else image, direction, values, step.state)
 
 
 def _regularizer_names(regularizers: Sequence[Regularizer]) -> list[str]:

@@ -12,6 +12,8 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.pytree import flatten, unflatten
+
 
 @dataclass(frozen=True)
 class Distributed:
@@ -93,22 +95,22 @@ class Distributed:
         scattered[own_rows] = rows.detach()
         return scattered
 
-    def sum_gradients(self, parameters: Sequence[Tensor], extra: Sequence[Tensor] = ()) -> list[Tensor]:
-        """Sums the gradients over all processes in place and returns the sums of `extra`, sent in the same message.
+    def sum_gradients(self, parameters: Sequence[Tensor], extra: Any = ()) -> Any:
+        """Sums the gradients over all processes in place and returns the sums of a tree of tensors, in one message.
 
         A parameter whose gradient is None in every process keeps None, so that optimizers skip it as they would in a
         single process.
         """
         if self.size == 1:
-            return list(extra)
+            return extra
         has_grad = [p.grad is not None for p in parameters]
         (counts,) = self.all_reduce([torch.tensor(has_grad, dtype=torch.float32, device=parameters[0].device)])
         used = [p for p, count in zip(parameters, counts.tolist(), strict=True) if count]
         own = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
-        summed = self.all_reduce([*own, *extra])
+        summed = self.all_reduce([*own, *flatten(extra)])
         for p, gradient in zip(used, summed, strict=False):
             p.grad = gradient
-        return summed[len(used) :]
+        return unflatten(extra, summed[len(used) :])
 
     def broadcast_parameters(self, parameters: Sequence[Tensor]) -> None:
         """Copies the parameters of rank 0 to all processes."""

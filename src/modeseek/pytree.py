@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -27,6 +27,19 @@ def map_tensors(function: Callable[..., Tensor], *trees: Cond) -> Cond:
     raise TypeError(
         f"a condition must be made of tensors, tuples, lists and dicts, got {type(first).__name__}; try prior.encode"
     )
+
+
+def flatten(tree: Cond) -> list[Tensor]:
+    """Returns all tensors of a tree, in order."""
+    leaves: list[Tensor] = []
+    map_tensors(lambda x: leaves.append(x) or x, tree)
+    return leaves
+
+
+def unflatten(tree: Cond, leaves: Iterable[Tensor]) -> Cond:
+    """Returns a tree of the same structure with other tensors, in the order of `flatten`."""
+    remaining = iter(leaves)
+    return map_tensors(lambda _: next(remaining), tree)
 
 
 def expand(tree: Cond, n: int) -> Cond:

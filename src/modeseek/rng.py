@@ -55,6 +55,11 @@ class Streams:
 Rng = torch.Generator | Streams
 
 
+def at_step(rng: Rng, step: int, items: tuple[int, ...] | None = None, use: str = "") -> Rng:
+    """Returns the streams of a step (and items, and use); a torch.Generator is itself, drawn from in sequence."""
+    return rng.at(step, items, use) if isinstance(rng, Streams) else rng
+
+
 def randn(shape: tuple[int, ...], rng: Rng, like: Tensor) -> Tensor:
     """Draws standard normal numbers of the given shape, with the dtype and device of `like`."""
     return _draw(lambda s, g: torch.randn(s, generator=g, dtype=like.dtype, device=g.device), shape, rng, like.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -63,7 +63,7 @@ def test_all_names_of_all_kinds_are_read_back() -> None:
         NetworkPriorConfig: NetworkPriorConfig(Path("a")),
         SamplesPriorConfig: SamplesPriorConfig(Path("b.npy")),
     }
-    examples |= {ms.Debiased: ms.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
+    examples |= {ms.methods.Debiased: ms.methods.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
     examples |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
     examples |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
     count = 0
@@ -82,7 +82,8 @@ def test_every_field_of_every_kind_can_be_held() -> None:
     kinds = {Config, CheckpointConfig, GuardConfig}
     kinds |= {entry for _, names in REGISTRY.tables.values() for entry in names.values() if isinstance(entry, type)}
     for kind in kinds:
-        for name, hint in get_type_hints(kind).items():
+        hints = get_type_hints(kind)
+        for name, hint in ((f.name, hints[f.name]) for f in fields(kind)):
             try:
                 REGISTRY.deserialize(hint, object(), f"{kind.__name__}.{name}")
             except ValueError as error:
@@ -178,11 +179,11 @@ OWN: dict[str, tuple[Callable[[], Config], str]] = {
     "bandwidth": (lambda: own(method=ms.MSD(MyBandwidth())), "config.method.msd.bandwidth"),
     "times": (lambda: own(method=ms.SDS(times=lambda p, n, rng: torch.zeros(n))), "config.method.sds.times"),
     "schedule": (
-        lambda: own(prior=SamplesPriorConfig(Path("a.npy"), ms.Discrete((2.0, 1.0)))),
+        lambda: own(prior=SamplesPriorConfig(Path("a.npy"), ms.schedules.Discrete((2.0, 1.0)))),
         "config.prior.samples.schedule",
     ),
     "scaled": (
-        lambda: own(prior=SamplesPriorConfig(Path("a"), ms.ScaledSchedule(ms.VP(), 2.0))),
+        lambda: own(prior=SamplesPriorConfig(Path("a"), ms.schedules.ScaledSchedule(ms.VP(), 2.0))),
         "config.prior.samples.schedule",
     ),
     "method": (lambda: own(method=MySDS()), "config.method"),

@@ -30,9 +30,14 @@ def test_problems_have_distinct_and_stable_checksums() -> None:
     with pytest.raises(ValueError, match="an exact prior needs device: cpu, got 'cuda:0'"):
         ToyPriorConfig().load("cuda:0")
     digits = ToyPriorConfig("digits").load("cpu")
-    assert digits.codec == RangeCodec(-1.0, 1.0) and digits.labels == tuple(range(10)) and digits.extent is None
+    assert digits.codec == RangeCodec(-1.0, 1.0) and digits.prior.n_classes == 10 and digits.extent is None
     ring = ToyPriorConfig("ring").load("cpu")
-    assert ring.codec == Identity() and ring.extent > 0 and ring.bandwidth > 0 and ring.prior.shape == (2,)
+    assert (
+        ring.codec == Identity()
+        and ring.extent > 0
+        and ToyPriorConfig("ring").bandwidth() > 0
+        and ring.prior.shape == (2,)
+    )
 
 
 def test_digests_see_numbers_shapes_types_and_names(tmp_path: Path) -> None:
@@ -64,10 +69,10 @@ def test_samples_and_networks_are_read(tmp_path: Path) -> None:
     loaded_network = NetworkPriorConfig(tmp_path / "net", -2.0, 2.0).load("cpu")
     assert (
         loaded_network.codec == RangeCodec(-2.0, 2.0)
-        and loaded_network.labels is None
+        and loaded_network.prior.n_classes == 0
         and loaded_network.prior.shape == (1, 2, 2)
     )
-    assert loaded_network.bandwidth == pytest.approx(0.02 * network.preconditioning.scale)
+    assert NetworkPriorConfig(tmp_path / "net").bandwidth() == pytest.approx(0.02 * network.preconditioning.scale)
     with pytest.raises(ValueError, match="is no readable network") as caught:
         NetworkPriorConfig(tmp_path).load("cpu")
     one_line(caught.value)

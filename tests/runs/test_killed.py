@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,21 +15,30 @@ SOAK = os.environ.get("MODESEEK_SOAK") == "1"
 DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
-@pytest.mark.parametrize(("kind", "few", "many"), [("writes", 9, 10**6), ("moments", 5, 100), ("signals", 4, 50)])
-def test_killed_and_resumed_equals_uninterrupted(kind: str, few: int, many: int, tmp_path: Path) -> None:
-    count = many if SOAK else few
+KINDS = {"writes": 10**6, "moments": 100, "signals": 50} if SOAK else {"writes": 9, "moments": 5, "signals": 4}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Results of one driver for all kinds of kills, since half of the time is its imports."""
+    folder = tmp_path_factory.mktemp("killed")
     process = subprocess.run(
-        [sys.executable, str(DRIVER), kind, "0", str(count), str(tmp_path)],
+        [sys.executable, str(DRIVER), "0", str(folder), *(f"{kind}={count}" for kind, count in KINDS.items())],
         capture_output=True,
         text=True,
-        timeout=3000 if SOAK else 240,
+        timeout=9000 if SOAK else 600,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    output = tmp_path / "output.txt"
+    output = folder / "output.txt"
     assert process.returncode == 0, process.stderr[-2000:] + (output.read_text()[-2000:] if output.exists() else "")
-    result = json.loads(process.stdout)
+    return json.loads(process.stdout)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_resumed_equals_uninterrupted(kind: str, results: dict[str, Any]) -> None:
+    result = results[kind]
     print(result)
-    assert result["kills"] >= (min(count, result["writes"]) if kind == "writes" else count)
+    assert result["kills"] >= (min(KINDS[kind], result["writes"]) if kind == "writes" else KINDS[kind])
     assert result["writes"] > 100
     assert result["corrupt"] == [] and result["failed"] == [] and result["different"] == []

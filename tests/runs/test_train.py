@@ -159,6 +159,22 @@ def test_a_run_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> N
     assert all(after[name] == contents for name, contents in before.items()), "the run is left as it was"
 
 
+def test_a_checkpoint_that_does_not_fit_fails_the_run(tmp_path: Path) -> None:
+    """The status says so, and keeps what was done."""
+    run, objects = create_run(config("sds"), ["test"], tmp_path / "run")
+    close_early(run, objects, 23, 13)
+    path = run.path / "config.yaml"
+    path.write_text(path.read_text().replace("side: 4", "side: 3"))
+    before = run.status
+    with pytest.raises(ValueError, match="step-00000010") as caught:
+        ms.resume(run)
+    status = run.status
+    assert status.state == "failed" and status.reason == str(caught.value) and not run.running
+    assert (status.step, status.calls, status.checkpoint) == (13, before.calls, 10) and status.sessions == 2
+    path.write_text(path.read_text().replace("side: 3", "side: 4"))
+    assert ms.resume(run).status.state == "finished"
+
+
 def test_another_prior_is_refused(tmp_path: Path) -> None:
     import numpy as np
 

@@ -21,6 +21,7 @@ from modeseek.config.config import CheckpointConfig, Config
 from modeseek.config.generators import NoiseStart, PointsConfig
 from modeseek.config.optimizers import SGDConfig
 from modeseek.config.priors import PipelinePriorConfig, ToyPriorConfig
+from modeseek.io.errors import one_line
 from modeseek.meanshift.bandwidth import Fixed
 from modeseek.methods.msd import MSD
 from modeseek.rundir.environment import PACKAGES, describe_machine, package_versions
@@ -76,7 +77,7 @@ class DoctorCommand:
         try:
             print(f"trial      {_trial()}")
         except (OSError, RuntimeError, ValueError) as error:
-            print(f"trial      failed: {' '.join(str(error).split())}")
+            print(f"trial      failed: {one_line(error)}")
             print("modeseek: the trial run failed", file=sys.stderr)
             sys.exit(1)
 

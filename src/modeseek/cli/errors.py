@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from modeseek.io import errors
 from modeseek.runs.interrupts import FAILED, RESUMABLE, RunFailed, RunInterrupted
 
 
@@ -34,4 +35,4 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         path = f" {error.filename}" if error.filename else ""
         return f"cannot read or write{path}: {error.strerror}; try another path"
-    return " ".join(str(error).split())
+    return errors.one_line(error)

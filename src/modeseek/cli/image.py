@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
-from modeseek.cli.run import RunCommand
-from modeseek.config.defaults import IMAGE_METHODS
-from modeseek.config.priors import BUNDLED, default_scale
-from modeseek.config.registry import METHODS
+from modeseek.config.defaults import configure, default_config
+from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale
+from modeseek.methods import METHODS
+from modeseek.priors.pipeline import LoRA
+
+_GENERATORS = {"field": FieldConfig, "pixels": PixelsConfig, "latent": LatentConfig}
 
 
 @dataclass(frozen=True)
@@ -74,37 +78,30 @@ class ImageCommand:
             raise ValueError(f'prompts must not be empty, got {list(self.prompts)}; try modeseek image "a red cone"')
         if self.copies < 1:
             raise ValueError(f"--copies must be at least 1, got {self.copies}")
-        guides = hasattr(look_up("method", self.method, METHODS), "scale")  # the method applies guidance itself
-        scale = default_scale(self.prior) if self.scale is None else self.scale
-        pipeline = {
-            "path": self.prior,
-            "size": None if self.size is None else list(self.size),
-            "loras": [_lora(text) for text in self.lora],
-        }
-        settings = {
-            "prior": {"pipeline": pipeline},
-            "method": {self.method: {"scale": scale}} if guides else IMAGE_METHODS.get(self.method, self.method),
-            "generator": {self.generator: {"n": self.copies * len(self.prompts)}},
-            "optimizer": {"adam": {"lr": 0.01 if self.generator == "field" else 0.03}},
-            "name": self.prompts[0][:40],
-            "prompts": list(self.prompts),
-            "negative": self.negative,
-            "scale": 1.0 if guides else scale,
-            "steps": self.steps,
-            "seed": self.seed,
-            "device": self.device,
-            "on_failure": self.on_failure,
-            "mp4": self.mp4,
-        }
-        RunCommand(set=self.set, out=self.out, dry_run=self.dry_run).start(settings, argv)
+        look_up("method", self.method, METHODS)
+        config = default_config(
+            self.method,
+            PipelinePriorConfig(self.prior, self.size, loras=tuple(map(_lora, self.lora))),
+            _GENERATORS[self.generator](self.copies * len(self.prompts)),
+            default_scale(self.prior) if self.scale is None else self.scale,
+            name=self.prompts[0][:40],
+            prompts=self.prompts,
+            negative=self.negative,
+            steps=self.steps,
+            seed=self.seed,
+            device=self.device,
+            on_failure=self.on_failure,
+            mp4=self.mp4,
+        )
+        start_run(configure(config.to_dict(), self.set), argv, self.out, dry_run=self.dry_run)
 
 
-def _lora(text: str) -> dict[str, Any]:
+def _lora(text: str) -> LoRA:
     """Parses FILE or FILE=SCALE."""
     path, equals, scale = text.rpartition("=")
     if not equals or "/" in scale:
-        return {"path": text}
+        return LoRA(text)
     try:
-        return {"path": path, "scale": float(scale)}
+        return LoRA(path, float(scale))
     except ValueError as error:
         raise ValueError(f"--lora must be FILE or FILE=SCALE, got {text!r}; try style.safetensors=0.8") from error

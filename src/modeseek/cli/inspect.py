@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from modeseek.io.errors import one_line
 from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.rundir.run_dir import Run
@@ -56,7 +57,7 @@ class InspectCommand:
                 _ = run.settings if name == "config.yaml" else run.environment
             except (ValueError, OSError) as error:
                 damaged += 1
-                print(f"{name:<12}{' '.join(str(error).split())}")
+                print(f"{name:<12}{one_line(error)}")
         files = [path for path in run.path.rglob("*") if path.is_file()]
         print(f"files       {len(files)}, {_size(sum(path.stat().st_size for path in files))}; report: {_report(run)}")
         if damaged:

@@ -11,7 +11,8 @@ import tyro
 
 from modeseek.cli.lookup import look_up
 from modeseek.cli.settings_help import settings_of, summary
-from modeseek.config.registry import GENERATORS, METHODS, PRIORS
+from modeseek.config.registry import GENERATORS, PRIORS
+from modeseek.methods import METHODS
 from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.run_dir import find_runs
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import TypeVar
+
+from modeseek.config.serialization import suggest_name
 
 Named = TypeVar("Named")
 
@@ -17,9 +18,7 @@ def look_up(kind: str, name: str, known: Mapping[str, Named]) -> Named:
     """
     if name in known:
         return known[name]
-    near = get_close_matches(name.lower(), known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ValueError(f"unknown {kind} {name!r}: {hint}known are {', '.join(known)}")
+    raise ValueError(f"unknown {kind} {name!r}: {suggest_name(name, known)}")
 
 
 def look_up_all(kind: str, names: Iterable[str], known: Mapping[str, Named]) -> tuple[Named, ...]:

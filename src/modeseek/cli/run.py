@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from modeseek.cli.follow_run import follow_run
+from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
-from modeseek.config.config import Config, read_config, read_yaml_file
-from modeseek.config.defaults import IMAGE_METHODS
-from modeseek.config.overrides import override
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, PriorConfig
-from modeseek.config.registry import GENERATORS, METHODS, OPTIMIZERS, REGISTRY
-from modeseek.datasets.by_name import DATASETS
-from modeseek.rundir.run_dir import Run
-from modeseek.runs.api import create_run
-from modeseek.runs.train import train
+from modeseek.config.config import read_yaml_file
+from modeseek.config.defaults import configure
+from modeseek.config.priors import (
+    BUNDLED,
+    NetworkPriorConfig,
+    PipelinePriorConfig,
+    PriorConfig,
+    ProblemName,
+    SamplesPriorConfig,
+    ToyPriorConfig,
+)
+from modeseek.config.registry import GENERATORS, OPTIMIZERS, REGISTRY
+from modeseek.methods import METHODS
 
 _RERUNNABLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
@@ -85,39 +89,19 @@ class RunCommand:
         if isinstance(plain, dict) and plain.get("verb") in _RERUNNABLE:
             self._rerun(plain, argv)
             return
-        self.start(plain, argv)
+        if isinstance(plain, dict):
+            plain = plain | self._given_settings()
+        config = configure(plain, self.set, "config" if self.config is None else self.config.name)
+        start_run(config, argv, self.out, dry_run=self.dry_run)
 
-    def start(self, plain: Any, argv: Sequence[str]) -> Run | None:
-        """Runs a configuration overridden by the options and prints the path of the report; None for a dry run."""
-        config = self.resolve_config(plain)
-        if self.dry_run:
-            print(config.to_yaml(), end="")
-            return None
-        run, job = create_run(config, argv, self.out)
-        if self.out is not None and run.path != self.out:
-            print(f"{self.out} exists and is kept; this run is in {run.path.name}.")
-        follow_run(run, train(run, job, config.steps))
-        return run
-
-    def resolve_config(self, plain: Any) -> Config:
-        """Configuration of a file, overridden by the options and completed by defaults."""
-        if not isinstance(plain, dict):
-            raise ValueError(f"{self.config} must hold settings, one per line; try method: msd")
-        plain = {key: value for key, value in plain.items() if key != "verb" or value != "run"}
-        if self.prior is not None or "prior" not in plain:
-            plain["prior"] = _parse_prior(self.prior or "ring")
+    def _given_settings(self) -> dict[str, Any]:
+        """Plain data of the settings that were given as options."""
+        keys = ("method", "generator", "optimizer", "steps", "seed", "label", "scale", "device", "on_failure", "name")
+        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
         for key, names in (("method", METHODS), ("generator", GENERATORS), ("optimizer", OPTIMIZERS)):
-            name = getattr(self, key)
-            if name is not None:
-                look_up(key, name, names)
-                plain[key] = name
-        plain.setdefault("method", "msd")
-        for key in ("steps", "seed", "label", "scale", "device", "on_failure", "name"):
-            if getattr(self, key) is not None:
-                plain[key] = getattr(self, key)
-        for setting in self.set:
-            plain = override(plain, setting, REGISTRY, Config)
-        return read_config(_with_defaults(plain), "config" if self.config is None else self.config.name)
+            if key in given:
+                look_up(key, given[key], names)
+        return given if self.prior is None else given | {"prior": REGISTRY.serialize(_parse_prior(self.prior))}
 
     def _rerun(self, plain: dict[str, Any], argv: Sequence[str]) -> None:
         """Runs the verb that wrote the config.yaml."""
@@ -131,39 +115,16 @@ class RunCommand:
         REGISTRY.deserialize(command, plain, str(self.config)).run(argv)
 
 
-def _parse_prior(text: str) -> dict[str, Any]:
-    """Settings of the prior that a name or path denotes."""
+def _parse_prior(text: str) -> PriorConfig:
+    """Prior that a name or path denotes."""
+    named: dict[str, PriorConfig] = {name: ToyPriorConfig(name) for name in get_args(ProblemName)}
+    named[BUNDLED] = PipelinePriorConfig(BUNDLED)
     path = Path(text)
-    if text in DATASETS:
-        return {"problem": {"name": text}}
-    if text == BUNDLED or (path / "model_index.json").is_file():
-        return {"pipeline": {"path": text}}
-    if path.is_dir():
-        return {"trained": {"path": text}}
-    if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
-        return {"samples": {"path": text}}
-    look_up("prior", text, {**DATASETS, BUNDLED: None})
-    raise RuntimeError("unreachable: look_up raises for unknown names")
-
-
-def _with_defaults(plain: dict[str, Any]) -> dict[str, Any]:
-    """Adds defaults: bandwidth of MSD from the prior, jitter on pipelines, SGD on points."""
-    name, settings = plain["method"], {}
-    if isinstance(name, dict) and len(name) == 1:
-        ((name, settings),) = name.items()
-    if name != "msd" or not isinstance(settings, dict | None):
-        return plain
-    if "bandwidth" not in (settings or {}):
-        source: PriorConfig = REGISTRY.deserialize(PriorConfig, plain["prior"], "config.prior")
-        if isinstance(source, PipelinePriorConfig):
-            return plain | {"method": {"msd": IMAGE_METHODS["msd"]["msd"] | (settings or {})}}
-        end = source.load("cpu").bandwidth
-        if end is None:
-            raise ValueError(
-                f"msd needs the final kernel bandwidth for {source.title}, got none; try --set "
-                "method.msd.bandwidth.adaptive.end=H, in units of the data"
-            )
-        plain = plain | {"method": {"msd": (settings or {}) | {"bandwidth": {"adaptive": {"end": round(end, 6)}}}}}
-    if plain.get("generator", "points") == "points" or "points" in plain.get("generator", {}):
-        plain = {"optimizer": "sgd"} | plain
-    return plain
+    if text not in named:
+        if (path / "model_index.json").is_file():
+            return PipelinePriorConfig(text)
+        if path.is_dir():
+            return NetworkPriorConfig(path)
+        if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
+            return SamplesPriorConfig(path)
+    return look_up("prior", text, named)

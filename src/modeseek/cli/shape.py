@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
-from modeseek.cli.run import RunCommand
-from modeseek.config.defaults import METHODS_3D, NERF_ADAM
-from modeseek.config.priors import BUNDLED
-from modeseek.config.registry import METHODS
-from modeseek.rundir.run_dir import Run
+from modeseek.config.camera_prompts import CameraPromptsConfig
+from modeseek.config.config import Config
+from modeseek.config.defaults import configure, default_adam, default_config
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, RenderedPriorConfig
+from modeseek.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -79,36 +81,32 @@ class ShapeCommand:
             raise ValueError(f'the prompt must not be empty, got {self.prompt!r}; try modeseek shape "a red cone"')
         if self.refine < 0:
             raise ValueError(f"--refine must be at least 0, got {self.refine}")
-        run = self._start(self._settings(), self.out, argv)
+        config = self._config()
+        run = start_run(configure(config.to_dict(), self.set), argv, self.out, dry_run=self.dry_run)
         if run is None or not self.refine:
             return
         mesh = run.path / "exports" / "mesh.ply"
         if not mesh.exists():
             raise ValueError(f"--refine needs a mesh, got none; see {shlex.quote(str(run.path))}/log.txt")
-        surface = {"surface": {"path": str(mesh), "views": self.cameras, "size": self.size}}
-        second_stage = {"generator": surface, "optimizer": {"adam": {"lr": 0.05, "fall": 0.2}}, "steps": self.refine}
-        self._start(self._settings() | second_stage, run.path / "refined", argv)
+        surface = MeshConfig(mesh, self.cameras, self.size)
+        refined = replace(config, generator=surface, optimizer=default_adam(surface), steps=self.refine)
+        settings = [setting for setting in self.set if not setting.startswith("generator.nerf.")]
+        start_run(configure(refined.to_dict(), settings), argv, run.path / "refined", dry_run=False)
 
-    def _start(self, settings: dict[str, Any], out: Path | None, argv: Sequence[str]) -> Run | None:
-        return RunCommand(set=self.set, out=out, dry_run=self.dry_run).start(settings, argv)
-
-    def _settings(self) -> dict[str, Any]:
+    def _config(self) -> Config:
         exact = self.prior == "renders"
-        guides = hasattr(look_up("method", self.method, METHODS), "scale")  # the method applies guidance itself
-        scale = self.scale if self.scale is not None else 1.0 if exact else 3.0
-        method = METHODS_3D.get(self.method, self.method)
-        return {
-            "prior": {"renders": {"caption": self.prompt}} if exact else {"pipeline": {"path": self.prior}},
-            "method": {self.method: {"scale": scale}} if guides else method,
-            "generator": {"nerf": {"kind": self.volume, "views": self.cameras, "size": self.size}},
-            "optimizer": {"adam": NERF_ADAM[self.volume]},
-            "name": self.prompt[:40],
-            "prompts": [] if exact else [self.prompt],
-            "views": {"words": self.views or ("fine" if self.prior == BUNDLED else "coarse"), "opposed": self.perp_neg},
-            "negative": self.negative,
-            "scale": 1.0 if guides else scale,
-            "steps": self.steps,
-            "seed": self.seed,
-            "device": self.device,
-            "mp4": self.mp4,
-        }
+        look_up("method", self.method, METHODS)
+        return default_config(
+            self.method,
+            RenderedPriorConfig(self.prompt) if exact else PipelinePriorConfig(self.prior),
+            NeRFConfig(self.volume, self.cameras, self.size),
+            self.scale if self.scale is not None else 1.0 if exact else 3.0,
+            name=self.prompt[:40],
+            prompts=() if exact else (self.prompt,),
+            views=CameraPromptsConfig(self.views or ("fine" if self.prior == BUNDLED else "coarse"), self.perp_neg),
+            negative=self.negative,
+            steps=self.steps,
+            seed=self.seed,
+            device=self.device,
+            mp4=self.mp4,
+        )

@@ -8,10 +8,10 @@ from typing import Literal
 
 from modeseek.camera_conditions.cameras import CameraConditions
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
-from modeseek.camera_conditions.view_prompts import TextPrior, ViewPrompts
+from modeseek.camera_conditions.view_prompts import ViewPrompts
 from modeseek.datasets.scenes.fine_view_prompts import fine_prompts
 from modeseek.generators.base import View
-from modeseek.priors.base import Conditions
+from modeseek.priors.base import Conditions, TextPrior
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,130 @@
-"""Default settings of methods for images and for 3D, and of Adam for volumes, in the form of `config.yaml`."""
+"""Default settings of a run that depend on its method, generator and prior: the one place that holds them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from modeseek.config.priors import MIN_LATENT_BANDWIDTH
+from modeseek.config.config import Config, read_config
+from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig, PointsConfig
+from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
+from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.overrides import override
+from modeseek.config.priors import MIN_LATENT_BANDWIDTH, PipelinePriorConfig, PriorConfig, ToyPriorConfig
+from modeseek.config.registry import REGISTRY
+from modeseek.config.serialization import Plain
+from modeseek.diffusion.noise_levels import Annealed
+from modeseek.meanshift.bandwidth import Adaptive, Geometric
+from modeseek.methods import METHODS
+from modeseek.methods.base import Method
+from modeseek.methods.debiased import Debiased
+from modeseek.methods.msd import MSD
+from modeseek.methods.sds import SDS
+from modeseek.ramp import Fading
 
-_IMAGE_BANDWIDTH = {"geometric": {"start": 8.0, "end": MIN_LATENT_BANDWIDTH, "hold": 0.15}}
-IMAGE_METHODS: dict[str, Any] = {
-    "msd": {"msd": {"bandwidth": _IMAGE_BANDWIDTH, "jitter": "fading"}},
-    "sds": {"sds": {"times": {"annealed": {"start": 0.98, "end": 0.02}}}},
+IMAGE_MSD = MSD(Geometric(8.0, MIN_LATENT_BANDWIDTH, hold=0.15), jitter=Fading())
+IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
+MSD_3D = MSD(Geometric(10.0, 0.5, hold=0.15), jitter=Fading())
+SDS_3D = SDS(times=Annealed(0.98, 0.1))
+_METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
+_IMAGE_METHODS: dict[str, Method] = {"msd": IMAGE_MSD, "sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
+_METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
+_ADAM: dict[type, AdamConfig] = {
+    PixelsConfig: AdamConfig(0.03),
+    LatentConfig: AdamConfig(0.03),
+    FieldConfig: AdamConfig(0.01),
+    MeshConfig: AdamConfig(0.05, fall=0.2),
 }
-"""Methods whose settings in `modeseek image` differ from their own defaults."""
-IMAGE_MSD_PLAIN: dict[str, Any] = {"msd": {"bandwidth": _IMAGE_BANDWIDTH}}
-"""MSD on images with the denoiser estimator, without jitter."""
-IMAGE_MSD_PRODUCT: dict[str, Any] = {"msd": {"bandwidth": _IMAGE_BANDWIDTH, "estimator": "product", "steps": 2}}
-"""MSD on images with the product estimator."""
-IMAGE_MSD_KERNEL_SCORE: dict[str, Any] = {
-    "msd": {"bandwidth": _IMAGE_BANDWIDTH, "estimator": "kernel-score", "steps": 4}
+_NERF_ADAM: dict[VolumeKind, AdamConfig] = {
+    "dense": AdamConfig(0.25, fall=0.2),
+    "triplane": AdamConfig(0.02, fall=0.2),
+    "fourier": AdamConfig(0.005, fall=0.2),
+    "hash": AdamConfig(0.01, fall=0.2),
 }
-"""MSD on images with the kernel-score estimator of the paper."""
 
-_3D_BANDWIDTH = {"geometric": {"start": 10.0, "end": 0.5, "hold": 0.15}}
-METHODS_3D: dict[str, Any] = {
-    "msd": {"msd": {"bandwidth": _3D_BANDWIDTH, "jitter": "fading"}},
-    "sds": {"sds": {"times": {"annealed": {"start": 0.98, "end": 0.1}}}},
-}
-"""Methods whose settings in `modeseek shape` differ from their own defaults."""
-MSD_PLAIN_3D: dict[str, Any] = {"msd": {"bandwidth": _3D_BANDWIDTH}}
-"""MSD in 3D with the denoiser estimator, without jitter."""
-MSD_PRODUCT_3D: dict[str, Any] = {"msd": {"bandwidth": _3D_BANDWIDTH, "estimator": "product", "steps": 8}}
-"""MSD in 3D with the product estimator."""
 
-NERF_ADAM: dict[str, dict[str, Any]] = {
-    "dense": {"lr": 0.25, "fall": 0.2},
-    "triplane": {"lr": 0.02, "fall": 0.2},
-    "fourier": {"lr": 0.005, "fall": 0.2},
-    "hash": {"lr": 0.01, "fall": 0.2},
-}
-"""Learning rate of Adam for a NeRF, and its fall, by the kind of volume."""
+def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) -> Method | None:
+    """Method with its default settings for a generator and a prior; None where those of its class apply."""
+    if generator.as_3d is not None:
+        return _METHODS_3D.get(name)
+    if isinstance(prior, PipelinePriorConfig):
+        return _IMAGE_METHODS.get(name)
+    bandwidth = prior.bandwidth() if name == "msd" else None
+    return _METHODS.get(name) if bandwidth is None else MSD(Adaptive(round(bandwidth, 6)))
+
+
+def default_adam(generator: GeneratorConfig) -> AdamConfig:
+    """Adam with its default learning rate for a generator."""
+    if isinstance(generator, NeRFConfig):
+        return _NERF_ADAM[generator.kind]
+    return _ADAM.get(type(generator), AdamConfig())
+
+
+def default_optimizer(method: str, generator: GeneratorConfig) -> OptimizerConfig:
+    """SGD with learning rate 1 for MSD on points, which is then mean shift; else Adam."""
+    return SGDConfig() if method == "msd" and isinstance(generator, PointsConfig) else default_adam(generator)
+
+
+def default_config(
+    method: str, prior: PriorConfig, generator: GeneratorConfig, scale: float, **settings: Any
+) -> Config:
+    """Configuration with the default settings of a method and its optimizer.
+
+    Args:
+        method: registered name of the method.
+        prior: prior to distill.
+        generator: generator to optimise.
+        scale: guidance scale, of the method if it guides by itself, else of the prior; 1 is none.
+        settings: other settings of the configuration.
+    """
+    made = default_method(method, prior, generator) or METHODS[method]()
+    if made.guides:
+        made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
+    optimizer = default_optimizer(method, generator)
+    return Config(prior, made, generator, optimizer, scale=1.0 if made.guides else scale, **settings)
+
+
+def configure(plain: Plain, settings: Iterable[str] = (), location: str = "config") -> Config:
+    """Configuration from some of its settings, which may be overridden; the others get their defaults.
+
+    Args:
+        plain: plain data of a configuration, complete or not; without a prior it is the ring, without a method MSD.
+        settings: overrides, KEY=VALUE each.
+        location: name of the data, for messages.
+
+    Raises:
+        ValueError: a setting is missing, unknown or of the wrong type; the message names its dotted key.
+    """
+    if not isinstance(plain, dict):
+        return read_config(plain, location)
+    plain = {"prior": REGISTRY.serialize(ToyPriorConfig("ring")), "method": "msd", **plain}
+    for setting in settings:
+        plain = override(plain, setting)
+    prior = REGISTRY.deserialize(PriorConfig, plain["prior"], f"{location}.prior")
+    generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
+    name, given = _split(plain["method"])
+    if name in METHODS:
+        plain["method"] = {name: _fields(default_method(name, prior, generator)) | given}
+        if name == "msd" and "bandwidth" not in plain["method"][name]:
+            raise ValueError(
+                f"msd needs the final kernel bandwidth for {prior.title}, got none; try --set "
+                "method.msd.bandwidth.adaptive.end=H, in units of the data"
+            )
+    plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))
+    optimizer, given = _split(plain["optimizer"])
+    if optimizer == "adam":
+        plain["optimizer"] = {optimizer: _fields(default_adam(generator)) | given}
+    return read_config(plain, location)
+
+
+def _split(plain: Plain) -> tuple[str, dict[str, Plain]]:
+    """Name and settings of a registered object; an empty name where the data describe none."""
+    if isinstance(plain, str):
+        return plain, {}
+    ((name, settings),) = plain.items() if isinstance(plain, dict) and len(plain) == 1 else (("", None),)
+    return (name, settings or {}) if isinstance(settings, dict | None) else ("", {})
+
+
+def _fields(value: Any) -> dict[str, Plain]:
+    return {} if value is None else REGISTRY.serialize_fields(value, "config")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from modeseek.config.serialization import Plain, Registry, suggest_name
+from modeseek.config.config import Config
+from modeseek.config.registry import REGISTRY
+from modeseek.config.serialization import Plain, suggest_name
 from modeseek.config.yaml import read_yaml
 
 
-def override(plain: dict[str, Plain], setting: str, registry: Registry, hint: type) -> dict[str, Plain]:
+def override(plain: dict[str, Plain], setting: str) -> dict[str, Plain]:
     """Copy of plain data with one setting changed; another registered name replaces the current one with its settings.
 
     Args:
-        plain: plain data of a `hint`; not modified.
+        plain: plain data of a `Config`; not modified.
         setting: KEY=VALUE, with a dotted key and a YAML value.
-        registry: registry of names.
-        hint: dataclass that `plain` describes.
 
     Raises:
         ValueError: the key does not exist; the message suggests the nearest one.
@@ -24,36 +24,36 @@ def override(plain: dict[str, Plain], setting: str, registry: Registry, hint: ty
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ValueError(f"a setting must be KEY=VALUE, got {setting!r}; try optimizer.adam.lr=0.05")
-    return _set(plain, key.split("."), read_yaml(text, key), registry, hint, "")
+    return _set(plain, key.split("."), read_yaml(text, key), Config, "")
 
 
-def _set(plain: Plain, keys: list[str], value: Plain, registry: Registry, hint: Any, location: str) -> Plain:
+def _set(plain: Plain, keys: list[str], value: Plain, hint: Any, location: str) -> Plain:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
     dotted = f"{location}.{key}" if location else key
-    hint = _select_settable(hint, registry)
-    if hint in registry.tables:
-        kind, names = registry.tables[hint]
+    hint = _select_settable(hint)
+    if hint in REGISTRY.tables:
+        kind, names = REGISTRY.tables[hint]
         if key not in names:
             raise ValueError(f"{location}: unknown {kind} {key!r}; {suggest_name(key, names)}")
         inner = plain.get(key) if isinstance(plain, dict) else None
         if not rest:
             return {key: value}
-        return {key: _set({} if inner is None else inner, rest, value, registry, names[key], dotted)}
+        return {key: _set({} if inner is None else inner, rest, value, names[key], dotted)}
     if not (isinstance(hint, type) and is_dataclass(hint)):
         raise ValueError(f"{location} must be a single value, got {dotted}; try {location}=VALUE")
     known = [f.name for f in fields(hint) if f.init]
     if key not in known:
         raise ValueError(f"{location or 'a run'} has no setting {key!r}; {suggest_name(key, known)}")
     base = plain if isinstance(plain, dict) else {}
-    return base | {key: _set(base.get(key), rest, value, registry, get_type_hints(hint)[key], dotted)}
+    return base | {key: _set(base.get(key), rest, value, get_type_hints(hint)[key], dotted)}
 
 
-def _select_settable(hint: Any, registry: Registry) -> Any:
+def _select_settable(hint: Any) -> Any:
     """Member of a union type that has settings; the type itself if it is no union."""
     members = get_args(hint) or (hint,)
-    for member in members if hint not in registry.tables else ():
-        if member in registry.tables or (isinstance(member, type) and is_dataclass(member)):
+    for member in members if hint not in REGISTRY.tables else ():
+        if member in REGISTRY.tables or (isinstance(member, type) and is_dataclass(member)):
             return member
     return hint

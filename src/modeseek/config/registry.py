@@ -33,36 +33,16 @@ from modeseek.diffusion.noise_levels import Annealed, DreamTime, Times, Uniform
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.diffusion.weighting import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, Fixed, Geometric
-from modeseek.methods.asd import ASD
-from modeseek.methods.async_sd import AsyncSD
+from modeseek.methods import METHODS
 from modeseek.methods.auxiliary import Auxiliary
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussian, particles
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
-from modeseek.methods.cfd import CFD, FSD
-from modeseek.methods.csd import CSD
-from modeseek.methods.dds import DDS
-from modeseek.methods.debiased import Debiased
-from modeseek.methods.dsd import DSD
-from modeseek.methods.esd import ESD
-from modeseek.methods.hifa import HiFA
-from modeseek.methods.ism import ISM
-from modeseek.methods.msd import MSD
-from modeseek.methods.mvdream import MVDream, Opening
-from modeseek.methods.nfsd import NFSD
+from modeseek.methods.mvdream import Opening
 from modeseek.methods.noise_maps import NoiseMap, PerItem
-from modeseek.methods.pds import PDS
-from modeseek.methods.rfds import RFDS
-from modeseek.methods.rfds_rev import RFDSRev
-from modeseek.methods.rsd import RBF, RSD, Kernel
-from modeseek.methods.sdi import SDI
-from modeseek.methods.sds import SDS
-from modeseek.methods.sds_bridge import SDSBridge
-from modeseek.methods.sjc import SJC
-from modeseek.methods.stein import Baseline, SteinDreamer, constant_baseline
-from modeseek.methods.ucm import UCM
-from modeseek.methods.vsd import VSD
+from modeseek.methods.rsd import RBF, Kernel
+from modeseek.methods.stein import Baseline, constant_baseline
 from modeseek.ramp import Fading, Ramp
 from modeseek.regularizers import (
     Distortion,
@@ -76,33 +56,6 @@ from modeseek.regularizers import (
 )
 from modeseek.sampling.samplers import ddim, dpmpp_2m, heun
 
-METHODS = {
-    "msd": MSD,
-    "sds": SDS,
-    "sjc": SJC,
-    "hifa": HiFA,
-    "csd": CSD,
-    "nfsd": NFSD,
-    "sds-bridge": SDSBridge,
-    "async-sd": AsyncSD,
-    "debiased": Debiased,
-    "sdi": SDI,
-    "ism": ISM,
-    "stein": SteinDreamer,
-    "vsd": VSD,
-    "esd": ESD,
-    "asd": ASD,
-    "dsd": DSD,
-    "rsd": RSD,
-    "cfd": CFD,
-    "fsd": FSD,
-    "mvdream": MVDream,
-    "dds": DDS,
-    "pds": PDS,
-    "rfds": RFDS,
-    "rfds-rev": RFDSRev,
-    "ucm": UCM,
-}
 PRIORS = {
     "problem": ToyPriorConfig,
     "trained": NetworkPriorConfig,

@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
+from modeseek.io.errors import one_line
+
 Plain = Any
 UNIONS = (UnionType, get_origin(Literal[0] | None))  # `a | b` of classes, and of typing forms
 
@@ -142,7 +144,7 @@ class Registry:
         try:
             return cls(**values)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{location}: {' '.join(str(error).split())}") from error
+            raise ValueError(f"{location}: {one_line(error)}") from error
 
 
 def suggest_name(name: Any, known: Any) -> str:
@@ -156,58 +158,35 @@ def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in UNIONS else (hint,)
 
 
+_SCALARS: dict[Any, tuple[str, Any, Callable[[Any], Any]]] = {  # expected, type of the plain data, conversion
+    bool: ("true or false", bool, bool),
+    int: ("an integer", int, int),
+    float: ("a number", int | float | str, float),  # also strings: YAML 1.1 parses 1e-3 as a string
+    str: ("text (quoted if YAML parses it otherwise)", str, str),
+    Path: ("a path", str, Path),
+    NoneType: ("null", NoneType, lambda _: None),
+}
+
+
 def _scalar(hint: Any, plain: Plain, location: str) -> Any:
-    readers: dict[Any, tuple[str, Callable[[Plain], Any]]] = {
-        bool: ("true or false", _bool),
-        int: ("an integer", _int),
-        float: ("a number", _float),
-        str: ("text (quoted if YAML parses it otherwise)", _text),
-        Path: ("a path", lambda p: Path(_text(p))),
-        NoneType: ("null", _none),
-    }
     if hint is Tensor or get_origin(hint) is Callable:
         raise ValueError(f"{location} can be set in Python only, got {_short(plain)}; leave it null")
-    if hint not in readers:
+    if hint not in _SCALARS:
         raise TypeError(f"{location} must have a serializable type, got {hint}; register its kind")
-    expected, reader = readers[hint]
+    expected, kind, convert = _SCALARS[hint]
+    valid = isinstance(plain, kind) and isinstance(plain, bool) == (hint is bool)
+    valid = valid and not (hint is int and abs(plain) >= 2**63) and not (kind is str and "\0" in plain)
     try:
-        return reader(plain)
-    except (ValueError, OverflowError) as error:
+        if not valid:
+            raise ValueError(f"not {expected}")
+        return convert(plain)
+    except (ValueError, OverflowError) as error:  # of float
         raise ValueError(f"{location} must be {expected}, got {_short(plain)}") from error
-
-
-def _bool(plain: Plain) -> bool:
-    if not isinstance(plain, bool):
-        raise ValueError
-    return plain
-
-
-def _int(plain: Plain) -> int:
-    if isinstance(plain, bool) or not isinstance(plain, int) or abs(plain) >= 2**63:
-        raise ValueError
-    return plain
-
-
-def _float(plain: Plain) -> float:
-    if isinstance(plain, bool) or not isinstance(plain, int | float | str):
-        raise ValueError
-    return float(plain)  # also strings: YAML 1.1 parses 1e-3 as a string
-
-
-def _text(plain: Plain) -> str:
-    if not isinstance(plain, str) or "\0" in plain:
-        raise ValueError
-    return plain
-
-
-def _none(plain: Plain) -> None:
-    if plain is not None:
-        raise ValueError
 
 
 def _short(plain: Plain) -> str:
     try:
-        text = " ".join(repr(plain).split())
+        text = one_line(repr(plain))
     except ValueError:  # Python refuses to print more than 4300 digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from modeseek.io.errors import one_line
+
 MAX_CHARACTERS = 100_000  # a configuration has a few thousand; this many are parsed within seconds
 _MAX_DEPTH = 40  # levels of brackets or indentation
 
@@ -44,10 +46,10 @@ def read_yaml(text: str, name: str) -> Plain:
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         position = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}:"
-        reason = " ".join(str(problem or error).split())[:200]
+        reason = one_line(problem or error, 200)
         raise ValueError(f"{name} is not valid YAML:{position} {reason}") from error
     except ValueError as error:  # such as the malformed number 0x_
-        raise ValueError(f"{name} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"{name} is not valid YAML: {one_line(error, 200)}") from error
     raise ValueError(f"{name} {forbidden}")
 
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Literal
 
 from modeseek.config.config import Config
-from modeseek.distill import block_size
 from modeseek.io.progress import Progress
-from modeseek.rundir.environment import collect_environment, describe_device, package_versions
+from modeseek.methods.base import block_size
+from modeseek.rundir.environment import describe_device, package_versions
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 from modeseek.runs.build import RunObjects, build
 from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.train import train
@@ -69,15 +68,7 @@ def create_run(
     group.gather(None)
     if not group.is_main_process:
         return Run(group.broadcast(None)), objects
-    prior = {"title": config.prior.title, "sha256": objects.loaded.sha256}
-    run = Run.create(
-        {"verb": "run", **config.to_dict()},
-        name_parts=[config.method_name, config.name or config.prior.title],
-        command=command,
-        environment=collect_environment(config.device, prior),
-        status=Status("created", steps=config.steps),
-        out=out,
-    )
+    run = Run.create_for(config, objects.loaded.sha256, command, out)
     group.broadcast(run.path)
     return run, objects
 

@@ -13,20 +13,15 @@ from modeseek.config.config import Config
 from modeseek.config.generators import BuiltGenerator
 from modeseek.config.priors import LoadedPrior
 from modeseek.distill import Regularizer
-from modeseek.generators.base import Generator, View, render
-from modeseek.generators.rendering3d import Generator3D
+from modeseek.generators.base import BaseGenerator, View, render
 from modeseek.io.video import check_video_support
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
 from modeseek.priors.perp_neg import PerpNeg
-from modeseek.priors.pipeline import Pipeline
-from modeseek.priors.wrapper import Counting
-from modeseek.rng import Streams
+from modeseek.priors.wrapper import Counting, require_text
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.trackers import check_trackers
-
-_PREVIEW_VIEWS = 6  # views around a 3D shape in previews
 
 
 @dataclass
@@ -53,7 +48,7 @@ class RunObjects:
     counting: Counting
     prior: Prior
     method: Method
-    generator: Generator
+    generator: BaseGenerator
     optimizer: torch.optim.Optimizer
     codec: Codec
     batch: int
@@ -73,14 +68,12 @@ class RunObjects:
 
     def preview_view(self) -> View:
         """View of the previews, the same at every step."""
-        if isinstance(self.generator, Generator3D):
-            return self.generator.view_from(self.generator.orbit.ring(_PREVIEW_VIEWS))
-        return self.generator.view(self.batch, Streams(self.config.seed, use="preview"))
+        return self.generator.preview_view()
 
     @property
     def is_3d(self) -> bool:
         """Whether the generator is a 3D shape, whose previews show fixed views instead of those of the step."""
-        return isinstance(self.generator, Generator3D)
+        return self.generator.is_3d
 
     def to_pixels(self, image: Tensor) -> Tensor:
         """A rendering as previews draw it: pixels in [0, 1] for an image prior, else z."""
@@ -116,15 +109,13 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     if config.scale != 1:
         if conditions is None:
             raise ValueError(f"guidance needs a condition: got scale {config.scale:g} alone; set label or prompts")
-        if hasattr(config.method, "scale"):
+        if config.method.guides:
             name = config.method_name
             raise ValueError(
                 f"{name} applies guidance itself: scale must be 1, got {config.scale:g}; use method.{name}.scale"
             )
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
     module = built.module
-    if not isinstance(module, Generator):
-        raise TypeError(f"a generator must have view(n, rng) and forward(view), got {type(module).__name__}")
     optimizer = config.optimizer.make(built.module.parameters())
     return RunObjects(
         config,
@@ -143,7 +134,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
 
 
 def _conditions(
-    config: Config, loaded: LoadedPrior, built: BuiltGenerator
+    config: Config, loaded: LoadedPrior, built: BuiltGenerator[BaseGenerator]
 ) -> Conditions | Callable[[View], Conditions] | None:
     if loaded.view_conditions is not None:
         if config.prompts or config.label is not None:
@@ -152,21 +143,19 @@ def _conditions(
             )
         return loaded.view_conditions
     if config.prompts:
-        if not isinstance(loaded.prior, Pipeline):
-            raise ValueError(f"{config.prior.title} takes no prompts: got prompts; use a pipeline prior, or set label")
-        if isinstance(built.module, Generator3D):
+        prior = require_text(loaded.prior, config.prior.title)
+        if built.module.is_3d:
             if config.prompts[1:]:
                 raise ValueError(f"a 3D generator takes one prompt, got {len(config.prompts)}; start a run for each")
-            return config.views.conditions(loaded.prior, config.prompts[0], config.negative)
+            return config.views.conditions(prior, config.prompts[0], config.negative)
         texts = [config.prompts[item % len(config.prompts)] for item in range(max(built.batch, 1))]
-        return loaded.prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
+        return prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
     if config.label is None:
         return None
-    if loaded.labels is None:
+    n_classes = loaded.prior.n_classes
+    if not n_classes:
         raise ValueError(f"{config.prior.title} has no classes: got label {config.label}; remove the label")
-    if config.label not in loaded.labels:
-        raise ValueError(
-            f"unknown label {config.label}: {config.prior.title} has {loaded.labels[0]} to {loaded.labels[-1]}"
-        )
+    if not 0 <= config.label < n_classes:
+        raise ValueError(f"unknown label {config.label}: {config.prior.title} has 0 to {n_classes - 1}")
     device = loaded.prior.device
     return Conditions(torch.tensor([config.label], device=device), null=torch.tensor([-1], device=device))

@@ -12,11 +12,11 @@ from modeseek.priors.wrapper import Counting
 from modeseek.rng import Streams
 
 _STEPS = 9  # length of the run on which calls are counted
-_CONDITIONS = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
+STAND_IN_CONDITIONS = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
 
 
 def count_prior_calls(
-    method: Method, scale: float, guided: bool, conditions: Conditions | None = _CONDITIONS
+    method: Method, scale: float, guided: bool, conditions: Conditions | None = STAND_IN_CONDITIONS
 ) -> tuple[int, int]:
     """Prior calls per row: of the initialisation, and of one step (mean over a run, rounded up).
 

@@ -1,22 +1,18 @@
-"""Run folder of an experiment: created once, resumed by the same settings, with its status kept up to date."""
+"""Run folder of an experiment: created once, resumed by the same settings."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeseek.config.yaml import write_yaml
-from modeseek.io.atomic import LineFile, write_atomic
-from modeseek.rundir.environment import collect_environment
+from modeseek.io.atomic import write_atomic
+from modeseek.io.errors import one_line
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import StateName, Status, utc_now
-from modeseek.runs.interrupts import RunInterrupted
 
 
 @dataclass(frozen=True)
@@ -68,8 +64,8 @@ def open_experiment(
             all_settings,
             name_parts=["paper", kind.name],
             command=command,
-            environment=collect_environment(str(settings["device"]), dict(prior)),
-            status=Status("created"),
+            prior=prior,
+            device=str(settings["device"]),
             out=path,
         )
     if not (path / "status.json").is_file():
@@ -95,49 +91,6 @@ def open_experiment(
     return run
 
 
-@contextmanager
-def experiment_session(run: Run) -> Generator[LineFile]:
-    """Locks the folder and keeps its status up to date while open; gives its log.
-
-    Raises:
-        RunInterrupted: Ctrl-C, or a stop request to a job; the message says how to resume.
-        ValueError: another process works on the folder.
-    """
-    began, seconds_before = time.perf_counter(), run.status.seconds
-    with run.locked():
-        log = LineFile(run.path / "log.txt")
-
-        def write_status(state: StateName, reason: str = "", sessions: int = 0) -> None:
-            log.append(f"{utc_now()} {state}" + (f": {reason}" if reason else ""))
-            status, seconds = run.status, seconds_before + time.perf_counter() - began
-            updated = replace(status, state=state, reason=reason, seconds=seconds, updated=utc_now())
-            replace(updated, sessions=status.sessions + sessions).write(run.path)
-
-        try:
-            write_status("running", sessions=1)
-            yield log
-            write_status("finished")
-        except (KeyboardInterrupt, RunInterrupted) as error:
-            reason = (
-                "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split(";")[0].split())
-            )
-            write_status("stopped", reason)
-            raise RunInterrupted(resume_hint(run, reason)) from error
-        except GeneratorExit:
-            write_status("stopped", "the caller stopped iterating")
-            raise
-        except Exception as error:
-            write_status("failed", " ".join(str(error).split())[:500])
-            raise
-        finally:
-            log.close()
-
-
-def resume_hint(run: Run, reason: str) -> str:
-    """Message of an interrupted experiment: the reason, and how to resume."""
-    return f"{reason}; what is done is kept; to resume, rerun the same command with --out {run.path}"
-
-
 def _short(value: object) -> str:
-    text = " ".join(str(value).split())
+    text = one_line(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -23,22 +23,25 @@ class RunFailed(RuntimeError):
 
 @dataclass
 class StopRequest:
-    """Request to stop, set by a signal handler and read after each step.
+    """Request to stop, set by a signal handler or by whoever runs the run, and read after each step.
 
     Attributes:
-        signal: name of the received signal, or empty.
+        signal: name of the received signal, or another cause, or empty.
     """
 
     signal: str = ""
 
 
 @contextmanager
-def stop_on_signal() -> Generator[StopRequest]:
+def stop_on_signal(request: StopRequest | None = None) -> Generator[StopRequest]:
     """Turns the first Ctrl-C or SIGTERM into a stop request, to be honoured after the step; a second one interrupts.
 
     Outside the main thread no handlers can be installed; signals then keep their default effect.
+
+    Args:
+        request: request to set; None for a new one.
     """
-    request = StopRequest()
+    request = StopRequest() if request is None else request
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from modeseek.distributed import Distributed
+from modeseek.io.errors import one_line
 from modeseek.runs.interrupts import RunFailed
 
 _TIMEOUT = timedelta(minutes=30)  # covers loading a large prior, or writing the videos of a finished run
@@ -119,7 +120,7 @@ def init_process_group() -> Generator[ProcessGroup]:
             store.set("modeseek/all", "connected")
         store.wait(["modeseek/all"], _TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"cannot connect to the other processes: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"cannot connect to the other processes: {one_line(error, 200)}") from error
     process_group = ProcessGroup(Distributed.current(), store)
     before = _CURRENT.set(process_group)
     try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from modeseek.distill import block_size
 from modeseek.generators.base import render
+from modeseek.methods.base import block_size
 from modeseek.rng import Streams
 from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, write_checkpoint
 from modeseek.rundir.environment import peak_device_memory_mb, peak_memory_mb
@@ -41,6 +41,11 @@ class RunState:
     attempt: int = 0
     seconds: float = 0.0
     calls: int = 0
+
+    @classmethod
+    def from_status(cls, status: Status) -> RunState:
+        """What `status.json` knows of the state, until the checkpoint is loaded."""
+        return cls(status.step, attempt=status.rollbacks, seconds=status.seconds, calls=status.calls)
 
     def checkpoint_contents(self, objects: RunObjects, method_state: Any) -> dict[str, Any]:
         """Contents of a checkpoint; `method_state` is that of all items."""
@@ -102,7 +107,7 @@ def save_checkpoint(context: RunContext) -> None:
     Raises:
         RunFailed: a parameter is not finite.
     """
-    for name, parameter in context.objects.generator.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
+    for name, parameter in context.objects.generator.named_parameters():
         if not parameter.isfinite().all():
             raise RunFailed(f"{name} is not finite after step {context.state.step - 1}; lower the learning rate")
     method_state = _gather_method_state(context)

@@ -15,7 +15,7 @@ from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
 from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.wrapper import Counting
-from modeseek.reports.html import code, data_uri, page, safe, section, sources
+from modeseek.reports.results_page import ImageSection, ResultsPage, write_results_page
 from modeseek.rng import Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.previews import PreviewPainter
@@ -72,13 +72,6 @@ def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None,
 
 def _report(run: Run, config: SamplingConfig, sheet: bytes, calls: int) -> None:
     summary = f"{config.n} samples, {config.steps} steps, guidance {config.scale:g}, {calls} prior calls in total."
-    figure = f"<figure><img src='{data_uri(sheet, 'image/png')}' alt='samples'></figure>"
-    body = [
-        f"<header><p class='kicker'>modeseek</p><h1>{safe(config.title)}</h1>",
-        f"<p class='lead'>{safe(summary)}</p></header>",
-        section("Samples", figure),
-        section("Configuration", code((run.path / "config.yaml").read_text(encoding="utf-8"))),
-        section("Run it again", code(run.command)),
-        sources(["ddim", *(["guidance"] if config.scale != 1 else [])]),
-    ]
-    write_atomic(run.path / "report.html", page(config.title, body))
+    images = [ImageSection("Samples", sheet)]
+    sources = ["ddim", *(["guidance"] if config.scale != 1 else [])]
+    write_results_page(run, ResultsPage(config.title, [summary], images=images, sources=sources))

@@ -52,22 +52,20 @@ def _tensorboard(run: Run, config: Config) -> Generator[LogMetrics]:
         writer.close()
 
 
+def _wandb(run: Run, config: Config) -> Any:
+    return _wandb_run("wandb", config, id=run.path.name, dir=str(run.path))
+
+
+def _trackio(run: Run, config: Config) -> Any:
+    return _wandb_run("trackio", config, name=run.path.name)
+
+
 @contextmanager
-def _wandb(run: Run, config: Config) -> Generator[LogMetrics]:
-    wandb = _package("wandb", "wandb")
-    tracker_run = wandb.init(
-        project="modeseek", id=run.path.name, resume="allow", dir=str(run.path), config=config.to_dict()
+def _wandb_run(package: str, config: Config, **options: str) -> Generator[LogMetrics]:
+    """Tracker run of a package with the interface of wandb."""
+    tracker_run = _package(package, package).init(
+        project="modeseek", resume="allow", config=config.to_dict(), **options
     )
-    try:
-        yield lambda metrics, step: tracker_run.log(dict(metrics), step=step)
-    finally:
-        tracker_run.finish()
-
-
-@contextmanager
-def _trackio(run: Run, config: Config) -> Generator[LogMetrics]:
-    trackio = _package("trackio", "trackio")
-    tracker_run = trackio.init(project="modeseek", name=run.path.name, resume="allow", config=config.to_dict())
     try:
         yield lambda metrics, step: tracker_run.log(dict(metrics), step=step)
     finally:

@@ -28,7 +28,12 @@ _CHECKPOINT_SPACING = 50  # least time between checkpoints, in multiples of the 
 
 
 def train(
-    run: Run, objects: RunObjects, steps: int, remarks: Sequence[str] = (), process_group: ProcessGroup | None = None
+    run: Run,
+    objects: RunObjects,
+    steps: int,
+    remarks: Sequence[str] = (),
+    process_group: ProcessGroup | None = None,
+    stop_request: StopRequest | None = None,
 ) -> Generator[Progress, None, None]:
     """Optimises the generator of a run up to `steps` steps, from its newest intact checkpoint if it has one.
 
@@ -45,6 +50,7 @@ def train(
         steps: number of steps of the whole run, >= 1.
         remarks: lines to add to the log.
         process_group: processes of the run; by default those that were launched together.
+        stop_request: request that the caller may set between steps, to stop after the next one; None for signals only.
 
     Yields:
         Progress after each step.
@@ -59,17 +65,17 @@ def train(
     if not process_group.is_main_process:
         yield from _train_worker(run, objects, steps, process_group)
         return
-    with run.locked(), stop_on_signal() as stop_request, open_recorder(run, objects.config) as recorder:
+    with run.locked(), stop_on_signal(stop_request) as stop_request, open_recorder(run, objects.config) as recorder:
         check_formats(run.path / "checkpoints")
         status = run.status
         sessions = status.sessions + 1
         replace(status, state="running", reason="", steps=steps, sessions=sessions, updated=utc_now()).write(run.path)
         for line in remarks:
             recorder.log(line)
-        context = RunContext(run, objects, recorder, process_group)
-        context.state = load_checkpoint(context)
+        context = RunContext(run, objects, recorder, process_group, RunState.from_status(status))
         try:
             with process_group.propagate_errors():
+                context.state = load_checkpoint(context)
                 yield from _train_with_rollback(context, steps, stop_request)
                 export_run(run, objects, recorder)
                 process_group.broadcast(None)  # the other processes wait until the exports are written
@@ -77,7 +83,7 @@ def train(
         except RunInterrupted as error:
             _write_outcome(context, "stopped", str(error))
             raise
-        except RunFailed as error:
+        except (RunFailed, ValueError) as error:
             _write_outcome(context, "failed", str(error))
             raise
         except OSError as error:
@@ -90,9 +96,6 @@ def train(
                 f"{reason} ({error.filename or run.path}); {_last_checkpoint(run)}; free some disk space, then: "
                 f"modeseek resume {run.path}"
             ) from error
-        except ValueError as error:
-            _write_outcome(context, "failed", str(error))
-            raise
         except (KeyboardInterrupt, GeneratorExit):
             _write_outcome(context, "stopped", f"interrupted at step {context.state.step}; {_last_checkpoint(run)}")
             raise

@@ -1,0 +1,207 @@
+"""Default settings by method, generator and prior; what is given stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import modeseek as ms
+from modeseek.config import priors
+from modeseek.config.camera_prompts import CameraPromptsConfig
+from modeseek.config.defaults import configure, default_config
+from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig, PointsConfig
+from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.optimizers import AdamConfig, SGDConfig
+from modeseek.config.priors import BUNDLED, PipelinePriorConfig, RenderedPriorConfig, ToyPriorConfig
+from modeseek.datasets.toy2d import ring
+from modeseek.diffusion.noise_levels import Annealed
+
+TEXT = {"pipeline": {"path": BUNDLED}}
+IMAGE_MSD = ms.MSD(ms.Geometric(8.0, 0.2, hold=0.15), jitter=ms.Fading())
+MSD_3D = ms.MSD(ms.Geometric(10.0, 0.5, hold=0.15), jitter=ms.Fading())
+
+
+def plain(prior: Any, method: Any, generator: Any, *settings: str) -> ms.Config:
+    return configure({"prior": prior, "method": method, "generator": generator}, settings)
+
+
+@pytest.mark.parametrize(
+    ("prior", "generator", "msd", "sds"),
+    [
+        (TEXT, "field", IMAGE_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
+        (TEXT, "latent", IMAGE_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
+        (TEXT, "nerf", MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
+        ({"renders": {"caption": "a red cone"}}, "nerf", MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
+        (TEXT, {"surface": {"path": "a.ply"}}, MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
+        ({"problem": {"name": "digits"}}, "pixels", ms.MSD(ms.Adaptive(0.3)), ms.SDS()),
+        ({"problem": {"name": "ring"}}, "points", ms.MSD(ms.Adaptive(0.1)), ms.SDS()),
+    ],
+)
+def test_methods_have_settings_for_images_and_for_3d(prior: Any, generator: Any, msd: ms.MSD, sds: ms.SDS) -> None:
+    found = plain(prior, "msd", generator).method
+    assert isinstance(found, ms.MSD)
+    assert replace(found, bandwidth=msd.bandwidth) == msd and type(found.bandwidth) is type(msd.bandwidth)
+    assert found.bandwidth == msd.bandwidth or prior == {"problem": {"name": "ring"}}
+    assert plain(prior, "sds", generator).method == sds
+    assert plain(prior, {"debiased": None}, generator).method == ms.methods.Debiased(sds)
+    assert plain(prior, "csd", generator).method == ms.methods.CSD()
+
+
+@pytest.mark.parametrize(
+    ("generator", "lr", "fall"),
+    [
+        ("points", 0.01, 1.0),
+        ("field", 0.01, 1.0),
+        ("pixels", 0.03, 1.0),
+        ("latent", 0.03, 1.0),
+        ("nerf", 0.25, 0.2),
+        ({"nerf": {"kind": "triplane"}}, 0.02, 0.2),
+        ({"nerf": {"kind": "fourier"}}, 0.005, 0.2),
+        ({"nerf": {"kind": "hash"}}, 0.01, 0.2),
+        ({"surface": {"path": "a.ply"}}, 0.05, 0.2),
+    ],
+)
+def test_adam_has_a_rate_for_each_generator_and_volume(generator: Any, lr: float, fall: float) -> None:
+    assert plain(TEXT, "sds", generator).optimizer == AdamConfig(lr, fall=fall)
+    assert plain(TEXT, "sds", generator, "optimizer=adam").optimizer == AdamConfig(lr, fall=fall)
+    assert plain(TEXT, "sds", generator, "optimizer.adam.lr=0.5").optimizer == AdamConfig(0.5, fall=fall)
+    assert plain(TEXT, "sds", generator, "optimizer=sgd").optimizer == SGDConfig()
+
+
+def test_msd_on_points_is_mean_shift() -> None:
+    for prior in (TEXT, {"problem": {"name": "ring"}}):
+        assert plain(prior, "msd", "points").optimizer == SGDConfig(1.0)
+        assert plain(prior, "msd", "points", "optimizer=adam").optimizer == AdamConfig(0.01)
+        assert plain(prior, "sds", "points").optimizer == AdamConfig(0.01)
+
+
+def test_given_settings_are_kept() -> None:
+    config = plain(TEXT, {"msd": {"jitter": 0.5, "tol": 1e-3}}, "nerf")
+    assert config.method == replace(MSD_3D, jitter=0.5, tol=1e-3)
+    config = plain(TEXT, "msd", "field", "method.msd.bandwidth.fixed.h=0.3", "steps=7")
+    assert config.method == replace(IMAGE_MSD, bandwidth=ms.Fixed(0.3)) and config.steps == 7
+    assert plain(TEXT, "msd", "field", "method=sds").method == ms.SDS(times=Annealed(0.98, 0.02))
+
+
+@pytest.mark.parametrize(
+    "generator", [FieldConfig(2), PixelsConfig(), LatentConfig(), NeRFConfig("hash"), PointsConfig()]
+)
+@pytest.mark.parametrize("method", ["msd", "sds", "sdi", "debiased", "vsd"])
+def test_a_complete_configuration_stays_as_it_is(method: str, generator: Any) -> None:
+    """So `config.yaml` runs again the same after the defaults have changed."""
+    config = default_config(method, PipelinePriorConfig("somewhere"), generator, 3.0, prompts=("a cone",), name="x")
+    assert configure(config.to_dict()) == config
+    assert (config.scale, getattr(config.method, "scale", 3.0)) in ((3.0, 3.0), (1.0, 3.0))
+    odd = ms.Config(config.prior, ms.SDS(), generator, AdamConfig(0.123), views=CameraPromptsConfig("none"))
+    assert configure(odd.to_dict()) == odd
+
+
+def test_no_settings_are_the_ring_and_msd() -> None:
+    config = configure({})
+    assert config.prior == ToyPriorConfig("ring") and config.method_name == "msd" and config.generator == PointsConfig()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"method": [1]}, "mine.method must be a method name"),
+        ({"method": {"msd": 3}}, "mine.method.msd must hold settings"),
+        ({"method": {"msd": None, "sds": None}}, "mine.method must be a method name"),
+        ({"generator": 7}, "mine.generator must be a generator name, or a name with its settings, got 7"),
+        ({"prior": 3}, "mine.prior must be a prior name"),
+        ({"optimizer": {"adam": 3}}, "mine.optimizer.adam must hold settings"),
+        ({"optimizer": {"adma": {}}}, "did you mean adam?"),
+        ({"prior": {"samples": {"path": "p.npy"}}}, "msd needs the final kernel bandwidth for p, got none; try --set"),
+        ([3], "mine must hold settings"),
+        ({"verb": "toy"}, "mine must be for the verb run, got 'toy'"),
+    ],
+)
+def test_mistakes_are_named(data: Any, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        configure(data, location="mine")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def main(argv: list[str]) -> None:
+    """The command line; imported here, since `configure` works without it."""
+    from modeseek.cli import main
+
+    main(argv)
+
+
+def _count_loads(monkeypatch: pytest.MonkeyPatch, cls: type) -> list[str]:
+    loads: list[str] = []
+    load = cls.load
+    monkeypatch.setattr(cls, "load", lambda self, device: loads.append(self.title) or load(self, device))
+    return loads
+
+
+@pytest.mark.parametrize("prior", ["ring", "digits", "net"])
+def test_a_run_loads_its_prior_once_and_a_dry_run_never(
+    prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if prior == "net":
+        rng = ring().prior.sample(200, _rng())
+        ms.Network.train(rng, steps=2, rng=_rng(), width=8, batch=8).save(tmp_path / "net")
+    loads = _count_loads(monkeypatch, priors.NetworkPriorConfig if prior == "net" else ToyPriorConfig)
+    weights, load = [], ms.Network.load
+    monkeypatch.setattr(ms.Network, "load", staticmethod(lambda *args: weights.append(args) or load(*args)))
+    argv = ["run", "--prior", prior, "--steps", "2", "--set", "previews=0"]
+    main([*argv, "--dry-run"])
+    assert (loads, weights) == ([], []) and "adaptive" in capsys.readouterr().out
+    main([*argv, "--out", "run"])
+    assert loads == [prior] and len(weights) == (prior == "net")
+
+
+@pytest.mark.parametrize("argv", [["image", "a cone"], ["shape", "a cone"], ["run", "--prior", BUNDLED]])
+def test_a_dry_run_loads_no_pipeline(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = _count_loads(monkeypatch, PipelinePriorConfig)
+    monkeypatch.setattr(ms.Pipeline, "load", None)
+    main([*argv, "--dry-run"])
+    assert loads == []
+
+
+def test_bandwidths_are_known_before_the_prior_is_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", np.zeros((3, 2)))
+    assert ToyPriorConfig("ring").bandwidth() == ring().bandwidth
+    assert priors.SamplesPriorConfig(tmp_path / "p.npy").bandwidth() is None
+    assert RenderedPriorConfig("a red cone").bandwidth() == 0.3 and PipelinePriorConfig("x").bandwidth() == 0.2
+    network = ms.Network.train(ring().prior.sample(200, _rng()), steps=2, rng=_rng(), width=8, batch=8)
+    network.save(tmp_path / "net")
+    (tmp_path / "net" / "network.safetensors").unlink()
+    assert priors.NetworkPriorConfig(tmp_path / "net").bandwidth() == 0.02 * network.preconditioning.scale
+
+
+def test_the_second_stage_of_a_shape_gets_a_mesh_and_its_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the NeRF are for the first stage alone; others hold in both."""
+    from modeseek.cli import shape
+
+    started: list[ms.Config] = []
+
+    def start(config: ms.Config, argv: Any, out: Path | None, *, dry_run: bool) -> ms.Run:
+        started.append(config)
+        return ms.Run(tmp_path)
+
+    monkeypatch.setattr(shape, "start_run", start)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "mesh.ply").write_bytes(b"")
+    settings = ["generator.nerf.sides=[4,6]", "guard.patience=9"]
+    main(["shape", "a red cone", "--refine", "12", "--size", "32", "--volume", "hash", "--set", *settings])
+    first, second = started
+    assert first.generator == NeRFConfig("hash", size=32, sides=(4, 6)) and first.optimizer == AdamConfig(
+        0.01, fall=0.2
+    )
+    assert second.generator == MeshConfig(tmp_path / "exports" / "mesh.ply", size=32)
+    assert second.optimizer == AdamConfig(0.05, fall=0.2) and (first.steps, second.steps) == (300, 12)
+    assert first.guard.patience == second.guard.patience == 9 and first.method == second.method == MSD_3D
+
+
+def _rng() -> Any:
+    import torch
+
+    return torch.Generator().manual_seed(0)
