@@ -14,18 +14,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jinja2 import ChoiceLoader, DictLoader
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.render import render_still
 from modeseek.reports import mesh_viewer as module
-from modeseek.reports.html import page as whole_page
-from modeseek.reports.html import section
-from modeseek.reports.mesh_viewer import model_view, script, styled
+from modeseek.reports import page as pages
+from modeseek.reports.mesh_viewer import MeshView
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 _SOFT = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # WebGL on the processor
+TEMPLATE = """{% extends "base.html.j2" %}
+{% from "model.html.j2" import model_view %}
+{% block main %}<style>header { display: none; }</style>
+<section><h2>The model</h2>{{ model_view(model) }}</section>{% endblock %}"""
 SHOWN = "document.querySelector('.model canvas').checkVisibility()"
 
 
@@ -78,8 +83,12 @@ def webgl(playwright: Playwright) -> Iterator[Browser]:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with the box, whose name contains markup."""
     file = tmp_path_factory.mktemp("page") / "model.html"
-    figure = styled(model_view(box(), "A box <img src=x onerror='window.hurt = 1'>"))
-    file.write_text(whole_page("Model", [section("The model", figure)], script()), encoding="utf-8")
+    model = MeshView.of(box(), "A box <img src=x onerror='window.hurt = 1'>")
+    environment, script = pages._environment(), pages.read_script("mesh_viewer")
+    loader = environment.loader
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "loader", ChoiceLoader([DictLoader({"box.html.j2": TEMPLATE}), loader]))
+        file.write_text(pages.render_page("box", title="Model", script=script, model=model), encoding="utf-8")
     return file
 
 
@@ -181,7 +190,7 @@ def test_the_still_image_shows_the_same(page: Page) -> None:
     light.click()  # the still image has unlit colours
     pixels = canvas_pixels(page)
     light.click()
-    with Image.open(io.BytesIO(module.render_still(box(), min(pixels.shape[:2])))) as image:
+    with Image.open(io.BytesIO(render_still(box(), min(pixels.shape[:2])))) as image:
         still = np.asarray(image.convert("RGB")).astype(int)
     pixels = pixels[: len(still), : len(still)]
     for channel in range(3):
@@ -307,4 +316,4 @@ def test_without_webgl_or_scripts_a_still_image_is_shown(playwright: Playwright,
 def test_a_mesh_too_large_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_FACES", 11)
     with pytest.raises(ValueError, match="at most 11 faces, got 12"):
-        model_view(box(), "A box")
+        MeshView.of(box(), "A box")

@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fabricated_runs import fabricate, scatter
 from playwright.sync_api import Browser, Page, Route
 
-from modeseek.experiments.common.results_files import RunRecord
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES
-from modeseek.experiments.toy2d.report import Figure, write_report
 from modeseek.reports.compare_page import write_comparison
+from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.run_page import write_run_page
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
@@ -205,17 +205,39 @@ def test_a_comparison_renders(browser: Browser, run: Run, tmp_path: Path, scheme
 
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_toy_report_renders(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+def test_a_page_of_results_renders(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
     scatter(0.5).save(tmp_path / "dots.png")
-    columns = (Column("nll", "NLL", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
-    table = Table(columns, tuple(Row(name, {"nll": 0.5, "calls": 800.0}) for name in ("ddim", "sds", "msd")))
-    record = RunRecord(
-        "Modes of the ring", "modeseek toy --problem ring " + "--long " * 30, {"seed": 3, "out": "a" * 90}
+    run = Run.create(
+        {"verb": "toy", "name": "a" * 90},
+        name_parts=[],
+        command=["modeseek", "toy", *["--long"] * 30],
+        prior={},
+        out=tmp_path / "run",
     )
-    entries = [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")]
-    figures = [Figure(tmp_path / "dots.png", "Dots", "On their way.")]
-    write_report(tmp_path / "report.html", record, ["What one sees."], table, entries, figures, ["mmd"])
-    with opened(browser, tmp_path / "report.html", scheme, width) as page:
-        assert page.title() == "Modes of the ring · modeseek"
-        check_rendered(page, images=1, curves=0)
-        assert page.locator("td.best").count() == 3
+    columns = (Column("nll", "NLL", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
+    wide = tuple(replace(columns[1], key=f"calls{i}", heading=f"Calls{i}") for i in range(40))
+    table = Table(columns, tuple(Row(name, {"nll": 0.5, "calls": 800.0}) for name in ("ddim", "sds", "msd")))
+    runs = Table(wide, (Row("sds " * 30, {column.key: 1e9 for column in wide}),))
+    page = ResultsPage(
+        "Modes of the ring",
+        ["What one sees."],
+        TableSection("Metrics", table, notes=["A note."]),
+        [ImageSection.read(tmp_path / "dots.png", "Dots", "On their way.")],
+        ["a" * 300],
+        [TableSection("Runs", runs), TableSection("All runs", runs, folded=True)],
+        [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")],
+        ["a red cone " * 30],
+        sources=["mmd"],
+    )
+    write_results_page(run, page)
+    with opened(browser, run.path / "report.html", scheme, width) as shown:
+        assert shown.title() == "Modes of the ring · modeseek"
+        check_rendered(shown, images=1, curves=0)
+        assert shown.locator("td.best").count() == 3
+        for summary in shown.locator("summary").all():
+            summary.click()
+        assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        scroller = shown.locator(".scroll").nth(1)
+        scroller.focus()
+        shown.keyboard.press("ArrowRight")  # a wide table scrolls by itself, by keyboard too
+        assert any(scroller.evaluate("box => box.scrollLeft") > 0 or shown.wait_for_timeout(20) for _ in range(100))

@@ -13,7 +13,6 @@ from modeseek.reports.compare_page import comparison_table, write_comparison
 from modeseek.reports.comparison import differences, read_runs
 from modeseek.reports.settings_diff import ABSENT, differing, flatten
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +90,7 @@ def test_settings_left_out_of_a_file_count_as_their_defaults(runs: list[Run], tm
 
 
 def test_only_runs_of_the_same_verb_compare(runs: list[Run], tmp_path: Path) -> None:
-    words, status = ["toy"], Status("finished")
-    toy = Run.create(
-        {"verb": "toy"}, name_parts=words, command=words, environment={}, status=status, out=tmp_path / "toy"
-    )
+    toy = Run.create({"verb": "toy"}, name_parts=["toy"], command=["toy"], prior={}, out=tmp_path / "toy")
     for refused in (comparison_table, lambda runs: write_comparison(runs, tmp_path / "never.html")):
         with pytest.raises(ValueError, match=r"toy must be made by modeseek run, got modeseek toy; leave it out$"):
             refused([runs[0], toy])

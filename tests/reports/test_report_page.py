@@ -8,16 +8,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
-from modeseek.citations.bibtex import SOURCES, bibtex, find_sources
-from modeseek.experiments.common.results_files import RunRecord
+from modeseek.citations.bibtex import bibtex, find_sources, read_sources
 from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
-from modeseek.experiments.toy2d.report import Figure, write_report
-from modeseek.reports.table import Column, Row, Table
+from modeseek.metrics.bootstrap import Estimate
+from modeseek.reports.page import render_page
+from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
+from modeseek.reports.table import Column, Row, Table, row_values
+from modeseek.rundir.run_dir import Run
 
 COLUMNS = (
-    Column("nll", "NLL", "Low is good <&>.", ".2f", "low"),
+    Column("nll", "NLL", "Low is good <&>.", ".2f", "low", references=("mmd",)),
     Column("recall", "Recall", "High is good.", ".2f", "high"),
     Column("calls", "Calls", "Neither.", ".0f"),
     Column("never", "Never", "No row has it.", ".1f"),
@@ -54,12 +57,29 @@ class Page(HTMLParser):
 def page(tmp_path: Path) -> Page:
     image = tmp_path / "dot.png"
     Image.new("RGB", (2, 2), "red").save(image)
-    record = RunRecord("A <title> & more", "modeseek toy --out 'a b'", {"seed": 3})
+    run = Run.create(
+        {"verb": "toy", "problem": "<i>"},
+        name_parts=[],
+        command=["modeseek", "toy", "--out", "a b"],
+        prior={},
+        out=tmp_path / "run",
+    )
     entries = [TOY2D_ENTRIES[name] for name in ("ddim", "sds", "msd")]
-    figures = [Figure(image, "Dots", "Red ones.")]
-    path = tmp_path / "report.html"
-    write_report(path, record, ["What one sees."], TABLE, entries, figures, ["mmd"])
-    return Page(path.read_text(encoding="utf-8"))
+    costs = Table((Column("steps", "Steps", "Number.", ",.0f"),), (Row("sds", {"steps": 1e4}),))
+    page = ResultsPage(
+        "A <title> & more",
+        ["What <b>one</b> sees."],
+        TableSection("Metrics", TABLE, {"sds": "SDS <i>"}, ["Bold: <best>."]),
+        [ImageSection.read(image, "Dots", "Red ones."), ImageSection("None", None, "No image.", "A hint.")],
+        ["a <row> is missing", "x" * 500],
+        [TableSection("Costs", costs), TableSection("Runs", costs, corner="Run", folded=True)],
+        entries,
+        ["a <red> cone", "a\x00\x1b[31m\ud800 sphere\r\n"],
+        "Resume it so.",
+        ["digits"],
+    )
+    write_results_page(run, page)
+    return Page((run.path / "report.html").read_text(encoding="utf-8"))
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
@@ -78,8 +98,12 @@ def test_images_are_inlined_unchanged(page: Page, tmp_path: Path) -> None:
 
 def test_it_shows_command_and_findings(page: Page) -> None:
     text = " ".join(page.words)
-    for words in ("A <title> & more", "modeseek toy --out 'a b'", "What one sees.", "-0.25", "799", "Red ones."):
-        assert words in text
+    for words in ("A <title> & more", "modeseek toy --out 'a b'", "What <b>one</b> sees.", "-0.25", "799", "Red ones.",
+                  "SDS <i>", "Bold: <best>.", "No image.", "A hint.", "a <row> is missing", "10,000", "1 row",
+                  "a <red> cone", "a��[31m� sphere\n", "Resume it so.", "problem: <i>", "torch 2"):  # fmt: skip
+        assert words in text, words
+    assert "x" * 400 in text and "x" * 401 not in text
+    assert page.tags.count("img") == 1 and not {"b", "i", "red", "row", "best"} & set(page.tags)
     assert "Never" not in text  # a column without values
     assert "Low is good <&>." in text
 
@@ -88,7 +112,7 @@ def test_it_cites_the_methods_and_measures(page: Page) -> None:
     links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
     assert {"https://arxiv.org/abs/2502.15989", "https://arxiv.org/abs/2209.14988"} <= links
     text = " ".join(page.words)
-    assert "A Kernel Two-Sample Test" in text and "@misc{msd," in text
+    assert "A Kernel Two-Sample Test" in text and "@misc{msd," in text and "@misc{digits," in text
     assert "2405.15891" not in text  # SDI is not among the methods
 
 
@@ -113,10 +137,32 @@ def test_every_entry_cites_known_sources() -> None:
 
 
 def test_bibtex_has_each_source_once_and_is_balanced() -> None:
-    text = bibtex(["msd", "sds", "msd", *SOURCES])
-    assert sorted(re.findall(r"^@misc\{([^,]+),$", text, re.M)) == sorted(SOURCES)
+    text = bibtex(["msd", "sds", "msd", *read_sources()])
+    assert sorted(re.findall(r"^@misc\{([^,]+),$", text, re.M)) == sorted(read_sources())
     assert text.count("{") == text.count("}")
-    for source in SOURCES.values():
+    for source in read_sources().values():
         assert not source.venue.startswith("arXiv") or source.url.endswith(source.venue.removeprefix("arXiv "))
     with pytest.raises(KeyError):
         find_sources(["nobody"])
+
+
+def test_intervals_and_deviations_stand_beside_their_numbers() -> None:
+    columns = (Column("kid", "KID", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ",.3g"))
+    estimates = {"kid": Estimate(0.5, (0.25, 1.0)), "calls": Estimate(6.0)}
+    rows = (Row("a", row_values(estimates) | {"calls_spread": 0.125}), Row("b", {"kid": 0.75, "kid_spread": 0.125}))
+    table = Table(columns, rows)
+    assert [table.text(rows[0], column) for column in columns] == ["0.50 [0.25, 1.00]", "6 ± 0.12"]
+    assert [table.text(rows[1], column) for column in columns] == ["0.75 ± 0.12", "–"]
+    assert table.csv().splitlines() == [
+        "method,kid,kid_low,kid_high,kid_spread,calls,calls_spread", "a,0.5,0.25,1.0,,6.0,0.125", "b,0.75,,,0.125,,",
+    ]  # fmt: skip
+    assert table.is_best(rows[0], columns[0]) and table.markdown({}).splitlines()[2] == (
+        "| a | **0.50 [0.25, 1.00]** | 6 ± 0.12 |"
+    )
+
+
+def test_a_page_without_one_of_its_values_is_refused() -> None:
+    values = dict.fromkeys(["names", "previews", "warnings", "common", "partial", "charts", "legend", "facts"], {})
+    assert "<h2>Metrics</h2>" in render_page("compare", title="A page", table=TABLE, note="", **values)
+    with pytest.raises(UndefinedError, match="'note'"):
+        render_page("compare", title="A page", table=TABLE, **values)

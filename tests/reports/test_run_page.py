@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from fabricated_runs import MSD, fabricate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeseek.citations.bibtex import SOURCES
-from modeseek.config.registry import METHODS
-from modeseek.reports.method_notes import SOURCES_OF
+from modeseek.citations.bibtex import read_sources
+from modeseek.methods import METHODS
 from modeseek.reports.run_page import duration, write_run_page
 from modeseek.rundir.run_dir import Run
 
@@ -99,7 +99,7 @@ def test_nothing_is_loaded_from_elsewhere(whole: Run) -> None:
     loads = [v for _, n, v in page.attributes if n in ("src", "srcset", "data", "poster", "background", "xlink:href")]
     assert loads and all(value.startswith("data:image/") for value in loads)
     assert all(tag == "a" for tag, name, _ in page.attributes if name == "href")
-    assert set(page.values("a", "href")) == {SOURCES["msd"].url}
+    assert set(page.values("a", "href")) == {read_sources()["msd"].url}
     (policy,) = page.values("meta", "content")[:1]
     assert policy.startswith("default-src 'none'; img-src data:")
     for forbidden in ("@import", "url(", "fetch(", "XMLHttpRequest"):
@@ -183,8 +183,7 @@ def test_it_says_what_to_watch_and_cites(
 
 
 def test_every_method_has_sources_that_are_known() -> None:
-    assert SOURCES_OF.keys() == METHODS.keys()
-    assert all(keys and set(keys) <= SOURCES.keys() for keys in SOURCES_OF.values())
+    assert all(cls.references and set(cls.references) <= read_sources().keys() for cls in METHODS.values())
 
 
 def test_penalties_and_noise_levels_have_curves_and_what_is_missing_has_none(tmp_path: Path) -> None:
@@ -281,6 +280,7 @@ def test_an_enormous_preview_is_refused_before_it_is_decoded(whole: Run, tmp_pat
     path = run.path / "previews" / "step-00000400.png"
     data = bytearray(path.read_bytes())
     data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     path.write_bytes(data)
     (alarm,) = page_of(run).alarms
     assert "60000 x 60000 pixels" in alarm

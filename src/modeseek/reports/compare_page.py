@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from markupsafe import Markup
+
 from modeseek.io.atomic import write_atomic
-from modeseek.reports.comparison import COLUMNS, RunSummary, comparison_table, differences, read_runs, summary_table
+from modeseek.reports.comparison import COLUMNS, comparison_table, differences, read_runs, summary_table
 from modeseek.reports.curves import Chart, draw_chart, legend_key, read_curve
-from modeseek.reports.html import alarm, details, hint, page, safe, section, small
+from modeseek.reports.page import render_page
 from modeseek.reports.preview_images import last_preview
 from modeseek.reports.settings_diff import ABSENT
+from modeseek.reports.table import Table
 from modeseek.rundir.run_dir import Run
 
 __all__ = ["comparison_table", "write_comparison"]
 
 _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
-_CURVES = (
-    ("relative_shift", Chart("Relative shift", "|shift| / (h √d), mean over rows", "prior calls", smooth=True)),
-    ("direction_norm", Chart("Direction norm", "|dL/dz|, units of z, mean over rows", "prior calls", smooth=True)),
-)
+CURVES = {
+    "relative_shift": Chart("Relative shift", "|shift| / (h √d), mean over rows", "prior calls", smooth=True),
+    "direction_norm": Chart("Direction norm", "|dL/dz|, units of z, mean over rows", "prior calls", smooth=True),
+}
 
 
 def write_comparison(runs: Sequence[Run], out: Path) -> Path:
@@ -37,97 +40,66 @@ def write_comparison(runs: Sequence[Run], out: Path) -> Path:
     """
     summaries = read_runs(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{len(summaries)} runs compared" if len(summaries) > 1 else "One run, nothing to compare it with"
-    body = [
-        f"<header><p class='kicker'>modeseek</p><h1>{title}</h1></header>",
-        section("Results", _sheet(summaries)),
-        section("Metrics", _metrics(summaries)),
-        section("Differences", _differences(summaries)),
-        section("Curves", _curves(summaries)),
-    ]
-    write_atomic(out, page(title, body))
+    names = [f"{number} {summary.config.title}" for number, summary in enumerate(summaries, 1)]
+    previews, warnings = [], []
+    for summary in summaries:
+        preview, damaged = last_preview(summary.run.path / "previews")
+        previews.append(preview)
+        warnings += [f"{summary.run.path.name}: {line}" for line in (*summary.damage, *damaged)]
+    folders = [f"{number} {summary.run.path.name}" for number, summary in enumerate(summaries, 1)]
+    rows = [replace(row, name=name) for name, row in zip(folders, summary_table(summaries).rows, strict=True)]
+    facts = [(summary.config.method_name, summary.config.prior.title, summary.state) for summary in summaries]
+    table = Table(COLUMNS, tuple(rows))
+    differing = {name: [_HASH.sub(r"\1…", v) for v in values] for name, values in differences(summaries).items()}
+    logged = {name: summary.rows for name, summary in zip(names, summaries, strict=True)}
+    page = render_page(
+        "compare",
+        title=f"{len(summaries)} runs compared" if len(summaries) > 1 else "One run, nothing to compare it with",
+        names=names,
+        previews=previews,
+        warnings=warnings,
+        table=table,
+        facts=dict(zip(folders, facts, strict=True)),
+        note=unequal_calls(table),
+        common={name: values for name, values in differing.items() if ABSENT not in values},
+        partial={name: values for name, values in differing.items() if ABSENT in values},
+        charts=[drawn for metric, chart in CURVES.items() for drawn in draw_curves(chart, metric, logged, names)],
+        legend=legend(names),
+    )
+    write_atomic(out, page)
     return out
 
 
-def _sheet(summaries: Sequence[RunSummary]) -> str:
-    figures: list[str] = []
-    warnings: list[str] = []
-    for index, summary in enumerate(summaries):
-        preview, damaged = last_preview(summary.run.path / "previews")
-        warnings += [alarm(f"{summary.run.path.name}: {line}") for line in (*summary.damage, *damaged)]
-        caption = f"{_name(index, summary)}, {'no preview' if preview is None else preview.caption}"
-        blank = f"<figure><div class='none'>no preview</div><figcaption>{safe(caption)}</figcaption></figure>"
-        figures.append(blank if preview is None else preview.html(caption))
-    return f"{''.join(warnings)}<div class='sheet'>{''.join(figures)}</div>"
+def draw_curves(
+    chart: Chart, metric: str, rows: Mapping[str, Sequence[Mapping[str, object]]], names: Sequence[str]
+) -> list[Markup]:
+    """The chart of a metric over prior calls, with a line for each name that has it; empty if none has.
+
+    Args:
+        chart: the chart without lines.
+        metric: key of the metric.
+        rows: logged metrics by name.
+        names: all names, in the order of the colours.
+    """
+    curves = [(names.index(name), read_curve(logged, "calls", metric, name)) for name, logged in rows.items()]
+    drawn = [(colour, curve) for colour, curve in curves if curve is not None]
+    if not drawn:
+        return []
+    colours, lines = zip(*drawn, strict=True)
+    return [draw_chart(replace(chart, lines=lines, colours=colours))]
 
 
-def _metrics(summaries: Sequence[RunSummary]) -> str:
-    table = summary_table(summaries)
-    columns = [c for c in COLUMNS if any(c.key in row.values for row in table.rows)]
-    headings = [("Run", "Number of the run on this page, and its folder."), ("Method", "Score-distillation method.")]
-    headings += [("Prior", "Prior that was evaluated."), ("State", "State of the run.")]
-    headings += [(c.heading, c.meaning) for c in columns]
-    head = "".join(f"<th title='{safe(meaning)}'>{safe(name)}</th>" for name, meaning in headings)
-    body = ""
-    for index, (summary, row) in enumerate(zip(summaries, table.rows, strict=True)):
-        texts = (summary.config.method_name, summary.config.prior.title, summary.state)
-        cells = "".join(f"<td>{safe(cell)}</td>" for cell in (*texts, *(table.text(row, c) for c in columns)))
-        body += f"<tr><th scope='row'>{index + 1} {safe(summary.run.path.name)}</th>{cells}</tr>"
+def legend(names: Iterable[str]) -> list[tuple[Markup, str]]:
+    """Line sample and name of each curve."""
+    return [(legend_key(colour), name) for colour, name in enumerate(names)]
+
+
+def unequal_calls(table: Table) -> str:
+    """A caution if the prior calls of the rows differ by more than 5 %, else empty."""
     calls = [row.values["calls"] for row in table.rows if "calls" in row.values]
-    note = ""
-    if calls and max(calls) > 1.05 * min(calls):
-        note = small(
-            f"The runs spent between {min(calls):,.0f} and {max(calls):,.0f} prior calls: compare them at equal calls, "
-            "in the curves below, rather than at their ends."
-        )
-    return _scroll(head, body) + note
-
-
-def _differences(summaries: Sequence[RunSummary]) -> str:
-    differing = differences(summaries)
-    if len(summaries) == 1:
+    if not calls or max(calls) <= 1.05 * min(calls):
         return ""
-    if not differing:
-        return small("None: settings, versions, device, commit and prior are the same.")
-    common = {name: values for name, values in differing.items() if ABSENT not in values}
-    partial = {name: values for name, values in differing.items() if ABSENT in values}
-    folded = details(f"{len(partial)} settings that not all runs have", _rows(summaries, partial)) if partial else ""
-    return (_rows(summaries, common) if common else "") + folded
-
-
-def _rows(summaries: Sequence[RunSummary], differing: Mapping[str, Sequence[str]]) -> str:
-    head = "<th>Setting</th>" + "".join(f"<th>{safe(_name(i, summary))}</th>" for i, summary in enumerate(summaries))
-    body = ""
-    for name, values in differing.items():
-        short = [_HASH.sub(r"\1…", value) for value in values]
-        cells = "".join(f"<td>{safe(value)}</td>" for value in short)
-        body += f"<tr><th scope='row'><code>{safe(name)}</code></th>{cells}</tr>"
-    return _scroll(head, body)
-
-
-def _curves(summaries: Sequence[RunSummary]) -> str:
-    charts: list[str] = []
-    for measure, chart in _CURVES:
-        curves = [(i, read_curve(s.rows, "calls", measure, _name(i, s))) for i, s in enumerate(summaries)]
-        drawn = [(i, curve) for i, curve in curves if curve is not None]
-        if drawn:
-            colours, lines = zip(*drawn, strict=True)
-            charts.append(draw_chart(replace(chart, lines=lines, colours=colours)))
-    if not charts:
-        return small("No run has made a step.")
-    legend = "".join(f"<li>{legend_key(i)}{safe(_name(i, summary))}</li>" for i, summary in enumerate(summaries))
-    note = hint(
-        "None of these is a loss. The relative shift compares across runs, and should end below the tolerance; only "
-        "mean-shift methods have one. Norms of different methods or weights do not compare in height: look at where "
-        "each one's trend goes flat."
+    return (
+        f"The rows spent between {min(calls):,.0f} and {max(calls):,.0f} prior calls: compare them at equal calls, in "
+        "the curves below, rather than at their ends."
     )
-    return f"{note}<ul class='legend'>{legend}</ul><div class='curves pair'>{''.join(charts)}</div>"
-
-
-def _scroll(head: str, body: str) -> str:
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div class='scroll' tabindex='0'>{table}</div>"
-
-
-def _name(index: int, summary: RunSummary) -> str:
-    return f"{index + 1} {summary.config.title}"

@@ -10,7 +10,7 @@ from modeseek.config.config import Config
 from modeseek.reports.curves import finite_number
 from modeseek.reports.settings_diff import differing, format_setting
 from modeseek.reports.table import Column, Row, Table
-from modeseek.reports.tolerant_reading import n_damaged_lines, observed_state, try_read
+from modeseek.reports.tolerant_reading import damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -107,9 +107,8 @@ def _read_run(run: Run) -> RunSummary:
     status, no_status = try_read(lambda: run.status)
     rows, no_rows = try_read(lambda: run.metrics)
     environment, no_environment = try_read(lambda: run.environment)
-    n_lost = 0 if rows is None else n_damaged_lines(run, rows)
-    lost = f"{n_lost} of the lines of metrics.jsonl {'is' if n_lost == 1 else 'are'} damaged and left out"
-    damage = tuple(line for line in (no_status, no_rows, lost if n_lost else "", no_environment) if line)
+    lost = [] if rows is None else damaged_lines(run, rows)
+    damage = tuple(line for line in (no_status, no_rows, *lost, no_environment) if line)
     return RunSummary(run, run.config, status, rows or [], environment or {}, damage)
 
 

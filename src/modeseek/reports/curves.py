@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from modeseek.reports.axis import ChartAxis, axis_for
-from modeseek.reports.html import safe
 
 _WIDTH, _HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 26, 38
@@ -107,7 +108,7 @@ def read_curve(rows: Sequence[Mapping[str, Any]], x: str, y: str, name: str = ""
     return Curve(name, tuple(a for a, _ in points), tuple(b for _, b in points), len(pairs) - len(points))
 
 
-def draw_chart(chart: Chart) -> str:
+def draw_chart(chart: Chart) -> Markup:
     """The chart as an HTML figure."""
     heights = [y for line in chart.lines for y in line.y]
     if chart.level is not None:
@@ -125,19 +126,21 @@ def draw_chart(chart: Chart) -> str:
         if smooth:
             elements.append(_path(curve.trend, across, up, classes))
     y_label = f"{chart.y_label}, log scale" if up.log else chart.y_label
-    elements.append(f"<text x='0' y='12'>{safe(y_label)}</text>")
-    elements.append(f"<text x='{_WIDTH - _RIGHT}' y='{_HEIGHT - 4}' text-anchor='end'>{safe(chart.x_label)}</text>")
-    return (
-        f"<figure class='curve'><figcaption>{safe(chart.title)}</figcaption>"
-        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{safe(_aria_label(chart))}'>"
+    elements.append(f"<text x='0' y='12'>{escape(y_label)}</text>")
+    elements.append(f"<text x='{_WIDTH - _RIGHT}' y='{_HEIGHT - 4}' text-anchor='end'>{escape(chart.x_label)}</text>")
+    return Markup(
+        f"<figure class='curve'><figcaption>{escape(chart.title)}</figcaption>"
+        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{escape(_aria_label(chart))}'>"
         f"{''.join(elements)}</svg>{_notes(chart, up)}</figure>"
     )
 
 
-def legend_key(colour: int) -> str:
+def legend_key(colour: int) -> Markup:
     """Line sample in a colour and its dashes, for legends."""
     classes = f"line c{colour % COLOURS} dash{colour // COLOURS % 4}"
-    return f"<svg class='key' viewBox='0 0 28 10' aria-hidden='true'><path class='{classes}' d='M1 5H27'/></svg>"
+    return Markup(
+        f"<svg class='key' viewBox='0 0 28 10' aria-hidden='true'><path class='{classes}' d='M1 5H27'/></svg>"
+    )
 
 
 def _grid(across: ChartAxis, up: ChartAxis) -> list[str]:
@@ -160,7 +163,7 @@ def _level(chart: Chart, up: ChartAxis) -> list[str]:
     y = _y(up.position(value))
     return [
         f"<path class='level' d='M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}'/>",
-        f"<text x='{_WIDTH - _RIGHT}' y='{y - 5:.1f}' text-anchor='end'>{safe(name)}</text>",
+        f"<text x='{_WIDTH - _RIGHT}' y='{y - 5:.1f}' text-anchor='end'>{escape(name)}</text>",
     ]
 
 

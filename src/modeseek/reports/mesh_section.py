@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from modeseek.generators.mesh.read import read_mesh
-from modeseek.reports.html import small
-from modeseek.reports.mesh_viewer import MOST_FACES, model_view, script, styled
-from modeseek.reports.preview_images import media_figure
+from modeseek.reports.mesh_viewer import MOST_FACES, MeshView
+from modeseek.reports.page import read_script
+from modeseek.reports.preview_images import Media, read_media
 
 _MESH = Path("exports") / "mesh.ply"
 
 
-def object_section(run: Path, name: str) -> str:
-    """Mesh, turntable and image strips in the folder of a run; empty if its generator is not 3D.
+@dataclass(frozen=True)
+class ObjectSection:
+    """Content of the section.
+
+    Attributes:
+        model: the mesh; None if there is none, or it is too large.
+        no_model: why there is no model.
+        turntable: turntable animation.
+        sides: images of six sides; None if missing.
+    """
+
+    model: MeshView | None
+    no_model: str
+    turntable: Media
+    sides: Media | None
+
+
+def read_object(run: Path, name: str) -> ObjectSection | None:
+    """Mesh, turntable and image strips in the folder of a run; None if its generator is not 3D.
 
     Args:
         run: folder of the run.
@@ -25,26 +43,18 @@ def object_section(run: Path, name: str) -> str:
         ValueError: the mesh is damaged.
         OSError: a file cannot be read.
     """
-    turntable = run / "media" / "turntable.gif"
-    if not turntable.exists():
-        return ""
-    figures: list[str] = []
+    turntable = read_media(run / "media" / "turntable.gif")
+    if turntable is None:
+        return None
+    model, reason = None, "No mesh could be extracted; log.txt gives the reason."
     if (run / _MESH).exists():
         mesh = read_mesh(run / _MESH, torch.empty(0))
-        figures.append(
-            styled(model_view(mesh, name))
-            if len(mesh.faces) <= MOST_FACES
-            else small(f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}.")
-        )
-    else:
-        figures.append(small("No mesh could be extracted; log.txt gives the reason."))
-    figures.append(media_figure(turntable, "Turntable"))
-    figures.append(
-        media_figure(run / "media" / "sides.png", "Colour, depth (near is bright) and normals from six sides")
-    )
-    return "".join(figures)
+        reason = f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}."
+        model = MeshView.of(mesh, name) if len(mesh.faces) <= MOST_FACES else None
+    return ObjectSection(model, reason, turntable, read_media(run / "media" / "sides.png"))
 
 
-def scripts(run: Path, page_script: str) -> str:
-    """Script of the page, preceded by that of the mesh viewer if the run has a mesh."""
-    return f"{script()}\n{page_script}" if (run / _MESH).exists() else page_script
+def scripts(run: Path) -> str:
+    """Script of the page: the slider, preceded by the mesh viewer if the run has a mesh."""
+    names = ["mesh_viewer", "slider"] if (run / _MESH).exists() else ["slider"]
+    return "\n".join(map(read_script, names))

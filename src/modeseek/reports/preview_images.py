@@ -1,4 +1,4 @@
-"""Images in the page of a run: first and last preview under a slider, previews in between, and videos."""
+"""Images in the page of a run: first and last preview, previews in between, and videos."""
 
 from __future__ import annotations
 
@@ -9,32 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeseek.reports.html import alarm, data_uri, safe, small
+from modeseek.io.errors import one_line
 
 _N_BETWEEN = 8  # previews between the first and the last
 _MAX_WARNINGS = 3  # about damaged previews
 _MAX_SIDE = 4096  # pixels a side
 _MAX_MEDIA_BYTES = 3 * 2**20  # bytes
-_SIGNATURES = {
-    "PNG": (b"\x89PNG\r\n\x1a\n", 16, ">II"),
-    "GIF": (b"GIF8", 6, "<HH"),
-}  # signature, offset and layout of the size
 _NAME = re.compile(r"step-(\d{1,12})\.png")
-
-# Without this script both images are shown side by side.
-SCRIPT = """
-for (const box of document.querySelectorAll('.versus')) {
-  const bar = box.querySelector('input');
-  const show = () => {
-    box.style.setProperty('--at', bar.value + '%');
-    bar.setAttribute('aria-valuetext', bar.value + ' % before, ' + (100 - bar.value) + ' % after');
-  };
-  bar.hidden = false;
-  box.classList.add('live');
-  bar.addEventListener('input', show);
-  show();
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -58,14 +39,6 @@ class PreviewImage:
         """Caption that names the step."""
         return "before the first step" if self.steps == 0 else f"after {self.steps:,} step{'s' * (self.steps > 1)}"
 
-    def html(self, caption: str) -> str:
-        """The preview as a figure; small images are enlarged without interpolation."""
-        css_class = " class='coarse'" if self.width < 200 else ""
-        return (
-            f"<figure><img{css_class} src='{data_uri(self.data, 'image/png')}' width='{self.width}' "
-            f"height='{self.height}' alt='{safe(caption)}'><figcaption>{safe(caption)}</figcaption></figure>"
-        )
-
 
 @dataclass(frozen=True)
 class PreviewImages:
@@ -82,6 +55,31 @@ class PreviewImages:
     between: tuple[PreviewImage, ...]
     last: PreviewImage | None
     damaged: tuple[str, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """At most three of the lines about unreadable previews, then the number of the others."""
+        n_more = len(self.damaged) - _MAX_WARNINGS
+        return [*self.damaged[:_MAX_WARNINGS], *([f"{n_more} more"] if n_more > 0 else [])]
+
+
+@dataclass(frozen=True)
+class Media:
+    """A GIF or PNG file.
+
+    Attributes:
+        name: folder and name.
+        kind: type, gif or png.
+        n_bytes: size of the file.
+        data: content; None if the file exceeds 3 MB.
+        size: width and height, pixels.
+    """
+
+    name: str
+    kind: str
+    n_bytes: int
+    data: bytes | None = None
+    size: tuple[int, int] = (0, 0)
 
 
 def read_previews(folder: Path) -> PreviewImages:
@@ -112,54 +110,20 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(paths, key=_steps, reverse=True)
 
 
-def before_after(previews: PreviewImages) -> str:
-    """The first and the last preview under a slider, after warnings about unreadable ones."""
-    lines = [
-        *previews.damaged[:_MAX_WARNINGS],
-        *([f"{more} more"] if (more := len(previews.damaged) - _MAX_WARNINGS) > 0 else []),
-    ]
-    warnings = "".join(map(alarm, lines))
-    first, last = previews.first, previews.last
-    if first is None or last is None:
-        return warnings or small("This run has no previews.")
-    if first.steps == last.steps:
-        return f"{warnings}<div class='sheet'>{last.html(f'The only preview, {last.caption}')}</div>"
-    width = max(first.width, last.width, 320)
-    return (
-        f"{warnings}<div class='versus' style='--wide: {width}px; --at: 50%'>"
-        f"{first.html(_capital(first.caption))}{last.html(_capital(last.caption))}"
-        "<input type='range' min='0' max='100' value='50' hidden "
-        "aria-label='Position of the boundary between before and after'></div>"
-    )
-
-
-def strip(previews: PreviewImages) -> str:
-    """The previews between the first and the last."""
-    figures = "".join(preview.html(_capital(preview.caption)) for preview in previews.between)
-    return f"<div class='strip'>{figures}</div>" if figures else ""
-
-
-def media_figure(path: Path, caption: str) -> str:
-    """A GIF or PNG as a figure; empty if the file is missing, only its name if it exceeds 3 MB.
+def read_media(path: Path) -> Media | None:
+    """A GIF or PNG file, without its content if that exceeds 3 MB; None if the file is missing.
 
     Raises:
         ValueError: the file is damaged.
         OSError: the file cannot be read.
     """
     if not path.is_file():
-        return ""
-    size = path.stat().st_size
-    if size > _MAX_MEDIA_BYTES:
-        return small(
-            f"{path.parent.name}/{path.name} has {size / 2**20:.1f} MB, too much for this page; open it there."
-        )
+        return None
+    name, kind, n_bytes = f"{path.parent.name}/{path.name}", path.suffix[1:], path.stat().st_size
+    if n_bytes > _MAX_MEDIA_BYTES:
+        return Media(name, kind, n_bytes)
     data = path.read_bytes()
-    kind = path.suffix[1:]
-    width, height = _read_size(data, kind.upper(), path.name)
-    return (
-        f"<figure><img src='{data_uri(data, f'image/{kind}')}' width='{width}' height='{height}' "
-        f"alt='{safe(caption)}'><figcaption>{safe(caption)}</figcaption></figure>"
-    )
+    return Media(name, kind, n_bytes, data, _read_size(data, kind, path.name))
 
 
 def _first_readable(files: Sequence[Path], damaged: list[str]) -> PreviewImage | None:
@@ -167,37 +131,30 @@ def _first_readable(files: Sequence[Path], damaged: list[str]) -> PreviewImage |
     for path in files:
         try:
             data = path.read_bytes()
-            return PreviewImage(_steps(path), data, *_read_size(data, "PNG", path.name))
+            return PreviewImage(_steps(path), data, *_read_size(data, "png", path.name))
         except (ValueError, OSError) as error:
             damaged.append(str(error))
     return None
 
 
 def _read_size(data: bytes, kind: str, name: str) -> tuple[int, int]:
-    """Width and height of an image of that file type, after decoding all of its pixels.
+    """Width and height of an image of that type, after decoding all of its pixels.
 
     Raises:
         ValueError: the image cannot be decoded, or is larger than 4096 pixels.
     """
-    from PIL import Image
+    from PIL.GifImagePlugin import GifImageFile
+    from PIL.PngImagePlugin import PngImageFile
 
-    start, offset, layout = _SIGNATURES[kind]
     try:
-        if not data.startswith(start):
-            raise ValueError(f"not a {kind} file")
-        width, height = struct.unpack_from(layout, data, offset)
-        if max(width, height) > _MAX_SIDE:  # before PIL allocates memory for it
-            raise ValueError(f"it is {width} x {height} pixels, more than {_MAX_SIDE}")
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        with {"gif": GifImageFile, "png": PngImageFile}[kind](io.BytesIO(data)) as image:
+            if max(image.size) > _MAX_SIDE:  # before memory is allocated for it
+                raise ValueError(f"it is {image.width} x {image.height} pixels, more than {_MAX_SIDE}")
             image.load()
             return image.size
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise ValueError(f"{name} is damaged and left out: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"{name} is damaged and left out: {one_line(error, 200)}") from error
 
 
 def _steps(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

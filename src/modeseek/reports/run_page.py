@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from modeseek.config.config import Config
 from modeseek.io.atomic import write_atomic
 from modeseek.reports.curves import Chart, draw_chart, finite_number, read_curve
-from modeseek.reports.html import (
-    alarm,
-    code,
-    details,
-    hint,
-    page,
-    safe,
-    section,
-    small,
-    sources,
-    terms,
-    tolerant_section,
-)
-from modeseek.reports.mesh_section import object_section, scripts
+from modeseek.reports.mesh_section import read_object, scripts
 from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
-from modeseek.reports.preview_images import SCRIPT, before_after, media_figure, read_previews, strip
+from modeseek.reports.page import render_page
+from modeseek.reports.preview_images import read_media, read_previews
 from modeseek.reports.settings_diff import flatten, format_setting
-from modeseek.reports.tolerant_reading import n_damaged_lines, observed_state, try_read
+from modeseek.reports.tolerant_reading import damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -54,39 +44,58 @@ _STATES = {
 }
 
 
+@dataclass(frozen=True)
+class Curves:
+    """Content of the section of curves.
+
+    Attributes:
+        charts: drawn charts.
+        warnings: a line for what is damaged.
+        n_omitted: number of penalties without a chart.
+    """
+
+    charts: list[Markup]
+    warnings: list[str]
+    n_omitted: int
+
+
 def write_run_page(run: Run) -> Path:
     """Writes `report.html` into the run's folder, atomically, in any state of the run.
 
     The page is self-contained. A damaged file affects its own section only, which shows the error.
-
-    Raises:
-        OSError: the folder cannot be written to.
     """
-    config, _ = try_read(lambda: run.config)
+    config, config_damage = try_read(lambda: run.config)
     status, damage = try_read(lambda: run.status)
-    rows, unread = try_read(lambda: run.metrics)
-    previews = read_previews(run.path / "previews")
     title = run.path.name if config is None else config.title
-    body = [
-        _header(run, title, status, damage),
-        section("Key metrics", _key_metrics(status, rows or [])),
-        section("Before and after", before_after(previews)),
-        tolerant_section("3D object", lambda: object_section(run.path, title)),
-        section("Intermediate previews", strip(previews)),
-        tolerant_section(
-            "Video", lambda: media_figure(run.path / "media" / "optimisation.gif", "Previews over the whole run")
-        ),
-        section("Curves", alarm(unread) if rows is None else _curves(run, config, rows)),
-        tolerant_section("Configuration", lambda: _configuration(run)),
-        tolerant_section("Command", lambda: code(run.command)),
-        section("Resume", _resume(run, status)),
-        tolerant_section("Exported files", lambda: _exports(run)),
-        tolerant_section("Environment", lambda: _environment(run)),
-        tolerant_section("Log", lambda: _log(run)),
-        "" if config is None else sources(citation_keys(config)),
-    ]
+    rows, unread = try_read(lambda: run.metrics)
+    state = None if status is None else observed_state(run, status)
+    page = render_page(
+        "run",
+        title=title,
+        script=scripts(run.path),
+        folder=run.path.name,
+        status=status,
+        damage=damage,
+        state=state,
+        reason=None if status is None else str(status.reason) or _STATES[str(state)],
+        key_metrics=_key_metrics(status, rows or []),
+        previews=read_previews(run.path / "previews"),
+        shape=try_read(lambda: read_object(run.path, title)),
+        video=try_read(lambda: read_media(run.path / "media" / "optimisation.gif")),
+        curves=(None, unread) if rows is None else try_read(lambda: _curves(run, config, rows)),
+        watch=watch_note(config),
+        configuration=try_read(lambda: (run.path / "config.yaml").read_text(encoding="utf-8", errors="replace")),
+        config_damage=config_damage,
+        command=try_read(lambda: run.command),
+        resume=f"modeseek resume {shlex.quote(str(run.path))}",
+        exports=try_read(lambda: _exports(run.path)),
+        environment=try_read(lambda: _environment(run)),
+        log=try_read(lambda: [line[:1000] for line in run.log]),
+        n_log_lines=_LOG_LINES,
+        sources=[] if config is None else citation_keys(config),
+    )
     path = run.path / "report.html"
-    write_atomic(path, page(title, body, scripts(run.path, SCRIPT)))
+    write_atomic(path, page)
     return path
 
 
@@ -98,20 +107,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _header(run: Run, title: str, status: Status | None, damage: str) -> str:
-    top = f"<header><p class='kicker'>modeseek</p><h1>{safe(title)}</h1>"
-    if status is None:
-        return f"{top}{alarm(damage)}</header>"
-    state = observed_state(run, status)
-    reason = str(status.reason) or _STATES[state]
-    dates = f"{run.path.name}, started {status.started}, last updated {status.updated}"
-    return (
-        f"{top}<p class='lead'><span class='state {state}'>{state}</span> {safe(reason)}</p>"
-        f"<p class='small'>{safe(dates)}</p></header>"
-    )
-
-
-def _key_metrics(status: Status | None, rows: Rows) -> str:
+def _key_metrics(status: Status | None, rows: Rows) -> list[tuple[str, str]]:
     last = rows[-1] if rows else {}
     metrics: list[tuple[str, str]] = []
     if status is not None:
@@ -126,8 +122,7 @@ def _key_metrics(status: Status | None, rows: Rows) -> str:
     for key, name in (("relative_shift", "final relative shift"), ("bandwidth", "final bandwidth")):
         value = finite_number(last.get(key))
         metrics += [] if value is None else [(name, f"{value:.3g}")]
-    tiles = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(value)}</dd></div>" for name, value in metrics)
-    return f"<dl class='tiles'>{tiles}</dl>" if tiles else ""
+    return metrics
 
 
 def _megabytes(name: str, megabytes: object) -> list[tuple[str, str]]:
@@ -137,70 +132,30 @@ def _megabytes(name: str, megabytes: object) -> list[tuple[str, str]]:
     return [(name, f"{value:.0f} MB" if value < 1000 else f"{value / 1024:.2f} GB")]
 
 
-def _curves(run: Run, config: Config | None, rows: Rows) -> str:
+def _curves(run: Run, config: Config | None, rows: Rows) -> Curves:
     penalties = sorted({key for row in rows for key in row if key.startswith("loss_")})
     penalty_charts = [
         (key, Chart(f"Penalty {key[5:65]}", "value", "step", smooth=True)) for key in penalties[:_MAX_PENALTIES]
     ]
-    charts: list[str] = []
+    charts: list[Markup] = []
     for key, chart in (*_CURVES, *penalty_charts):
         curve = read_curve(rows, "step", key)
         if curve is not None:
             level = tolerance_level(config) if key == "relative_shift" else None
             charts.append(draw_chart(replace(chart, lines=(curve,), level=level)))
-    notes = hint(watch_note(config))
-    if lost := n_damaged_lines(run, rows):
-        notes += alarm(f"{lost} of the lines of metrics.jsonl {'is' if lost == 1 else 'are'} damaged and left out")
-    if len(penalties) > _MAX_PENALTIES:
-        notes += small(f"{len(penalties) - _MAX_PENALTIES} further penalties are in metrics.jsonl.")
-    return notes + (f"<div class='curves'>{''.join(charts)}</div>" if charts else small("No step was made yet."))
+    return Curves(charts, damaged_lines(run, rows), max(0, len(penalties) - _MAX_PENALTIES))
 
 
-def _configuration(run: Run) -> str:
-    path = run.path / "config.yaml"
-    text = path.read_text(encoding="utf-8", errors="replace")
-    _, damage = try_read(lambda: run.config)
-    return (alarm(damage) if damage else "") + details("config.yaml: all values", code(text[:100_000]))
+def _exports(run: Path) -> list[tuple[str, str]]:
+    """Name and size of each exported file."""
+    paths = sorted(path for name in ("exports", "media") for path in (run / name).glob("[!.]*") if path.is_file())
+    return [(path.relative_to(run).as_posix(), f"{path.stat().st_size / 1000:,.1f} kB") for path in paths]
 
 
-def _resume(run: Run, status: Status | None) -> str:
-    if status is None:
-        return ""
-    state, command = observed_state(run, status), f"modeseek resume {shlex.quote(str(run.path))}"
-    if state == "finished":
-        return small("The run is finished. To continue to twice as many steps:") + code(
-            f"{command} --steps {2 * status.steps}"
-        )
-    if state == "running":
-        return small("A process is working on this run; once it has ended:") + code(command)
-    note = (
-        "No checkpoint was written yet: the run restarts at the first step."
-        if status.checkpoint is None
-        else f"The run resumes from its newest valid checkpoint; the last was written after step {status.checkpoint}."
-    )
-    return code(command) + small(note)
-
-
-def _exports(run: Run) -> str:
-    paths = sorted(path for name in ("exports", "media") for path in (run.path / name).glob("[!.]*") if path.is_file())
-    sizes = [(path.relative_to(run.path).as_posix(), f"{path.stat().st_size / 1000:,.1f} kB") for path in paths]
-    return terms(sizes, tight=True) if sizes else ""
-
-
-def _environment(run: Run) -> str:
-    environment = run.environment
-    groups = {name: value if isinstance(value, dict) else {name: value} for name, value in environment.items()}
-    return "<div class='groups'>" + "".join(map(_group, groups, groups.values())) + "</div>" if environment else ""
-
-
-def _group(name: str, values: Mapping[str, Any]) -> str:
-    entries = terms(((key, format_setting(value)) for key, value in flatten(values).items()), tight=True)
-    return f"<div><h3>{safe(name)}</h3>{entries}</div>"
-
-
-def _log(run: Run) -> str:
-    lines = run.log
-    if not lines:
-        return ""
-    note = small(f"The last {_LOG_LINES} of {len(lines)} lines.") if len(lines) > _LOG_LINES else ""
-    return note + code("\n".join(text[:1000] for text in lines[-_LOG_LINES:]))
+def _environment(run: Run) -> dict[str, list[tuple[str, str]]]:
+    """Names and values of each group."""
+    groups = {name: values if isinstance(values, dict) else {name: values} for name, values in run.environment.items()}
+    return {
+        name: [(key, format_setting(value)) for key, value in flatten(values).items()]
+        for name, values in groups.items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from modeseek.io.errors import one_line
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
 
@@ -16,7 +17,7 @@ def try_read(read: Callable[[], Value]) -> tuple[Value | None, str]:
     try:
         return read(), ""
     except (ValueError, OSError) as error:
-        return None, " ".join(str(error).split())
+        return None, one_line(error)
 
 
 def observed_state(run: Run, status: Status) -> str:
@@ -24,13 +25,14 @@ def observed_state(run: Run, status: Status) -> str:
     return "lost" if status.state == "running" and not run.running else status.state
 
 
-def n_damaged_lines(run: Run, rows: Sequence[Any]) -> int:
-    """Number of truncated or damaged lines of `metrics.jsonl`: those without a row.
+def damaged_lines(run: Run, rows: Sequence[Any]) -> list[str]:
+    """A warning if `metrics.jsonl` has truncated or damaged lines: those without a row.
 
     Raises:
         OSError: the file cannot be read.
     """
     path = run.path / "metrics.jsonl"
     if not path.exists():
-        return 0
-    return max(0, sum(1 for text in path.read_bytes().split(b"\n") if text.strip()) - len(rows))
+        return []
+    n = sum(1 for text in path.read_bytes().split(b"\n") if text.strip()) - len(rows)
+    return [f"{n} of the lines of metrics.jsonl {'is' if n == 1 else 'are'} damaged and left out"] if n > 0 else []
