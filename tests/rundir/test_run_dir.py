@@ -38,7 +38,8 @@ def test_a_new_run_holds_all_that_is_known_before_the_first_step(here: Path) -> 
     assert os.listdir("out") == ["mine"], "no scratch folder stays"
     assert run.config == CONFIG and run.settings["verb"] == "run"
     assert run.command == "modeseek run 'a word'" and shlex.split(run.command)[-1] == "a word"
-    assert run.environment == {"versions": {"python": "3"}}
+    assert run.environment["prior"] == {"title": "ring", "sha256": "ab"}
+    assert run.environment["device"]["device"] == "cpu" and "torch" in run.environment["versions"]
     assert run.status.state == "created" and run.status.steps == 7
     assert run.metrics == [] and run.log == [] and run.checkpoints == [] and run.checkpoint() == (None, [])
     assert not run.running
@@ -119,7 +120,7 @@ def test_settings_that_cannot_be_written_leave_nothing(here: Path) -> None:
     with pytest.raises(TypeError, match=r"config\.method\.sds\.weight cannot be serialized"):
         make("mine", settings=Config(ToyPriorConfig(), ms.SDS(weight=lambda a, s: s)).to_dict())
     with pytest.raises(TypeError):
-        make("mine", environment={"a": object()})
+        make("mine", prior={"a": object()})
     assert os.listdir() == []
 
 

@@ -44,12 +44,11 @@ RACE = """
 import json
 from pathlib import Path
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 gate.wait(60)
 created = []
 for i in range(n):
     mark = f"{rank}-{i}"
-    options = dict(name_parts=["a"], command=[mark], environment={}, status=Status("created"), out=out)
+    options = dict(name_parts=["a"], command=[mark], prior={}, out=out)
     run = Run.create({"mark": mark}, **options)
     created.append([mark, str(run.path)])
 Path(result).write_text(json.dumps(created))

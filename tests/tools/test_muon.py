@@ -1,4 +1,4 @@
-"""Muon against singular value decompositions and a written-out AdamW, in float64."""
+"""Muon on the weights of a network, against singular value decompositions in float64."""
 
 from __future__ import annotations
 
@@ -9,61 +9,56 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.bundled_priors.muon import Muon, orthogonalize, split_parameters
+from tools.bundled_priors.muon import DECAY, MatrixMuon, split_parameters
 
 
-def _quintic(s: torch.Tensor) -> torch.Tensor:
-    """Five rounds on singular values alone."""
+def _even(matrix: torch.Tensor) -> torch.Tensor:
+    """The matrix after five rounds of Jordan et al.'s quintic on its singular values."""
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    s = s / s.norm()
     for _ in range(5):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    return s
+    return u @ torch.diag(s) @ v
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**31), st.sampled_from([(6, 40), (40, 6), (12, 12), (12, 17), (1, 5)]))
-def test_a_step_keeps_singular_vectors_and_evens_their_values(seed: int, shape: tuple[int, int]) -> None:
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
-    wanted = u @ torch.diag(_quintic(s / s.square().sum().sqrt())) @ v
-    assert torch.allclose(orthogonalize(matrix), wanted, atol=0.05)  # products in bfloat16
-    assert ((torch.linalg.svdvals(orthogonalize(matrix))[s > 0.1 * s.max()] - 0.95).abs() < 0.35).all()
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([(6, 40), (40, 6), (12, 12), (4, 2, 3, 3), (1, 5)]))
+def test_momentum_decay_and_size_of_a_step(seed: int, shape: tuple[int, ...]) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    p = torch.nn.Parameter(torch.randn(shape, generator=rng, dtype=torch.float64))
+    muon = MatrixMuon([p], stretch=2.0, momentum=0.9)
+    held, lr, rows = torch.zeros_like(p), 0.1, shape[0]
+    for _ in range(3):
+        (group,) = muon.param_groups
+        group["lr"] = lr * group["stretch"]
+        before, gradient = p.detach().clone(), torch.randn(shape, generator=rng, dtype=torch.float64)
+        p.grad = gradient.clone()
+        muon.step()
+        held = 0.9 * held + gradient
+        even = _even((gradient + 0.9 * held).reshape(rows, -1)).reshape(shape)
+        size = lr * 2.0 * 0.2 * math.sqrt(max(rows, p.numel() // rows))
+        expected = before * (1 - lr * DECAY) - size * even
+        assert torch.allclose(p.detach(), expected, atol=0.08 * size)  # its products are in bfloat16
+
+
+def test_without_a_gradient_only_the_decay_is_left() -> None:
+    p, still = torch.nn.Parameter(torch.ones(2, 3, 1)), torch.nn.Parameter(torch.ones(2, 3))
+    muon = MatrixMuon([p, still], stretch=2.0)
+    muon.param_groups[0]["lr"] = 0.5 * 2.0
+    p.grad = torch.zeros(2, 3, 1)
+    muon.step()
+    assert torch.allclose(p, torch.full((2, 3, 1), 1 - 0.5 * DECAY)) and torch.equal(still, torch.ones(2, 3))
 
 
 def test_a_badly_scaled_long_matrix_stays_bounded() -> None:
     rng = torch.Generator().manual_seed(0)
     left, right = torch.randn(24, 24, generator=rng), torch.randn(24, 300, generator=rng)
-    matrix = left @ torch.diag(torch.logspace(0, -6, 24)) @ right
-    assert torch.linalg.svdvals(orthogonalize(matrix)).max() < 2  # 8 where the small product is in bfloat16
-
-
-def test_momentum_decay_and_size_of_a_matrix_step() -> None:
-    rng = torch.Generator().manual_seed(1)
-    p = torch.nn.Parameter(torch.randn(4, 2, 3, 3, generator=rng, dtype=torch.float64))
-    muon = Muon([p], [], lr=0.1, stretch=2.0, momentum=0.9, decay=0.05)
-    held, expected = torch.zeros_like(p), p.detach().clone()
-    for _ in range(3):
-        gradient = torch.randn(p.shape, generator=rng, dtype=torch.float64)
-        p.grad = gradient.clone()
-        muon.step()
-        held = 0.9 * held + gradient
-        u, s, v = torch.linalg.svd((gradient + 0.9 * held).reshape(4, 18), full_matrices=False)
-        even = u @ torch.diag(_quintic(s / s.norm())) @ v
-        expected = expected * (1 - 0.1 * 0.05) - 0.1 * 2.0 * 0.2 * math.sqrt(18) * even.reshape(p.shape)
-        assert torch.allclose(p.detach(), expected, atol=0.02)
-        expected = p.detach().clone()
-
-
-def test_what_is_no_matrix_is_moved_by_adamw() -> None:
-    rng = torch.Generator().manual_seed(2)
-    start = torch.randn(7, generator=rng, dtype=torch.float64)
-    p, q = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    muon = Muon([], [p], lr=0.01, betas=(0.8, 0.95), decay=0.1)
-    adam = torch.optim.AdamW([q], lr=0.01, betas=(0.8, 0.95), weight_decay=0.1)
-    for _ in range(5):
-        p.grad = q.grad = torch.randn(7, generator=rng, dtype=torch.float64)
-        muon.step()
-        adam.step()
-    assert torch.allclose(p, q, atol=1e-12)
+    p = torch.nn.Parameter(torch.zeros(24, 300))
+    p.grad = left @ torch.diag(torch.logspace(0, -6, 24)) @ right
+    muon = MatrixMuon([p])
+    muon.param_groups[0]["lr"] = 1.0
+    muon.step()
+    assert torch.linalg.svdvals(p.detach()).max() / (0.2 * math.sqrt(300)) < 2
 
 
 def test_threads_and_a_resumed_state_change_nothing() -> None:
@@ -73,11 +68,12 @@ def test_threads_and_a_resumed_state_change_nothing() -> None:
         try:
             rng = torch.Generator().manual_seed(3)
             ps = [torch.nn.Parameter(torch.randn(5, 9, generator=rng)) for _ in range(3)]
-            muon = Muon(ps[:2], ps[2:], lr=0.1)
+            muon = MatrixMuon(ps)
             for step in range(4):
+                muon.param_groups[0]["lr"] = 0.1
                 if step == 2 and resumed:
                     held = muon.state_dict()
-                    muon = Muon(ps[:2], ps[2:], lr=0.1)
+                    muon = MatrixMuon(ps)
                     muon.load_state_dict(held)
                 for p in ps:
                     p.grad = torch.randn(p.shape, generator=rng)
@@ -96,5 +92,6 @@ def test_a_network_is_split_by_axes_and_by_name() -> None:
     matrices, others = split_parameters(net, plain=("conv_in",))
     assert [tuple(p.shape) for p in matrices] == [(4, 4)]
     assert len(others) == 3
-    with pytest.raises(ValueError, match="listing it among others"):
-        Muon(others, matrices, lr=0.1)
+    for weights in (others, [torch.zeros(4, 5).T]):
+        with pytest.raises(ValueError, match="try AdamW"):
+            MatrixMuon(weights)

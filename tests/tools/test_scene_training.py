@@ -48,9 +48,9 @@ MODEL = SmallModelConfig(
     size=16, latent=4, decoder=(1, 0, 1), width=8, network=(8, 16), attention=(False, True), head=8, text_width=16,
     text_layers=1, text_heads=2, tokens=16, vocabulary=60,
 )  # fmt: skip
-STAGE = StageRecipe(batch=2, lr=1e-3, warm=3, first=4, pool=6, chunk=4, every=2)
+STAGE = StageRecipe(batch=2, lr=1e-3, warm=2, first=4, pool=6, chunk=4, every=2)
 TINY = TrainingRecipe(
-    model=MODEL, words=STAGE, autoencoder=STAGE, network=STAGE, sampling=2, fitted=32, tested=8, steps=(3, 5, 7)
+    model=MODEL, words=STAGE, autoencoder=STAGE, network=STAGE, sampling=2, fitted=8, tested=8, steps=(2, 3, 4)
 )
 ODD = ["", "zyzzyva qwx", "\U0001f680 \U0001f9d1\u200d\U0001f680 \u0416\u00e9\u4e2d\x00\x7f\u0301", "red cone " * 1111]
 
@@ -268,8 +268,8 @@ def test_grid_shows_each_image_in_its_cell():
 
     images = torch.arange(5.0)[:, None, None, None].expand(5, 3, 2, 2) / 8
     pixels = np.asarray(Image.open(io.BytesIO(grid_png(images))))
-    assert pixels.shape == (2 * 4 * 3, 4 * 4 * 3, 3)
-    assert pixels[5, 5 + 12].tolist() == [32] * 3 and pixels[5 + 12, 5].tolist() == [128] * 3
+    assert pixels.shape == (2 * 12 + 6, 4 * 12 + 6, 3)
+    assert pixels[8, 8 + 12].tolist() == [32] * 3 and pixels[8 + 12, 8].tolist() == [128] * 3
 
 
 # --- words
@@ -363,9 +363,9 @@ def test_building_leaves_the_global_generator(tokenizer):
 def test_it_writes_a_pipeline_a_model_card_and_sample_grids(finished):
     folder = finished / "pipeline"
     card = (folder / "README.md").read_text()
-    assert "license: apache-2.0" in card and "nan" not in card and "7 steps of 2 images" in card
+    assert "license: apache-2.0" in card and "nan" not in card and "4 steps of 2 images" in card
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert [path.name for path in (finished / "grids").iterdir()] == ["step-00000007.png"]
+    assert [path.name for path in (finished / "grids").iterdir()] == ["step-00000004.png"]
     assert ms.Pipeline.load(folder, cache=None).shape == (4, 4, 4)
     rows = TrainingDir(finished).metrics
     assert [row["stage"] for row in rows] == ["words", "autoencoder", "network"]
@@ -375,7 +375,7 @@ def test_it_writes_a_pipeline_a_model_card_and_sample_grids(finished):
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     files = sorted((folder / "pipeline").rglob("*.safetensors"))
-    kept = sorted((folder / "checkpoints").rglob("step-00000007/tensors.safetensors"))
+    kept = sorted((folder / "checkpoints").rglob("step-00000004/tensors.safetensors"))
     return {f"{path.parent.name} {name}": t for path in files + kept for name, t in load_file(path).items()}
 
 
@@ -399,7 +399,7 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, tmp_path, mo
         except RunInterrupted as stopped:
             assert "python -m tools.bundled_priors train scenes --out" in str(stopped)
             stops += 1
-    assert stops == 15
+    assert stops == sum(TINY.steps)
     wanted, got = weights(finished), weights(folder)
     assert wanted.keys() == got.keys() and len(wanted) > 150
     assert [name for name in wanted if not torch.equal(wanted[name], got[name])] == []
@@ -409,12 +409,12 @@ def test_a_damaged_checkpoint_costs_its_steps_only(finished, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
     TrainingDir(folder).recipe.write(folder)
-    longer = replace(TINY, steps=(3, 5, 9))
+    longer = replace(TINY, steps=(2, 3, 6))
     longer.write(folder)
     for _ in train(folder, budget=1e9):
         pass
     kept = sorted((folder / "checkpoints" / "network").iterdir())
-    assert [path.name for path in kept] == ["step-00000007", "step-00000009"]
+    assert [path.name for path in kept] == ["step-00000004", "step-00000006"]
     (kept[1] / "tensors.safetensors").write_bytes(b"torn")
     before = weights(folder)
     for _ in train(folder, budget=1e9):

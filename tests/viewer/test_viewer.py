@@ -19,9 +19,9 @@ from volumes import AnalyticVolume
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.nerf import Dense, NeRF
+from modeseek.rundir.metrics_tail import MetricsTail
 from modeseek.viewer.adaptive_resolution import AdaptiveResolution
 from modeseek.viewer.density_section import AxisName, DensitySection, section_density
-from modeseek.viewer.metrics_tail import MetricsTail
 from modeseek.viewer.render_frame import RenderMode, RenderStyle, render_frame
 from modeseek.viewer.render_thread import RenderLoop
 from modeseek.viewer.viser_camera import Pose, rotation
@@ -153,7 +153,7 @@ def test_a_section_is_the_density_where_each_ray_hits_the_plane(axis: AxisName, 
 
     nerf = NeRF(AnalyticVolume(linear).double()).requires_grad_(False)
     pose = around(35, 25, 3, 45)
-    density, met = section_density(nerf, pose.cameras(), 20, DensitySection(axis, place))
+    density, met = section_density(nerf.density_field, pose.cameras(), 20, DensitySection(axis, place))
     k, tangent = "xyz".index(axis), math.tan(math.radians(22.5))
     turn, origin = SO3(np.array(pose.wxyz)), np.array(pose.position)
     inside = 0
@@ -172,11 +172,11 @@ def test_a_section_is_the_density_where_each_ray_hits_the_plane(axis: AxisName, 
 
 def test_a_section_beside_the_plane_or_behind_the_camera_is_empty() -> None:
     nerf = NeRF(Dense((8,))).requires_grad_(False)
-    along = FRONT.cameras()
+    along, field = FRONT.cameras(), nerf.density_field
     within = Pose(FRONT.wxyz, (0.0, 0.0, 0.5), 0.6, 1.0).cameras()
-    assert not section_density(nerf, within, 8, DensitySection("z", 0.7))[1].any()  # behind the camera, inside the ball
-    assert section_density(nerf, within, 8, DensitySection("z", 0.2))[1].all()
-    assert not section_density(nerf, along, 9, DensitySection("x", 0.0))[1].any()  # seen edgewise
+    assert not section_density(field, within, 8, DensitySection("z", 0.7))[1].any()  # behind the camera
+    assert section_density(field, within, 8, DensitySection("z", 0.2))[1].all()
+    assert not section_density(field, along, 9, DensitySection("x", 0.0))[1].any()  # seen edgewise
     plain = render_frame(nerf, FRONT, 16, RenderStyle())
     cut = render_frame(nerf, FRONT, 16, RenderStyle(section=DensitySection("z", 0.0)))
     away = render_frame(nerf, FRONT, 16, RenderStyle(section=DensitySection("z", 5.0)))
@@ -233,6 +233,8 @@ def test_a_curve_is_thinned_and_keeps_both_ends(tmp_path: Path) -> None:
 
 class SlowFrames:
     """Frame source that records its calls."""
+
+    noun = "frame"
 
     def __init__(self, cost: float) -> None:
         self.cost, self.calls = cost, list[tuple[Pose, int, RenderStyle]]()

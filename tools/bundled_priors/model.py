@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from modeseek.priors.pipeline.loading import silence_libraries
+from modeseek.io.errors import reason
+from modeseek.io.quiet import silence
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _LAST = "</w>"  # end-of-word marker of CLIP's files
@@ -235,7 +236,7 @@ def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.f
         feature_extractor=None,  # pyright: ignore[reportArgumentType]
         requires_safety_checker=False,
     )
-    with silence_libraries():
+    with silence("diffusers", "transformers"):
         pipe.save_pretrained(folder, safe_serialization=True)
     for path in folder.glob("*/config.json"):
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -247,7 +248,7 @@ def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.f
 
 def write_part(folder: Path, part: Any) -> None:
     """Writes an autoencoder or a text encoder in full precision."""
-    with silence_libraries():
+    with silence("diffusers", "transformers"):
         part.save_pretrained(folder, safe_serialization=True)
 
 
@@ -262,8 +263,7 @@ def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
     from transformers import CLIPTextModel
 
     try:
-        with silence_libraries():
+        with silence("diffusers", "transformers"):
             return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder} must hold a whole {kind}: {reason}; try training into a new folder") from error
+        raise ValueError(f"{folder} must hold a whole {kind}: {reason(error)}; train into a new folder") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.io.atomic import write_atomic
+from modeseek.io.errors import one_line
 from tools.bundled_priors.model import SmallModelConfig
 
 _FORMAT = "modeseek-scene-training-4"
@@ -112,7 +113,7 @@ def read_recipe(folder: Path) -> TrainingRecipe:
     except FileNotFoundError as error:
         raise ValueError(f"{folder} must hold a training, but has no recipe.json; try another --out") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ValueError(f"{path} is damaged: {reason}; restore it or train into a new folder") from error
 
 

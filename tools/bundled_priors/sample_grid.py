@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modeseek.priors.guidance import Guided
 from modeseek.priors.pipeline import Pipeline
+from modeseek.reports.contact_sheet import ContactSheet, Tile
 from modeseek.sampling.samplers import ddim
 
 CAPTIONS = (
@@ -47,18 +48,7 @@ def draw_samples(folder: Path, captions: Sequence[str], scale: float, steps: int
 
 def grid_png(images: Tensor) -> bytes:
     """PNG of images (n, 3, h, w) in rows of four, enlarged three times."""
-    from PIL import Image
-
-    n, width = len(images), images.shape[-1]
-    columns = min(4, n)
-    padding = torch.ones(-n % columns, *images.shape[1:])
-    cells = torch.nn.functional.pad(torch.cat([images, padding]), (1, 1, 1, 1), value=1.0)
-    cells = cells.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4)
-    pixels = (cells.reshape(3, -1, columns * (width + 2)) * 255).round().byte().permute(1, 2, 0).numpy()
-    image = Image.fromarray(pixels)
-    out = io.BytesIO()
-    image.resize((3 * image.width, 3 * image.height), Image.Resampling.NEAREST).save(out, "PNG")
-    return out.getvalue()
+    return ContactSheet.grid([Tile(image) for image in images], 4, side=3 * images.shape[-1], gap=6).png()
 
 
 def curves_png(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from modeseek.datasets.scenes import Scenes
 from modeseek.io.progress import Progress
 from tools.bundled_priors.example_pool import ExamplePool, Examples
 from tools.bundled_priors.lr_schedule import learning_rate
+from tools.bundled_priors.muon import DECAY
 from tools.bundled_priors.recipe import StageRecipe, TrainingRecipe
 from tools.bundled_priors.threaded_gradient import accumulate_gradient
 
@@ -43,7 +44,7 @@ class StageTrainer(ABC):
         stage_seed = len(STAGES) * recipe.seed + STAGES.index(name)
         self.scene_rng = torch.Generator().manual_seed(stage_seed)
         self.noise_rng = torch.Generator().manual_seed(2**32 + stage_seed)
-        self.optimizer = self.make_optimizer()
+        self.optimizers = self.make_optimizers()
         self.pool = ExamplePool(self.make_examples, stage.pool)
         self.step, self.lr = 0, 0.0
 
@@ -51,9 +52,9 @@ class StageTrainer(ABC):
         """All trained parameters."""
         return [parameter for module in self.modules.values() for parameter in module.parameters()]
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """Optimizer of the parameters."""
-        return torch.optim.AdamW(self.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Optimizers, which together hold all parameters."""
+        return [adamw(self.parameters())]
 
     @abstractmethod
     def make_examples(self, n: int) -> Examples:
@@ -82,22 +83,22 @@ class StageTrainer(ABC):
         if self.step and self.step % self.stage.every == 0:
             self.pool.grow(self.stage.chunk)
         self.lr = learning_rate(progress, self.lr, self.stage.lr, self.stage.warm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * group.get("stretch", 1.0)
         examples = self.add_noise(self.pool.draw(self.stage.batch, self.noise_rng))
         loss = accumulate_gradient(
             {name: rows.to(self.device) for name, rows in examples.items()}, self.loss, self.parameters()
         )
         nn.utils.clip_grad_norm_(self.parameters(), _MAX_GRADIENT_NORM)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         return loss
 
     def autocast(self) -> Any:
-        """Context of mixed precision, bfloat16 on hardware that supports it."""
-        enabled = self.device.type != "cpu" or _supports_bfloat16()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        """Context of mixed precision."""
+        return mixed_precision(self.device)
 
     def held_out_rng(self) -> torch.Generator:
         """Random generator of the held-out scenes, in the same state every time."""
@@ -106,7 +107,7 @@ class StageTrainer(ABC):
     def checkpoint_state(self) -> dict[str, Any]:
         """State for a checkpoint."""
         state = {"step": self.step, "lr": self.lr, "scenes": self.scene_rng, "noise": self.noise_rng}
-        return state | {"modules": self.modules, "optimizer": self.optimizer, "pool": self.pool.state()}
+        return state | {"modules": self.modules, "optimizers": self.optimizers, "pool": self.pool.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restores step, learning rate and pool; modules, optimizer and generators are restored in place."""
@@ -135,6 +136,12 @@ class ImageStageTrainer(StageTrainer):
         return {name: rows.to(self.device) for name, rows in self._held_out_examples.items()}
 
 
-def _supports_bfloat16() -> bool:
-    """Whether the kernels of this CPU support bfloat16."""
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+def adamw(parameters: Sequence[Tensor]) -> torch.optim.AdamW:
+    """AdamW with the settings of all stages."""
+    return torch.optim.AdamW(parameters, lr=0.0, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Context of mixed precision, bfloat16 on hardware whose kernels support it."""
+    mkldnn = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu" or mkldnn)

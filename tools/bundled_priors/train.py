@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from modeseek.io.atomic import atomic_folder, write_synced
+from modeseek.io.errors import one_line
 from modeseek.io.progress import Progress
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
 from tools.bundled_priors.lr_schedule import StageDuration, TrainingClock
@@ -216,7 +217,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error, 120)
         raise ValueError(
             f"device must be available on this machine, got {name!r}: {reason}; try --device cpu"
         ) from error

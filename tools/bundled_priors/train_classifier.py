@@ -19,6 +19,7 @@ from tools.bundled_priors.augment import augment
 from tools.bundled_priors.classifier_loss import ClassifierTargets, classifier_loss
 from tools.bundled_priors.example_pool import ExamplePool, Examples
 from tools.bundled_priors.lr_schedule import StageDuration, TrainingClock, learning_rate
+from tools.bundled_priors.stage_trainer import mixed_precision
 
 _REPORT_EVERY = 20  # steps
 
@@ -107,7 +108,7 @@ def train_classifier(
             group["lr"] = lr
         rows = pool.draw(recipe.batch, draw_rng)
         image = augment(rows.pop("image").float() / 255, draw_rng).to(device)
-        with _mixed(device):
+        with mixed_precision(torch.device(device)):
             output = classifier(image)
         loss = classifier_loss(
             output, ClassifierTargets(**{name: value.to(device) for name, value in rows.items()})
@@ -140,10 +141,3 @@ def _examples(renderer: Scenes, n: int, rng: torch.Generator) -> Examples:
     renders = renderer.batch(n, rng, held_out=None)
     targets = ClassifierTargets.from_layouts(renders.layouts)
     return {"image": (255 * renders.image).round().byte()} | vars(targets)
-
-
-def _mixed(device: str) -> torch.autocast:
-    """Context of mixed precision, bfloat16 on hardware that supports it."""
-    kind = torch.device(device).type
-    enabled = kind != "cpu" or (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.autocast(kind, torch.bfloat16, enabled=enabled)

@@ -12,16 +12,11 @@ from tools.bundled_priors.ema import update_average
 from tools.bundled_priors.example_pool import Examples
 from tools.bundled_priors.losses import velocity_loss
 from tools.bundled_priors.model import ModelParts, alpha_squared_levels, use_plain_attention
-from tools.bundled_priors.muon import Muon, split_parameters
+from tools.bundled_priors.muon import MatrixMuon, split_parameters
 from tools.bundled_priors.recipe import TrainingRecipe
-from tools.bundled_priors.stage_trainer import ImageStageTrainer
+from tools.bundled_priors.stage_trainer import ImageStageTrainer, adamw
 
-_PLAIN = (
-    "conv_in",
-    "conv_out",
-    "time_embedding",
-    "add_embedding",
-)  # first, last and embedding layers, optimised by AdamW
+_PLAIN = ("conv_in", "conv_out", "time_embedding", "add_embedding")  # optimised by AdamW
 
 
 class DenoiserTrainer(ImageStageTrainer):
@@ -44,9 +39,9 @@ class DenoiserTrainer(ImageStageTrainer):
         self.null = parts.tokens([""])
         super().__init__("network", recipe, recipe.network, device, {"unet": self.unet})
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
         matrices, others = split_parameters(self.unet, plain=_PLAIN)
-        return Muon(matrices, others, lr=0.0, stretch=self.recipe.stretch)
+        return [MatrixMuon(matrices, self.recipe.stretch), adamw(others)]
 
     def encode_examples(self, image: Tensor, captions: list[str]) -> Examples:
         with torch.no_grad():

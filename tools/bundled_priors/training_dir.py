@@ -22,6 +22,7 @@ from modeseek.io.atomic import (
     write_synced,
 )
 from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
+from modeseek.rundir.metrics_tail import read_metrics
 from tools.bundled_priors.model import read_part, write_part, write_tokenizer
 from tools.bundled_priors.recipe import TrainingRecipe, read_recipe
 from tools.bundled_priors.stage_trainer import STAGES
@@ -126,15 +127,8 @@ class TrainingDir:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of `metrics.jsonl` without damaged lines."""
-        rows = []
-        for line in read_whole_lines(self.path / "metrics.jsonl"):
-            try:
-                row = json.loads(line)
-            except ValueError:  # skips a damaged line
-                continue
-            if isinstance(row, dict) and {"stage", "step", "seconds"} <= row.keys():
-                rows.append(row)
-        return rows
+        rows = read_metrics(self.path / "metrics.jsonl")
+        return [row for row in rows if {"stage", "seconds"} <= row.keys()]
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends a row to `metrics.jsonl`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,22 +22,20 @@ class ViewCommand:
     colour, depth, normals, opacity, a density cross-section and the metrics; of 2-D generators it shows the saved
     previews. Ctrl-C stops the viewer, not the run.
 
-    By default only this machine can open the page; with --host, also others that have the address with its token. The
-    connection is not encrypted: over an untrusted network use an SSH tunnel (ssh -L 8080:localhost:8080 machine).
+    Only this machine can open the page. From another one, first open an SSH tunnel there, then the same address:
+
+      ssh -L 8080:127.0.0.1:8080 MACHINE
 
     Examples:
       modeseek view mug
 
-      modeseek view runs/msd-a-red-mug-20260101T000000Z-ab12 --host 0.0.0.0 --port 9000
+      modeseek view runs/msd-a-red-mug-20260101T000000Z-ab12 --port 9000
     """
 
     run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
     """Run folder, or its name in runs/."""
-    host: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
-    """Network interface to listen on, such as 0.0.0.0; access then needs the token in the address. Default: 127.0.0.1,
-    without a token."""
     port: int = 8080
-    """Port to listen on; 0 picks a free one."""
+    """Port of 127.0.0.1 to listen on; 0 picks a free one."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
     """Device for rendering: cpu, cuda, cuda:1 or mps."""
 
@@ -46,8 +45,10 @@ class ViewCommand:
         if run.running:  # shares the CPU with the run; oversubscribed threads are slower
             torch.set_num_threads(max(1, torch.get_num_threads() // 2))
         try:
-            with serve_run(run, self.host, self.port, self.device) as viewer:
+            with serve_run(run, self.port, self.device) as viewer:
+                tunnel = f"ssh -L {viewer.port}:127.0.0.1:{viewer.port} {socket.gethostname()}"
                 print(f"Open {viewer.address} (Ctrl-C to quit)", flush=True)
+                print(f"From another machine: {tunnel}, then the same address there", flush=True)
                 viewer.wait()
         except KeyboardInterrupt:
             print()

@@ -17,14 +17,17 @@ _BEFORE = ".before"
 _TRASH = ".trash"
 
 
-def write_atomic(path: Path, data: bytes | str, shared: bool = False) -> None:
+def write_atomic(path: Path, data: bytes | str, shared: bool = False, parents: bool = False) -> None:
     """Writes `data` to `path` atomically: a synced scratch file, then a rename; on failure the old file stays.
 
-    With `shared`, several processes may write the same file at the same time; the last one stays.
+    With `shared`, several processes may write the same file at the same time; the last one stays. With `parents`,
+    missing parent folders are made.
 
     Raises:
         OSError: the disk is full or the folder cannot be written to; the scratch file is removed.
     """
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}{f'.{secrets.token_hex(4)}' if shared else ''}{_SCRATCH}")
     try:
         write_synced(scratch, data.encode() if isinstance(data, str) else data)
@@ -64,11 +67,6 @@ def atomic_folder(target: Path, fresh: bool = False) -> Generator[Path]:
         shutil.rmtree(before)
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, where they are missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-
 def write_new_folder(target: Path, files: Mapping[str, bytes]) -> None:
     """Writes a folder of files atomically, and its parents where they are missing.
 
@@ -78,7 +76,7 @@ def write_new_folder(target: Path, files: Mapping[str, bytes]) -> None:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"the target must be a new folder, got {target}, which exists; try another name")
-    make_folder(target.absolute().parent)
+    target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target.absolute(), fresh=True) as folder:
         for name, data in files.items():
             write_synced(folder / name, data)

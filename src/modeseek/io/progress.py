@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -20,3 +26,21 @@ class Progress:
     done: int
     total: int
     note: str = ""
+
+
+def relay(
+    steps: Generator[Item, None, Result], progress: Callable[[Item], Progress]
+) -> Generator[Progress, None, Result]:
+    """Yields the progress of each item of a generator and returns its result; closes it however it ends.
+
+    Args:
+        steps: generator to run.
+        progress: progress to report for an item.
+    """
+    with closing(steps):
+        while True:
+            try:
+                item = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield progress(item)

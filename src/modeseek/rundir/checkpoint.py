@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from modeseek.io.atomic import atomic_folder, remove_folder, write_synced
+from modeseek.io.errors import one_line
 from modeseek.rundir.state_serialization import pack, unpack
 
 _FORMAT = "modeseek-checkpoint-2"  # increase it when a dataclass that checkpoints name is renamed
@@ -51,7 +52,7 @@ class Checkpoint:
         try:
             return unpack(self.plain, self.tensors, template, device)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = one_line(error, 300)
             raise ValueError(
                 f"{self.path.name} does not fit this run: {reason}; use the version that wrote it"
             ) from error

@@ -19,7 +19,10 @@ from typing import Any
 from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import atomic_folder, read_whole_lines, recover_folder, unused_path, write_synced
+from modeseek.io.errors import one_line
 from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint
+from modeseek.rundir.environment import collect_environment
+from modeseek.rundir.metrics_tail import read_metrics
 from modeseek.rundir.status import Status, read_status
 
 _FOLDERS = ("checkpoints", "previews", "media", "exports")
@@ -42,8 +45,9 @@ class Run:
         *,
         name_parts: Sequence[str],
         command: Sequence[str],
-        environment: Mapping[str, Any],
-        status: Status,
+        prior: Mapping[str, Any],
+        device: str = "cpu",
+        steps: int = 0,
         out: str | os.PathLike[str] | None = None,
     ) -> Run:
         """Creates the folder atomically, with all files that are known before the first step.
@@ -52,8 +56,9 @@ class Run:
             settings: contents of `config.yaml`, the verb first.
             name_parts: method and subject, for the default name `runs/<name-parts>-<UTC>-<id>`.
             command: command line as typed.
-            environment: contents of `env.json`.
-            status: initial status.
+            prior: title of the prior, and its SHA-256 where it has one.
+            device: device of the run.
+            steps: number of steps of the whole run, 0 if there are none.
             out: folder to create instead; if it exists and is not empty, a number is appended.
 
         Raises:
@@ -69,7 +74,7 @@ class Run:
         files = {
             "config.yaml": write_yaml(dict(settings)),
             "command.txt": shlex.join(command) + "\n",
-            "env.json": json.dumps(dict(environment), indent=2) + "\n",
+            "env.json": json.dumps(collect_environment(device, dict(prior)), indent=2) + "\n",
         }
         while True:
             folder = unused_path(target)
@@ -79,11 +84,30 @@ class Run:
                         (scratch / name).mkdir()
                     for name, text in files.items():
                         write_synced(scratch / name, text.encode(errors="surrogateescape"))
-                    status.write(scratch)
+                    Status("created", steps=steps).write(scratch)
                 return cls(folder)
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise  # another process took the name in between: try the next
+
+    @classmethod
+    def create_for(
+        cls,
+        config: Config,
+        sha256: str | None,
+        command: Sequence[str],
+        out: str | os.PathLike[str] | None = None,
+    ) -> Run:
+        """Creates the folder of a configuration, as `create` does; `sha256` is that of its prior, None if unknown."""
+        return cls.create(
+            {"verb": "run", **config.to_dict()},
+            name_parts=[config.method_name, config.name or config.prior.title],
+            command=command,
+            prior={"title": config.prior.title, "sha256": sha256},
+            device=config.device,
+            steps=config.steps,
+            out=out,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
@@ -150,7 +174,7 @@ class Run:
                 raise ValueError("it is not a mapping")
             return values
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{self.path / 'env.json'} is damaged: {' '.join(str(error).split())[:100]}") from error
+            raise ValueError(f"{self.path / 'env.json'} is damaged: {one_line(error, 100)}") from error
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -164,15 +188,7 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics, one dict per step; torn and damaged lines are skipped."""
-        rows = []
-        for line in read_whole_lines(self.path / "metrics.jsonl"):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):  # only this step is lost
-                continue
-            if isinstance(row, dict) and isinstance(row.get("step"), int):
-                rows.append(row)
-        return rows
+        return read_metrics(self.path / "metrics.jsonl")
 
     @property
     def log(self) -> list[str]:

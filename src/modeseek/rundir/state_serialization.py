@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from modeseek.config.serialization import UNIONS
+from modeseek.io.errors import one_line
 
 Plain = Any
 
@@ -136,7 +137,7 @@ def _unpack_dataclass(
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is another {kind.__name__} now: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is another {kind.__name__} now: {one_line(error)}") from error
 
 
 def _load_object(
@@ -148,7 +149,7 @@ def _load_object(
             rng = template if isinstance(template, torch.Generator) else torch.Generator(plain["device"])
             rng.set_state(unpack(plain["rng"], tensors, None, device, path))
         except (RuntimeError, TypeError) as error:
-            raise ValueError(f"{path} does not fit: {' '.join(str(error).split())}") from error
+            raise ValueError(f"{path} does not fit: {one_line(error)}") from error
         return rng
     for key, kind in (("module", nn.Module), ("optimizer", torch.optim.Optimizer)):
         if key in plain:
@@ -162,7 +163,7 @@ def _load_object(
                     _check_dtypes(state, template, path)
                 template.load_state_dict(state)
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-                raise ValueError(f"{path} does not fit: {' '.join(str(error).split())}") from error
+                raise ValueError(f"{path} does not fit: {one_line(error)}") from error
             return template
     raise ValueError(f"{path} has an unknown encoding: got {sorted(plain)}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from modeseek.io.atomic import write_atomic
+from modeseek.io.errors import one_line
 
 StateName = Literal["created", "running", "stopped", "failed", "finished"]
 
@@ -77,9 +78,7 @@ def read_status(folder: Path) -> Status:
             f"{folder} is not a run: it has no status.json; pass a folder that modeseek created"
         ) from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is damaged: {' '.join(str(error).split())[:200]}; restore it or start a new run"
-        ) from error
+        raise ValueError(f"{path} is damaged: {one_line(error, 200)}; restore it or start a new run") from error
 
 
 def _validity(status: Status) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Planar section through the density of a NeRF."""
+"""Planar section through the density of a 3D object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from modeseek.generators.camera import Cameras
-from modeseek.generators.nerf import NeRF
+from modeseek.generators.mesh.extract import DensityField
 
 AxisName = Literal["x", "y", "z"]
 _FADED = 0.3  # share of the image's contrast that remains beside and behind the plane
@@ -31,19 +31,19 @@ class DensitySection:
 
 
 def section_density(
-    nerf: NeRF, cameras: Cameras, size: int, section: DensitySection
+    field: DensityField, cameras: Cameras, size: int, section: DensitySection
 ) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, "n s s"]]:
     """Density per world unit where each pixel's ray hits the plane, and whether the hit lies in the volume's ball."""
-    cameras = cameras.to(next(nerf.volume.parameters()))
+    cameras = cameras.to(field.like)
     origin, directions = cameras.rays(size)
     k = "xyz".index(section.axis)
     along = (section.position - origin[:, None, None, k]) / directions[..., k]  # infinite for parallel rays
     points = origin[:, None, None] + along[..., None].nan_to_num(0, 0, 0) * directions
     points[..., k] = section.position
-    hit = (along > 0) & along.isfinite() & (points.norm(dim=-1) <= nerf.radius)
+    hit = (along > 0) & along.isfinite() & (points.norm(dim=-1) <= field.radius)
     density = points.new_zeros(hit.shape)
     if hit.any():
-        density[hit] = nerf.field(points[hit])[0]
+        density[hit] = field.evaluate(points[hit])[0]
     return density, hit
 
 

@@ -3,61 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
+from modeseek.io.errors import one_line
+from modeseek.rundir.metrics_tail import MetricsTail
 from modeseek.rundir.run_dir import Run
-from modeseek.viewer.frame_sources import CheckpointFrames, FrameSource
-from modeseek.viewer.metrics_tail import MetricsTail
+from modeseek.viewer.frame_sources import FrameSource
+from modeseek.viewer.panel import Panel
 from modeseek.viewer.render_thread import RenderLoop
 from modeseek.viewer.ui_state import UIState, UIStateStore
 
 _POLL_SECONDS = 1.0
 
 
-@runtime_checkable
-class RunDisplay(Protocol):
-    """Display of the state of a run, implemented by `Panel`."""
-
-    def show_steps(self, steps: Sequence[int], shown: int | None) -> None:
-        """Shows the available steps, and which one is displayed."""
-        ...
-
-    def show_status(self, lines: Sequence[str], error: str) -> None:
-        """Shows the status of the run, and the last loading error or an empty line."""
-        ...
-
-    def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
-        """Shows the names of the metrics, and the latest values."""
-        ...
-
-    def show_curve(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-        """Plots one metric over the steps."""
-        ...
-
-    def show_frame_rate(self, line: str) -> None:
-        """Shows resolution and frame rate."""
-        ...
-
-
 class RunFollower:
-    """Loads the requested step of a run, and keeps the display up to date.
+    """Loads the requested step of a run, and keeps the panel up to date.
 
     Args:
         run: run to follow; only read.
         source: frames of the run.
         render_loop: loop that renders them; redraws after each load.
-        display: display to update.
+        panel: panel to update.
         ui_state: state of the page's controls.
     """
 
     def __init__(
-        self, run: Run, source: FrameSource, render_loop: RenderLoop, display: RunDisplay, ui_state: UIStateStore
+        self, run: Run, source: FrameSource, render_loop: RenderLoop, panel: Panel, ui_state: UIStateStore
     ) -> None:
         self._run, self._source, self._render_loop = run, source, render_loop
-        self._display, self._ui_state = display, ui_state
+        self._panel, self._ui_state = panel, ui_state
         self._metrics_tail = MetricsTail(run.path / "metrics.jsonl")
         self._wake = threading.Event()
         self._stopped = False
@@ -90,7 +63,7 @@ class RunFollower:
         if last is None or (ui.style, ui.size) != (last.style, last.size):
             self._render_loop.set_style(ui.style, ui.size)
         self._update_step(ui)
-        self._display.show_status(self._status_lines(), self.error)
+        self._panel.show_status(self._status_lines(), self.error)
         self._update_metrics(ui)
 
     def _update_step(self, ui: UIState) -> None:
@@ -107,12 +80,12 @@ class RunFollower:
             try:
                 self._source.load(step)
             except (ValueError, OSError) as error:
-                self._errors[step] = self.error = " ".join(str(error).split())
+                self._errors[step] = self.error = one_line(error)
                 continue
             self.shown = step
             self._render_loop.redraw()
             break
-        self._display.show_steps(steps, self.shown)
+        self._panel.show_steps(steps, self.shown)
 
     def _status_lines(self) -> list[str]:
         try:
@@ -125,7 +98,7 @@ class RunFollower:
         metrics = self._metrics_tail.rows
         step = max(status.step, metrics[-1]["step"] + 1 if metrics else 0)
         lines = [f"{state}, step {step} of {status.steps}" + (f": {status.reason}" if status.reason else "")]
-        noun = "checkpoint" if isinstance(self._source, CheckpointFrames) else "preview"
+        noun = self._source.noun
         if self.shown is None:
             lines.append(f"No {noun} yet: the first one appears here as soon as it is written.")
         else:
@@ -138,11 +111,11 @@ class RunFollower:
             return
         name = ui.curve if ui.curve in names else "direction_norm" if "direction_norm" in names else names[0]
         if changed:
-            self._display.show_metrics(names, self._metrics_tail.rows[-1])
+            self._panel.show_metrics(names, self._metrics_tail.rows[-1])
         if changed or name != self._curve:
             self._curve = name
-            self._display.show_curve(name, *self._metrics_tail.curve(name))
+            self._panel.show_curve(name, *self._metrics_tail.curve(name))
         rate = self._render_loop.resolution.rate
-        if rate is not None and isinstance(self._source, CheckpointFrames):
+        if rate is not None:
             size = self._render_loop.resolution.size(ui.size)
-            self._display.show_frame_rate(f"While moving: {size} pixels, at most {rate:.0f} frames per second.")
+            self._panel.show_frame_rate(f"While moving: {size} pixels, at most {rate:.0f} frames per second.")

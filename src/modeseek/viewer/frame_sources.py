@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
-from modeseek.generators.rendering3d import Generator3D
+from modeseek.generators.generator3d import Generator3D
+from modeseek.io.errors import one_line
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer.render_frame import RenderStyle, render_frame
@@ -20,7 +20,13 @@ _BACKGROUND = 255  # around a preview of another aspect ratio than the window
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Source of frames at several steps of a run, one of which is loaded at a time."""
+    """Source of frames at several steps of a run, one of which is loaded at a time.
+
+    Attributes:
+        noun: name of what a step is loaded from.
+    """
+
+    noun: ClassVar[str]
 
     def steps(self) -> list[int]:
         """Available steps, ascending."""
@@ -43,6 +49,8 @@ class CheckpointFrames:
         device: device that renders.
     """
 
+    noun: ClassVar[str] = "checkpoint"
+
     def __init__(self, run: Run, device: str = "cpu") -> None:
         self._run, self._config, self._device = run, run.config, device
         self._generator: Generator3D | None = None
@@ -61,10 +69,10 @@ class CheckpointFrames:
         """
         checkpoint = read_checkpoint(self._run.path / "checkpoints" / f"step-{step:08d}")
         with self._lock:
-            if isinstance(self._generator, torch.nn.Module):
-                restore_generator(self._generator, checkpoint, self._device)
-            else:
+            if self._generator is None:
                 self._generator = load_generator(self._config, checkpoint, self._device)
+            else:
+                restore_generator(self._generator, checkpoint, self._device)
 
     def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray | None:
         """Rendering of the loaded step from a camera pose, (h, w, 3) bytes."""
@@ -78,6 +86,8 @@ class PreviewFrames:
     Args:
         run: run with previews; only read.
     """
+
+    noun: ClassVar[str] = "preview"
 
     def __init__(self, run: Run) -> None:
         self._folder = run.path / "previews"
@@ -100,7 +110,7 @@ class PreviewFrames:
             with Image.open(path) as file:
                 self._pixels = np.asarray(file.convert("RGB"))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"preview {path.name} is damaged: {' '.join(str(error).split())[:200]}") from error
+            raise ValueError(f"preview {path.name} is damaged: {one_line(error, 200)}") from error
 
     def frame(self, pose: Pose, size: int, style: RenderStyle) -> np.ndarray | None:
         """The whole preview, centred on white in the aspect ratio of the window, (h, w, 3) bytes."""

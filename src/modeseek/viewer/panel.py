@@ -25,18 +25,20 @@ class Panel:
         server: viser server.
         ui_state: store that the controls update.
         title: title of the run.
+        noun: name of what a step is loaded from.
         in_3d: whether the generator is 3D, so that cameras and modes can be chosen.
         radius: largest distance of a density section from the origin, world units; 0 for no section.
     """
 
-    def __init__(self, server: Any, ui_state: UIStateStore, title: str, in_3d: bool, radius: float) -> None:
+    def __init__(self, server: Any, ui_state: UIStateStore, title: str, noun: str, in_3d: bool, radius: float) -> None:
         self._gui, self._ui_state = server.gui, ui_state
         self._steps: list[int] = []
+        self._frame_rate = self._section = None
         self._gui.set_panel_label("modeseek")
         self._gui.add_html(_text(title, "font-weight:600"))
         self._status = self._gui.add_html("")
         with self._gui.add_folder("Step"):
-            self._add_step_controls(in_3d)
+            self._add_step_controls(noun)
         if in_3d:
             with self._gui.add_folder("Rendering"):
                 self._add_rendering_controls(server)
@@ -57,8 +59,7 @@ class Panel:
             )
             self._latest = self._gui.add_html("")
 
-    def _add_step_controls(self, in_3d: bool) -> None:
-        noun = "checkpoint" if in_3d else "preview"
+    def _add_step_controls(self, noun: str) -> None:
         self._follow = self._gui.add_checkbox("Follow latest", True, hint=f"Off: the shown {noun} stays.")
         self._slider = self._gui.add_slider("Index", 1, 1, 1, 1, disabled=True, hint=f"Index of the {noun}.")
         self._follow.on_update(lambda event: self._update(event, following=event.target.value))
@@ -97,8 +98,7 @@ class Panel:
             control.on_update(lambda event: self._update_style(event))
 
     def _update_style(self, event: Any) -> None:
-        checkbox = getattr(self, "_section", None)
-        shown = checkbox is not None and checkbox.value
+        shown = self._section is not None and self._section.value
         section = DensitySection(self._axis.value, self._position.value) if shown else None
         self._update(event, style=RenderStyle(self._mode.value, section))
 
@@ -120,8 +120,9 @@ class Panel:
         self._status.content = status + (_text(error, "font-size:0.9em;color:#c92a2a") if error else "")
 
     def show_frame_rate(self, line: str) -> None:
-        """Shows resolution and frame rate."""
-        self._frame_rate.content = _text(line, "font-size:0.8em;opacity:0.7")
+        """Shows resolution and frame rate, if frames are rendered."""
+        if self._frame_rate is not None:
+            self._frame_rate.content = _text(line, "font-size:0.8em;opacity:0.7")
 
     def show_metrics(self, names: Sequence[str], row: dict[str, Any]) -> None:
         """Offers the names of the metrics as curves, and lists the latest values."""

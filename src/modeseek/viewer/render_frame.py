@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.export import depth_colours
-from modeseek.generators.nerf import NeRF
-from modeseek.generators.rendering3d import Generator3D
+from modeseek.generators.generator3d import Generator3D
 from modeseek.viewer.density_section import DensitySection, overlay, section_density
 from modeseek.viewer.viser_camera import Pose
 
@@ -26,7 +25,7 @@ class RenderStyle:
     Attributes:
         mode: colour; depth (viridis, near is bright); normal (x, y, z in world axes as red, green, blue); opacity
             (black is opaque).
-        section: plane on which to overlay the density, NeRFs only; None for none.
+        section: plane on which to overlay the density, if it has one; None for none.
     """
 
     mode: RenderMode = "colour"
@@ -53,9 +52,10 @@ def _render(generator: Generator3D, pose: Pose, side: int, style: RenderStyle) -
         image = (1 - rendering.opacity).expand(-1, 3, -1, -1)
     else:
         image = rendering.image
-    if style.section is None or not isinstance(generator, NeRF):
+    density = generator.density_field
+    if style.section is None or density is None:
         return image
-    return overlay(image, *section_density(generator, cameras, side, style.section))
+    return overlay(image, *section_density(density, cameras, side, style.section))
 
 
 def _on_white(colour: Tensor, opacity: Tensor) -> Tensor:

@@ -1,9 +1,7 @@
-"""Viewer of one run: viser behind an authenticating proxy, a rendering thread, and a thread that follows the folder."""
+"""Viewer of one run: viser on this machine, a rendering thread, and a thread that follows the folder."""
 
 from __future__ import annotations
 
-import secrets
-import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,20 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.generators.camera import Cameras
 from modeseek.generators.orbit import Orbit
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer import viser_server
-from modeseek.viewer.auth import Authenticator
 from modeseek.viewer.follower import RunFollower
 from modeseek.viewer.frame_sources import CheckpointFrames, PreviewFrames
 from modeseek.viewer.panel import Panel
-from modeseek.viewer.proxy import Proxy, listen
 from modeseek.viewer.render_thread import RenderLoop
 from modeseek.viewer.ui_state import UIStateStore
 from modeseek.viewer.viser_camera import Pose
-from modeseek.viewer.without_prior import is_3d
 
 _FIRST_ANGLES = (30.0, 20.0)  # azimuth and elevation of the first camera, degrees
 _JPEG_QUALITY = 80  # while a window moves
@@ -37,8 +31,8 @@ class Viewer:
     """Running viewer.
 
     Attributes:
-        address: URL to open, with the token if one is required.
-        port: port of the proxy.
+        address: URL to open.
+        port: port of 127.0.0.1 on which it listens.
         render_loop: loop that renders frames for all windows.
         follower: loop that follows the folder of the run.
     """
@@ -58,13 +52,11 @@ class Viewer:
 
 
 @contextmanager
-def serve_run(run: Run, host: str | None = None, port: int = 8080, device: str = "cpu") -> Generator[Viewer]:
-    """Serves a viewer of a run until the context exits. The folder of the run is only read.
+def serve_run(run: Run, port: int = 8080, device: str = "cpu") -> Generator[Viewer]:
+    """Serves a viewer of a run on 127.0.0.1 until the context exits. The folder of the run is only read.
 
     Args:
         run: run to view, finished or not.
-        host: interface to listen on. None is 127.0.0.1 without a token; any other, 127.0.0.1 included, requires the
-            token in the URL.
         port: port to listen on; 0 takes any free one.
         device: device that renders.
 
@@ -72,33 +64,25 @@ def serve_run(run: Run, host: str | None = None, port: int = 8080, device: str =
         ValueError: the run cannot be viewed, the port is taken, or viser is missing.
     """
     config = run.config
-    in_3d = is_3d(config)
-    listener = listen(host or "127.0.0.1", port)
-    try:
-        secret, token = secrets.token_urlsafe(24), "" if host is None else secrets.token_urlsafe(18)
-        server = viser_server.start_viser(secret)
-    except BaseException:
-        listener.close()
-        raise
-    source = CheckpointFrames(run, device) if in_3d else PreviewFrames(run)
+    settings = config.generator.as_3d
+    server = viser_server.start_viser(port)
+    source = PreviewFrames(run) if settings is None else CheckpointFrames(run, device)
     render_loop = RenderLoop(source)
     ui_state = UIStateStore(lambda: follower.wake())
-    radius = config.generator.radius if isinstance(config.generator, NeRFConfig) else 0.0
-    panel = Panel(server, ui_state, config.title, in_3d, radius)
+    radius = 0.0 if settings is None else settings.density_radius
+    panel = Panel(server, ui_state, config.title, source.noun, settings is not None, radius)
     follower = RunFollower(run, source, render_loop, panel, ui_state)
-    if in_3d and isinstance(config.generator, NeRFConfig | MeshConfig):
-        _set_first_camera(server, config.generator.orbit or Orbit())
+    if settings is not None:
+        _set_first_camera(server, settings.orbit or Orbit())
     _track_windows(server, render_loop)
-    open_port = listener.getsockname()[1]
-    proxy = Proxy(listener, server.get_port(), Authenticator(secret, f"modeseek_view_{open_port}", token))
     failures: list[BaseException] = []
     failed = threading.Event()
-    threads = [_start_thread(target, failures, failed) for target in (proxy.run, render_loop.run, follower.run)]
+    threads = [_start_thread(target, failures, failed) for target in (render_loop.run, follower.run)]
     try:
-        address = f"http://{_host_name(host)}:{open_port}/" + (f"?token={token}" if token else "")
-        yield Viewer(address, open_port, render_loop, follower, failures, failed)
+        open_port = server.get_port()
+        yield Viewer(f"http://{viser_server.HOST}:{open_port}/", open_port, render_loop, follower, failures, failed)
     finally:
-        for loop in (proxy, render_loop, follower):
+        for loop in (render_loop, follower):
             loop.stop()
         viser_server.stop_viser(server)
         for thread in threads:
@@ -156,12 +140,3 @@ def pose_of(camera: Any) -> Pose:
     w, qx, qy, qz = (float(q) for q in camera.wxyz)
     x, y, z = (float(c) for c in camera.position)
     return Pose((w, qx, qy, qz), (x, y, z), float(camera.fov), float(camera.aspect))
-
-
-def _host_name(host: str | None) -> str:
-    """Host for the URL: the name of this machine where the proxy listens on all interfaces."""
-    if host is None:
-        return "127.0.0.1"
-    if host in ("0.0.0.0", "::", ""):
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host

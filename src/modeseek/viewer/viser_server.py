@@ -1,46 +1,40 @@
-"""Inner viser server: listens on loopback only, accepts connections of the proxy only, and never publishes the page."""
+"""viser server on a port of 127.0.0.1, which never publishes the page."""
 
 from __future__ import annotations
 
 import contextlib
-import hmac
+import errno
 import io
+import socket
 import warnings
 from importlib.util import find_spec
 from typing import Any
 
-from modeseek.viewer.auth import SECRET_HEADER
+HOST = "127.0.0.1"
 
 
-def start_viser(secret: str) -> Any:
-    """Starts viser on a free port of 127.0.0.1 for connections that carry the secret in the header `SECRET_HEADER`.
+def start_viser(port: int) -> Any:
+    """Starts viser on a port of 127.0.0.1; 0 takes any free one.
 
-    viser has no such check, and no way to disable its button that publishes the page through an external server. Both
-    are done here through private attributes of its connection object (viser 1.1).
+    viser accepts every connection to its port, and any of them may ask it to publish the page through an external
+    server: here that request has no effect.
 
     Raises:
-        ValueError: viser is missing.
+        ValueError: viser is missing, or the port is taken or not allowed.
     """
     if find_spec("viser") is None:
         raise ValueError("the viewer needs the package viser: got none; pip install 'modeseek[viewer]'")
     import viser
-    from viser import _messages
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints the inner address, which refuses browsers
-        server: Any = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
+    class LocalServer(viser.ViserServer):
+        def request_share_url(self, verbose: bool = True) -> None:
+            """Publishes nothing."""
+
+    _check_free(port)
+    with contextlib.redirect_stdout(io.StringIO()):  # the command prints the address
+        server = LocalServer(host=HOST, port=port, verbose=False)
     # A window may close while its frame is rendered, which is harmless.
     warnings.filterwarnings("ignore", "Queued a BackgroundImageMessage on a closed connection")
-    inner: Any = server._websock_server
-
-    async def require_secret(connection: Any) -> None:
-        header = inner._live_connections[connection.client_id].request.headers.get(SECRET_HEADER, "")
-        if not hmac.compare_digest(header.encode(), secret.encode()):
-            raise PermissionError("a connection that did not come through the proxy was refused")
-
-    inner._client_connect_cb.insert(0, require_secret)
-    messages: Any = _messages
-    for message_type in (messages.ShareUrlRequest, messages.ShareUrlDisconnect):
-        inner.unregister_handler(message_type)
     server.gui.configure_theme(show_logo=False, show_share_button=False)
     server.gui.main_panel.dock_right()
     server.scene.set_up_direction("+y")
@@ -51,3 +45,21 @@ def stop_viser(server: Any) -> None:
     """Stops the server, without its message on stdout."""
     with contextlib.redirect_stdout(io.StringIO()):
         server.stop()
+
+
+def _check_free(port: int) -> None:
+    """Raises ValueError unless the port can be listened on; viser itself would take the next one."""
+    if not 0 <= port < 2**16:
+        raise ValueError(f"a port must be in 0 to 65535, got {port}; try 0 for any free one")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ValueError(
+                    f"port {port} is taken: pass another with --port, or --port 0 for any free one"
+                ) from error
+            reason = (error.strerror or str(error)).lower()
+            raise ValueError(f"cannot listen on port {port}: {reason}; choose another --port") from error

@@ -9,11 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.config.config import Config
-from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.priors import LoadedPrior
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, Schedule
-from modeseek.generators.rendering3d import Generator3D
+from modeseek.generators.generator3d import Generator3D
 from modeseek.priors.base import BasePrior
 from modeseek.pytree import Cond
 from modeseek.rundir.checkpoint import Checkpoint
@@ -48,11 +47,6 @@ class AbsentPrior(BasePrior):
         raise RuntimeError("the viewer holds no prior: it cannot be evaluated")
 
 
-def is_3d(config: Config) -> bool:
-    """Whether the generator of the run is 3D: a NeRF or a mesh."""
-    return isinstance(config.generator, NeRFConfig | MeshConfig)
-
-
 def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
     """The generator with the parameters of a checkpoint.
 
@@ -63,14 +57,13 @@ def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") 
         ValueError: the checkpoint does not match, or the generator is not 3D.
         OSError: the mesh named by the configuration cannot be read.
     """
-    if not isinstance(config.generator, NeRFConfig | MeshConfig):
+    settings = config.generator.as_3d
+    if settings is None:
         raise ValueError(f"a generator must be 3D to be viewed, got {type(config.generator).__name__}")
-    side = config.generator.size or 64
+    side = settings.size or 64
     prior = AbsentPrior((3, side, side), _dtype(checkpoint), torch.device(device))
-    generator = config.generator.make(LoadedPrior(prior, ""), config.seed).module
+    generator = settings.make(LoadedPrior(prior, ""), config.seed).module
     restore_generator(generator, checkpoint, device)
-    if not isinstance(generator, Generator3D):
-        raise TypeError(f"a 3D generator must have view_from and orbit, got {type(generator).__name__}; add both")
     return generator.requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""Incremental reader of the metrics of a running run."""
+"""Reader of the metrics of a run, whole or as they are appended."""
 
 from __future__ import annotations
 
@@ -64,12 +64,19 @@ class MetricsTail:
         return np.array([row["step"] for row in rows], dtype=np.float64), np.array(values, dtype=np.float64)
 
 
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Rows of a metrics file, without damaged and unfinished lines; none if there is no file."""
+    tail = MetricsTail(path)
+    tail.read()
+    return tail.rows
+
+
 def _rows(data: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for line in data.decode(errors="replace").splitlines():
+    for line in data.decode(errors="replace").split("\n"):
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError):  # a damaged line costs its own step only
+        except (ValueError, RecursionError):  # damaged: costs its own step only
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):
             rows.append(row)
