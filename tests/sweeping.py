@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from collections.abc import Callable, Generator
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import modeseek.sweeps.sweep_dir
+import modeseek.rundir.run_dir
 import modeseek.sweeps.worker
 from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
@@ -18,8 +19,8 @@ from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.run_sweep import run_sweep
 from modeseek.sweeps.spec import parse_spec
 from modeseek.sweeps.sweep_dir import JobDir, open_sweep
-from modeseek.sweeps.worker import Worker, WorkerStatus
-from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
+from modeseek.sweeps.worker import JobReport
+from modeseek.sweeps.worker_pool import WorkerPool
 
 MSD = {"msd": {"bandwidth": {"adaptive": {"end": 0.1}}}}
 BASE = {
@@ -35,46 +36,69 @@ TWO = SMALL | {"methods": ["sds"]}
 ONE = TWO | {"seeds": 1}
 
 
-class InlineWorkerPool:
-    """Pool of one worker in a thread; `plan` may replace its n-th reply, for example by `WorkerLost`."""
+class Killed(BaseException):
+    """End of a worker's process."""
 
-    def __init__(self, plan: dict[int, WorkerStatus | WorkerLost] | None = None) -> None:
-        self.plan, self.count, self.spawned, self.closed = plan or {}, 0, 0, False
-        self.thread = ThreadPoolExecutor(1)
-        self.worker: Worker | None = None
-        self.replies: list[tuple[int, Future[WorkerStatus | WorkerLost]]] = []
+
+class InlineWorker:
+    """Worker in a thread of this process.
+
+    Args:
+        kills: numbers of steps after which the worker of each next job is killed, None for not; shared by all workers.
+    """
+
+    def __init__(self, kills: list[int | None]) -> None:
+        self.kills, self.thread, self.killed = kills, ThreadPoolExecutor(1), False
+        self.calls: list[Future[Any]] = []
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        self.calls.append(self.thread.submit(self.job if call is not os.getpid else call, *args))
+        return self.calls[-1]
+
+    def job(self, *args: Any) -> JobReport:
+        steps = self.kills.pop(0) if self.kills else None
+        try:
+            with pytest.MonkeyPatch.context() as patched:
+                if steps is not None:
+                    train = modeseek.sweeps.worker.train
+                    patched.setattr(
+                        modeseek.sweeps.worker, "train", lambda *a, **k: killed_after(steps, train(*a, **k))
+                    )
+                return modeseek.sweeps.worker.run_job(*args)
+        except Killed as error:
+            raise BrokenExecutor("killed") from error
+
+    def exit_reason(self, error: Exception) -> str | None:
+        return str(error) if isinstance(error, BrokenExecutor) else None
+
+    def kill(self) -> None:
+        assert all(call.done() for call in self.calls), "killed at work"
+        self.killed = True
+        self.thread.shutdown()
+
+
+def killed_after(steps: int, run: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    """Trains for some steps, and then the process ends, which releases its locks."""
+    for _ in range(steps):
+        yield next(run)
+    run.close()
+    raise Killed
+
+
+class InlineWorkers(list[InlineWorker]):
+    """The workers that a pool of one has started; see `InlineWorker`."""
+
+    def __init__(self, *kills: int | None) -> None:
+        self.kills = list(kills)
+
+    def start(self, number: int) -> InlineWorker:
+        assert number == 0 and all(worker.killed for worker in self), "one at a time"
+        self.append(InlineWorker(self.kills))
+        return self[-1]
 
     @property
-    def size(self) -> int:
-        return 1
-
-    def spawn(self) -> int:
-        self.spawned += 1
-        self.replies.append((self.spawned, self.thread.submit(self.start)))
-        return self.spawned
-
-    def start(self) -> WorkerStatus | WorkerLost:
-        self.worker = Worker()
-        return self.worker.ready()
-
-    def submit(self, worker: int, request: JobRequest) -> None:
-        assert worker == self.spawned and not self.replies, "one call at a time"
-        self.replies.append((worker, self.thread.submit(self.reply, request)))
-
-    def reply(self, request: JobRequest) -> WorkerStatus | WorkerLost:
-        status = getattr(self.worker, request.method)(*((0.0,) if request.method == "advance" else request.args))
-        self.count += 1
-        if isinstance(self.plan.get(self.count), WorkerLost):
-            self.worker.stop()  # a killed process releases its locks, too
-        return self.plan.get(self.count, status)
-
-    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        replies, self.replies = self.replies, []
-        return [(worker, reply.result()) for worker, reply in replies]
-
-    def close(self) -> None:
-        self.closed = True
-        self.thread.shutdown()
+    def pool(self) -> WorkerPool:
+        return WorkerPool(1, self.start)
 
 
 ENVIRONMENT = collect_environment("cpu", {})
@@ -83,8 +107,15 @@ ENVIRONMENT = collect_environment("cpu", {})
 @pytest.fixture(autouse=True)
 def fixed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is collected once: git takes longer than these jobs."""
-    for module in (modeseek.sweeps.worker, modeseek.sweeps.sweep_dir):
-        monkeypatch.setattr(module, "collect_environment", lambda device, prior: ENVIRONMENT | {"prior": prior})
+    monkeypatch.setattr(
+        modeseek.rundir.run_dir, "collect_environment", lambda device, prior: ENVIRONMENT | {"prior": prior}
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No prior is loaded, as in a new process."""
+    monkeypatch.setattr(modeseek.sweeps.worker, "_loaded", {})
 
 
 def begin(out: Path, plain: dict[str, Any] = SMALL) -> tuple[Run, list[JobDir]]:

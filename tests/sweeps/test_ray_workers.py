@@ -23,32 +23,34 @@ from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 
 ray = pytest.importorskip("ray", reason="pip install -e '.[distributed]' runs the tests on Ray")
 
-from modeseek.sweeps.ray_workers import RayWorkerPool  # noqa: E402 - needs Ray
+from modeseek.sweeps.ray_workers import ray_workers  # noqa: E402 - needs Ray
 
 SOAK = os.environ.get("MODESEEK_SOAK") == "1"
-STEPS = 800  # some slices even of a fast machine, so that a kill finds jobs half done
+STEPS = 800  # more than a second even of a fast machine, so that a kill finds jobs half done
 SWEEP = f"""
 base:
   prior: {{problem: {{name: ring}}}}
   generator: {{points: {{start: {{noise: {{n: 16}}}}}}}}
   steps: {STEPS}
-  saving: {{steps: 10}}
-  previews: 1
+  saving: {{steps: 50}}
+  previews: 0
 methods:
   msd: {{method: {{msd: {{bandwidth: {{adaptive: {{end: 0.1}}}}, jitter: 0.2}}}}, optimizer: sgd}}
   sds:
-seeds: {12 if SOAK else 3}
+seeds: {12 if SOAK else 2}
 """
+HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 3000, "health_check_failure_threshold": 4}
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="Ray's test clusters need POSIX")]
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Two nodes of one core each; clients connect to the first."""
+    """A node of one core, which misses another after four seconds; clients connect to it."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": HEALTH}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield cluster
     finally:
@@ -77,14 +79,14 @@ def check_whole(job_dirs: list[JobDir]) -> dict[str, int]:
 def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1)
     run, job_dirs = begin(tmp_path)
-    pool = RayWorkerPool(address=cluster.address)
-    assert pool.size == 2
     start, killed = time.monotonic(), None
-    for progress in run_sweep(run, job_dirs, pool, ["modeseek", "sweep"]):
-        at_work = [status for _, status in progress.running if status.step >= 101]
-        if killed is None and progress.finished >= len(job_dirs) // 4 and len(at_work) == 2:
-            cluster.remove_node(node, allow_graceful=False)
-            killed = progress
+    with ray_workers(address=cluster.address) as pool:
+        assert pool.size == 2
+        for progress in run_sweep(run, job_dirs, pool, ["modeseek", "sweep"]):
+            at_work = [job for _, job in progress.running if 101 <= job.done < STEPS - 100]
+            if killed is None and progress.finished >= len(job_dirs) // 4 and len(at_work) == 2:
+                cluster.remove_node(node, allow_graceful=False)
+                killed = progress
     assert killed is not None
     sessions = check_whole(job_dirs)
     again = [name for name, count in sessions.items() if count != 1]
@@ -135,8 +137,8 @@ def test_the_driver_is_killed_and_only_the_missing_jobs_run(cluster: Any, tmp_pa
     done = [name for name, status in before.items() if status.state == "finished"]
     assert 6 <= len(done) < len(job_dirs)
     stamps = {name: (run.path / "jobs" / name / "status.json").stat().st_mtime_ns for name in done}
-    for _ in run_sweep(run, job_dirs, RayWorkerPool(address=cluster.address), ["modeseek", "sweep"]):
-        pass
+    with ray_workers(address=cluster.address) as pool:
+        assert len(list(run_sweep(run, job_dirs, pool, ["modeseek", "sweep"]))) > 1
     sessions = check_whole(job_dirs)
     again = {name: count for name, count in sessions.items() if count != 1}
     print(f"{len(done)} of {len(job_dirs)} before the driver was killed; begun again: {again}")

@@ -15,13 +15,10 @@ import numpy as np
 import pytest
 from fabricated_runs import fabricate
 from PIL import Image
-from sweeping import BASE, MSD, ONE, SMALL, InlineWorkerPool, begin
+from sweeping import BASE, MSD, ONE, SMALL, InlineWorkers, begin
 from sweeping import fixed_environment as fixed_environment
 
 import modeseek as ms
-import modeseek.rundir.checkpoint
-import modeseek.sweeps.sweep_dir
-import modeseek.sweeps.worker
 from modeseek.cli.sweep import SweepCommand
 from modeseek.rundir.run_dir import Run
 from modeseek.sweeps.contact_sheet import draw_sheet
@@ -157,6 +154,16 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"), [({"workers": 0}, "one worker: got 0"), ({"retries": -1}, "got -1; try 3")]
+)
+def test_numbers_of_workers_and_retries_are_checked(tmp_path: Path, options: dict[str, int], words: str) -> None:
+    (tmp_path / "it.yaml").write_text(json.dumps(ONE))
+    with pytest.raises(ValueError, match=words):
+        SweepCommand(tmp_path / "it.yaml", out=tmp_path / "out", **options).run(["modeseek"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_changed_sweep_may_only_add(tmp_path: Path) -> None:
     out = tmp_path / "out"
     begin(out)
@@ -190,7 +197,7 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
         begin(tmp_path / "other")
     run, job_dirs = begin(tmp_path / "out")
     with run.locked(), pytest.raises(ValueError, match="being worked on by another process"):
-        list(run_sweep(run, job_dirs, InlineWorkerPool(), ["modeseek"]))
+        list(run_sweep(run, job_dirs, InlineWorkers().pool, ["modeseek"]))
     (tmp_path / "out" / "sweep.json").write_text('{"format": "x", "jobs": []}')
     with pytest.raises(ValueError, match=r"sweep.json is damaged: its format is 'x'"):
         begin(tmp_path / "out")
@@ -265,10 +272,10 @@ def test_a_page_of_all(tmp_path: Path) -> None:
         fabricate(
             job_dir.path, method=MSD if job_dir.spec.method == "msd" else "sds", steps=5, n_previews=1, video=False
         )
-    pool = InlineWorkerPool()
-    list(run_sweep(run, job_dirs, pool, ["modeseek"]))
+    workers = InlineWorkers()
+    list(run_sweep(run, job_dirs, workers.pool, ["modeseek"]))
     page = (run.path / "report.html").read_text()
-    assert pool.spawned == 0 and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
+    assert not workers and "4 of 4 jobs finished: 2 settings, 2 methods, 1 seed;" in page
     assert page.count("<svg viewBox") == 4 and "data:image/png" in page and "5 · msd" in page
     for job_dir in job_dirs:
         assert f"jobs/{job_dir.path.name}/report.html" in page

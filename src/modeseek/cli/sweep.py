@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,19 +11,17 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from modeseek.cli.run import RunCommand
 from modeseek.cli.sweep_view import follow_sweep, show_jobs
 from modeseek.cli.terminal import print_table
 from modeseek.io.thread_pool import available_cores
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
 from modeseek.sweeps.jobs import JobSpec, job_specs
-from modeseek.sweeps.local_workers import LocalWorkerPool
-from modeseek.sweeps.progress import RetryPolicy
-from modeseek.sweeps.ray_workers import RayWorkerPool
+from modeseek.sweeps.local_workers import local_workers
+from modeseek.sweeps.ray_workers import ray_workers
 from modeseek.sweeps.results import collect, summary_table
 from modeseek.sweeps.run_sweep import run_sweep
-from modeseek.sweeps.spec import SweepSpec, read_spec
+from modeseek.sweeps.spec import read_spec
 from modeseek.sweeps.sweep_dir import JobDir, open_sweep, planned_job_dirs
 from modeseek.sweeps.worker_pool import WorkerPool
 
@@ -65,57 +64,47 @@ class SweepCommand:
         """Runs the unfinished jobs and prints the table of results."""
         if self.address is not None and self.executor != "ray":
             raise ValueError(f"--address needs --executor ray, got {self.address} with --executor {self.executor}")
-        retries = RetryPolicy(self.retries)
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"a sweep needs at least one worker: got {self.workers}; raise --workers")
+        if self.retries < 0:
+            raise ValueError(f"--retries must be >= 0, got {self.retries}; try 3")
         spec = read_spec(self.sweep)
-        jobs = job_specs(spec, RunCommand().resolve_config)
+        jobs = job_specs(spec)
         out = Path("runs") / self._name if self.out is None else self.out
+        planned = planned_job_dirs(jobs, out)  # raises if the folder is not one of this sweep
         if self.dry_run:
-            show_jobs(planned_job_dirs(jobs, out), out)
+            show_jobs(planned, out)
             return
-        unfinished = any(
-            slot.state != "finished" for slot in planned_job_dirs(jobs, out)
-        )  # raises if the folder is not one of this sweep
-        staff = self._staff(jobs) if unfinished else LocalWorkerPool(1)
-        try:
-            self._work(spec, jobs, out, staff, argv, retries)
-        finally:
-            staff.close()
+        with self._workers(jobs, any(job_dir.state != "finished" for job_dir in planned)) as pool:
+            run, job_dirs = open_sweep(spec, jobs, argv, out)
+            print(f"Sweep: {run.path}, {len(job_dirs)} jobs")
+            try:
+                follow_sweep(run_sweep(run, job_dirs, pool, argv, self.retries, self.retry_failed))
+            except RunFailed:
+                _print_results(run, job_dirs)
+                raise
+            _print_results(run, job_dirs)
 
     @property
     def _name(self) -> str:
         path = self.sweep.absolute()
         return f"{path.name}-again" if path.is_dir() else path.stem
 
-    def _staff(self, jobs: Sequence[JobSpec]) -> WorkerPool:
-        gpu = any(torch.device(entry.config.device).type == "cuda" for entry in jobs)
-        if self.executor == "ray":
-            return RayWorkerPool(self.workers, self.address, gpu)
+    @contextmanager
+    def _workers(self, jobs: Sequence[JobSpec], needed: bool) -> Generator[WorkerPool]:
+        gpu = any(torch.device(job.config.device).type == "cuda" for job in jobs)
+        if self.executor == "ray" and needed:
+            with ray_workers(self.workers, self.address, gpu) as pool:
+                yield pool
+            return
         gpus = [str(i) for i in range(torch.cuda.device_count())] if gpu else []
-        indexed = any(":" in entry.config.device for entry in jobs)
+        indexed = any(":" in job.config.device for job in jobs)
         count = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
-        return LocalWorkerPool(min(count, len(jobs)), () if indexed or len(gpus) < 2 else gpus)
-
-    def _work(
-        self,
-        spec: SweepSpec,
-        jobs: Sequence[JobSpec],
-        out: Path,
-        staff: WorkerPool,
-        argv: Sequence[str],
-        retries: RetryPolicy,
-    ) -> None:
-        run, slots = open_sweep(spec, jobs, argv, out)
-        print(f"Sweep: {run.path}, {len(slots)} jobs")
-        try:
-            follow_sweep(run_sweep(run, slots, staff, argv, retries, self.retry_failed))
-        except RunFailed:
-            _print_results(run, slots)
-            raise
-        _print_results(run, slots)
+        yield local_workers(min(count, len(jobs)), () if indexed or len(gpus) < 2 else gpus)
 
 
-def _print_results(run: Run, slots: Sequence[JobDir]) -> None:
-    results = collect(slots)
+def _print_results(run: Run, job_dirs: Sequence[JobDir]) -> None:
+    results = collect(job_dirs)
     print_table(
         summary_table(results),
         {},

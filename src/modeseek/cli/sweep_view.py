@@ -42,13 +42,13 @@ def follow_sweep(job: Generator[SweepProgress, None, None]) -> None:
             titles = {title for title, _ in progress.running}
             for title in [title for title in tasks if title not in titles]:
                 bars.remove_task(tasks.pop(title))
-            for title, status in progress.running:
+            for title, job_progress in progress.running:
                 if title not in tasks:
-                    tasks[title] = bars.add_task(_escape(_shorten(title)), total=status.steps or None, note="")
-                bars.update(tasks[title], completed=status.step, total=status.steps or None, note=_escape(status.note))
+                    tasks[title] = bars.add_task(_escape(_shorten(title)), total=job_progress.total, note="")
+                bars.update(tasks[title], completed=job_progress.done, note=_escape(job_progress.note))
 
 
-def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
+def show_jobs(job_dirs: Sequence[JobDir], out: Path) -> None:
     """Prints the jobs, their states and their costs as far as known."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -57,16 +57,15 @@ def show_jobs(slots: Sequence[JobDir], out: Path) -> None:
     grid = Table(box=SIMPLE_HEAD)
     for heading in ("job", "state", "steps", "calls", "id"):
         grid.add_column(heading, justify="right" if heading in ("steps", "calls") else "left", no_wrap=heading != "job")
-    for slot in slots:
-        entry = slot.spec
-        count = prior_calls(entry.config)
+    for job_dir in job_dirs:
+        spec, count = job_dir.spec, prior_calls(job_dir.spec.config)
         cost = "–" if count is None else f"{count:,}"
-        grid.add_row(_escape(entry.title), slot.state, f"{entry.config.steps:,}", cost, entry.id)
+        grid.add_row(_escape(spec.title), job_dir.state, f"{spec.config.steps:,}", cost, spec.id)
     Console().print(grid)
-    configs = [slot.spec.config for slot in slots]
+    configs = [job_dir.spec.config for job_dir in job_dirs]
     known, unknown = total_prior_calls(configs)
-    unfinished = [slot for slot in slots if slot.state != "finished"]
-    print(f"{len(slots)} jobs, {len(unfinished)} unfinished, in {out}")
+    unfinished = [job_dir for job_dir in job_dirs if job_dir.state != "finished"]
+    print(f"{len(job_dirs)} jobs, {len(unfinished)} unfinished, in {out}")
     more = f", plus {unknown} jobs of unknown cost" if unknown else ""
     print(f"{sum(config.steps for config in configs):,} steps, {known:,} prior calls{more}; nothing was written.")
 

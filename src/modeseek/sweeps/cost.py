@@ -5,34 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modeseek.config.config import Config
-from modeseek.config.generators import FieldConfig, GridStart, LatentConfig, NoiseStart, PixelsConfig, PointsConfig
-from modeseek.config.generators3d import MeshConfig, NeRFConfig
-from modeseek.runs.count_calls import count_prior_calls
-
-
-def rows_per_step(config: Config) -> int | None:
-    """Number of rows on which the prior is evaluated at each step; None where only a data file determines it."""
-    generator = config.generator
-    if isinstance(generator, PointsConfig):
-        start = generator.start
-        return start.n if isinstance(start, NoiseStart) else start.side**2 if isinstance(start, GridStart) else None
-    if isinstance(generator, PixelsConfig | LatentConfig | FieldConfig):
-        return generator.n
-    return generator.views if isinstance(generator, NeRFConfig | MeshConfig) else None
+from modeseek.runs.count_calls import STAND_IN_CONDITIONS, count_prior_calls
 
 
 def prior_calls(config: Config) -> int | None:
     """Prior calls of the whole run, counted on a small stand-in prior; None where they cannot be known in advance."""
-    n = rows_per_step(config)
+    n, guided = config.generator.rows, not config.method.guides
     if n is None:
         return None
-    conditional = config.label is not None or bool(config.prompts)
-    own_scale = hasattr(config.method, "scale")
+    conditions = STAND_IN_CONDITIONS if config.label is not None or config.prompts else None
     try:
-        if conditional:
-            first, each = count_prior_calls(config.method, config.scale, not own_scale)
-        else:
-            first, each = count_prior_calls(config.method, config.scale, not own_scale, None)
+        first, each = count_prior_calls(config.method, config.scale, guided, conditions)
     except (ValueError, TypeError):  # the method needs a pipeline, a source or a camera, which the stand-in lacks
         return None
     return n * (first + each * config.steps)

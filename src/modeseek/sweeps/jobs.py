@@ -6,20 +6,18 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
-from modeseek.config.config import Config, read_config
-from modeseek.config.overrides import override
-from modeseek.config.registry import REGISTRY
+from modeseek.config.config import Config
+from modeseek.config.defaults import configure
 from modeseek.config.yaml import write_yaml
+from modeseek.io.errors import one_line
 from modeseek.sweeps.spec import SweepSpec
 
 MAX_JOBS = 10_000
 _ID_LENGTH = 16  # hexadecimal digits: 64 bits
-
-Configure = Callable[[dict[str, Any]], Config]
 
 
 @dataclass(frozen=True)
@@ -56,55 +54,32 @@ class JobSpec:
         return f"{readable}-seed{self.config.seed}-{self.id}"
 
 
-def job_specs(spec: SweepSpec, configure: Configure = read_config) -> tuple[JobSpec, ...]:
+def job_specs(spec: SweepSpec) -> tuple[JobSpec, ...]:
     """All jobs, validated. Seeds vary slowest, so that every setting has run once before any runs twice.
 
-    Args:
-        spec: specification of the sweep.
-        configure: function that parses a configuration from plain data, and may complete it.
-
     Raises:
-        ValueError: a configuration is invalid, two jobs are the same, or there are too many; one line.
+        ValueError: a configuration is invalid, two jobs are the same, or there are too many; one line that begins with
+            the job's title.
     """
     if spec.size > MAX_JOBS:
         raise ValueError(f"a sweep must have at most {MAX_JOBS} jobs, got {spec.size}; try splitting it")
-    grid = [
-        (labels, method.label, configured(spec.base, settings, " · ".join((*labels, method.label)), configure))
-        for labels, settings, method in _grid(spec)
-    ]
+    grid: list[tuple[tuple[str, ...], str, Config]] = []
+    for *choices, method in itertools.product(*spec.axes.values(), spec.methods):
+        labels, settings = tuple(choice.label for choice in choices), {}
+        for choice in (*choices, method):
+            settings |= choice.settings
+        overrides = [f"{path}={write_yaml(value)}" for path, value in settings.items()]
+        config = _checked(partial(configure, dict(spec.base), overrides), " · ".join((*labels, method.label)))
+        grid.append((labels, method.label, config))
     jobs: dict[str, JobSpec] = {}
     for seed in spec.seeds:
         for labels, method, config in grid:
-            seeded = _checked(lambda c=config, s=seed: replace(c, seed=s), f"seed {seed}")
+            seeded = _checked(partial(replace, config, seed=seed), f"seed {seed}")
             job = JobSpec(labels, method, seeded, config_id(seeded))
             if job.id in jobs:
                 raise ValueError(f"{jobs[job.id].title} and {job.title} are one and the same run; leave one out")
             jobs[job.id] = job
     return tuple(jobs.values())
-
-
-def configured(
-    base: Mapping[str, Any], settings: Mapping[str, Any], title: str, configure: Configure = read_config
-) -> Config:
-    """The base configuration with settings overridden.
-
-    Args:
-        base: plain data of the base configuration.
-        settings: values by dotted path, as `--set` takes them.
-        title: title of the job, for messages.
-        configure: function that parses a configuration from plain data.
-
-    Raises:
-        ValueError: a setting is invalid; the line begins with the job's title.
-    """
-
-    def make() -> Config:
-        plain = dict(base)
-        for path, value in settings.items():
-            plain = override(plain, f"{path}={write_yaml(value)}", REGISTRY, Config)
-        return configure(plain)
-
-    return _checked(make, title)
 
 
 def config_id(config: Config) -> str:
@@ -113,20 +88,11 @@ def config_id(config: Config) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_LENGTH]
 
 
-def _grid(spec: SweepSpec) -> Any:
-    for choices in itertools.product(*(axis.choices for axis in spec.axes)):
-        for method in spec.methods:
-            settings: dict[str, Any] = {}
-            for choice in (*choices, method):
-                settings |= choice.settings
-            yield tuple(choice.label for choice in choices), settings, method
-
-
 def _checked(make: Callable[[], Config], title: str) -> Config:
     try:
         return make()
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{title}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{title}: {one_line(error)}") from error
 
 
 def _slug(text: str, max_length: int) -> str:

@@ -1,119 +1,94 @@
-"""Pool of workers in processes of this machine."""
+"""Workers in processes of this machine."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing import connection
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from modeseek.io.thread_pool import available_cores
-from modeseek.sweeps.worker import Worker, WorkerStatus
-from modeseek.sweeps.worker_pool import JobRequest, WorkerLost
-
-_GRACE_SECONDS = 10.0  # for a worker to checkpoint its step when the pool is closed
+from modeseek.sweeps.worker_pool import WorkerPool
 
 
-@dataclass(frozen=True)
-class _Process:
-    process: Any
-    pipe: Any  # this process's end
-
-
-class LocalWorkerPool:
-    """Pool with one spawned process per worker, each with its own threads and accelerator.
-
-    A worker whose parent process has ended, even by a kill, checkpoints its current step and ends.
+def local_workers(size: int, gpus: Sequence[str] = ()) -> WorkerPool:
+    """Pool of processes that share the cores evenly.
 
     Args:
-        size: maximum number of workers, >= 1; the cores are shared evenly among them.
+        size: maximum number of workers, >= 1.
         gpus: device ids, assigned to the workers in turn; empty leaves all devices visible to all workers.
     """
+    threads = max(1, available_cores() // size)
+    return WorkerPool(size, lambda number: LocalWorker(threads, gpus[number % len(gpus)] if gpus else None))
 
-    def __init__(self, size: int, gpus: Sequence[str] = ()) -> None:
-        if size < 1:
-            raise ValueError(f"a sweep needs at least one worker: got {size}; raise --workers")
-        self._size, self._gpus = size, tuple(gpus)
-        self._workers: dict[int, _Process] = {}
-        self._spawned = 0
 
-    @property
-    def size(self) -> int:
-        return self._size
+class LocalWorker:
+    """Executor of one spawned process, so that the end of one worker affects no other.
 
-    def spawn(self) -> int:
-        number, self._spawned = self._spawned, self._spawned + 1
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
-        args = (theirs, max(1, available_cores() // self._size), gpu)
-        process = context.Process(target=_serve, args=args, name=f"worker-{number}", daemon=True)
+    If the parent process ends, even by a kill, a job stops after its step, with a checkpoint, and the process ends.
+
+    Args:
+        threads: number of threads of tensor operations.
+        gpu: device id of the only accelerator that it sees; None for all.
+    """
+
+    def __init__(self, threads: int, gpu: str | None = None) -> None:
+        context, before = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+        self._executor = ProcessPoolExecutor(1, context, _initialise, (threads, gpu))
         with _block_interrupts():
-            process.start()
-        theirs.close()
-        self._workers[number] = _Process(process, ours)
-        return number
+            self._executor.submit(os.getpid)  # starts the process
+        (self._process,) = set(multiprocessing.active_children()) - set(before)
 
-    def submit(self, worker: int, request: JobRequest) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # `poll` reports the lost worker
-            self._workers[worker].pipe.send(request)
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        return self._executor.submit(_call, call, *args)
 
-    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        numbers = {worker.pipe: number for number, worker in self._workers.items()}
-        if not numbers:
-            time.sleep(seconds)
-            return []
-        return [(numbers[pipe], self._reply(numbers[pipe], pipe)) for pipe in connection.wait(list(numbers), seconds)]
+    def exit_reason(self, error: Exception) -> str | None:
+        if not isinstance(error, BrokenExecutor):
+            return None
+        self._process.join()
+        return f"its process ended with code {self._process.exitcode}"
 
-    def close(self) -> None:
-        workers, self._workers = list(self._workers.values()), {}
-        for worker in workers:
-            worker.pipe.close()  # an idle worker ends; a busy one checkpoints its step first
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-
-    def process_id(self, worker: int) -> int:
-        """Process id of a worker."""
-        return self._workers[worker].process.pid
-
-    def _reply(self, number: int, pipe: Any) -> WorkerStatus | WorkerLost:
-        try:
-            return pipe.recv()
-        except (EOFError, ConnectionResetError):
-            worker = self._workers.pop(number)
-            worker.process.join()
-            return WorkerLost(f"its process ended with code {worker.process.exitcode}")
+    def kill(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._process.kill()
 
 
-def _serve(pipe: Any, threads: int, gpu: str | None) -> None:
-    """Main loop of a worker process."""
+def _initialise(threads: int, gpu: str | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    worker = Worker(threads)
-    try:
-        pipe.send(worker.ready())
-        while True:
-            request = pipe.recv()
-            pipe.send(getattr(worker, request.method)(*request.args))
-    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent process closed the pipe or ended
-        worker.stop()
+    torch.set_num_threads(threads)
+    threading.Thread(target=_terminate_with_parent, daemon=True).start()
+
+
+def _terminate_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # a run stops after its step; without one the process ends
+
+
+def _call(call: Callable[..., Any], *args: Any) -> Any:
+    result, parent = call(*args), multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        os._exit(0)  # nobody reads the result, and the executor would wait for another call
+    return result
 
 
 @contextmanager
 def _block_interrupts() -> Generator[None]:
-    """Blocks SIGINT for processes started within: Ctrl-C reaches all of a terminal, and the scheduler relays it."""
+    """Blocks SIGINT for processes started within: Ctrl-C reaches all of a terminal, and the sweep stops its jobs."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

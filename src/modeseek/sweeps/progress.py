@@ -1,27 +1,11 @@
-"""Progress, outcome and retry policy of a sweep."""
+"""Progress of a sweep and of its running jobs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from modeseek.sweeps.worker import WorkerStatus
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Limits on lost workers before a job or the sweep is given up.
-
-    Attributes:
-        retries: number of times a job is assigned again after its worker was lost, >= 0.
-        seconds: time without any responding worker after which the sweep stops, in seconds, > 0.
-    """
-
-    retries: int = 3
-    seconds: float = 600.0
-
-    def __post_init__(self) -> None:
-        if self.retries < 0 or not self.seconds > 0:
-            raise ValueError(f"a retry policy must have retries >= 0 and seconds > 0, got {self}; try retries=3")
+from modeseek.io.progress import Progress
+from modeseek.rundir.metrics_tail import MetricsTail
 
 
 @dataclass(frozen=True)
@@ -32,7 +16,7 @@ class SweepProgress:
         jobs: number of jobs.
         finished: number of finished jobs, earlier sessions included.
         failed: number of failed jobs.
-        running: title and last status of each assigned job.
+        running: title and progress of each assigned job.
         steps: optimisation steps done over all jobs.
         total: optimisation steps of all jobs that have not failed.
         note: latest message, possibly empty.
@@ -41,7 +25,7 @@ class SweepProgress:
     jobs: int
     finished: int
     failed: int
-    running: tuple[tuple[str, WorkerStatus], ...]
+    running: tuple[tuple[str, Progress], ...]
     steps: int
     total: int
     note: str = ""
@@ -52,16 +36,19 @@ class SweepProgress:
         return self.jobs - self.finished - self.failed - len(self.running)
 
 
-@dataclass
-class SweepOutcome:
-    """Outcome of scheduling all jobs of a sweep.
+def job_progress(metrics: MetricsTail, steps: int) -> Progress:
+    """Progress of a running job, read from the metrics that its run writes.
 
-    Attributes:
-        failures: failure reason by name of the job's folder: an error of the job, or too many lost workers.
-        lost: number of lost workers.
-        loads: number of priors loaded, over all workers.
+    Args:
+        metrics: reader of its `metrics.jsonl`.
+        steps: total number of steps.
     """
-
-    failures: dict[str, str] = field(default_factory=dict)
-    lost: int = 0
-    loads: int = 0
+    metrics.read()
+    if not metrics.rows:
+        return Progress("optimising", 0, steps, "loading")
+    row = metrics.rows[-1]
+    shift, bandwidth, norm = (row.get(key) for key in ("relative_shift", "bandwidth", "direction_norm"))
+    note = "" if norm is None else f"|g| {norm:.3g}"
+    if shift is not None and bandwidth is not None:
+        note = f"shift {shift:.2e}, h {bandwidth:.3g}"
+    return Progress("optimising", min(row["step"] + 1, steps), steps, note)

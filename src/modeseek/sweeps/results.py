@@ -11,7 +11,7 @@ from modeseek.reports.curves import finite_number
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
-from modeseek.sweeps.log_densities import LogDensityEvaluator
+from modeseek.sweeps.log_densities import mean_log_density
 from modeseek.sweeps.sweep_dir import JobDir
 
 COLUMNS = (
@@ -47,24 +47,6 @@ class SweepResult:
     values: dict[str, float]
 
 
-class SpreadTable(Table):
-    """Table of means over seeds, with the standard deviation after ±, stored in the values as `<key>_spread`."""
-
-    def text(self, row: Row, column: Column) -> str:
-        mean, spread = super().text(row, column), row.values.get(f"{column.key}_spread")
-        return mean if spread is None else f"{mean} ± {_brief(spread, column)}"
-
-    def csv(self) -> str:
-        """All numbers in full, with standard deviations in columns of their own."""
-        keys = {key for row in self.rows for key in row.values}
-        columns: list[Column] = []
-        for column in self.columns:
-            columns.append(column)
-            key = f"{column.key}_spread"
-            columns += [Column(key, key, column.meaning)] if key in keys else []
-        return Table(tuple(columns), self.rows).csv()
-
-
 def collect(job_dirs: Sequence[JobDir]) -> list[SweepResult]:
     """Reads the results from the jobs' folders.
 
@@ -72,7 +54,6 @@ def collect(job_dirs: Sequence[JobDir]) -> list[SweepResult]:
         ValueError: one is damaged; the line names it.
         OSError: one cannot be read.
     """
-    densities = LogDensityEvaluator()
     results = []
     for job_dir in job_dirs:
         state, status = job_dir.state, job_dir.status
@@ -82,14 +63,14 @@ def collect(job_dirs: Sequence[JobDir]) -> list[SweepResult]:
             rows = run.metrics
             last = rows[-1] if rows else {}
             metrics = {key: finite_number(last.get(key)) for key in _LAST_METRICS}
-            metrics["log_density"] = densities.mean_log_density(run, job_dir.spec.config)
+            metrics["log_density"] = mean_log_density(run, job_dir.spec.config)
             values = {"calls": float(status.calls), "seconds": status.seconds}
             values |= {key: value for key, value in metrics.items() if value is not None and math.isfinite(value)}
         results.append(SweepResult(job_dir, state, status, values))
     return results
 
 
-def summary_table(results: Sequence[SweepResult]) -> SpreadTable:
+def summary_table(results: Sequence[SweepResult]) -> Table:
     """Table with one row per setting and method, in the order of the sweep: mean and deviation over seeds."""
     groups: dict[str, list[SweepResult]] = {}
     for result in results:
@@ -105,15 +86,10 @@ def summary_table(results: Sequence[SweepResult]) -> SpreadTable:
             if len(samples) > 1:
                 values[f"{column.key}_spread"] = stdev(samples)
         rows.append(Row(name, values))
-    return SpreadTable(COLUMNS, tuple(rows))
+    return Table(COLUMNS, tuple(rows))
 
 
 def job_table(results: Sequence[SweepResult]) -> Table:
     """Table with one row per finished job."""
     finished = [result for result in results if result.state == "finished"]
     return Table(COLUMNS[1:], tuple(Row(result.job_dir.path.name, result.values) for result in finished))
-
-
-def _brief(spread: float, column: Column) -> str:
-    """A standard deviation with the decimals of its mean, or with two significant digits."""
-    return format(spread, column.spec) if column.spec.endswith("f") else f"{spread:.2g}"

@@ -6,17 +6,18 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, replace
 
+from modeseek.config.priors import PriorConfig
 from modeseek.io.atomic import write_atomic
 from modeseek.rundir.environment import describe_machine, package_versions
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.experiment_folder import experiment_session
 from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.session import run_session
 from modeseek.sweeps.contact_sheet import draw_sheet
-from modeseek.sweeps.progress import RetryPolicy, SweepOutcome, SweepProgress
+from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.report import write_sweep_page
 from modeseek.sweeps.results import COLUMNS, SweepResult, collect, job_table, summary_table
-from modeseek.sweeps.scheduler import schedule
-from modeseek.sweeps.sweep_dir import JobDir, reset_failures
+from modeseek.sweeps.scheduler import PATIENCE, Scheduler
+from modeseek.sweeps.sweep_dir import SESSION, JobDir, reset_failures
 from modeseek.sweeps.worker_pool import WorkerPool
 
 
@@ -25,45 +26,45 @@ def run_sweep(
     job_dirs: Sequence[JobDir],
     pool: WorkerPool,
     command: Sequence[str],
-    retry_policy: RetryPolicy | None = None,
+    retries: int = 3,
     retry_failed: bool = False,
+    patience: float = PATIENCE,
 ) -> Generator[SweepProgress, None, None]:
     """Runs all unfinished jobs, then writes tables, contact sheet and report.
 
     Args:
         run: folder of the sweep.
         job_dirs: its jobs.
-        pool: workers that run the jobs; closed at the end.
+        pool: workers that run the jobs.
         command: command line as typed.
-        retry_policy: limits on lost workers; None for the default.
+        retries: number of times a job is assigned again after its worker was lost, >= 0.
         retry_failed: whether to run jobs again that failed before.
+        patience: time without any responding worker after which the sweep stops, seconds.
 
     Raises:
         modeseek.runs.interrupts.RunInterrupted: stopped by a signal; the same command resumes the sweep.
         modeseek.runs.interrupts.RunFailed: all jobs have ended, and some failed.
         ValueError: another process works on the folder, or a job's folder is damaged.
     """
-    try:
-        with experiment_session(run) as log:
-            if retry_failed:
-                log.append(f"{reset_failures(job_dirs)} failed jobs wait again")
-            outcome = yield from schedule(job_dirs, pool, command, log, retry_policy or RetryPolicy())
-            results = collect(job_dirs)
-            finished = sum(result.state == "finished" for result in results)
-            calls = sum(result.status.calls for result in results if result.status is not None)
-            replace(run.status, step=finished, steps=len(job_dirs), calls=calls).write(run.path)
-            _write(run, results, outcome)
-            if outcome.failures:
-                name, reason = next(iter(outcome.failures.items()))
-                raise RunFailed(f"{len(outcome.failures)} of {len(job_dirs)} jobs failed, such as {name}: {reason}")
-    finally:
-        pool.close()
+    with run_session(run, resumable=True) as log:
+        if retry_failed:
+            log.append(f"{reset_failures(job_dirs)} failed jobs wait again")
+        scheduler = Scheduler(job_dirs, pool, command, log, run.path.absolute() / SESSION, retries, patience)
+        yield from scheduler.run()
+        results = collect(job_dirs)
+        finished = sum(result.state == "finished" for result in results)
+        calls = sum(result.status.calls for result in results if result.status is not None)
+        replace(run.status, step=finished, steps=len(job_dirs), calls=calls).write(run.path)
+        _write(run, results, scheduler)
+        if scheduler.failures:
+            name, reason = next(iter(scheduler.failures.items()))
+            raise RunFailed(f"{len(scheduler.failures)} of {len(job_dirs)} jobs failed, such as {name}: {reason}")
 
 
 def caveats(results: Sequence[SweepResult], failures: dict[str, str], damage: Sequence[str]) -> list[str]:
     """Missing results and limits of the comparison, a sentence each."""
     lines = [f"{name} failed and is left out: {reason}" for name, reason in failures.items()]
-    hashes: dict[object, set[str]] = {}
+    hashes: dict[PriorConfig, set[str]] = {}
     for result in results:
         if result.status is not None:
             sha256 = Run(result.job_dir.path).environment.get("prior", {}).get("sha256")
@@ -71,12 +72,11 @@ def caveats(results: Sequence[SweepResult], failures: dict[str, str], damage: Se
                 hashes.setdefault(result.job_dir.spec.config.prior, set()).add(sha256)
     for prior, distinct in hashes.items():
         if len(distinct) > 1:
-            title = getattr(prior, "title", "the prior")
-            lines.append(f"{title} changed during the sweep (its SHA-256 differs): its jobs cannot be compared.")
+            lines.append(f"{prior.title} changed during the sweep (its SHA-256 differs): its jobs cannot be compared.")
     return [*lines, *damage]
 
 
-def _write(run: Run, results: Sequence[SweepResult], outcome: SweepOutcome) -> None:
+def _write(run: Run, results: Sequence[SweepResult], session: Scheduler) -> None:
     table = summary_table(results)
     sheet, damage = draw_sheet(results)
     exports = run.path / "exports"
@@ -86,17 +86,17 @@ def _write(run: Run, results: Sequence[SweepResult], outcome: SweepOutcome) -> N
         "columns": {c.key: {"heading": c.heading, "meaning": c.meaning} for c in COLUMNS},
         "rows": {row.name: row.values for row in table.rows},
         "jobs": {result.job_dir.path.name: _job(result) for result in results},
-        "failures": outcome.failures,
+        "failures": session.failures,
         "versions": package_versions(),
         "machine": describe_machine(),
-        "last_session": {"workers_lost": outcome.lost, "priors_loaded": outcome.loads},
+        "last_session": {"workers_lost": session.lost, "priors_loaded": session.loads},
     }
     write_atomic(exports / "results.json", json.dumps(record, indent=2, allow_nan=False, default=str) + "\n")
     write_atomic(exports / "results.csv", table.csv())
     write_atomic(exports / "jobs.csv", job_table(results).csv())
     if sheet is not None:
         write_atomic(run.path / "media" / "sheet.png", sheet)
-    write_sweep_page(run, results, table, sheet, caveats(results, outcome.failures, damage))
+    write_sweep_page(run, results, table, sheet, caveats(results, session.failures, damage))
 
 
 def _job(result: SweepResult) -> dict[str, object]:

@@ -2,214 +2,222 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from modeseek.config.priors import PriorConfig
 from modeseek.io.atomic import LineFile
+from modeseek.rundir.metrics_tail import MetricsTail
 from modeseek.rundir.status import utc_now
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
-from modeseek.sweeps.progress import RetryPolicy, SweepOutcome, SweepProgress
+from modeseek.sweeps.progress import SweepProgress, job_progress
 from modeseek.sweeps.sweep_dir import JobDir
-from modeseek.sweeps.worker import WorkerStatus
-from modeseek.sweeps.worker_pool import JobRequest, WorkerLost, WorkerPool
+from modeseek.sweeps.worker import run_job
+from modeseek.sweeps.worker_pool import Worker, WorkerPool
 
-_POLL_SECONDS = 0.2  # between two looks at stop requests
+PATIENCE = 600.0  # seconds without any responding worker after which a sweep stops
+_POLL_SECONDS = 0.2  # between two looks at stop requests and at the metrics of running jobs
 _BUSY_SECONDS = 1.0  # after which a job held by another process is tried again
-_MAX_FAILED_STARTS = 3  # workers in a row that may end before they report ready
+_GRACE_SECONDS = 10.0  # for the running jobs to checkpoint their step when the sweep is interrupted once more
+_MAX_FAILED_STARTS = 3  # workers in a row that may end before they make their first call
 
 
-def schedule(
-    job_dirs: Sequence[JobDir], pool: WorkerPool, command: Sequence[str], log: LineFile, retry_policy: RetryPolicy
-) -> Generator[SweepProgress, None, SweepOutcome]:
-    """Runs all unfinished jobs; the pool is closed however it ends.
+@dataclass
+class _Slot:
+    """One worker and what it does.
 
-    Args:
+    Attributes:
+        worker: the worker.
+        call: its call, of a job or to see that it has started; None while it is idle.
+        job: its job; None while it starts or is idle.
+        prior: prior of its last job, which it holds.
+        metrics: reader of the metrics of its job.
+    """
+
+    worker: Worker
+    call: Future[Any] | None
+    job: JobDir | None = None
+    prior: PriorConfig | None = None
+    metrics: MetricsTail | None = None
+
+
+@dataclass
+class Scheduler:
+    """Scheduler of the jobs of a sweep.
+
+    Attributes:
         job_dirs: all jobs of the sweep; finished and failed ones are only counted.
         pool: workers that run the jobs.
         command: command line of the sweep, for the jobs' folders.
         log: log of the sweep.
-        retry_policy: limits on lost workers.
-
-    Raises:
-        RunInterrupted: Ctrl-C or SIGTERM, a full disk, or no worker for too long; the same command resumes the sweep.
-        RunFailed: workers end before they report ready.
-    """
-    scheduler = _Scheduler(job_dirs, pool, command, log, retry_policy)
-    try:
-        with stop_on_signal() as stop_request:
-            yield from scheduler.run(stop_request)
-    finally:
-        pool.close()
-    return scheduler.outcome
-
-
-class _Scheduler:
-    """State of `schedule`.
-
-    Attributes:
-        waiting: jobs to assign, in order.
-        deferred: jobs held by other processes, with the monotonic time at which to try again.
-        assigned: job of each busy worker.
-        statuses: last status of each busy worker.
-        starting: workers that have not reported ready.
-        priors: prior that each worker holds.
-        loads: number of priors loaded by each worker.
-        attempts: number of workers lost on a job, by name of its folder.
-        stop_reason: reason why no more jobs are assigned, or empty.
-        stop_signal: number of the signal that the runs name as the reason of their stop.
+        session_file: file that exists while the sweep runs; once it is removed running jobs stop after their step.
+        retries: number of times a job is assigned again after its worker was lost, >= 0.
+        patience: time without any responding worker after which the sweep stops, seconds.
+        failures: failure reason by name of the job's folder: an error of the job, or too many lost workers.
+        lost: number of lost workers.
+        loads: number of priors loaded, over all workers and jobs that ended.
     """
 
-    def __init__(
-        self,
-        job_dirs: Sequence[JobDir],
-        pool: WorkerPool,
-        command: Sequence[str],
-        log: LineFile,
-        retry_policy: RetryPolicy,
-    ) -> None:
-        states = [(job_dir, job_dir.state) for job_dir in job_dirs]
-        self.job_dirs, self.pool, self.command, self.log = job_dirs, pool, list(command), log
-        self.retry_policy = retry_policy
-        self.waiting = [job_dir for job_dir, state in states if state not in ("finished", "failed")]
-        self.finished = [job_dir for job_dir, state in states if state == "finished"]
-        self.outcome = SweepOutcome(
-            {j.path.name: j.status.reason for j, state in states if state == "failed" and j.status is not None}
-        )
-        self.deferred: list[tuple[float, JobDir]] = []
-        self.assigned: dict[int, JobDir] = {}
-        self.statuses: dict[int, WorkerStatus] = {}
-        self.starting: set[int] = set()
-        self.idle: list[int] = []
-        self.priors: dict[int, object] = {}
-        self.loads: dict[int, int] = {}
-        self.attempts: dict[str, int] = {}
-        self.failed_starts, self.last_reply, self.note = 0, time.monotonic(), ""
-        self.stop_reason, self.stop_signal = "", int(signal.SIGTERM)
+    job_dirs: Sequence[JobDir]
+    pool: WorkerPool
+    command: Sequence[str]
+    log: LineFile
+    session_file: Path
+    retries: int = 3
+    patience: float = PATIENCE
+    failures: dict[str, str] = field(default_factory=dict)
+    lost: int = 0
+    loads: int = 0
 
-    def run(self, stop_request: StopRequest) -> Generator[SweepProgress, None, None]:
+    def __post_init__(self) -> None:
+        states = [(job, job.status, job.state) for job in self.job_dirs]
+        self.failures |= {job.path.name: s.reason for job, s, state in states if s is not None and state == "failed"}
+        self._waiting = [job for job, _, state in states if state not in ("finished", "failed")]
+        self._finished = [job for job, _, state in states if state == "finished"]
+        self._not_before: dict[JobDir, float] = {}  # of jobs held by other processes
+        self._lost_on: dict[JobDir, int] = {}
+        self._slots: dict[int, _Slot] = {}
+        self._failed_starts, self._last_reply, self._note, self._stop_reason = 0, time.monotonic(), "", ""
+
+    def run(self) -> Generator[SweepProgress, None, None]:
+        """Runs all unfinished jobs; all workers are ended however it ends.
+
+        Raises:
+            RunInterrupted: Ctrl-C or SIGTERM, a full disk, or no worker for too long; the same command resumes it.
+            RunFailed: workers end before they have started.
+        """
+        self.session_file.touch()
+        try:
+            with stop_on_signal() as stop_request:
+                yield from self._run(stop_request)
+        finally:
+            self.session_file.unlink(missing_ok=True)
+            wait([slot.call for slot in self._busy if slot.call is not None], _GRACE_SECONDS)
+            for slot in self._slots.values():
+                slot.worker.kill()
+
+    @property
+    def _busy(self) -> list[_Slot]:
+        return [slot for _, slot in sorted(self._slots.items()) if slot.job is not None]
+
+    def _run(self, stop_request: StopRequest) -> Generator[SweepProgress, None, None]:
         yield self._progress()
-        while self.waiting or self.deferred or self.assigned:
+        while self._waiting or self._busy:
             if stop_request.signal:
-                self.stop_signal = int(signal.Signals[stop_request.signal])
-                self._stop(f"{stop_request.signal} after {len(self.finished)} of {len(self.job_dirs)} jobs")
-            if self.stop_reason and not self.assigned:
-                break
-            if not self.stop_reason:
+                self._stop(f"{stop_request.signal} after {len(self._finished)} of {len(self.job_dirs)} jobs")
+            if self._stop_reason and not self._busy:
+                raise RunInterrupted(f"{self._stop_reason}; the same command goes on")
+            if not self._stop_reason:
                 self._assign()
-            for worker, reply in self.pool.poll(_POLL_SECONDS):
-                self._handle(worker, reply)
-            if not self.assigned and time.monotonic() - self.last_reply > self.retry_policy.seconds:
-                self._stop(f"no worker was there for {self.retry_policy.seconds:g} s")
+            calls = {slot.call: number for number, slot in self._slots.items() if slot.call is not None}
+            if not calls:
+                time.sleep(_POLL_SECONDS)
+            for call in wait(calls, _POLL_SECONDS, FIRST_COMPLETED).done:
+                self._handle(calls[call], call)
+            if not self._busy and time.monotonic() - self._last_reply > self.patience:
+                self._stop(f"no worker was there for {self.patience:g} s")
             yield self._progress()
-        self.outcome.loads = sum(self.loads.values())
-        if self.stop_reason:
-            raise RunInterrupted(f"{self.stop_reason}; the same command goes on")
 
     def _stop(self, reason: str) -> None:
         """Stops assigning; running jobs are checkpointed after their step. The first reason counts."""
-        self.stop_reason = self.stop_reason or reason
-        self.note = f"stopping: {self.stop_reason}"
+        self._stop_reason = self._stop_reason or reason
+        self._note = f"stopping: {self._stop_reason}"
+        self.session_file.unlink(missing_ok=True)
 
     def _assign(self) -> None:
-        due = [job_dir for moment, job_dir in self.deferred if moment <= time.monotonic()]
-        self.deferred = [(moment, job_dir) for moment, job_dir in self.deferred if job_dir not in due]
-        self.waiting += due
-        n_workers = len(self.starting) + len(self.idle) + len(self.assigned)
-        for _ in range(min(self.pool.size, len(self.waiting) + len(self.assigned)) - n_workers):
-            self.starting.add(self.pool.spawn())
-        while self.idle and self.waiting:
-            worker = self.idle.pop(0)
-            job_dir = self._choose(worker)
-            self.waiting.remove(job_dir)
-            config = job_dir.spec.config
-            self.assigned[worker], self.priors[worker] = job_dir, config.prior
-            self.statuses[worker] = WorkerStatus("running", note="loading")
-            self.pool.submit(worker, JobRequest("begin", (str(job_dir.path), config.to_dict(), self.command)))
+        """Starts missing workers, and gives each idle one a job."""
+        n_missing = min(self.pool.size, len(self._waiting) + len(self._busy)) - len(self._slots)
+        for number in [n for n in range(self.pool.size) if n not in self._slots][: max(0, n_missing)]:
+            worker = self.pool.start(number)
+            self._slots[number] = _Slot(worker, worker.submit(os.getpid))
+        for number, slot in list(self._slots.items()):
+            now = time.monotonic()
+            due = [job for job in self._waiting if self._not_before.get(job, now) <= now]
+            if slot.call is None and due:
+                job = self._choose(slot, due)
+                arguments = (job.path, job.spec.config.to_dict(), list(self.command), self.session_file)
+                try:
+                    slot.call = slot.worker.submit(run_job, *arguments)
+                except Exception as error:  # it ended while it was idle
+                    self._handle_error(number, error)
+                    continue
+                slot.job, slot.prior = job, job.spec.config.prior
+                slot.metrics = MetricsTail(job.path / "metrics.jsonl")
+                self._waiting.remove(job)
 
-    def _choose(self, worker: int) -> JobDir:
+    def _choose(self, slot: _Slot, jobs: Sequence[JobDir]) -> JobDir:
         """A job whose prior the worker holds; else one whose prior no busy worker holds; else the next."""
-        priors = [job_dir.spec.config.prior for job_dir in self.waiting]
-        own = self.priors.get(worker)
-        in_use = [prior for other, prior in self.priors.items() if other in self.assigned]
-        best = [i for i, prior in enumerate(priors) if prior == own] or [
-            i for i, prior in enumerate(priors) if prior not in in_use
-        ]
-        return self.waiting[best[0] if best else 0]
+        priors = [job.spec.config.prior for job in jobs]
+        in_use = [busy.prior for busy in self._busy]
+        best = [i for i, prior in enumerate(priors) if prior == slot.prior]
+        best += [i for i, prior in enumerate(priors) if prior not in in_use]
+        return jobs[best[0] if best else 0]
 
-    def _handle(self, worker: int, reply: WorkerStatus | WorkerLost) -> None:
-        """Updates the state with a worker's reply, and sends the next request for the same job."""
-        if isinstance(reply, WorkerLost):
-            self._handle_lost(worker, reply)
+    def _handle(self, number: int, call: Future[Any]) -> None:
+        """Updates the state with what a worker's call returned."""
+        self._last_reply = time.monotonic()
+        try:
+            report = call.result()
+        except Exception as error:
+            self._handle_error(number, error)
             return
-        self.last_reply, self.loads[worker] = time.monotonic(), reply.loads
-        if reply.state == "ready":
-            self.starting.discard(worker)
-            self.failed_starts = 0
-            self.idle.append(worker)
+        slot = self._slots[number]
+        job, slot.job, slot.call = slot.job, None, None
+        if job is None:
+            self._failed_starts = 0
             return
-        if reply.state == "running":
-            self.statuses[worker] = reply
-            request = JobRequest("stop", (self.stop_signal,)) if self.stop_reason else JobRequest("advance")
-            self.pool.submit(worker, request)
-            return
-        job_dir = self.assigned[worker]
-        self._release(worker)
-        self.idle.append(worker)
-        if reply.state == "finished":
-            self.finished.append(job_dir)
-        elif reply.state == "failed":
-            self.outcome.failures[job_dir.path.name] = reply.reason
-            self._log(f"{job_dir.path.name} failed: {reply.reason}")
-        elif reply.state == "busy":
-            self.deferred.append((time.monotonic() + _BUSY_SECONDS, job_dir))
-            self.note = reply.reason
+        self.loads += report.loads
+        if report.state == "finished":
+            self._finished.append(job)
+        elif report.state == "failed":
+            self.failures[job.path.name] = report.reason
+            self._write(f"{job.path.name} failed: {report.reason}")
+        elif report.state == "busy":
+            self._not_before[job], self._note = self._last_reply + _BUSY_SECONDS, report.reason
+            self._waiting.append(job)
         else:
-            self.waiting.append(job_dir)
-            self._stop(f"{job_dir.path.name} stopped: {reply.reason.split(';')[0]}")
+            self._waiting.append(job)
+            self._stop(f"{job.path.name} stopped: {report.reason.split(';')[0]}")
 
-    def _handle_lost(self, worker: int, lost: WorkerLost) -> None:
-        job_dir = self._release(worker)
-        self.outcome.lost += 1
-        if worker in self.idle:
-            self.idle.remove(worker)
-        if worker in self.starting:
-            self.starting.discard(worker)
-            self.failed_starts += 1
-            if self.failed_starts >= _MAX_FAILED_STARTS:
-                raise RunFailed(f"{_MAX_FAILED_STARTS} workers in a row ended before they began: {lost.reason}")
-        if job_dir is None:
-            self._log(f"worker {worker} was lost ({lost.reason})")
+    def _handle_error(self, number: int, error: Exception) -> None:
+        """Replaces a lost worker and assigns its job again, unless too many were lost; raises an error of the code."""
+        slot = self._slots[number]
+        reason, job = slot.worker.exit_reason(error), slot.job
+        if reason is None:
+            raise error
+        del self._slots[number]
+        slot.worker.kill()
+        self.lost += 1
+        if job is None:
+            self._failed_starts += slot.call is not None
+            self._write(f"worker {number} was lost ({reason})")
+            if self._failed_starts >= _MAX_FAILED_STARTS:
+                raise RunFailed(f"{_MAX_FAILED_STARTS} workers in a row ended before they began: {reason}")
             return
-        name, retries = job_dir.path.name, self.retry_policy.retries
-        self.attempts[name] = attempts = self.attempts.get(name, 0) + 1
-        if attempts > retries:
-            self.outcome.failures[name] = f"{attempts} workers were lost on it: {lost.reason}"
-            self._log(f"{name} is given up: {attempts} workers were lost on it ({lost.reason})")
+        self._lost_on[job] = lost = self._lost_on.get(job, 0) + 1
+        if lost > self.retries:
+            self.failures[job.path.name] = f"{lost} workers were lost on it: {reason}"
+            self._write(f"{job.path.name} is given up: {lost} workers were lost on it ({reason})")
             return
-        self._log(f"worker {worker} was lost on {name} ({lost.reason}); retry {attempts} of {retries}")
-        self.waiting.insert(0, job_dir)
+        self._write(f"worker {number} was lost on {job.path.name} ({reason}); retry {lost} of {self.retries}")
+        self._waiting.insert(0, job)
 
-    def _release(self, worker: int) -> JobDir | None:
-        self.statuses.pop(worker, None)
-        return self.assigned.pop(worker, None)
-
-    def _log(self, line: str) -> None:
-        self.note = line
+    def _write(self, line: str) -> None:
+        self._note = line
         self.log.append(f"{utc_now()} {' '.join(line.split())}")
 
     def _progress(self) -> SweepProgress:
-        running = tuple((self.assigned[worker].spec.title, status) for worker, status in sorted(self.statuses.items()))
-        finished_steps = sum(job_dir.spec.config.steps for job_dir in self.finished)
-        running_steps = sum(status.step for status in self.statuses.values())
-        failures = self.outcome.failures
-        total = sum(job_dir.spec.config.steps for job_dir in self.job_dirs if job_dir.path.name not in failures)
-        return SweepProgress(
-            len(self.job_dirs),
-            len(self.finished),
-            len(failures),
-            running,
-            min(total, finished_steps + running_steps),
-            total,
-            self.note,
-        )
+        running = [
+            (slot.job.spec.title, job_progress(slot.metrics, slot.job.spec.config.steps))
+            for slot in self._busy
+            if slot.job is not None and slot.metrics is not None
+        ]
+        steps = sum(job.spec.config.steps for job in self._finished) + sum(job.done for _, job in running)
+        total = sum(job.spec.config.steps for job in self.job_dirs if job.path.name not in self.failures)
+        counts = (len(self.job_dirs), len(self._finished), len(self.failures))
+        return SweepProgress(*counts, tuple(running), min(total, steps), total, self._note)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeseek.config.config import read_yaml_file
-from modeseek.config.registry import METHODS
 from modeseek.config.serialization import suggest_name
+from modeseek.io.errors import one_line
+from modeseek.methods import METHODS
 from modeseek.reports.settings_diff import format_setting
 
 Plain = Any
@@ -31,32 +33,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class SweepAxis:
-    """One setting that is varied.
-
-    Attributes:
-        name: dotted path of the setting.
-        choices: values to try.
-    """
-
-    name: str
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True)
 class SweepSpec:
     """Specification of a sweep, whose jobs are the product of axes, methods and seeds.
 
     Attributes:
         base: settings common to all jobs, plain data of a run's configuration.
-        axes: settings that are varied.
+        axes: settings that are varied: choices by dotted path.
         methods: methods, each with its own settings.
         seeds: random seeds, each used for every setting and method.
         plain: data of the file, with the base resolved.
     """
 
     base: Mapping[str, Plain]
-    axes: tuple[SweepAxis, ...]
+    axes: Mapping[str, tuple[Choice, ...]]
     methods: tuple[Choice, ...]
     seeds: tuple[int, ...]
     plain: Mapping[str, Plain]
@@ -64,10 +53,7 @@ class SweepSpec:
     @property
     def size(self) -> int:
         """Number of jobs."""
-        total = len(self.methods) * len(self.seeds)
-        for axis in self.axes:
-            total *= len(axis.choices)
-        return total
+        return math.prod(map(len, (*self.axes.values(), self.methods, self.seeds)))
 
 
 def read_spec(path: Path) -> SweepSpec:
@@ -101,12 +87,12 @@ def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = Non
         if key not in _KEYS:
             raise ValueError(f"{name} has no part {_short(key)}; {suggest_name(key, _KEYS)}")
     base = _base(plain.get("base"), name, base_folder)
-    axes = (*_prompts(plain.get("prompts"), name), *_axes(plain.get("axes"), name))
-    repeated = [axis.name for i, axis in enumerate(axes) if axis.name in {other.name for other in axes[:i]}]
-    if repeated:
-        raise ValueError(f"{name}: {repeated[0]} is varied twice; keep one of them")
+    axes, prompts = _axes(plain.get("axes"), name), _prompts(plain.get("prompts"), name)
+    if prompts and "prompts" in axes:
+        raise ValueError(f"{name}: prompts is varied twice; keep one of them")
     methods = _methods(plain.get("methods"), base, name)
-    return SweepSpec(base, axes, methods, _seeds(plain.get("seeds"), base, name), {**plain, "base": dict(base)})
+    seeds = _seeds(plain.get("seeds"), base, name)
+    return SweepSpec(base, prompts | axes, methods, seeds, {**plain, "base": dict(base)})
 
 
 def _base(plain: Plain, name: str, base_folder: Path | None) -> Mapping[str, Plain]:
@@ -122,21 +108,19 @@ def _base(plain: Plain, name: str, base_folder: Path | None) -> Mapping[str, Pla
     return {key: value for key, value in plain.items() if key != "verb"}
 
 
-def _prompts(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
+def _prompts(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
     if plain is None:
-        return ()
+        return {}
     if not isinstance(plain, list) or not plain or not all(isinstance(text, str) and text.strip() for text in plain):
         raise ValueError(f"{name}: prompts must be a list of texts, got {_short(plain)}; try [a red cone, a blue cube]")
-    return (_axis("prompts", [Choice(text, {"prompts": [text]}) for text in plain], name),)
+    return {"prompts": _distinct([Choice(text, {"prompts": [text]}) for text in plain], f"{name}: prompts")}
 
 
-def _axes(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
-    if plain is None:
-        return ()
-    if not isinstance(plain, dict):
+def _axes(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
+    if plain is not None and not isinstance(plain, dict):
         raise ValueError(f"{name}: axes must map settings to values, got {_short(plain)}; write steps: [100, 200]")
-    axes = []
-    for path, values in plain.items():
+    axes = {}
+    for path, values in (plain or {}).items():
         if not isinstance(path, str):
             raise ValueError(f"{name}: an axis must name a setting, got {_short(path)}; write steps or prior.problem")
         if path == "seed":
@@ -149,20 +133,14 @@ def _axes(plain: Plain, name: str) -> tuple[SweepAxis, ...]:
             raise ValueError(
                 f"{name}: axes.{path} must be a list of values or map labels to values, got {_short(values)}"
             )
-        axes.append(_axis(path, choices, name))
-    return tuple(axes)
-
-
-def _axis(path: str, choices: Sequence[Choice], name: str) -> SweepAxis:
-    _check_distinct([choice.label for choice in choices], f"{name}: {path}")
-    return SweepAxis(path, tuple(choices))
+        axes[path] = _distinct(choices, f"{name}: {path}")
+    return axes
 
 
 def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice, ...]:
     """Methods from a list, or from labels with their own settings; the method of the base if there are none."""
     if plain is None:
-        method = base.get("method", "msd")
-        return (Choice(_label(method), {}),)
+        return (Choice(_label(base.get("method", "msd")), {}),)
     choices = []
     if isinstance(plain, list) and plain:
         for method in plain:
@@ -186,8 +164,7 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice
             choices.append(Choice(str(label), own))
     else:
         raise ValueError(f"{name}: methods must be a list or map labels to settings, got {_short(plain)}; try [msd]")
-    _check_distinct([choice.label for choice in choices], f"{name}: methods")
-    return tuple(choices)
+    return _distinct(choices, f"{name}: methods")
 
 
 def _seeds(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[int, ...]:
@@ -201,10 +178,12 @@ def _seeds(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[int, ...
     return tuple(seeds)
 
 
-def _check_distinct(labels: Sequence[str], title: str) -> None:
+def _distinct(choices: Sequence[Choice], title: str) -> tuple[Choice, ...]:
+    labels = [choice.label for choice in choices]
     for index, label in enumerate(labels):
         if label in labels[:index]:
             raise ValueError(f"{title} has {label[:60]!r} twice; leave one out, or give them names: {{NAME: ...}}")
+    return tuple(choices)
 
 
 def _label(value: Plain) -> str:
@@ -217,5 +196,5 @@ def _label(value: Plain) -> str:
 
 
 def _short(plain: Plain) -> str:
-    text = " ".join(repr(plain).split())
+    text = one_line(repr(plain))
     return text if len(text) <= 60 else f"{text[:57]}..."

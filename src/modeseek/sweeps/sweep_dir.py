@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 from modeseek.config.config import read_config
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import remove_folder, write_atomic
+from modeseek.io.errors import one_line
 from modeseek.reports.tolerant_reading import observed_state
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status, utc_now
 from modeseek.sweeps.jobs import JobSpec, config_id
@@ -22,6 +22,7 @@ from modeseek.sweeps.spec import SweepSpec
 
 JOBS = "jobs"
 TABLE = "sweep.json"
+SESSION = ".session"  # exists while a sweep runs
 _FORMAT = "modeseek-sweep-1"
 
 
@@ -59,7 +60,8 @@ def planned_job_dirs(jobs: Sequence[JobSpec], out: Path) -> list[JobDir]:
     Raises:
         ValueError: the folder holds something else, or jobs that are not among these.
     """
-    return _job_dirs(jobs, out, _existing_names(out, jobs))
+    names, folder = _existing_names(out, jobs), Path(os.path.abspath(out)) / JOBS
+    return [JobDir(job, folder / names.get(job.id, job.folder_name)) for job in jobs]
 
 
 def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str], out: Path) -> tuple[Run, list[JobDir]]:
@@ -83,8 +85,9 @@ def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str],
             settings,
             name_parts=["sweep"],
             command=command,
-            environment=collect_environment(jobs[0].config.device, {"title": ", ".join(titles)[:200]}),
-            status=Status("created", steps=len(jobs)),
+            prior={"title": ", ".join(titles)[:200]},
+            device=jobs[0].config.device,
+            steps=len(jobs),
             out=out,
         )
         if run.path != out:
@@ -92,7 +95,7 @@ def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str],
             raise ValueError(f"{out} was made by another process just now; give the command again")
     run = Run(out)
     with run.locked():
-        job_dirs = _job_dirs(jobs, out, _existing_names(out, jobs))
+        job_dirs = planned_job_dirs(jobs, out)
         write_atomic(out / TABLE, json.dumps({"format": _FORMAT, "jobs": [_row(one) for one in job_dirs]}, indent=1))
         write_atomic(out / "config.yaml", write_yaml(settings))
         write_atomic(out / "command.txt", shlex.join(command) + "\n")
@@ -114,11 +117,6 @@ def reset_failures(job_dirs: Sequence[JobDir]) -> int:
         if not run.checkpoints:
             remove_folder(job_dir.path)
     return count
-
-
-def _job_dirs(jobs: Sequence[JobSpec], out: Path, names: Mapping[str, str]) -> list[JobDir]:
-    folder = Path(os.path.abspath(out)) / JOBS
-    return [JobDir(job, folder / names.get(job.id, job.folder_name)) for job in jobs]
 
 
 def _existing_names(out: Path, jobs: Sequence[JobSpec]) -> dict[str, str]:
@@ -162,8 +160,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"its format is {str(table['format'])[:40]!r}")
         return table["jobs"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise ValueError(f"{path} is damaged: {reason}; restore it, or choose another --out") from error
+        raise ValueError(f"{path} is damaged: {one_line(error, 100)}; restore it, or choose another --out") from error
 
 
 def _read_row(row: dict[str, Any], ids: Container[str]) -> tuple[str, str]:

@@ -1,59 +1,38 @@
-"""Protocol of worker pools, local or on a cluster, and the messages exchanged with workers."""
+"""Workers and their pools, on this machine or on a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
-
-from modeseek.sweeps.worker import WorkerStatus
-
-
-@dataclass(frozen=True)
-class JobRequest:
-    """Call of one of a worker's methods.
-
-    Attributes:
-        method: name of the method of `Worker`.
-        args: positional arguments, plain data.
-    """
-
-    method: Literal["begin", "advance", "stop"]
-    args: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True)
-class WorkerLost:
-    """Notice of a worker that ended: killed, crashed, or on a machine that is gone.
-
-    Attributes:
-        reason: cause as far as known, one line.
-    """
-
-    reason: str
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
-class WorkerPool(Protocol):
-    """Pool of workers, each of which handles one request at a time and replies to it once."""
+class Worker(Protocol):
+    """Process that makes one call at a time."""
 
-    @property
-    def size(self) -> int:
-        """Maximum number of workers."""
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Makes a call, without waiting: the first one begins once the process has started."""
         ...
 
-    def spawn(self) -> int:
-        """Starts a worker, which reports `ready` once it accepts requests, maybe much later. Returns its number."""
+    def exit_reason(self, error: Exception) -> str | None:
+        """Reason why the process ended, one line, where a call raised `error` for that; None for the call's own."""
         ...
 
-    def submit(self, worker: int, request: JobRequest) -> None:
-        """Sends a request to a worker, without waiting."""
+    def kill(self) -> None:
+        """Ends the process at once; its job can be resumed from its last checkpoint."""
         ...
 
-    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerStatus | WorkerLost]]:
-        """Replies that arrived, by worker number; waits at most that many seconds for the first one."""
-        ...
 
-    def close(self) -> None:
-        """Ends all workers; their unfinished jobs can be resumed from checkpoints."""
-        ...
+@dataclass(frozen=True)
+class WorkerPool:
+    """Pool of workers.
+
+    Attributes:
+        size: maximum number of workers at a time, >= 1.
+        start: function that starts the worker of a number in [0, size), without waiting for it.
+    """
+
+    size: int
+    start: Callable[[int], Worker]
