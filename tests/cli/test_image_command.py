@@ -188,7 +188,7 @@ def test_a_lora_of_the_command_line_is_kept(sd: Path, tmp_path: Path, capsys: py
     save_file(weights, tmp_path / "style.safetensors")
     plain = image(sd, tmp_path / "plain", "--generator", "latent")
     run = image(sd, tmp_path / "styled", "--generator", "latent", "--lora", f"{tmp_path}/style.safetensors=0.5")
-    assert run.config.prior.loras == (ms.LoRA(f"{tmp_path}/style.safetensors", 0.5),)
+    assert run.config.prior.loras == (ms.priors.LoRA(f"{tmp_path}/style.safetensors", 0.5),)
     a, b = (np.load(each.path / "exports" / "images.npy") for each in (plain, run))
     assert np.abs(a - b).max() > 1e-3
     capsys.readouterr()

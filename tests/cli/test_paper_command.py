@@ -22,13 +22,15 @@ pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs 
 import tiny  # noqa: E402 - needs diffusers
 import tiny_scorers  # noqa: E402
 
+from modeseek.cli.paper_options import PaperOptions  # noqa: E402
 from modeseek.cli.paper_text_to_image import TextToImageCommand, read_prompts  # noqa: E402
 from modeseek.config.optimizers import AdamConfig  # noqa: E402
-from modeseek.experiments.common.metric_table import MetricTable  # noqa: E402
+from modeseek.experiments.common.jobs import PriorCache  # noqa: E402
+from modeseek.experiments.common.metrics import Metric  # noqa: E402
 from modeseek.experiments.text_to_image.entries import ENTRIES  # noqa: E402
 from modeseek.experiments.text_to_image.experiment import run_text_to_image  # noqa: E402
-from modeseek.experiments.text_to_image.measure import MetricNetworks  # noqa: E402
-from modeseek.reports.table import Column, Row  # noqa: E402
+from modeseek.experiments.text_to_image.metrics import METRICS, MetricNetworks, per_image  # noqa: E402
+from modeseek.reports.table import Column, Row, Table  # noqa: E402
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment  # noqa: E402
 
 pytestmark = [
@@ -135,6 +137,38 @@ def test_metrics_equal_those_of_the_exported_images(folder: Path, tmp_path: Path
     assert pixels.shape[1] > 270 + 4 * 64 and (pixels == 255).all(2).mean() < 0.9
 
 
+def test_an_image_metric_is_a_function_and_a_row(folder: Path, tmp_path: Path) -> None:
+    """Nothing else is told of it: it is in the table, the files, the summary, the page's definitions and sources."""
+
+    def redness(image: torch.Tensor) -> torch.Tensor:
+        return image[:, 0].mean((1, 2))
+
+    row = Metric(
+        "redness", "Red", "Mean of the red channel, a made-up metric.", ".4f", "high", ("csd",), summarised=True,
+        evaluate=per_image(redness),
+    )  # fmt: skip
+    command = TextToImageCommand(
+        str(folder / "sd"), folder / "prompts.txt", ("ddim", "sds", "msd"), steps=3, size=(16, 16), sample_steps=3,
+        shared=PaperOptions(seeds=2),
+    )  # fmt: skip
+    plan, out, priors = command.plan(), tmp_path / "out", PriorCache("cpu")
+    run = open_experiment(TEXT_TO_IMAGE, command._settings(plan), {"title": "sd"}, ["test"], out)
+    *_, last = run_text_to_image(plan, run, priors, MetricNetworks(), (*METRICS, row))
+    assert (last.stage, last.done) == ("measuring", 3)
+    rows, results = table(out), json.loads((out / "exports" / "results.json").read_text())
+    for name in ("ddim", "sds", "msd"):
+        files = sorted((out / "exports").glob(f"{name}-prompt*.png"))
+        reds = [np.asarray(Image.open(path), dtype=np.float64)[..., 0].mean() / 255 for path in files]
+        assert len(files) == 4 and float(rows[name]["redness"]) == pytest.approx(np.mean(reds), abs=1e-6)
+        assert float(rows[name]["redness_low"]) < np.mean(reds) < float(rows[name]["redness_high"])
+        assert results["methods"][name]["redness"] == float(rows[name]["redness"])
+    assert results["columns"]["redness"] == {"heading": "Red", "meaning": row.meaning, "better": "high"}
+    assert any(line.startswith("Best Red of the optimised images: ") for line in results["facts"]["findings"])
+    assert "| Red ↑ |" in (out / "exports" / "table.md").read_text().splitlines()[0]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Red ↑" in page and page.count(row.meaning) >= 1 and "2310.19415" in page
+
+
 def test_a_job_does_not_depend_on_the_other_methods(folder: Path, tmp_path: Path) -> None:
     main(argv(folder, tmp_path / "a", "--methods", "sds"))
     main(argv(folder, tmp_path / "b", "--methods", "msd", "sds", "--reference", "0"))
@@ -192,15 +226,15 @@ def test_it_resumes_where_it_stopped(folder: Path, tmp_path: Path) -> None:
     more = ["--methods", "sds", "msd", "--batch", "1", "--steps", "4"]
     main(argv(folder, tmp_path / "whole", *more))
     command = TextToImageCommand(
-        str(folder / "sd"), folder / "prompts.txt", ("sds", "msd"), seeds=1, steps=4, size=(16, 16), sample_steps=3,
-        batch=1,
+        str(folder / "sd"), folder / "prompts.txt", ("sds", "msd"), steps=4, size=(16, 16), sample_steps=3, batch=1,
+        shared=PaperOptions(seeds=1),
     )  # fmt: skip
     plan = command.plan()
-    loaded = plan.prior_config.load("cpu")
+    priors = PriorCache("cpu")
     out = tmp_path / "pieces"
-    prior = {"title": "sd", "sha256": loaded.sha256}
+    prior = {"title": "sd", "sha256": priors.load(plan.prior_config).sha256}
     run = open_experiment(TEXT_TO_IMAGE, command._settings(plan), prior, ["test"], out)
-    job = run_text_to_image(plan, run, loaded, MetricNetworks())
+    job = run_text_to_image(plan, run, priors, MetricNetworks())
     for progress in job:
         if progress.stage == "msd-000" and progress.done == 2:
             break
@@ -230,7 +264,7 @@ def test_ctrl_c_says_how_to_resume(
                 signal.raise_signal(signal.SIGINT)
         raise AssertionError("it went on")
 
-    monkeypatch.setattr("modeseek.cli.paper_text_to_image.run_with_progress", watch)
+    monkeypatch.setattr("modeseek.cli.paper_options.run_with_progress", watch)
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as caught:
         main(argv(folder, out, "--methods", "ddim", "msd"))
@@ -243,10 +277,10 @@ def test_ctrl_c_says_how_to_resume(
 
 
 def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
-    more = ["--budget", "100", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1", "--methods"]
+    more = ["--budget", "50", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1", "--methods"]
     main(argv(folder, tmp_path / "out", *more, "ddim", "sdi", "sdi-negative", "msd-product", "msd-kernel"))
     calls = {name: float(row["calls"]) for name, row in table(tmp_path / "out").items()}
-    assert calls == {"ddim": 40, "sdi": 100, "sdi-negative": 99, "msd-product": 96, "msd-kernel": 96}
+    assert calls == {"ddim": 40, "sdi": 48, "sdi-negative": 44, "msd-product": 48, "msd-kernel": 48}
     rates = "rates 0.01 (SDI, negative) and 0.02 (SDI / MSD, product / MSD, kernel score)"
     assert rates in (tmp_path / "out" / "exports" / "table.md").read_text()
     plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(ENTRIES), budget=100).plan()
@@ -372,6 +406,6 @@ def test_prompts_are_lines(tmp_path: Path) -> None:
 def test_cells_show_intervals_and_files_hold_them() -> None:
     columns = (Column("kid", "KID", "Low is good.", ".2f", "low"), Column("calls", "Calls", "Neither.", ".0f"))
     rows = (Row("a", {"kid": 0.5, "kid_low": 0.25, "kid_high": 1.0, "calls": 6.0}), Row("b", {"kid": 0.75}))
-    table = MetricTable(columns, rows)
+    table = Table(columns, rows)
     assert table.text(rows[0], columns[0]) == "0.50 [0.25, 1.00]" and table.text(rows[1], columns[0]) == "0.75"
     assert table.csv().splitlines() == ["method,kid,kid_low,kid_high,calls", "a,0.5,0.25,1.0,6.0", "b,0.75,,,"]

@@ -50,7 +50,7 @@ def test_the_configuration_is_what_was_asked_for(capsys: pytest.CaptureFixture[s
     config = ms.config.config.read_config(ms.config.yaml.read_yaml(capsys.readouterr().out, "it"))
     assert config == ms.Config(
         ms.runs.ToyPriorConfig("digits"),
-        ms.SDS(weight=ms.unit_weight),
+        ms.SDS(weight=ms.weights.unit_weight),
         ms.runs.PixelsConfig(4),
         ms.runs.AdamConfig(0.05),
         label=3,
@@ -289,6 +289,7 @@ def test_a_disk_that_is_really_full_and_one_that_is_read_only(
             "--set",
             "saving.steps=50",
             "previews=0",
+            "generator.points.start.noise.n=2000",  # a third checkpoint does not fit
         ]
         with pytest.raises(SystemExit) as caught:
             main([*argv, "--out", str(disk / "run")])

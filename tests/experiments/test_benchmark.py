@@ -13,17 +13,17 @@ import pytest
 import torch
 from terminal import cli_error
 
-from modeseek.citations.bibtex import SOURCES
+from modeseek.citations.bibtex import read_sources
 from modeseek.cli import main
-from modeseek.config.registry import METHODS
-from modeseek.datasets.toy2d import ring, spiral
-from modeseek.experiments.toy2d.benchmark import prior_calls, run_entry
-from modeseek.experiments.toy2d.entries import Descent
+from modeseek.datasets.toy2d import ring
+from modeseek.experiments.common.metrics import evaluate
+from modeseek.experiments.toy2d.benchmark import run_entries
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
-from modeseek.experiments.toy2d.serialization import outcome_from_dict, run_to_dict
-from modeseek.experiments.toy2d.toy2d import Toy2DPlan, benchmark_toy2d
+from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.experiments.toy2d.toy2d_metrics import METRICS, EndPoints, GroundTruth
 from modeseek.io.process_pool import run_in_processes
 from modeseek.meanshift.modes import Modes
+from modeseek.methods import METHODS
 
 F64 = torch.float64
 
@@ -41,6 +41,7 @@ def last(job: Generator) -> object:
             return end.value
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["vsd", "sds", "csd", "sds-bridge", "msd", "ddim"]
     main(["compare", "--methods", *names, "--budget", "60", "--side", "5", "--out", str(tmp_path / "out")])
@@ -64,56 +65,52 @@ def test_no_method_exceeds_the_budget(name: str) -> None:
     """On the prior itself, not on the one that prices are counted on; the budget is used up to a step or two."""
     plan = Toy2DPlan(ring(), (ALL_ENTRIES[name],), side=2, budget=60, label="each")
     task = plan.task(plan.problem.prior)
-    outcome, algorithm = last(run_entry(ALL_ENTRIES[name], task)), ALL_ENTRIES[name].algorithm(task)
+    entry = ALL_ENTRIES[name]
+    calls = entry.check(task)
+    outcome = last(entry.algorithm(task).run(entry, task, calls))
     assert outcome.z.isfinite().all() and outcome.calls <= 60
-    if isinstance(algorithm, Descent):
-        assert outcome.calls > 60 - 2 * prior_calls(algorithm, task)[1] - 10
+    if entry.descends is not None:
+        assert outcome.calls > 60 - 2 * calls[1] - 10
 
 
 def test_classes_are_assigned_in_turn() -> None:
     plan = Toy2DPlan(ring(), (ALL_ENTRIES["msd"],), side=4, budget=60, label="each")
     task = plan.task(plan.problem.prior)
     assert task.conditions.positive.tolist() == [*range(8)] * 2 and task.classes == 8 and plan.cond is None
-    outcome = last(run_entry(ALL_ENTRIES["msd"], task))
+    outcome = last(ALL_ENTRIES["msd"].run(task))
     angle = torch.atan2(outcome.z[:, 1], outcome.z[:, 0]).rad2deg().remainder(360)
     assert torch.allclose(
         angle, 45.0 * task.conditions.positive.double(), atol=2.0
     )  # every point at the mode of its class
 
 
-def test_spread_and_modes_of_known_points(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spread_and_modes_of_known_points() -> None:
     """True samples have the spread of the ground truth; points on modes have none, and cover just those."""
-    import modeseek.experiments.toy2d.toy2d as module
-
     problem = ring()
-    truth = Modes(problem.prior.means, torch.full((8,), 0.125, dtype=F64), torch.zeros(1, dtype=torch.long), None)
+    modes = Modes(problem.prior.means, torch.full((8,), 0.125, dtype=F64), torch.zeros(1, dtype=torch.long), None)
+    truth = GroundTruth.draw(problem, None, problem.bandwidth, modes, seed=0)
     samples = problem.prior.sample(4000, torch.Generator().manual_seed(0))
+    assert EndPoints(samples, truth, None, problem.prior).spread == pytest.approx(1, rel=0.07)
     variance = 2 * problem.bandwidth**2
-    assert module._spread(samples, truth) == pytest.approx(variance, rel=0.05)
-    assert module._spread(truth.z[:3], truth) == 0
-    outcome = last(run_entry(ALL_ENTRIES["ddim"], Toy2DPlan(problem, (), side=4, budget=40).task(problem.prior)))
-    monkeypatch.setattr(module, "_PROBES", (20, 2))
-    plan = Toy2DPlan(problem, (ALL_ENTRIES["ddim"],), side=3)
-    from dataclasses import replace
-
-    z = truth.z[[0, 0, 0, 3, 3, 5, 5, 5]]
-    placed = replace(outcome, z=z, trajectory=z[None])
-    row = module._row(plan, plan.task(problem.prior), placed, truth, samples, 0.1)
-    assert row.values["found"] == 3 and row.values["spread"] == 0 and row.values["coverage"] == pytest.approx(3 / 8)
+    moved = EndPoints(modes.z + torch.tensor([variance**0.5, 0], dtype=F64), truth, None, problem.prior)
+    assert moved.spread == pytest.approx(1, rel=0.07)  # so far from its mode is a true sample in the mean square
+    placed = EndPoints(modes.z[[0, 0, 0, 3, 3, 5, 5, 5]], truth, None, problem.prior)
+    values = {key: estimate.value for key, estimate in evaluate(METRICS, placed).items()}
+    assert values["found"] == 3 and values["spread"] == 0 and values["coverage"] == pytest.approx(3 / 8)
 
 
-def test_an_outcome_survives_being_sent() -> None:
-    task = Toy2DPlan(ring(), (), side=3, budget=30).task(ring().prior)
-    for name in ("msd", "find-modes"):
-        outcome, copy = (
-            last(run_entry(ALL_ENTRIES[name], task)),
-            outcome_from_dict(ALL_ENTRIES[name], last(run_to_dict(ALL_ENTRIES[name], task))),
-        )
-        assert torch.equal(outcome.z, copy.z) and torch.equal(outcome.trajectory, copy.trajectory)
-        assert (outcome.calls, outcome.steps, outcome.converged) == (copy.calls, copy.steps, copy.converged)
-        assert (outcome.modes is None) == (copy.modes is None)
-        if outcome.modes is not None:
-            assert torch.equal(outcome.modes.label, copy.modes.label)
+def test_entries_in_processes_end_as_here() -> None:
+    """Bit for bit, with all that a table and a figure show."""
+    entries = [ALL_ENTRIES[name] for name in ("sds", "msd", "vsd", "find-modes")]
+    task = Toy2DPlan(ring(), (), side=3, budget=30, label="each").task(ring().prior)
+    outcomes, others = last(run_entries(entries, task, {"other": lambda: counting(0)}))
+    assert list(outcomes) == [entry.name for entry in entries] and others == {"other": 0}
+    for entry in entries:
+        here, there = last(entry.run(task)), outcomes[entry.name]
+        assert torch.equal(here.z, there.z) and torch.equal(here.trajectory, there.trajectory)
+        assert (here.entry, here.calls, here.updates) == (there.entry, there.calls, there.updates)
+        assert here.converged == there.converged and there.seconds > 0
+    assert outcomes["vsd"].updates == 30 and outcomes["msd"].converged is not None
 
 
 def counting(n: int) -> Generator[int, None, int]:
@@ -154,15 +151,6 @@ def test_a_job_that_fails_or_dies_stops_the_others() -> None:
         last(run_in_processes({"long": lambda: counting(10**6), "dying": dying}, 2))
 
 
-def test_running_in_processes_is_running_here() -> None:
-    plan = Toy2DPlan(spiral(), (ALL_ENTRIES["sds"], ALL_ENTRIES["msd"]), side=3, budget=40)
-    result, task = last(benchmark_toy2d(plan, plan.problem.prior)), plan.task(plan.problem.prior)
-    for outcome in result.outcomes:
-        assert torch.equal(outcome.z, last(run_entry(outcome.entry, task)).z)
-    order = [row.name for row in result.sorted_by("nll").table.rows]
-    assert order == sorted(order, key=lambda name: {r.name: r.values["nll"] for r in result.table.rows}[name])
-
-
 def test_without_classes_methods_that_compare_them_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,4 +179,4 @@ def test_methods_are_cited(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.count("@misc{") == 5  # MSD stands on mean shift, too
     assert "2502.15989" in output and "2305.16213" in output and "1801.01401" in output
     assert "did you mean" in cli_error(["cite", "vssd"], capsys)
-    assert {"msd", "perp-neg", "jsd", "dreamtime"} <= SOURCES.keys()
+    assert {"msd", "perp-neg", "jsd", "dreamtime"} <= read_sources().keys()

@@ -17,15 +17,16 @@ from terminal import cli_error, help_text
 
 import modeseek as ms
 from modeseek.cli import main
+from modeseek.cli.paper_options import PaperOptions
 from modeseek.cli.paper_text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
-from modeseek.experiments.text_to_3d import experiment
+from modeseek.experiments.common.jobs import JobContext, PriorCache
 from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.findings import compare, summarise
-from modeseek.experiments.text_to_3d.jobs import PriorCache, TextTo3DJobContext, run_job
-from modeseek.experiments.text_to_3d.measure import front_counts
+from modeseek.experiments.text_to_3d.jobs import ShapeJob, ShapeResult, ShapeResults
+from modeseek.experiments.text_to_3d.metrics import front_counts
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
-from modeseek.experiments.text_to_3d.table import TextTo3DJobResult, main_table
+from modeseek.experiments.text_to_3d.table import main_table
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import FrontFaces
@@ -36,7 +37,8 @@ from modeseek.runs.train import train
 
 CUBE = "a blue cube with a white face"
 TINY = ("--prior", "renders", "--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
-COMMAND = TextTo3DCommand("renders", captions=(CUBE,), methods=("sds",), seeds=1, steps=8, size=8, views=2)
+COMMAND = TextTo3DCommand("renders", captions=(CUBE,), methods=("sds",), steps=8, size=8, views=2,
+                          shared=PaperOptions(seeds=1))  # fmt: skip
 FIRST = "sds-fine-a-blue-cube-with-a-white-face-0"
 SECOND = FIRST.replace("fine", "none")
 
@@ -57,7 +59,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An experiment that was stopped in the middle of its second job, then resumed."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("modeseek.runs.exports3d._MESH_RESOLUTION", 40)
+    patch.setattr("modeseek.generators.generator3d._MESH_RESOLUTION", 40)
     patch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
     out = tmp_path_factory.mktemp("shapes") / "out"
     plan, priors = COMMAND.plan(), PriorCache("cpu")
@@ -82,8 +84,7 @@ def test_it_resumes_as_if_it_never_stopped(out: Path, tmp_path: Path) -> None:
     assert resumed.status.state == "finished" and resumed.status.sessions == 2 and not resumed.checkpoints
     config = resumed.config
     whole = build(config)
-    run = ms.Run.create({"verb": "run", **config.to_dict()}, name_parts=["x"], command=["x"], environment={},
-                        status=resumed.status.__class__("created"), out=tmp_path / "whole")  # fmt: skip
+    run = ms.Run.create_for(config, None, ["x"], tmp_path / "whole")
     walk = train(run, whole, config.steps)
     next(step for step in walk if step.done == config.steps)
     walk.close()
@@ -114,12 +115,12 @@ def test_the_tables_are_the_means_of_what_lies_in_the_folders(out: Path) -> None
 def test_both_counts_of_fronts_are_reported() -> None:
     """Two against the ground truth, one by the scene classifier."""
     none = torch.zeros(24, dtype=torch.bool)
-    measures = front_counts(FrontFaces(2, none), FrontFaces(1, none))
+    measures = {key: count.value for key, count in front_counts(FrontFaces(2, none), FrontFaces(1, none)).items()}
     assert measures == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
-    results = [
-        TextTo3DJobResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), measures)
+    results = ShapeResults(
+        ShapeResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), measures)
         for seed in (0, 1)
-    ]
+    )
     plan = TextTo3D("bundled", (CUBE,), {ENTRIES["sds"]: None}, (VIEW_CONDITIONINGS["fine"],), 2)
     lines = [line for line in summarise(plan, results) if "Exactly one front" in line]
     assert len(lines) == 2 and "against the ground truth" in lines[0] and "SDS 0 of 2" in lines[0]
@@ -153,7 +154,7 @@ def test_the_page_needs_nothing_else_and_shows_everything(out: Path) -> None:
         assert words in page, words
     assert "src='http" not in page and 'src="http' not in page
     with Image.open(out / "media" / "turntables.gif") as gif:
-        assert getattr(gif, "n_frames", 1) == 24 and gif.width == 3 * 16
+        assert getattr(gif, "n_frames", 1) == 24 and gif.width == 6 + 110 + 6 + 3 * (16 + 6)
     with Image.open(out / "media" / "sheet.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     assert 0.01 < (pixels < 250).any(2).mean() < 0.6
@@ -167,14 +168,14 @@ def test_a_failed_job_is_named_and_the_others_are_reported(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
-    real = experiment.run_job
+    real = ShapeJob.optimise
 
-    def sometimes(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext):  # noqa: ANN202
-        if job.entry.name == "msd":
+    def sometimes(job: ShapeJob):  # noqa: ANN202
+        if job.spec.entry.name == "msd":
             raise RunFailed("the direction of step 3 is not finite")
-        return (yield from real(plan, job, context))
+        return (yield from real(job))
 
-    monkeypatch.setattr(experiment, "run_job", sometimes)
+    monkeypatch.setattr(ShapeJob, "optimise", sometimes)
     main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
     output = " ".join(capsys.readouterr().out.split())
     name = FIRST.replace("sds", "msd")
@@ -241,7 +242,9 @@ def test_which_jobs_a_plan_has() -> None:
     steps |= {"msd-product": 20, "sdi": 75, "sdi-negative": 27}
     assert {entry.name: full.steps_of(entry, full.conditionings[0]) for entry in full.entries} == steps
     bounded = ENTRIES["sds-debiased"].method(3.0, False)
-    assert isinstance(bounded, ms.Debiased) and isinstance(bounded.method, type(ENTRIES["sds"].method(3.0, False)))
+    assert isinstance(bounded, ms.methods.Debiased) and isinstance(
+        bounded.method, type(ENTRIES["sds"].method(3.0, False))
+    )
 
 
 def test_a_pipeline_is_conditioned_on_view_prompts_and_guided() -> None:
@@ -262,34 +265,38 @@ def test_a_pipeline_is_conditioned_on_view_prompts_and_guided() -> None:
 @pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])
 def test_entries_spend_their_budget(name: str, budget: int, tmp_path: Path) -> None:
     command = TextTo3DCommand(
-        "renders", captions=("a red cone",), methods=(name,), seeds=1, budget=budget, size=8, views=2
-    )
+        "renders", captions=("a red cone",), methods=(name,), budget=budget, size=8, views=2,
+        shared=PaperOptions(seeds=1),
+    )  # fmt: skip
     plan = command.plan()
     (job,) = plan.jobs()
-    *_, last = run_job(plan, job, TextTo3DJobContext(tmp_path, PriorCache("cpu"), ["test"]))
+    context = JobContext(tmp_path, PriorCache("cpu"), ["test"])
+    *_, last = ShapeJob(plan, job, SceneClassifier.packaged(), context).optimise()
     run = ms.Run.load(tmp_path / job.name)
     assert last.done == last.total == run.status.step == (3 if name == "vsd" else 2)
     assert run.status.calls == 2 * budget and run.status.state == "finished"
 
 
 def test_sentences_follow_from_pairs() -> None:
-    plan = TextTo3DCommand("renders", captions=("a red cone", "a red cube"), methods=("sds", "msd"), seeds=2).plan()
+    plan = TextTo3DCommand("renders", captions=("a red cone", "a red cube"), methods=("sds", "msd"),
+                           shared=PaperOptions(seeds=2)).plan()  # fmt: skip
     conditioning = VIEW_CONDITIONINGS["fine"]
     values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
-    results = [
-        TextTo3DJobResult(
+    results = ShapeResults(
+        ShapeResult(
             TextTo3DJob(ENTRIES[name], conditioning, k // 2, k % 2, f"{name}{k}"),
             {"iou": value, "delta_e": 10 + value, "right": 0.5 + 0.1 * (-1) ** k * (name == "sds")},
         )
         for name, several in values.items()
         for k, value in enumerate(several)
-    ]
+    )
     line = compare(plan, results, ENTRIES["msd"], ENTRIES["sds"])
     assert line.startswith("MSD against SDS, 4 pairs") and "better in IoU by 0.11 [0.1" in line
     assert "worse in Delta E by 0.12 [0.1" in line and "no difference beyond chance in All right" in line
-    assert compare(plan, results[:6], ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to tell them apart.")
+    few = ShapeResults(results[:6])
+    assert compare(plan, few, ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to tell them apart.")
     assert len(summarise(plan, results)) == 2
-    table = main_table(plan, results, {0: {"right": 1.0}})
+    table = main_table(plan, results, {"a red cone": {"right": 1.0}})
     assert table.rows[1].values["iou"] == pytest.approx(0.65) and table.rows[0].reference
     assert 0.5 <= table.rows[1].values["iou_low"] < 0.65 < table.rows[1].values["iou_high"] <= 0.8
 

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import cases
@@ -18,9 +19,9 @@ from PIL import Image
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.datasets import toy2d as plane
-from modeseek.experiments.toy2d.benchmark import apportion, prior_calls, run_entry
+from modeseek.experiments.toy2d.algorithms import ModeSearch, apportion
 from modeseek.experiments.toy2d.direction_error import at_bandwidth, measure_direction
-from modeseek.experiments.toy2d.entries import Descent, ToyOutcome, ToyTask
+from modeseek.experiments.toy2d.entries import ToyOutcome, ToyTask
 from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
 from modeseek.io.thread_pool import run_in_threads, single_threaded
@@ -112,6 +113,7 @@ def test_the_images_can_be_opened(ring: Path) -> None:
     assert (ring / "media" / "points.gif").stat().st_size <= 3_000_000
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_folder_that_exists_is_kept_and_the_new_name_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     out.mkdir()
@@ -131,6 +133,7 @@ def test_a_folder_that_exists_is_kept_and_the_new_name_said(tmp_path: Path, caps
     assert methods[0] == methods[1]  # the same seed, the same numbers, whatever the threads did
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_class_is_reached_with_guidance(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["toy", "--problem", "ring", "--label", "2", "--scale", "2", "--side", "4", "--budget", "140"]
@@ -140,14 +143,19 @@ def test_a_class_is_reached_with_guidance(tmp_path: Path) -> None:
     assert results["facts"]["true_modes"] == 1
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_learned_prior_is_trained_saved_and_used_again(tmp_path: Path) -> None:
     command = ["toy", "--problem", "ring", "--prior", "learned", "--side", "4", "--budget", "40", "--methods", "msd"]
     net = tmp_path / "net"
-    main([*command, "find-modes", "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
+    main([*command, "--train-steps", "20", "--save-network", str(net), "--out", str(tmp_path / "a")])
     main([*command, "--network", str(net), "--out", str(tmp_path / "b")])
     results = [json.loads((tmp_path / x / "exports" / "results.json").read_text())["methods"]["msd"] for x in "ab"]
     assert results[0]["nll"] == pytest.approx(results[1]["nll"], rel=1e-6)
     assert results[0]["nmse"] > 1e-4  # measured against the ground truth, not the network
+    network, given = ms.Network.load(net), task()
+    modes = finish(ModeSearch(40, tol=1e-3).run(TOY2D_ENTRIES["find-modes"], replace(given, prior=network), (0, 1)))
+    assert modes.z.shape == given.starts.shape and modes.z.isfinite().all()  # from samples, as it has no density
+    assert modes.calls > 32 and modes.converged is not None
 
 
 def test_digits_end_to_end(tmp_path: Path) -> None:
@@ -164,16 +172,16 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "scale"), [("plane", 1.0), ("plane", 3.0), ("digits", 3.0)])
 def test_no_entry_exceeds_its_budget(kind: str, scale: float) -> None:
-    given = task(140, scale, label=1)
+    given = task(70, scale, label=1)
     for entry in (TOY2D_ENTRIES if kind == "plane" else DIGITS_ENTRIES).values():
         if entry.name == "find-modes":
             continue
-        outcome = finish(run_entry(entry, given))
-        algorithm = entry.algorithm(given)
+        calls = entry.check(given)
+        outcome = finish(entry.algorithm(given).run(entry, given, calls))
         assert 0 < outcome.calls <= given.budget, entry.name
-        if isinstance(algorithm, Descent):
+        if entry.descends is not None:
             left = given.budget - outcome.calls
-            assert left < prior_calls(algorithm, given)[1], entry.name  # what is left would not pay for another step
+            assert left < calls[1], entry.name  # what is left would not pay for another step
         assert torch.equal(outcome.trajectory[-1], outcome.z)
         assert outcome.z.isfinite().all()
 
@@ -181,7 +189,7 @@ def test_no_entry_exceeds_its_budget(kind: str, scale: float) -> None:
 def test_all_descents_start_from_the_same_points() -> None:
     given = task()
     for name in ("sds", "sdi", "msd", "msd-product"):
-        assert torch.equal(finish(run_entry(TOY2D_ENTRIES[name], given)).trajectory[0], given.starts)
+        assert torch.equal(finish(TOY2D_ENTRIES[name].run(given)).trajectory[0], given.starts)
 
 
 def test_apportion_is_proportional() -> None:
@@ -220,11 +228,12 @@ def test_landscapes_are_those_of_the_formulas() -> None:
     assert (field.ticks[column].item(), field.ticks[row].item()) == pytest.approx((0.2, -0.4), abs=1e-9)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failed_benchmark_says_so_and_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("modeseek.experiments.toy2d.toy2d_run.draw_landscapes", broken)
+    monkeypatch.setattr("modeseek.experiments.toy2d.toy2d.draw_landscapes", broken)
     out = tmp_path / "run"
     with pytest.raises(SystemExit) as caught:
         main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(out)])
@@ -235,6 +244,7 @@ def test_a_failed_benchmark_says_so_and_keeps_its_files(tmp_path: Path, monkeypa
     assert not ms.Run.load(out).running
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     target = tmp_path / "run"
     target.mkdir()
@@ -242,6 +252,7 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"] and (target / "report.html").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_same_benchmark_again_from_its_own_configuration(ring: Path, tmp_path: Path) -> None:
     small = tmp_path / "small"
     main(["toy", "--problem", "ring", "--methods", "msd", "--side", "3", "--budget", "24", "--out", str(small)])

@@ -57,7 +57,7 @@ def test_nll_is_that_of_the_blurred_mixture(bandwidth: float, label: int | None)
 
 def test_precision_and_recall_are_those_of_brute_force() -> None:
     real, found = cases.points(60, 2, seed=1), cases.points(45, 2, seed=2, spread=1.1) + 2.5
-    got = metrics.precision_recall(real, found, k=3)
+    got = metrics.RealSamples(real, k=3).precision_recall(found)
     want = manifold_share(found.numpy(), real.numpy(), 3), manifold_share(real.numpy(), found.numpy(), 3)
     assert got == pytest.approx(want, abs=1e-12)
     assert 0.1 < want[1] < 1 and 0.1 < want[0] < 1 and want[0] != want[1]  # the case tells the two apart
@@ -65,20 +65,20 @@ def test_precision_and_recall_are_those_of_brute_force() -> None:
 
 def test_points_that_fell_together_have_no_recall() -> None:
     real = cases.points(40, 2)
-    precision, recall = metrics.precision_recall(real, real[:1].expand(20, 2))
+    precision, recall = metrics.RealSamples(real).precision_recall(real[:1].expand(20, 2))
     assert (precision, recall) == (1.0, 1 / 40)  # the one real point they sit on
 
 
 def test_precision_and_recall_need_more_points_than_neighbours() -> None:
     with pytest.raises(ValueError, match="more than k=5") as caught:
-        metrics.precision_recall(cases.points(5, 2), cases.points(30, 2))
+        metrics.RealSamples(cases.points(5, 2)).precision_recall(cases.points(30, 2))
     cases.one_line(caught.value)
 
 
 def test_mmd_is_that_of_brute_force() -> None:
     a, b = cases.points(25, 3, seed=3), 0.7 * cases.points(20, 3, seed=4) + 0.5
-    assert metrics.mmd(a, b) == pytest.approx(mmd_of(a.numpy(), b.numpy()), rel=1e-10)
-    assert metrics.mmd(a, a) == pytest.approx(0, abs=1e-7)
+    assert metrics.RealSamples(a).mmd(b) == pytest.approx(mmd_of(a.numpy(), b.numpy()), rel=1e-10)
+    assert metrics.RealSamples(a).mmd(a) == pytest.approx(0, abs=1e-7)
 
 
 def test_mode_distance_resolves_what_a_matrix_product_would_lose() -> None:

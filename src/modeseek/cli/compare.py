@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import print_table, run_with_progress
+from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
 from modeseek.config.priors import problem_digest
-from modeseek.datasets.by_name import DATASETS
-from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.results_files import RunRecord
-from modeseek.experiments.toy2d.entries import Descent, ToyEntry
+from modeseek.config.registry import REGISTRY
+from modeseek.datasets.by_name import DATASETS_2D
+from modeseek.experiments.toy2d.benchmark import run_benchmark
+from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
-from modeseek.experiments.toy2d.toy2d_run import run_toy2d
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 
@@ -64,37 +60,30 @@ class CompareCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the benchmark and prints the table and the path of the report."""
-        problem = look_up("problem", self.problem, {k: v for k, v in DATASETS.items() if k != "digits"})()
-        if not isinstance(problem, ToyDataset2D):
-            raise TypeError(f"--problem must be a 2-D distribution, got {self.problem}")
-        label = self._label(problem)
-        plan = Toy2DPlan(problem, (), self.side, self.budget, self.seed, label, self.scale, self.bandwidth)
-        entries, skipped = self._entries(plan)
+        problem = look_up("problem", self.problem, DATASETS_2D)()
+        label = self._label(problem.prior.n_classes)
+        options = (self.budget, self.seed, label, self.scale, self.bandwidth, self.side)
+        plan = Toy2DPlan(problem, (), *options, order="nll")
+        entries, skipped = self._entries(plan.task(problem.prior))
         plan = replace(plan, entries=entries)
         plan.check()
-        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k != "out"}
-        record = RunRecord(f"Every method on the {self.problem}", shlex.join(argv), settings)
-        prior: dict[str, Any] = {"title": f"{self.problem}, ideal", "sha256": problem_digest(problem)}
+        settings = REGISTRY.serialize_fields(self, "config")
+        del settings["out"]
         run = Run.create(
             {"verb": "compare", **settings},
             name_parts=["compare", self.problem],
             command=argv,
-            environment=collect_environment("cpu", prior),
-            status=Status("created"),
+            prior={"title": f"{self.problem}, ideal", "sha256": problem_digest(problem)},
             out=self.out,
         )
-        result = run_with_progress(run_toy2d(plan, problem.prior, record, run, order="nll"))
-        print_table(
-            result.table,
-            {entry.name: entry.title for entry in entries},
-            f"{self.problem}, {self.budget:,} prior calls per point",
-        )
-        for line in (*result.findings, *skipped):
+        result = run_with_progress(run_benchmark(plan, problem.prior, run, f"Every method on the {self.problem}"))
+        print_result(result, f"{self.problem}, {self.budget:,} prior calls per point")
+        for line in skipped:
             print(line)
-        print(f"Report: {result.folder / 'report.html'}")
+        print_report_path(run, self.out)
 
-    def _label(self, problem: ToyDataset2D) -> Any:
-        if self.label == "none" or (self.label == "each" and problem.prior.labels is None):
+    def _label(self, n_classes: int) -> int | Literal["each"] | None:
+        if self.label == "none" or (self.label == "each" and not n_classes):
             return None
         if self.label == "each":
             return "each"
@@ -103,20 +92,15 @@ class CompareCommand:
         except ValueError as error:
             raise ValueError(f"--label must be each, none or a number, got {self.label!r}") from error
 
-    def _entries(self, plan: Toy2DPlan) -> tuple[tuple[ToyEntry, ...], list[str]]:
+    def _entries(self, task: ToyTask) -> tuple[tuple[ToyEntry, ...], list[str]]:
         """Entries of the benchmark, and one sentence on each that is skipped."""
         if tuple(self.methods) != ("all",):
             return look_up_all("method", self.methods, ALL_ENTRIES), []
-        task, entries, skipped = plan.task(plan.problem.prior), [], []
-        for entry in ALL_ENTRIES.values():
-            algorithm = entry.algorithm(task)
-            needs_conditions = isinstance(algorithm, Descent) and algorithm.needs
-            if needs_conditions and task.conditions is None:
-                skipped.append(f"{entry.name} is skipped: it needs class conditions, and none are given.")
-            elif entry.name == "esd":
-                skipped.append("esd is skipped: without cameras it equals vsd.")
-            elif entry.name == "find-modes" and self.scale != 1:
-                skipped.append("find-modes is skipped: a guided prior has no density.")
-            else:
-                entries.append(entry)
-        return tuple(entries), skipped
+        reasons = {"esd": "without cameras it equals vsd"}
+        if task.scale != 1:
+            reasons["find-modes"] = "a guided prior has no density"
+        if task.conditions is None:
+            comparing = [name for name, entry in ALL_ENTRIES.items() if entry.algorithm(task).needs]
+            reasons |= dict.fromkeys(comparing, "it needs class conditions, and none are given")
+        entries = tuple(entry for name, entry in ALL_ENTRIES.items() if name not in reasons)
+        return entries, [f"{name} is skipped: {reasons[name]}." for name in ALL_ENTRIES if name in reasons]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,16 +44,14 @@ class ExamCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the evaluation and prints the table and the path of the report."""
-        from modeseek.cli.terminal import print_table, run_with_progress
+        from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
         from modeseek.config.priors import files_digest
+        from modeseek.config.registry import REGISTRY
         from modeseek.experiments.caption_exam.caption_exam import CaptionExam, held_out_captions
         from modeseek.experiments.caption_exam.experiment import run_exam
-        from modeseek.experiments.caption_exam.report import summarise
         from modeseek.metrics.scenes.classifier import SceneClassifier
         from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion
-        from modeseek.rundir.environment import collect_environment
         from modeseek.rundir.run_dir import Run
-        from modeseek.rundir.status import Status
 
         for name, value in (("steps", self.steps), ("batch", self.batch), ("captions", self.captions)):
             if value < 1:
@@ -64,23 +62,15 @@ class ExamCommand:
         exam = CaptionExam(folder, captions, self.scale, self.steps, self.seed, self.device, self.batch)
         name = Path(self.prior).name or "here"
         title = f"Caption accuracy of {name}"
-        names = ("prior", "captions", "steps", "scale", "seed", "device", "batch")
         weights = files_digest(sorted(folder.rglob("*.safetensors")))
         run = Run.create(
-            {
-                "verb": "exam",
-                **{key: getattr(self, key) for key in names},
-                "judge": None if self.judge is None else str(self.judge),
-            },
+            {"verb": "exam", **REGISTRY.serialize_fields(replace(self, out=None), "config")},
             name_parts=["exam", name],
             command=argv,
-            environment=collect_environment(self.device, {"title": name, "sha256": weights}),
-            status=Status("created"),
+            prior={"title": name, "sha256": weights},
+            device=self.device,
             out=self.out,
         )
         print(f"Run: {run.path}")
-        result = run_with_progress(run_exam(run, exam, classifier, title))
-        print_table(result.table, {}, title)
-        for line in summarise(exam, result):
-            print(line)
-        print(f"Report: {run.path / 'report.html'}")
+        print_result(run_with_progress(run_exam(run, exam, classifier, title)), title)
+        print_report_path(run, self.out)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from modeseek.cli.lookup import look_up_all
-from modeseek.cli.terminal import print_table, run_with_progress
+from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig
+from modeseek.experiments.common.jobs import PriorCache
 from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
-from modeseek.experiments.text_to_3d.jobs import PriorCache
 from modeseek.experiments.text_to_3d.plan import TextTo3D
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment, resume_hint
-from modeseek.runs.interrupts import RunInterrupted
+from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment
 
 CAPTIONS = (
     "a blue cube with a white face",
@@ -66,18 +63,16 @@ class TextTo3DCommand:
     ground-truth renders of each caption."""
     captions: tuple[Annotated[str, tyro.conf.arg(metavar="CAPTION")], ...] = ()
     """Captions in the scenes' grammar: one object, or one on another; default four, twelve with --full."""
-    methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
+    methods: tuple[Name, ...] = ()
     """Methods to compare on all captions: sds sds-uniform sds-debiased msd msd-plain msd-product sdi sdi-negative vsd.
     Default: sds and msd on all captions, sdi and vsd on the first two; all methods with --full."""
-    seeds: int = 3
-    """Number of runs (seeds) per caption and method."""
     steps: int = 300
     """Number of steps of methods with one prior call per step; the others take fewer, at equal prior calls."""
     budget: int | None = None
     """Budget of each method, total prior calls per view, instead of --steps."""
     size: int | None = None
     """Side of the rendered images, pixels; default 64, or the input size of the pipeline."""
-    consistency: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
+    consistency: tuple[Name, ...] = ()
     """View conditioning of the prior: none, words, fine, or perp-neg (pipelines only); default fine and none."""
     full: bool = False
     """Full experiment (resumable): twelve captions, all methods."""
@@ -87,12 +82,8 @@ class TextTo3DCommand:
     """Number of views per step."""
     scale: float = 3.0
     """Classifier-free guidance scale; 1 is none. Ignored by the exact prior."""
-    seed: int = 0
-    """Random seed."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device: cpu, cuda, cuda:1 or mps."""
-    out: Path | None = None
-    """Folder to create or resume; default runs/paper-text-to-3d-TIME-ID."""
+    shared: PaperOptions = field(default_factory=PaperOptions)
+    """Options of every experiment."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the experiment and prints the tables and the path of the report."""
@@ -100,23 +91,11 @@ class TextTo3DCommand:
         for job in plan.jobs():  # invalid settings are reported before anything is loaded
             plan.config(job)
         classifier, priors = SceneClassifier.packaged(), PriorCache(plan.device)
-        prior = {
-            "title": plan.prior,
-            "sha256": None if plan.exact else priors.load(PipelinePriorConfig(plan.prior)).sha256,
-        }
-        run = open_experiment(TEXT_TO_3D, self._settings(plan), prior, argv, self.out)
-        print(f"Experiment: {run.path}")
-        with closing(run_text_to_3d(plan, run, classifier, priors)) as job:
-            try:
-                report = run_with_progress(job).report
-            except KeyboardInterrupt as error:  # raised while the progress bars were drawn
-                raise RunInterrupted(resume_hint(run, "interrupted")) from error
-        print_table(report.table, report.titles, f"Text to 3D, {plan.prior}")
-        if report.fronts.rows:
-            print_table(report.fronts, report.titles, "Captions with a front face")
-        for line in (*report.findings, *report.missing):
-            print(line)
-        print(f"Report: {run.path / 'report.html'}")
+        sha256 = None if plan.exact else priors.load(PipelinePriorConfig(plan.prior)).sha256
+        run = open_experiment(
+            TEXT_TO_3D, self._settings(plan), {"title": plan.prior, "sha256": sha256}, argv, self.shared.out
+        )
+        run_and_print(run, run_text_to_3d(plan, run, classifier, priors), f"Text to 3D, {plan.prior}")
 
     def plan(self) -> TextTo3D:
         """Experiment plan given by the options.
@@ -135,26 +114,34 @@ class TextTo3DCommand:
             self.captions or (CAPTIONS + MORE_CAPTIONS if self.full else CAPTIONS),
             entries,
             look_up_all("consistency", self.consistency or _CONSISTENCY, VIEW_CONDITIONINGS),
-            self.seeds,
-            self.steps,
-            self.budget,
-            self.size,
-            self.views,
-            self.volume,
-            self.scale,
-            self.seed,
-            self.device,
+            seeds=self.shared.seeds,
+            steps=self.steps,
+            budget=self.budget,
+            size=self.size,
+            views=self.views,
+            volume=self.volume,
+            scale=self.scale,
+            seed=self.shared.seed,
+            device=self.shared.device,
         )
         if len(plan.scenes) != len(plan.captions):  # parses the captions: ValueError with the grammar
             raise RuntimeError("number of scenes and captions differ")
         return plan
 
     def _settings(self, plan: TextTo3D) -> dict[str, Any]:
-        names = ("prior", "seeds", "steps", "budget", "size", "views", "volume", "scale", "seed", "device")
         return {
             "captions": list(plan.captions),
             "methods": {entry.name: limit for entry, limit in plan.entries.items()},
             "consistency": [conditioning.name for conditioning in plan.conditionings],
-            **{name: getattr(plan, name) for name in names},
+            "prior": plan.prior,
+            "seeds": plan.seeds,
+            "steps": plan.steps,
+            "budget": plan.budget,
+            "size": plan.size,
+            "views": plan.views,
+            "volume": plan.volume,
+            "scale": plan.scale,
+            "seed": plan.seed,
+            "device": plan.device,
             "full": self.full,
         }

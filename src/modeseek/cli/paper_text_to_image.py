@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import print_table, run_with_progress
+from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale
 from modeseek.datasets.scenes import parse
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
-from modeseek.experiments.text_to_image.entries import ALL_ENTRIES, DEFAULT_ENTRIES, ENTRIES, TextToImageEntry
+from modeseek.experiments.common.entries import Entry
+from modeseek.experiments.common.jobs import PriorCache
+from modeseek.experiments.text_to_image.entries import DEFAULT_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_image.experiment import run_text_to_image
-from modeseek.experiments.text_to_image.measure import MetricNetworks
+from modeseek.experiments.text_to_image.measure import are_captions
+from modeseek.experiments.text_to_image.metrics import MetricNetworks
 from modeseek.experiments.text_to_image.plan import TextToImage
-from modeseek.experiments.text_to_image.scene_scores import are_captions
 from modeseek.metrics.clip import CLIPSimilarity
 from modeseek.metrics.features import ImageFeatures
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment, resume_hint
-from modeseek.runs.interrupts import RunInterrupted
+from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment
 
 _SWEEP_SCALES = (1.0, 3.0, 7.5, 15.0)
 _LIKELIHOOD_STEPS = 12  # Runge-Kutta steps
@@ -58,11 +58,9 @@ class TextToImageCommand:
     prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default under the bundled
     model: held-out captions."""
-    methods: tuple[Annotated[str, tyro.conf.arg(metavar="NAME")], ...] = ()
+    methods: tuple[Name, ...] = ()
     """Methods to compare: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel. Default: ddim sds
     sdi msd; all under the bundled model or with --full."""
-    seeds: int = 3
-    """Number of images (seeds) per prompt and method."""
     steps: int = 400
     """Number of optimisation steps."""
     budget: int | None = None
@@ -101,42 +99,25 @@ class TextToImageCommand:
     """Batch size: images optimised together."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
-    seed: int = 0
-    """Random seed."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device: cpu, cuda, cuda:1 or mps."""
-    out: Path | None = None
-    """Folder to create or resume; default runs/paper-text-to-image-TIME-ID."""
+    shared: PaperOptions = field(default_factory=PaperOptions)
+    """Options of every experiment."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the experiment and prints the table and the path of the report."""
         plan = self.plan()
         for entry in plan.entries:  # invalid settings are reported before anything is loaded
             plan.steps_of(entry)
-            if entry.method is not None:
+            if entry.make is not None:
                 plan.config(plan.batches(entry)[0])
         networks = MetricNetworks(
             None if self.features is None else ImageFeatures.load(self.features),
             None if self.clip is None else CLIPSimilarity.load(self.clip),
             self._scene_classifier(plan.prompts),
         )
-        loaded = plan.prior_config.load(self.device)
-        prior = {"title": plan.prior_config.title, "sha256": loaded.sha256}
-        run = open_experiment(TEXT_TO_IMAGE, self._settings(plan), prior, argv, self.out)
-        print(f"Experiment: {run.path}")
-        with closing(run_text_to_image(plan, run, loaded, networks)) as job:
-            try:
-                result = run_with_progress(job)
-            except KeyboardInterrupt as error:  # raised while the progress bars were drawn
-                raise RunInterrupted(resume_hint(run, "interrupted")) from error
-        print_table(
-            result.table,
-            {entry.name: entry.title for entry in plan.entries},
-            f"Text to image, {plan.prior_config.title}",
-        )
-        for line in (*result.findings, *result.missing):
-            print(line)
-        print(f"Report: {result.folder / 'report.html'}")
+        priors, title = PriorCache(plan.device), plan.prior_config.title
+        prior = {"title": title, "sha256": priors.load(plan.prior_config).sha256}
+        run = open_experiment(TEXT_TO_IMAGE, self._settings(plan), prior, argv, self.shared.out)
+        run_and_print(run, run_text_to_image(plan, run, priors, networks), f"Text to image, {title}")
 
     @property
     def _sweep_scales(self) -> tuple[float, ...]:
@@ -156,9 +137,8 @@ class TextToImageCommand:
             OSError: the file of prompts cannot be read.
         """
         prompts, bundled = self._prompts(), self.prior == BUNDLED
-        named = look_up_all(
-            "method", self.methods or (ALL_ENTRIES if bundled or self.full else DEFAULT_ENTRIES), ENTRIES
-        )
+        names = self.methods or (tuple(ENTRIES) if bundled or self.full else DEFAULT_ENTRIES)
+        named = look_up_all("method", names, ENTRIES)
         entries = tuple(replace(entry, lr=self._lrs[entry.name]) for entry in named)
         scales = _per_method("scale", self.scale, dict.fromkeys(ENTRIES, default_scale(self.prior)))
         sweep = self._sweep_scales
@@ -172,16 +152,16 @@ class TextToImageCommand:
             prompts,
             entries,
             scales,
-            self.seeds,
-            self.steps,
-            self.generator,
-            4 * self.seeds * len(prompts) if self.reference is None else self.reference,
-            self.sample_steps,
-            2 * self.steps if self.budget is None and bundled else self.budget,
-            self.batch,
-            self.seed,
-            self.device,
-            (_LIKELIHOOD_STEPS if bundled else 0) if self.likelihood is None else self.likelihood,
+            seeds=self.shared.seeds,
+            steps=self.steps,
+            generator=self.generator,
+            reference=4 * self.shared.seeds * len(prompts) if self.reference is None else self.reference,
+            sample_steps=self.sample_steps,
+            budget=2 * self.steps if self.budget is None and bundled else self.budget,
+            batch=self.batch,
+            seed=self.shared.seed,
+            device=self.shared.device,
+            likelihood=(_LIKELIHOOD_STEPS if bundled else 0) if self.likelihood is None else self.likelihood,
         )
 
     def _prompts(self) -> tuple[str, ...]:
@@ -191,7 +171,7 @@ class TextToImageCommand:
             raise ValueError(
                 "--prompts must name a file of prompts for this prior, got none; try --prompts prompts.txt"
             )
-        return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.seed)
+        return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.shared.seed)
 
     def _scene_classifier(self, prompts: tuple[str, ...]) -> SceneClassifier | None:
         if self.judge is not None:
@@ -201,12 +181,19 @@ class TextToImageCommand:
         return SceneClassifier.packaged() if are_captions(prompts) else None
 
     def _settings(self, plan: TextToImage) -> dict[str, Any]:
-        names = ("seeds", "steps", "budget", "generator", "reference", "sample_steps", "batch", "seed", "device")
         return {
             "prior": self.prior,
             "size": None if self.size is None else list(self.size),
             "prompts": list(plan.prompts),
-            **{name: getattr(plan, name) for name in names},
+            "seeds": plan.seeds,
+            "steps": plan.steps,
+            "budget": plan.budget,
+            "generator": plan.generator,
+            "reference": plan.reference,
+            "sample_steps": plan.sample_steps,
+            "batch": plan.batch,
+            "seed": plan.seed,
+            "device": plan.device,
             "scale": {name: plan.scales[name] for name in ENTRIES},
             "lr": self._lrs,
             "methods": [entry.name for entry in plan.entries],
@@ -248,14 +235,10 @@ def _per_method(option: str, values: Sequence[str], defaults: Mapping[str, float
             value = float(number)
         except ValueError as error:
             raise ValueError(f"--{option} must be NUMBER or NAME=NUMBER, got {text!r}") from error
-        numbers |= dict.fromkeys(ENTRIES, value) if not name else {_method_name(name): value}
+        numbers |= dict.fromkeys(ENTRIES, value) if not name else {look_up("method", name, ENTRIES).name: value}
     return numbers
 
 
-def _method_name(name: str) -> str:
-    return look_up("method", name, ENTRIES).name
-
-
-def _with_scale(entry: TextToImageEntry, scale: float) -> TextToImageEntry:
+def _with_scale(entry: Entry, scale: float) -> Entry:
     """Copy of an entry at one guidance scale of a sweep."""
     return replace(entry, name=f"{entry.name}@{scale:g}", title=f"{entry.title}, scale {scale:g}")

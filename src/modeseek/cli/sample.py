@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from modeseek.cli.terminal import run_with_progress
+from modeseek.cli.terminal import print_report_path, run_with_progress
 from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale, network_digest
 from modeseek.config.registry import REGISTRY
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 from modeseek.runs.sampling import SamplingConfig, sample_to_run
 from modeseek.sampling.samplers import ddim, heun
 
@@ -73,11 +71,10 @@ class SampleCommand:
             {"verb": "sample", **REGISTRY.serialize_fields(replace(self, out=None, scale=scale), "config")},
             name_parts=["sample", self.prompts[0]],
             command=argv,
-            environment=collect_environment(self.device, {"title": source.title, "sha256": network_digest(prior)}),
-            status=Status("created"),
+            prior={"title": source.title, "sha256": network_digest(prior)},
+            device=self.device,
             out=self.out,
         )
         calls = run_with_progress(sample_to_run(run, drawing))
-        if self.out is not None and run.path != self.out:
-            print(f"{self.out} exists and is kept; this run is in {run.path.name}.")
-        print(f"{n} images, {calls} prior calls: {run.path / 'exports'}\nReport: {run.path / 'report.html'}")
+        print(f"{n} images, {calls} prior calls: {run.path / 'exports'}")
+        print_report_path(run, self.out)

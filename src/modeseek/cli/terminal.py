@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import TypeVar
 
+from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.io.progress import Progress
 from modeseek.reports.table import Column, Row, Table
+from modeseek.rundir.run_dir import Run
 
 Result = TypeVar("Result")
 
@@ -41,17 +44,32 @@ def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
             bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, note=progress.note)
 
 
+def print_report_path(run: Run, out: Path | None) -> None:
+    """Prints the path of the report, and the name of the folder if `out` existed and a number was appended."""
+    if out is not None and run.path != out:
+        print(f"{out} exists and is kept; this run is in {run.path.name}.")
+    print(f"Report: {run.path / 'report.html'}")
+
+
+def print_result(result: ExperimentResult, heading: str) -> None:
+    """Prints the tables of an experiment, its findings and what is missing."""
+    for title, table in {heading: result.table, **result.more}.items():
+        if table.rows:
+            print_table(table, result.titles, title)
+    for line in (*result.findings, *result.missing):
+        print(line)
+
+
 def print_table(table: Table, titles: Mapping[str, str], heading: str) -> None:
     """Prints a table: best value of each column in bold, reference rows dim."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as Grid
 
-    filled = [c for c in table.columns if any(c.key in row.values for row in table.rows)]
     console = Console()
     names = [titles.get(row.name, row.name) for row in table.rows]
     width = console.width - max(map(len, names)) - 6
-    for number, columns in enumerate(_split_columns(table, filled, width)):
+    for number, columns in enumerate(_split_columns(table, table.used_columns, width)):
         grid = Grid(box=SIMPLE_HEAD, title=None if number else heading, title_justify="left", title_style="bold")
         grid.add_column("method", no_wrap=True)
         for column, least in columns:
@@ -78,7 +96,7 @@ def _split_columns(table: Table, columns: list[Column], available: int) -> list[
 
 
 def _heading(column: Column) -> str:
-    return column.heading + {"low": "\N{NO-BREAK SPACE}↓", "high": "\N{NO-BREAK SPACE}↑", "": ""}[column.best]
+    return column.heading + column.arrow.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _cell(table: Table, row: Row, column: Column) -> str:

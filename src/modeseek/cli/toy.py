@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
-from modeseek.cli.terminal import print_table, run_with_progress
+from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
 from modeseek.config.priors import NetworkPriorConfig, problem_digest
 from modeseek.config.registry import REGISTRY
 from modeseek.datasets.by_name import DATASETS
-from modeseek.datasets.digits import Digits
-from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.results_files import ExperimentResult, RunRecord
-from modeseek.experiments.toy2d import train_prior
+from modeseek.experiments.toy2d.benchmark import ToyPlan, run_benchmark
 from modeseek.experiments.toy2d.digits import DigitsPlan
-from modeseek.experiments.toy2d.digits_run import run_digits
-from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
-from modeseek.experiments.toy2d.toy2d_run import run_toy2d
-from modeseek.experiments.toy2d.train_prior import PriorRecipe
-from modeseek.io.progress import Progress
+from modeseek.experiments.toy2d.train_prior import PriorRecipe, check_network
 from modeseek.priors.base import Prior
 from modeseek.priors.network_training import FINEST_TRAINED_NOISE
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 
@@ -86,50 +76,45 @@ class ToyCommand:
         """Runs the comparison and prints the table and the path of the report."""
         problem = look_up("problem", self.problem, DATASETS)()
         self._check()
-        if isinstance(problem, Digits):
-            entries = look_up_all("method", self.methods, DIGITS_ENTRIES)
-            end = {} if self.bandwidth is None else {"bandwidth": self.bandwidth}
-            plan = DigitsPlan(problem, entries, self._budget(200), self.seed, self.label, self.scale, **end)
-            prior, record = self._prior(problem, train_prior.DIGITS_RECIPE), self._record(argv, 200)
-            plan.check()
-            run = self._create_run(argv, problem, 200)
-            job = run_digits(plan, prior, record, run, self.save_network)
-        else:
-            entries = look_up_all("method", self._names_2d(), TOY2D_ENTRIES)
-            end = self.bandwidth
-            if end is None and self.prior == "learned":
-                end = max(problem.bandwidth, FINEST_TRAINED_NOISE)  # 2-D data sets have unit variance
-            plan = Toy2DPlan(problem, entries, self.side, self._budget(800), self.seed, self.label, self.scale, end)
-            prior, record = self._prior(problem, train_prior.TOY2D_RECIPE), self._record(argv, 800)
-            plan.check()
-            run = self._create_run(argv, problem, 800)
-            job = run_toy2d(plan, prior, record, run, self.save_network)
-        self._finish(job, {c.name: c.title for c in entries})
-
-    def _finish(self, job: Generator[Progress, None, ExperimentResult], titles: dict[str, str]) -> None:
-        result = run_with_progress(job)
-        print_table(result.table, titles, f"{self.problem}, {self.prior} prior")
-        for line in result.findings:
-            print(line)
-        if self.out is not None and result.folder != self.out:
-            print(f"{self.out} exists and is kept; this run is in {result.folder.name}.")
-        print(f"Report: {result.folder / 'report.html'}")
-
-    def _create_run(self, argv: Sequence[str], problem: ToyDataset2D | Digits, budget: int) -> Run:
-        prior: dict[str, Any] = {"title": f"{self.problem}, {self.prior}", "sha256": None}
-        if self.prior == "ideal":
-            prior["sha256"] = problem_digest(problem)
-        elif self.network is not None:
-            prior["sha256"] = NetworkPriorConfig(self.network).load("cpu").sha256
-        settings = REGISTRY.serialize_fields(replace(self, out=None, budget=self._budget(budget)), "config")
-        return Run.create(
-            {"verb": "toy", **settings},
+        plan = self._plan(problem)
+        prior, sha256 = self._prior(plan)
+        plan.check()
+        run = Run.create(
+            {"verb": "toy", **REGISTRY.serialize_fields(replace(self, out=None, budget=plan.budget), "config")},
             name_parts=["toy", self.problem, self.prior],
             command=argv,
-            environment=collect_environment("cpu", prior),
-            status=Status("created"),
+            prior={"title": f"{self.problem}, {self.prior}", "sha256": sha256},
             out=self.out,
         )
+        title = f"Modes of the {self.problem}, {self.prior} prior"
+        title += "" if self.label is None else f", class {self.label}"
+        title += "" if self.scale == 1 else f", guidance {self.scale:g}"
+        result = run_with_progress(run_benchmark(plan, prior, run, title, self.save_network))
+        print_result(result, f"{self.problem}, {self.prior} prior")
+        print_report_path(run, self.out)
+
+    def _plan(self, problem: Any) -> ToyPlan:
+        kind = DigitsPlan if self.problem == "digits" else Toy2DPlan
+        options: dict[str, Any] = {} if kind is DigitsPlan else {"side": self.side}
+        names, bandwidth = self.methods, self.bandwidth
+        if not names and self.scale != 1:  # a guided prior has no density
+            names = tuple(name for name in kind.known_entries if name != "find-modes")
+        if bandwidth is None and self.prior == "learned" and kind is Toy2DPlan:
+            bandwidth = max(problem.bandwidth, FINEST_TRAINED_NOISE)  # 2-D data sets have unit variance
+        entries = look_up_all("method", names, kind.known_entries)
+        budget = kind.budget if self.budget is None else self.budget
+        return kind(problem, entries, budget, self.seed, self.label, self.scale, bandwidth, **options)
+
+    def _prior(self, plan: ToyPlan) -> tuple[Prior | PriorRecipe, str | None]:
+        """Prior, or recipe to train one, and the SHA-256 of its weights or data if it is known."""
+        if self.prior == "ideal":
+            return plan.problem.prior, problem_digest(plan.problem)
+        if self.network is None:
+            return plan.recipe if self.train_steps is None else replace(plan.recipe, steps=self.train_steps), None
+        loaded = NetworkPriorConfig(self.network).load("cpu")
+        labelled = plan.task(loaded.prior).conditions is not None
+        check_network(loaded.prior, self.network, plan.problem.prior.shape, labelled)
+        return loaded.prior, loaded.sha256
 
     def _check(self) -> None:
         learned = self.prior == "learned"
@@ -147,32 +132,3 @@ class ToyCommand:
         target = self.save_network
         if target is not None and target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ValueError(f"--save-network must name a new folder, got {target}, which exists; try another name")
-
-    def _names_2d(self) -> tuple[str, ...]:
-        """Names of the methods; all by default, without find-modes under guidance, which has no density."""
-        if self.methods or self.scale == 1:
-            return self.methods
-        return tuple(name for name in TOY2D_ENTRIES if name != "find-modes")
-
-    def _budget(self, default: int) -> int:
-        return default if self.budget is None else self.budget
-
-    def _prior(self, problem: ToyDataset2D | Digits, recipe: PriorRecipe) -> Prior | PriorRecipe:
-        if self.prior == "ideal":
-            return problem.prior
-        if self.network is not None:
-            labelled = self.label is not None or isinstance(problem, Digits)
-            return train_prior.load_network(self.network, problem.prior.shape, labelled)
-        return recipe if self.train_steps is None else replace(recipe, steps=self.train_steps)
-
-    def _record(self, argv: Sequence[str], budget: int) -> RunRecord:
-        settings = asdict(self) | {"budget": self._budget(budget)}
-        settings = {
-            k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in settings.items()
-        }
-        title = f"Modes of the {self.problem}, {self.prior} prior"
-        if self.label is not None:
-            title += f", class {self.label}"
-        if self.scale != 1:
-            title += f", guidance {self.scale:g}"
-        return RunRecord(title, shlex.join(argv), {k: v for k, v in settings.items() if v is not None and v != []})

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.toy2d import ToyDataset2D, fractal, grid, pinwheel, ring, spiral
 
-DATASETS: dict[str, Callable[[], ToyDataset2D | Digits]] = {
+DATASETS_2D: dict[str, Callable[[], ToyDataset2D]] = {
     "fractal": fractal,
     "spiral": spiral,
     "pinwheel": pinwheel,
     "ring": ring,
     "grid": grid,
-    "digits": Digits.load,
 }
+DATASETS: dict[str, Callable[[], ToyDataset2D | Digits]] = {**DATASETS_2D, "digits": Digits.load}

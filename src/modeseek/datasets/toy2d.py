@@ -52,14 +52,10 @@ def fractal(depth: int = 6) -> ToyDataset2D:
         for _ in range(depth):
             next_branches = []
             for root, angle, length, weight in branches:
-                along = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-                across = torch.tensor([-along[1], along[0]], dtype=torch.float64)
+                along = _direction(angle)
                 for position in (0.3, 0.78):
                     means.append(root + position * length * along)
-                    covs.append(
-                        (0.17 * length) ** 2 * torch.outer(along, along)
-                        + (0.055 * length) ** 2 * torch.outer(across, across)
-                    )
+                    covs.append(_covariance(along, 0.17 * length, 0.055 * length))
                     weights.append(weight * (0.6 if position < 0.5 else 0.4))
                     labels.append(label)
                 tip = root + length * along
@@ -84,10 +80,9 @@ def pinwheel(blades: int = 5, n: int = 12) -> ToyDataset2D:
     for blade in range(blades):
         for s in torch.linspace(0, 1, n, dtype=torch.float64).tolist():
             radius, angle = 0.25 + 1.25 * s, 2 * math.pi * blade / blades + 1.1 * s
-            along = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-            across = torch.tensor([-along[1], along[0]], dtype=torch.float64)
+            along = _direction(angle)
             means.append(radius * along)
-            covs.append(0.08**2 * torch.outer(along, along) + (0.04 + 0.1 * s) ** 2 * torch.outer(across, across))
+            covs.append(_covariance(along, 0.08, 0.04 + 0.1 * s))
             weights.append(math.exp(-((s - 0.45) ** 2) / 0.12))
             labels.append(blade)
     return _standardized("pinwheel", means, covs, weights, labels)
@@ -107,14 +102,20 @@ def grid(side: int = 5) -> ToyDataset2D:
     for i in range(side):
         for j in range(side):
             number = i * side + j
-            angle = 2.4 * number
-            along = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-            across = torch.tensor([-along[1], along[0]], dtype=torch.float64)
             means.append(torch.tensor([i, j], dtype=torch.float64) * 0.7 - 0.35 * (side - 1))
-            stretch = 0.05 + 0.06 * ((7 * number) % side) / side
-            covs.append(stretch**2 * torch.outer(along, along) + 0.05**2 * torch.outer(across, across))
+            covs.append(_covariance(_direction(2.4 * number), 0.05 + 0.06 * ((7 * number) % side) / side, 0.05))
             weights.append(20 ** (((11 * number) % (side * side)) / (side * side - 1)))
     return _standardized("grid", means, covs, weights, None)
+
+
+def _direction(angle: float) -> Float[Tensor, "2"]:
+    return torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+
+
+def _covariance(along: Float[Tensor, "2"], length: float, width: float) -> Float[Tensor, "2 2"]:
+    """Covariance of standard deviations `length` along a direction and `width` across it."""
+    across = torch.stack([-along[1], along[0]])
+    return length**2 * torch.outer(along, along) + width**2 * torch.outer(across, across)
 
 
 def _standardized(

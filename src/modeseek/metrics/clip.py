@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.io.errors import reason
+from modeseek.io.quiet import silence
 from modeseek.metrics.features import pooled_embedding
-from modeseek.metrics.transformers_models import ImagePreprocessing, load_model, silence_transformers
+from modeseek.metrics.transformers_models import ImagePreprocessing, load_model
 
 _PURPOSE = "CLIP model"
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -49,13 +51,12 @@ class CLIPSimilarity(nn.Module):
         import transformers
 
         try:
-            with silence_transformers():
+            with silence("transformers"):
                 tokenizer = transformers.AutoTokenizer.from_pretrained(
                     folder, local_files_only=True, trust_remote_code=False
                 )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"{folder} is no {_PURPOSE}: tokenizer: {reason}; try another folder") from error
+            raise ValueError(f"{folder} is no {_PURPOSE}: tokenizer: {reason(error)}; try another folder") from error
         return cls(network, tokenizer, ImagePreprocessing.load(folder, _PURPOSE))
 
     @torch.no_grad()

@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.generators.export import srgb_to_linear
+
 # Linear sRGB to XYZ (IEC 61966-2-1); the D65 white point is the sum of its columns.
 _XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 
 
 def lab(image: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
     """CIELAB (1976) of sRGB colours in [0, 1] under D65: L in [0, 100], a and b about within 100 of 0."""
-    linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+    linear = srgb_to_linear(image)
     matrix = image.new_tensor(_XYZ)
     x, y, z = ((matrix / matrix.sum(1, keepdim=True)) @ linear.flatten(-2)).unflatten(-1, image.shape[-2:]).unbind(-3)
     e = 6 / 29

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.io.errors import one_line
 from modeseek.metrics.transformers_models import ImagePreprocessing, load_model
 
 _PURPOSE = "feature network"
@@ -50,7 +51,7 @@ class ImageFeatures(nn.Module):
         try:
             return cls(network, prepare)
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error, 160)
             raise ValueError(f"{folder} is no {_PURPOSE}: it cannot encode an image: {reason}; try another") from error
 
     @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -20,38 +21,56 @@ def nll(prior: DensityPrior, z: Float[Tensor, "b *d"], bandwidth: float = 0.0, c
     return -prior.evaluate(z, alpha, bandwidth * alpha, cond)[1]
 
 
-def precision_recall(real: Float[Tensor, "n *d"], generated: Float[Tensor, "m *d"], k: int = 5) -> tuple[float, float]:
-    """Precision and recall: shares of `generated` on the real manifold and of `real` on the generated one.
+class RealSamples:
+    """Real samples to compare generated ones with; what all comparisons share is computed once.
 
-    A manifold is the union of balls around its points, each up to the k-th neighbour (Kynkaanniemi et al. 2019,
-    arXiv 1904.06991). Points that collapsed onto each other have recall 0.
-
-    Raises:
-        ValueError: fewer than k + 1 points in either set.
+    Args:
+        samples: real samples, (n, *d).
+        k: number of the neighbour to which the balls of precision and recall reach.
     """
-    a, b = real.flatten(1), generated.flatten(1)
-    if min(len(a), len(b)) <= k:
-        raise ValueError(f"each set must have more than k={k} points, got {len(a)} and {len(b)}; try a lower k")
-    radius_a, radius_b = (_distances(x, x).kthvalue(k + 1, 1).values for x in (a, b))
-    across = _distances(b, a)  # (m, n)
-    precision = (across <= radius_a).any(1).double().mean().item()
-    recall = (across <= radius_b[:, None]).any(0).double().mean().item()
-    return precision, recall
 
+    def __init__(self, samples: Float[Tensor, "n *d"], k: int = 5) -> None:
+        self.samples, self.k = samples.flatten(1), k
 
-def mmd(real: Float[Tensor, "n *d"], generated: Float[Tensor, "m *d"]) -> float:
-    """Maximum mean discrepancy (Gretton et al. 2012): root of the biased V-statistic, never negative.
+    def precision_recall(self, generated: Float[Tensor, "m *d"]) -> tuple[float, float]:
+        """Precision and recall: shares of `generated` on the real manifold and of the real on the generated one.
 
-    Kernel: the mean of Gaussians at 1/4, 1/2, 1, 2 and 4 times the median distance within `real`.
-    """
-    a, b = real.flatten(1).double(), generated.flatten(1).double()
-    within, other, across = (torch.cdist(x, y).square() for x, y in ((a, a), (b, b), (a, b)))
-    median = within[~torch.eye(len(a), dtype=torch.bool, device=a.device)].median()
+        A manifold is the union of balls around its points, each up to the k-th neighbour (Kynkaanniemi et al. 2019,
+        arXiv 1904.06991). Points that collapsed onto each other have recall 0.
 
-    def kernel(squares: Tensor) -> Tensor:
-        return torch.stack([torch.exp(-squares / (2 * median * s * s)) for s in (0.25, 0.5, 1.0, 2.0, 4.0)]).mean()
+        Raises:
+            ValueError: fewer than k + 1 points in either set.
+        """
+        real, generated = self.samples, generated.flatten(1)
+        if min(len(real), len(generated)) <= self.k:
+            raise ValueError(
+                f"each set must have more than k={self.k} points, got {len(real)} and {len(generated)}; try a lower k"
+            )
+        across = _distances(generated, real)  # (m, n)
+        precision = (across <= self._radius).any(1).double().mean().item()
+        recall = (across <= _neighbour_distance(generated, self.k)[:, None]).any(0).double().mean().item()
+        return precision, recall
 
-    return math.sqrt(max(0.0, (kernel(within) + kernel(other) - 2 * kernel(across)).item()))
+    def mmd(self, generated: Float[Tensor, "m *d"]) -> float:
+        """Maximum mean discrepancy (Gretton et al. 2012): root of the biased V-statistic, never negative.
+
+        Kernel: the mean of Gaussians at 1/4, 1/2, 1, 2 and 4 times the median distance of the real samples.
+        """
+        median, within = self._kernel_statistics
+        a, b = self.samples.double(), generated.flatten(1).double()
+        other, across = (_mean_kernel(torch.cdist(x, b).square(), median) for x in (b, a))
+        return math.sqrt(max(0.0, (within + other - 2 * across).item()))
+
+    @cached_property
+    def _radius(self) -> Float[Tensor, "n"]:
+        return _neighbour_distance(self.samples, self.k)
+
+    @cached_property
+    def _kernel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Median of the squared distances, and mean of the kernel, within the real samples."""
+        squares = torch.cdist(self.samples.double(), self.samples.double()).square()
+        median = squares[~torch.eye(len(squares), dtype=torch.bool, device=squares.device)].median()
+        return median, _mean_kernel(squares, median)
 
 
 def mode_distance(z: Float[Tensor, "b *d"], modes: Float[Tensor, "m *d"]) -> Float[Tensor, "b"]:
@@ -63,6 +82,15 @@ def mode_coverage(z: Float[Tensor, "b *d"], modes: Modes, radius: float) -> floa
     """Share of the basin mass whose mode has a point within `radius`, in [0, 1]."""
     near = mode_distance(modes.z, z) <= radius
     return modes.weight[near].sum().item()
+
+
+def _neighbour_distance(points: Float[Tensor, "n d"], k: int) -> Float[Tensor, "n"]:
+    """Distance of each point to its k-th neighbour."""
+    return _distances(points, points).kthvalue(k + 1, 1).values
+
+
+def _mean_kernel(squares: Tensor, median: Tensor) -> Tensor:
+    return torch.stack([torch.exp(-squares / (2 * median * s * s)) for s in (0.25, 0.5, 1.0, 2.0, 4.0)]).mean()
 
 
 def _distances(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

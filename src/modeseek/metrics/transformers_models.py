@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from modeseek.io.errors import reason
+from modeseek.io.quiet import silence
 
 _MODES = {2: "bilinear", 3: "bicubic"}  # PIL's resampling codes
 
@@ -33,7 +34,7 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
     from safetensors import SafetensorError
 
     try:
-        with silence_transformers():
+        with silence("transformers"):
             model, info = getattr(transformers, auto_class).from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -43,8 +44,7 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
                 output_loading_info=True,
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder} cannot be loaded as a {purpose}: {reason}; name another folder") from error
+        raise ValueError(f"{folder} cannot be loaded as a {purpose}: {reason(error)}; name another folder") from error
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)  # poolers are unused
     if missing:
         raise ValueError(
@@ -52,22 +52,6 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
             "another folder"
         )
     return model.eval().requires_grad_(False)
-
-
-@contextmanager
-def silence_transformers() -> Generator[None]:
-    """Context without progress bars and warnings of transformers."""
-    from transformers.utils import logging
-
-    verbosity, progress_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if progress_bars:
-            logging.enable_progress_bar()
 
 
 @dataclass(frozen=True)
@@ -128,9 +112,8 @@ class ImagePreprocessing:
                 raise ValueError("image_mean and image_std must be three numbers each, image_std positive")
             return preprocessing
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
             raise ValueError(
-                f"{folder} is no {purpose}: its preprocessor_config.json: {reason}; try another folder"
+                f"{folder} is no {purpose}: its preprocessor_config.json: {reason(error)}; try another folder"
             ) from error
 
 

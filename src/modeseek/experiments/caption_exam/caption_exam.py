@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.scenes import ParsedCaption, Scenes, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
-from modeseek.experiments.common.metric_table import MetricTable, flatten
+from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
@@ -23,6 +24,7 @@ from modeseek.metrics.scenes.caption_accuracy import (
     CaptionAccuracy,
     Predictions,
     accuracy_by_attribute,
+    classifier_features,
     compare_predictions,
     match_objects,
     object_type_matches,
@@ -30,21 +32,54 @@ from modeseek.metrics.scenes.caption_accuracy import (
 )
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.diffusers_sampling import sample_with_diffusers
-from modeseek.reports.table import Column, Row
+from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams
 
 KINDS = ("alone", *RELATIONS)
-COLUMNS = (
-    Column("object", "Object", "Share of images that show all objects of the caption and no other."),
-    Column("colour", "Colour", "Share in which each object has the colour that the caption gives it."),
-    Column("relation", "Relation", "Share with the right relation in the right order, of captions with two objects."),
-    Column("view", "View", "Share with the right viewpoint, of captions whose viewpoint is visible: "
-           "azimuth within a step of 15 degrees, elevation within 7.5 degrees of the phrase's range."),
-    Column("all", "All", "Share in which everything the caption says is right, sizes excepted."),
-    Column("kid", "KID", "Unbiased squared MMD of classifier features to as many renders of other held-out captions, "
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """Images whose captions were compared with the classifier's predictions.
+
+    Attributes:
+        scores: caption accuracy of each image.
+        groups: number of each image's caption; equal captions share one.
+        seed: random seed of the intervals.
+        distance: distance of the set to renders of other captions, or None.
+    """
+
+    scores: CaptionAccuracy
+    groups: Int[Tensor, "n"]
+    seed: int
+    distance: Estimate | None = None
+
+    @cached_property
+    def accuracy(self) -> dict[str, Estimate]:
+        """Accuracy by attribute, with intervals by resampling captions."""
+        return accuracy_by_attribute(self.scores, self.groups, self.seed)
+
+    def row(self, name: str, reference: bool = False) -> Row:
+        """Row of the table."""
+        return Row(name, row_values(evaluate(METRICS, self)), reference)
+
+
+def _share(key: str, meaning: str) -> Metric[ScoredImages]:
+    return Metric(key, key.capitalize(), meaning, unit="share", evaluate=lambda images: images.accuracy.get(key))
+
+
+METRICS: tuple[Metric[ScoredImages], ...] = (
+    _share("object", "Share of images that show all objects of the caption and no other."),
+    _share("colour", "Share in which each object has the colour that the caption gives it."),
+    _share("relation", "Share with the right relation in the right order, of captions with two objects."),
+    _share("view", "Share with the right viewpoint, of captions whose viewpoint is visible: azimuth within a step of "
+           "15 degrees, elevation within 7.5 degrees of the phrase's range."),
+    _share("all", "Share in which everything the caption says is right, sizes excepted."),
+    Metric("kid", "KID", "Unbiased squared MMD of classifier features to as many renders of other held-out captions, "
            "cubic kernel. With the same captions the sets would be dependent and the estimate biased downwards.",
-           ".3f"),
-    Column("n", "Images", "Number of captions, one image each.", ".0f"),
+           references=("kid",), evaluate=lambda images: images.distance),
+    Metric("n", "Images", "Number of captions, one image each.", ".0f",
+           evaluate=lambda images: Estimate(float(len(images.groups)))),
 )  # fmt: skip
 
 
@@ -88,7 +123,7 @@ class ExamResult:
     images: Float[Tensor, "n 3 h w"]
     scores: CaptionAccuracy
     predictions: Predictions
-    table: MetricTable
+    table: Table
     mistakes: dict[str, list[tuple[str, str, int]]]
     classifier_mistakes: dict[str, list[tuple[str, str, int]]]
 
@@ -140,26 +175,19 @@ def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progres
     classifier = classifier.to(exam.device)
     predictions, on_renders = predict(classifier, images), predict(classifier, renders[0])
     scores, render_scores = compare_predictions(predictions, parsed), compare_predictions(on_renders, parsed)
-    with torch.no_grad():
-        sampled, same, others = (
-            torch.cat([classifier.features(part.to(exam.device)).cpu() for part in batch.split(256)])
-            for batch in (images, *renders)
-        )
-    distances: tuple[Estimate | None, Estimate | None] = (None, None)
-    if n > 1:
-        distances = (kid(others, sampled, exam.seed), kid(others, same, exam.seed))
-    rows = [Row("pipeline", _values(scores, groups, exam.seed, distances[0]))]
+    sampled, same, others = (classifier_features(classifier, batch) for batch in (images, *renders))
+    distances = (kid(others, sampled, exam.seed), kid(others, same, exam.seed)) if n > 1 else (None, None)
+    rows = [ScoredImages(scores, groups, exam.seed, distances[0]).row("pipeline")]
     for kind in KINDS:
         chosen = torch.tensor([(caption.relation or KINDS[0]) == kind for caption in parsed])
         if chosen.any():
-            part = CaptionAccuracy(*(getattr(scores, name)[chosen] for name in CaptionAccuracy.__dataclass_fields__))
-            rows.append(Row(f"- {kind}", _values(part, groups[chosen], exam.seed, None)))
-    rows.append(Row("renders", _values(render_scores, groups, exam.seed, distances[1]), reference=True))
+            rows.append(ScoredImages(scores.select(chosen), groups[chosen], exam.seed).row(f"- {kind}"))
+    rows.append(ScoredImages(render_scores, groups, exam.seed, distances[1]).row("renders", reference=True))
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
     chance = compare_predictions(on_renders, [parsed[i] for i in shuffled])
-    rows.append(Row("by luck", _values(chance, groups[shuffled], exam.seed, None), reference=True))
+    rows.append(ScoredImages(chance, groups[shuffled], exam.seed).row("by luck", reference=True))
     yield Progress("scoring", n, n)
-    table = MetricTable(COLUMNS, tuple(rows))
+    table = Table(METRICS, tuple(rows))
     return ExamResult(images, scores, predictions, table, mistakes(predictions, parsed), mistakes(on_renders, parsed))
 
 
@@ -190,13 +218,6 @@ def mistakes(
         name: [(*pair, n) for pair, n in count.most_common() if pair[0] != pair[1]][:most]
         for name, count in counts.items()
     }
-
-
-def _values(scores: CaptionAccuracy, groups: Tensor, seed: int, distance: Estimate | None) -> dict[str, float]:
-    estimates = accuracy_by_attribute(scores, groups, seed)
-    if distance is not None:
-        estimates["kid"] = distance
-    return {"n": float(len(groups))} | flatten(estimates)
 
 
 def _groups(captions: Sequence[str]) -> Tensor:

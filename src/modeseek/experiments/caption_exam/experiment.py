@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from modeseek.experiments.caption_exam.caption_exam import CaptionExam, ExamResult, examine, facts
-from modeseek.experiments.caption_exam.contact_sheet import exam_sheet
-from modeseek.experiments.caption_exam.report import write_exam_report
-from modeseek.experiments.common.results_files import RunRecord, write_metrics, write_results
+from modeseek.experiments.caption_exam.caption_exam import CaptionExam, examine, facts
+from modeseek.experiments.caption_exam.report import TITLES, summarise, write_exam_report
+from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.reports.contact_sheet import ContactSheet, Tile
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import run_session
 
-_SHOWN = 64  # images on the contact sheet
+_SHOWN, _COLUMNS = 64, 8  # images on the contact sheet, and in each of its rows
 
 
 def run_exam(
     run: Run, exam: CaptionExam, classifier: SceneClassifier, title: str
-) -> Generator[Progress, None, ExamResult]:
+) -> Generator[Progress, None, ExperimentResult]:
     """Runs the exam and writes `exports/` (results, images), `media/sheet.png`, `metrics.jsonl` and `report.html`.
 
     Raises:
@@ -31,10 +31,13 @@ def run_exam(
         for index, image in enumerate(result.images):
             write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
         wrong = [result.scores.wrong_attributes(i) for i in range(len(exam.captions))]
-        sheet = exam_sheet(result.images[:_SHOWN], exam.captions[:_SHOWN], wrong[:_SHOWN])
+        tiles = [
+            Tile(image, caption=caption, alarm=f"wrong: {', '.join(attributes)}" if attributes else "")
+            for image, caption, attributes in zip(result.images, exam.captions, wrong, strict=True)
+        ]
+        sheet = ContactSheet.grid(tiles[:_SHOWN], _COLUMNS, font=13).png()
         write_atomic(run.path / "media" / "sheet.png", sheet)
-        write_metrics(run, result.table)
-        record = RunRecord(title, run.command, run.settings)
-        write_results(run.path / "exports", record, result.table, facts(exam, result, classifier))
+        found = ExperimentResult(run.path, result.table, tuple(summarise(exam, result)), TITLES)
+        write_experiment(run, title, found, facts(exam, result, classifier))
         write_exam_report(run, exam, result, classifier, sheet, title)
-    return result
+    return found

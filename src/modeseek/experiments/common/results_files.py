@@ -1,9 +1,10 @@
-"""Result files of an experiment: `results.json`, `results.csv` and `metrics.jsonl`."""
+"""Result of an experiment and its files: `results.json`, `results.csv`, `metrics.jsonl` and `table.md`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,23 @@ from modeseek.rundir.run_dir import Run
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """Result of a toy experiment.
+    """Result of an experiment.
 
     Attributes:
         folder: run folder.
         table: metrics, a row per entry.
         findings: summary of the table, a sentence each.
+        titles: display titles of the rows of all tables by name.
+        missing: missing results and caveats, a sentence each.
+        more: further tables by heading.
     """
 
     folder: Path
     table: Table
     findings: tuple[str, ...]
+    titles: Mapping[str, str]
+    missing: tuple[str, ...] = ()
+    more: Mapping[str, Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,14 @@ def write_results(folder: Path, record: RunRecord, table: Table, facts: dict[str
     (folder / "results.csv").write_text(table.csv(), encoding="utf-8")
 
 
-def environment_line() -> str:
-    """Package versions and machine, for the footer of a report."""
-    packages, host = ", ".join(f"{name} {number}" for name, number in package_versions().items()), describe_machine()
-    return f"{packages}; {host['system']} {host['architecture']}, {host['cores']} cores."
+def write_experiment(run: Run, title: str, result: ExperimentResult, facts: dict[str, Any]) -> None:
+    """Writes the files of `write_metrics` and `write_results`, and `table.md` with all tables and findings."""
+    exports, findings = run.path / "exports", result.findings
+    facts |= {"findings": list(findings), "lacking": list(result.missing)}
+    write_metrics(run, result.table)
+    write_results(exports, RunRecord(title, run.command, run.settings), result.table, facts)
+    tables = [table.markdown(result.titles) for table in (result.table, *result.more.values()) if table.rows]
+    write_atomic(exports / "table.md", "\n".join([*tables, *(f"- {line}" for line in findings)]) + "\n")
 
 
 def write_metrics(run: Run, table: Table) -> None:

@@ -1,137 +1,159 @@
-"""Job of the text-to-3D experiment: a run folder, skipped when finished and resumed when not."""
+"""Job of the text-to-3D experiment: the optimisation of one shape, and its measures."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
-from torch import nn
 
-from modeseek.config.priors import LoadedPrior, PriorConfig
+from modeseek.experiments.common.entries import Entry
+from modeseek.experiments.common.jobs import Job, JobContext
+from modeseek.experiments.text_to_3d.measure import load_measures, measure
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
-from modeseek.generators.nerf import NeRF
+from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
+from modeseek.generators.base import BaseGenerator
+from modeseek.generators.generator3d import Generator3D
 from modeseek.io.atomic import remove_folder, write_atomic
 from modeseek.io.progress import Progress
+from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.run_page import write_run_page
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
-from modeseek.runs.build import RunObjects, build
+from modeseek.runs.build import build
 from modeseek.runs.train import train
 
 WEIGHTS = Path("exports") / "generator.safetensors"
 
 
-class PriorCache:
-    """Loader of priors that caches the last one."""
+@dataclass(frozen=True)
+class ShapeResult:
+    """Measures of a finished job.
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._cached: tuple[PriorConfig, LoadedPrior] | None = None
+    Attributes:
+        job: the job.
+        measures: measures by key of `METRICS`; absent where they do not apply.
+    """
 
-    def load(self, config: PriorConfig) -> LoadedPrior:
-        """Loads the prior of a configuration.
+    job: TextTo3DJob
+    measures: Mapping[str, float]
 
-        Raises:
-            ValueError: there is no such prior.
-        """
-        if self._cached is None or self._cached[0] != config:
-            self._cached = (config, config.load(self._device))
-        return self._cached[1]
+    @property
+    def calls(self) -> int:
+        """Prior calls of the run."""
+        return int(self.measures["calls"])
+
+    @property
+    def seconds(self) -> float:
+        """Optimisation time."""
+        return self.measures["seconds"]
+
+
+class ShapeResults(tuple[ShapeResult, ...]):
+    """Measures of finished jobs."""
+
+    def where(
+        self, *, entry: Entry | None = None, views: ViewConditioning | None = None, seed: int | None = None
+    ) -> ShapeResults:
+        """Those of an entry, of a view conditioning and of a seed; None is any."""
+        return ShapeResults(
+            result
+            for result in self
+            if entry in (None, result.job.entry)
+            and views in (None, result.job.conditioning)
+            and seed in (None, result.job.seed)
+        )
+
+    def values(self, key: str) -> list[float]:
+        """Values of a measure, of the jobs that have it."""
+        return [result.measures[key] for result in self if key in result.measures]
 
 
 @dataclass(frozen=True)
-class TextTo3DJobContext:
-    """Context shared by all jobs of an experiment.
-
-    Attributes:
-        folder: parent of the jobs' run folders.
-        priors: cache of loaded priors.
-        command: command line as typed.
-    """
-
-    folder: Path
-    priors: PriorCache
-    command: Sequence[str]
-
-
-def finished_run(folder: Path, job: TextTo3DJob) -> Run | None:
-    """The job's run, or None unless it is finished and its weights exist."""
-    path = folder / job.name
-    if not (path / "status.json").is_file() or not (path / WEIGHTS).is_file():
-        return None
-    run = Run(path)
-    return run if run.status.state == "finished" else None
-
-
-def run_job(plan: TextTo3D, job: TextTo3DJob, context: TextTo3DJobContext) -> Generator[Progress, None, Run]:
-    """Runs the job unless it is finished; an unfinished one resumes from its newest checkpoint.
+class ShapeJob(Job[ShapeResult]):
+    """Run folder of one shape.
 
     The exports of `modeseek shape` (turntable, strips, mesh) are skipped: they take longer than a short run, and
     `measure` renders what it needs.
 
-    Raises:
-        ValueError: the folder holds a run of other settings or of another prior, or another process holds it.
-        modeseek.runs.interrupts.RunInterrupted: stopped on request; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction is not finite, or memory ran out.
+    Attributes:
+        plan: the plan.
+        spec: entry, caption and seed.
+        classifier: scene classifier.
+        context: context of the experiment.
     """
-    finished, config = finished_run(context.folder, job), plan.config(job)
-    path = context.folder / job.name
-    if (path / "status.json").is_file() and Run(path).config != config:
-        raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
-    if finished is not None:
-        return finished
-    loaded = context.priors.load(config.prior)
-    if not (path / "status.json").is_file():
-        Run.create(
-            {"verb": "run", **config.to_dict()},
-            name_parts=[job.name],
-            command=context.command,
-            environment=collect_environment(plan.device, {"title": config.prior.title, "sha256": loaded.sha256}),
-            status=Status("created", steps=config.steps),
-            out=path,
-        )
-    run = Run(path)
-    if run.environment.get("prior", {}).get("sha256") != loaded.sha256:
-        raise ValueError(f"{path} was begun with another {config.prior.title}; restore that one or remove the run")
-    objects = build(config, loaded)
-    with closing(train(run, objects, config.steps)) as walk:
-        for progress in walk:
-            yield progress
-            if progress.done == progress.total:
-                break  # the last checkpoint is written; the rest would be exports
-    _save_weights(run, objects)
-    return run
+
+    plan: TextTo3D
+    spec: TextTo3DJob
+    classifier: SceneClassifier
+    context: JobContext
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def group(self) -> str:
+        return self.spec.name
+
+    def load(self) -> ShapeResult | None:
+        run = self._optimised()
+        measures = None if run is None else load_measures(run)
+        return None if measures is None else ShapeResult(self.spec, measures)
+
+    def run(self) -> Generator[Progress, None, ShapeResult]:
+        run = self._optimised()
+        if run is None:
+            run = yield from self.optimise()
+        scene, free_yaw = self.plan.scenes[self.spec.caption], not self.spec.conditioning.conditioned
+        return ShapeResult(self.spec, measure(run, self._generator(run), scene, self.classifier, free_yaw))
+
+    def optimise(self) -> Generator[Progress, None, Run]:
+        """Optimises the shape and saves its weights.
+
+        Raises:
+            modeseek.runs.interrupts.RunInterrupted: stopped on request; resumable.
+            modeseek.runs.interrupts.RunFailed: a direction is not finite, or memory ran out.
+        """
+        config = self.plan.config(self.spec)
+        run = self.context.open_run(config)
+        objects = build(config, self.context.priors.load(config.prior))
+        with closing(train(run, objects, config.steps)) as steps:
+            for progress in steps:
+                yield progress
+                if progress.done == progress.total:
+                    break  # the last checkpoint is written; the rest would be exports
+        _save_weights(run, objects.generator)
+        return run
+
+    def _optimised(self) -> Run | None:
+        """The run, or None unless it is finished and its weights exist."""
+        run = self.context.find_run(self.plan.config(self.spec))
+        done = run is not None and (run.path / WEIGHTS).is_file() and run.status.state == "finished"
+        return run if done else None
+
+    def _generator(self, run: Run) -> Generator3D:
+        """The optimised generator of a finished run.
+
+        Raises:
+            ValueError: the weights are damaged.
+            OSError: the weights cannot be read.
+        """
+        config = self.plan.config(self.spec)
+        generator = self.plan.generator.make(self.context.priors.load(config.prior), config.seed).module
+        try:
+            generator.load_state_dict(safetensors.torch.load_file(run.path / WEIGHTS, device=config.device))
+        except (RuntimeError, safetensors.SafetensorError) as error:
+            raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and run the command again") from error
+        return generator.requires_grad_(False)
 
 
-def _save_weights(run: Run, objects: RunObjects) -> None:
+def _save_weights(run: Run, generator: BaseGenerator) -> None:
     """Writes the weights and removes the checkpoints, which take six times the space."""
-    if not isinstance(objects.generator, nn.Module):
-        raise TypeError(f"the generator must be a module, got {type(objects.generator).__name__}")
-    weights = {name: tensor.contiguous() for name, tensor in objects.generator.state_dict().items()}
+    weights = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
     write_atomic(run.path / WEIGHTS, safetensors.torch.save(weights))
     replace(run.status, state="finished", reason="", checkpoint=None).write(run.path)
     write_run_page(run)
     for path in run.checkpoints:
         remove_folder(path)
-
-
-def load_nerf(run: Run, priors: PriorCache) -> NeRF:
-    """The optimised NeRF of a finished run.
-
-    Raises:
-        ValueError: the weights are damaged, or the generator is no NeRF.
-        OSError: the weights cannot be read.
-    """
-    config = run.config
-    nerf = config.generator.make(priors.load(config.prior), config.seed).module
-    if not isinstance(nerf, NeRF):
-        raise ValueError(f"{run.path} holds no NeRF; remove it and run the command again")
-    try:
-        nerf.load_state_dict(safetensors.torch.load_file(run.path / WEIGHTS, device=config.device))
-    except (RuntimeError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and run the command again") from error
-    return nerf.requires_grad_(False)

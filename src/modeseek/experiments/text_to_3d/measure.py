@@ -1,4 +1,4 @@
-"""Metrics of a finished text-to-3D job: held-out views against the ground truth, fronts, mesh."""
+"""Measures of a finished text-to-3D job: metrics of held-out views and turntable, image strips, mesh."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes.static_scene import StaticScene, turntable
-from modeseek.experiments.text_to_image.job_images import read_images
+from modeseek.experiments.common.metrics import evaluate
+from modeseek.experiments.text_to_3d.metrics import METRICS, EvaluatedShape
 from modeseek.generators.camera import Cameras
-from modeseek.generators.export import encode_ply, encode_pngs
-from modeseek.generators.nerf import NeRF
+from modeseek.generators.export import encode_ply
+from modeseek.generators.generator3d import Generator3D
 from modeseek.io.atomic import LineFile, write_atomic
+from modeseek.io.images import encode_png, read_images
 from modeseek.metrics.scenes.alignment import SAMPLES, RenderFunction, render_function
-from modeseek.metrics.scenes.caption_accuracy import score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.metrics.scenes.janus import FrontFaces, classify_front_faces, count_front_faces, has_front_face
 from modeseek.metrics.scenes.shape_metrics import held_out_cameras, measure_shape
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.exports3d import extract_mesh
 
 MEASURES = Path("exports") / "measures.json"
 HELD_OUT = Path("media") / "held-out.png"
@@ -49,7 +48,9 @@ def load_measures(run: Run) -> dict[str, float] | None:
         raise ValueError(f"{path} is damaged; remove it and run the command again") from error
 
 
-def measure(run: Run, nerf: NeRF, scene: StaticScene, classifier: SceneClassifier, free_yaw: bool) -> dict[str, float]:
+def measure(
+    run: Run, generator: Generator3D, scene: StaticScene, classifier: SceneClassifier, free_yaw: bool
+) -> dict[str, float]:
     """Measures a 3D shape and writes the measures (`exports/measures.json`), two image strips and its mesh.
 
     `media/held-out.png` shows the 16 held-out views in four rows: render, ground truth (aligned for the comparison),
@@ -57,73 +58,38 @@ def measure(run: Run, nerf: NeRF, scene: StaticScene, classifier: SceneClassifie
 
     Args:
         run: run of the job.
-        nerf: the optimised shape.
+        generator: the optimised shape.
         scene: ground-truth scene.
         classifier: scene classifier.
         free_yaw: whether the alignment may rotate the ground truth about the vertical axis.
     """
-    render, cameras = render_function(nerf), held_out_cameras()
+    render, cameras = render_function(generator), held_out_cameras()
     found = measure_shape(render, scene, size=_VIEW_SIDE, free_yaw=free_yaw)
-    measures = {name: estimate.value for name, estimate in found.estimates().items() if name != "colour"}
-    measures |= {"scale": found.alignment.scale, "up": found.alignment.lift, "turn": found.alignment.yaw}
-    measures["saturation_error"] = abs(measures["saturation"] - measures["true_saturation"])
     image, opacity = render_views(render, cameras, _VIEW_SIDE)
-    measures |= caption_scores(classifier, image, scene)
-    around = render_views(render, turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE)[0]
-    if has_front_face(scene.parsed):
-        measures |= front_counts(
-            count_front_faces(render, scene, found.alignment), classify_front_faces(classifier, around)
-        )
-    watertight = _mesh(run, nerf)
-    if watertight is not None:
-        measures["watertight"] = float(watertight)
-    status = run.status
-    measures |= {"calls": float(status.calls), "seconds": status.seconds, "steps": float(status.step)}
+    around, _ = render_views(render, turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE)
+    shape = EvaluatedShape(scene, classifier, render, image, around, found, _write_mesh(run, generator), run.status)
+    alignment = {"scale": found.alignment.scale, "up": found.alignment.lift, "turn": found.alignment.yaw}
+    measures = {name: value for name, value in (_values(shape) | alignment).items() if math.isfinite(value)}
     true = found.alignment(scene).render(cameras, _VIEW_SIDE, SAMPLES)
     silhouettes = [(mask > 0.5).float().expand(-1, 3, -1, -1) for mask in (opacity, true.mask)]
     rows = [torch.cat(list(part), -1) for part in (image, true.image, *silhouettes)]
-    write_atomic(run.path / HELD_OUT, encode_pngs(torch.cat(rows, -2)[None])[0])
+    write_atomic(run.path / HELD_OUT, encode_png(torch.cat(rows, -2)))
     write_atomic(run.path / TURNTABLE, encode_strip(around))
-    finite = {name: value for name, value in measures.items() if math.isfinite(value)}
-    write_atomic(run.path / MEASURES, json.dumps(finite, indent=2, allow_nan=False) + "\n")
-    return finite
+    write_atomic(run.path / MEASURES, json.dumps(measures, indent=2, allow_nan=False) + "\n")
+    return measures
 
 
 def measure_ground_truth(path: Path, scene: StaticScene, classifier: SceneClassifier) -> dict[str, float]:
     """Measures of the ground truth itself; writes its turntable views to `path`, a PNG strip."""
-    shots = scene.render(held_out_cameras(), _VIEW_SIDE, SAMPLES)
+
+    def render(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
+        true = scene.render(cameras, size)
+        return true.image, true.mask
+
+    image = scene.render(held_out_cameras(), _VIEW_SIDE, SAMPLES).image
     around = scene.render(turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE).image
     write_atomic(path, encode_strip(around))
-    measures = caption_scores(classifier, shots.image, scene)
-    if has_front_face(scene.parsed):
-
-        def render(cameras: Cameras, size: int) -> tuple[Tensor, Tensor]:
-            true = scene.render(cameras, size)
-            return true.image, true.mask
-
-        measures |= front_counts(count_front_faces(render, scene), classify_front_faces(classifier, around))
-    return measures
-
-
-def front_counts(compared: FrontFaces, judged: FrontFaces) -> dict[str, float]:
-    """Number of front faces by comparison with the ground truth and by the scene classifier, and whether it is 1."""
-    return {
-        "fronts": float(compared.count),
-        "one_front": float(compared.count == 1),
-        "fronts_judged": float(judged.count),
-        "one_front_judged": float(judged.count == 1),
-    }
-
-
-def caption_scores(
-    classifier: SceneClassifier, image: Float[Tensor, "n 3 h w"], scene: StaticScene
-) -> dict[str, float]:
-    """Shares of views in which each attribute of the caption is right, by the scene classifier."""
-    scores = score_captions(classifier, image, [scene.caption] * len(image))
-    right = {"right": scores.all, "object": scores.object, "colour": scores.colour}
-    if bool(scores.two_objects.any()):
-        right["relation"] = scores.relation
-    return {name: views.double().mean().item() for name, views in right.items()}
+    return _values(EvaluatedShape(scene, classifier, render, image, around))
 
 
 @torch.no_grad()
@@ -138,7 +104,7 @@ def render_views(
 
 def encode_strip(image: Float[Tensor, "n 3 s s"]) -> bytes:
     """PNG bytes of images side by side."""
-    return encode_pngs(torch.cat(list(image), -1)[None])[0]
+    return encode_png(torch.cat(list(image), -1))
 
 
 def read_strip(path: Path) -> Float[Tensor, "n 3 s s"]:
@@ -152,12 +118,16 @@ def read_strip(path: Path) -> Float[Tensor, "n 3 s s"]:
     return torch.stack(list(image.split(image.shape[1], -1)))
 
 
-def _mesh(run: Run, nerf: NeRF) -> bool | None:
+def _values(shape: EvaluatedShape) -> dict[str, float]:
+    return {key: estimate.value for key, estimate in evaluate(METRICS, shape).items()}
+
+
+def _write_mesh(run: Run, generator: Generator3D) -> bool | None:
     """Writes the mesh. Whether it is watertight; False without a surface; None where scikit-image is missing."""
     if find_spec("skimage") is None:
         return None
     try:
-        mesh, _ = extract_mesh(nerf)
+        mesh, _ = generator.extract_mesh()
     except ValueError as error:  # no surface: a result, not a failure
         log = LineFile(run.path / "log.txt")
         log.append(f"no mesh was written: {error}")

@@ -10,16 +10,14 @@ from functools import cached_property
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, GuardConfig
-from modeseek.config.defaults import NERF_ADAM
+from modeseek.config.defaults import default_adam
 from modeseek.config.generators3d import NeRFConfig, VolumeKind
-from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.static_scene import StaticScene
-from modeseek.experiments.text_to_3d.entries import TextTo3DEntry
+from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
 from modeseek.metrics.scenes.janus import has_front_face
-from modeseek.runs.count_calls import count_prior_calls
 
 RENDERS = "renders"
 _OPPOSED = 2  # factor of prior calls against plain guidance: Perp-Neg evaluates two negative views as well
@@ -38,7 +36,7 @@ class TextTo3DJob:
         name: name of the run folder.
     """
 
-    entry: TextTo3DEntry
+    entry: Entry
     conditioning: ViewConditioning
     caption: int
     seed: int
@@ -68,7 +66,7 @@ class TextTo3D:
 
     prior: str
     captions: tuple[str, ...]
-    entries: Mapping[TextTo3DEntry, int | None]
+    entries: Mapping[Entry, int | None]
     conditionings: tuple[ViewConditioning, ...]
     seeds: int = 3
     steps: int = 300
@@ -85,9 +83,9 @@ class TextTo3D:
             raise ValueError("captions, methods and consistency must not be empty; name at least one of each")
         if len(set(self.captions)) < len(self.captions):
             raise ValueError(f"captions must be distinct, got {list(self.captions)}; remove the duplicate")
-        for name, least in (("seeds", 1), ("steps", 2), ("views", 1), ("size", 8)):
-            if getattr(self, name) is not None and getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}; raise it")
+        check_least(1, seeds=self.seeds, views=self.views)
+        check_least(2, steps=self.steps)
+        check_least(8, size=self.size)
         if not math.isfinite(self.scale):
             raise ValueError(f"a guidance scale must be finite, got {self.scale}; 1 is none")
         for conditioning in self.conditionings:
@@ -106,6 +104,11 @@ class TextTo3D:
     def guidance(self) -> float:
         """Guidance scale of all entries."""
         return 1.0 if self.exact else self.scale
+
+    @property
+    def generator(self) -> NeRFConfig:
+        """Generator of all entries."""
+        return NeRFConfig(self.volume, self.views, None if self.exact else self.size)
 
     @cached_property
     def scenes(self) -> tuple[StaticScene, ...]:
@@ -147,53 +150,43 @@ class TextTo3D:
         return Config(
             prior=self.prior_config(job),
             method=entry.method(guidance, not self.exact),
-            generator=NeRFConfig(self.volume, self.views, None if self.exact else self.size),
-            optimizer=AdamConfig(**NERF_ADAM[self.volume]),
+            generator=self.generator,
+            optimizer=default_adam(self.generator),
             name=job.name,
             steps=self.steps_of(entry, job.conditioning),
             seed=self.seed + job.seed,
             prompts=() if self.exact else (self.captions[job.caption],),
-            views=CameraPromptsConfig() if self.exact else job.conditioning.camera_prompts(entry.guided),
-            scale=guidance if entry.guided else 1.0,
+            views=CameraPromptsConfig() if self.exact else job.conditioning.camera_prompts(not entry.guides),
+            scale=1.0 if entry.guides else guidance,
             device=self.device,
             guard=GuardConfig(active=False),  # an empty or oversaturated shape is a result here, and is measured
             previews=0,
         )
 
-    def calls(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> tuple[int, int]:
+    def calls(self, entry: Entry, conditioning: ViewConditioning) -> tuple[int, int]:
         """Prior calls per view, before the first step and in each step; an auxiliary network is no prior."""
-        factor = _OPPOSED if conditioning.opposed and entry.guided and self.guidance != 1 else 1
+        factor = _OPPOSED if conditioning.opposed and not entry.guides and self.guidance != 1 else 1
         first, each = self._call_counts[entry]
         return factor * first, factor * each
 
     @cached_property
-    def _call_counts(self) -> Mapping[TextTo3DEntry, tuple[int, int]]:
+    def _call_counts(self) -> Mapping[Entry, tuple[int, int]]:
         """Prior calls of each entry without Perp-Neg."""
-        return {
-            entry: count_prior_calls(entry.method(self.guidance, pipeline=False), self.guidance, entry.guided)
-            for entry in self.entries
-        }
+        return {entry: entry.calls(self.guidance, pipeline=False) for entry in self.entries}
 
     @property
     def call_budget(self) -> int:
         """Prior calls per view that every entry may spend."""
         return self.budget if self.budget is not None else self.steps * (1 if self.guidance == 1 else 2)
 
-    def steps_of(self, entry: TextTo3DEntry, conditioning: ViewConditioning) -> int:
+    def steps_of(self, entry: Entry, conditioning: ViewConditioning) -> int:
         """Number of steps that the call budget allows the entry.
 
         Raises:
             ValueError: fewer than two.
         """
-        first, each = self.calls(entry, conditioning)
-        steps = (self.call_budget - first) // each
-        if steps < 2:
-            raise ValueError(
-                f"{self.call_budget} prior calls per view are too few: two steps of {entry.name} take "
-                f"{first + 2 * each}; raise --steps or --budget"
-            )
-        return steps
+        return affordable_steps(entry, self.call_budget, self.calls(entry, conditioning))
 
-    def _name(self, entry: TextTo3DEntry, conditioning: ViewConditioning, caption: int, seed: int) -> str:
+    def _name(self, entry: Entry, conditioning: ViewConditioning, caption: int, seed: int) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
         return f"{entry.name}-{conditioning.name}-{slug}-{seed}"

@@ -1,27 +1,30 @@
-"""Job of the text-to-image experiment: a batch of images, skipped when finished and resumed when not."""
+"""Job of the text-to-image experiment: a batch of images."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeseek.config.priors import LoadedPrior
+from jaxtyping import Float
+from torch import Tensor
+
+from modeseek.experiments.common.jobs import Job, JobContext
 from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.atomic import remove_folder
+from modeseek.io.images import read_images
 from modeseek.io.progress import Progress
-from modeseek.priors.pipeline import Pipeline
-from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 from modeseek.runs.build import build
 from modeseek.runs.sampling import SamplingConfig, sample_to_run
 from modeseek.runs.train import train
 from modeseek.sampling.samplers import ddim
 
+_AT_ONCE = 16  # images read together
+
 
 @dataclass(frozen=True)
-class JobResult:
+class BatchResult:
     """Result of a finished job.
 
     Attributes:
@@ -40,103 +43,86 @@ class JobResult:
 
 
 @dataclass(frozen=True)
-class TextToImageJobContext:
-    """Context shared by all jobs of an experiment.
+class ImageJob(Job[BatchResult]):
+    """Run folder of a batch of images: an optimisation that resumes, or DDIM samples, which start over.
 
     Attributes:
-        folder: parent of the jobs' run folders.
-        loaded: the loaded pipeline.
-        command: command line as typed.
+        plan: the plan.
+        batch: prompts and seeds of the images.
+        context: context of the experiment.
     """
 
-    folder: Path
-    loaded: LoadedPrior
-    command: Sequence[str]
+    plan: TextToImage
+    batch: ImageBatch
+    context: JobContext
 
+    @property
+    def name(self) -> str:
+        return self.batch.name
 
-def finished_job(folder: Path, batch: ImageBatch) -> JobResult | None:
-    """Result of the job, or None unless it is finished and all its images exist."""
-    path = folder / batch.name
-    if not (path / "status.json").is_file():
-        return None
-    run = Run(path)
-    status = run.status
-    images = tuple(path / "exports" / f"image-{index:03d}.png" for index in range(len(batch.items)))
-    if status.state != "finished" or status.calls == 0 or not all(image.is_file() for image in images):
-        return None
-    rows = run.metrics
-    shift = rows[-1].get("relative_shift") if rows else None
-    return JobResult(batch, images, status.calls, status.seconds, shift if isinstance(shift, float) else None)
+    @property
+    def group(self) -> str:
+        return self.batch.group
 
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.context.folder / self.name
 
-def run_job(
-    plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext
-) -> Generator[Progress, None, JobResult]:
-    """Runs the job unless it is finished; an optimisation resumes from its checkpoint, sampling starts over.
-
-    Raises:
-        ValueError: the folder holds a job of other settings, or another process holds it.
-        modeseek.runs.interrupts.RunInterrupted: stopped on request; resumable.
-        modeseek.runs.interrupts.RunFailed: a direction is not finite, or memory ran out.
-    """
-    result = finished_job(context.folder, batch)
-    if result is None:
-        yield from _sample(plan, batch, context) if batch.entry.method is None else _optimise(plan, batch, context)
-        result = finished_job(context.folder, batch)
-    if result is None:
-        path = context.folder / batch.name
-        raise ValueError(f"images of {path} were removed while it ran; remove that folder and run the command again")
-    return result
-
-
-def _optimise(plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext) -> Generator[Progress, None, None]:
-    path, config = context.folder / batch.name, plan.config(batch)
-    if (path / "status.json").is_file():
-        run = Run(path)
-        if run.config != config:
-            raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
-    else:
-        run = Run.create(
-            {"verb": "run", **config.to_dict()},
-            name_parts=[batch.name],
-            command=context.command,
-            environment=collect_environment(
-                plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}
-            ),
-            status=Status("created", steps=config.steps),
-            out=path,
+    def load(self) -> BatchResult | None:
+        if not (self.path / "status.json").is_file():
+            return None
+        run = Run(self.path)
+        status = run.status
+        images = tuple(self.path / "exports" / f"image-{index:03d}.png" for index in range(len(self.batch.items)))
+        if status.state != "finished" or status.calls == 0 or not all(image.is_file() for image in images):
+            return None
+        rows = run.metrics
+        shift = rows[-1].get("relative_shift") if rows else None
+        return BatchResult(
+            self.batch, images, status.calls, status.seconds, shift if isinstance(shift, float) else None
         )
-    yield from train(run, build(config, context.loaded), config.steps)
+
+    def run(self) -> Generator[Progress, None, BatchResult]:
+        if self.batch.entry.make is None:
+            yield from self._sample()
+        else:
+            config = self.plan.config(self.batch)
+            run = self.context.open_run(config)
+            yield from train(run, build(config, self.context.priors.load(config.prior)), config.steps)
+        result = self.load()
+        if result is None:
+            raise ValueError(
+                f"images of {self.path} were removed while it ran; remove that folder and run the command again"
+            )
+        return result
+
+    def _sample(self) -> Generator[Progress, None, None]:
+        plan, batch, priors = self.plan, self.batch, self.context.priors
+        prior = priors.pipeline(plan.prior_config)
+        if self.path.exists():
+            remove_folder(self.path)
+        scale, steps = plan.scales[batch.entry.name], plan.steps_of(batch.entry)
+        texts = [plan.prompts[prompt] for prompt, _ in batch.items]
+        settings = {"verb": "sample", "prompts": texts, "sampler": "ddim", "steps": steps, "scale": scale}
+        run = Run.create(
+            settings | {"seed": batch.seed},
+            name_parts=[batch.name],
+            command=self.context.command,
+            prior={"title": plan.prior_config.title, "sha256": priors.load(plan.prior_config).sha256},
+            device=plan.device,
+            out=self.path,
+        )
+        conditions, title = prior.conditions(texts, None), f"DDIM: {batch.name}"
+        config = SamplingConfig(prior, conditions, len(texts), scale, steps, ddim, batch.seed, title)
+        calls = yield from sample_to_run(run, config)
+        replace(run.status, calls=calls, step=steps, steps=steps).write(run.path)
 
 
-def _sample(plan: TextToImage, batch: ImageBatch, context: TextToImageJobContext) -> Generator[Progress, None, None]:
-    path, prior = context.folder / batch.name, context.loaded.prior
-    if not isinstance(prior, Pipeline):
-        raise TypeError(f"text needs a pipeline: got a {type(prior).__name__} prior; give --prior a pipeline's folder")
-    if path.exists():
-        remove_folder(path)
-    scale, steps = plan.scales[batch.entry.name], plan.steps_of(batch.entry)
-    texts = [plan.prompts[prompt] for prompt, _ in batch.items]
-    config = SamplingConfig(
-        prior, prior.conditions(texts, None), len(texts), scale, steps, ddim, batch.seed, f"DDIM: {batch.name}"
-    )
-    settings = {
-        "verb": "sample",
-        "prompts": texts,
-        "sampler": "ddim",
-        "steps": steps,
-        "scale": scale,
-        "seed": batch.seed,
-    }
-    run = Run.create(
-        settings,
-        name_parts=[batch.name],
-        command=context.command,
-        environment=collect_environment(
-            plan.device, {"title": plan.prior_config.title, "sha256": context.loaded.sha256}
-        ),
-        status=Status("created"),
-        out=path,
-    )
-    calls = yield from sample_to_run(run, config)
-    replace(run.status, calls=calls, step=steps, steps=steps).write(run.path)
+def iterate_images(
+    results: Sequence[BatchResult],
+) -> Iterator[tuple[Float[Tensor, "n 3 h w"], list[tuple[int, int]]]]:
+    """Images of finished jobs, 16 at a time, with (prompt, seed) of each."""
+    for result in results:
+        for k in range(0, len(result.images), _AT_ONCE):
+            yield read_images(result.images[k : k + _AT_ONCE]), list(result.batch.items[k : k + _AT_ONCE])

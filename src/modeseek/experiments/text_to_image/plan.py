@@ -14,8 +14,8 @@ from modeseek.config.config import Config, GuardConfig
 from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig
 from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.experiments.text_to_image.entries import TextToImageEntry
-from modeseek.runs.count_calls import count_prior_calls
+from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
+from modeseek.experiments.text_to_image.entries import ENTRIES
 
 REFERENCE = "reference"
 _PREVIEWS = 6
@@ -32,10 +32,15 @@ class ImageBatch:
         seed: random seed; equal for all entries that are compared.
     """
 
-    entry: TextToImageEntry
+    entry: Entry
     name: str
     items: tuple[tuple[int, int], ...]
     seed: int
+
+    @property
+    def group(self) -> str:
+        """Name of the entry, or "reference"."""
+        return self.name.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class TextToImage:
 
     prior_config: PipelinePriorConfig
     prompts: tuple[str, ...]
-    entries: tuple[TextToImageEntry, ...]
+    entries: tuple[Entry, ...]
     scales: Mapping[str, float]
     seeds: int = 3
     steps: int = 400
@@ -77,9 +82,8 @@ class TextToImage:
     def __post_init__(self) -> None:
         if not self.prompts:
             raise ValueError("prompts must not be empty; write one per line")
-        for name in ("seeds", "steps", "sample_steps", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; raise it")
+        check_least(1, seeds=self.seeds, steps=self.steps, sample_steps=self.sample_steps, batch=self.batch)
+        check_least(0, likelihood=self.likelihood)
         if 0 < self.reference < self.compared:
             raise ValueError(
                 f"the reference must hold at least as many images as each method ({self.compared}), got "
@@ -89,8 +93,6 @@ class TextToImage:
             raise ValueError(f"the reference must hold 0 to 1e6 images, got {self.reference}; change --reference")
         if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"no CUDA device is available: got device {self.device!r}; use cpu")
-        if self.likelihood < 0:
-            raise ValueError(f"likelihood must be at least 0, got {self.likelihood}; 0 skips it")
         for name, scale in self.scales.items():
             if not math.isfinite(scale):
                 raise ValueError(f"a guidance scale must be finite, got {scale} for {name}; 1 is none")
@@ -100,15 +102,15 @@ class TextToImage:
         """Number of images of each entry."""
         return self.seeds * len(self.prompts)
 
-    def batches(self, entry: TextToImageEntry) -> list[ImageBatch]:
+    def batches(self, entry: Entry) -> list[ImageBatch]:
         """Batches of one entry."""
         items = [(prompt, seed) for seed in range(self.seeds) for prompt in range(len(self.prompts))]
         return self._cut(entry, entry.name, items, "compared")
 
-    def references(self, entry: TextToImageEntry) -> list[ImageBatch]:
-        """Batches of the reference; `entry` is DDIM."""
+    def references(self) -> list[ImageBatch]:
+        """Batches of the reference."""
         n = len(self.prompts)
-        return self._cut(entry, REFERENCE, [(k % n, k // n) for k in range(self.reference)], REFERENCE)
+        return self._cut(ENTRIES["ddim"], REFERENCE, [(k % n, k // n) for k in range(self.reference)], REFERENCE)
 
     def config(self, batch: ImageBatch) -> Config:
         """Run configuration of a batch that is optimised.
@@ -117,8 +119,6 @@ class TextToImage:
             ValueError: the settings conflict, or the budget is below two steps.
         """
         entry, n = batch.entry, len(batch.items)
-        if entry.method is None:
-            raise ValueError(f"{entry.name} samples: it has no optimisation run")
         scale = self.scales[entry.name]
         generators: dict[str, GeneratorConfig] = {
             "field": FieldConfig(n),
@@ -134,33 +134,24 @@ class TextToImage:
             steps=self.steps_of(entry),
             seed=batch.seed,
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
-            scale=scale if entry.guided else 1.0,
+            scale=1.0 if entry.guides else scale,
             device=self.device,
             guard=GuardConfig(active=False),  # a grey or oversaturated image is a result here, and is measured
             previews=_PREVIEWS,
         )
 
-    def steps_of(self, entry: TextToImageEntry) -> int:
+    def steps_of(self, entry: Entry) -> int:
         """Number of steps of an entry; with a budget, what it allows."""
         if self.budget is None:
-            return self.sample_steps if entry.method is None else self.steps
-        first, each = self.calls(entry)
-        steps = (self.budget - first) // each
-        if steps < 2:
-            raise ValueError(
-                f"a budget of {self.budget} prior calls per image is too small: two steps of {entry.name} take "
-                f"{first + 2 * each}; pass at least as many"
-            )
-        return min(self.sample_steps, steps) if entry.method is None else steps
+            return self.sample_steps if entry.make is None else self.steps
+        steps = affordable_steps(entry, self.budget, self.calls(entry))
+        return min(self.sample_steps, steps) if entry.make is None else steps
 
-    def calls(self, entry: TextToImageEntry) -> tuple[int, int]:
+    def calls(self, entry: Entry) -> tuple[int, int]:
         """Prior calls per image, before the first step and in each step."""
-        scale = self.scales[entry.name]
-        if entry.method is None:
-            return 0, 1 if scale == 1 else 2
-        return count_prior_calls(entry.method(scale), scale, entry.guided)
+        return entry.calls(self.scales[entry.name])
 
-    def _cut(self, entry: TextToImageEntry, name: str, items: list[tuple[int, int]], use: str) -> list[ImageBatch]:
+    def _cut(self, entry: Entry, name: str, items: list[tuple[int, int]], use: str) -> list[ImageBatch]:
         parts = [items[k : k + self.batch] for k in range(0, len(items), self.batch)]
         return [
             ImageBatch(entry, f"{name}-{number:03d}", tuple(part), _seed(self.seed, use, number))

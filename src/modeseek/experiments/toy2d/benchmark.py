@@ -1,176 +1,210 @@
-"""Benchmark at equal prior calls: every entry starts from the same points with the same call budget."""
+"""Run of a toy benchmark at equal prior calls: prior, entries in parallel, scores, figures, report."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Generator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.distill import distill
-from modeseek.experiments.toy2d.entries import Descent, ModeSearch, Sampling, ToyEntry, ToyFrame, ToyOutcome, ToyTask
-from modeseek.generators.points import Points
-from modeseek.io.progress import Progress
-from modeseek.meanshift.mean_shift import mean_shift
-from modeseek.meanshift.modes import merge_modes
-from modeseek.methods.msd import MSD
-from modeseek.methods.vsd import VSD
-from modeseek.priors.base import Conditions, DensityPrior
-from modeseek.priors.guidance import Guided
-from modeseek.priors.wrapper import Counting
-from modeseek.pytree import Cond
-from modeseek.rng import Streams
-from modeseek.runs.count_calls import count_prior_calls
-from modeseek.sampling.samplers import ddim
+from modeseek.experiments.common.metrics import Metric, evaluate
+from modeseek.experiments.common.results_files import ExperimentResult, RunRecord, write_metrics, write_results
+from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome, ToyTask
+from modeseek.experiments.toy2d.train_prior import PriorRecipe, train_network
+from modeseek.io.process_pool import run_in_processes
+from modeseek.io.progress import Progress, relay
+from modeseek.io.thread_pool import single_threaded
+from modeseek.metrics.bootstrap import Estimate
+from modeseek.priors.base import Prior
+from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
+from modeseek.reports.table import Row, Table, row_values
+from modeseek.rundir.run_dir import Run
+from modeseek.runs.session import run_session
 
-_MAX_FRAMES = 160  # of a trajectory
-
-
-def prior_calls(algorithm: Descent, task: ToyTask) -> tuple[int, int]:
-    """Prior calls per point, guidance included: before the first step, and in each step."""
-    labels = Conditions(torch.tensor([0]), null=torch.tensor([-1]))
-    return count_prior_calls(
-        algorithm.method,
-        task.scale,
-        algorithm.guided,
-        None if task.conditions is None else algorithm.complete_conditions(labels, 2),
-    )
+MOVING = ("sds", "sdi", "msd")  # entries of the animations
+Subject = TypeVar("Subject")
 
 
-def run_entry(entry: ToyEntry, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
-    """Runs one entry and yields a frame per step.
+def metric(
+    key: str,
+    heading: str,
+    meaning: str,
+    spec: str,
+    value: Callable[[Subject], float | None],
+    best: Literal["low", "high", ""] = "",
+    references: tuple[str, ...] = (),
+) -> Metric[Subject]:
+    """Metric without an interval; its value is None where it does not apply."""
+
+    def estimate(subject: Subject) -> Estimate | None:
+        number = value(subject)
+        return None if number is None else Estimate(float(number))
+
+    return Metric(key, heading, meaning, spec, best, references, evaluate=estimate)
+
+
+COSTS: tuple[Metric[ToyOutcome], ...] = (
+    metric("done", "Done", "Share of the points that the method itself declares converged (by its relative shift).",
+           ".2f", lambda outcome: outcome.converged),
+    metric("calls", "Calls", "Prior calls per point or image.", ".0f", lambda outcome: outcome.calls),
+    metric("lessons", "Updates", "Updates of an auxiliary network; they are no prior calls.", ".0f",
+           lambda outcome: outcome.updates or None),
+    metric("seconds", "Seconds", "Run time on one core.", ".1f", lambda outcome: outcome.seconds),
+)  # fmt: skip
+_NOTE = "↓ lower is better, ↑ higher is better; bold: best of the gradient-based methods. In italics: references."
+Job = Callable[[], Generator[Progress, None, Any]]
+
+
+@dataclass(frozen=True)
+class ToyPlan(ABC):
+    """Plan of a toy benchmark.
+
+    Attributes:
+        problem: distribution or data set with a known density.
+        entries: methods that are compared.
+        budget: prior calls per point.
+        seed: random seed.
+        label: target class; "each" assigns the classes to the starts in turn; None is unconditional.
+        scale: guidance scale; 1 is none.
+        bandwidth: last kernel bandwidth h; None is that of the problem.
+        known_entries: entries that `modeseek toy` compares, by name.
+        recipe: training recipe of a learned prior.
+    """
+
+    known_entries: ClassVar[Mapping[str, ToyEntry]]
+    recipe: ClassVar[PriorRecipe]
+    problem: Any
+    entries: tuple[ToyEntry, ...]
+    budget: int
+    seed: int = 0
+    label: int | Literal["each"] | None = None
+    scale: float = 1.0
+    bandwidth: float | None = None
+
+    @property
+    def derived_settings(self) -> dict[str, Any]:
+        """Settings that follow from the others, for the record of the run."""
+        return {}
+
+    @abstractmethod
+    def task(self, prior: Prior) -> ToyTask:
+        """Task of the entries."""
+
+    @abstractmethod
+    def training_data(self) -> tuple[Tensor, Tensor | None]:
+        """Samples to train a network on, and their labels where it needs classes."""
+
+    @abstractmethod
+    def run(self, prior: Prior) -> Generator[Progress, None, ToyResult]:
+        """Runs all entries on the prior and scores them against the ground truth."""
+
+    def check(self) -> None:
+        """Raises the ValueError that the run would raise, without any work."""
+        task = self.task(self.problem.prior)
+        for entry in self.entries:
+            entry.check(task)
+
+
+class Drawing(NamedTuple):
+    """Figure of a report: file name, title, caption, and the function that draws it into a file."""
+
+    file: str
+    title: str
+    caption: str
+    draw: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """Result of a toy benchmark.
+
+    Attributes:
+        outcomes: outcomes in the order of the table.
+        table: metrics, a row per entry.
+        facts: further numbers of `results.json`.
+        findings: summary of the table, a sentence each.
+        drawings: figures of the report.
+        sources: citation keys of the problem and the metrics.
+    """
+
+    outcomes: tuple[ToyOutcome, ...]
+    table: Table
+    facts: dict[str, Any]
+    findings: tuple[str, ...]
+    drawings: tuple[Drawing, ...]
+    sources: tuple[str, ...]
+
+
+def run_benchmark(
+    plan: ToyPlan, prior: Prior | PriorRecipe, run: Run, title: str, save: Path | None = None
+) -> Generator[Progress, None, ExperimentResult]:
+    """Trains the prior if it is a recipe, runs the benchmark and writes the results to the run folder.
+
+    A trained network is saved to `exports/network`, and to `save` if given. Call `plan.check` first, before the folder
+    of the run is created.
 
     Raises:
-        ValueError: the budget is below two steps, or a mode search is run with guidance.
+        OSError: the folder cannot be written to.
     """
-    algorithm = entry.algorithm(task)
-    if isinstance(algorithm, Descent):
-        return (yield from _descend(entry, algorithm, task))
-    if isinstance(algorithm, Sampling):
-        return (yield from _sample(entry, algorithm, task))
-    return (yield from _find_modes(entry, algorithm, task))
+    with run_session(run):
+        if isinstance(prior, PriorRecipe):
+            prior = network = yield from train_network(*plan.training_data(), prior, plan.seed)
+            for folder in filter(None, (run.path / "exports" / "network", save)):
+                network.save(folder)
+        result = yield from plan.run(prior)
+        table, findings, media = result.table, result.findings, run.path / "media"
+        with single_threaded():
+            for index, drawing in enumerate(result.drawings):
+                yield Progress("drawing", index, len(result.drawings))
+                drawing.draw(media / drawing.file)
+        write_metrics(run, table)
+        record = RunRecord(title, run.command, run.settings | plan.derived_settings)
+        write_results(run.path / "exports", record, table, result.facts | {"findings": list(findings)})
+        write_report(run, title, plan, result)
+        yield Progress("drawing", len(result.drawings), len(result.drawings))
+    titles = {outcome.entry.name: outcome.entry.title for outcome in result.outcomes}
+    return ExperimentResult(run.path, table, findings, titles)
 
 
-def check_entry(entry: ToyEntry, task: ToyTask) -> None:
-    """Raises the ValueError that `run_entry` would raise, without any work."""
-    if not 0 < task.bandwidth < math.inf:
-        raise ValueError(f"bandwidth must be positive and finite, got {task.bandwidth}; leave it out for the default")
-    algorithm = entry.algorithm(task)
-    if isinstance(algorithm, ModeSearch) and task.conditions is not None and task.scale != 1:
-        raise ValueError(
-            f"{entry.name} climbs a density and a guided prior has none: got scale {task.scale:g}; use scale 1 or "
-            f"remove {entry.name} from the methods"
-        )
-    least = 2
-    if isinstance(algorithm, Descent):
-        algorithm.complete_conditions(task.conditions, 2)
-        first, each = prior_calls(algorithm, task)
-        least = first + 2 * each
-    if task.budget < least:
-        raise ValueError(
-            f"a budget of {task.budget} prior calls per point is too small: two steps of {entry.name} take {least}; "
-            f"pass at least {least}"
-        )
+def write_report(run: Run, title: str, plan: ToyPlan, result: ToyResult) -> None:
+    """Writes `report.html`; the figures lie in `media/`."""
+    entries = [outcome.entry for outcome in result.outcomes]
+    notes = [_NOTE, *(f"{name.capitalize()}: {value}." for name, value in plan.derived_settings.items())]
+    metrics = TableSection("Metrics", result.table, {entry.name: entry.title for entry in entries}, notes)
+    images = [ImageSection.read(run.path / "media" / d.file, d.title, d.caption) for d in result.drawings]
+    sources = [*result.sources, *(["guidance"] if plan.scale != 1 else [])]
+    write_results_page(run, ResultsPage(title, result.findings, metrics, images, entries=entries, sources=sources))
 
 
-def _descend(entry: ToyEntry, algorithm: Descent, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
-    check_entry(entry, task)
-    began = time.thread_time()
-    counting = Counting(task.prior)
-    prior = Guided(counting, task.scale) if algorithm.guided and task.conditions is not None else counting
-    generator = Points(task.starts)
-    method, n = algorithm.method, len(task.starts)
-    first, each = prior_calls(algorithm, task)
-    steps = (task.budget - first) // each
-    trajectory, state = [task.starts], None
-    run = distill(
-        generator,
-        prior,
-        method,
-        algorithm.optimizer(generator.parameters()),
-        steps=steps,
-        conditions=algorithm.complete_conditions(task.conditions, task.classes),
-        rng=Streams(task.seed),
-    )
-    for step in run:
-        z, state = generator.z.detach().clone(), step.state
-        if _is_kept(step.index + 1, steps):
-            trajectory.append(z)
-        yield ToyFrame(step.index + 1, steps, z)
-        if step.index + 1 < steps and counting.calls + each * n > task.budget * n:  # steps cost more than on average
-            trajectory.append(z)
-            break
-    converged = method.done(state).double().mean().item() if isinstance(method, MSD) and state is not None else None
-    seconds = time.thread_time() - began
-    updates = steps * method.updates + method.warmup if isinstance(method, VSD) else 0
-    costs = (counting.calls / n, steps, seconds, converged, None, updates)
-    return ToyOutcome(entry, trajectory[-1], torch.stack(trajectory), *costs)
+def run_entries(
+    entries: Sequence[ToyEntry], task: ToyTask, others: Mapping[str, Job] | None = None
+) -> Generator[Progress, None, tuple[dict[str, ToyOutcome], dict[str, Any]]]:
+    """Runs all entries, and other jobs by their stage, in parallel processes; returns outcomes and other results."""
+    jobs: dict[str, Job] = {**(others or {}), **{entry.name: partial(_run_entry, entry, task) for entry in entries}}
+    for name in jobs:
+        yield Progress(name, 0, 1)
+    results = yield from relay(run_in_processes(jobs), itemgetter(1))
+    outcomes = {}
+    for entry in entries:
+        values = results.pop(entry.name)
+        tensors = {name: torch.from_numpy(values[name]) for name in ("z", "trajectory")}
+        outcomes[entry.name] = ToyOutcome(**values | tensors | {"entry": entry})
+    return outcomes, results
 
 
-def _sample(entry: ToyEntry, algorithm: Sampling, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
-    check_entry(entry, task)
-    began = time.thread_time()
-    counting = Counting(task.prior)
-    prior = counting if task.conditions is None else Guided(counting, task.scale)
-    branches = 2 if task.conditions is not None and task.scale != 1 else 1
-    n, steps = len(task.starts), min(algorithm.steps, task.budget // branches)
-    z, times = prior.start(n, Streams(task.seed)).to(task.starts), prior.grid(steps)
-    trajectory = [z]
-    for index in range(steps):
-        z = ddim(prior, z, times[index : index + 2], task.conditions)
-        if _is_kept(index + 1, steps):
-            trajectory.append(z)
-        yield ToyFrame(index + 1, steps, z)
-    return ToyOutcome(entry, z, torch.stack(trajectory), counting.calls / n, steps, time.thread_time() - began)
+def _run_entry(entry: ToyEntry, task: ToyTask) -> Generator[Progress, None, dict[str, Any]]:
+    """Outcome as numbers and NumPy arrays: the memory of a tensor may end with the process that sends it."""
+    outcome = yield from entry.run(task)
+    return vars(outcome) | {"entry": None, "z": outcome.z.numpy(), "trajectory": outcome.trajectory.numpy()}
 
 
-def _find_modes(entry: ToyEntry, algorithm: ModeSearch, task: ToyTask) -> Generator[ToyFrame, None, ToyOutcome]:
-    check_entry(entry, task)
-    began = time.thread_time()
-    counting, rng = Counting(task.prior), Streams(task.seed)
-    cond: Cond = None
-    if task.conditions is not None:
-        cond = task.conditions.positive
-        cond = cond.repeat(-(-algorithm.n_starts // len(cond)))[: algorithm.n_starts]
-    if isinstance(task.prior, DensityPrior):
-        starts = task.prior.sample(algorithm.n_starts, rng, cond).to(task.starts)
-    else:
-        starts = counting.start(algorithm.n_starts, rng).to(task.starts)
-        starts = ddim(counting, starts, counting.grid(32), cond)
-    yield ToyFrame(1, 2, starts)
-    ended = mean_shift(task.prior, starts, task.bandwidth, tol=algorithm.tol, max_steps=algorithm.max_steps, cond=cond)
-    modes = merge_modes(ended, 0.1 * task.bandwidth)
-    z = modes.z[apportion(modes.weight, len(task.starts))]
-    yield ToyFrame(2, 2, z)
-    calls = (counting.calls + int(ended.steps.sum())) / algorithm.n_starts
-    converged = ended.converged.double().mean().item()
-    seconds = time.thread_time() - began
-    return ToyOutcome(entry, z, z[None], calls, int(ended.steps.max()), seconds, converged, modes)
-
-
-def follow_entries(
-    runs: Generator[tuple[str, ToyFrame], None, dict[str, ToyOutcome]],
-) -> Generator[Progress, None, dict[str, ToyOutcome]]:
-    """Yields the progress of entries that run in threads; returns their outcomes."""
-    while True:
-        try:
-            name, frame = next(runs)
-        except StopIteration as end:
-            return end.value
-        yield Progress(name, frame.index, frame.steps)
-
-
-def apportion(weight: Float[Tensor, "m"], n: int) -> Tensor:
-    """Indices (n,), each repeated in proportion to its weight (largest remainder method)."""
-    ideal = n * weight / weight.sum()
-    count = ideal.floor().long()
-    missing = n - int(count.sum())
-    count[(ideal - count).argsort(descending=True, stable=True)[:missing]] += 1
-    return torch.arange(len(weight)).repeat_interleave(count)
-
-
-def _is_kept(index: int, steps: int) -> bool:
-    return index == steps or (index * _MAX_FRAMES) // steps > ((index - 1) * _MAX_FRAMES) // steps
+def score_outcome(outcome: ToyOutcome, quality: Mapping[str, Estimate]) -> Row:
+    """Row of an outcome: metrics of its quality, and its costs."""
+    entry = outcome.entry
+    return Row(entry.name, row_values({**quality, **evaluate(COSTS, outcome)}), reference=entry.descends is None)

@@ -2,60 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.digits import Digits
-from modeseek.experiments.toy2d.benchmark import check_entry, follow_entries, run_entry
-from modeseek.experiments.toy2d.entries import Descent, ToyEntry, ToyOutcome, ToyTask
+from modeseek.experiments.common.metrics import Metric, evaluate
+from modeseek.experiments.toy2d.benchmark import (
+    COSTS,
+    MOVING,
+    Drawing,
+    ToyPlan,
+    ToyResult,
+    metric,
+    run_entries,
+    score_outcome,
+)
+from modeseek.experiments.toy2d.entries import ToyOutcome, ToyTask
+from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES
+from modeseek.experiments.toy2d.figures.sheets import draw_animated_sheets, draw_contact_sheets
+from modeseek.experiments.toy2d.train_prior import PriorRecipe
 from modeseek.io.progress import Progress
-from modeseek.io.thread_pool import run_in_threads, single_threaded
+from modeseek.io.thread_pool import single_threaded
+from modeseek.metrics.bootstrap import Estimate
 from modeseek.priors.base import Conditions, Prior
-from modeseek.reports.table import Column, Row, Table
+from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams, randn
 
 _COUNT = 100
-COLUMNS = (
-    Column("log_likelihood", "Held-out log-likelihood",
+_BANDWIDTH = 0.3  # default of the last bandwidth
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with the labels that they should show, to be scored.
+
+    Attributes:
+        z: images in [-1, 1].
+        labels: target label of each image.
+        digits: data set.
+        classify: classifier fitted to the training images.
+    """
+
+    z: Float[Tensor, "n 1 8 8"]
+    labels: Int[Tensor, "n"]
+    digits: Digits
+    classify: Callable[[Tensor], Tensor]
+
+    def mean(self, statistic: Callable[[Tensor, int], Tensor]) -> float:
+        """Mean over the images of a statistic of the images of one label."""
+        values = torch.empty(len(self.z))
+        for label in self.labels.unique().tolist():
+            mask = self.labels == label
+            values[mask] = statistic(self.z[mask], label)
+        return values.mean().item()
+
+    @property
+    def diversity(self) -> float:
+        """Mean distance between two images of one label, mean over the labels."""
+        groups = [self.z[self.labels == label].flatten(1) for label in self.labels.unique()]
+        return torch.stack([torch.pdist(group).mean() for group in groups]).mean().item()
+
+
+METRICS: tuple[Metric[Images], ...] = (
+    metric("log_likelihood", "Held-out log-likelihood",
            "Mean log density, in nats, under a kernel estimate of the held-out images of the same class.", ".2f",
-           "high"),
-    Column("nearest", "Nearest held-out", "Mean distance to the nearest held-out image of the same class.", ".2f",
-           "low"),
-    Column("accuracy", "Accuracy", "Share that a classifier fitted to the training images assigns to the label.", ".2f",
-           "high"),
-    Column("diversity", "Diversity", "Mean distance between two end points of the same class.", ".2f", "high"),
-    Column("done", "Done", "Share of the points that the method itself declares converged (by its relative shift).",
-           ".2f"),
-    Column("calls", "Calls", "Prior calls per image.", ".0f"),
-    Column("seconds", "Seconds", "Run time on one core.", ".1f"),
+           lambda images: images.mean(images.digits.log_likelihood), "high"),
+    metric("nearest", "Nearest held-out", "Mean distance to the nearest held-out image of the same class.", ".2f",
+           lambda images: images.mean(images.digits.nearest_distance), "low"),
+    metric("accuracy", "Accuracy", "Share that a classifier fitted to the training images assigns to the label.", ".2f",
+           lambda images: (images.classify(images.z) == images.labels).double().mean().item(), "high"),
+    metric("diversity", "Diversity", "Mean distance between two end points of the same class.", ".2f",
+           lambda images: images.diversity, "high"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class DigitsPlan:
-    """Plan of a benchmark on digits.
-
-    Attributes:
-        problem: the data set.
-        entries: methods that are compared.
-        budget: prior calls per image.
-        seed: random seed.
-        label: target digit; None for ten images of each.
-        scale: guidance scale; 1 is none.
-        bandwidth: last kernel bandwidth.
-    """
+class DigitsPlan(ToyPlan):
+    """Plan of a benchmark on digits, see `ToyPlan`; without a label ten images of each digit."""
 
     problem: Digits
-    entries: tuple[ToyEntry, ...]
     budget: int = 200
-    seed: int = 0
     label: int | None = None
-    scale: float = 1.0
-    bandwidth: float = 0.3
+    known_entries: ClassVar = DIGITS_ENTRIES
+    recipe: ClassVar = PriorRecipe(steps=1500, width=256, batch=256, lr=2e-3)
 
     @property
     def labels(self) -> Int[Tensor, "n"]:
@@ -70,78 +105,71 @@ class DigitsPlan:
         noise = randn((_COUNT, *train.shape[1:]), Streams(self.seed, step=4), train)
         starts = train.mean() + train.std() * noise
         conditions = Conditions(self.labels, null=torch.full_like(self.labels, -1))
-        return ToyTask(prior, starts, self.budget, self.bandwidth, self.seed, conditions, self.scale)
+        bandwidth = _BANDWIDTH if self.bandwidth is None else self.bandwidth
+        return ToyTask(prior, starts, self.budget, bandwidth, self.seed, conditions, self.scale)
 
     def check(self) -> None:
-        """Raises the ValueError that the run would raise, without any work."""
         if self.label is not None and not 0 <= self.label <= 9:
             raise ValueError(f"label must be a digit from 0 to 9, got {self.label}")
-        task = self.task(self.problem.prior)
-        for entry in self.entries:
-            check_entry(entry, task)
+        super().check()
+
+    def training_data(self) -> tuple[Tensor, Tensor | None]:
+        return self.problem.train, self.problem.train_labels
+
+    def run(self, prior: Prior) -> Generator[Progress, None, ToyResult]:
+        task, digits = self.task(prior), self.problem
+        with single_threaded():
+            by_name, _ = yield from run_entries(self.entries, task)
+            outcomes, classify = tuple(by_name.values()), digits.classifier()
+
+            def measure(z: Tensor) -> dict[str, Estimate]:
+                return evaluate(METRICS, Images(z.float(), self.labels, digits, classify))
+
+            rows = [score_outcome(outcome, measure(outcome.z)) for outcome in outcomes]
+            train = _select_images(self.labels, digits.train, digits.train_labels)
+            rows.append(Row("training images", row_values(measure(train)), reference=True))
+        real = _select_images(self.labels, digits.held_out, digits.held_out_labels)
+        table = Table((*METRICS, *COSTS), tuple(rows))
+        sheets = Drawing(
+            "sheets.png",
+            "End points",
+            "100 end points per method, and 100 held-out images with the same labels. All methods start from the same "
+            "noise, except DDIM, which starts from noise at its own first level.",
+            partial(draw_contact_sheets, real, outcomes, table),
+        )
+        moving = [outcome for name, outcome in by_name.items() if name in MOVING]
+        titles = ", ".join(outcome.entry.title for outcome in moving)
+        animation = Drawing(
+            "images.gif",
+            "Trajectories",
+            f"From noise to end points, left to right: {titles}.",
+            partial(draw_animated_sheets, moving),
+        )
+        drawings = (sheets, animation) if moving else (sheets,)
+        return ToyResult(
+            outcomes, table, {"bandwidth": task.bandwidth}, summarise(outcomes, table), drawings, ("digits",)
+        )
 
 
-@dataclass(frozen=True)
-class DigitsResult:
-    """Result of a benchmark on digits.
-
-    Attributes:
-        plan: the plan.
-        outcomes: outcomes in the order of the entries.
-        real: held-out images with the labels of the end points.
-        table: metrics, a row per entry.
-    """
-
-    plan: DigitsPlan
-    outcomes: tuple[ToyOutcome, ...]
-    real: Float[Tensor, "n 1 8 8"]
-    table: Table
-
-
-def benchmark_digits(plan: DigitsPlan, prior: Prior) -> Generator[Progress, None, DigitsResult]:
-    """Runs all entries on `prior` and scores them against the held-out images."""
-    plan.check()
-    task = plan.task(prior)
-    for entry in plan.entries:
-        yield Progress(entry.name, 0, 1)
-    with single_threaded():
-        outcomes = yield from follow_entries(run_in_threads({c.name: run_entry(c, task) for c in plan.entries}))
-        classify = plan.problem.classifier()
-        rows = [_row(plan, task, outcomes[c.name], classify) for c in plan.entries]
-        train = _real(plan, plan.problem.train, plan.problem.train_labels)
-        values = _measure(plan, train, classify)
-    rows.append(Row("training images", values, reference=True))
-    real = _real(plan, plan.problem.held_out, plan.problem.held_out_labels)
-    return DigitsResult(plan, tuple(outcomes[c.name] for c in plan.entries), real, Table(COLUMNS, tuple(rows)))
+def summarise(outcomes: Sequence[ToyOutcome], table: Table) -> tuple[str, ...]:
+    """Summary of the table, a sentence each."""
+    scores = {row.name: row.values["log_likelihood"] for row in table.rows}
+    entries = [outcome.entry for outcome in outcomes if outcome.entry.name != "ddim"]
+    if not entries:
+        return ()
+    best, *others = sorted(entries, key=lambda entry: scores[entry.name], reverse=True)
+    order = ", ".join(f"{entry.name} {scores[entry.name]:.1f}" for entry in others)
+    return (
+        f"Highest held-out log-likelihood: {best.title} with {scores[best.name]:.1f}"
+        + (f"; then {order}." if order else "."),
+        f"Training images score {scores['training images']:.1f}: end points above that are more typical of their class "
+        "than real images, as modes are; the price is diversity.",
+    )
 
 
-def _row(plan: DigitsPlan, task: ToyTask, outcome: ToyOutcome, classify: Callable[[Tensor], Tensor]) -> Row:
-    values = _measure(plan, outcome.z, classify) | {"calls": outcome.calls, "seconds": outcome.seconds}
-    if outcome.converged is not None:
-        values["done"] = outcome.converged
-    return Row(outcome.entry.name, values, not isinstance(outcome.entry.algorithm(task), Descent))
-
-
-def _measure(plan: DigitsPlan, z: Tensor, classify: Callable[[Tensor], Tensor]) -> dict[str, float]:
-    z, labels = z.float(), plan.labels
-    log_likelihood, nearest = torch.empty(len(z)), torch.empty(len(z))
-    spread = []
-    for label in labels.unique().tolist():
-        mask = labels == label
-        log_likelihood[mask] = plan.problem.log_likelihood(z[mask], label)
-        nearest[mask] = plan.problem.nearest_distance(z[mask], label)
-        spread.append(torch.pdist(z[mask].flatten(1)).mean())
-    return {
-        "log_likelihood": log_likelihood.mean().item(),
-        "nearest": nearest.mean().item(),
-        "accuracy": (classify(z) == labels).double().mean().item(),
-        "diversity": torch.stack(spread).mean().item(),
-    }
-
-
-def _real(plan: DigitsPlan, images: Tensor, image_labels: Tensor) -> Tensor:
-    """Real images with the labels of the starts, repeated where a class has too few."""
-    chosen, labels = torch.empty((_COUNT, *images.shape[1:])), plan.labels
+def _select_images(labels: Tensor, images: Tensor, image_labels: Tensor) -> Tensor:
+    """Images with the given labels, repeated where a class has too few."""
+    chosen = torch.empty((len(labels), *images.shape[1:]))
     for label in labels.unique().tolist():
         mask, pool = labels == label, images[image_labels == label]
         chosen[mask] = pool[torch.arange(int(mask.sum())) % len(pool)]

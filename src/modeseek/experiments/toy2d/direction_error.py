@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import singledispatch
 
 import torch
 from jaxtyping import Float
@@ -22,19 +23,26 @@ from modeseek.pytree import Cond
 from modeseek.rng import Rng
 
 
+@singledispatch
 def at_bandwidth(method: Method, bandwidth: float, prior: Prior) -> Method | None:
     """Variant of the method that takes every step at one bandwidth, or None where there is none.
 
     SDS at the noise level of equal log-SNR, weighted by sigma / alpha, estimates the same quantity as MSD. SDI does
     not: its noise depends on z. MSD with a scheduled jitter has no single direction.
     """
-    if isinstance(method, MSD):
-        return None if callable(method.jitter) else replace(method, bandwidth=Fixed(bandwidth))
-    if isinstance(method, SDS):
-        ones = torch.ones((), dtype=torch.float64)
-        t = prior.schedule.t_of(log_snr(ones, bandwidth * ones)).item()
-        return SDS(Uniform(t, t), sigma_over_alpha)
     return None
+
+
+@at_bandwidth.register
+def _(method: MSD, bandwidth: float, prior: Prior) -> Method | None:
+    return None if callable(method.jitter) else replace(method, bandwidth=Fixed(bandwidth))
+
+
+@at_bandwidth.register
+def _(method: SDS, bandwidth: float, prior: Prior) -> Method | None:
+    ones = torch.ones((), dtype=torch.float64)
+    t = prior.schedule.t_of(log_snr(ones, bandwidth * ones)).item()
+    return SDS(Uniform(t, t), sigma_over_alpha)
 
 
 def measure_direction(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from modeseek.meanshift.modes import Modes
+from modeseek.io.progress import Progress
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
+from modeseek.reports.method_notes import method_note
 
 
 @dataclass(frozen=True)
@@ -39,57 +41,31 @@ class ToyTask:
     classes: int = 1
 
 
-@dataclass(frozen=True)
-class Descent:
-    """Gradient descent along the direction of a method.
+class Algorithm(ABC):
+    """Algorithm of an entry on one task.
 
     Attributes:
-        method: the method.
-        optimizer: optimizer of the points.
-        guided: whether the method uses a guided prior.
+        method: method whose direction it descends; None for a reference, which is never marked best.
         needs: parts of the conditions that it needs besides the target class: "null", "negative", "source".
     """
 
-    method: Method
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    guided: bool = True
-    needs: tuple[str, ...] = ()
+    method: Method | None
+    needs: tuple[str, ...]
 
-    def complete_conditions(self, conditions: Conditions | None, classes: int) -> Conditions | None:
-        """Conditions with the needed parts: the opposite class as negative, no class as source.
+    @abstractmethod
+    def prior_calls(self, task: ToyTask) -> tuple[int, int]:
+        """Prior calls per point, before the first step and in each; ValueError if it cannot run on the task at all."""
 
-        Raises:
-            ValueError: the method compares conditions, and there are none.
-        """
-        if not self.needs:
-            return conditions
-        if conditions is None:
-            raise ValueError(
-                f"{type(self.method).__name__} compares conditions: got a task without classes; add --label or remove "
-                "it from the methods"
-            )
-        target = conditions.positive
-        parts = {"negative": (target + classes // 2) % classes, "source": torch.full_like(target, -1)}
-        return replace(conditions, **{name: parts[name] for name in self.needs if name in parts})
+    @abstractmethod
+    def run(self, entry: ToyEntry, task: ToyTask, calls: tuple[int, int]) -> Generator[Progress, None, ToyOutcome]:
+        """Runs on the task, at the prior calls of `prior_calls`, and yields the progress of each step."""
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """DDIM sampling from noise, with `steps` steps or what the budget allows."""
+class Reference(Algorithm):
+    """Algorithm without a direction."""
 
-    steps: int = 128
-
-
-@dataclass(frozen=True)
-class ModeSearch:
-    """Mean shift from `n_starts` samples of the prior until convergence, merged into distinct modes."""
-
-    n_starts: int = 2000
-    tol: float = 1e-6
-    max_steps: int = 2000
-
-
-Algorithm = Descent | Sampling | ModeSearch
+    method = None
+    needs = ()
 
 
 @dataclass(frozen=True)
@@ -100,24 +76,55 @@ class ToyEntry:
         name: name on the command line and in tables.
         title: display title.
         algorithm: algorithm as a function of the task.
-        note: description, one sentence.
-        references: citation keys.
+        settings: description of its settings, or of the algorithm if it has no method; sentences.
+        descends: class of the method that it descends along; None for a reference.
+        also: citation keys beside those of the method.
     """
 
     name: str
     title: str
     algorithm: Callable[[ToyTask], Algorithm]
-    note: str
-    references: tuple[str, ...] = ()
+    settings: str = ""
+    descends: type[Any] | None = None  # Method: issubclass refuses a protocol with data
+    also: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """Description: the method's formula, and the settings."""
+        return self.settings if self.descends is None else f"{method_note(self.descends)} {self.settings}".strip()
 
-@dataclass(frozen=True)
-class ToyFrame:
-    """Points after step `index` of `steps`."""
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Citation keys."""
+        return self.also if self.descends is None else (*self.descends.references, *self.also)
 
-    index: int
-    steps: int
-    z: Float[Tensor, "n *d"]
+    def run(self, task: ToyTask) -> Generator[Progress, None, ToyOutcome]:
+        """Runs the algorithm on a task; yields the progress of each step.
+
+        Raises:
+            ValueError: see `check`.
+        """
+        calls = self.check(task)
+        return (yield from self.algorithm(task).run(self, task, calls))
+
+    def check(self, task: ToyTask) -> tuple[int, int]:
+        """Prior calls per point, before the first step and in each.
+
+        Raises:
+            ValueError: the task is invalid, its budget is below two steps, or its conditions do not fit.
+        """
+        if not 0 < task.bandwidth < float("inf"):
+            raise ValueError(
+                f"bandwidth must be positive and finite, got {task.bandwidth}; leave it out for the default"
+            )
+        first, each = self.algorithm(task).prior_calls(task)
+        least = first + 2 * each
+        if task.budget < least:
+            raise ValueError(
+                f"a budget of {task.budget} prior calls per point is too small: two steps of {self.name} take {least}; "
+                f"pass at least {least}"
+            )
+        return first, each
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,8 @@ class ToyOutcome:
         z: end points, (n, *d); modes are repeated in proportion to their basin mass.
         trajectory: points from start to end, (m, n, *d), evenly thinned.
         calls: prior calls per point.
-        steps: number of optimizer or sampler steps.
         seconds: run time on one core, without training of the prior and figures.
         converged: share of the points that the method itself declares converged; None where it has no criterion.
-        modes: distinct modes of a mode search.
         updates: number of updates of an auxiliary network.
     """
 
@@ -140,8 +145,6 @@ class ToyOutcome:
     z: Float[Tensor, "n *d"]
     trajectory: Float[Tensor, "m n *d"]
     calls: float
-    steps: int
     seconds: float
     converged: float | None = None
-    modes: Modes | None = None
     updates: int = 0

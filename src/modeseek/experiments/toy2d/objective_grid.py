@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import conv1d, max_pool2d
 
+from modeseek.metrics.samples import nll
 from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond, expand
 
@@ -33,6 +34,14 @@ class Landscape:
     msd: Float[Tensor, "n n"]
 
 
+def log_density(
+    prior: DensityPrior, ticks: Float[Tensor, "n"], bandwidth: float = 0.0, cond: Cond = None
+) -> Float[Tensor, "n n"]:
+    """Log density `log p_h` at all pairs of ticks, rows along the second coordinate."""
+    points = torch.cartesian_prod(ticks, ticks).flip(1)
+    return -nll(prior, points, bandwidth, expand(cond, len(points))).reshape(len(ticks), len(ticks))
+
+
 def landscape(prior: DensityPrior, bandwidth: float, extent: float, side: int, cond: Cond = None) -> Landscape:
     """Both objectives on a grid over [-extent, extent]^2, exact up to the grid spacing.
 
@@ -41,11 +50,7 @@ def landscape(prior: DensityPrior, bandwidth: float, extent: float, side: int, c
     step = 2 * extent / (side - 1)
     pad = math.ceil(_REACH * bandwidth / step)
     padded = torch.arange(-pad, side + pad, dtype=torch.float64) * step - extent
-    y, x = torch.meshgrid(padded, padded, indexing="ij")
-    points = torch.stack([x, y], -1).flatten(0, 1)
-    ones = torch.ones(len(points), dtype=torch.float64)
-    wide = cond if cond is None else expand(cond, len(points))
-    log_p = prior.evaluate(points, ones, bandwidth * ones, wide)[1].reshape(len(padded), len(padded))
+    log_p = log_density(prior, padded, bandwidth, cond)
     taps = torch.exp(-0.5 * (torch.arange(-pad, pad + 1, dtype=torch.float64) * step / bandwidth).square())
     taps = (taps / taps.sum())[None, None]
     rows = conv1d(log_p[:, None], taps)[:, 0]

@@ -32,7 +32,6 @@ from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput
 from modeseek.metrics.scenes.view_rules import has_visible_view, same_object_type, view_matches
 
-ATTRIBUTES = ("object", "colour", "relation", "view", "all")
 _CHUNK = 256  # images per batch
 _NAMES = (*OBJECT_TYPES, None)
 
@@ -94,19 +93,24 @@ class CaptionAccuracy:
     view_visible: Bool[Tensor, "n"]
 
     @property
-    def all(self) -> Bool[Tensor, "n"]:
-        """Whether all attributes are right."""
-        return self.object & self.colour & self.relation & self.view
+    def by_attribute(self) -> dict[str, Bool[Tensor, "n"]]:
+        """Correctness by attribute; "all": whether all attributes are right."""
+        rights = {"object": self.object, "colour": self.colour, "relation": self.relation, "view": self.view}
+        return rights | {"all": self.object & self.colour & self.relation & self.view}
+
+    def select(self, rows: Tensor) -> CaptionAccuracy:
+        """Accuracy of some of the images."""
+        return CaptionAccuracy(*(value[rows] for value in vars(self).values()))
 
     def applicable(self, attribute: str) -> Bool[Tensor, "n"]:
-        """Images to which an attribute of `ATTRIBUTES` applies."""
+        """Images to which an attribute of `by_attribute` applies."""
         return {"relation": self.two_objects, "view": self.view_visible}.get(
             attribute, torch.ones_like(self.two_objects)
         )
 
     def wrong_attributes(self, row: int) -> list[str]:
         """Wrong attributes of an image."""
-        return [name for name in ATTRIBUTES[:-1] if not getattr(self, name)[row]]
+        return [name for name, right in self.by_attribute.items() if name != "all" and not right[row]]
 
 
 @torch.no_grad()
@@ -114,9 +118,14 @@ def predict(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Pr
     """Classifier predictions for images in [0, 1], in batches, on the classifier's device."""
     device = next(classifier.parameters()).device
     parts = [Predictions.from_output(classifier(part.to(device))) for part in images.split(_CHUNK)]
-    return Predictions(
-        *(torch.cat([getattr(part, name) for part in parts]) for name in Predictions.__dataclass_fields__)
-    )
+    return Predictions(*map(torch.cat, zip(*(vars(part).values() for part in parts), strict=True)))
+
+
+@torch.no_grad()
+def classifier_features(classifier: SceneClassifier, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+    """Features of images in [0, 1], in batches, on the classifier's device; returned on the CPU."""
+    device = next(classifier.parameters()).device
+    return torch.cat([classifier.features(part.to(device)).cpu() for part in images.split(_CHUNK)])
 
 
 def score_captions(
@@ -153,12 +162,10 @@ def accuracy_by_attribute(
         seed: random seed of the resampling.
     """
     estimates = {}
-    for name in ATTRIBUTES:
+    for name, right in scores.by_attribute.items():
         rows = scores.applicable(name).nonzero()[:, 0]
         if len(rows):
-            share = mean_with_interval(
-                getattr(scores, name)[rows].double(), None if groups is None else groups[rows], seed
-            )
+            share = mean_with_interval(right[rows].double(), None if groups is None else groups[rows], seed)
             edges = share.interval and (max(0.0, share.interval[0]), min(1.0, share.interval[1]))
             estimates[name] = Estimate(share.value, edges)
     return estimates

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.io.atomic import write_new_folder
+from modeseek.io.errors import one_line
 from modeseek.io.packaged import packaged_weights
 from modeseek.metrics.scenes.classifier_config import ClassifierConfig, config_from_weights
 from modeseek.metrics.scenes.classifier_output import ClassifierOutput, vocabulary
@@ -151,7 +152,7 @@ class SceneClassifier(nn.Module):
             if not all(value.isfinite().all() for value in classifier.state_dict().values()):
                 raise ValueError("its weights are not finite")
         except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise ValueError(
                 f"{folder} is not a readable scene classifier: {reason}; try python -m tools.bundled_priors train judge"
             ) from error

@@ -28,11 +28,6 @@ class ClassifierConfig:
     scene: int = 16
     hidden: int = 128
 
-    @property
-    def n_features(self) -> int:
-        """Number of features per image in `SceneClassifier.features`: both objects and the whole scene."""
-        return 2 * self.slot + self.scene
-
 
 def config_from_weights(weights: Mapping[str, Tensor]) -> ClassifierConfig:
     """Architecture of the network with these weights.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -45,9 +44,3 @@ class ClassifierOutput:
     relation: Float[Tensor, "b relations"]
     azimuth: Float[Tensor, "b 24"]
     elevation: Float[Tensor, "b"]
-
-    @property
-    def mean_direction(self) -> Float[Tensor, "b 2"]:
-        """Mean (sin, cos) of the azimuth under its probabilities: shorter than 1 under uncertainty."""
-        angles = torch.tensor(AZIMUTHS, dtype=self.azimuth.dtype, device=self.azimuth.device).deg2rad()
-        return self.azimuth.softmax(-1) @ torch.stack([angles.sin(), angles.cos()], -1)

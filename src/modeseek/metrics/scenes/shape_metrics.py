@@ -49,10 +49,10 @@ class ShapeMetrics:
             seed: random seed of the resampling.
         """
         estimates = {}
-        for name in ("iou", "colour", "delta_e", "psnr", "saturation", "true_saturation"):
-            values = getattr(self, name)
-            values = values[values.isfinite()]
-            estimates[name] = mean_with_interval(values, seed=seed) if len(values) else Estimate(math.nan)
+        for name, values in vars(self).items():
+            if name != "alignment":
+                finite = values[values.isfinite()]
+                estimates[name] = mean_with_interval(finite, seed=seed) if len(finite) else Estimate(math.nan)
         return estimates
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from modeseek.experiments.toy2d.entries import ToyOutcome
 from modeseek.experiments.toy2d.figures.style import draw_density, figure_style
-from modeseek.experiments.toy2d.toy2d import Toy2DResult
 
 _FRAMES = 72
 _SMOOTH = 2  # supersampling factor
@@ -22,13 +21,11 @@ _TAIL = 5  # frames of a point's tail
 _LIMIT = 3_000_000  # maximum file size, bytes
 
 
-def draw_animation(result: Toy2DResult, field: Float[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
-    """Draws the points of the named entries from start to end, aligned by the share of prior calls spent."""
+def draw_animation(outcomes: Sequence[ToyOutcome], field: Float[Tensor, "n n"], extent: float, path: Path) -> None:
+    """Draws the points of the outcomes from start to end, aligned by the share of prior calls spent."""
     from PIL import Image, ImageDraw
 
-    outcomes = [o for name in names for o in result.outcomes if o.entry.name == name]
-    background, boxes = _background(field, result.plan.problem.extent, outcomes)
-    extent = result.plan.problem.extent
+    background, boxes = _background(field, extent, outcomes)
     frames: list[Image.Image] = []
     palette: Image.Image | None = None
     walks = [_resampled(outcome.trajectory) for outcome in outcomes]

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.experiments.toy2d.figures.style import figure_style
-from modeseek.experiments.toy2d.objective_grid import Landscape, minima
+from modeseek.experiments.toy2d.objective_grid import landscape, minima
+from modeseek.priors.base import DensityPrior
+from modeseek.pytree import Cond
 
+_GRID = 161  # grid points per side
 _DEPTH = 7.0  # shown range above the minimum, nats
 
 
-def draw_landscapes(field: Landscape, path: Path) -> None:
+def draw_landscapes(prior: DensityPrior, bandwidth: float, extent: float, cond: Cond, path: Path) -> None:
     """Draws two contour maps, each with its minima marked."""
+    field = landscape(prior, bandwidth, extent, _GRID, cond)
     with figure_style() as plt:
         figure, grid = plt.subplots(1, 2, figsize=(12, 6.2), sharex=True, sharey=True, layout="constrained")
         sides = (

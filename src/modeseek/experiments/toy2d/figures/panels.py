@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,22 @@ from torch import Tensor
 
 from modeseek.experiments.toy2d.entries import ToyOutcome
 from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density, figure_style
-from modeseek.experiments.toy2d.toy2d import Toy2DResult
+from modeseek.meanshift.modes import Modes
+from modeseek.reports.table import Table
 
 _TRACES = 24  # maximum number of trajectories in a panel
 
 
-def draw_panels(result: Toy2DResult, field: Float[Tensor, "n n"], path: Path) -> None:
-    """Draws a panel of the true modes and one per entry, on equal axes, over the log density `field`."""
-    plan = result.plan
-    extent = plan.problem.extent
-    n = len(result.outcomes) + 1
+def draw_panels(
+    truth: Modes,
+    outcomes: Sequence[ToyOutcome],
+    table: Table,
+    field: Float[Tensor, "n n"],
+    extent: float,
+    path: Path,
+) -> None:
+    """Draws a panel of the true modes and one per outcome, on equal axes, over the log density `field`."""
+    n = len(outcomes) + 1
     columns = min(n, 5 if n > 8 else 4 if n > 6 else 3)
     rows = math.ceil(n / columns)
     with figure_style() as plt:
@@ -39,14 +46,14 @@ def draw_panels(result: Toy2DResult, field: Float[Tensor, "n n"], path: Path) ->
         first = grid.flat[0]
         image = draw_density(first, field, extent)
         first.scatter(
-            *result.truth.z.T.numpy(),
-            s=4 + 500 * result.truth.weight.numpy(),
+            *truth.z.T.numpy(),
+            s=4 + 500 * truth.weight.numpy(),
             facecolors="none",
             edgecolors=POINT,
             linewidths=0.7,
         )
-        _title(first, "Ground truth", f"{len(result.truth.z)} modes of p_h, area by basin mass")
-        for axes, outcome, row in zip(grid.flat[1:], result.outcomes, result.table.rows, strict=False):
+        _title(first, "Ground truth", f"{len(truth.z)} modes of p_h, area by basin mass")
+        for axes, outcome, row in zip(grid.flat[1:], outcomes, table.rows, strict=False):
             draw_density(axes, field, extent)
             _points(axes, outcome, extent)
             _title(axes, outcome.entry.title, f"NLL {row.values['nll']:.2f}   {outcome.calls:.0f} calls per point")

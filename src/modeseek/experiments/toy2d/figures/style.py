@@ -6,12 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from modeseek.priors.base import DensityPrior
-from modeseek.pytree import Cond, expand
 
 DENSITY = "magma"
 POINT = "#7df9ff"
@@ -47,16 +43,6 @@ def figure_style() -> Generator[Any]:
             yield plt
         finally:
             plt.close("all")
-
-
-def log_density(prior: DensityPrior, extent: float, side: int, cond: Cond = None) -> Float[Tensor, "side side"]:
-    """Log density on a grid over [-extent, extent]^2, rows along the second coordinate."""
-    ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)
-    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    points = torch.stack([x, y], -1).flatten(0, 1)
-    ones = torch.ones(len(points), dtype=torch.float64)
-    wide = None if cond is None else expand(cond, len(points))
-    return prior.evaluate(points, ones, 0 * ones, wide)[1].reshape(side, side)
 
 
 def draw_density(axes: Any, field: Float[Tensor, "side side"], extent: float) -> Any:
