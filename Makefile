@@ -60,9 +60,10 @@ format: $(VENV)/.installed ## Let ruff mend and format what it can
 types: $(VENV)/.installed ## Check types with basedpyright
 	$(BIN)/basedpyright
 
-# One thread per worker: two workers that each spread over all cores slow each other down.
+# One thread per worker: two workers that each spread over all cores slow each other down. A file stays with one worker,
+# so that what its tests share is made once.
 pytest: $(VENV)/.installed ## Run the test suite alone
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(PIP) install -q -c constraints.txt -e '.[docs]'

@@ -109,7 +109,7 @@ def msd_directions(
 
 def sds_directions(prior: ms.Prior, at: DirectionSetting, rng: torch.Generator) -> tuple[Tensor, float]:
     """Returns repeated SDS directions at the noise level h, weighted by sigma / alpha, and their calls per row."""
-    method = ms.SDS(times=_fixed_time(prior, at.h), weight=ms.sigma_over_alpha)
+    method = ms.SDS(times=_fixed_time(prior, at.h), weight=ms.weights.sigma_over_alpha)
     counting = ms.Counting(prior)
     direction, _ = method.step(at.rows, counting, None, progress=0.0, rng=rng)
     return -direction.grad.reshape(at.noise.shape), counting.calls / len(at.rows)
@@ -152,11 +152,11 @@ def best_scaled(estimates: Tensor, exact: Tensor) -> tuple[Tensor, float]:
     return factor * estimates, factor
 
 
-def _fixed_time(prior: ms.Prior, h: float) -> ms.Annealed:
+def _fixed_time(prior: ms.Prior, h: float) -> ms.noise_levels.Annealed:
     """Returns constant times at which the prior's schedule has noise level h."""
     level = torch.tensor(-2.0, dtype=torch.float64) * torch.tensor(h, dtype=torch.float64).log()
     t = prior.schedule.t_of(level).item()
-    return ms.Annealed(t, t)
+    return ms.noise_levels.Annealed(t, t)
 
 
 def plot(

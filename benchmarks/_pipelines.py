@@ -74,7 +74,7 @@ def tiny_pipeline(folder: Path, side: int, device: str) -> ms.Pipeline:
 
 
 def full_size_pipeline(
-    shape: PipelineShape, folder: Path, side: int, device: str, economy: ms.MemoryOptions | None = None
+    shape: PipelineShape, folder: Path, side: int, device: str, economy: ms.priors.MemoryOptions | None = None
 ) -> ms.Pipeline:
     """Returns a pipeline of that shape; float16 (autoencoder included) with CUDA, else float32."""
     import diffusers
@@ -93,7 +93,12 @@ def full_size_pipeline(
 
 
 def _wrapped(
-    pipe: Any, kind: str, side: int, device: str, width: int = tiny.WIDTH, economy: ms.MemoryOptions | None = None
+    pipe: Any,
+    kind: str,
+    side: int,
+    device: str,
+    width: int = tiny.WIDTH,
+    economy: ms.priors.MemoryOptions | None = None,
 ) -> ms.Pipeline:
     """Returns the pipeline as a prior with `TEXT` cached; encoding another prompt is an error."""
     family = FAMILY_BY_CLASS[kind]

@@ -36,7 +36,7 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
         "msd, one call": (ms.MSD(ms.Fixed(1.0)), guided),
         "msd, product of 8": (product, guided),
         "sdi": (ms.SDI(scale=SCALE, inversion_scale=-SCALE, inversion_steps=10), prior),
-        "vsd, LoRA": (ms.VSD(scale=SCALE, auxiliary=ms.LoRAAuxiliary()), prior),
+        "vsd, LoRA": (ms.VSD(scale=SCALE, auxiliary=ms.methods.LoRAAuxiliary()), prior),
     }
     states = {name: method.init(z, method_prior) for name, (method, method_prior) in methods.items()}
 
@@ -108,7 +108,9 @@ def main() -> None:
             results[name]["peak_gb"] = {task: peak_memory(step) for task, step in work.items()}
             del prior, work
             with tempfile.TemporaryDirectory() as scratch:
-                prior = full_size_pipeline(SHAPES[name], Path(scratch), side, device, ms.MemoryOptions(recompute=True))
+                prior = full_size_pipeline(
+                    SHAPES[name], Path(scratch), side, device, ms.priors.MemoryOptions(recompute=True)
+                )
             least = results[name]["peak_gb"]["sds, encoder recomputed"] = peak_memory(tasks(prior, side)["sds"])
             if name == "sd-1.5":
                 targets["SDS through the encoder, float16"] = goal("<= 8 GB", least, least <= 8)

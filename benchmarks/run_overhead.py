@@ -78,7 +78,7 @@ def main() -> None:
     args = parse_args((__doc__ or "").split("\n")[0], threads=1)
     rng = torch.Generator().manual_seed(args.seed)
     images = 2 * torch.rand(200 if args.quick else 3000, *SHAPE, generator=rng) - 1
-    loaded = LoadedPrior(ms.Empirical(images), "0", ms.RangeCodec(), 1.0)
+    loaded = LoadedPrior(ms.Empirical(images), "0", ms.codec.RangeCodec())
     with tempfile.TemporaryDirectory() as scratch:
         folder, count = Path(scratch), iter(range(10**6))
         short = config(20 if args.quick else 150, runs.CheckpointConfig())

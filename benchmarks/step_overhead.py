@@ -43,7 +43,7 @@ class ConvNet(nn.Module):
         return self.outlet(nn.functional.silu(self.norm(h)))
 
 
-class ConvPrior(ms.BasePrior):
+class ConvPrior(ms.priors.BasePrior):
     """Prior from an eps-predicting network."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")
@@ -59,7 +59,7 @@ class ConvPrior(ms.BasePrior):
         return ms.Prediction.from_eps(z_t, alpha, sigma, eps)
 
 
-class NearlyFreePrior(ms.BasePrior):
+class NearlyFreePrior(ms.priors.BasePrior):
     """Prior of standard normal data, one multiplication per call."""
 
     schedule, shape, dtype, device = ms.VP(), SHAPE, torch.float32, torch.device("cpu")

@@ -56,7 +56,7 @@ def dense_nerf_32(seed: int, items: int) -> ms.Generator:
 
 
 def dense_nerf_64(seed: int, items: int) -> ms.Generator:
-    return ms.NeRF(ms.Dense((64,)), size=SIDE)
+    return ms.NeRF(ms.generators.Dense((64,)), size=SIDE)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def main() -> None:
     optimizer = torch.optim.Adam(renderer.parameters(), lr=0.03)
 
     # Other methods: ms.SDI(), or ms.MSD(ms.Geometric(1.0, 0.1)).
-    method = ms.SDS(ms.Annealed(0.9, 0.05), weight=ms.sigma_over_alpha)
+    method = ms.SDS(ms.noise_levels.Annealed(0.9, 0.05), weight=ms.weights.sigma_over_alpha)
     state, steps = None, 1500
     for index in range(steps):
         z = renderer(codes)

@@ -67,4 +67,4 @@ def sample_mixture(mixture: Mixture, n: int, seed: int = 0) -> torch.Tensor:
     return mixture.means[k] + (torch.linalg.cholesky(mixture.covs)[k] @ noise[..., None])[..., 0]
 
 
-SCHEDULES = {"VP": ms.VP(), "Cosine": ms.Cosine(), "Flow": ms.Flow(), "VE": ms.VE()}
+SCHEDULES = {"VP": ms.VP(), "Cosine": ms.schedules.Cosine(), "Flow": ms.Flow(), "VE": ms.VE()}

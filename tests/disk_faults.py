@@ -22,7 +22,6 @@ from modeseek.rundir import checkpoint
 from modeseek.rundir import run_dir as run
 from modeseek.rundir.checkpoint import write_checkpoint
 from modeseek.rundir.run_dir import Run
-from modeseek.rundir.status import Status
 
 CONFIG = Config(ToyPriorConfig(), ms.MSD(ms.Fixed(0.1)), steps=7)
 
@@ -33,8 +32,8 @@ def make(out: Path | str | None, mark: str = "me", **changes: Any) -> Run:
         "settings": {"verb": "run", **CONFIG.to_dict()},
         "name_parts": ["msd", "Ring of 8!"],
         "command": ["modeseek", "run", mark],
-        "environment": {"versions": {"python": "3"}},
-        "status": Status("created", steps=7),
+        "prior": {"title": "ring", "sha256": "ab"},
+        "steps": 7,
         "out": out,
     }
     arguments |= changes

@@ -54,10 +54,12 @@ def fabricate(
         {"verb": "run", **config.to_dict()},
         name_parts=["fabricated"],
         command=["modeseek", "run", "--name", "a b"],
-        environment=ENVIRONMENT if environment is None else environment,
-        status=Status(**(values | (status or {}))),
+        prior={},
         out=path,
     )
+    env = ENVIRONMENT if environment is None else environment
+    (run.path / "env.json").write_text(json.dumps(env))
+    Status(**(values | (status or {}))).write(run.path)
     rows = [_row(index, config.method_name) for index in range(done)]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (run.path / "log.txt").write_text("".join(f"line {i}\n" for i in range(30)), encoding="utf-8")

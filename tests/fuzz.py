@@ -79,7 +79,7 @@ schedules = st.one_of(
     st.builds(
         lambda ends, spacing: ms.VP(*ends, spacing), _ordered(1e-3, 100), st.sampled_from(["linear", "scaled-linear"])
     ),
-    st.builds(ms.Cosine, shift=_finite),
+    st.builds(ms.schedules.Cosine, shift=_finite),
     st.builds(lambda ends, rho: ms.VE(*ends, rho), _ordered(1e-4, 1e4), _positive),
     st.builds(ms.Flow, shift=_positive),
 )
@@ -97,7 +97,7 @@ bandwidths = st.one_of(
 )
 times = st.one_of(
     st.lists(shares, min_size=2, max_size=2).map(sorted).map(lambda ends: ms.Uniform(*ends)),
-    st.builds(ms.Annealed, start=shares, end=shares, power=_positive),
+    st.builds(ms.noise_levels.Annealed, start=shares, end=shares, power=_positive),
 )
 methods = st.one_of(
     st.builds(

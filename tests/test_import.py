@@ -8,7 +8,20 @@ from pathlib import Path
 
 import modeseek
 
-HEAVY = ("diffusers", "transformers", "matplotlib", "viser", "ray", "sklearn", "PIL", "tyro", "rich", "scipy", "peft")
+HEAVY = (
+    "diffusers",
+    "transformers",
+    "matplotlib",
+    "viser",
+    "ray",
+    "sklearn",
+    "PIL",
+    "tyro",
+    "rich",
+    "scipy",
+    "peft",
+    "jinja2",
+)
 SOURCE = str(Path(modeseek.__file__).parents[1])
 
 

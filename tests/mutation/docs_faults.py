@@ -16,16 +16,16 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "shape forgets its prompt",
         "cli/shape.py",
-        '"prompts": [] if exact else [self.prompt],',
-        '"prompts": [self.prompt] if exact else [],',
+        "prompts=() if exact else (self.prompt,),",
+        "prompts=(self.prompt,) if exact else (),",
         "docs",
     ),
     (
         "shape guides the wrong methods",
-        "cli/shape.py",
-        '"scale": 1.0 if guides else scale,',
-        '"scale": scale if guides else 1.0,',
-        "docs",
+        "config/defaults.py",
+        "scale=1.0 if made.guides else scale",
+        "scale=scale if made.guides else 1.0",
+        "defaults docs",
     ),
     (
         "the shift squared in h",
@@ -40,6 +40,20 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         'f"**{cell}**" if self.is_best(row, c) else cell',
         "cell",
         "docs paper_command",
+    ),
+    (
+        "markup in a page is not escaped",
+        "reports/page.py",
+        "autoescape=True",
+        "autoescape=False",
+        "run_page report_page",
+    ),
+    (
+        "the bounds of an interval are swapped",
+        "reports/table.py",
+        "[{low:{column.spec}}, {high:{column.spec}}]",
+        "[{high:{column.spec}}, {low:{column.spec}}]",
+        "report_page paper_command",
     ),
     (
         "one learning rate for all methods",

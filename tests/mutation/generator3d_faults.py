@@ -7,13 +7,13 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "points and channels of a plane swapped across thread batches",
         "generators/nerf/interpolate.py",
-        "values.view(len(planes), batches, planes.shape[1], -1).transpose(1, 2)",
-        "values.view(len(planes), planes.shape[1], batches, -1)",
+        "values.view(p, batches, grids.shape[1], -1).transpose(1, 2)",
+        "values.view(p, grids.shape[1], batches, -1)",
         "volumes",
     ),
     (
         "the judge's fronts are those beside the truth",
-        "experiments/text_to_3d/measure.py",
+        "experiments/text_to_3d/metrics.py",
         "float(judged.count == 1)",
         "float(compared.count == 1)",
         "text_to_3d",
@@ -147,8 +147,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "jitter reuses the stream of the cameras",
         "generators/nerf/nerf.py",
-        "jitter = rand((n, self.size, self.size), streams,",
-        'jitter = rand((n, self.size, self.size), rng.at(rng.step, items, rng.use) if hasattr(rng, "at") else rng,',
+        "view = super().view(n, streams)",
+        "view = super().view(n, rng)",
         "nerf",
     ),
     (
@@ -265,16 +265,16 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "depth not divided by opacity",
-        "generators/mesh/surface.py",
-        "means = sums / opacity.clamp(min=0.5 / self.samples**2)",
+        "generators/mesh/render.py",
+        "means = sums / opacity.clamp(min=0.5 / samples**2)",
         "means = sums / opacity.clamp(min=1.0)",
         "surface",
     ),
     (
         "background weighted by the wrong transmittance",
         "generators/mesh/surface.py",
-        "image = colour + (1 - opacity) * background",
-        "image = colour + (1 - opacity * opacity) * background",
+        "maps.colour + (1 - maps.opacity) * background",
+        "maps.colour + (1 - maps.opacity**2) * background",
         "surface",
     ),
     (
@@ -323,9 +323,9 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "empty text without cameras",
-        "camera_conditions/multiview.py",
-        "with_camera(texts.null)",
-        "texts.null",
+        "priors/base.py",
+        "return Conditions(positive, null, negative, opposed, source)",
+        "return Conditions(positive, self.null, negative, opposed, source)",
         "camera_conditions",
     ),
     (
@@ -430,9 +430,9 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("pictures shrink without a mean", "codec.py", "antialias=True", "antialias=False", "runs3d"),
     (
         "every method takes as many steps",
-        "experiments/text_to_3d/plan.py",
-        "(self.call_budget - first) // each",
-        "self.call_budget - first",
+        "experiments/common/entries.py",
+        "(budget - first) // each",
+        "budget - first",
         "text_to_3d",
     ),
     (
@@ -452,14 +452,14 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "pairs of other seeds",
         "experiments/text_to_3d/findings.py",
-        "(result.job.caption, result.job.seed): result",
-        "(result.job.caption, 0): result",
+        "(r.job.caption, r.job.seed): r",
+        "(r.job.caption, 0): r",
         "text_to_3d",
     ),
     (
         "lower is better everywhere",
         "experiments/text_to_3d/findings.py",
-        '(mean.value > 0) == (column.best == "high")',
+        '(mean.value > 0) == (metric.best == "high")',
         "mean.value < 0",
         "text_to_3d",
     ),
@@ -479,21 +479,21 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "what is done is done again",
-        "experiments/text_to_3d/jobs.py",
-        "if finished is not None:",
-        "if finished is None and False:",
+        "experiments/common/jobs.py",
+        "if job.name not in results and",
+        "if",
         "text_to_3d",
     ),
     (
         "cameras are turned although the prior is conditioned on them",
-        "experiments/text_to_3d/experiment.py",
-        "not job.conditioning.conditioned",
-        "job.conditioning.conditioned",
+        "experiments/text_to_3d/jobs.py",
+        "not self.spec.conditioning.conditioned",
+        "self.spec.conditioning.conditioned",
         "text_to_3d",
     ),
     (
         "a failed play ends everything",
-        "experiments/text_to_3d/experiment.py",
+        "experiments/common/jobs.py",
         "except RunFailed as error:",
         "except KeyError as error:",
         "text_to_3d",
@@ -501,8 +501,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "directions without a bound",
         "experiments/text_to_3d/entries.py",
-        '{"debiased": {"method": METHODS_3D["sds"], "threshold": _BOUND}}',
-        'METHODS_3D["sds"]',
+        "Debiased(SDS_3D, threshold=Ramp(0.5, 2.0))",
+        "SDS_3D",
         "text_to_3d",
     ),
     (

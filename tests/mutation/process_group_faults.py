@@ -42,8 +42,8 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "penalties count once a process",
         "distill.py",
-        "name: fraction * r(rendering",
-        "name: r(rendering",
+        "name: fraction * penalty(context",
+        "name: penalty(context",
         "distributed",
     ),
     (
@@ -62,7 +62,7 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "cameras of other processes",
-        "generators/nerf/view.py",
+        "generators/camera.py",
         "cameras = self.cameras.select(rows)",
         "cameras = self.cameras",
         "distributed",
