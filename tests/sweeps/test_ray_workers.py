@@ -105,7 +105,9 @@ def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Pat
     ).read_bytes()
     record = json.loads((run.path / "exports" / "results.json").read_text())
     lost_in_all = record["last_session"]["workers_lost"]  # a replacement, too, where the dead node was not missed yet
-    assert lost_in_all >= 1 and record["last_session"]["priors_loaded"] in (2, 3)
+    assert lost_in_all >= 1
+    # once a worker, not for every job; not counted where the first job of the killed one was lost
+    assert 1 <= record["last_session"]["priors_loaded"] <= 3 < len(job_dirs)
     assert run.status.state == "finished" and (run.path / "report.html").exists()
 
 
