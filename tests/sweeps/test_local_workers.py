@@ -88,6 +88,7 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     until(lambda: not second.running)  # its worker loses the parent process, checkpoints its step and ends
+    until(lambda: not alive(child), 20)
     stopped, stamp = second.status, (first.path / "status.json").stat().st_mtime_ns
     assert stopped.state == "stopped" and 1 <= stopped.step == stopped.checkpoint == lines(second) < 300
     assert first.status.state == "finished" and [len(list((tmp_path / "out" / "jobs").iterdir()))] == [3]
