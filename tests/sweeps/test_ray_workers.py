@@ -37,7 +37,7 @@ base:
 methods:
   msd: {{method: {{msd: {{bandwidth: {{adaptive: {{end: 0.1}}}}, jitter: 0.2}}}}, optimizer: sgd}}
   sds:
-seeds: {12 if SOAK else 2}
+seeds: {12 if SOAK else 3}
 """
 HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 3000, "health_check_failure_threshold": 4}
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="Ray's test clusters need POSIX")]
