@@ -170,7 +170,7 @@ class Network(BasePrior):
             if not (isinstance(preconditioning.center, int | float) and math.isfinite(preconditioning.center)):
                 raise ValueError(f"its center is {preconditioning.center!r}")
             return preconditioning
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{folder} is no readable network: {reason(error)}; save it with Network.save") from error
 
     @classmethod
