@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from typing import Any
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import tiny  # noqa: E402 - small pipelines made from configuration
+import modeseek as ms
+from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS
+from modeseek.priors.pipeline.pipeline import z_shape
+from modeseek.priors.pipeline.text_cache import TextCache
 
-import modeseek as ms  # noqa: E402
-from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS  # noqa: E402
-from modeseek.priors.pipeline.pipeline import z_shape  # noqa: E402
-from modeseek.priors.pipeline.text_cache import TextCache  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+tiny = importlib.import_module("tiny")  # small pipelines made from configuration
 
 TEXT = "a red cone on a blue cube"
 

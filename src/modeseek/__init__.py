@@ -131,12 +131,24 @@ __all__ = [
     "weights",
 ]
 
-_ROOMS = (methods, generators, priors, camera_conditions, regularizers, schedules, noise_levels, weights, codec)
+_ROOMS = (
+    methods,
+    generators,
+    priors,
+    camera_conditions,
+    regularizers,
+    schedules,
+    noise_levels,
+    weights,
+    codec,
+    meanshift,
+    bandwidths,
+)
 
 
 def __getattr__(name: str) -> object:
     """A public name that `modeseek` itself exported before it moved to a room: kept for one release."""
-    for room in (*_ROOMS, meanshift, bandwidths):
+    for room in _ROOMS:
         value = vars(room).get(name)
         if getattr(value, "__module__", "").startswith("modeseek."):
             return value

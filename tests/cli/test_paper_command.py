@@ -138,7 +138,7 @@ def test_metrics_equal_those_of_the_exported_images(folder: Path, tmp_path: Path
 
 
 def test_an_image_metric_is_a_function_and_a_row(folder: Path, tmp_path: Path) -> None:
-    """Nothing else is told of it: it is in the table, the files, the summary, the page's definitions and sources."""
+    """No other edit is needed: it is in the table, the files, the summary, the page's definitions and sources."""
 
     def redness(image: torch.Tensor) -> torch.Tensor:
         return image[:, 0].mean((1, 2))

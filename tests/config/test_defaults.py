@@ -118,6 +118,7 @@ def test_no_settings_are_the_ring_and_msd() -> None:
         ({"prior": {"samples": {"path": "p.npy"}}}, "msd needs the final kernel bandwidth for p, got none; try --set"),
         ([3], "mine must hold settings"),
         ({"verb": "toy"}, "mine must be for the verb run, got 'toy'"),
+        ({"verb": "exam", "prior": "bundled"}, "mine must be for the verb run, got 'exam'"),
     ],
 )
 def test_mistakes_are_named(data: Any, words: str) -> None:

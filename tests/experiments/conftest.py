@@ -15,7 +15,7 @@ FIGURES = {
 
 @pytest.fixture
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures of one pixel, for tests of other things: drawing is most of the time of a small benchmark."""
+    """Figures of one pixel, for tests that are not about figures: drawing is most of the time of a small benchmark."""
 
     def draw(*args: object) -> None:
         assert isinstance(args[-1], Path)

@@ -78,8 +78,8 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the first seed for all",
         "sweeps/contact_sheet.py",
-        "tiles[labels, method, seed] for seed in seeds",
-        "tiles[labels, method, seeds[0]] for seed in seeds",
+        "previews[labels, method, seed]) for seed in seeds",
+        "previews[labels, method, seeds[0]]) for seed in seeds",
         "sweep",
     ),
     (
@@ -118,7 +118,7 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
         "scheduler",
     ),
     (
-        "jobs not told that the sweep stops",
+        "jobs do not see that the sweep stops",
         "sweeps/scheduler.py",
         '        self._note = f"stopping: {self._stop_reason}"\n        self.session_file.unlink(missing_ok=True)',
         '        self._note = f"stopping: {self._stop_reason}"',

@@ -23,7 +23,7 @@ from modeseek.sweeps.sweep_dir import JobDir, open_sweep
 
 ray = pytest.importorskip("ray", reason="pip install -e '.[distributed]' runs the tests on Ray")
 
-from modeseek.sweeps.ray_workers import ray_workers  # noqa: E402 - needs Ray
+from modeseek.sweeps.ray_workers import RayWorker, ray_workers  # noqa: E402 - needs Ray
 
 SOAK = os.environ.get("MODESEEK_SOAK") == "1"
 STEPS = 800  # more than a second even of a fast machine, so that a kill finds jobs half done
@@ -74,6 +74,15 @@ def check_whole(job_dirs: list[JobDir]) -> dict[str, int]:
         sessions[job_dir.path.name] = status.sessions
     assert sorted(sessions) == sorted(path.name for path in job_dirs[0].path.parent.iterdir())
     return sessions
+
+
+def test_the_reason_of_a_lost_actor_is_what_happened_and_its_cause() -> None:
+    worker = RayWorker(ray, None)
+    assert (
+        worker.exit_reason(ray.exceptions.RayError("It died.\n\tpid: 7\nIts node died.")) == "It died. Its node died."
+    )
+    assert worker.exit_reason(ray.exceptions.RayError("It died.")) == "It died."
+    assert worker.exit_reason(ValueError("of the call")) is None
 
 
 def test_a_node_is_killed_and_every_job_is_done_once(cluster: Any, tmp_path: Path) -> None:

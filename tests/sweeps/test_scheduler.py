@@ -262,6 +262,29 @@ def test_a_job_that_another_process_has_is_waited_for(tmp_path: Path, monkeypatc
     assert [row["step"] for row in Run(job_dir.path).metrics] == list(range(6))
 
 
+def test_a_job_folder_that_another_process_has_just_created_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(config: Any) -> Any:
+        loaded = config.prior.load("cpu")
+        Run.create_for(config, loaded.sha256, ["modeseek"], job_dir.path)
+        return loaded
+
+    _, (job_dir,) = begin(tmp_path / "out", ONE)
+    (session := tmp_path / "session").touch()
+    monkeypatch.setattr(modeseek.sweeps.worker, "_load", load)
+    assert call(job_dir, session) == JobReport("finished") and os.listdir(job_dir.path.parent) == [job_dir.path.name]
+
+
+def test_a_job_folder_of_something_else_is_kept(tmp_path: Path) -> None:
+    _, (job_dir,) = begin(tmp_path / "out", ONE)
+    job_dir.path.mkdir()
+    (job_dir.path / "notes.txt").touch()
+    with pytest.raises(RunFailed, match="holds something else; remove it"):
+        work(tmp_path / "out", InlineWorkers().pool, ONE)
+    assert os.listdir(job_dir.path.parent) == [job_dir.path.name] and os.listdir(job_dir.path) == ["notes.txt"]
+
+
 def test_a_job_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     _, (job_dir,) = begin(tmp_path / "out", ONE)
     fabricate(job_dir.path, steps=6, done=2)

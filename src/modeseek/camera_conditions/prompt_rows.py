@@ -24,13 +24,13 @@ def encode_variants(
     return prior.conditions(texts, [negative] if negative else None)
 
 
-def prompt_indices(prompt: Int[Tensor, "b"] | None, n: int, first: Int[Tensor, "b"]) -> Int[Tensor, "b"]:
-    """Returns the prompt index of each camera, in the form of `first`; None is the first prompt.
+def prompt_indices(prompt: Int[Tensor, "b"] | None, n: int, like: Int[Tensor, "b"]) -> Int[Tensor, "b"]:
+    """Returns the prompt index of each camera, with shape and dtype of `like`; None is the first prompt.
 
     Raises:
         ValueError: an index outside [0, n).
     """
-    index = first.new_zeros(first.shape) if prompt is None else prompt.to(first)
+    index = like.new_zeros(like.shape) if prompt is None else prompt.to(like)
     if len(index) and not 0 <= int(index.min()) <= int(index.max()) < n:
         raise ValueError(f"prompt indices must be in [0, {n}), got {index.tolist()}")
     return index

@@ -96,8 +96,8 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     Raises:
         ValueError: a setting is missing, unknown or of the wrong type; the message names its dotted key.
     """
-    if not isinstance(plain, dict):
-        return read_config(plain, location)
+    if not isinstance(plain, dict) or plain.get("verb", "run") != "run":
+        return read_config(plain, location)  # raises, with the reason
     plain = {"prior": REGISTRY.serialize(ToyPriorConfig("ring")), "method": "msd", **plain}
     for setting in settings:
         plain = override(plain, setting)

@@ -42,7 +42,7 @@ def read_yaml(text: str, name: str) -> Plain:
     try:
         forbidden = _forbidden(yaml.parse(text, Loader=yaml.SafeLoader))
         if forbidden is None:
-            return yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader
+            return yaml.load(text, Loader=_loader())  # a SafeLoader
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         position = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}:"

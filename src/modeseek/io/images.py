@@ -52,7 +52,8 @@ def to_pixels(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
     """Bytes of images, c = 1 or 3, clipped to [0, 1]."""
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]}; select channels first")
-    return (images.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    pixels = [(image.detach().float().cpu().clamp(0, 1) * 255).round().byte() for image in images]  # saves memory
+    return torch.stack(pixels).permute(0, 2, 3, 1).numpy()
 
 
 def decode_image(data: bytes, name: object = "the data") -> Float[Tensor, "3 h w"]:

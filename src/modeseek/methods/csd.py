@@ -31,7 +31,8 @@ class CSD(NoisingMethod):
     negative=Ramp(0, -1)` for pixel models, `null=Ramp(0, -0.5), negative=Ramp(-1, -0.5)` for latent ones.
 
     With `normalise`, each item is divided by its own norm; the original divides by the norm of the whole batch, so
-    one item's direction depends on the others. Costs 1 prior call per row for each nonzero coefficient but d.
+    one item's direction depends on the others. Costs 1 prior call per row for each nonzero coefficient but d, of an
+    unguided prior: the coefficients are its guidance.
 
     Attributes:
         times: distribution of t in [0, 1], one draw per row.
@@ -58,6 +59,7 @@ class CSD(NoisingMethod):
             self.coefficients(progress)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
+        """Refuses a guided prior: the coefficients mix raw branches."""
         require_unguided(prior, "CSD")
 
     def coefficients(self, progress: float) -> tuple[float, float, float, float]:

@@ -141,7 +141,7 @@ def require_unguided(prior: Prior, method: str) -> None:
     guide = find_guidance(prior)
     if guide is not None:
         raise TypeError(
-            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare prior and scale=..."
+            f"{method} guides by itself: got a {type(guide).__name__} prior; pass the bare prior (in a run, scale 1)"
         )
 
 

@@ -63,12 +63,7 @@ class RunObjects:
     def render_preview(self) -> Tensor:
         """Rendering of the preview view, (n, *shape): pixels in [0, 1] for an image prior, else z."""
         with torch.no_grad():
-            view = self.preview_view()
-            return self.to_pixels(render(self.generator, view).image)
-
-    def preview_view(self) -> View:
-        """View of the previews, the same at every step."""
-        return self.generator.preview_view()
+            return self.to_pixels(render(self.generator, self.generator.preview_view()).image)
 
     @property
     def is_3d(self) -> bool:
@@ -148,7 +143,7 @@ def _conditions(
             if config.prompts[1:]:
                 raise ValueError(f"a 3D generator takes one prompt, got {len(config.prompts)}; start a run for each")
             return config.views.conditions(prior, config.prompts[0], config.negative)
-        texts = [config.prompts[item % len(config.prompts)] for item in range(max(built.batch, 1))]
+        texts = [config.prompts[item % len(config.prompts)] for item in range(built.batch)]
         return prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
     if config.label is None:
         return None

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import decode_image, encode_gif
@@ -46,8 +45,9 @@ def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
 
 def _read_frames(paths: Sequence[Path]) -> Float[Tensor, "n 3 h w"]:
     """Previews on white at the size of the largest: those of a 3D run change size between its resolution stages."""
-    images = [decode_image(path.read_bytes(), path) for path in paths]
+    images = [decode_image(path.read_bytes(), path).half() for path in paths]  # exact for 8 bits; up to 1000 images
     height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
-    return torch.stack(
-        [nn.functional.pad(x, (0, width - x.shape[2], 0, height - x.shape[1]), value=1.0) for x in images]
-    )
+    frames = images[0].new_ones(len(images), 3, height, width)
+    for frame, image in zip(frames, images, strict=True):
+        frame[:, : image.shape[1], : image.shape[2]] = image
+    return frames

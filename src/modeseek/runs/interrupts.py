@@ -23,7 +23,7 @@ class RunFailed(RuntimeError):
 
 @dataclass
 class StopRequest:
-    """Request to stop, set by a signal handler or by whoever runs the run, and read after each step.
+    """Request to stop, set by a signal handler or by the caller of `train`, and read after each step.
 
     Attributes:
         signal: name of the received signal, or another cause, or empty.

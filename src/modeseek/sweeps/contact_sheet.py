@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-from torch.nn.functional import interpolate
-
 from modeseek.io.images import decode_image
 from modeseek.reports.contact_sheet import ContactSheet, Tile, tile_side
-from modeseek.reports.preview_images import last_preview
+from modeseek.reports.preview_images import PreviewImage, last_preview
 from modeseek.sweeps.results import SweepResult
 
 _WIDTH, _MIN_SIDE, _MAX_SIDE = 1800, 72, 240  # pixels: all images of a row; one image
@@ -26,23 +23,20 @@ def draw_sheet(results: Sequence[SweepResult]) -> tuple[bytes | None, list[str]]
     methods = list(dict.fromkeys(result.job_dir.spec.method for result in results))
     seeds = list(dict.fromkeys(result.job_dir.spec.config.seed for result in results))[:_MAX_SEEDS]
     side = tile_side(len(methods) * len(seeds), _WIDTH, _MIN_SIDE, _MAX_SIDE)
-    tiles, damage = {}, []
+    previews, damage = {}, []
     for result in results:
         spec = result.job_dir.spec
         preview, lines = last_preview(result.job_dir.path / "previews")
         damage += [f"{result.job_dir.path.name}: {line}" for line in lines]
-        image = None if preview is None else _shrink(decode_image(preview.data), side)
-        tiles[spec.labels, spec.method, spec.config.seed] = Tile(
-            image, "" if result.state == "finished" else result.state
-        )
-    if all(tile.image is None for tile in tiles.values()):
+        if spec.labels in rows and spec.config.seed in seeds:
+            previews[spec.labels, spec.method, spec.config.seed] = (preview, result.state)
+    if all(preview is None for preview, _ in previews.values()):
         return None, damage
-    cells = [[[tiles[labels, method, seed] for seed in seeds] for method in methods] for labels in rows]
+    cells = (([_tile(*previews[labels, method, seed]) for seed in seeds] for method in methods) for labels in rows)
     row_labels = [" · ".join(labels) for labels in rows]
     return ContactSheet(cells, headings=methods, labels=row_labels, side=side, across=len(seeds)).png(), damage
 
 
-def _shrink(image: Tensor, side: int) -> Tensor:
-    """The image (c, h, w) at most `side` pixels high and wide: the previews of a large sweep do not fit in memory."""
-    scale = side / max(image.shape)
-    return image if scale >= 1 else interpolate(image[None], scale_factor=scale, mode="bilinear", antialias=True)[0]
+def _tile(preview: PreviewImage | None, state: str) -> Tile:
+    """Tile of a job, decoded where it is drawn: the images of a large sweep do not fit in memory."""
+    return Tile(None if preview is None else decode_image(preview.data), "" if state == "finished" else state)

@@ -76,7 +76,7 @@ def _terminate_with_parent() -> None:
 def _call(call: Callable[..., Any], *args: Any) -> Any:
     result, parent = call(*args), multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
-        os._exit(0)  # nobody reads the result, and the executor would wait for another call
+        os._exit(0)  # without a reader of the result, the executor would wait for another call
     return result
 
 

@@ -73,8 +73,8 @@ class RayWorker:
         kinds = self._ray.exceptions
         if not isinstance(error, kinds.RayError) or isinstance(error, kinds.RayTaskError):
             return None
-        first, *_, last = [*str(error).strip().split("\n"), ""]
-        return one_line(f"{first} {last}", 200) or type(error).__name__
+        first, *others = str(error).strip().split("\n")
+        return one_line(" ".join([first, *others[-1:]]), 200) or type(error).__name__  # what happened, and its cause
 
     def kill(self) -> None:
         self._ray.kill(self._actor, no_restart=True)  # a lost one, too, which may only be unreachable

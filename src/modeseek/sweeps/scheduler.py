@@ -75,10 +75,11 @@ class Scheduler:
     loads: int = 0
 
     def __post_init__(self) -> None:
-        states = [(job, job.status, job.state) for job in self.job_dirs]
-        self.failures |= {job.path.name: s.reason for job, s, state in states if s is not None and state == "failed"}
-        self._waiting = [job for job, _, state in states if state not in ("finished", "failed")]
-        self._finished = [job for job, _, state in states if state == "finished"]
+        states = [(job, job.state) for job in self.job_dirs]
+        failed = [(job.path.name, job.status) for job, state in states if state == "failed"]
+        self.failures |= {name: status.reason for name, status in failed if status is not None}
+        self._waiting = [job for job, state in states if state not in ("finished", "failed")]
+        self._finished = [job for job, state in states if state == "finished"]
         self._not_before: dict[JobDir, float] = {}  # of jobs held by other processes
         self._lost_on: dict[JobDir, int] = {}
         self._slots: dict[int, _Slot] = {}
@@ -96,10 +97,12 @@ class Scheduler:
             with stop_on_signal() as stop_request:
                 yield from self._run(stop_request)
         finally:
-            self.session_file.unlink(missing_ok=True)
-            wait([slot.call for slot in self._busy if slot.call is not None], _GRACE_SECONDS)
-            for slot in self._slots.values():
-                slot.worker.kill()
+            try:
+                self.session_file.unlink(missing_ok=True)
+                wait([slot.call for slot in self._busy if slot.call is not None], _GRACE_SECONDS)
+            finally:  # even if interrupted once more
+                for slot in self._slots.values():
+                    slot.worker.kill()
 
     @property
     def _busy(self) -> list[_Slot]:
@@ -111,7 +114,7 @@ class Scheduler:
             if stop_request.signal:
                 self._stop(f"{stop_request.signal} after {len(self._finished)} of {len(self.job_dirs)} jobs")
             if self._stop_reason and not self._busy:
-                raise RunInterrupted(f"{self._stop_reason}; the same command goes on")
+                raise RunInterrupted(f"{self._stop_reason}; the same command resumes it")
             if not self._stop_reason:
                 self._assign()
             calls = {slot.call: number for number, slot in self._slots.items() if slot.call is not None}
@@ -136,19 +139,22 @@ class Scheduler:
             worker = self.pool.start(number)
             self._slots[number] = _Slot(worker, worker.submit(os.getpid))
         for number, slot in list(self._slots.items()):
+            if slot.call is not None:
+                continue
             now = time.monotonic()
             due = [job for job in self._waiting if self._not_before.get(job, now) <= now]
-            if slot.call is None and due:
-                job = self._choose(slot, due)
-                arguments = (job.path, job.spec.config.to_dict(), list(self.command), self.session_file)
-                try:
-                    slot.call = slot.worker.submit(run_job, *arguments)
-                except Exception as error:  # it ended while it was idle
-                    self._handle_error(number, error)
-                    continue
-                slot.job, slot.prior = job, job.spec.config.prior
-                slot.metrics = MetricsTail(job.path / "metrics.jsonl")
-                self._waiting.remove(job)
+            if not due:
+                return
+            job = self._choose(slot, due)
+            arguments = (job.path, job.spec.config.to_dict(), list(self.command), self.session_file)
+            try:
+                slot.call = slot.worker.submit(run_job, *arguments)
+            except Exception as error:  # it ended while it was idle
+                self._handle_error(number, error)
+                continue
+            slot.job, slot.prior = job, job.spec.config.prior
+            slot.metrics = MetricsTail(job.path / "metrics.jsonl")
+            self._waiting.remove(job)
 
     def _choose(self, slot: _Slot, jobs: Sequence[JobDir]) -> JobDir:
         """A job whose prior the worker holds; else one whose prior no busy worker holds; else the next."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from modeseek.config.config import Config, read_config
 from modeseek.config.priors import LoadedPrior, PriorConfig
+from modeseek.io.atomic import remove_folder
 from modeseek.io.errors import one_line
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
@@ -43,13 +44,13 @@ def run_job(folder: Path, settings: Mapping[str, Any], command: Sequence[str], s
         folder: folder of the run; created if it does not exist.
         settings: configuration, as plain data.
         command: command line of the sweep.
-        session_file: file that exists while the sweep goes on; without it the job stops after its step, with a
+        session_file: file that exists while the sweep runs; without it the job stops after its step, with a
             checkpoint.
     """
     config = read_config(dict(settings))
-    held = _loaded.get((config.prior, config.device))
+    before = _loaded.get((config.prior, config.device))
     report = _run_job(folder, config, command, session_file)
-    return replace(report, loads=int(_loaded.get((config.prior, config.device)) is not held))
+    return replace(report, loads=int(_loaded.get((config.prior, config.device)) is not before))
 
 
 def _run_job(folder: Path, config: Config, command: Sequence[str], session_file: Path) -> JobReport:
@@ -58,7 +59,8 @@ def _run_job(folder: Path, config: Config, command: Sequence[str], session_file:
     if exists and Run(folder).running:
         return busy
     try:
-        loaded, sha256 = _load(config), _load(config).sha256
+        loaded = _load(config)
+        sha256 = loaded.sha256
     except Exception as error:  # raised below, once there is a folder to record it in
         loaded, sha256 = error, None
     try:
@@ -95,9 +97,12 @@ def _load(config: Config) -> LoadedPrior:
 
 def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | None) -> Run:
     run = Run.create_for(config, sha256, command, folder)
-    if run.path != folder:
-        raise ValueError(f"{folder} holds something else; remove it, and {run.path.name} beside it")
-    return run
+    if run.path == folder:
+        return run
+    remove_folder(run.path)
+    if not (folder / "status.json").is_file():
+        raise ValueError(f"{folder} holds something else; remove it")
+    return Run(folder)  # another process created it in between
 
 
 def _check(run: Run, config: Config, loaded: LoadedPrior) -> None:

@@ -139,7 +139,7 @@ def _save_network_part(lora: LoRA, folder: Path) -> str:
     from safetensors.torch import save
 
     with safe_open(lora.file(), "pt") as handle:
-        tensors = {key: handle.get_tensor(key) for key in handle.keys() if not key.startswith(_TEXT_ENCODER_PREFIXES)}  # noqa: SIM118
+        tensors = {key: handle.get_tensor(key) for key in handle.keys() if not key.startswith(_TEXT_ENCODER_PREFIXES)}
         write_synced(folder / "part.safetensors", save(tensors, metadata=handle.metadata() or {}))
     return str(folder / "part.safetensors")
 

@@ -122,7 +122,7 @@ def _count_parameters(file: Path) -> int:
 
     try:
         with safe_open(file, "np") as tensors:
-            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{file} holds no safetensors: {reason(error)}; save it again") from error
 
