@@ -509,8 +509,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a turned camera sees the front",
         "camera_conditions/view_prompts.py",
-        "(azimuth + 180) % 360 - 180",
-        "azimuth",
+        "wrap_degrees(azimuth).abs()",
+        "azimuth.abs()",
         "view_prompts",
     ),
     (

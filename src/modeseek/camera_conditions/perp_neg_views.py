@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
+from modeseek.generators.camera import wrap_degrees
 from modeseek.priors.base import Conditions
 from modeseek.pytree import Cond, map_tensors, select
 
@@ -66,7 +67,7 @@ class PerpNegViews:
         Raises:
             ValueError: conditions that cannot be interpolated.
         """
-        angle = ((azimuth + 180) % 360 - 180).abs()
+        angle = wrap_degrees(azimuth).abs()
         front_half = angle < 90
         r = torch.where(front_half, 1, 2) - angle / 90
         front, side = first, first + 1

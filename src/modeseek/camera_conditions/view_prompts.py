@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modeseek.camera_conditions.perp_neg_views import PerpNegViews
 from modeseek.camera_conditions.prompt_rows import encode_variants, prompt_indices
+from modeseek.generators.camera import wrap_degrees
 from modeseek.priors.base import Conditions, TextPrior
 from modeseek.pytree import select
 
@@ -57,7 +58,7 @@ class ViewPrompts:
 
     def sides(self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"]) -> Int[Tensor, "b"]:
         """Returns the view index of each camera: 0 front, 1 side, 2 back, 3 overhead."""
-        angle = ((azimuth + 180) % 360 - 180).abs()
+        angle = wrap_degrees(azimuth).abs()
         side = torch.ones_like(angle, dtype=torch.long)
         side = torch.where(angle <= self.front_within, 0, side)
         side = torch.where(angle >= 180 - self.back_within, 2, side)

@@ -15,13 +15,15 @@ along the ray. Normals are in world axes, pointing out of the surface.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import View
+
+Degrees = TypeVar("Degrees", float, Tensor)
 
 
 class CameraFrame(NamedTuple):
@@ -56,8 +58,8 @@ def pixel_centres(size: int, *, device: torch.device | None = None) -> Float[Ten
     return (2 * torch.arange(size, device=device, dtype=torch.float32) + 1) / size - 1
 
 
-def wrap_degrees(degrees: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Wraps angles to [-180, 180) degrees."""
+def wrap_degrees(degrees: Degrees) -> Degrees:
+    """Wraps angles, a number or a tensor, to [-180, 180) degrees."""
     return (degrees + 180) % 360 - 180
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modeseek.generators.camera import wrap_degrees
+
 COARSE_PHRASES: tuple[str, ...] = ("front view", "side view", "back view", "overhead view")
 AZIMUTH_STEP = 15  # degrees
 AZIMUTHS: tuple[int, ...] = tuple(range(-165, 181, AZIMUTH_STEP))
@@ -61,7 +63,7 @@ class ViewPhrase:
 
 def coarse_phrase(azimuth: float, elevation: float) -> ViewPhrase:
     """Coarse phrase of a camera: overhead from 55 degrees up (DreamFusion, arXiv 2209.14988: 60), else by azimuth."""
-    from_front = abs((azimuth + 180) % 360 - 180)
+    from_front = abs(wrap_degrees(azimuth))
     if elevation >= OVERHEAD_ELEVATION:
         return ViewPhrase("overhead view")
     return ViewPhrase(

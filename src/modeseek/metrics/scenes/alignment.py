@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.generators.base import Generator, render
-from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.camera import Cameras, CameraView, wrap_degrees
 from modeseek.generators.rendering3d import Rendering3D
 
 RenderFunction = Callable[[Cameras, int], tuple[Tensor, Tensor]]
@@ -107,7 +107,7 @@ def align(render_fn: RenderFunction, ground_truth: StaticScene, cameras: Cameras
             candidate_score = score(candidate)
             if candidate_score > value:
                 best, value = candidate, candidate_score
-    return replace(best, yaw=(best.yaw + 180) % 360 - 180)
+    return replace(best, yaw=wrap_degrees(best.yaw))
 
 
 def _score(iou: Tensor, colour: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 
 from modeseek.datasets.scenes.caption import ParsedCaption
 from modeseek.datasets.scenes.view_phrases import AZIMUTH_STEP, AZIMUTHS, HEIGHTS, OVERHEAD_ELEVATION, ViewPhrase
+from modeseek.generators.camera import wrap_degrees
 from modeseek.metrics.scenes.view_symmetry import indistinguishable_views, shows_elevation
 
 _TOLERANCE = AZIMUTH_STEP / 2  # tolerance of the elevation, degrees
@@ -74,7 +75,7 @@ def _azimuths(view: ViewPhrase | None) -> tuple[int, ...]:
     if view is None:
         return tuple(range(len(AZIMUTHS)))
     if view.azimuth is not None:
-        indices = [k for k, a in enumerate(AZIMUTHS) if abs((a - view.azimuth + 180) % 360 - 180) <= AZIMUTH_STEP]
+        indices = [k for k, a in enumerate(AZIMUTHS) if abs(wrap_degrees(a - view.azimuth)) <= AZIMUTH_STEP]
     else:
         ranges = {"front view": (0, 45), "side view": (45, 135), "back view": (135, 180), "overhead view": (0, 180)}
         low, high = ranges[f"{view.name}"]
