@@ -227,7 +227,7 @@ def test_what_cannot_be_is_one_line(
 
 def test_which_jobs_a_plan_has() -> None:
     usual = TextTo3DCommand().plan()
-    assert usual.prior == "bundled" and not usual.exact
+    assert usual.prior == "scenes" and not usual.exact
     names = [(job.entry.name, job.conditioning.name, job.caption) for job in usual.jobs() if job.seed == 2]
     assert names.count(("vsd", "fine", 1)) == 1 and ("vsd", "fine", 2) not in names and len(names) == 4 * 2 + 4 + 2 * 2
     assert {name for name in names if name[1] == "none"} == {(p, "none", c) for p in ("sds", "msd") for c in (0, 2)}

@@ -21,6 +21,7 @@ EXTRAS = (
     "torchmetrics",
     "av",
     "viser",
+    "resvg-py",
     "ray",
     "tensorboard",
     "wandb",

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 from modeseek.datasets.scenes import ParsedCaption, Scenes, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
+from modeseek.experiments.common.exam import Exam, group_equal, sample_captions, shuffle
 from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
@@ -31,7 +31,6 @@ from modeseek.metrics.scenes.caption_accuracy import (
     predict,
 )
 from modeseek.metrics.scenes.classifier import SceneClassifier
-from modeseek.priors.pipeline.diffusers_sampling import sample_with_diffusers
 from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams
 
@@ -84,29 +83,6 @@ METRICS: tuple[Metric[ScoredImages], ...] = (
 
 
 @dataclass(frozen=True)
-class CaptionExam:
-    """Settings of a caption exam.
-
-    Attributes:
-        folder: folder of the pipeline.
-        captions: captions, one image each.
-        scale: guidance scale; 1 is none.
-        steps: number of scheduler steps.
-        seed: random seed of noise and renders.
-        device: device of the networks.
-        batch: number of images sampled at once.
-    """
-
-    folder: Path
-    captions: tuple[str, ...]
-    scale: float
-    steps: int
-    seed: int
-    device: str = "cpu"
-    batch: int = 25
-
-
-@dataclass(frozen=True)
 class ExamResult:
     """Result of a caption exam.
 
@@ -152,26 +128,20 @@ def held_out_captions(n: int, seed: int, part: int = 0) -> tuple[str, ...]:
     return tuple(by_kind[KINDS[i % len(KINDS)]][i // len(KINDS)] for i in range(n))
 
 
-def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progress, None, ExamResult]:
+def examine(exam: Exam, classifier: SceneClassifier) -> Generator[Progress, None, ExamResult]:
     """Samples the captions, renders the same and other captions, and scores all of them.
 
     Raises:
         ValueError: the pipeline cannot be loaded, or a caption is outside the grammar.
     """
     captions, n = exam.captions, len(exam.captions)
-    parsed, groups = [parse(caption) for caption in captions], _groups(captions)
+    parsed, groups = [parse(caption) for caption in captions], group_equal(captions)
     renders = []
     for k, texts in enumerate((captions, held_out_captions(n, exam.seed, part=1))):
         rng = Streams(exam.seed, step=k, use="exam renders").generator(0, torch.device("cpu"))
         renders.append(Scenes().render(Scenes().layouts_for(texts, rng)).image)
         yield Progress("rendering", k + 1, 2)
-    samples: list[Tensor] = []
-    for part in sample_with_diffusers(
-        exam.folder, captions, scale=exam.scale, steps=exam.steps, seed=exam.seed, batch=exam.batch, device=exam.device
-    ):
-        samples.append(part)
-        yield Progress("sampling", sum(map(len, samples)), n)
-    images = torch.cat(samples)
+    images = yield from sample_captions(exam)
     classifier = classifier.to(exam.device)
     predictions, on_renders = predict(classifier, images), predict(classifier, renders[0])
     scores, render_scores = compare_predictions(predictions, parsed), compare_predictions(on_renders, parsed)
@@ -183,7 +153,7 @@ def examine(exam: CaptionExam, classifier: SceneClassifier) -> Generator[Progres
         if chosen.any():
             rows.append(ScoredImages(scores.select(chosen), groups[chosen], exam.seed).row(f"- {kind}"))
     rows.append(ScoredImages(render_scores, groups, exam.seed, distances[1]).row("renders", reference=True))
-    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(exam.seed)).tolist()
+    shuffled = shuffle(n, exam.seed)
     chance = compare_predictions(on_renders, [parsed[i] for i in shuffled])
     rows.append(ScoredImages(chance, groups[shuffled], exam.seed).row("by luck", reference=True))
     yield Progress("scoring", n, n)
@@ -220,13 +190,7 @@ def mistakes(
     }
 
 
-def _groups(captions: Sequence[str]) -> Tensor:
-    """Number of each caption, (n,); equal captions share one."""
-    numbers = {caption: i for i, caption in enumerate(dict.fromkeys(captions))}
-    return torch.tensor([numbers[caption] for caption in captions])
-
-
-def facts(exam: CaptionExam, result: ExamResult, classifier: SceneClassifier) -> dict[str, Any]:
+def facts(exam: Exam, result: ExamResult, classifier: SceneClassifier) -> dict[str, Any]:
     """Further entries of `results.json`: wrong attributes of each caption, confusion pairs, classifier accuracy."""
     return {
         "captions": [

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from modeseek.experiments.caption_exam.caption_exam import CaptionExam, examine, facts
+from modeseek.experiments.caption_exam.caption_exam import examine, facts
 from modeseek.experiments.caption_exam.report import TITLES, summarise, write_exam_report
-from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
-from modeseek.io.atomic import write_atomic
-from modeseek.io.images import encode_png
+from modeseek.experiments.common.exam import Exam, write_exam
+from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.contact_sheet import ContactSheet, Tile
@@ -19,7 +18,7 @@ _SHOWN, _COLUMNS = 64, 8  # images on the contact sheet, and in each of its rows
 
 
 def run_exam(
-    run: Run, exam: CaptionExam, classifier: SceneClassifier, title: str
+    run: Run, exam: Exam, classifier: SceneClassifier, title: str
 ) -> Generator[Progress, None, ExperimentResult]:
     """Runs the exam and writes `exports/` (results, images), `media/sheet.png`, `metrics.jsonl` and `report.html`.
 
@@ -28,16 +27,13 @@ def run_exam(
     """
     with run_session(run):
         result = yield from examine(exam, classifier)
-        for index, image in enumerate(result.images):
-            write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
         wrong = [result.scores.wrong_attributes(i) for i in range(len(exam.captions))]
         tiles = [
             Tile(image, caption=caption, alarm=f"wrong: {', '.join(attributes)}" if attributes else "")
             for image, caption, attributes in zip(result.images, exam.captions, wrong, strict=True)
         ]
-        sheet = ContactSheet.grid(tiles[:_SHOWN], _COLUMNS, font=13).png()
-        write_atomic(run.path / "media" / "sheet.png", sheet)
         found = ExperimentResult(run.path, result.table, tuple(summarise(exam, result)), TITLES)
-        write_experiment(run, title, found, facts(exam, result, classifier))
-        write_exam_report(run, exam, result, classifier, sheet, title)
+        sheet = ContactSheet.grid(tiles[:_SHOWN], _COLUMNS, font=13)
+        png = write_exam(run, title, result.images, sheet, found, facts(exam, result, classifier))
+        write_exam_report(run, exam, result, classifier, png, title)
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modeseek.experiments.caption_exam.caption_exam import CaptionExam, ExamResult
+from modeseek.experiments.caption_exam.caption_exam import ExamResult
+from modeseek.experiments.common.exam import Exam
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.table import Row
@@ -19,7 +20,7 @@ _LOOK = "Framed in red: images with a wrong attribute, which is named below."
 _PAIRS = "Images of the pipeline", "Renders: mistakes of the classifier itself"
 
 
-def summarise(exam: CaptionExam, result: ExamResult) -> list[str]:
+def summarise(exam: Exam, result: ExamResult) -> list[str]:
     """Summary of the table, a sentence each."""
     columns = {column.key: column for column in result.table.columns}
     rows = {row.name: row for row in result.table.rows}
@@ -42,7 +43,7 @@ def summarise(exam: CaptionExam, result: ExamResult) -> list[str]:
 
 
 def write_exam_report(
-    run: Run, exam: CaptionExam, result: ExamResult, classifier: SceneClassifier, sheet: bytes, title: str
+    run: Run, exam: Exam, result: ExamResult, classifier: SceneClassifier, sheet: bytes, title: str
 ) -> None:
     """Writes `report.html`.
 

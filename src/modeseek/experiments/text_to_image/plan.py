@@ -11,13 +11,18 @@ from typing import Literal
 import torch
 
 from modeseek.config.config import Config, GuardConfig
-from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig
+from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
 from modeseek.config.optimizers import AdamConfig
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
 from modeseek.experiments.text_to_image.entries import ENTRIES
 
 REFERENCE = "reference"
+GENERATORS: dict[str, type[FieldConfig | PixelsConfig | LatentConfig]] = {
+    "field": FieldConfig,
+    "pixels": PixelsConfig,
+    "latent": LatentConfig,
+}
 _PREVIEWS = 6
 
 
@@ -55,6 +60,7 @@ class TextToImage:
         seeds: number of images of each prompt and entry.
         steps: number of optimisation steps.
         generator: what is optimised: field (a coordinate network, as in the paper), pixels or latent.
+        shift: largest random shift of the images at every step, before they are encoded, pixels; 0 is none.
         reference: total number of DDIM samples that FID and KID compare with.
         sample_steps: number of DDIM steps.
         budget: prior calls per image of every entry, in place of `steps`; None uses `steps`.
@@ -71,6 +77,7 @@ class TextToImage:
     seeds: int = 3
     steps: int = 400
     generator: Literal["field", "pixels", "latent"] = "field"
+    shift: int = 0
     reference: int = 120
     sample_steps: int = 50
     budget: int | None = None
@@ -120,21 +127,17 @@ class TextToImage:
         """
         entry, n = batch.entry, len(batch.items)
         scale = self.scales[entry.name]
-        generators: dict[str, GeneratorConfig] = {
-            "field": FieldConfig(n),
-            "pixels": PixelsConfig(n),
-            "latent": LatentConfig(n),
-        }
         return Config(
             prior=self.prior_config,
             method=entry.method(scale),
-            generator=generators[self.generator],
+            generator=GENERATORS[self.generator](n),
             optimizer=AdamConfig(entry.lr),
             name=batch.name,
             steps=self.steps_of(entry),
             seed=batch.seed,
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
             scale=1.0 if entry.guides else scale,
+            shift=self.shift,
             device=self.device,
             guard=GuardConfig(active=False),  # a grey or oversaturated image is a result here, and is measured
             previews=_PREVIEWS,

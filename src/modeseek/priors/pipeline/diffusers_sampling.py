@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.io.quiet import silence
+from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.priors.pipeline.loading import check_tokenizers, find_pipeline_folder, model_index, open_pipeline
 from modeseek.rng import Streams
 
@@ -18,13 +19,13 @@ _KIND = "StableDiffusionPipeline"
 
 
 def find_stable_diffusion(path: str | os.PathLike[str]) -> Path:
-    """Returns a Stable Diffusion folder: `pipeline/` of a training in `path`, or the result of `find_pipeline_folder`.
+    """Returns a Stable Diffusion folder: of a bundled prior, `pipeline/` of a training in `path`, or `path` itself.
 
     Raises:
         ValueError: there is no pipeline, or one of another class.
     """
-    trained = Path(path) / "pipeline"
-    folder = trained if (trained / "model_index.json").is_file() else find_pipeline_folder(path)
+    trained, named = Path(path) / "pipeline", isinstance(path, str) and bundled_prior(path) is not None
+    folder = trained if not named and (trained / "model_index.json").is_file() else find_pipeline_folder(path)
     kind = model_index(folder).get("_class_name")
     if kind != _KIND:
         raise ValueError(f"the pipeline must be a {_KIND}, got a {kind} in {folder}; try the path of another folder")
