@@ -1,1 +1,1 @@
-"""Training of the bundled text-to-image prior and scene classifier on rendered scenes."""
+"""Training and packing of the text-to-image priors and the scene classifier that ship with modeseek."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor
 
 
 def decay_at(step: int, decay: float) -> float:
@@ -12,8 +15,7 @@ def decay_at(step: int, decay: float) -> float:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, module: nn.Module, step: int, decay: float) -> None:
-    """`average <- d average + (1 - d) module` with `d = decay_at(step, decay)`; step counts from 0."""
-    weight = 1 - decay_at(step, decay)
-    for mean, parameter in zip(average.parameters(), module.parameters(), strict=True):
-        mean.lerp_(parameter, weight)
+def update_average(average: Sequence[Tensor], weights: Sequence[Tensor], share: Float[Tensor, ""]) -> None:
+    """`average <- (1 - share) average + share weights`; the share is `1 - decay_at(step, decay)`."""
+    for mean, weight in zip(average, weights, strict=True):
+        mean.lerp_(weight, share)

@@ -1,25 +1,20 @@
-"""Small text-to-image model in the format of Stable Diffusion: configuration, construction and storage."""
+"""Small text-to-image model in the format of Stable Diffusion: configuration and construction."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from modeseek.io.errors import reason
-from modeseek.io.quiet import silence
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _LAST = "</w>"  # end-of-word marker of CLIP's files
 _SCALING = 2.0  # keeps the decoder's input below 3, where it begins to clip
 _PRIVATE = 0xE000  # start of Unicode's private use area
-_PARTS = ("text_encoder", "vae", "unet")
 
 
 @dataclass(frozen=True)
@@ -221,49 +216,3 @@ def use_plain_attention(module: nn.Module) -> None:
         module.set_attn_processor(AttnProcessor())  # pyright: ignore[reportCallIssue]
     else:
         module.set_attn_implementation("eager")  # pyright: ignore[reportCallIssue]
-
-
-def write_pipeline(folder: Path, parts: ModelParts, dtype: torch.dtype = torch.float16) -> None:
-    """Writes a folder for `StableDiffusionPipeline.from_pretrained` and `Pipeline.load`, which load it as float32."""
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
-
-    modules: dict[str, Any] = {name: copy.deepcopy(getattr(parts, name)).to("cpu", dtype).eval() for name in _PARTS}
-    pipe = StableDiffusionPipeline(
-        **modules,
-        tokenizer=parts.tokenizer,
-        scheduler=scheduler(),
-        safety_checker=None,  # pyright: ignore[reportArgumentType]
-        feature_extractor=None,  # pyright: ignore[reportArgumentType]
-        requires_safety_checker=False,
-    )
-    with silence("diffusers", "transformers"):
-        pipe.save_pretrained(folder, safe_serialization=True)
-    for path in folder.glob("*/config.json"):
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        settings.pop("_name_or_path", None)  # source path of a component: a path on this machine
-        if path.parent.name == "text_encoder":
-            settings["dtype"] = "float32"  # otherwise text would be encoded in half precision beside a float32 network
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def write_part(folder: Path, part: Any) -> None:
-    """Writes an autoencoder or a text encoder in full precision."""
-    with silence("diffusers", "transformers"):
-        part.save_pretrained(folder, safe_serialization=True)
-
-
-def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
-    """Reads an autoencoder or a text encoder written by `write_part`.
-
-    Raises:
-        ValueError: the folder is damaged.
-    """
-    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-    from safetensors import SafetensorError
-    from transformers import CLIPTextModel
-
-    try:
-        with silence("diffusers", "transformers"):
-            return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{folder} must hold a whole {kind}: {reason(error)}; train into a new folder") from error

@@ -14,25 +14,46 @@ from modeseek.priors.guidance import Guided
 from modeseek.priors.pipeline import Pipeline
 from modeseek.reports.contact_sheet import ContactSheet, Tile
 from modeseek.sampling.samplers import ddim
+from tools.bundled_priors.recipe import PriorName
 
-CAPTIONS = (
-    "a red cone on a blue cube",
-    "a green sphere",
-    "a yellow torus, overhead view",
-    "a purple cylinder beside an orange cone",
-    "a green cube with a white face, front view",
-    "a green cube with a white face, from 45 degrees left, slightly above",
-    "a blue robot head, side view",
-    "a blue robot head, back view",
-    "a red mug",
-    "a pink house, from 30 degrees right, above",
-    "an orange snowman beside a green tree",
-    "a large purple mushroom",
-    "a small black duck on a yellow table",
-    "a red car, side view",
-    "a blue rocket behind a pink sphere",
-    "a black chair, back view",
-)
+CAPTIONS: dict[PriorName, tuple[str, ...]] = {
+    "scenes": (
+        "a red cone on a blue cube",
+        "a green sphere",
+        "a yellow torus, overhead view",
+        "a purple cylinder beside an orange cone",
+        "a green cube with a white face, front view",
+        "a green cube with a white face, from 45 degrees left, slightly above",
+        "a blue robot head, side view",
+        "a blue robot head, back view",
+        "a red mug",
+        "a pink house, from 30 degrees right, above",
+        "an orange snowman beside a green tree",
+        "a large purple mushroom",
+        "a small black duck on a yellow table",
+        "a red car, side view",
+        "a blue rocket behind a pink sphere",
+        "a black chair, back view",
+    ),
+    "emoji": (
+        "red apple",
+        "an owl",
+        "grinning face",
+        "umbrella",
+        "cactus",
+        "guitar",
+        "pizza",
+        "robot",
+        "fire engine",
+        "tropical fish",
+        "red heart",
+        "house with garden",
+        "an owl, flat emoji",
+        "an owl, shaded emoji",
+        "mushroom, on a pale blue background",
+        "rocket, on a black background",
+    ),
+}
 
 
 @torch.no_grad()

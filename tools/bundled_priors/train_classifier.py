@@ -19,7 +19,7 @@ from tools.bundled_priors.augment import augment
 from tools.bundled_priors.classifier_loss import ClassifierTargets, classifier_loss
 from tools.bundled_priors.example_pool import ExamplePool, Examples
 from tools.bundled_priors.lr_schedule import StageDuration, TrainingClock, learning_rate
-from tools.bundled_priors.stage_trainer import mixed_precision
+from tools.bundled_priors.update import mixed_precision
 
 _REPORT_EVERY = 20  # steps
 
@@ -95,14 +95,14 @@ def train_classifier(
     classifier = classifier.to(device).train()
     scene_rng, draw_rng = torch.Generator().manual_seed(2 * seed), torch.Generator().manual_seed(2 * seed + 1)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=0.0, weight_decay=recipe.decay)
-    pool = ExamplePool(lambda n: _examples(renderer, n, scene_rng), recipe.pool)
+    pool = ExamplePool(recipe.pool)
     while len(pool) < min(recipe.first, recipe.pool):
-        pool.grow(recipe.chunk)
+        pool.add(_examples(renderer, recipe.chunk, scene_rng))
         yield Progress("rendering", min(len(pool), recipe.first), recipe.first)
     step, lr, losses = 0, 0.0, []
     while (progress := duration.progress(step, clock.seconds)) < 1:
         if step and step % recipe.every == 0:
-            pool.grow(recipe.chunk)
+            pool.add(_examples(renderer, recipe.chunk, scene_rng))
         lr = learning_rate(progress, lr, recipe.lr, recipe.warm)
         for group in optimizer.param_groups:
             group["lr"] = lr

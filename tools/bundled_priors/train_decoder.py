@@ -1,49 +1,54 @@
-"""Second training stage: autoencoder between pixels and latents."""
+"""Training stage of the decoder: autoencoder between pixels and latents."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tools.bundled_priors.example_pool import Examples
 from tools.bundled_priors.losses import psnr, reconstruction_loss
+from tools.bundled_priors.model import ModelParts
 from tools.bundled_priors.patch_pca import patch_components, write_encoder
-from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.recipe import StageRecipe, TrainingRecipe
+from tools.bundled_priors.sources import DataSource
 from tools.bundled_priors.stage_trainer import ImageStageTrainer
 
 
 class DecoderTrainer(ImageStageTrainer):
-    """Trainer of the decoder; the encoder is fixed to principal components of render patches."""
+    """Trainer of the decoder; the encoder is fixed to principal components of image patches."""
 
-    def __init__(self, recipe: TrainingRecipe, vae: Any, device: torch.device) -> None:
-        self.vae = vae.to(device).train()
+    name, trains, measure = "autoencoder", "decoder", "psnr"
+
+    def __init__(
+        self, recipe: TrainingRecipe, stage: StageRecipe, device: torch.device, source: DataSource, parts: ModelParts
+    ) -> None:
+        components = patch_components(source.images(recipe.fitted), recipe.model.patch, recipe.model.latent)
+        write_encoder(parts.vae.cpu(), components)
+        self.vae = parts.vae.to(device).train()
         self.vae.encoder.requires_grad_(False)
-        super().__init__("autoencoder", recipe, recipe.autoencoder, device, {"decoder": self.vae.decoder})
-        images = self.renderer.batch(recipe.fitted, torch.Generator().manual_seed(recipe.seed + 1)).image
-        write_encoder(self.vae, patch_components(images, recipe.model.patch, recipe.model.latent))
+        super().__init__(recipe, stage, device, source, parts, {"decoder": self.vae.decoder})
 
-    def encode_examples(self, image: Tensor, captions: list[str]) -> Examples:
+    def encode(self, image: Tensor, tokens: Tensor) -> Examples:
         return {"image": (255 * image).round().byte()}
 
-    def add_noise(self, examples: Examples) -> Examples:
+    def add_noise(self, examples: Examples, rng: torch.Generator) -> Examples:
         model = self.recipe.model
         shape = (len(examples["image"]), model.latent, model.side, model.side)
-        return examples | {"eps": torch.randn(shape, generator=self.noise_rng)}
+        return examples | {"eps": torch.randn(shape, generator=rng, device=rng.device)}
 
-    def loss(self, examples: Examples) -> Tensor:
+    def prepare(self, examples: Examples) -> Examples:
         image = examples["image"].float() / 127.5 - 1
-        with torch.no_grad():
-            z = self.vae.encode(image).latents
-        z = z + self.recipe.jitter / self.vae.config.scaling_factor * examples["eps"]
+        jitter = self.recipe.jitter / self.vae.config.scaling_factor
+        return {"image": image, "z": self.vae.encode(image).latents + jitter * examples["eps"]}
+
+    def loss(self, inputs: Examples) -> Tensor:
         with self.autocast():
-            prediction = self.vae.decode(z).sample
-        return reconstruction_loss(prediction, image, self.recipe.edge)
+            prediction = self.vae.decode(inputs["z"]).sample
+        return reconstruction_loss(prediction, inputs["image"], self.recipe.edge)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """PSNR of held-out images, in full precision."""
         image = self.held_out_examples()["image"].float() / 255
         predictions = [self.vae.decode(self.vae.encode(2 * part - 1).latents).sample for part in image.split(64)]
-        return {"psnr": psnr(torch.cat(predictions) / 2 + 0.5, image)}
+        return {self.measure: psnr(torch.cat(predictions) / 2 + 0.5, image)}

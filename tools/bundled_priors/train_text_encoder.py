@@ -1,18 +1,37 @@
-"""First training stage: text encoder with classification heads on caption content."""
+"""First training stage of scenes: text encoder with classification heads on caption content."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modeseek.datasets.scenes import Scenes
+from modeseek.rng import Streams
 from tools.bundled_priors.caption_targets import TARGET_SIZES, caption_targets
 from tools.bundled_priors.example_pool import Examples
+from tools.bundled_priors.feeds import InProcess, PooledFeed
 from tools.bundled_priors.model import ModelParts, use_plain_attention
-from tools.bundled_priors.recipe import TrainingRecipe
+from tools.bundled_priors.recipe import StageRecipe, TrainingRecipe
 from tools.bundled_priors.stage_trainer import StageTrainer
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class CaptionChunks:
+    """Captions of the training set by chunk."""
+
+    scenes: Scenes
+    n: int
+    seed: int
+
+    def __getitem__(self, number: int) -> list[str]:
+        return self.scenes.draw(self.n, Streams(self.seed, number, use="captions").generator(0, _CPU)).captions
 
 
 class TextEncoderTrainer(StageTrainer):
@@ -22,40 +41,40 @@ class TextEncoderTrainer(StageTrainer):
     meaning of words together with the appearance of objects. The encoder is frozen afterwards, as in Stable Diffusion.
     """
 
-    def __init__(self, recipe: TrainingRecipe, parts: ModelParts, device: torch.device) -> None:
-        self.parts = parts
+    name, trains, measure = "words", "text encoder", "understood"
+
+    def __init__(self, recipe: TrainingRecipe, stage: StageRecipe, device: torch.device, parts: ModelParts) -> None:
+        self.parts, self._scenes = parts, Scenes(size=recipe.model.size, variety=recipe.variety)
         self.encoder: Any = parts.text_encoder.to(device).train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.heads = nn.ModuleList([nn.Linear(recipe.model.text_width, n) for n in TARGET_SIZES]).to(device)
         if device.type == "cpu":
             use_plain_attention(self.encoder)
-        super().__init__("words", recipe, recipe.words, device, {"encoder": self.encoder, "heads": self.heads})
+        chunks = InProcess(CaptionChunks(self._scenes, stage.pool.chunk, recipe.seed))
+        feed = PooledFeed(chunks, self.encode, stage.pool, stage.pool.size, device)
+        modules = {"words": nn.ModuleDict({"encoder": self.encoder, "heads": self.heads})}
+        super().__init__(recipe, stage, device, feed, modules)
 
-    def make_examples(self, n: int) -> Examples:
-        return self.encode_examples(self.renderer.draw(n, self.scene_rng).captions)
+    def encode(self, captions: Sequence[str]) -> Examples:
+        """Token ids and classes of captions."""
+        examples = {"tokens": self.parts.tokens(captions).int(), "said": caption_targets(captions).int()}
+        return {name: rows.to(self.device) for name, rows in examples.items()}
 
-    def add_noise(self, examples: Examples) -> Examples:
-        return examples
-
-    def loss(self, examples: Examples) -> Tensor:
+    def loss(self, inputs: Examples) -> Tensor:
         losses = [
-            functional.cross_entropy(logits, examples["said"][:, i].long())
-            for i, logits in enumerate(self._logits(examples))
+            functional.cross_entropy(logits, inputs["said"][:, i].long())
+            for i, logits in enumerate(self._logits(inputs))
         ]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Share of held-out captions with all targets right."""
-        captions = self.renderer.draw(self.recipe.tested, self.held_out_rng(), held_out=True).captions
-        examples = {name: rows.to(self.device) for name, rows in self.encode_examples(captions).items()}
+        rng = Streams(self.recipe.seed, use="held-out captions").generator(0, _CPU)
+        examples = self.encode(self._scenes.draw(self.recipe.tested, rng, held_out=True).captions)
         correct = [logits.argmax(1) == examples["said"][:, i] for i, logits in enumerate(self._logits(examples))]
-        return {"understood": torch.stack(correct).all(0).float().mean().item()}
-
-    def encode_examples(self, captions: list[str]) -> Examples:
-        """Examples for the pool from captions."""
-        return {"tokens": self.parts.tokens(captions).int(), "said": caption_targets(captions).int()}
+        return {self.measure: torch.stack(correct).all(0).float().mean().item()}
 
     def _logits(self, examples: Examples) -> list[Tensor]:
         with self.autocast():

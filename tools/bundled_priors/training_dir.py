@@ -1,17 +1,14 @@
-"""Training folder of the text-to-image prior: recipe, checkpoints, finished parts, metrics."""
+"""Training folder of a text-to-image prior: recipe, checkpoints, finished parts, metrics."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-from modeseek.datasets.scenes import Scenes
 from modeseek.io.atomic import (
     LineFile,
     atomic_folder,
@@ -23,12 +20,13 @@ from modeseek.io.atomic import (
 )
 from modeseek.rundir.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
 from modeseek.rundir.metrics_tail import read_metrics
-from tools.bundled_priors.model import read_part, write_part, write_tokenizer
+from tools.bundled_priors.history import FILE, HistoryEntry, history_of, read_history
+from tools.bundled_priors.model import write_tokenizer
+from tools.bundled_priors.pipeline_folder import read_part, write_part
 from tools.bundled_priors.recipe import TrainingRecipe, read_recipe
 from tools.bundled_priors.stage_trainer import STAGES
-from tools.bundled_priors.tokenizer_text import TEXT
+from tools.bundled_priors.start import FOLDER, copy_start
 
-_TOKENIZER_CAPTIONS = 4000  # number of captions that the tokenizer is trained on
 _METADATA = "training.json"  # metadata of a finished part
 _FOLDERS = ("grids", "checkpoints", *(f"checkpoints/{stage}" for stage in STAGES))
 
@@ -39,34 +37,60 @@ class TrainingDir:
 
     Attributes:
         path: folder with `recipe.json`, `tokenizer/`, `checkpoints/`, finished `text_encoder/` and `vae/`,
-            `metrics.jsonl`, `grids/`, and `pipeline/`, the model for loading.
+            `metrics.jsonl`, `grids/`, and `pipeline/`, the model for loading. A training that goes on from a pipeline
+            holds it in `start/` instead of the tokenizer and finished parts.
     """
 
     path: Path
 
     @classmethod
-    def open(cls, path: Path, recipe: TrainingRecipe) -> TrainingDir:
-        """Opens the training in a folder, or starts one with the recipe.
+    def create(
+        cls, path: Path, recipe: TrainingRecipe, corpus: Callable[[], list[str]], start: Path | None
+    ) -> TrainingDir:
+        """Starts a training in a new folder.
+
+        Args:
+            path: folder to create.
+            recipe: hyperparameters.
+            corpus: texts that the tokenizer is trained on.
+            start: pipeline to go on from, or None.
 
         Raises:
-            ValueError: the folder holds something else, or a damaged training.
             OSError: the folder cannot be written to.
         """
-        directory = cls(path)
-        if path.is_dir() and any(path.iterdir()):
-            read_recipe(path)
-            return directory
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"--out must be a folder, got {path}, which is a file; choose another name")
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(path, fresh=True) as scratch:
-            for name in (*_FOLDERS, "tokenizer"):
+            for name in _FOLDERS:
                 (scratch / name).mkdir()
-            rng = torch.Generator().manual_seed(recipe.seed)
-            captions = Scenes(size=recipe.model.size).draw(_TOKENIZER_CAPTIONS, rng, held_out=None).captions
-            write_tokenizer(scratch / "tokenizer", recipe.model, [*captions, *TEXT.splitlines()])
+            if start is None:
+                (scratch / "tokenizer").mkdir()
+                write_tokenizer(scratch / "tokenizer", recipe.model, corpus())
+            else:
+                copy_start(start, scratch / FOLDER)
             recipe.write(scratch)
-        return directory
+        return cls(path)
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether the folder holds something to resume.
+
+        Raises:
+            ValueError: the path is a file.
+        """
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"--out must be a folder, got {path}, which is a file; choose another name")
+        return path.is_dir() and any(path.iterdir())
+
+    @property
+    def start(self) -> Path:
+        """Folder of the pipeline that the training goes on from."""
+        return self.path / FOLDER
+
+    @property
+    def history(self) -> list[HistoryEntry]:
+        """History of the weights: that of the pipeline they began as, and this training's."""
+        before = read_history(self.start) if (self.start / FILE).is_file() else ()
+        return [*before, *history_of(self.metrics)]
 
     @property
     def recipe(self) -> TrainingRecipe:
