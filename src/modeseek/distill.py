@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.codec import Codec, Identity
+from modeseek.codec import Codec, Frame, Identity, draw_frame
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render
 from modeseek.methods.base import Direction, Method, RenderContext, block_size
@@ -20,6 +20,7 @@ from modeseek.pytree import map_tensors
 from modeseek.rng import Rng, Streams, at_step
 
 Regularizer = Callable[[Rendering, float], Tensor]
+_SHARED = (0,)  # stream of what all items of a step share
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def distill(
         start: index of the first step, > 0 when resuming.
         batch: number of items per step, >= 1.
         conditions: conditions of the prior: fixed, or a function of the view.
-        codec: map from image to z; default identity.
+        codec: map from image to z; default identity. Of a random one (`Shifted`) each step draws one frame for all
+            items.
         regularizers: functions of (rendering, progress) whose values are added to the loss.
         rng: source of all random numbers.
         state: method state to resume from; None initialises it.
@@ -110,7 +112,8 @@ def distill(
             view = generator.view(batch, at_step(rng, index, use="view"))
             items = len(view.items)
             view = view if distributed.size == 1 else view.select(own_rows)
-            z, context = _render(generator, view, codec)
+            frame = draw_frame(codec, at_step(rng, index, _SHARED, use="codec"))
+            z, context = _render(generator, view, frame)
             if index == start:
                 state = method.init(z.detach(), prior) if state is None else state
                 stack.enter_context(distributed.sync_auxiliary(state, fraction))
@@ -125,7 +128,8 @@ def distill(
             )
             losses = {name: fraction * penalty(context.rendering, progress) for name, penalty in penalties.items()}
             z_before = z.detach().clone()
-            image_before = z_before if context.image is z else context.image.detach().clone()
+            rendered = context.rendering.image
+            image_before = z_before if rendered is z else rendered.detach().clone()
             optimizer.zero_grad(set_to_none=True)
             _backpropagate(direction, z, context.image, list(losses.values()), items)
             values = {name: value.item() for name, value in losses.items()}
@@ -165,11 +169,12 @@ def check_finite(direction: Direction, index: int) -> None:
         )
 
 
-def _render(generator: Generator, view: View, codec: Codec) -> tuple[Tensor, RenderContext]:
+def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, RenderContext]:
     """Input of the prior for a view, and the rendering behind it."""
     rendering = render(generator, view)
-    z = codec.encode(rendering.image)
-    return z, RenderContext(view, rendering, rendering.image, codec, torch.tensor(view.items, device=z.device))
+    image = frame.move(rendering.image)
+    z = frame.codec.encode(image)
+    return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device))
 
 
 def _backpropagate(direction: Direction, z: Tensor, image: Tensor, losses: list[Tensor], items: int) -> None:

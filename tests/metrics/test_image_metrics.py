@@ -17,7 +17,7 @@ from PIL import Image
 
 from modeseek.metrics.bootstrap import bootstrap_interval, mean_with_interval
 from modeseek.metrics.frechet import fid, frechet_distance, kid
-from modeseek.metrics.image_statistics import clipped_fraction, saturation, sharpness
+from modeseek.metrics.image_statistics import clipped_fraction, edges_on_grid, saturation, sharpness
 from modeseek.rng import Streams
 
 pytest.importorskip("torchmetrics", reason="pip install -e '.[evaluation]' runs the tests of FID")
@@ -186,6 +186,28 @@ def test_averages_by_group_resample_groups() -> None:
     assert by_group is not None and by_image is not None
     assert by_group[1] - by_group[0] > 3 * (by_image[1] - by_image[0])
     assert mean_with_interval(values[:2]).interval is None and mean_with_interval(values, groups // 2).interval is None
+
+
+def test_edges_on_a_grid_are_counted_line_by_line() -> None:
+    image = np.random.default_rng(5).random((3, 2, 11, 14))
+    found = edges_on_grid(torch.from_numpy(image), 4)
+    for picture, ratio in zip(image, found.tolist(), strict=True):
+        on, off = [], []
+        for axis, side in ((1, 11), (2, 14)):
+            for k in range(1, side):
+                step = np.abs(picture.take(k, axis) - picture.take(k - 1, axis)).mean()
+                (on if k in (4, 8, 12) else off).append(step)
+        assert ratio == pytest.approx(np.mean(on) / np.mean(off), rel=1e-12)
+
+
+def test_blocks_have_all_their_edges_on_the_grid() -> None:
+    blocks = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).repeat_interleave(4, 2)
+    blocks = blocks.repeat_interleave(4, 3)
+    assert (edges_on_grid(blocks, 4) > 1e9).all() and (edges_on_grid(blocks.roll(1, 2).roll(1, 3), 4) < 1).all()
+    for period in (1, 16):
+        with pytest.raises(ValueError, match="period of a grid must be at least 2 and below") as caught:
+            edges_on_grid(blocks, period)
+        assert "\n" not in str(caught.value)
 
 
 def test_image_statistics() -> None:

@@ -23,8 +23,9 @@ class RenderContext:
     Attributes:
         view: rendered view (camera and random draws).
         rendering: output of the generator for that view.
-        image: rendered pixels (b, c, h, w) in [0, 1], attached to the autograd graph.
-        codec: differentiable maps between image and z.
+        image: image that was encoded, (b, c, h, w) in [0, 1], attached to the autograd graph: the rendered one, resized
+            and moved as a random codec (`Shifted`) drew it for this step.
+        codec: differentiable maps between that image and z.
         item: global item index of each row, (b,).
         particle: index of the particle (optimised object) of each row, (b,); None if every row is its own.
     """

@@ -29,3 +29,23 @@ def sharpness(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
     inner = luma[:, 1:-1, 1:-1]
     around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
     return (around - 4 * inner).square().mean((1, 2)).sqrt()
+
+
+def edges_on_grid(image: Float[Tensor, "n c h w"], period: int) -> Float[Tensor, "n"]:
+    """Mean absolute step between neighbouring pixels across the lines of a grid, over that elsewhere.
+
+    The lines lie between pixels k - 1 and k where `period` divides k, rows and columns alike: the borders of the
+    patches of an encoder. 1 where edges do not follow the grid; `period` is at least 2 and below both sides.
+    """
+    if not 2 <= period < min(image.shape[2:]):
+        raise ValueError(
+            f"the period of a grid must be at least 2 and below the image's sides {tuple(image.shape[2:])}, got "
+            f"{period}; try the encoder's patch side"
+        )
+    on, off = [], []
+    for axis in (2, 3):
+        steps = image.diff(dim=axis).abs().mean((1, 5 - axis))  # (n, sides - 1)
+        grid = torch.arange(1, image.shape[axis], device=image.device) % period == 0
+        on.append(steps[:, grid])
+        off.append(steps[:, ~grid])
+    return torch.cat(on, 1).mean(1) / torch.cat(off, 1).mean(1).clamp(min=1e-12)

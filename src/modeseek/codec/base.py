@@ -1,11 +1,11 @@
-"""Codecs: differentiable maps between a rendered image and the z of a prior."""
+"""Protocols of codecs, and the codecs that change no pixel's place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @runtime_checkable
@@ -68,35 +68,3 @@ class RangeCodec:
 
     def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape
-
-
-@dataclass(frozen=True)
-class ResizeCodec:
-    """Codec that resizes images to the resolution of the prior, for generators that render at another one.
-
-    Bilinear and antialiased: where an image shrinks, each pixel is the mean over the area that it covers.
-
-    Attributes:
-        codec: codec applied to the resized image.
-        height: image height for the prior, in pixels, >= 1.
-        width: image width for the prior, in pixels, >= 1.
-    """
-
-    codec: Codec
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ValueError(
-                f"ResizeCodec sides must be >= 1, got {self.height} x {self.width}; try the prior's image size"
-            )
-
-    def encode(self, image: Tensor) -> Tensor:
-        size = (self.height, self.width)
-        if tuple(image.shape[-2:]) != size:
-            image = nn.functional.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
-        return self.codec.encode(image)
-
-    def decode(self, z: Tensor) -> Tensor:
-        return self.codec.decode(z)
