@@ -37,15 +37,16 @@ $(VENV)/.installed: $(VENV)/.core
 
 install: $(VENV)/.installed ## Make .venv and install modeseek with its development tools
 
-demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of words in pictures and in 3-D; figures in runs/
+demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in images and in 3-D; figures in runs/
 	$(BIN)/modeseek toy --problem fractal --prior ideal --out $(DEMO)-fractal-ideal
 	$(BIN)/modeseek toy --problem fractal --prior learned --out $(DEMO)-fractal-learned
 	$(BIN)/modeseek toy --problem digits --prior learned --out $(DEMO)-digits
 	$(BIN)/modeseek image "a red cone on a blue cube" --out $(DEMO)-image
+	$(BIN)/modeseek image "an owl" "a red apple" "a grinning face" --prior emoji --steps 300 --out $(DEMO)-emoji
 	$(BIN)/modeseek shape "a red cone on a blue cube" --prior renders --steps 150 --out $(DEMO)-shape
 	@echo
 	@echo "Open in a browser:"
-	@for run in fractal-ideal fractal-learned digits image shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
+	@for run in fractal-ideal fractal-learned digits image emoji shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
 
 test: lint types pytest ## Run the linters, the type checker and the test suite
 
@@ -84,13 +85,13 @@ mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test sui
 bench: $(VENV)/.installed ## Run every benchmark; results in benchmarks/results/
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-wheel: $(BIN)/pip ## Build the wheel, list what is in it, install it in a clean environment and import it
+wheel: $(BIN)/pip ## Build the wheel, list what is in it, install it in a clean environment and draw with both priors
 	rm -rf build/wheel dist/modeseek-*.whl
 	$(PIP) wheel -q --no-deps -w dist .
 	$(BIN)/python -m zipfile -l dist/modeseek-*.whl
 	$(PYTHON) -m venv build/wheel
 	build/wheel/bin/python -m pip install -q -c constraints.txt dist/modeseek-*.whl
-	cd build/wheel && bin/python -c 'import modeseek; print("imported", modeseek.__file__)'
+	cd build/wheel && bin/python ../../tools/check_wheel.py ../../dist/modeseek-*.whl
 	build/wheel/bin/modeseek --help > /dev/null
 
 clean: ## Remove caches and built files; keep .venv and runs/

@@ -10,23 +10,26 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+Result = TypeVar("Result")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def parse_args(question: str, threads: int | None = None) -> argparse.Namespace:
-    """Parses --quick, --seed and --threads, and sets torch's threads."""
+def parse_args(question: str, threads: int | None = None, **paths: str) -> argparse.Namespace:
+    """Parses --quick, --seed, --threads and optional paths (name to help text), and sets torch's threads."""
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument("--quick", action="store_true", help="smoke test of a few seconds, saved to results/quick/")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--threads", type=int, default=threads, help="number of torch threads (default: torch's own)")
+    for name, text in paths.items():
+        parser.add_argument(f"--{name}", type=Path, help=text)
     args = parser.parse_args()
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -95,6 +98,15 @@ def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> 
 def goal(target: str, reached: Any, met: bool) -> dict[str, Any]:
     """Returns one entry of `targets`."""
     return {"target": target, "reached": round_floats(reached), "met": bool(met)}
+
+
+def result_of(steps: Generator[object, None, Result]) -> Result:
+    """Runs a generator to its end and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def round_floats(value: Any, digits: int = 5) -> Any:

@@ -1,5 +1,7 @@
 """Generator of the gallery from run folders: `python docs/gallery.py RUN [RUN ...]` writes docs/gallery.md and images.
 
+With --add, sections of the page that are of other runs stay, and a run of the same name is replaced where it stood.
+
 The page shows what the folder of each run records: the command as typed, the configuration's title, steps, prior calls,
 seconds and commit. Notes on the images are read from docs/gallery/notes.yaml, by name. Images are reduced in size,
 since they are stored in the repository. A command that contains a path of the machine is refused.
@@ -121,8 +123,20 @@ def shrink(path: Path) -> bytes:
     return out.getvalue()
 
 
-def write(entries: Sequence[GalleryEntry], docs: Path) -> int:
-    """Writes the page and its images, and removes old images; returns the total size of the images, bytes.
+def kept_sections(docs: Path) -> dict[str, str]:
+    """Sections of the page as it stands, by name of the run."""
+    _, *sections = (docs / "gallery.md").read_text().split("\n## ")
+    named = [(re.findall(r"\]\(gallery/([^)]+)\.png\)", section), section) for section in sections]
+    return {names[0]: f"## {section.strip()}\n" for names, section in named if names}
+
+
+def write(entries: Sequence[GalleryEntry], docs: Path, kept: Mapping[str, str]) -> int:
+    """Writes the page and its images, and removes old images; returns the total size of the new images, bytes.
+
+    Args:
+        entries: sections to write.
+        docs: folder of the pages.
+        kept: sections that stay, in order, by name of the run.
 
     Raises:
         ValueError: two runs have the same name.
@@ -136,9 +150,10 @@ def write(entries: Sequence[GalleryEntry], docs: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
         write_atomic(folder / f"{entry.name}.png", entry.image)
-    write_atomic(docs / "gallery.md", "\n".join([INTRODUCTION, *(entry.markdown() for entry in entries)]))
+    sections = {**kept, **{entry.name: entry.markdown() for entry in entries}}
+    write_atomic(docs / "gallery.md", "\n".join([INTRODUCTION, *sections.values()]))
     for old in folder.glob("*.png"):
-        if old.stem not in names:
+        if old.stem not in sections:
             old.unlink()
     return sum(len(entry.image) for entry in entries)
 
@@ -150,13 +165,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the pages; by default this one"
     )
+    parser.add_argument("--add", action="store_true", help="keep the sections of other runs")
     args = parser.parse_args(argv)
     from modeseek.config.yaml import read_yaml
 
     path = args.out / "gallery" / "notes.yaml"
     try:
         notes = read_yaml(path.read_text(), path.name) if path.exists() else {}
-        size = write([read_entry(folder, notes) for folder in args.runs], args.out)
+        kept = kept_sections(args.out) if args.add else {}
+        size = write([read_entry(folder, notes) for folder in args.runs], args.out, kept)
     except (OSError, ValueError) as error:
         print(f"gallery: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

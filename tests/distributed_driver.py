@@ -133,6 +133,9 @@ CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "field adam": lambda d: optimise(d, field(F32), images(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
     "vsd": lambda d: optimise(d, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
     "kept noise": lambda d: optimise(d, latent(), vectors(), ms.methods.CFD(), sgd, 6),
+    "shifted": lambda d: optimise(
+        d, field(F64), images(F64), ms.SDS(), sgd, 20, codec=ms.Shifted(ms.codec.RangeCodec(), 3, 0.05)
+    ),
     "variate": lambda d: optimise(d, latent(), vectors(), ms.methods.SteinDreamer(), sgd, 6),
 }
 

@@ -223,6 +223,40 @@ def test_the_gallery_shows_what_a_run_left(gallery: ModuleType, finished: ms.Run
     assert str(tmp_path) not in page
 
 
+def test_the_gallery_keeps_the_sections_of_other_runs(gallery: ModuleType, finished: ms.Run, tmp_path: Path) -> None:
+    others = [Path(shutil.copytree(finished.path, tmp_path / "runs" / name)) for name in ("first", "last")]
+    out = ["--out", str(tmp_path)]
+    gallery.main([str(others[0]), str(finished.path), *out])
+    before = (tmp_path / "gallery.md").read_text()
+    gallery.main(["--add", str(finished.path), *out])
+    assert (tmp_path / "gallery.md").read_text() == before  # replaced where it stood
+    gallery.main(["--add", str(others[1]), *out])
+    page = (tmp_path / "gallery.md").read_text()
+    assert page.startswith(before) and re.findall(r"gallery/(\S+)\.png", page) == ["first", "three-steps", "last"]
+    assert len(list((tmp_path / "gallery").glob("*.png"))) == 3
+    gallery.main([str(others[1]), *out])
+    assert re.findall(r"gallery/(\S+)\.png", (tmp_path / "gallery.md").read_text()) == ["last"]
+    assert len(list((tmp_path / "gallery").glob("*.png"))) == 1
+
+
+def test_pictures_of_the_bundled_priors_have_a_column_per_prompt_and_a_row_per_way(tmp_path: Path) -> None:
+    colours = {"samples": ["red", "lime"], "sds": ["blue", "black"]}
+    for row, names in colours.items():
+        (tmp_path / row).mkdir()
+        for k, name in enumerate(names):
+            Image.new("RGB", (8, 6), name).save(tmp_path / row / f"image-{k:03d}.png")
+    with script("bundled_priors") as module:
+        module.paste_rows([tmp_path / row for row in colours], 2, tmp_path / "sheet.png")
+        assert set(module.PROMPTS) == {"scenes", "emoji"}
+        for name in module.PROMPTS:
+            assert f"(prior_{name}.png)" in (DOCS / "bundled_priors.md").read_text()
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (2 * 16 + 4, 2 * 12 + 4)
+        pixels = sheet.convert("RGB")
+        seen = [pixels.getpixel(at) for at in ((0, 0), (35, 0), (0, 27), (35, 27), (17, 13))]
+    assert seen == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)]
+
+
 @pytest.mark.parametrize("git", ["null", '{"commit": "0123456789abcdef", "changed": false}'])
 def test_the_gallery_names_the_commit_where_there_is_one(
     gallery: ModuleType, finished: ms.Run, tmp_path: Path, git: str

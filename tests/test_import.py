@@ -13,6 +13,7 @@ HEAVY = (
     "transformers",
     "matplotlib",
     "viser",
+    "resvg_py",
     "ray",
     "sklearn",
     "PIL",

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "modeseek"
 ROOMS = (  # a room imports only the rooms above it, and those of its own line
-    "rng codec ramp pytree distributed",
+    "rng codec ramp pytree device distributed",
     "io",
     "citations",
     "diffusion",

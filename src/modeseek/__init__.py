@@ -6,6 +6,7 @@ The names that most programs need are here; all others are in `methods`, `genera
 
 from modeseek import camera_conditions, codec, generators, meanshift, methods, priors, regularizers
 from modeseek.camera_conditions.view_prompts import ViewPrompts
+from modeseek.codec.shifted import Shifted
 from modeseek.config.config import Config
 from modeseek.diffusion import noise_levels
 from modeseek.diffusion import schedule as schedules
@@ -117,6 +118,7 @@ __all__ = [
     "SDI",
     "SDS",
     "shift",
+    "Shifted",
     "sigma_squared",
     "Step",
     "Streams",

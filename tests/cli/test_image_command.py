@@ -93,6 +93,25 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert run.config == config and build(run.config).loaded.sha256 == run.environment["prior"]["sha256"]
 
 
+def test_images_are_shifted_on_request_and_latents_never(
+    sd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    still, moved = (
+        image(sd, tmp_path / f"shift-{pixels}", "--generator", "pixels", "--shift", str(pixels)) for pixels in (0, 3)
+    )
+    assert (still.config.shift, moved.config.shift) == (0, 3)
+    first, second = (np.load(run.path / "exports" / "images.npy") for run in (still, moved))
+    capsys.readouterr()  # progress of the runs
+    assert first.shape == second.shape and not np.array_equal(first, second)
+    for options, words in (
+        (["--generator", "latent", "--shift", "2"], "shift must be 0 for a generator in the prior's own space"),
+        (["--generator", "pixels", "--shift", "-1"], "shift must be at least 0, got -1"),
+        (["--generator", "field", "--shift", "16"], "smaller than the image of 16 x 16 pixels, got 16"),
+    ):
+        error = cli_error(["image", "a cube", "--prior", str(sd), "--size", "16", "16", *options], capsys)
+        assert words in error
+
+
 def test_another_network_is_another_prior(sd: Path, tmp_path: Path) -> None:
     other = tiny.make("sd-v", tmp_path)
     a, b = (runs.PipelinePriorConfig(str(path), (16, 16)).load("cpu").sha256 for path in (sd, other))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -168,7 +169,8 @@ def test_lists(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "jitter: number or varying (fading, ramp) = 0.0" in output and "share of h in [0, 1]" in output
     for kind in ("priors", "generators"):
         main(["list", kind])
-        names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-2]]
+        names = re.findall(r"^(\w+) {2,}\S", capsys.readouterr().out, re.MULTILINE)
+        assert kind == "generators" or {"problem", "pipeline", "scenes", "emoji"} <= set(names)
         for name in names:
             main(["list", kind, name])
             assert f"{name}: " in capsys.readouterr().out

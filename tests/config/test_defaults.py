@@ -12,15 +12,15 @@ import pytest
 import modeseek as ms
 from modeseek.config import priors
 from modeseek.config.camera_prompts import CameraPromptsConfig
-from modeseek.config.defaults import configure, default_config
+from modeseek.config.defaults import DEFAULT_PRIOR, configure, default_config
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.optimizers import AdamConfig, SGDConfig
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, RenderedPriorConfig, ToyPriorConfig
+from modeseek.config.priors import PipelinePriorConfig, RenderedPriorConfig, ToyPriorConfig
 from modeseek.datasets.toy2d import ring
 from modeseek.diffusion.noise_levels import Annealed
 
-TEXT = {"pipeline": {"path": BUNDLED}}
+TEXT = {"pipeline": {"path": DEFAULT_PRIOR}}
 IMAGE_MSD = ms.MSD(ms.Geometric(8.0, 0.2, hold=0.15), jitter=ms.Fading())
 MSD_3D = ms.MSD(ms.Geometric(10.0, 0.5, hold=0.15), jitter=ms.Fading())
 
@@ -70,6 +70,30 @@ def test_adam_has_a_rate_for_each_generator_and_volume(generator: Any, lr: float
     assert plain(TEXT, "sds", generator, "optimizer=adam").optimizer == AdamConfig(lr, fall=fall)
     assert plain(TEXT, "sds", generator, "optimizer.adam.lr=0.5").optimizer == AdamConfig(0.5, fall=fall)
     assert plain(TEXT, "sds", generator, "optimizer=sgd").optimizer == SGDConfig()
+
+
+@pytest.mark.parametrize(
+    ("prior", "generator", "method", "shift"),
+    [
+        ("emoji", "pixels", "msd", 2),
+        ("scenes", {"pixels": {"n": 3, "levels": 2}}, "sds", 2),
+        ("emoji", "pixels", "fsd", 0),
+        ("emoji", "field", "msd", 0),
+        ("emoji", "latent", "msd", 0),
+        ("scenes", "nerf", "msd", 0),
+        ({"pipeline": {"path": "somewhere"}}, "pixels", "msd", 0),
+        ("digits", "pixels", "msd", 0),
+    ],
+)
+def test_images_are_shifted_where_that_was_measured_to_help(
+    prior: Any, generator: Any, method: str, shift: int
+) -> None:
+    data = {"prior": prior, "method": method, "generator": generator}
+    config = configure(data)
+    assert config.shift == shift and configure(config.to_dict()) == config
+    assert configure(data | {"shift": 0}).shift == 0 and configure(data | {"verb": "run"}).shift == 0, "older files"
+    assert default_config(method, config.prior, config.generator, 1.0).shift == shift
+    assert default_config(method, config.prior, config.generator, 1.0, 0).shift == 0
 
 
 def test_msd_on_points_is_mean_shift() -> None:
@@ -159,7 +183,7 @@ def test_a_run_loads_its_prior_once_and_a_dry_run_never(
     assert loads == [prior] and len(weights) == (prior == "net")
 
 
-@pytest.mark.parametrize("argv", [["image", "a cone"], ["shape", "a cone"], ["run", "--prior", BUNDLED]])
+@pytest.mark.parametrize("argv", [["image", "a cone"], ["shape", "a cone"], ["run", "--prior", DEFAULT_PRIOR]])
 def test_a_dry_run_loads_no_pipeline(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     loads = _count_loads(monkeypatch, PipelinePriorConfig)
     monkeypatch.setattr(ms.Pipeline, "load", None)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from core_faults import CORE_FAULTS
 from docs_faults import DOCS_FAULTS
+from emoji_faults import EMOJI_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from method_faults import METHOD_FAULTS
 from process_group_faults import PROCESS_GROUP_FAULTS
 from sweep_faults import SWEEP_FAULTS
+from training_faults import TRAINING_FAULTS
 from viewer_faults import VIEWER_FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,5 +42,15 @@ class Fault:
         return Path(self.path) if self.path.startswith("tools/") else Path("src/modeseek", self.path)
 
 
-_TABLES = (CORE_FAULTS, DOCS_FAULTS, SOLID_FAULTS, METHOD_FAULTS, PROCESS_GROUP_FAULTS, SWEEP_FAULTS, VIEWER_FAULTS)
+_TABLES = (
+    CORE_FAULTS,
+    DOCS_FAULTS,
+    EMOJI_FAULTS,
+    SOLID_FAULTS,
+    METHOD_FAULTS,
+    PROCESS_GROUP_FAULTS,
+    SWEEP_FAULTS,
+    TRAINING_FAULTS,
+    VIEWER_FAULTS,
+)
 FAULTS = [Fault(*row) for table in _TABLES for row in table]

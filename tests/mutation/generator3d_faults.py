@@ -427,7 +427,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
         "plain[:1].count(name)",
         "distill",
     ),
-    ("pictures shrink without a mean", "codec.py", "antialias=True", "antialias=False", "runs3d"),
+    ("pictures shrink without a mean", "codec/frame.py", "antialias=True", "antialias=False", "runs3d"),
     (
         "every method takes as many steps",
         "experiments/common/entries.py",
@@ -507,10 +507,10 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "paths of this machine in a pipeline",
-        "tools/bundled_priors/model.py",
+        "tools/bundled_priors/pipeline_folder.py",
         'settings.pop("_name_or_path", None)',
         'settings.get("_name_or_path", None)',
-        "scene_training",
+        "model_folder",
     ),
     (
         "coarse grids are seen in all pixels",

@@ -1,4 +1,4 @@
-"""The bundled text prior: complete, loadable by plain diffusers, and faithful to its captions."""
+"""The bundled text priors: complete, loadable by plain diffusers, and faithful to their captions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from terminal import cli_error
 
 import modeseek as ms
 from modeseek.cli import main
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.io import packaged
 from modeseek.metrics.scenes.caption_accuracy import score_captions
@@ -25,16 +26,23 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def prior() -> ms.Pipeline:
-    return ms.Bundled(cache=None)
+    return ms.Bundled(device="cpu", cache=None)
 
 
-def test_stock_diffusers_draws_the_same(prior: ms.Pipeline) -> None:
+@pytest.fixture(scope="module")
+def emoji() -> ms.Pipeline:
+    return ms.bundled("emoji", device="cpu", cache=None)
+
+
+@pytest.mark.parametrize(("name", "caption"), [("scenes", "a red cone on a blue cube"), ("emoji", "an owl")])
+def test_stock_diffusers_draws_the_same(name: str, caption: str, prior: ms.Pipeline, emoji: ms.Pipeline) -> None:
     from diffusers import StableDiffusionPipeline
 
-    folder = packaged.packaged_weights("scenes")
+    prior = {"scenes": prior, "emoji": emoji}[name]
+    folder = packaged.packaged_weights(name)
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    caption, steps = "a red cone on a blue cube", 8
+    steps = 8
     z = prior.start(1, torch.Generator().manual_seed(3))
     want = pipe(
         caption, num_inference_steps=steps, guidance_scale=3.0, height=64, width=64, latents=z, output_type="latent"
@@ -57,6 +65,33 @@ def test_images_have_the_colours_of_their_captions(prior: ms.Pipeline) -> None:
     right = score_captions(classifier, images, captions).colour.float().mean()
     others = [*captions[5:], *captions[:5]]
     assert right > 0.5 > score_captions(classifier, images, others).colour.float().mean() + 0.2
+
+
+def test_emoji_have_the_colours_of_their_words(emoji: ms.Pipeline) -> None:
+    """Mean colour of what is drawn in two samples: a red strawberry, a yellow lemon, a green frog, a blue whale."""
+    words = ["a strawberry", "a lemon", "a frog", "a whale"]
+    with torch.no_grad():
+        z = emoji.start(8, torch.Generator().manual_seed(0))
+        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(12), emoji.conditions(words * 2))
+        images = emoji.codec.decode(z).clamp(0, 1)
+    assert (images[:, :, :4, :4] > 0.9).float().mean() > 0.9  # on white where no background is named
+    drawn = (images < 0.9).any(1, keepdim=True)
+    red, green, blue = ((images * drawn).sum((2, 3)) / drawn.sum((2, 3))).view(2, 4, 3).mean(0).unbind(1)
+    assert red[0] > max(green[0], blue[0]) + 0.15
+    assert min(red[1], green[1]) > blue[1] + 0.15
+    assert green[2] > max(red[2], blue[2]) + 0.1
+    assert blue[3] > red[3] + 0.1
+
+
+def test_a_background_is_what_its_words_say(emoji: ms.Pipeline) -> None:
+    words = ["an owl, on a pale blue background", "an owl, on a black background", "an owl, on a pink background"]
+    with torch.no_grad():
+        z = emoji.start(3, torch.Generator().manual_seed(1))
+        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(12), emoji.conditions(words))
+        corners = emoji.codec.decode(z).clamp(0, 1)[:, :, :4, :4].mean((2, 3))
+    assert corners[0].min() > 0.6 and corners[0, 2] > corners[0, 0] + 0.05
+    assert corners[1].max() < 0.3
+    assert corners[2, 0] > corners[2, 1] + 0.1
 
 
 def test_its_autoencoder_is_faithful(prior: ms.Pipeline) -> None:
@@ -82,9 +117,43 @@ def test_an_image_of_a_sentence_by_default(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
     main(["image", "a red cone on a blue cube", "--steps", "3", "--out", str(tmp_path / "run")])
     run = ms.Run.load(tmp_path / "run")
-    assert run.status.state == "finished" and run.config.scale == 3.0 and run.config.prior.path == "bundled"
+    assert run.status.state == "finished" and run.config.scale == 3.0 and run.config.prior.path == "scenes"
     main(["sample", "a red cone", "--steps", "2", "--out", str(tmp_path / "drawn")])
     assert (tmp_path / "drawn" / "exports" / "image-000.png").is_file()
+
+
+def test_an_emoji_resumed_is_the_emoji_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
+    command = ["image", "an owl", "--prior", "emoji", "--set", "saving.steps=2", "--steps"]
+    main([*command, "4", "--out", str(tmp_path / "whole")])
+    main([*command, "2", "--out", str(tmp_path / "pieces")])
+    main(["resume", str(tmp_path / "pieces"), "--steps", "4"])
+    whole, pieces = (ms.Run.load(tmp_path / name) for name in ("whole", "pieces"))
+    assert whole.status.state == pieces.status.state == "finished" and whole.config.scale == 3.0
+    sums = {run.environment["prior"]["sha256"] for run in (whole, pieces)}
+    assert sums == {PipelinePriorConfig("emoji").load("cpu").sha256}
+    assert sums != {PipelinePriorConfig("scenes").load("cpu").sha256}
+
+
+def test_without_a_device_the_best_one_is_taken(emoji: ms.Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    def load(name: str, device: torch.device | str) -> ms.Pipeline:
+        taken.append(f"{name} {device}")
+        return emoji
+
+    monkeypatch.setattr(ms.Pipeline, "load", load)
+    for cuda, mps in ((False, False), (True, False), (False, True), (True, True)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        ms.bundled("emoji")
+    ms.bundled("emoji", device="cpu")
+    assert taken == ["emoji cpu", "emoji cuda", "emoji mps", "emoji cuda", "emoji cpu"]
+
+
+def test_another_name_is_an_error() -> None:
+    with pytest.raises(ValueError, match="must be scenes or emoji, got 'emojis'; try"):
+        ms.bundled("emojis")
 
 
 def test_a_damaged_file_is_one_line(

@@ -203,7 +203,7 @@ def test_invalid_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     main(["shape", "a red cube", "--dry-run"])
     out = capsys.readouterr().out
-    assert "path: bundled" in out and "words: fine" in out and "scale: 3.0" in out
+    assert "path: scenes" in out and "words: fine" in out and "scale: 3.0" in out
     options = ["--prior", "renders", "--method", "sds", "--volume", "fourier", "--steps", "7"]
     main(["shape", "a red cube", "--dry-run", *options])
     out = capsys.readouterr().out

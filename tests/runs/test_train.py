@@ -15,6 +15,7 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek import runs
+from modeseek.codec import RangeCodec
 from modeseek.priors.wrapper import PriorWrapper
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.runs.api import create_run, iter_resume
@@ -34,6 +35,7 @@ CASES = {
     "sds-guided": ms.Config(RING, ms.SDS(), label=2, scale=2.0),
     "sdi": ms.Config(RING, ms.SDI(inversion_steps=3, inversion_eta=0.3), runs.PointsConfig(runs.NoiseStart(5))),
     "pixels": ms.Config(DIGITS, ms.SDS(ms.Uniform(0.3, 0.8)), runs.PixelsConfig(4), runs.AdamConfig(0.02), label=3),
+    "shifted": ms.Config(DIGITS, ms.MSD(ms.Fixed(0.5)), runs.PixelsConfig(4), runs.AdamConfig(0.02), label=3, shift=2),
 }
 
 
@@ -64,6 +66,15 @@ def results(run: ms.Run) -> dict[str, Any]:
     exports = {path.name: path.read_bytes() for path in (run.path / "exports").iterdir()}
     previews = {path.name: path.read_bytes() for path in (run.path / "previews").iterdir()}
     return {"rows": rows, "tensors": tensors, "exports": exports, "previews": previews, "calls": run.status.calls}
+
+
+def test_only_the_optimisation_sees_the_shift() -> None:
+    """Previews, exports and scores take the prior's own codec; building again does not shift twice."""
+    objects = build(config("shifted"))
+    assert objects.codec == ms.Shifted(objects.loaded.codec, 2) and isinstance(objects.loaded.codec, RangeCodec)
+    assert objects.rebuild().codec == objects.codec and build(config("pixels")).codec == objects.loaded.codec
+    with pytest.raises(ValueError, match="smaller than the image of 8 x 8 pixels, got 8; try fewer pixels"):
+        build(replace(config("shifted"), shift=8))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -32,12 +32,13 @@ _PURPOSES = {
     "torchmetrics": "FID in `modeseek paper`",
     "av": "MP4 videos",
     "viser": "the live viewer",
+    "resvg-py": "the exam of emoji",
     "ray": "distributed sweeps",
     "tensorboard": "experiment tracking",
     "wandb": "experiment tracking",
     "trackio": "experiment tracking",
 }
-_EXTRAS = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed"}
+_EXTRAS = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed", "resvg-py": "icons"}
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class DoctorCommand:
     time one guided SDS direction. Exit code 1 if the trial run fails.
     """
 
-    prior: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = None
-    """Diffusers pipeline whose memory requirements to show: a folder, or owner/name on the hub."""
+    prior: Annotated[str | None, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = None
+    """Pipeline whose memory requirements to show: scenes or emoji, which ship with modeseek, a folder, or owner/name on
+    the hub."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None

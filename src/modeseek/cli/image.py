@@ -11,9 +11,9 @@ import tyro
 
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
-from modeseek.config.defaults import configure, default_config
+from modeseek.config.defaults import DEFAULT_PRIOR, configure, default_config, default_scale
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.methods import METHODS
 from modeseek.priors.pipeline import LoRA
 
@@ -22,13 +22,15 @@ _GENERATORS = {"field": FieldConfig, "pixels": PixelsConfig, "latent": LatentCon
 
 @dataclass(frozen=True)
 class ImageCommand:
-    """Optimise images for text prompts, under the bundled text-to-image model or any diffusers pipeline.
+    """Optimise images for text prompts, under a prior that ships with modeseek or any diffusers pipeline.
 
     Short form of `modeseek run`: same run folder, same resume. All prompts are optimised in one batch; --copies sets
     the number of images of each prompt, from different initial noise.
 
     Examples:
       modeseek image "a red cone on a blue cube"
+
+      modeseek image "an owl" "a red apple" --prior emoji
 
       modeseek image "a cat" "a dog" --prior pipelines/mine --method sds --generator latent --scale 101 --steps 800
 
@@ -37,9 +39,10 @@ class ImageCommand:
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """Text prompts."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
-    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
-    text-to-image model (scenes of one or two coloured objects)."""
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    """Text-to-image prior: scenes (one or two coloured objects) or emoji (one everyday thing), which ship with
+    modeseek; or a diffusers pipeline: a folder written by save_pretrained (./emoji if so named), or owner/name on the
+    hub."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "msd"
     """Method name: msd, sds, sdi, ...; full list: `modeseek list methods`."""
     generator: Literal["field", "pixels", "latent"] = "field"
@@ -47,7 +50,7 @@ class ImageCommand:
     steps: int = 400
     """Number of optimisation steps."""
     scale: float | None = None
-    """Classifier-free guidance scale; 1 is none, DreamFusion's 100 is 101 here. Default: 3 under the bundled model,
+    """Classifier-free guidance scale; 1 is none, DreamFusion's 100 is 101 here. Default: 3 under scenes and emoji,
     else 7.5."""
     negative: str = ""
     """Negative prompt."""
@@ -55,6 +58,9 @@ class ImageCommand:
     """Number of images of each prompt."""
     seed: int = 0
     """Random seed."""
+    shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """Largest random shift of the images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
+    pixels under scenes and emoji, else 0."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
@@ -89,6 +95,7 @@ class ImageCommand:
             negative=self.negative,
             steps=self.steps,
             seed=self.seed,
+            shift=self.shift,
             device=self.device,
             on_failure=self.on_failure,
             mp4=self.mp4,

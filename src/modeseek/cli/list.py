@@ -13,13 +13,14 @@ from modeseek.cli.lookup import look_up
 from modeseek.cli.settings_help import settings_of, summary
 from modeseek.config.registry import GENERATORS, PRIORS
 from modeseek.methods import METHODS
+from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, BundledPrior, bundled_prior
 from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.run_dir import find_runs
 
 
 @dataclass(frozen=True)
 class ListCommand:
-    """List runs, methods, priors or generators; with a name, the settings of that one.
+    """List runs, methods, priors or generators; with a name, the settings of that one, or what a bundled prior knows.
 
     Examples:
       modeseek list runs
@@ -27,6 +28,8 @@ class ListCommand:
       modeseek list methods
 
       modeseek list methods msd
+
+      modeseek list priors emoji
     """
 
     kind: tyro.conf.Positional[Literal["runs", "methods", "priors", "generators"]]
@@ -38,15 +41,18 @@ class ListCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the list."""
-        tables: dict[str, Mapping[str, Any]] = {"methods": METHODS, "priors": PRIORS, "generators": GENERATORS}
+        tables: dict[str, dict[str, Any]] = {"methods": METHODS, "priors": PRIORS, "generators": GENERATORS}
         if self.kind == "runs":
             if self.name is not None:
                 raise ValueError(f"list runs takes no name, got {self.name}; try modeseek inspect {self.name}")
             _print_runs(self.folder)
         elif self.name is None:
             _print_names(self.kind, tables[self.kind])
+        elif self.kind == "priors" and (bundled := bundled_prior(self.name)) is not None:
+            _print_bundled(bundled)
         else:
-            _print_settings(self.name, look_up(self.kind[:-1], self.name, tables[self.kind]))
+            names: dict[str, Any] = tables[self.kind] | (BUNDLED_PRIORS if self.kind == "priors" else {})
+            _print_settings(self.name, look_up(self.kind[:-1], self.name, names))
 
 
 def _print_runs(folder: Path) -> None:
@@ -76,7 +82,31 @@ def _print_names(kind: str, names: Mapping[str, Any]) -> None:
     width = max(map(len, names)) + 2
     for name, cls in names.items():
         print(f"{name:<{width}}{summary(cls)}")
-    print(f"\nmodeseek list {kind} NAME shows the settings of one.")
+    if kind == "priors":
+        print("\nText-to-image priors that ship with modeseek, --prior NAME:")
+        for name, bundled in BUNDLED_PRIORS.items():
+            print(f"{name:<{width}}{bundled.title}")
+    print(f"\nmodeseek list {kind} NAME shows the settings of one{', or what it knows' if kind == 'priors' else ''}.")
+
+
+def _print_bundled(prior: BundledPrior) -> None:
+    folder = prior.card.parent
+    files = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    rows = {
+        "knows": prior.knows,
+        "does not know": prior.lacks,
+        "images": f"{prior.size[0]} x {prior.size[1]} pixels",
+        "samples": f"{prior.steps} steps, guidance {prior.scale:g}",
+        "view phrases": "none" if prior.views == "none" else f"up to --views {prior.views}",
+        "examples": ", ".join(map(repr, prior.examples)),
+        "files": f"{files / 1e6:.0f} MB in Stable Diffusion's format, {folder}",
+        "exam": f"figures on the model card, {prior.card}",
+        "licence": prior.licence,
+    }
+    print(f"{prior.name}: {prior.title}\n")
+    for name, text in rows.items():
+        print(f"  {name}: {text}")
+    print(f'\nmodeseek image "{prior.examples[0]}" --prior {prior.name}, or ms.bundled("{prior.name}") in Python.')
 
 
 def _print_settings(name: str, cls: type) -> None:

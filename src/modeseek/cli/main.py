@@ -55,7 +55,7 @@ VERBS = {
         RunCommand, "--prior ring --method msd", "one run: checkpoints, metrics, images, HTML report", distributed=True
     ),
     "image": Verb(
-        ImageCommand, '"a red cone" --prior PATH', "text to image under a diffusers pipeline", distributed=True
+        ImageCommand, '"an owl" --prior emoji', "text to image under scenes, emoji or a pipeline", distributed=True
     ),
     "shape": Verb(
         ShapeCommand,

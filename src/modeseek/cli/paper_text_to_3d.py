@@ -10,13 +10,15 @@ import tyro
 
 from modeseek.cli.lookup import look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig
+from modeseek.config.defaults import DEFAULT_PRIOR
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.common.jobs import PriorCache
 from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.plan import TextTo3D
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment
 
 CAPTIONS = (
@@ -58,11 +60,12 @@ class TextTo3DCommand:
       modeseek paper text-to-3d --prior pipelines/scenes --consistency fine none perp-neg --full
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
-    """Diffusers pipeline trained on scenes; default: the bundled text-to-image model. Or renders: the exact prior of
-    ground-truth renders of each caption."""
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    """Prior: scenes, which ships with modeseek; a diffusers pipeline trained on scenes; renders, the exact prior of
+    ground-truth renders of each caption; or emoji, which ships too and draws some of the objects, seen from no side."""
     captions: tuple[Annotated[str, tyro.conf.arg(metavar="CAPTION")], ...] = ()
-    """Captions in the scenes' grammar: one object, or one on another; default four, twelve with --full."""
+    """Captions in the scenes' grammar: one object, or one on another. Default: four, twelve with --full; under
+    emoji four that it draws."""
     methods: tuple[Name, ...] = ()
     """Methods to compare on all captions: sds sds-uniform sds-debiased msd msd-plain msd-product sdi sdi-negative vsd.
     Default: sds and msd on all captions, sdi and vsd on the first two; all methods with --full."""
@@ -73,7 +76,8 @@ class TextTo3DCommand:
     size: int | None = None
     """Side of the rendered images, pixels; default 64, or the input size of the pipeline."""
     consistency: tuple[Name, ...] = ()
-    """View conditioning of the prior: none, words, fine, or perp-neg (pipelines only); default fine and none."""
+    """View conditioning of the prior: none, words, fine, or perp-neg (pipelines only). Default: fine and none;
+    under emoji none."""
     full: bool = False
     """Full experiment (resumable): twelve captions, all methods."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
@@ -109,11 +113,14 @@ class TextTo3DCommand:
             entries = {ENTRIES[name]: None for name in DEFAULT_ENTRIES} | {
                 ENTRIES[name]: 2 for name in DEFAULT_EXTRA_ENTRIES
             }
+        named = bundled_prior(self.prior)
+        captions = self.captions or (() if named is None else named.captions)
+        unseen = named is not None and named.views == "none"
         plan = TextTo3D(
             self.prior,
-            self.captions or (CAPTIONS + MORE_CAPTIONS if self.full else CAPTIONS),
+            captions or (CAPTIONS + MORE_CAPTIONS if self.full else CAPTIONS),
             entries,
-            look_up_all("consistency", self.consistency or _CONSISTENCY, VIEW_CONDITIONINGS),
+            look_up_all("consistency", self.consistency or (("none",) if unseen else _CONSISTENCY), VIEW_CONDITIONINGS),
             seeds=self.shared.seeds,
             steps=self.steps,
             budget=self.budget,

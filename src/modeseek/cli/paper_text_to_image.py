@@ -11,7 +11,8 @@ import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale
+from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.scenes import parse
 from modeseek.experiments.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.common.entries import Entry
@@ -20,10 +21,11 @@ from modeseek.experiments.text_to_image.entries import DEFAULT_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_image.experiment import run_text_to_image
 from modeseek.experiments.text_to_image.measure import are_captions
 from modeseek.experiments.text_to_image.metrics import MetricNetworks
-from modeseek.experiments.text_to_image.plan import TextToImage
+from modeseek.experiments.text_to_image.plan import GENERATORS, TextToImage
 from modeseek.metrics.clip import CLIPSimilarity
 from modeseek.metrics.features import ImageFeatures
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment
 
 _SWEEP_SCALES = (1.0, 3.0, 7.5, 15.0)
@@ -43,6 +45,8 @@ class TextToImageCommand:
     Examples:
       modeseek paper text-to-image --out runs/paper
 
+      modeseek paper text-to-image --prior emoji --methods ddim sds msd --out runs/paper-emoji
+
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --out runs/paper
 
       modeseek paper text-to-image --prior pipelines/mine --prompts prompts.txt --features models/dinov2-base
@@ -52,27 +56,27 @@ class TextToImageCommand:
       --budget 3200 --scale sds=101 msd=7.5
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
-    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
-    text-to-image model."""
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    """Text-to-image prior: scenes or emoji, which ship with modeseek; or a diffusers pipeline: a folder written by
+    save_pretrained (./emoji if so named), or owner/name on the hub."""
     prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default under the bundled
-    model: held-out captions."""
+    """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default: held-out
+    captions under scenes, everyday words under emoji."""
     methods: tuple[Name, ...] = ()
     """Methods to compare: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel. Default: ddim sds
-    sdi msd; all under the bundled model or with --full."""
+    sdi msd; all under scenes and emoji or with --full."""
     steps: int = 400
     """Number of optimisation steps."""
     budget: int | None = None
     """Budget of each method, prior calls per image, instead of --steps; DDIM uses at most --sample-steps. Default:
-    twice --steps under the bundled model, else none (equal steps for all methods)."""
+    twice --steps under scenes and emoji, else none (equal steps for all methods)."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Classifier-free guidance scale of all methods or of one: 7.5, or sds=101; 1 is none. Default: 3 under the bundled
-    model, else 7.5."""
+    """Classifier-free guidance scale of all methods or of one: 7.5, or sds=101; 1 is none. Default: 3 under scenes and
+    emoji, else 7.5."""
     sweep: tuple[float, ...] = ()
     """Guidance scales to evaluate every method at, instead of --scale."""
     captions: int | None = None
-    """Number of held-out captions; default 8, or 40 with --full."""
+    """Number of default prompts: held-out captions or everyday words (at most 40); default 8, or 40 with --full."""
     full: bool = False
     """Full experiment (hours, resumable): 40 captions, all methods, --sweep 1 3 7.5 15."""
     lr: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
@@ -80,6 +84,9 @@ class TextToImageCommand:
     calls per step."""
     generator: Literal["field", "pixels", "latent"] = "field"
     """Image parametrisation: coordinate network (field, as in the paper), pixels, or latents of the pipeline."""
+    shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """Largest random shift of the images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
+    pixels under scenes and emoji, else 0."""
     reference: int | None = None
     """Number of reference DDIM samples for FID and KID, from separate seeds; default four per compared image. Drawn
     only with --features."""
@@ -94,7 +101,7 @@ class TextToImageCommand:
     tools.bundled_priors train judge; default: the bundled classifier. Not used for other prompts."""
     likelihood: int | None = None
     """Number of Runge-Kutta steps of the images' log-likelihood, 4 prior calls and 4 Jacobian products each; 0 skips
-    it. Default: 12 under the bundled model, else 0."""
+    it. Default: 12 under scenes and emoji, else 0."""
     batch: int = 10
     """Batch size: images optimised together."""
     size: tuple[int, int] | None = None
@@ -136,7 +143,7 @@ class TextToImageCommand:
             ValueError: an option is invalid.
             OSError: the file of prompts cannot be read.
         """
-        prompts, bundled = self._prompts(), self.prior == BUNDLED
+        prompts, bundled = self._prompts(), bundled_prior(self.prior) is not None
         names = self.methods or (tuple(ENTRIES) if bundled or self.full else DEFAULT_ENTRIES)
         named = look_up_all("method", names, ENTRIES)
         entries = tuple(replace(entry, lr=self._lrs[entry.name]) for entry in named)
@@ -147,14 +154,16 @@ class TextToImageCommand:
                 raise ValueError("--sweep and --scale must not be combined; remove one")
             pairs = [(_with_scale(entry, scale), scale) for entry in entries for scale in sweep]
             entries, scales = tuple(entry for entry, _ in pairs), scales | {entry.name: s for entry, s in pairs}
+        prior_config = PipelinePriorConfig(self.prior, self.size)
         return TextToImage(
-            PipelinePriorConfig(self.prior, self.size),
+            prior_config,
             prompts,
             entries,
             scales,
             seeds=self.shared.seeds,
             steps=self.steps,
             generator=self.generator,
+            shift=default_shift(prior_config, GENERATORS[self.generator]()) if self.shift is None else self.shift,
             reference=4 * self.shared.seeds * len(prompts) if self.reference is None else self.reference,
             sample_steps=self.sample_steps,
             budget=2 * self.steps if self.budget is None and bundled else self.budget,
@@ -167,11 +176,16 @@ class TextToImageCommand:
     def _prompts(self) -> tuple[str, ...]:
         if self.prompts is not None:
             return read_prompts(self.prompts)
-        if self.prior != BUNDLED:
+        named, n = bundled_prior(self.prior), (40 if self.full else 8) if self.captions is None else self.captions
+        if named is None:
             raise ValueError(
                 "--prompts must name a file of prompts for this prior, got none; try --prompts prompts.txt"
             )
-        return held_out_captions((40 if self.full else 8) if self.captions is None else self.captions, self.shared.seed)
+        if not named.prompts:
+            return held_out_captions(n, self.shared.seed)
+        if not 1 <= n <= len(named.prompts):
+            raise ValueError(f"--captions must be 1 to {len(named.prompts)} under {named.name}, got {n}; try --prompts")
+        return named.prompts[:n]
 
     def _scene_classifier(self, prompts: tuple[str, ...]) -> SceneClassifier | None:
         if self.judge is not None:
@@ -189,6 +203,7 @@ class TextToImageCommand:
             "steps": plan.steps,
             "budget": plan.budget,
             "generator": plan.generator,
+            "shift": plan.shift,
             "reference": plan.reference,
             "sample_steps": plan.sample_steps,
             "batch": plan.batch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,19 +14,17 @@ from modeseek.cli.lookup import look_up
 from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.config.config import read_yaml_file
-from modeseek.config.defaults import configure
+from modeseek.config.defaults import NAMED_PRIORS, configure
 from modeseek.config.priors import (
-    BUNDLED,
     NetworkPriorConfig,
     PipelinePriorConfig,
     PriorConfig,
-    ProblemName,
     SamplesPriorConfig,
-    ToyPriorConfig,
 )
 from modeseek.config.registry import GENERATORS, OPTIMIZERS, REGISTRY
 from modeseek.methods import METHODS
 
+_SETTINGS = "method generator optimizer steps seed label scale shift device on_failure name".split()
 _RERUNNABLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
@@ -53,8 +51,9 @@ class RunCommand:
     config: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[CONFIG]")]] = None
     """YAML configuration file, or a run folder whose config.yaml to rerun; the options below override it."""
     prior: Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH")] = None
-    """Prior: fractal, spiral, pinwheel, ring, grid or digits; bundled, the bundled text-to-image model; the folder of a
-    saved network or of a diffusers pipeline; or a points file (.npy, .csv). Default: ring."""
+    """Prior: fractal, spiral, pinwheel, ring, grid or digits; scenes or emoji, the text-to-image priors that ship with
+    modeseek; the folder of a saved network or of a diffusers pipeline (./emoji if so named); or a points file (.npy,
+    .csv). Default: ring."""
     method: Name = None
     """Method name; `modeseek list methods` lists them, `modeseek list methods msd` shows the settings of one."""
     generator: Name = None
@@ -69,6 +68,9 @@ class RunCommand:
     """Class to condition on, for class-conditional priors."""
     scale: float | None = None
     """Classifier-free guidance scale; default 1 (none)."""
+    shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """Largest random shift of rendered images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
+    pixels under scenes and emoji, else 0."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """Device: cpu (default), cuda, cuda:1 or mps."""
     on_failure: Literal["stop", "rollback"] | None = None
@@ -96,8 +98,7 @@ class RunCommand:
 
     def _given_settings(self) -> dict[str, Any]:
         """Plain data of the settings that were given as options."""
-        keys = ("method", "generator", "optimizer", "steps", "seed", "label", "scale", "device", "on_failure", "name")
-        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        given = {key: getattr(self, key) for key in _SETTINGS if getattr(self, key) is not None}
         for key, names in (("method", METHODS), ("generator", GENERATORS), ("optimizer", OPTIMIZERS)):
             if key in given:
                 look_up(key, given[key], names)
@@ -117,14 +118,12 @@ class RunCommand:
 
 def _parse_prior(text: str) -> PriorConfig:
     """Prior that a name or path denotes."""
-    named: dict[str, PriorConfig] = {name: ToyPriorConfig(name) for name in get_args(ProblemName)}
-    named[BUNDLED] = PipelinePriorConfig(BUNDLED)
     path = Path(text)
-    if text not in named:
+    if text not in NAMED_PRIORS:
         if (path / "model_index.json").is_file():
             return PipelinePriorConfig(text)
         if path.is_dir():
             return NetworkPriorConfig(path)
         if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
             return SamplesPriorConfig(path)
-    return look_up("prior", text, named)
+    return look_up("prior", text, NAMED_PRIORS)

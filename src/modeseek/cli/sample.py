@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import tyro
 
 from modeseek.cli.terminal import print_report_path, run_with_progress
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, default_scale, network_digest
+from modeseek.config.defaults import DEFAULT_PRIOR, default_sampler_steps, default_scale
+from modeseek.config.priors import PipelinePriorConfig, network_digest
 from modeseek.config.registry import REGISTRY
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.sampling import SamplingConfig, sample_to_run
@@ -24,20 +25,22 @@ class SampleCommand:
     Examples:
       modeseek sample "a red cone on a blue cube" --copies 4
 
+      modeseek sample "an owl" "a red apple" --prior emoji
+
       modeseek sample "a cat" --prior pipelines/mine
     """
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """Text prompts."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME")] = BUNDLED
-    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
-    text-to-image model."""
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    """Text-to-image prior: scenes or emoji, which ship with modeseek; or a diffusers pipeline: a folder written by
+    save_pretrained (./emoji if so named), or owner/name on the hub."""
     sampler: Literal["ddim", "heun"] = "ddim"
     """Sampler: ddim (one evaluation of the prior per step) or heun (two)."""
-    steps: int = 50
-    """Number of sampler steps."""
+    steps: int | None = None
+    """Number of sampler steps. Default: 25 under scenes, else 50."""
     scale: float | None = None
-    """Classifier-free guidance scale; 1 is none. Default: 3 under the bundled model, else 7.5."""
+    """Classifier-free guidance scale; 1 is none. Default: 3 under scenes and emoji, else 7.5."""
     negative: str = ""
     """Negative prompt."""
     copies: int = 1
@@ -55,8 +58,9 @@ class SampleCommand:
         """Samples the images and prints their paths."""
         if not self.prompts or not all(prompt.strip() for prompt in self.prompts):
             raise ValueError(f'prompts must not be empty, got {list(self.prompts)}; try modeseek sample "a red cone"')
-        if self.copies < 1 or self.steps < 1:
-            raise ValueError(f"--copies and --steps must be at least 1, got {self.copies} and {self.steps}")
+        steps = default_sampler_steps(self.prior) if self.steps is None else self.steps
+        if self.copies < 1 or steps < 1:
+            raise ValueError(f"--copies and --steps must be at least 1, got {self.copies} and {steps}")
         source = PipelinePriorConfig(self.prior, self.size)
         prior = source.pipeline(self.device)
         n = self.copies * len(self.prompts)
@@ -66,9 +70,10 @@ class SampleCommand:
         sampler = {"ddim": ddim, "heun": heun}[self.sampler]
         scale = default_scale(self.prior) if self.scale is None else self.scale
         columns = None if 1 in (self.copies, len(self.prompts)) else len(self.prompts)  # one row per copy
-        drawing = SamplingConfig(prior, conditions, n, scale, self.steps, sampler, self.seed, title, columns)
+        drawing = SamplingConfig(prior, conditions, n, scale, steps, sampler, self.seed, title, columns)
+        settings = replace(self, out=None, scale=scale, steps=steps)
         run = Run.create(
-            {"verb": "sample", **REGISTRY.serialize_fields(replace(self, out=None, scale=scale), "config")},
+            {"verb": "sample", **REGISTRY.serialize_fields(settings, "config")},
             name_parts=["sample", self.prompts[0]],
             command=argv,
             prior={"title": source.title, "sha256": network_digest(prior)},

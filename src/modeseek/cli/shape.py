@@ -14,10 +14,11 @@ from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config
-from modeseek.config.defaults import configure, default_adam, default_config
+from modeseek.config.defaults import DEFAULT_PRIOR, configure, default_adam, default_config
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
-from modeseek.config.priors import BUNDLED, PipelinePriorConfig, RenderedPriorConfig
+from modeseek.config.priors import PipelinePriorConfig, RenderedPriorConfig
 from modeseek.methods import METHODS
+from modeseek.priors.pipeline.bundled_table import bundled_prior
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class ShapeCommand:
 
     prompt: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="PROMPT")]]
     """Text prompt of the 3D shape."""
-    prior: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME|renders")] = BUNDLED
-    """Diffusers pipeline: a folder written by save_pretrained, or owner/name on the hub. Default: the bundled
-    text-to-image model. Or renders: the exact prior of ground-truth renders of the caption, an upper bound for every
-    method."""
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    """Prior: scenes, which ships with modeseek and knows views; emoji, which ships too and knows none; a diffusers
+    pipeline: a folder written by save_pretrained (./emoji if so named), or owner/name on the hub; or renders, the exact
+    prior of ground-truth renders of the caption, an upper bound for every method."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "msd"
     """Method name: msd, sds, ...; full list: `modeseek list methods`."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
@@ -52,8 +53,8 @@ class ShapeCommand:
     scale: float | None = None
     """Classifier-free guidance scale; 1 is none. Default: 3, or 1 with --prior renders."""
     views: Literal["none", "coarse", "fine"] | None = None
-    """View-dependent prompts: none, coarse (front, side, back, overhead), or fine (the fine view phrases of the bundled
-    model). Default: fine under the bundled model, else coarse."""
+    """View-dependent prompts: none, coarse (front, side, back, overhead), or fine (the fine view phrases of scenes).
+    Default: fine under scenes, none under emoji, else coarse."""
     perp_neg: bool = False
     """Perp-Neg on the view-dependent prompts, against the Janus (multi-face) problem."""
     negative: str = ""
@@ -62,6 +63,8 @@ class ShapeCommand:
     """Number of steps of the second stage, on the vertex colours of the mesh."""
     seed: int = 0
     """Random seed."""
+    shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """Largest random shift of the renders at every step, before they are encoded, pixels; 0, the default, is none."""
     size: int | None = None
     """Side of the rendered images, pixels; default: the input size of the prior."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
@@ -96,6 +99,8 @@ class ShapeCommand:
     def _config(self) -> Config:
         exact = self.prior == "renders"
         look_up("method", self.method, METHODS)
+        named = bundled_prior(self.prior)
+        views = self.views or ("coarse" if named is None else named.views)
         return default_config(
             self.method,
             RenderedPriorConfig(self.prompt) if exact else PipelinePriorConfig(self.prior),
@@ -103,10 +108,11 @@ class ShapeCommand:
             self.scale if self.scale is not None else 1.0 if exact else 3.0,
             name=self.prompt[:40],
             prompts=() if exact else (self.prompt,),
-            views=CameraPromptsConfig(self.views or ("fine" if self.prior == BUNDLED else "coarse"), self.perp_neg),
+            views=CameraPromptsConfig(views, self.perp_neg),
             negative=self.negative,
             steps=self.steps,
             seed=self.seed,
+            shift=self.shift,
             device=self.device,
             mp4=self.mp4,
         )

@@ -20,7 +20,7 @@ class CameraPromptsConfig:
 
     Attributes:
         words: none (the prompt alone), coarse (front, side, back and overhead view) or fine ("from 30 degrees left,
-            slightly above", the view phrases of the bundled model, with embeddings interpolated between neighbours).
+            slightly above", the view phrases of the prior scenes, with embeddings interpolated between neighbours).
         opposed: whether to apply Perp-Neg to the other views; needs words="coarse".
     """
 

@@ -81,6 +81,8 @@ class Config:
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
+        shift: largest random shift of the images before they are encoded, whole pixels of the prior's input, one draw
+            per step (`modeseek.Shifted`); 0 is none.
         device: cpu, cuda, cuda:1, mps.
         saving: schedule of checkpoints.
         guard: criteria of a degenerate run.
@@ -103,6 +105,7 @@ class Config:
     views: CameraPromptsConfig = CameraPromptsConfig()
     regularizers: tuple[Penalty, ...] = ()
     scale: float = 1.0
+    shift: int = 0
     device: str = "cpu"
     saving: CheckpointConfig = field(default_factory=CheckpointConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
@@ -120,6 +123,13 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
+        if self.shift < 0:
+            raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
+        if self.shift and not self.generator.encodes:
+            raise ValueError(
+                f"shift must be 0 for a generator in the prior's own space, which renders no images, got {self.shift}; "
+                "use generator: pixels or field"
+            )
         if not self.name.isprintable():
             raise ValueError(f"name must be printable text on one line, got {self.name!r}")
         try:

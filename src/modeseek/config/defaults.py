@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from modeseek.config.config import Config, read_config
 from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
-from modeseek.config.priors import MIN_LATENT_BANDWIDTH, PipelinePriorConfig, PriorConfig, ToyPriorConfig
+from modeseek.config.priors import MIN_LATENT_BANDWIDTH, PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Plain
 from modeseek.diffusion.noise_levels import Annealed
@@ -21,8 +21,14 @@ from modeseek.methods.base import Method
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
 from modeseek.methods.sds import SDS
+from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, EARLIER_NAME, SCENES, bundled_prior
 from modeseek.ramp import Fading
 
+DEFAULT_PRIOR = SCENES.name  # of the commands for text prompts
+NAMED_PRIORS: dict[str, PriorConfig] = {
+    **{name: ToyPriorConfig(name) for name in get_args(ProblemName)},
+    **{name: PipelinePriorConfig(name) for name in (*BUNDLED_PRIORS, EARLIER_NAME)},
+}
 IMAGE_MSD = MSD(Geometric(8.0, MIN_LATENT_BANDWIDTH, hold=0.15), jitter=Fading())
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
 MSD_3D = MSD(Geometric(10.0, 0.5, hold=0.15), jitter=Fading())
@@ -36,6 +42,8 @@ _ADAM: dict[type, AdamConfig] = {
     FieldConfig: AdamConfig(0.01),
     MeshConfig: AdamConfig(0.05, fall=0.2),
 }
+_SHIFTS: dict[type, int] = {PixelsConfig: 2}  # half the side of the patches of the bundled priors' encoders
+_UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
     "triplane": AdamConfig(0.02, fall=0.2),
@@ -66,8 +74,26 @@ def default_optimizer(method: str, generator: GeneratorConfig) -> OptimizerConfi
     return SGDConfig() if method == "msd" and isinstance(generator, PointsConfig) else default_adam(generator)
 
 
+def default_scale(path: str) -> float:
+    """Default guidance scale of a pipeline: that of a bundled prior, else 7.5."""
+    named = bundled_prior(path)
+    return 7.5 if named is None else named.scale
+
+
+def default_sampler_steps(path: str) -> int:
+    """Default number of sampler steps of a pipeline: that of a bundled prior, else 50."""
+    named = bundled_prior(path)
+    return 50 if named is None else named.steps
+
+
+def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | None = None) -> int:
+    """Largest random shift by default, pixels: 2 for pixels under a bundled prior, where it was measured to help."""
+    measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
+    return _SHIFTS.get(type(generator), 0) if measured and method not in _UNSHIFTED else 0
+
+
 def default_config(
-    method: str, prior: PriorConfig, generator: GeneratorConfig, scale: float, **settings: Any
+    method: str, prior: PriorConfig, generator: GeneratorConfig, scale: float, shift: int | None = None, **settings: Any
 ) -> Config:
     """Configuration with the default settings of a method and its optimizer.
 
@@ -76,20 +102,23 @@ def default_config(
         prior: prior to distill.
         generator: generator to optimise.
         scale: guidance scale, of the method if it guides by itself, else of the prior; 1 is none.
+        shift: largest random shift, pixels; None is that of the generator and the prior.
         settings: other settings of the configuration.
     """
     made = default_method(method, prior, generator) or METHODS[method]()
     if made.guides:
         made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
-    return Config(prior, made, generator, optimizer, scale=1.0 if made.guides else scale, **settings)
+    shift = default_shift(prior, generator, method) if shift is None else shift
+    return Config(prior, made, generator, optimizer, scale=1.0 if made.guides else scale, shift=shift, **settings)
 
 
 def configure(plain: Plain, settings: Iterable[str] = (), location: str = "config") -> Config:
     """Configuration from some of its settings, which may be overridden; the others get their defaults.
 
     Args:
-        plain: plain data of a configuration, complete or not; without a prior it is the ring, without a method MSD.
+        plain: plain data of a configuration, complete or not; without a prior it is the ring, without a method MSD. The
+            prior may be a name alone: ring, emoji.
         settings: overrides, KEY=VALUE each.
         location: name of the data, for messages.
 
@@ -98,9 +127,10 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     """
     if not isinstance(plain, dict) or plain.get("verb", "run") != "run":
         return read_config(plain, location)  # raises, with the reason
-    plain = {"prior": REGISTRY.serialize(ToyPriorConfig("ring")), "method": "msd", **plain}
+    plain = _with_named_prior({"prior": "ring", "method": "msd", **plain})
     for setting in settings:
         plain = override(plain, setting)
+    plain = _with_named_prior(plain)
     prior = REGISTRY.deserialize(PriorConfig, plain["prior"], f"{location}.prior")
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
@@ -111,11 +141,21 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
                 f"msd needs the final kernel bandwidth for {prior.title}, got none; try --set "
                 "method.msd.bandwidth.adaptive.end=H, in units of the data"
             )
+    written = "verb" in plain  # a config.yaml: complete, or older than the setting
+    plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
     plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))
     optimizer, given = _split(plain["optimizer"])
     if optimizer == "adam":
         plain["optimizer"] = {optimizer: _fields(default_adam(generator)) | given}
     return read_config(plain, location)
+
+
+def _with_named_prior(plain: dict[str, Plain]) -> dict[str, Plain]:
+    """Plain data with the settings of a prior in place of its name, `prior: emoji`."""
+    name = plain["prior"]
+    if isinstance(name, str) and name in NAMED_PRIORS:
+        return plain | {"prior": REGISTRY.serialize(NAMED_PRIORS[name])}
+    return plain
 
 
 def _split(plain: Plain) -> tuple[str, dict[str, Plain]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,6 +46,8 @@ class BuiltGenerator(Generic[G_co]):
 
 class GeneratorConfig(ABC):
     """Base class of configurations of generators."""
+
+    encodes: ClassVar[bool] = True  # False: optimised in the prior's own space, without rendered images to encode
 
     @abstractmethod
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[BaseGenerator]:
@@ -196,6 +198,7 @@ class PointsConfig(GeneratorConfig):
         start: initial points: noise, grid or file.
     """
 
+    encodes: ClassVar[bool] = False
     start: StartConfig = NoiseStart()
 
     @property
@@ -243,6 +246,7 @@ class LatentConfig(ImageConfig):
         spread: standard deviation of the initial latents, units of z, >= 0.
     """
 
+    encodes: ClassVar[bool] = False
     n: int = 1
     spread: float = 1.0
 

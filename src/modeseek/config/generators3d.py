@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from modeseek.codec import Codec, ResizeCodec
+from modeseek.codec import ImageCodec, ResizeCodec
 from modeseek.config.generators import BuiltGenerator, Generator3DConfig, image_shape
 from modeseek.config.priors import LoadedPrior
 from modeseek.generators.mesh.read import read_mesh
@@ -130,7 +130,7 @@ class MeshConfig(Generator3DConfig):
         return BuiltGenerator(surface, codec, self.views, pixels=True)
 
 
-def _codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[Codec, int]:
+def _codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[ImageCodec, int]:
     """Codec, wrapped for resizing if needed, and side of the rendered images, pixels.
 
     Raises:

@@ -26,7 +26,7 @@ from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
 from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
-from modeseek.priors.pipeline.loading import BUNDLED
+from modeseek.priors.pipeline.bundled_table import bundled_prior
 
 MIN_RENDER_BANDWIDTH = 0.3  # units of z: pixels in [-1, 1]
 MIN_LATENT_BANDWIDTH = 0.2  # units of z: about the noise level of a latent model's cleanest 10 % of times
@@ -174,7 +174,8 @@ class PipelinePriorConfig:
     """Text-to-image pipeline of diffusers.
 
     Attributes:
-        path: folder written by save_pretrained, owner/name on the hub, or bundled.
+        path: scenes or emoji, the priors that ship with modeseek; a folder written by save_pretrained; or owner/name on
+            the hub.
         size: image [height, width], pixels; null is the training size of the model.
         dtype: precision of the network; null is bfloat16 on CUDA, else float32.
         guidance: embedded guidance scale, for guidance-distilled models (Flux).
@@ -193,7 +194,8 @@ class PipelinePriorConfig:
 
     @property
     def title(self) -> str:
-        return Path(self.path).name
+        named = bundled_prior(self.path)
+        return Path(self.path).name if named is None else named.name
 
     def bandwidth(self) -> float:
         return MIN_LATENT_BANDWIDTH
@@ -255,11 +257,6 @@ class RenderedPriorConfig:
 def _require_cpu(device: str) -> None:
     if torch.device(device).type != "cpu":
         raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
-
-
-def default_scale(path: str) -> float:
-    """Default guidance scale of a pipeline: 3 for the bundled model, else 7.5."""
-    return 3.0 if path == BUNDLED else 7.5
 
 
 def network_digest(prior: Pipeline) -> str:

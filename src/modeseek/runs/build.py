@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from modeseek.codec import Codec
+from modeseek.codec import Codec, Shifted
 from modeseek.config.config import Config
 from modeseek.config.generators import BuiltGenerator
 from modeseek.config.priors import LoadedPrior
@@ -97,7 +97,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"no CUDA device is available, got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded
-    built = config.generator.make(loaded, config.seed)
+    built = config.generator.make(_shifted(config, loaded), config.seed)
     conditions = _conditions(config, loaded, built)
     counting = Counting(loaded.prior)
     prior: Prior = counting
@@ -126,6 +126,11 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         conditions,
         config.regularizers,
     )
+
+
+def _shifted(config: Config, loaded: LoadedPrior) -> LoadedPrior:
+    """The prior with the codec through which the generator is optimised: shifted where the configuration says so."""
+    return replace(loaded, codec=Shifted(loaded.codec, config.shift)) if config.shift else loaded
 
 
 def _conditions(

@@ -75,7 +75,7 @@ def _azimuths(view: ViewPhrase | None) -> tuple[int, ...]:
     if view is None:
         return tuple(range(len(AZIMUTHS)))
     if view.azimuth is not None:
-        indices = [k for k, a in enumerate(AZIMUTHS) if abs(wrap_degrees(a - view.azimuth)) <= AZIMUTH_STEP]
+        indices = [k for k, a in enumerate(AZIMUTHS) if abs(wrap_degrees(float(a - view.azimuth))) <= AZIMUTH_STEP]
     else:
         ranges = {"front view": (0, 45), "side view": (45, 135), "back view": (135, 180), "overhead view": (0, 180)}
         low, high = ranges[f"{view.name}"]

@@ -10,29 +10,32 @@ from typing import Any
 import torch
 
 from modeseek.io.errors import reason
-from modeseek.io.packaged import packaged_weights
 from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS, PipelineFamily
+from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, bundled_prior
 
-BUNDLED = "bundled"  # the pipeline that ships with modeseek
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
 
 
 def find_pipeline_folder(path: str | os.PathLike[str]) -> Path:
-    """Returns the folder itself, the local copy of a hub repository, or the bundled pipeline for "bundled".
+    """Returns the folder itself, the local copy of a hub repository, or the folder of a bundled prior by its name.
+
+    A text "emoji" names the bundled prior; a folder of that name is "./emoji", or any `Path`.
 
     Raises:
         ValueError: there is no such pipeline.
     """
-    if os.fspath(path) == BUNDLED:
-        return packaged_weights("scenes")
+    named = bundled_prior(path) if isinstance(path, str) else None
+    if named is not None:
+        return named.folder()
     folder = Path(path)
     if folder.is_dir():
         return folder
     if os.fspath(path).count("/") != 1 or folder.is_absolute():
         raise ValueError(
-            f"there is no pipeline {path}; try a folder written by save_pretrained, or owner/name on the hub"
+            f"there is no pipeline {path}; try {' or '.join(BUNDLED_PRIORS)}, a folder written by save_pretrained, or "
+            "owner/name on the hub"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -91,8 +91,9 @@ class Pipeline(BasePrior):
         """Loads the network and the autoencoder; text encoders are loaded only while encoding new texts.
 
         Args:
-            path: folder written by `save_pretrained` (fully fine-tuned DreamBooth models included), repository name on
-                the hub, or "bundled" for the pipeline that ships with modeseek.
+            path: name of a prior that ships with modeseek ("scenes" or "emoji"), folder written by `save_pretrained`
+                (fully fine-tuned DreamBooth models included), or repository name on the hub. A folder whose name is
+                that of a bundled prior is "./emoji", or a `Path`.
             device: device of the network and the autoencoder.
             dtype: dtype of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.

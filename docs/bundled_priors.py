@@ -1,0 +1,78 @@
+"""Pictures of docs/bundled_priors.md: `python docs/bundled_priors.py [scenes|emoji ...]` writes docs/prior_NAME.png.
+
+Each has one column per prompt and one row per way: plain samples, then images that methods optimised with the default
+settings of `modeseek image`. The commands are printed as they run; their run folders lie in runs/bundled_priors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+PROMPTS = {
+    "scenes": (
+        *("a red cone on a blue cube", "a green robot head", "a small yellow duck", "a purple mug"),
+        *("an orange car, from 30 degrees left", "a pink chair, side view", "a blue house", "a red mushroom"),
+    ),
+    "emoji": (
+        *("an owl", "a red apple", "a grinning face", "a cactus", "an umbrella", "a strawberry, flat emoji"),
+        *("a pizza, shaded emoji", "a whale, on a pale yellow background"),
+    ),
+}
+ENLARGED = 2  # times, without smoothing
+GAP = 4  # pixels
+
+
+def make_rows(name: str, methods: Sequence[str], steps: int, folder: Path) -> list[Path]:
+    """Runs the commands and returns the folders of their images, one per row."""
+    from modeseek.cli import main
+
+    commands = [["sample", *PROMPTS[name]]]
+    commands += [["image", *PROMPTS[name], "--method", method, "--steps", str(steps)] for method in methods]
+    rows = []
+    for command in commands:
+        out = Path(tempfile.mkdtemp(dir=folder)) / "run"
+        argv = [*command, "--prior", name, "--out", str(out)]
+        print(f"modeseek {shlex.join(argv)}")
+        main(argv)
+        rows.append(out / "exports")
+    return rows
+
+
+def paste_rows(rows: Sequence[Path], columns: int, path: Path) -> None:
+    """Writes the images of all rows as one picture."""
+    from PIL import Image
+
+    with Image.open(rows[0] / "image-000.png") as first:
+        width, height = (ENLARGED * side for side in first.size)
+    sheet = Image.new("RGB", (columns * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP), "white")
+    for i, row in enumerate(rows):
+        for k in range(columns):
+            with Image.open(row / f"image-{k:03d}.png") as image:
+                enlarged = image.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(enlarged, (k * (width + GAP), i * (height + GAP)))
+    sheet.save(path, optimize=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*PROMPTS], metavar="NAME", help="scenes, emoji; default both")
+    parser.add_argument("--methods", nargs="*", default=["sds", "msd"], help="methods, one row each; default sds msd")
+    parser.add_argument("--steps", type=int, default=400, help="number of optimisation steps")
+    parser.add_argument("--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the pictures")
+    args = parser.parse_args()
+    folder = Path("runs", "bundled_priors")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in args.names or PROMPTS:
+        rows = make_rows(name, args.methods, args.steps, folder)
+        paste_rows(rows, len(PROMPTS[name]), args.out / f"prior_{name}.png")
+        print(f"{args.out / f'prior_{name}.png'}: samples, {', '.join(args.methods)}")
+
+
+if __name__ == "__main__":
+    main()
