@@ -78,7 +78,7 @@ def test_adam_has_a_rate_for_each_generator_and_volume(generator: Any, lr: float
         ("emoji", "pixels", "msd", 2),
         ("scenes", {"pixels": {"n": 3, "levels": 2}}, "sds", 2),
         ("emoji", "pixels", "fsd", 0),
-        ("emoji", "field", "msd", 0),
+        ("emoji", "field", "msd", 2),
         ("emoji", "latent", "msd", 0),
         ("scenes", "nerf", "msd", 0),
         ({"pipeline": {"path": "somewhere"}}, "pixels", "msd", 0),

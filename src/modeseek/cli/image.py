@@ -60,7 +60,7 @@ class ImageCommand:
     """Random seed."""
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Largest random shift of the images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
-    pixels under scenes and emoji, else 0."""
+    pixels and fields under scenes and emoji, else 0."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"

@@ -86,7 +86,7 @@ class TextToImageCommand:
     """Image parametrisation: coordinate network (field, as in the paper), pixels, or latents of the pipeline."""
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Largest random shift of the images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
-    pixels under scenes and emoji, else 0."""
+    pixels and fields under scenes and emoji, else 0."""
     reference: int | None = None
     """Number of reference DDIM samples for FID and KID, from separate seeds; default four per compared image. Drawn
     only with --features."""

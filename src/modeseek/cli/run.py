@@ -70,7 +70,7 @@ class RunCommand:
     """Classifier-free guidance scale; default 1 (none)."""
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Largest random shift of rendered images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
-    pixels under scenes and emoji, else 0."""
+    pixels and fields under scenes and emoji, else 0."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """Device: cpu (default), cuda, cuda:1 or mps."""
     on_failure: Literal["stop", "rollback"] | None = None

@@ -42,7 +42,7 @@ _ADAM: dict[type, AdamConfig] = {
     FieldConfig: AdamConfig(0.01),
     MeshConfig: AdamConfig(0.05, fall=0.2),
 }
-_SHIFTS: dict[type, int] = {PixelsConfig: 2}  # half the side of the patches of the bundled priors' encoders
+_SHIFTS: dict[type, int] = {PixelsConfig: 2, FieldConfig: 2}  # half a patch of the bundled priors' encoders
 _UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
@@ -87,7 +87,7 @@ def default_sampler_steps(path: str) -> int:
 
 
 def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | None = None) -> int:
-    """Largest random shift by default, pixels: 2 for pixels under a bundled prior, where it was measured to help."""
+    """Largest random shift by default, pixels: 2 for images under a bundled prior, where it was measured to help."""
     measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
     return _SHIFTS.get(type(generator), 0) if measured and method not in _UNSHIFTED else 0
 

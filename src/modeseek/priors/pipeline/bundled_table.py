@@ -87,8 +87,8 @@ EMOJI = BundledPrior(
     examples=("an owl", "a red apple, flat emoji", "a cactus, shaded emoji, on a pale blue background"),
     prompts=(
         *("an owl", "a red apple", "a grinning face", "an umbrella", "a cactus", "a guitar", "a pizza", "a sunflower"),
-        *("a cat face", "a rocket", "a mushroom", "a rainbow", "a lemon", "a penguin", "a hot air balloon", "a key"),
-        *("a strawberry", "a snowman", "a butterfly", "a tulip", "a crown", "a turtle", "an ice cream", "a heart"),
+        *("a cat face", "a rocket", "a mushroom", "a rainbow", "a lemon", "a penguin", "a balloon", "a key"),
+        *("a strawberry", "a snowman", "a butterfly", "a tulip", "a crown", "a turtle", "an ice cream", "a red heart"),
         *("a watermelon", "a whale", "a bell", "a bicycle", "a carrot", "a camera", "a ghost", "a fox"),
         *("a light bulb", "a teapot", "a palm tree", "a soccer ball", "a frog", "a candle", "a violin", "an anchor"),
     ),
