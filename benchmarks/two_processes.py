@@ -43,7 +43,7 @@ def empirical_prior(seed: int, items: int) -> PriorSetup:
 
 
 def bundled_prior(seed: int, items: int) -> PriorSetup:
-    prior = ms.Bundled(cache=None)
+    prior = ms.bundled(device="cpu", cache=None)
     return PriorSetup(ms.Guided(prior, 3.0), prior.codec, prior.conditions(["a red cone on a blue cube"] * items))
 
 
