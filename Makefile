@@ -38,15 +38,14 @@ $(VENV)/.installed: $(VENV)/.core
 install: $(VENV)/.installed ## Make .venv and install modeseek with its development tools
 
 demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in images and in 3-D; figures in runs/
-	$(BIN)/modeseek toy --problem fractal --prior ideal --budget 400 --out $(DEMO)-fractal-ideal
-	$(BIN)/modeseek toy --problem fractal --prior learned --budget 400 --out $(DEMO)-fractal-learned
+	$(BIN)/modeseek toy --problem fractal --prior ideal --out $(DEMO)-fractal
 	$(BIN)/modeseek toy --problem digits --prior learned --out $(DEMO)-digits
 	$(BIN)/modeseek image "a red cone on a blue cube" --steps 200 --out $(DEMO)-image
 	$(BIN)/modeseek image "an owl" "a red apple" "a grinning face" --prior emoji --steps 200 --out $(DEMO)-emoji
 	$(BIN)/modeseek shape "a red cone on a blue cube" --prior renders --steps 150 --out $(DEMO)-shape
 	@echo
 	@echo "Open in a browser:"
-	@for run in fractal-ideal fractal-learned digits image emoji shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
+	@for run in fractal digits image emoji shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
 
 test: lint types pytest ## Run the linters, the type checker and the test suite
 
