@@ -84,7 +84,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         "bundled_table",
     ),
     (
-        "emoji are told view phrases that they do not know",
+        "emoji are given view phrases that the prior does not know",
         "cli/shape.py",
         '"coarse" if named is None else named.views',
         '"coarse" if named is None else "fine"',
