@@ -25,7 +25,7 @@ class ExamCommand:
     Examples:
       modeseek exam scenes
 
-      modeseek exam emoji --icons icons
+      modeseek exam emoji --icons node_modules
 
       modeseek exam runs/scenes/pipeline --captions 100
     """
@@ -33,8 +33,8 @@ class ExamCommand:
     prior: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER")]]
     """Bundled prior, Stable Diffusion pipeline, or training folder of python -m tools.bundled_priors."""
     icons: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder with the drawings, for the exam of emoji: after npm install @iconify-json/fluent-emoji-flat
-    @iconify-json/noto. Needs pip install 'modeseek[icons]'."""
+    """Folder with the drawings, for the exam of emoji: node_modules after npm install
+    @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/noto@1.2.9. Needs pip install 'modeseek[icons]'."""
     judge: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Scene classifier written by python -m tools.bundled_priors train judge; default: the bundled one."""
     captions: int | None = None
