@@ -26,7 +26,7 @@ from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
 from modeseek.meanshift import bandwidth as bandwidths
-from modeseek.meanshift.bandwidth import Adaptive, Fixed, Geometric
+from modeseek.meanshift.bandwidth import Adaptive, Along, Fixed, Geometric
 from modeseek.meanshift.certify import certify
 from modeseek.meanshift.mean_shift import mean_shift, shift
 from modeseek.meanshift.modes import find_modes
@@ -46,7 +46,7 @@ from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.product import Product
 from modeseek.priors.wrapper import Counting
-from modeseek.ramp import Fading, Ramp
+from modeseek.ramp import Fading, Ramp, Until
 from modeseek.rng import Rng, Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
@@ -57,6 +57,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adaptive",
+    "Along",
     "bandwidths",
     "Bundled",
     "bundled",
@@ -125,6 +126,7 @@ __all__ = [
     "Surface",
     "surrogate",
     "Uniform",
+    "Until",
     "VE",
     "View",
     "ViewPrompts",

@@ -51,6 +51,30 @@ class Fading:
         return self.start * max(0.0, 1 - progress / self.until)
 
 
+@dataclass(frozen=True)
+class Until:
+    """Switch from `start` to `end` at progress `until`: jitter that explores with noise, then finishes as mean shift.
+
+    Attributes:
+        until: progress from which the value is `end`, in [0, 1].
+        start: value before.
+        end: value from then on.
+    """
+
+    until: float = 0.7
+    start: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.until <= 1 and math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ValueError(
+                f"Until needs until in [0, 1] and finite values: got {self.until}, {self.start} and {self.end}"
+            )
+
+    def __call__(self, progress: float) -> float:
+        return self.start if progress < self.until else self.end
+
+
 Varying = float | Callable[[float], float]
 """Constant, or function of progress in [0, 1]."""
 

@@ -31,8 +31,15 @@ from modeseek.config.priors import (
 from modeseek.config.serialization import Registry
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Times, Uniform
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
-from modeseek.diffusion.weighting import Weight, alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
-from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, Fixed, Geometric
+from modeseek.diffusion.weighting import (
+    Weight,
+    alpha_sigma,
+    alpha_sigma_squared,
+    sigma_over_alpha,
+    sigma_squared,
+    unit_weight,
+)
+from modeseek.meanshift.bandwidth import Adaptive, Along, Bandwidth, Fixed, Geometric
 from modeseek.methods import METHODS
 from modeseek.methods.auxiliary import Auxiliary
 from modeseek.methods.auxiliary_exact import ExactAuxiliary, Law, delta, gaussian, particles
@@ -43,7 +50,7 @@ from modeseek.methods.mvdream import Opening
 from modeseek.methods.noise_maps import NoiseMap, PerItem
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
-from modeseek.ramp import Fading, Ramp
+from modeseek.ramp import Fading, Ramp, Until
 from modeseek.regularizers import (
     Distortion,
     NormalSmoothness,
@@ -79,7 +86,7 @@ _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
     GeneratorConfig: ("generator", GENERATORS),
     OptimizerConfig: ("optimizer", OPTIMIZERS),
     StartConfig: ("start", {"noise": NoiseStart, "grid": GridStart, "file": FileStart}),
-    Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive}),
+    Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive, "along": Along}),
     Times: ("times", {"uniform": Uniform, "annealed": Annealed, "dream": DreamTime, "opening": Opening}),
     Auxiliary: ("auxiliary", {"network": MLPAuxiliary, "adapter": LoRAAuxiliary, "exact": ExactAuxiliary}),
     Penalty: (
@@ -99,13 +106,14 @@ _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),
-    Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp}),
+    Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp, "until": Until}),
     Callable[..., Tensor]: ("sampler", {"ddim": ddim, "heun": heun, "dpmpp-2m": dpmpp_2m}),
     Weight: (
         "weight",
         {
             "sigma-squared": sigma_squared,
             "uniform": unit_weight,
+            "alpha-sigma": alpha_sigma,
             "alpha-sigma-squared": alpha_sigma_squared,
             "sigma-over-alpha": sigma_over_alpha,
         },

@@ -38,6 +38,12 @@ def variance_preserving(log_snr: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b
     return torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr).sqrt()
 
 
+def level_of(schedule: Schedule, bandwidth: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+    """Returns the schedule's `alpha, sigma` where `sigma / alpha` is the bandwidth; its nearest level if beyond."""
+    cleanest, noisiest = log_snr(*schedule(bandwidth.new_tensor([0.0, 1.0])))
+    return schedule(schedule.t_of((-2 * bandwidth.log()).clamp(noisiest, cleanest)))
+
+
 def _within(t: Tensor, log_snr: Tensor, schedule: Schedule) -> Tensor:
     """Clips round-off at the ends of [0, 1]; raises ValueError where t lies further outside."""
     slack = 64 * torch.finfo(t.dtype).eps

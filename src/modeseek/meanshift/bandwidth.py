@@ -1,4 +1,4 @@
-"""Bandwidth schedules of mean shift (fixed, geometric, adaptive) and the scale of a prior."""
+"""Bandwidth schedules of mean shift (fixed, geometric, adaptive, along a prior's times) and the scale of a prior."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.schedule import Schedule
 from modeseek.priors.base import Prior, select_conditions
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
@@ -32,6 +34,19 @@ class Bandwidth(Protocol):
 
     def next(self, progress: float, relative_shift: Float[Tensor, "b"], state: Any) -> tuple[Float[Tensor, "b"], Any]:
         """Returns each row's bandwidth and the next state, given the last `|shift| / (h sqrt(d))` (inf at first)."""
+        ...
+
+
+@runtime_checkable
+class ScheduledBandwidth(Protocol):
+    """Protocol of bandwidths that follow the noise schedule of a prior, beside `Bandwidth`."""
+
+    def on(self, schedule: Schedule, rng: Rng) -> Bandwidth:
+        """Returns the bandwidth on a noise schedule, for one step; rng is for what is drawn."""
+        ...
+
+    def ended(self, progress: float, h: Float[Tensor, "b"]) -> Bool[Tensor, "b"]:
+        """Returns True for the rows that have reached their last bandwidth."""
         ...
 
 
@@ -135,6 +150,71 @@ class Adaptive:
         bound = first * (self.end / first) ** min(1.0, progress / (1 - self.hold))
         h = torch.minimum(h, bound).clamp(min=self.end)
         return h, (first, h)
+
+
+@dataclass(frozen=True)
+class Along:
+    """Bandwidth at the prior's own noise levels: `h = max(end, sigma / alpha)` at `t = times(progress / (1 - hold))`.
+
+    The path that score distillation and samplers walk, on every schedule: it spends no step where the prior is not
+    trained, and as many at each level as they do. `MSD(Along(times), weight=..., jitter=1)` is SDS with these times.
+
+    Attributes:
+        times: times on the prior's schedule, one per row; random times (`Uniform`) draw before the method does.
+        end: least bandwidth, >= 0, in units of z; 0 is the path's own last level.
+        hold: fraction of the run at the end of the path, in [0, 1).
+    """
+
+    times: Times = Annealed(0.98, 0.02)
+    end: float = 0.0
+    hold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end < float("inf"):
+            raise ValueError(f"Along end must be at least 0 and finite, got {self.end}; 0 is the path's own last level")
+        _fraction(self.hold)
+
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> None:
+        return None
+
+    def next(self, progress: float, relative_shift: Float[Tensor, "b"], state: None) -> tuple[Tensor, None]:
+        """Raises ValueError: the levels are those of a schedule."""
+        raise ValueError("Along needs the schedule of a prior, got none; try Along(...).on(prior.schedule, rng)")
+
+    def on(self, schedule: Schedule, rng: Rng) -> Bandwidth:
+        return _AlongSchedule(self, schedule, rng)
+
+    def ended(self, progress: float, h: Float[Tensor, "b"]) -> Bool[Tensor, "b"]:
+        return (h <= self.end * (1 + 1e-6)) | (progress >= 1 - self.hold)
+
+
+@dataclass(frozen=True)
+class _AlongSchedule:
+    """`Along` on a noise schedule."""
+
+    path: Along
+    schedule: Schedule
+    rng: Rng
+
+    @property
+    def end(self) -> float:
+        return self.path.end
+
+    def init(self, n: int, scale: Float[Tensor, "b"] | None = None) -> None:
+        return None
+
+    def next(self, progress: float, relative_shift: Float[Tensor, "b"], state: None) -> tuple[Tensor, None]:
+        walked = min(1.0, progress / (1 - self.path.hold))
+        t = self.path.times(walked, len(relative_shift), self.rng).to(relative_shift)
+        alpha, sigma = self.schedule(t)
+        h = (sigma / alpha).clamp(min=self.end)
+        outside = ~((h > 0) & h.isfinite())
+        if outside.any():
+            raise ValueError(
+                f"Along times must have a positive finite sigma / alpha, got t = {t[outside][0].item():g} of "
+                f"{self.schedule}; try times in 0.02 to 0.98"
+            )
+        return h, None
 
 
 def prior_scale(prior: Prior, z: Float[Tensor, "b *d"], rng: Rng, cond: Cond = None) -> Float[Tensor, "b"]:

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
-from modeseek.diffusion.schedule import Cosine, ScaledSchedule
-from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, prior_scale
+from modeseek.diffusion.schedule import Cosine, ScaledSchedule, level_of
+from modeseek.diffusion.weighting import Weight, unit_weight
+from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, ScheduledBandwidth, prior_scale
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.kernel_score import kernel_score
 from modeseek.priors.base import Conditions, Prior, select_conditions
@@ -34,20 +35,25 @@ class MSDState:
         h: last bandwidth of each row, units of z, (b,); None before the first step.
         relative_shift: last `|shift| / (h sqrt(d))` of each row, (b,); None before the first step.
         noise: noise shared by all steps if `noise="common"`, else None.
+        progress: progress of the last step, in [0, 1].
     """
 
     bandwidth: Any = None
     h: Tensor | None = None
     relative_shift: Tensor | None = None
     noise: Tensor | None = None
+    progress: float = 0.0
 
 
 @dataclass(frozen=True)
 class MSD:
-    """Mean-shift distillation (Thamizharasan et al. 2025, arXiv 2502.15989): `grad = z - target`.
+    """Mean-shift distillation (Thamizharasan et al. 2025, arXiv 2502.15989): `grad = w (z - target)`.
 
-    The target is `D(z; h) = E[y]`, `y ~ p(y) N(y; z, h^2 I)`, so SGD with learning rate 1 on free points is the
-    mean-shift iteration, and fixed points are the modes of p * N(0, h^2 I). Guidance: pass a `Guided` prior.
+    The target is `D(z; h) = E[y]`, `y ~ p(y) N(y; z, h^2 I)`, so with weight 1 SGD with learning rate 1 on free points
+    is the mean-shift iteration, and fixed points are the modes of p * N(0, h^2 I). Guidance: pass a `Guided` prior.
+
+    `z - target` grows with h. Adam divides by its recent size, so that under a falling bandwidth and weight 1 the fine
+    levels hardly move a generator: for images, drawings and volumes use `Along` with weight `alpha_sigma`.
 
     Estimators and their cost in prior calls per row and step:
         denoiser: `D(z; h)` itself, by Tweedie (ours). 1 call, no variance; exact for exact priors.
@@ -57,17 +63,19 @@ class MSD:
         kernel-score: the paper's sampler, see `kernel_score`; `samples` times `steps` calls. Biased.
 
     Attributes:
-        bandwidth: bandwidth schedule in units of z: Fixed, Geometric, Adaptive, or another `Bandwidth`.
+        bandwidth: bandwidth schedule in units of z: Fixed, Geometric, Adaptive, Along, or another `Bandwidth`.
         estimator: estimator of the target, see above.
         steps: sampler steps (product, kernel-score), >= 1.
         samples: number of samples averaged per row (product, kernel-score), >= 1.
         jitter: share of h in [0, 1], or a function of progress: the target is taken at `z + jitter h n`. 0 is MSD; 1
-            is SDS with weight sigma / alpha.
+            is SDS with weight `sigma / alpha` times `weight`.
         noise: independent draws; antithetic pairs (`samples` even); or one draw for the whole run (common).
         sampler: sampler of the product: `ddim`, `heun` or `dpmpp_2m`.
         interval: range of t on the prior's schedule in which the paper's kernel term is active (kernel-score).
         noise_scale: factor on the paper's initial noise (kernel-score).
         tol: largest relative shift of a converged row at the last bandwidth.
+        weight: weight w(alpha, sigma) of the direction, at the level of the prior's own schedule where `sigma / alpha`
+            is h.
     """
 
     references: ClassVar[tuple[str, ...]] = ("msd", "meanshift", "annealed-meanshift")
@@ -82,6 +90,7 @@ class MSD:
     interval: tuple[float, float] = (0.0, 1.0)
     noise_scale: float = 1.0
     tol: float = 1e-4
+    weight: Weight = unit_weight
 
     def __post_init__(self) -> None:
         if self.estimator not in ("denoiser", "product", "kernel-score"):
@@ -111,16 +120,18 @@ class MSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, MSDState]:
-        """Returns the direction `z - target` and the next state."""
+        """Returns the direction `w (z - target)` and the next state."""
         z = z.detach()
-        inner = state.bandwidth
+        bandwidth, inner = self.bandwidth, state.bandwidth
+        if isinstance(bandwidth, ScheduledBandwidth):
+            bandwidth = bandwidth.on(prior.schedule, rng)
         if state.relative_shift is None:
             scale = None
             if isinstance(self.bandwidth, Adaptive) and self.bandwidth.start is None:
                 scale = prior_scale(prior, z, rng, conditions)
-            inner = self.bandwidth.init(len(z), scale)
+            inner = bandwidth.init(len(z), scale)
         last_shift = z.new_full((len(z),), torch.inf) if state.relative_shift is None else state.relative_shift
-        h, inner = self.bandwidth.next(progress, last_shift, inner)
+        h, inner = bandwidth.next(progress, last_shift, inner)
         share = value_at(self.jitter, progress)
         point, eps = z, None
         if share > 0:
@@ -128,14 +139,24 @@ class MSD:
             point = z + share * expand_like(h, z) * eps
         target, prediction, noise = self._target(point, prior, h, conditions, rng, state.noise)
         relative = (target - z).flatten(1).norm(dim=1) / (h * z[0].numel() ** 0.5)
-        logs = {"bandwidth": h, "relative_shift": relative}
-        return Direction(z - target, eps=eps, prediction=prediction, logs=logs), MSDState(inner, h, relative, noise)
+        weight = self.weight(*level_of(prior.schedule, h))
+        direction = Direction(
+            expand_like(weight, z) * (z - target),
+            eps=eps,
+            prediction=prediction,
+            logs={"bandwidth": h, "relative_shift": relative},
+        )
+        return direction, MSDState(inner, h, relative, noise, progress)
 
     def done(self, state: MSDState) -> Bool[Tensor, "b"]:
         """Returns True for converged rows: at the last bandwidth, with relative shift <= `tol`."""
         if state.h is None or state.relative_shift is None:
             raise ValueError("MSD.done needs the state after a step, got the initial one; try calling step first")
-        return (state.h <= self.bandwidth.end * (1 + 1e-6)) & (state.relative_shift <= self.tol)
+        if isinstance(self.bandwidth, ScheduledBandwidth):
+            ended = self.bandwidth.ended(state.progress, state.h)
+        else:
+            ended = state.h <= self.bandwidth.end * (1 + 1e-6)
+        return ended & (state.relative_shift <= self.tol)
 
     def _target(
         self, z: Tensor, prior: Prior, h: Tensor, cond: Conditions | None, rng: Rng, noise: Tensor | None
