@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.codec import Codec, Frame, Identity, draw_frame
+from modeseek.diffusion.prediction import expand_like
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render
 from modeseek.methods.base import Direction, Method, RenderContext, block_size
@@ -53,6 +54,7 @@ def distill(
     steps: int,
     start: int = 0,
     batch: int = 1,
+    inner_steps: int = 1,
     conditions: Conditions | Callable[[View], Conditions] | None = None,
     codec: Codec | None = None,
     regularizers: Sequence[Regularizer] = (),
@@ -67,6 +69,11 @@ def distill(
     `index / (steps - 1)`. With `Streams`, random numbers are keyed by step and item; a torch.Generator is drawn from
     in sequence.
 
+    With `inner_steps` > 1 the generator follows each target further, without a prior call: a direction is
+    `w (z - target)`, so the same view is rendered again and descends `w (z' - target)` with the target held, as
+    majorise-minimise algorithms do (mean shift is one) and as Instruct-NeRF2NeRF's edited images are held for several
+    steps (Haque et al. 2023, arXiv 2303.12789). It pays where a generator follows slowly and prior calls are dear.
+
     Args:
         generator: generator whose renderings are optimised.
         prior: diffusion prior, bare or guided as the method requires.
@@ -75,6 +82,8 @@ def distill(
         steps: number of optimisation steps of the whole run, >= 1.
         start: index of the first step, > 0 when resuming.
         batch: number of items per step, >= 1.
+        inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
+            directions have a target (`Direction.weight`): MSD, SDS, SDI, ISM, VSD.
         conditions: conditions of the prior: fixed, or a function of the view.
         codec: map from image to z; default identity. Of a random one (`Shifted`) each step draws one frame for all
             items.
@@ -90,11 +99,14 @@ def distill(
         `direction.prediction` are not gathered and are None.
 
     Raises:
-        ValueError: invalid steps, start or batch, or a batch that cannot be split over the processes.
+        ValueError: invalid steps, start, batch or inner_steps, inner steps for a direction without a target, or a
+            batch that cannot be split over the processes.
         FloatingPointError: a direction is not finite; the message names step, noise level and row.
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
+    if inner_steps < 1:
+        raise ValueError(f"inner_steps must be at least 1, got {inner_steps}; try 1, one update per direction")
     distributed = Distributed() if distributed is None else distributed
     if distributed.size > 1 and not isinstance(rng, Streams):
         raise ValueError(
@@ -126,10 +138,10 @@ def distill(
                 rng=at_step(rng, index, view.items),
                 context=context,
             )
-            losses = {name: fraction * penalty(context.rendering, progress) for name, penalty in penalties.items()}
             z_before = z.detach().clone()
             rendered = context.rendering.image
             image_before = z_before if rendered is z else rendered.detach().clone()
+            losses = _losses(penalties, fraction, context, progress)
             optimizer.zero_grad(set_to_none=True)
             _backpropagate(direction, z, context.image, list(losses.values()), items)
             values = {name: value.item() for name, value in losses.items()}
@@ -137,6 +149,15 @@ def distill(
             step = _all_gather(step, distributed, parameters_of(optimizer), own_rows, items)
             check_finite(step.direction, index)
             optimizer.step()
+            for _ in range(inner_steps - 1):
+                z, context = _render(generator, view, frame)
+                held = hold_target(direction, z_before, z.detach(), method)
+                losses = _losses(penalties, fraction, context, progress)
+                optimizer.zero_grad(set_to_none=True)
+                _backpropagate(held, z, context.image, list(losses.values()), items)
+                distributed.sum_gradients(parameters_of(optimizer))
+                check_finite(held, index)
+                optimizer.step()
             yield step
 
 
@@ -155,6 +176,20 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
+def hold_target(direction: Direction, z_before: Tensor, z: Tensor, method: Method) -> Direction:
+    """Returns the direction at z with the target that it had at `z_before`: `w (z - target)`.
+
+    Raises:
+        ValueError: the direction has no target.
+    """
+    if direction.weight is None or direction.grad_image is not None:
+        raise ValueError(
+            f"inner_steps must be 1 for {type(method).__name__}, whose directions have no target in z; try MSD or SDS"
+        )
+    moved = expand_like(direction.weight, z) * (z - z_before)
+    return Direction(direction.grad + moved, t=direction.t, weight=direction.weight)
+
+
 def check_finite(direction: Direction, index: int) -> None:
     """Raises FloatingPointError, naming step, noise level and row, if the direction is not finite."""
     if direction.grad.sum().isfinite():
@@ -167,6 +202,13 @@ def check_finite(direction: Direction, index: int) -> None:
             f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
             "lower the learning rate or check the prior's precision"
         )
+
+
+def _losses(
+    penalties: dict[str, Regularizer], fraction: float, context: RenderContext, progress: float
+) -> dict[str, Tensor]:
+    """Values of the regularizers, attached to the graph; their share of this process."""
+    return {name: fraction * penalty(context.rendering, progress) for name, penalty in penalties.items()}
 
 
 def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, RenderContext]:

@@ -65,6 +65,9 @@ class ShapeCommand:
     """Random seed."""
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Largest random shift of the renders at every step, before they are encoded, pixels; 0, the default, is none."""
+    inner_steps: int | None = None
+    """Number of optimizer steps towards the target of each direction, for msd, sds, sdi, ism and vsd: more let the
+    shape follow faster at equal prior calls. Default: 1."""
     size: int | None = None
     """Side of the rendered images, pixels; default: the input size of the prior."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
@@ -113,6 +116,7 @@ class ShapeCommand:
             steps=self.steps,
             seed=self.seed,
             shift=self.shift,
+            inner_steps=self.inner_steps,
             device=self.device,
             mp4=self.mp4,
         )

@@ -83,6 +83,8 @@ class Config:
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
         shift: largest random shift of the images before they are encoded, whole pixels of the prior's input, one draw
             per step (`modeseek.Shifted`); 0 is none.
+        inner_steps: number of optimizer steps towards the target of each direction, >= 1; more than 1 lets a generator
+            follow faster at equal prior calls, for msd, sds, sdi, ism and vsd.
         device: cpu, cuda, cuda:1, mps.
         saving: schedule of checkpoints.
         guard: criteria of a degenerate run.
@@ -106,6 +108,7 @@ class Config:
     regularizers: tuple[Penalty, ...] = ()
     scale: float = 1.0
     shift: int = 0
+    inner_steps: int = 1
     device: str = "cpu"
     saving: CheckpointConfig = field(default_factory=CheckpointConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
@@ -123,6 +126,8 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
+        if self.inner_steps < 1:
+            raise ValueError(f"inner_steps must be at least 1, got {self.inner_steps}; 1 is one update per direction")
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
         if self.shift and not self.generator.encodes:

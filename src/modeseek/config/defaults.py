@@ -44,6 +44,8 @@ _ADAM: dict[type, AdamConfig] = {
 }
 _SHIFTS: dict[type, int] = {PixelsConfig: 2, FieldConfig: 2}  # half a patch of the bundled priors' encoders
 _UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
+_INNER_STEPS: dict[type, int] = {}
+_HOLDING = ("msd", "sds", "sdi", "ism", "vsd")  # methods whose directions have a target in z
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
     "triplane": AdamConfig(0.02, fall=0.2),
@@ -92,8 +94,20 @@ def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | 
     return _SHIFTS.get(type(generator), 0) if measured and method not in _UNSHIFTED else 0
 
 
+def default_inner_steps(prior: PriorConfig, generator: GeneratorConfig, method: str) -> int:
+    """Number of optimizer steps per direction by default: more for images where it was measured to help."""
+    measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
+    return _INNER_STEPS.get(type(generator), 1) if measured and method in _HOLDING else 1
+
+
 def default_config(
-    method: str, prior: PriorConfig, generator: GeneratorConfig, scale: float, shift: int | None = None, **settings: Any
+    method: str,
+    prior: PriorConfig,
+    generator: GeneratorConfig,
+    scale: float,
+    shift: int | None = None,
+    inner_steps: int | None = None,
+    **settings: Any,
 ) -> Config:
     """Configuration with the default settings of a method and its optimizer.
 
@@ -103,6 +117,7 @@ def default_config(
         generator: generator to optimise.
         scale: guidance scale, of the method if it guides by itself, else of the prior; 1 is none.
         shift: largest random shift, pixels; None is that of the generator and the prior.
+        inner_steps: number of optimizer steps per direction; None is that of the generator and the prior.
         settings: other settings of the configuration.
     """
     made = default_method(method, prior, generator) or METHODS[method]()
@@ -110,7 +125,9 @@ def default_config(
         made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
     shift = default_shift(prior, generator, method) if shift is None else shift
-    return Config(prior, made, generator, optimizer, scale=1.0 if made.guides else scale, shift=shift, **settings)
+    inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
+    scale = 1.0 if made.guides else scale
+    return Config(prior, made, generator, optimizer, scale=scale, shift=shift, inner_steps=inner_steps, **settings)
 
 
 def configure(plain: Plain, settings: Iterable[str] = (), location: str = "config") -> Config:
@@ -143,6 +160,7 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
             )
     written = "verb" in plain  # a config.yaml: complete, or older than the setting
     plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
+    plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
     plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))
     optimizer, given = _split(plain["optimizer"])
     if optimizer == "adam":

@@ -48,6 +48,8 @@ class Direction:
         t: evaluated times in [0, 1], (b,); None for methods parametrised by a bandwidth.
         eps: drawn noise, (b, *d), or None.
         prediction: last prediction of the prior, or None.
+        weight: weight w of each sample, (b,), where the gradient is `w (z - target)`, so that more than one step can be
+            taken to the same target (`distill(inner_steps=...)`); None where the method has no target in z.
         logs: named per-sample metrics to plot (bandwidth, relative_shift ...), each (b,).
     """
 
@@ -56,6 +58,7 @@ class Direction:
     t: Tensor | None = None
     eps: Tensor | None = None
     prediction: Prediction | None = None
+    weight: Float[Tensor, "b"] | None = None
     logs: dict[str, Tensor] = field(default_factory=dict)
 
 

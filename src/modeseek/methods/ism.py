@@ -88,8 +88,10 @@ class ISM:
         prediction = with_guidance(prior, self.scale, conditions).at(
             add_noise(back.z, back.eps, *level), *level, conditions
         )
-        grad = expand_like(self.weight(*level), z) * (prediction.eps - back.eps)
-        return Direction(grad, t=t, prediction=prediction, logs={"t": t, "s": s}), None
+        weight, (alpha, sigma) = self.weight(*level), level
+        grad = expand_like(weight, z) * (prediction.eps - back.eps)
+        logs = {"t": t, "s": s}
+        return Direction(grad, t=t, prediction=prediction, weight=weight * alpha / sigma, logs=logs), None
 
     def _invert(self, z: Tensor, prior: Prior, s: Tensor, null: Cond) -> Prediction:
         """Returns the prediction at z_s; rows that have reached their s take no further inversion steps."""

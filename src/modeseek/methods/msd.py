@@ -144,6 +144,7 @@ class MSD:
             expand_like(weight, z) * (z - target),
             eps=eps,
             prediction=prediction,
+            weight=weight,
             logs={"bandwidth": h, "relative_shift": relative},
         )
         return direction, MSDState(inner, h, relative, noise, progress)

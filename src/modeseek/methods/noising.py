@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -47,6 +47,16 @@ class NoisedBatch:
         """Returns the direction `w(alpha, sigma) residual`; logs t beside what is given."""
         grad = expand_like(weight(self.alpha, self.sigma), residual) * residual
         return Direction(grad, t=self.t, eps=self.eps, prediction=prediction, logs={"t": self.t, **logs})
+
+    def direction_to_target(
+        self, weight: Weight, residual: Tensor, prediction: Prediction | None, **logs: Tensor
+    ) -> Direction:
+        """Returns `direction` for a residual of noise, with its weight as `w alpha / sigma (z - target)`.
+
+        The target is `z - sigma / alpha residual`: for a residual `eps_hat - eps` the posterior mean.
+        """
+        held = weight(self.alpha, self.sigma) * self.alpha / self.sigma
+        return replace(self.direction(weight, residual, prediction, **logs), weight=held)
 
 
 def noise_batch(

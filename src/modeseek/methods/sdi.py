@@ -84,4 +84,4 @@ class SDI:
             if self.inversion_eta > 0:
                 z_t = z_t + expand_like(fresh, z) * randn(tuple(z.shape), rng, z)
         prediction = with_guidance(prior, self.scale, conditions).at(z_t, *prior.schedule(t), conditions)
-        return Direction(z - prediction.z, t=t, prediction=prediction, logs={"t": t}), None
+        return Direction(z - prediction.z, t=t, prediction=prediction, weight=torch.ones_like(t), logs={"t": t}), None

@@ -30,4 +30,4 @@ class SDS(NoisingMethod):
 
     def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
         prediction = noised.predict(inputs.prior, inputs.conditions)
-        return noised.direction(self.weight, prediction.eps - noised.eps, prediction)
+        return noised.direction_to_target(self.weight, prediction.eps - noised.eps, prediction)

@@ -123,7 +123,7 @@ class VSD:
         logs = {}
         for _ in range(self.updates):
             phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
-        direction = noised.direction(self.weight, prediction.eps - baseline.eps, prediction, **logs)
+        direction = noised.direction_to_target(self.weight, prediction.eps - baseline.eps, prediction, **logs)
         return direction, VSDState(phi, state.steps + 1)
 
     def _predict_auxiliary(self, phi: Any, inputs: AuxiliaryInput) -> Prediction:

@@ -141,6 +141,7 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
         steps=steps,
         start=min(state.step, steps),
         batch=objects.batch,
+        inner_steps=objects.config.inner_steps,
         conditions=objects.conditions,
         codec=objects.codec,
         regularizers=objects.regularizers,
