@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.toy2d.entries import ToyOutcome
-from modeseek.experiments.toy2d.figures.style import draw_density, figure_style
+from modeseek.experiments.toy2d.figures.style import draw_density
+from modeseek.reports.figure_style import figure_style
 
 _FRAMES = 72
 _SMOOTH = 2  # supersampling factor

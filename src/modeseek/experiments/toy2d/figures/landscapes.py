@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from modeseek.experiments.toy2d.figures.style import figure_style
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
 from modeseek.priors.base import DensityPrior
 from modeseek.pytree import Cond
+from modeseek.reports.figure_style import figure_style
 
 _GRID = 161  # grid points per side
 _DEPTH = 7.0  # shown range above the minimum, nats

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.toy2d.entries import ToyOutcome
-from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density, figure_style
+from modeseek.experiments.toy2d.figures.style import POINT, TRACE, draw_density
 from modeseek.meanshift.modes import Modes
+from modeseek.reports.figure_style import figure_style
 from modeseek.reports.table import Table
 
 _TRACES = 24  # maximum number of trajectories in a panel
