@@ -87,6 +87,8 @@ def optimise(
             tensors["without"] = [torch.tensor([g is None for g in grads])]
         state = step.state
         rows = {"z": step.z, "image": step.image, "grad": step.direction.grad} | step.direction.logs
+        if step.direction.weight is not None:
+            rows["weight"] = step.direction.weight
         for name, value in rows.items():
             tensors.setdefault(f"{name} of steps", []).append(value.double())
         for name, value in step.losses.items():
@@ -123,6 +125,22 @@ def brightness(rendering: ms.Rendering, progress: float) -> Tensor:
     return 5 * rendering.image.square().mean()
 
 
+def overflow(distributed: Distributed) -> dict[str, Tensor]:
+    """Message of an inner step whose last item alone is not finite, and the parameters that it leaves."""
+    module, last = latent(), ITEMS - 1
+
+    def times(progress: float, n: int, rng: ms.Streams) -> Tensor:
+        return torch.tensor([0.9 if item == last else 0.1 for item in rng.items], dtype=F64)
+
+    method = ms.MSD(ms.Along(times), weight=lambda alpha, sigma: 1 + 1e160 * (sigma > alpha).to(sigma))
+    try:
+        optimise(distributed, module, vectors(), method, sgd, 2, inner_steps=2)
+    except FloatingPointError as error:
+        parameters = torch.cat([p.detach().flatten() for p in module.parameters()])
+        return {"parameters": parameters.abs().log(), "message": torch.tensor(list(str(error).encode()))}
+    raise AssertionError("the inner step was taken")
+
+
 F32 = torch.float32
 CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "field gradient": lambda d: optimise(d, field(F32), images(F32), ms.SDS(), adam, 1),
@@ -136,6 +154,19 @@ CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "shifted": lambda d: optimise(
         d, field(F64), images(F64), ms.SDS(), sgd, 20, codec=ms.Shifted(ms.codec.RangeCodec(), 3, 0.05)
     ),
+    "inner": lambda d: optimise(
+        d,
+        field(F64),
+        images(F64),
+        ms.MSD(ms.Along(), weight=ms.weights.alpha_sigma, jitter=ms.Until(0.5)),
+        sgd,
+        12,
+        inner_steps=3,
+        regularizers=(brightness,),
+        codec=ms.Shifted(ms.codec.RangeCodec(), 3, 0.05),
+    ),
+    "inner overflow": overflow,
+    "inner nerf": lambda d: optimise(d, nerf(F64), images(F64), ms.SDS(), sgd, 6, inner_steps=3),
     "variate": lambda d: optimise(d, latent(), vectors(), ms.methods.SteinDreamer(), sgd, 6),
 }
 

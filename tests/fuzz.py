@@ -20,8 +20,8 @@ from modeseek.config.config import CheckpointConfig, Config, GuardConfig
 from modeseek.config.generators import FileStart, GridStart, NoiseStart, PixelsConfig, PointsConfig
 from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import NetworkPriorConfig, SamplesPriorConfig, ToyPriorConfig
-from modeseek.diffusion.weighting import alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
-from modeseek.ramp import Fading
+from modeseek.diffusion.weighting import alpha_sigma, alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
+from modeseek.ramp import Fading, Until
 
 EXAMPLES = 2000 if os.environ.get("MODESEEK_SOAK") == "1" else 200
 SECONDS = 20.0  # time limit of one example
@@ -83,6 +83,10 @@ schedules = st.one_of(
     st.builds(lambda ends, rho: ms.VE(*ends, rho), _ordered(1e-4, 1e4), _positive),
     st.builds(ms.Flow, shift=_positive),
 )
+times = st.one_of(
+    st.lists(shares, min_size=2, max_size=2).map(sorted).map(lambda ends: ms.Uniform(*ends)),
+    st.builds(ms.noise_levels.Annealed, start=shares, end=shares, power=_positive),
+)
 bandwidths = st.one_of(
     st.builds(ms.Fixed, h=_positive),
     st.builds(ms.Geometric, start=_positive, end=_positive, hold=_below_one),
@@ -94,11 +98,9 @@ bandwidths = st.one_of(
         settle=_positive,
         hold=_below_one,
     ),
+    st.builds(ms.Along, times=times, end=st.just(0.0) | _positive, hold=_below_one),
 )
-times = st.one_of(
-    st.lists(shares, min_size=2, max_size=2).map(sorted).map(lambda ends: ms.Uniform(*ends)),
-    st.builds(ms.noise_levels.Annealed, start=shares, end=shares, power=_positive),
-)
+weights = st.sampled_from([sigma_squared, unit_weight, alpha_sigma, alpha_sigma_squared, sigma_over_alpha])
 methods = st.one_of(
     st.builds(
         ms.MSD,
@@ -106,17 +108,20 @@ methods = st.one_of(
         estimator=st.sampled_from(["denoiser", "product", "kernel-score"]),
         steps=st.integers(1, 2**62),
         samples=st.integers(1, 1000).map(lambda n: 2 * n),
-        jitter=shares | st.builds(Fading, start=shares, until=st.floats(0, 1, exclude_min=True)),
+        jitter=shares
+        | st.builds(Fading, start=shares, until=st.floats(0, 1, exclude_min=True))
+        | st.builds(Until, until=shares, start=shares, end=shares),
         noise=st.sampled_from(["independent", "antithetic", "common"]),
         sampler=st.sampled_from([ms.ddim, ms.heun, ms.dpmpp_2m]),
         interval=st.tuples(shares, shares),
         noise_scale=st.floats(allow_nan=False),
         tol=st.floats(allow_nan=False),
+        weight=weights,
     ),
     st.builds(
         ms.SDS,
         times=times,
-        weight=st.sampled_from([sigma_squared, unit_weight, alpha_sigma_squared, sigma_over_alpha]),
+        weight=weights,
     ),
     st.builds(
         ms.SDI,

@@ -104,7 +104,8 @@ def saved(tmp_path_factory) -> Path:
 
 BOUNDS = {
     "field gradient": 1e-6, "nerf gradient": 1e-6, "field sgd": 1e-10, "nerf sgd": 1e-10, "vectors sgd": 1e-10,
-    "field adam": 2e-5, "vsd": 1e-5, "kept noise": 1e-10, "variate": 1e-10, "shifted": 1e-10,
+    "field adam": 2e-5, "vsd": 1e-5, "kept noise": 1e-10, "variate": 1e-10, "shifted": 1e-10, "inner": 1e-10,
+    "inner nerf": 1e-10, "inner overflow": 1e-10,
 }  # fmt: skip
 
 
@@ -131,4 +132,8 @@ def test_cases_cover_their_feature(saved):
     assert tensors["nerf gradient"]["without"].any() and not tensors["field gradient"]["without"].any()
     assert tensors["field sgd"]["loss brightness"].min() > 0 and "phi" in tensors["vsd"]
     assert len(tensors["kept noise"]["state noise"]) == 4 and "state cross" in tensors["variate"]
-    assert "state h" in tensors["vectors sgd"]
+    assert "state h" in tensors["vectors sgd"] and "state h" in tensors["inner"]
+    assert tensors["inner"]["weight of steps"].shape == (12, 4) and "weight of steps" not in tensors["variate"]
+    assert tensors["inner"]["loss brightness"].min() > 0
+    message = bytes(tensors["inner overflow"]["message"].tolist()).decode()
+    assert message.startswith("the direction is not finite at step 0, row 3 (1 of 4 rows)")

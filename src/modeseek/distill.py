@@ -15,7 +15,7 @@ from modeseek.codec import Codec, Frame, Identity, draw_frame
 from modeseek.diffusion.prediction import expand_like
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render
-from modeseek.methods.base import Direction, Method, RenderContext, block_size
+from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.pytree import map_tensors
 from modeseek.rng import Rng, Streams, at_step
@@ -83,7 +83,7 @@ def distill(
         start: index of the first step, > 0 when resuming.
         batch: number of items per step, >= 1.
         inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
-            directions have a target (`Direction.weight`): MSD, SDS, SDI, ISM, VSD.
+            directions have a target (`has_target`): MSD, SDS, SDI, ISM, VSD, ESD, ASD, and `Debiased` of these.
         conditions: conditions of the prior: fixed, or a function of the view.
         codec: map from image to z; default identity. Of a random one (`Shifted`) each step draws one frame for all
             items.
@@ -99,14 +99,13 @@ def distill(
         `direction.prediction` are not gathered and are None.
 
     Raises:
-        ValueError: invalid steps, start, batch or inner_steps, inner steps for a direction without a target, or a
-            batch that cannot be split over the processes.
+        ValueError: invalid steps, start, batch or inner_steps, inner steps for a method whose directions have no
+            target, or a batch that cannot be split over the processes.
         FloatingPointError: a direction is not finite; the message names step, noise level and row.
     """
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
-    if inner_steps < 1:
-        raise ValueError(f"inner_steps must be at least 1, got {inner_steps}; try 1, one update per direction")
+    check_inner_steps(inner_steps, method)
     distributed = Distributed() if distributed is None else distributed
     if distributed.size > 1 and not isinstance(rng, Streams):
         raise ValueError(
@@ -138,6 +137,8 @@ def distill(
                 rng=at_step(rng, index, view.items),
                 context=context,
             )
+            if inner_steps > 1:
+                _check_target(direction, method)
             z_before = z.detach().clone()
             rendered = context.rendering.image
             image_before = z_before if rendered is z else rendered.detach().clone()
@@ -151,12 +152,13 @@ def distill(
             optimizer.step()
             for _ in range(inner_steps - 1):
                 z, context = _render(generator, view, frame)
-                held = hold_target(direction, z_before, z.detach(), method)
+                held = hold_target(direction, z_before, z.detach())
                 losses = _losses(penalties, fraction, context, progress)
                 optimizer.zero_grad(set_to_none=True)
                 _backpropagate(held, z, context.image, list(losses.values()), items)
-                distributed.sum_gradients(parameters_of(optimizer))
-                check_finite(held, index)
+                rows = _scatter((held.grad, held.t), distributed, own_rows, items)
+                grad, t = distributed.sum_gradients(parameters_of(optimizer), rows)
+                check_finite(Direction(grad, t=t), index)
                 optimizer.step()
             yield step
 
@@ -176,16 +178,14 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
-def hold_target(direction: Direction, z_before: Tensor, z: Tensor, method: Method) -> Direction:
+def hold_target(direction: Direction, z_before: Float[Tensor, "b *d"], z: Float[Tensor, "b *d"]) -> Direction:
     """Returns the direction at z with the target that it had at `z_before`: `w (z - target)`.
 
     Raises:
-        ValueError: the direction has no target.
+        ValueError: the direction has no weight, so no target.
     """
-    if direction.weight is None or direction.grad_image is not None:
-        raise ValueError(
-            f"inner_steps must be 1 for {type(method).__name__}, whose directions have no target in z; try MSD or SDS"
-        )
+    if direction.weight is None:
+        raise ValueError("direction must have a weight for a target in z, got None; try that of MSD or SDS")
     moved = expand_like(direction.weight, z) * (z - z_before)
     return Direction(direction.grad + moved, t=direction.t, weight=direction.weight)
 
@@ -201,6 +201,16 @@ def check_finite(direction: Direction, index: int) -> None:
         raise FloatingPointError(
             f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
             "lower the learning rate or check the prior's precision"
+        )
+
+
+def _check_target(direction: Direction, method: Method) -> None:
+    """Raises ValueError if a method that says that it has targets returned a direction without one."""
+    if direction.weight is None or direction.grad_image is not None:
+        raise ValueError(
+            f"{type(method).__name__} has has_target = True, so its directions must have a weight and no grad_image, "
+            f"got weight={'None' if direction.weight is None else 'a tensor'}, "
+            f"grad_image={'None' if direction.grad_image is None else 'a tensor'}; try inner_steps=1"
         )
 
 
@@ -240,18 +250,22 @@ def _own_conditions(
     return select_conditions(conditions, torch.arange(rows.start, rows.stop))
 
 
+def _scatter(tensors: Any, distributed: Distributed, own_rows: slice, n: int) -> Any:
+    """Rows of this process at their place among all n, zeros elsewhere, in a tree of tensors."""
+    return map_tensors(lambda value: distributed.scatter_rows(value, own_rows, n), tensors)
+
+
 def _all_gather(step: Step, distributed: Distributed, parameters: Sequence[Tensor], own_rows: slice, n: int) -> Step:
     """Sums the gradients over all processes, and gathers the rows of their steps into one step of all n items."""
     if distributed.size == 1:
         return step
     own, image = step.direction, None if step.image is step.z else step.image
     logs = {name: value if value.is_floating_point() else value.double() for name, value in own.logs.items()}
-    own_tensors = (step.z, image, own.grad, own.grad_image, own.t, logs)
-    rows = map_tensors(lambda value: distributed.scatter_rows(value, own_rows, n), own_tensors)
+    rows = _scatter((step.z, image, own.grad, own.grad_image, own.t, own.weight, logs), distributed, own_rows, n)
     dtype = torch.promote_types(step.z.dtype, torch.float32)  # float32 z: same dtype as gradients, one message
     losses = torch.tensor(list(step.losses.values()), dtype=dtype, device=step.z.device)
-    (z, image, grad, grad_image, t, logs), losses = distributed.sum_gradients(parameters, (rows, losses))
-    direction = Direction(grad, grad_image, t, logs=logs)
+    (z, image, grad, grad_image, t, weight, logs), losses = distributed.sum_gradients(parameters, (rows, losses))
+    direction = Direction(grad, grad_image, t, weight=weight, logs=logs)
     values = dict(zip(step.losses, losses.tolist(), strict=True))
     return Step(step.index, z, z if image is None else image, direction, values, step.state)
 

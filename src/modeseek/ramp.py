@@ -68,7 +68,7 @@ class Until:
     def __post_init__(self) -> None:
         if not (0 <= self.until <= 1 and math.isfinite(self.start) and math.isfinite(self.end)):
             raise ValueError(
-                f"Until needs until in [0, 1] and finite values: got {self.until}, {self.start} and {self.end}"
+                f"Until needs until in [0, 1] and finite values: got {self.until}, {self.start} and {self.end}; try 0.7"
             )
 
     def __call__(self, progress: float) -> float:

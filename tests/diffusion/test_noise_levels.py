@@ -11,7 +11,7 @@ from cases_shift import generator
 from scipy.stats import kstest
 
 import modeseek as ms
-from modeseek.diffusion.noise_levels import DreamTime
+from modeseek.diffusion.noise_levels import DreamTime, Switch
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.02, 0.98), (0.0, 1.0), (0.3, 0.35)])
@@ -130,4 +130,19 @@ def test_dream_times_fall_from_high_to_low_and_draw_nothing():
 def test_dream_times_out_of_order_are_refused(options):
     with pytest.raises(ValueError, match=r"DreamTime needs .*got") as error:
         DreamTime(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_switch_draws_from_the_wide_range_and_then_from_the_low_one():
+    times, rng = Switch(0.1, 0.9, 0.3, at=0.4), generator()
+    before, after = times(0.39, 4000, rng), times(0.4, 4000, rng)
+    assert 0.1 <= before.min() < 0.11 and 0.89 < before.max() <= 0.9
+    assert 0.1 <= after.min() < 0.11 and 0.29 < after.max() <= 0.3
+    assert kstest(after.numpy(), "uniform", (0.1, 0.2)).pvalue > 1e-3, "one range, not a mixture of both"
+
+
+@pytest.mark.parametrize("options", [{"low": 0.6}, {"then": 1.5}, {"high": 0.01}, {"at": -0.1}, {"low": -0.1}])
+def test_a_switch_of_no_range_is_one_line(options):
+    with pytest.raises(ValueError, match="Switch needs 0 <= low <= high, .*got") as error:
+        Switch(**options)
     assert "\n" not in str(error.value)

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeseek as ms
-from modeseek.diffusion.schedule import log_snr, variance_preserving
+from modeseek.diffusion.schedule import level_of, log_snr, variance_preserving
 
 EVERY = pytest.mark.parametrize("name", list(SCHEDULES))
 TIMES = (0.0, 1e-4, 0.013, 0.25, 0.5, 0.77, 0.999, 1.0)
@@ -199,3 +199,29 @@ def test_preserving_has_the_log_snr_asked_for(value: float) -> None:
     alpha, sigma = variance_preserving(torch.tensor([value], dtype=F64))
     assert (alpha**2 + sigma**2).item() == pytest.approx(1, rel=1e-14)
     assert log_snr(alpha, sigma).item() == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [F64, torch.float32])
+def test_level_of_is_the_schedules_own_level_with_that_bandwidth(name: str, dtype: torch.dtype) -> None:
+    schedule, t = SCHEDULES[name], torch.tensor([0.02, 0.3, 0.77, 0.98], dtype=F64)
+    alpha, sigma = (x.to(dtype) for x in schedule(t))
+    found = level_of(schedule, sigma / alpha)
+    slack = 1e-9 if dtype == F64 else 1e-4  # rounding of t, times the slope of log sigma in t, at most 50
+    for part, expected in zip(found, (alpha, sigma), strict=True):
+        assert part.dtype == dtype and torch.allclose(part, expected, rtol=slack, atol=0)
+
+
+@EVERY
+def test_level_of_is_the_nearest_level_beyond_the_range(name: str) -> None:
+    schedule, beyond = SCHEDULES[name], torch.tensor([1e-30, 1e-30, 1e30], dtype=F64)
+    (alpha, sigma), ends = level_of(schedule, beyond), schedule(torch.tensor([0.0, 0.0, 1.0], dtype=F64))
+    assert torch.allclose(alpha, ends[0], rtol=1e-9, atol=1e-13) and torch.allclose(
+        sigma, ends[1], rtol=1e-9, atol=1e-13
+    )
+
+
+def test_level_of_takes_a_bandwidth_per_row_of_a_scaled_schedule() -> None:
+    factor = torch.tensor([0.5, 2.0, 30.0], dtype=F64)
+    alpha, sigma = level_of(ms.schedules.ScaledSchedule(ms.VE(), factor), torch.ones(3, dtype=F64))
+    assert alpha.tolist() == [1.0] * 3 and sigma.tolist() == pytest.approx([1.0] * 3, rel=1e-9)

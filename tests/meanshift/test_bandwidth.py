@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
 from cases_shift import SCHEDULES, gaussian, generator, prior_of, tensor
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles_shift import F64
+from oracles_shift import F64, level
 
 import modeseek as ms
+from modeseek.diffusion.noise_levels import Annealed
+from modeseek.meanshift.bandwidth import Bandwidth, ScheduledBandwidth
 
 INF = torch.full((3,), torch.inf, dtype=F64)
 
@@ -105,6 +110,106 @@ def test_a_state_is_not_shared_between_runs():
     assert again.tolist() == [2.0] * 3
 
 
+@dataclass(frozen=True)
+class Given:
+    """Times of the rows, whatever the progress."""
+
+    t: tuple[float, ...]
+
+    def __call__(self, progress: float, n: int, rng: ms.Rng) -> torch.Tensor:
+        return torch.tensor(self.t, dtype=F64)
+
+
+def along(path: ms.Along, schedule: str, progress: float, n: int = 3, rng: ms.Rng | None = None) -> torch.Tensor:
+    """Bandwidths of n rows at one progress."""
+    bandwidth = path.on(SCHEDULES[schedule], generator() if rng is None else rng)
+    infinite = torch.full((n,), torch.inf, dtype=F64)
+    return bandwidth.next(progress, infinite, bandwidth.init(n))[0]
+
+
+def noise_to_signal(schedule: str, t: float) -> float:
+    """`sigma / alpha` of the oracle's level at t, rounded to the float32 of the times."""
+    alpha, sigma = level(schedule, float(np.float32(t)))
+    return sigma / alpha
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_along_has_the_noise_levels_of_its_times(schedule):
+    times = (0.02, 0.3, 0.6, 0.98)
+    h = along(ms.Along(Given(times)), schedule, 0.5, n=4)
+    expected = [sigma / alpha for alpha, sigma in (level(schedule, t) for t in times)]
+    assert h.dtype == F64 and h.tolist() == pytest.approx(expected, rel=1e-9)
+    for progress in (0.0, 0.25, 1.0):
+        expected = noise_to_signal(schedule, 0.9 - 0.8 * progress)
+        assert along(ms.Along(Annealed(0.9, 0.1)), schedule, progress).tolist() == pytest.approx(
+            [expected] * 3, rel=1e-9
+        )
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_along_stops_at_its_end_and_stays_there(schedule):
+    end = noise_to_signal(schedule, 0.4)
+    path = ms.Along(Annealed(0.9, 0.1), end=end)
+    for progress in (0.0, 0.5, 0.6):
+        expected = noise_to_signal(schedule, 0.9 - 0.8 * progress)
+        assert expected > end and along(path, schedule, progress).tolist() == pytest.approx([expected] * 3, rel=1e-9)
+    for progress in (0.65, 0.8, 1.0):
+        assert along(path, schedule, progress).tolist() == pytest.approx([end] * 3, rel=1e-12)
+    assert path.end == path.on(SCHEDULES[schedule], generator()).end == end
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_along_holds_its_last_level(schedule):
+    path = ms.Along(Annealed(0.9, 0.1), hold=0.2)
+    for progress, walked in ((0.0, 0.0), (0.4, 0.5), (0.8, 1.0), (0.9, 1.0), (1.0, 1.0)):
+        expected = noise_to_signal(schedule, 0.9 - 0.8 * walked)
+        assert along(path, schedule, progress).tolist() == pytest.approx([expected] * 3, rel=1e-6), progress
+
+
+def test_along_walks_the_whole_path_without_a_hold_by_default():
+    assert ms.Along() == ms.Along(Annealed(0.98, 0.02), end=0.0, hold=0.0)
+    for progress in (0.9, 0.99):
+        assert along(ms.Along(), "VP", progress)[0] > along(ms.Along(), "VP", 1.0)[0]
+
+
+def test_random_times_are_drawn_for_each_row_from_the_given_stream():
+    h = along(ms.Along(ms.Uniform(0.1, 0.9)), "Flow", 0.3, n=4, rng=generator(5))
+    t = 0.1 + 0.8 * torch.rand(4, generator=generator(5)).double()
+    assert h.tolist() == pytest.approx((t / (1 - t)).tolist(), rel=1e-5)
+    assert len(set(h.tolist())) == 4
+    rng = generator()
+    before = rng.get_state()
+    along(ms.Along(), "Flow", 0.3, rng=rng)
+    assert torch.equal(rng.get_state(), before), "times that are not random draw nothing"
+
+
+def test_along_has_ended_at_the_end_of_the_path_or_at_its_end():
+    h = tensor(0.3, 0.31, 5.0)
+    assert ms.Along(end=0.3).ended(0.5, h).tolist() == [True, False, False]
+    assert ms.Along().ended(0.999, h).tolist() == [False] * 3 and ms.Along().ended(1.0, h).all()
+    assert ms.Along(hold=0.25).ended(0.74, h).tolist() == [False] * 3 and ms.Along(hold=0.25).ended(0.75, h).all()
+    assert isinstance(ms.Along(), Bandwidth) and isinstance(ms.Along(), ScheduledBandwidth)
+    assert not any(isinstance(h, ScheduledBandwidth) for h in (ms.Fixed(1.0), ms.Geometric(2.0, 1.0), ms.Adaptive(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "t"),
+    [("VP", 0.0), ("Cosine", 0.0), ("Cosine", 1.0), ("Flow", 0.0), ("Flow", 1.0)],
+)
+def test_levels_without_noise_or_signal_are_refused_in_one_line(schedule, t):
+    with pytest.raises(ValueError) as caught:
+        along(ms.Along(Given((0.5, t, 0.7))), schedule, 0.5)
+    words = f"Along times must have a positive finite sigma / alpha, got t = {t:g} of"
+    assert words in str(caught.value) and "try times in" in str(caught.value) and "\n" not in str(caught.value)
+    if t == 0:  # an end above 0 keeps clear of it
+        assert along(ms.Along(Given((0.5, t, 0.7)), end=0.1), schedule, 0.5)[1] == 0.1
+
+
+def test_along_needs_a_schedule():
+    with pytest.raises(ValueError, match=r"Along needs the schedule of a prior, got none; try Along\(...\).on\("):
+        ms.Along().next(0.0, INF, ms.Along().init(3))
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("std", [0.05, 1.0, 20.0])
 def test_the_prior_scale_of_a_round_gaussian_is_its_standard_deviation(std, schedule):
@@ -164,6 +269,10 @@ BAD = {
     "adaptive start": (lambda: ms.Adaptive(0.1, start=-1.0), "start must be positive"),
     "settle": (lambda: ms.Adaptive(0.1, settle=0.0), "settle must be positive"),
     "shrink": (lambda: ms.Adaptive(0.1, shrink=1.0), r"shrink must be in \(0, 1\)"),
+    "along end": (lambda: ms.Along(end=-0.1), "Along end must be at least 0 and finite"),
+    "along infinite end": (lambda: ms.Along(end=float("inf")), "Along end must be at least 0 and finite"),
+    "along nan": (lambda: ms.Along(end=float("nan")), "Along end must be at least 0 and finite"),
+    "along hold": (lambda: ms.Along(hold=1.0), "hold must be a fraction"),
     "adaptive hold": (lambda: ms.Adaptive(0.1, hold=-0.1), "hold must be a fraction"),
 }
 

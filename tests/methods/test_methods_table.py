@@ -10,6 +10,7 @@ from cases_shift import SCHEDULES, components, generator, prior_of, sample_mixtu
 from oracles_shift import F64, kernel_sums, log_density, posterior
 
 import modeseek as ms
+from modeseek.methods.base import has_target
 from modeseek.priors.base import select_conditions
 
 ZERO = torch.zeros(1, dtype=F64)  # a source or an image that broadcasts to every prior's shape
@@ -315,3 +316,39 @@ def test_calls_per_row(name):
         prior = counted if itself or given is None else ms.Guided(counted, 3.0)
         method.step(z, prior, method.init(z, prior), conditions=given, progress=0.3, rng=generator())
         assert counted.calls == 3 * expected
+
+
+def test_every_method_of_the_roster_is_here():
+    assert set(ms.methods.METHODS.values()) <= {type(method) for method in METHODS.values()}
+
+
+WITH_TARGET = {"msd", "sds", "sdi", "ism", "vsd", "esd", "asd", "debiased", "control variate"}
+"""First words of the names of methods whose directions are `w (z - target)`."""
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_inner_steps_go_to_a_target_or_are_refused_before_the_first_update(name):
+    method, z = METHODS[name], sample_mixture(three_gaussians(), 3, seed=1)
+    counted, points = ms.Counting(prior_of(three_gaussians(), labels=LABELS.tolist())), ms.Points(z)
+    given = conditions([1, 1, 1], name) if name in CONDITIONED_ONLY else None
+    optimizer = torch.optim.SGD(points.parameters(), lr=0.5)
+    options = {"steps": 2, "conditions": given, "rng": ms.Streams(1)}
+    promised = any(name == known or name.startswith(f"{known} ") for known in WITH_TARGET)
+    assert has_target(method) is promised
+    if not promised:
+        state = method.init(z, counted)
+        direction, _ = method.step(z, counted, state, conditions=given, progress=0.0, rng=generator())
+        assert direction.weight is None
+        counted.calls = 0
+        with pytest.raises(ValueError, match=rf"inner_steps must be 1 for {type(method).__name__}, whose"):
+            next(ms.distill(points, counted, method, optimizer, inner_steps=3, **options))
+        assert counted.calls == 0 and torch.equal(points.z, z)
+        return
+    first, second = ms.distill(points, counted, method, optimizer, inner_steps=3, **options)
+    calls, counted.calls = counted.calls, 0
+    plain = ms.Points(z)
+    list(ms.distill(plain, counted, method, torch.optim.SGD(plain.parameters(), lr=0.5), **options))
+    assert calls == counted.calls  # inner steps cost none
+    w = first.direction.weight[:, None]
+    target = z - first.direction.grad / w
+    assert (w > 0).all() and torch.allclose(second.z, target + (1 - 0.5 * w) ** 3 * (z - target), rtol=0, atol=1e-10)

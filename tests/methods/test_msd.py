@@ -235,6 +235,21 @@ def test_jitter_moves_the_center_of_every_estimator():
         assert torch.allclose(moved.grad, expected.grad - 0.4 * eps, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("first", ["denoiser", "product"])
+def test_another_estimator_finishes_the_run(first):
+    options = {"steps": 3, "samples": 2, "jitter": 0.5, "noise": "antithetic"}
+    last = "product" if first == "denoiser" else "denoiser"
+    method = ms.MSD(ms.Fixed(0.8), first, finish=last, finish_from=0.6, **options)
+    for progress, estimator in ((0.0, first), (0.59, first), (0.6, last), (1.0, last)):
+        prior, alone = ms.Counting(prior_of(three_gaussians())), ms.Counting(prior_of(three_gaussians()))
+        found, _ = step(method, prior=prior, progress=progress)
+        expected, _ = step(ms.MSD(ms.Fixed(0.8), estimator, **options), prior=alone, progress=progress)
+        assert torch.equal(found.grad, expected.grad) and prior.calls == alone.calls
+    assert ms.MSD(ms.Fixed(0.8)).finish is None
+    whole, _ = step(ms.MSD(ms.Fixed(0.8), first, finish_from=0.0, **options))
+    assert torch.equal(whole.grad, step(ms.MSD(ms.Fixed(0.8), first, **options))[0].grad), "none: one throughout"
+
+
 def test_kernel_score_is_averaged_over_its_samples():
     method = ms.MSD(ms.Fixed(0.8), "kernel-score", steps=5, samples=3, interval=(0.1, 0.7), noise_scale=0.9)
     direction, _ = step(method)
@@ -344,6 +359,8 @@ def test_calls_of_the_others():
 BAD = {
     "estimator": ({"estimator": "products"}, "estimator must be .*, got 'products'"),
     "noise": ({"noise": "antithetical"}, "noise must be .*, got 'antithetical'"),
+    "finish": ({"finish": "products"}, "finish must be .*, got 'products'"),
+    "finish from": ({"finish_from": 1.5}, r"finish_from must be in \[0, 1\], got 1.5"),
     "steps": ({"steps": 0}, "steps >= 1"),
     "samples": ({"samples": 0}, "samples >= 1"),
     "odd pairs": ({"noise": "antithetic", "samples": 3}, "samples must be even .*, got 3"),

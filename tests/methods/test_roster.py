@@ -11,7 +11,8 @@ from modeseek.datasets.toy2d import ring
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
-from modeseek.methods import METHODS
+from modeseek.methods import METHODS, SDS, SJC, Debiased
+from modeseek.methods.base import has_target
 from modeseek.reports.method_notes import method_note
 
 
@@ -23,6 +24,13 @@ def test_a_method_has_known_sources_its_own_scale_if_it_guides_and_an_entry(name
     assert "arXiv" in (cls.__doc__ or "").partition("): ")[0] and len(method_note(cls)) > 10
     entry = ALL_ENTRIES[name]
     assert entry.references[: len(cls.references)] == cls.references and entry.note.startswith(method_note(cls))
+
+
+def test_methods_whose_directions_have_a_target_say_so() -> None:
+    """`debiased` has the target of the method that it wraps, so its class alone says nothing."""
+    known = {name for name, cls in METHODS.items() if has_target(cls)}
+    assert known == {"msd", "sds", "sdi", "ism", "vsd", "esd", "asd"}
+    assert has_target(Debiased(SDS())) and not has_target(Debiased(SJC()))
 
 
 def test_entries_name_the_method_that_they_descend_along() -> None:

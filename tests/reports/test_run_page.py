@@ -163,6 +163,15 @@ def test_a_process_that_works_on_it_is_seen(whole: Run, tmp_path: Path) -> None:
     [
         ({"method": MSD}, ["MSD gives a direction", "tol = 0.0001", "0.1"], "drawn", ["msd", "meanshift"]),
         ({"method": {"msd": {"bandwidth": {"fixed": {"h": 0.25}}, "jitter": 0.5}}}, ["drawn", "0.25"], "SDS", ["msd"]),
+        ({"method": {"msd": {"bandwidth": "along"}}}, ["at the last bandwidth of its path."], "drawn", ["msd"]),
+        (
+            {"method": {"msd": {"bandwidth": {"along": {"end": 0.25}}}}},
+            ["at the last bandwidth, 0.25."],
+            "path",
+            ["msd"],
+        ),
+        ({"method": {"msd": {"bandwidth": "along", "jitter": "until"}}}, ["new noise is drawn"], "SDS", ["msd"]),
+        ({"method": {"msd": {"bandwidth": "along", "finish": "product"}}}, ["new noise is drawn"], "SDS", ["msd"]),
         ({"method": "sds"}, ["SDS gives a gradient", "noise"], "relative shift", ["sds"]),
         ({"method": "sds", "label": 1, "scale": 5.0}, ["SDS"], "tol", ["sds", "guidance"]),
         ({"method": {"sdi": {"scale": 1.0}}}, ["SDI gives a direction"], "guidance,", ["sdi", "ddim"]),

@@ -139,7 +139,17 @@ def test_dataclasses_that_live_inside_a_function() -> None:
     assert same(round_trip(value, Local(Deep(torch.zeros(1)))), value)
 
 
-@pytest.mark.parametrize("bandwidth", [ms.Fixed(0.5), ms.Geometric(2.0, 0.5), ms.Adaptive(0.1), ms.Adaptive(0.1, 2.0)])
+@pytest.mark.parametrize(
+    "bandwidth",
+    [
+        ms.Fixed(0.5),
+        ms.Geometric(2.0, 0.5),
+        ms.Adaptive(0.1),
+        ms.Adaptive(0.1, 2.0),
+        ms.Along(),
+        ms.Along(ms.Uniform()),
+    ],
+)
 @pytest.mark.parametrize("noise", ["independent", "common"])
 def test_the_state_of_mean_shift_distillation(bandwidth: ms.bandwidth.Bandwidth, noise: str) -> None:
     rng = torch.Generator().manual_seed(0)
@@ -151,12 +161,23 @@ def test_the_state_of_mean_shift_distillation(bandwidth: ms.bandwidth.Bandwidth,
     for progress in (0.0, 0.5):
         _, state = method.step(z, prior, state, progress=progress, rng=rng)
     back = round_trip(state, method.init(z, prior))
-    assert same(back, state) and type(back) is MSDState
+    assert same(back, state) and type(back) is MSDState and back.progress == 0.5
     draws = [torch.Generator().manual_seed(7) for _ in range(2)]
     (a, after), (b, after_back) = (
         method.step(z, prior, s, progress=1.0, rng=r) for s, r in zip((state, back), draws, strict=True)
     )
     assert same(a.grad, b.grad) and same(after, after_back)
+
+
+def test_a_state_from_before_its_progress_was_kept() -> None:
+    """Checkpoints of earlier versions: the run goes on, and is not done before its next step says so."""
+    tensors: dict[str, Tensor] = {}
+    h = torch.full((3,), 0.2, dtype=torch.float64)
+    plain = pack(MSDState(None, h, torch.zeros_like(h), None, 1.0), tensors)
+    assert plain["fields"].pop("progress") == 1.0
+    back = unpack(plain, tensors, MSDState())
+    assert same(back, MSDState(None, h, torch.zeros_like(h), None, 0.0))
+    assert not ms.MSD(ms.Along()).done(back).any() and ms.MSD(ms.Along(end=0.2)).done(back).all()
 
 
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {

@@ -16,6 +16,7 @@ from torch import Tensor
 import modeseek as ms
 from modeseek import runs
 from modeseek.codec import RangeCodec
+from modeseek.diffusion.noise_levels import Annealed
 from modeseek.priors.wrapper import PriorWrapper
 from modeseek.rundir.checkpoint import read_checkpoint
 from modeseek.runs.api import create_run, iter_resume
@@ -35,6 +36,15 @@ CASES = {
     "sds-guided": ms.Config(RING, ms.SDS(), label=2, scale=2.0),
     "sdi": ms.Config(RING, ms.SDI(inversion_steps=3, inversion_eta=0.3), runs.PointsConfig(runs.NoiseStart(5))),
     "pixels": ms.Config(DIGITS, ms.SDS(ms.Uniform(0.3, 0.8)), runs.PixelsConfig(4), runs.AdamConfig(0.02), label=3),
+    "inner-steps": ms.Config(
+        DIGITS,
+        ms.MSD(ms.Along(Annealed(0.9, 0.3)), weight=ms.weights.alpha_sigma, jitter=ms.Until(0.7)),
+        runs.PixelsConfig(4),
+        runs.AdamConfig(0.02),
+        label=3,
+        shift=2,
+        inner_steps=3,
+    ),
     "shifted": ms.Config(DIGITS, ms.MSD(ms.Fixed(0.5)), runs.PixelsConfig(4), runs.AdamConfig(0.02), label=3, shift=2),
 }
 
@@ -88,6 +98,17 @@ def test_interrupted_and_resumed_equals_uninterrupted(name: str, tmp_path: Path)
     assert results(run) == results(whole)
     assert [row["step"] for row in run.metrics] == list(range(23))
     assert run.status.state == "finished" and run.status.sessions == 4 and whole.status.sessions == 1
+
+
+def test_inner_steps_cost_no_call_and_bring_images_closer_to_their_target(tmp_path: Path) -> None:
+    base = ms.Config(
+        DIGITS, ms.MSD(ms.Fixed(0.5)), runs.PixelsConfig(4), runs.SGDConfig(0.5), steps=5, label=3, previews=0
+    )
+    one, three = (ms.run(replace(base, inner_steps=n), tmp_path / f"{n}") for n in (1, 3))
+    assert one.status.calls == three.status.calls == 4 * 5 and len(three.metrics) == 5
+    first, second = (run.metrics for run in (one, three))
+    assert first[0]["relative_shift"] == second[0]["relative_shift"]
+    assert all(b["relative_shift"] < 0.9 * a["relative_shift"] for a, b in zip(first[1:], second[1:], strict=True))
 
 
 def test_a_run_records_its_configuration_and_files(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
-from modeseek.methods.base import Method
+from modeseek.methods.base import Method, check_inner_steps
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
@@ -84,7 +84,8 @@ class Config:
         shift: largest random shift of the images before they are encoded, whole pixels of the prior's input, one draw
             per step (`modeseek.Shifted`); 0 is none.
         inner_steps: number of optimizer steps towards the target of each direction, >= 1; more than 1 lets a generator
-            follow faster at equal prior calls, for msd, sds, sdi, ism and vsd.
+            follow faster at equal prior calls, for methods whose directions have a target in z (msd, sds, sdi, ism,
+            vsd, esd, asd; debiased).
         device: cpu, cuda, cuda:1, mps.
         saving: schedule of checkpoints.
         guard: criteria of a degenerate run.
@@ -126,8 +127,7 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps must be at least 1, got {self.inner_steps}; 1 is one update per direction")
+        check_inner_steps(self.inner_steps, self.method)
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
         if self.shift and not self.generator.encodes:

@@ -29,7 +29,7 @@ from modeseek.config.priors import (
     ToyPriorConfig,
 )
 from modeseek.config.serialization import Registry
-from modeseek.diffusion.noise_levels import Annealed, DreamTime, Times, Uniform
+from modeseek.diffusion.noise_levels import Annealed, DreamTime, Switch, Times, Uniform
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.diffusion.weighting import (
     Weight,
@@ -87,7 +87,10 @@ _TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
     OptimizerConfig: ("optimizer", OPTIMIZERS),
     StartConfig: ("start", {"noise": NoiseStart, "grid": GridStart, "file": FileStart}),
     Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive, "along": Along}),
-    Times: ("times", {"uniform": Uniform, "annealed": Annealed, "dream": DreamTime, "opening": Opening}),
+    Times: (
+        "times",
+        {"uniform": Uniform, "annealed": Annealed, "dream": DreamTime, "switch": Switch, "opening": Opening},
+    ),
     Auxiliary: ("auxiliary", {"network": MLPAuxiliary, "adapter": LoRAAuxiliary, "exact": ExactAuxiliary}),
     Penalty: (
         "penalty",

@@ -60,6 +60,34 @@ class Annealed:
         return torch.full((n,), self.start + (self.end - self.start) * progress**self.power)
 
 
+@dataclass(frozen=True)
+class Switch:
+    """Hard switch of the time range: `t ~ U[low, high]` before progress `at`, `t ~ U[low, then]` from it on.
+
+    ProlificDreamer (Wang et al. 2023, arXiv 2305.16213) trains its NeRF so: 0.02 to 0.98, later 0.02 to 0.5.
+
+    Attributes:
+        low: lower end of both ranges, in [0, 1].
+        high: upper end before the switch, in [low, 1].
+        then: upper end from the switch on, in [low, 1].
+        at: progress of the switch, in [0, 1].
+    """
+
+    low: float = 0.02
+    high: float = 0.98
+    then: float = 0.5
+    at: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low <= min(self.high, self.then) and max(self.high, self.then) <= 1 and 0 <= self.at <= 1):
+            raise ValueError(
+                f"Switch needs 0 <= low <= high, low <= then, both <= 1, and at in [0, 1]: got {self}; try the defaults"
+            )
+
+    def __call__(self, progress: float, n: int, rng: Rng) -> Float[Tensor, "n"]:
+        return Uniform(self.low, self.high if progress < self.at else self.then)(progress, n, rng)
+
+
 _NORMAL = NormalDist()
 
 

@@ -40,7 +40,7 @@ def variance_preserving(log_snr: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b
 
 def level_of(schedule: Schedule, bandwidth: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """Returns the schedule's `alpha, sigma` where `sigma / alpha` is the bandwidth; its nearest level if beyond."""
-    cleanest, noisiest = log_snr(*schedule(bandwidth.new_tensor([0.0, 1.0])))
+    cleanest, noisiest = (log_snr(*schedule(torch.full_like(bandwidth, t))) for t in (0.0, 1.0))
     return schedule(schedule.t_of((-2 * bandwidth.log()).clamp(noisiest, cleanest)))
 
 

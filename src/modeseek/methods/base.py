@@ -96,6 +96,32 @@ class TrainingMethod(Protocol):
 
 
 @runtime_checkable
+class TargetingMethod(Protocol):
+    """A method whose directions may have a target in z: `grad = w (z - target)`, with w as `Direction.weight`."""
+
+    @property
+    def has_target(self) -> bool:
+        """True if they have one with these hyperparameters."""
+        ...
+
+
+def has_target(method: object) -> bool:
+    """Returns True if the directions of a method (or of its class) have a target in z, so that inner steps go to it."""
+    return isinstance(method, TargetingMethod) and method.has_target is True
+
+
+def check_inner_steps(inner_steps: int, method: object) -> None:
+    """Raises ValueError unless inner_steps >= 1, and 1 for a method whose directions have no target in z."""
+    if inner_steps < 1:
+        raise ValueError(f"inner_steps must be at least 1, got {inner_steps}; try 1, one update per direction")
+    if inner_steps > 1 and not has_target(method):
+        raise ValueError(
+            f"inner_steps must be 1 for {type(method).__name__}, whose directions have no target in z, got "
+            f"{inner_steps}; try msd or sds"
+        )
+
+
+@runtime_checkable
 class Method(Protocol):
     """A score-distillation method: a frozen dataclass of hyperparameters; all that changes lives in the state.
 

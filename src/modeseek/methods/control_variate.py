@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.methods.base import Direction, Method, RenderContext, block_size
+from modeseek.methods.base import Direction, Method, RenderContext, block_size, has_target
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -100,6 +100,11 @@ class ControlVariate:
     def block(self) -> int | None:
         """Block size of the wrapped method, 1 if it has none."""
         return block_size(self.method)
+
+    @property
+    def has_target(self) -> bool:
+        """True if the directions of the wrapped method have a target in z."""
+        return has_target(self.method)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VariateState:
         """Returns zero moments and the wrapped method's initial state."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.methods.base import Direction, Method, RenderContext, block_size
+from modeseek.methods.base import Direction, Method, RenderContext, block_size, has_target
 from modeseek.priors.base import Conditions, Prior
 from modeseek.ramp import Ramp, Varying, value_at
 from modeseek.rng import Rng
@@ -43,6 +43,11 @@ class Debiased:
     def block(self) -> int | None:
         """Block size of the wrapped method, 1 if it has none."""
         return block_size(self.method)
+
+    @property
+    def has_target(self) -> bool:
+        """True if the directions of the wrapped method have a target in z."""
+        return has_target(self.method)
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> Any:
         return self.method.init(z, prior)

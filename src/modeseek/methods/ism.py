@@ -45,6 +45,7 @@ class ISM:
 
     references: ClassVar[tuple[str, ...]] = ("ism", "ddim")
     guides: ClassVar[bool] = True
+    has_target: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.5)
     weight: Weight = sigma_over_alpha
     scale: float = 7.5

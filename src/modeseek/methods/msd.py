@@ -76,10 +76,13 @@ class MSD:
         tol: largest relative shift of a converged row at the last bandwidth.
         weight: weight w(alpha, sigma) of the direction, at the level of the prior's own schedule where `sigma / alpha`
             is h.
+        finish: estimator from progress `finish_from` on; None keeps `estimator` throughout.
+        finish_from: progress at which `finish` takes over, in [0, 1].
     """
 
     references: ClassVar[tuple[str, ...]] = ("msd", "meanshift", "annealed-meanshift")
     guides: ClassVar[bool] = False
+    has_target: ClassVar[bool] = True
     bandwidth: Bandwidth
     estimator: Estimator = "denoiser"
     steps: int = 16
@@ -91,10 +94,15 @@ class MSD:
     noise_scale: float = 1.0
     tol: float = 1e-4
     weight: Weight = unit_weight
+    finish: Estimator | None = None
+    finish_from: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.estimator not in ("denoiser", "product", "kernel-score"):
-            raise ValueError(f"MSD estimator must be 'denoiser', 'product' or 'kernel-score', got {self.estimator!r}")
+        for name, value in (("estimator", self.estimator), ("finish", self.finish)):
+            if value not in ("denoiser", "product", "kernel-score") and not (name == "finish" and value is None):
+                raise ValueError(f"MSD {name} must be 'denoiser', 'product' or 'kernel-score', got {value!r}")
+        if not 0 <= self.finish_from <= 1:
+            raise ValueError(f"MSD finish_from must be in [0, 1], got {self.finish_from}; try 0.7")
         if self.noise not in ("independent", "antithetic", "common"):
             raise ValueError(f"MSD noise must be 'independent', 'antithetic' or 'common', got {self.noise!r}")
         if self.steps < 1 or self.samples < 1:
@@ -137,7 +145,8 @@ class MSD:
         if share > 0:
             eps = randn(tuple(z.shape), rng, z)
             point = z + share * expand_like(h, z) * eps
-        target, prediction, noise = self._target(point, prior, h, conditions, rng, state.noise)
+        estimator = self.estimator if self.finish is None or progress < self.finish_from else self.finish
+        target, prediction, noise = self._target(estimator, point, prior, h, conditions, rng, state.noise)
         relative = (target - z).flatten(1).norm(dim=1) / (h * z[0].numel() ** 0.5)
         weight = self.weight(*level_of(prior.schedule, h))
         direction = Direction(
@@ -160,9 +169,16 @@ class MSD:
         return ended & (state.relative_shift <= self.tol)
 
     def _target(
-        self, z: Tensor, prior: Prior, h: Tensor, cond: Conditions | None, rng: Rng, noise: Tensor | None
+        self,
+        estimator: Estimator,
+        z: Tensor,
+        prior: Prior,
+        h: Tensor,
+        cond: Conditions | None,
+        rng: Rng,
+        noise: Tensor | None,
     ) -> tuple[Tensor, Prediction | None, Tensor | None]:
-        if self.estimator == "denoiser":
+        if estimator == "denoiser":
             p = prior.at(z, torch.ones_like(h), h, cond)
             return z - expand_like(h, z) * p.eps, p, None
         noise = self._noise(z, rng) if noise is None else noise
@@ -170,7 +186,7 @@ class MSD:
             raise ValueError(f"MSD with common noise needs one batch shape for the whole run, got {tuple(z.shape)}")
         rows = torch.arange(len(z), device=z.device).repeat_interleave(self.samples)
         center, width, conditions = z[rows], h[rows], select_conditions(cond, rows)
-        if self.estimator == "product":
+        if estimator == "product":
             product = Product(prior, center, width, ScaledSchedule(Cosine(), width))
             y = self.sampler(product, product.noise_center(noise), product.grid(self.steps), conditions)
         else:

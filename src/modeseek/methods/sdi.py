@@ -38,6 +38,7 @@ class SDI:
 
     references: ClassVar[tuple[str, ...]] = ("sdi", "ddim")
     guides: ClassVar[bool] = True
+    has_target: ClassVar[bool] = True
     times: Times = Annealed(0.98, 0.25)
     scale: float = 7.5
     inversion_scale: float = -7.5

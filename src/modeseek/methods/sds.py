@@ -25,6 +25,7 @@ class SDS(NoisingMethod):
 
     references: ClassVar[tuple[str, ...]] = ("sds",)
     guides: ClassVar[bool] = False
+    has_target: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
 

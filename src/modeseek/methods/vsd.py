@@ -67,6 +67,7 @@ class VSD:
 
     references: ClassVar[tuple[str, ...]] = ("vsd",)
     guides: ClassVar[bool] = True
+    has_target: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     scale: float = 7.5
     weight: Weight = sigma_squared

@@ -50,15 +50,16 @@ def _watch(method: Method) -> str:
 
 @_watch.register
 def _(method: MSD) -> str:
-    drawn = method.estimator != "denoiser" and method.noise != "common"
+    drawn = {method.estimator, method.finish} - {"denoiser", None} and method.noise != "common"
     noisy = callable(method.jitter) or method.jitter > 0 or drawn
     noise = "new noise is drawn at every step, " if noisy else ""
+    last = f", {method.bandwidth.end:g}" if method.bandwidth.end > 0 else " of its path"
     measure = "|shift| / (h √d)".replace(" ", "\N{NO-BREAK SPACE}")
     return (
         "There is no loss that falls here: MSD gives a direction, the mean shift, not a loss. The value of a surrogate "
         f"is meaningless, {noise}and the target itself moves while the bandwidth h narrows. Watch the relative shift "
-        f"{measure} instead: a run has converged once it stays below tol = {method.tol:g} at the last bandwidth, "
-        f"{method.bandwidth.end:g}. If the generator cannot follow the shift, it levels off above that."
+        f"{measure} instead: a run has converged once it stays below tol = {method.tol:g} at the last "
+        f"bandwidth{last}. If the generator cannot follow the shift, it levels off above that."
     )
 
 

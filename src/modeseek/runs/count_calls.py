@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from modeseek.methods.base import Method
@@ -26,6 +28,22 @@ def count_prior_calls(
         guided: True if the method is given a guided prior, False if it applies guidance itself.
         conditions: one row of conditions: labels 0 and 1, -1 for null; None counts the unconditional calls.
     """
+    first, each = mean_prior_calls(method, scale, guided, conditions)
+    per_step = math.ceil(each)
+    return max(0, math.ceil(first + each) - per_step), per_step
+
+
+def mean_prior_calls(
+    method: Method,
+    scale: float,
+    guided: bool,
+    conditions: Conditions | None = STAND_IN_CONDITIONS,
+    steps: int = _STEPS,
+) -> tuple[float, float]:
+    """Prior calls per row: of the initialisation, and of one step, the mean over a run of `steps` >= 2 steps.
+
+    The other arguments are those of `count_prior_calls`.
+    """
     weights = torch.full((2,), 0.5, dtype=torch.float64)
     means = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
     covs = torch.eye(2, dtype=torch.float64).expand(2, 2, 2) / 4
@@ -33,9 +51,9 @@ def count_prior_calls(
     prior: Prior = Guided(counting, scale) if guided and conditions is not None and scale != 1 else counting
     z, rng, calls = torch.zeros(1, 2, dtype=torch.float64), Streams(0), [0]
     state = method.init(z, prior)
-    for index in range(_STEPS):
-        progress = index / (_STEPS - 1)
+    for index in range(steps):
+        progress = index / (steps - 1)
         _, state = method.step(z, prior, state, conditions=conditions, progress=progress, rng=rng.at(index))
         calls.append(counting.calls)
-    per_step = -(-(calls[-1] - calls[1]) // (_STEPS - 1))
-    return max(0, calls[1] - per_step), per_step
+    each = (calls[-1] - calls[1]) / (steps - 1)
+    return max(0.0, calls[1] - each), each
