@@ -79,8 +79,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     generator: runs.FieldConfig | runs.LatentConfig | runs.PixelsConfig, sd: Path, tmp_path: Path
 ) -> None:
     config = ms.Config(
-        runs.PipelinePriorConfig(str(sd), (16, 16)), ms.MSD(ms.Geometric(5.0, 0.3), jitter=ms.Fading()), generator,
-        steps=9, prompts=("a red cone",), scale=3.0, saving=runs.CheckpointConfig(steps=3), previews=2,
+        runs.PipelinePriorConfig(str(sd), (16, 16)),
+        ms.MSD(ms.Along(), weight=ms.weights.alpha_sigma, jitter=ms.Until(0.7)), generator, steps=9,
+        prompts=("a red cone",), scale=3.0, inner_steps=2, saving=runs.CheckpointConfig(steps=3), previews=2,
     )  # fmt: skip
     whole = ms.run(config, tmp_path / "whole")
     run, job = create_run(config, ["test"], tmp_path / "pieces")
@@ -110,6 +111,26 @@ def test_images_are_shifted_on_request_and_latents_never(
     ):
         error = cli_error(["image", "a cube", "--prior", str(sd), "--size", "16", "16", *options], capsys)
         assert words in error
+
+
+def test_inner_steps_are_for_methods_with_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["image", "a cube"], ["run", "--prior", "emoji", "--generator", "pixels"]):
+        error = cli_error([*verb, "--method", "csd", "--inner-steps", "4"], capsys)
+        assert "inner_steps must be 1 for CSD, whose directions have no target in z, got 4; try msd or sds" in error
+        assert "inner_steps must be at least 1, got 0" in cli_error([*verb, "--inner-steps", "0"], capsys)
+        for options, number in (([], 4), (["--inner-steps", "2"], 2), (["--method", "csd"], 1)):
+            main([*verb, *options, "--dry-run"])
+            assert f"inner_steps: {number}\n" in capsys.readouterr().out
+    for options, steps, number in (([], 100, 2), (["--inner-steps", "1"], 300, 1), (["--prior", "renders"], 300, 1)):
+        main(["shape", "a cube", *options, "--dry-run"])
+        output = capsys.readouterr().out
+        assert f"inner_steps: {number}\n" in output and f"\nsteps: {steps}\n" in output
+    main(["shape", "a cube", "--inner-steps", "3", "--steps", "7", "--dry-run"])
+    output = capsys.readouterr().out
+    assert "inner_steps: 3\n" in output and "\nsteps: 7\n" in output
+    assert "inner_steps must be 1 for CSD" in cli_error(
+        ["shape", "a cube", "--method", "csd", "--inner-steps", "3"], capsys
+    )
 
 
 def test_another_network_is_another_prior(sd: Path, tmp_path: Path) -> None:

@@ -165,8 +165,8 @@ def test_lists(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "arXiv 2502.15989" in output and "arXiv 2209.14988" in output and "arXiv 2405.15891" in output
     main(["list", "methods", "msd"])
     output = capsys.readouterr().out
-    assert "bandwidth: bandwidth (fixed, geometric, adaptive)\n" in output and "tol: number = 0.0001" in output
-    assert "jitter: number or varying (fading, ramp) = 0.0" in output and "share of h in [0, 1]" in output
+    assert "bandwidth: bandwidth (fixed, geometric, adaptive, along)\n" in output and "tol: number = 0.0001" in output
+    assert "jitter: number or varying (fading, ramp, until) = 0.0" in output and "share of h in [0, 1]" in output
     for kind in ("priors", "generators"):
         main(["list", kind])
         names = re.findall(r"^(\w+) {2,}\S", capsys.readouterr().out, re.MULTILINE)

@@ -126,6 +126,19 @@ def test_short_forms() -> None:
     assert read("verb: run\nprior: problem\nmethod: sds") == Config(ToyPriorConfig(), ms.SDS())
     fading = read("prior: problem\nmethod: {msd: {bandwidth: {fixed: {h: 1}}, jitter: fading}}")
     assert fading.method == ms.MSD(ms.Fixed(1.0), jitter=ms.Fading())
+    along = read(
+        "prior: problem\nmethod: {msd: {bandwidth: along, jitter: until, weight: alpha-sigma}}\ninner_steps: 3"
+    )
+    assert along.method == ms.MSD(ms.Along(), jitter=ms.Until(), weight=ms.weights.alpha_sigma)
+    assert along.inner_steps == 3 and read(along.to_yaml()) == along
+    settings = "{times: {annealed: {start: 0.9, end: 1e-1}}, end: 5e-2, hold: 0.2}"
+    along = read(
+        f"prior: problem\nmethod: {{msd: {{bandwidth: {{along: {settings}}}, jitter: {{until: {{until: 1}}}}}}}}"
+    )
+    path = ms.Along(ms.noise_levels.Annealed(0.9, 0.1), end=0.05, hold=0.2)
+    assert along.method == ms.MSD(path, jitter=ms.Until(1.0)) and read(along.to_yaml()) == along
+    uniform = read("prior: problem\nmethod: {msd: {bandwidth: {along: {times: uniform}}}}")
+    assert uniform.method == ms.MSD(ms.Along(ms.Uniform())) and read(uniform.to_yaml()) == uniform
 
 
 def test_whole_numbers_become_numbers() -> None:

@@ -20,9 +20,13 @@ from modeseek.config.priors import PipelinePriorConfig, RenderedPriorConfig, Toy
 from modeseek.datasets.toy2d import ring
 from modeseek.diffusion.noise_levels import Annealed
 
+SDS = ms.SDS(times=Annealed(0.98, 0.02))
 TEXT = {"pipeline": {"path": DEFAULT_PRIOR}}
-IMAGE_MSD = ms.MSD(ms.Geometric(8.0, 0.2, hold=0.15), jitter=ms.Fading())
-MSD_3D = ms.MSD(ms.Geometric(10.0, 0.5, hold=0.15), jitter=ms.Fading())
+IMAGE_PATH = ms.Along(Annealed(0.98, 0.02))
+IMAGE_MSD = ms.MSD(IMAGE_PATH, weight=ms.weights.alpha_sigma)
+LAGGING_MSD = replace(IMAGE_MSD, jitter=ms.Until(0.7))
+LATENT_MSD = ms.MSD(IMAGE_PATH)
+MSD_3D = ms.MSD(ms.Along(Annealed(0.98, 0.1)), weight=ms.weights.alpha_sigma, jitter=ms.Until(0.7))
 
 
 def plain(prior: Any, method: Any, generator: Any, *settings: str) -> ms.Config:
@@ -33,7 +37,9 @@ def plain(prior: Any, method: Any, generator: Any, *settings: str) -> ms.Config:
     ("prior", "generator", "msd", "sds"),
     [
         (TEXT, "field", IMAGE_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
-        (TEXT, "latent", IMAGE_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
+        (TEXT, "pixels", IMAGE_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
+        ({"pipeline": {"path": "somewhere"}}, "field", LAGGING_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
+        (TEXT, "latent", LATENT_MSD, ms.SDS(times=Annealed(0.98, 0.02))),
         (TEXT, "nerf", MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
         ({"renders": {"caption": "a red cone"}}, "nerf", MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
         (TEXT, {"surface": {"path": "a.ply"}}, MSD_3D, ms.SDS(times=Annealed(0.98, 0.1))),
@@ -55,7 +61,7 @@ def test_methods_have_settings_for_images_and_for_3d(prior: Any, generator: Any,
     ("generator", "lr", "fall"),
     [
         ("points", 0.01, 1.0),
-        ("field", 0.01, 1.0),
+        ("field", 0.02, 0.1),
         ("pixels", 0.03, 1.0),
         ("latent", 0.03, 1.0),
         ("nerf", 0.25, 0.2),
@@ -96,7 +102,83 @@ def test_images_are_shifted_where_that_was_measured_to_help(
     assert default_config(method, config.prior, config.generator, 1.0, 0).shift == 0
 
 
+@pytest.mark.parametrize(
+    ("prior", "generator", "method", "inner_steps"),
+    [
+        ("emoji", "pixels", "msd", 4),
+        ("scenes", {"pixels": {"n": 3, "levels": 2}}, "sds", 4),
+        ("emoji", "field", "sdi", 4),
+        ("emoji", "field", "ism", 4),
+        ("emoji", "field", "vsd", 4),
+        ("emoji", "field", {"debiased": None}, 4),
+        ("emoji", "pixels", "csd", 1),
+        ("emoji", "pixels", {"debiased": {"method": "csd"}}, 1),
+        ("emoji", "pixels", "fsd", 1),
+        ("emoji", "latent", "msd", 1),
+        ("scenes", "nerf", "msd", 2),
+        ("scenes", {"surface": {"path": "a.ply"}}, "msd", 1),
+        ({"renders": {"caption": "a red cone"}}, "nerf", "msd", 1),
+        ({"pipeline": {"path": "somewhere"}}, "pixels", "msd", 1),
+        ("digits", "pixels", "msd", 1),
+    ],
+)
+def test_generators_take_inner_steps_where_that_was_measured_to_help(
+    prior: Any, generator: Any, method: Any, inner_steps: int
+) -> None:
+    data = {"prior": prior, "method": method, "generator": generator}
+    config = configure(data)
+    assert config.inner_steps == inner_steps and configure(config.to_dict()) == config
+    assert configure(data | {"inner_steps": 1}).inner_steps == 1
+    assert configure(data | {"verb": "run"}).inner_steps == 1, "older files"
+    if isinstance(method, str):
+        made = default_config(method, config.prior, config.generator, config.scale)
+        assert made.inner_steps == inner_steps and made.method == replace(config.method, **_scale(made))
+        assert default_config(method, config.prior, config.generator, 1.0, inner_steps=1).inner_steps == 1
+
+
+def _scale(config: ms.Config) -> dict[str, float]:
+    return {"scale": vars(config.method)["scale"]} if config.method.guides else {}
+
+
+def test_noise_explores_where_an_image_lags_behind_its_target() -> None:
+    for inner_steps, method in ((1, LAGGING_MSD), (2, IMAGE_MSD)):
+        assert plain("emoji", "msd", "field", f"inner_steps={inner_steps}").method == method
+        config = default_config("msd", PipelinePriorConfig("emoji"), FieldConfig(), 3.0, inner_steps=inner_steps)
+        assert config.method == method and config.inner_steps == inner_steps
+
+
+@pytest.mark.parametrize("method", ["csd", "sjc", "fsd", "rfds"])
+def test_inner_steps_without_a_target_are_refused(method: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        plain("emoji", method, "field", "inner_steps=4")
+    assert f"inner_steps must be 1 for {method.upper()}, whose directions have no target in z, got 4" in str(
+        caught.value
+    )
+    with pytest.raises(ValueError, match="inner_steps must be at least 1, got 0; try 1, one update per direction"):
+        plain("emoji", "sds", "field", "inner_steps=0")
+
+
+@pytest.mark.parametrize("value", ["many", "[2]", "1.5"])
+def test_inner_steps_are_whole_numbers(value: str) -> None:
+    with pytest.raises(ValueError, match="inner_steps must be") as caught:
+        plain("emoji", "msd", "field", f"inner_steps={value}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_from_before_a_setting_of_the_method_keeps_the_default_of_its_class() -> None:
+    """The weight is newer than the geometric default of images: such files were without one."""
+    old = default_config("msd", PipelinePriorConfig("emoji"), FieldConfig(), 3.0).to_dict() | {"verb": "run"}
+    settings = {"bandwidth": {"geometric": {"start": 8.0, "end": 0.2}}, "jitter": "fading"}
+    found = configure(old | {"method": {"msd": settings}})
+    assert found.method == ms.MSD(ms.Geometric(8.0, 0.2), jitter=ms.Fading())
+    assert configure(old | {"method": {"msd": {"tol": 1e-3}}}).method == ms.MSD(IMAGE_PATH, tol=1e-3)
+    assert configure(old | {"method": "msd"}).method == IMAGE_MSD and configure(old | {"method": "sds"}).method == SDS
+    assert plain("emoji", {"msd": settings}, "field").method == replace(found.method, weight=ms.weights.alpha_sigma)
+
+
 def test_msd_on_points_is_mean_shift() -> None:
+    for n in (1, 3):
+        assert plain(TEXT, "msd", {"latent": {"n": n}}).optimizer == SGDConfig(float(n)), "the mean over n items"
     for prior in (TEXT, {"problem": {"name": "ring"}}):
         assert plain(prior, "msd", "points").optimizer == SGDConfig(1.0)
         assert plain(prior, "msd", "points", "optimizer=adam").optimizer == AdamConfig(0.01)
@@ -222,7 +304,8 @@ def test_the_second_stage_of_a_shape_gets_a_mesh_and_its_rate(tmp_path: Path, mo
         0.01, fall=0.2
     )
     assert second.generator == MeshConfig(tmp_path / "exports" / "mesh.ply", size=32)
-    assert second.optimizer == AdamConfig(0.05, fall=0.2) and (first.steps, second.steps) == (300, 12)
+    assert second.optimizer == AdamConfig(0.05, fall=0.2) and (first.steps, second.steps) == (100, 12)
+    assert (first.inner_steps, second.inner_steps) == (2, 1)
     assert first.guard.patience == second.guard.patience == 9 and first.method == second.method == MSD_3D
 
 

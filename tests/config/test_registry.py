@@ -152,6 +152,19 @@ def test_optimizers_match_their_names() -> None:
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.5, 0.9, True)
 
 
+def test_until_switches_once() -> None:
+    switch = ms.Until(0.7)
+    assert [switch(p) for p in (0.0, 0.35, 0.699, 0.7, 1.0)] == [1.0, 1.0, 1.0, 0.0, 0.0] and switch == ms.Until()
+    switch = ms.Until(0.25, start=0.2, end=0.6)
+    assert [switch(p) for p in (0.0, 0.24, 0.25, 1.0)] == [0.2, 0.2, 0.6, 0.6]
+    assert ms.Until(0.0)(0.0) == 0.0 and ms.Until(1.0)(0.999) == 1.0 and ms.Until(1.0)(1.0) == 0.0
+    inf, nan = float("inf"), float("nan")
+    for until, start, end in ((-0.1, 1.0, 0.0), (1.1, 1.0, 0.0), (nan, 1.0, 0.0), (0.5, inf, 0.0), (0.5, 1.0, nan)):
+        with pytest.raises(ValueError, match=r"Until needs until in \[0, 1\] and finite values: got") as caught:
+            ms.Until(until, start, end)
+        one_line(caught.value)
+
+
 def test_fading_jitter() -> None:
     jitter = ms.Fading(0.8, 0.5)
     assert [round(jitter(p), 12) for p in (0.0, 0.25, 0.5, 0.75, 1.0)] == [0.8, 0.4, 0.0, 0.0, 0.0]

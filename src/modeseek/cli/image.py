@@ -11,7 +11,14 @@ import tyro
 
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
-from modeseek.config.defaults import DEFAULT_PRIOR, configure, default_config, default_scale
+from modeseek.config.defaults import (
+    DEFAULT_PRIOR,
+    configure,
+    default_config,
+    default_image_steps,
+    default_inner_steps,
+    default_scale,
+)
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.methods import METHODS
@@ -47,8 +54,8 @@ class ImageCommand:
     """Method name: msd, sds, sdi, ...; full list: `modeseek list methods`."""
     generator: Literal["field", "pixels", "latent"] = "field"
     """Image parametrisation: coordinate network (field), pixels, or latents of the pipeline."""
-    steps: int = 400
-    """Number of optimisation steps."""
+    steps: int | None = None
+    """Number of optimisation steps. Default: 100 with inner steps and for latents under msd, else 400."""
     scale: float | None = None
     """Classifier-free guidance scale; 1 is none, DreamFusion's 100 is 101 here. Default: 3 under scenes and emoji,
     else 7.5."""
@@ -88,18 +95,24 @@ class ImageCommand:
         if self.copies < 1:
             raise ValueError(f"--copies must be at least 1, got {self.copies}")
         look_up("method", self.method, METHODS)
+        prior = PipelinePriorConfig(self.prior, self.size, loras=tuple(map(_lora, self.lora)))
+        generator = _GENERATORS[self.generator](self.copies * len(self.prompts))
+        inner_steps = self.inner_steps
+        if inner_steps is None:
+            inner_steps = default_inner_steps(prior, generator, self.method)
+        steps = default_image_steps(self.method, generator, inner_steps) if self.steps is None else self.steps
         config = default_config(
             self.method,
-            PipelinePriorConfig(self.prior, self.size, loras=tuple(map(_lora, self.lora))),
-            _GENERATORS[self.generator](self.copies * len(self.prompts)),
+            prior,
+            generator,
             default_scale(self.prior) if self.scale is None else self.scale,
             name=self.prompts[0][:40],
             prompts=self.prompts,
             negative=self.negative,
-            steps=self.steps,
+            steps=steps,
             seed=self.seed,
             shift=self.shift,
-            inner_steps=self.inner_steps,
+            inner_steps=inner_steps,
             device=self.device,
             on_failure=self.on_failure,
             mp4=self.mp4,

@@ -14,9 +14,17 @@ from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config
-from modeseek.config.defaults import DEFAULT_PRIOR, configure, default_adam, default_config
+from modeseek.config.defaults import (
+    DEFAULT_PRIOR,
+    configure,
+    default_adam,
+    default_config,
+    default_inner_steps,
+    default_shape_steps,
+)
+from modeseek.config.generators import GeneratorConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
-from modeseek.config.priors import PipelinePriorConfig, RenderedPriorConfig
+from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.methods import METHODS
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 
@@ -46,8 +54,8 @@ class ShapeCommand:
     """Method name: msd, sds, ...; full list: `modeseek list methods`."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
     """Representation of density and colour: dense grids, triplanes, Fourier-feature network or hash grids."""
-    steps: int = 300
-    """Number of optimisation steps."""
+    steps: int | None = None
+    """Number of optimisation steps. Default: 100 with inner steps, else 300."""
     cameras: int = 4
     """Number of views per step."""
     scale: float | None = None
@@ -67,7 +75,7 @@ class ShapeCommand:
     """Largest random shift of the renders at every step, before they are encoded, pixels; 0, the default, is none."""
     inner_steps: int | None = None
     """Number of optimizer steps towards the target of each direction, for msd, sds, sdi, ism and vsd: more let the
-    shape follow faster at equal prior calls. Default: 1."""
+    shape follow faster at equal prior calls. Default: 2 under scenes and emoji, else 1."""
     size: int | None = None
     """Side of the rendered images, pixels; default: the input size of the prior."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
@@ -95,28 +103,39 @@ class ShapeCommand:
         if not mesh.exists():
             raise ValueError(f"--refine needs a mesh, got none; see {shlex.quote(str(run.path))}/log.txt")
         surface = MeshConfig(mesh, self.cameras, self.size)
-        refined = replace(config, generator=surface, optimizer=default_adam(surface), steps=self.refine)
+        inner_steps = self._inner_steps(config.prior, surface)
+        refined = replace(
+            config, generator=surface, optimizer=default_adam(surface), steps=self.refine, inner_steps=inner_steps
+        )
         settings = [setting for setting in self.set if not setting.startswith("generator.nerf.")]
         start_run(configure(refined.to_dict(), settings), argv, run.path / "refined", dry_run=False)
+
+    def _inner_steps(self, prior: PriorConfig, generator: GeneratorConfig) -> int:
+        """Number of optimizer steps per direction of a stage."""
+        default = default_inner_steps(prior, generator, self.method)
+        return default if self.inner_steps is None else self.inner_steps
 
     def _config(self) -> Config:
         exact = self.prior == "renders"
         look_up("method", self.method, METHODS)
         named = bundled_prior(self.prior)
         views = self.views or ("coarse" if named is None else named.views)
+        prior = RenderedPriorConfig(self.prompt) if exact else PipelinePriorConfig(self.prior)
+        volume = NeRFConfig(self.volume, self.cameras, self.size)
+        inner_steps = self._inner_steps(prior, volume)
         return default_config(
             self.method,
-            RenderedPriorConfig(self.prompt) if exact else PipelinePriorConfig(self.prior),
-            NeRFConfig(self.volume, self.cameras, self.size),
+            prior,
+            volume,
             self.scale if self.scale is not None else 1.0 if exact else 3.0,
             name=self.prompt[:40],
             prompts=() if exact else (self.prompt,),
             views=CameraPromptsConfig(views, self.perp_neg),
             negative=self.negative,
-            steps=self.steps,
+            steps=default_shape_steps(inner_steps) if self.steps is None else self.steps,
             seed=self.seed,
             shift=self.shift,
-            inner_steps=self.inner_steps,
+            inner_steps=inner_steps,
             device=self.device,
             mp4=self.mp4,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from typing import Any, get_args
 
 from modeseek.config.config import Config, read_config
@@ -11,41 +11,44 @@ from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfi
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
-from modeseek.config.priors import MIN_LATENT_BANDWIDTH, PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
+from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Plain
 from modeseek.diffusion.noise_levels import Annealed
-from modeseek.meanshift.bandwidth import Adaptive, Geometric
+from modeseek.diffusion.weighting import alpha_sigma
+from modeseek.meanshift.bandwidth import Adaptive, Along
 from modeseek.methods import METHODS
-from modeseek.methods.base import Method
+from modeseek.methods.base import Method, has_target
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
 from modeseek.methods.sds import SDS
 from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, EARLIER_NAME, SCENES, bundled_prior
-from modeseek.ramp import Fading
+from modeseek.ramp import Until
 
 DEFAULT_PRIOR = SCENES.name  # of the commands for text prompts
 NAMED_PRIORS: dict[str, PriorConfig] = {
     **{name: ToyPriorConfig(name) for name in get_args(ProblemName)},
     **{name: PipelinePriorConfig(name) for name in (*BUNDLED_PRIORS, EARLIER_NAME)},
 }
-IMAGE_MSD = MSD(Geometric(8.0, MIN_LATENT_BANDWIDTH, hold=0.15), jitter=Fading())
+_IMAGE_PATH = Along(Annealed(0.98, 0.02))
+IMAGE_MSD = MSD(_IMAGE_PATH, weight=alpha_sigma)  # of images that follow each target: inner steps
+LAGGING_IMAGE_MSD = replace(IMAGE_MSD, jitter=Until(0.7))  # at one step per target: noise while the image is decided
+LATENT_MSD = MSD(_IMAGE_PATH)  # under SGD with rate 1 mean shift itself
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
-MSD_3D = MSD(Geometric(10.0, 0.5, hold=0.15), jitter=Fading())
+MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
 SDS_3D = SDS(times=Annealed(0.98, 0.1))
 _METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
-_IMAGE_METHODS: dict[str, Method] = {"msd": IMAGE_MSD, "sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
+_IMAGE_METHODS: dict[str, Method] = {"sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
 _METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
 _ADAM: dict[type, AdamConfig] = {
     PixelsConfig: AdamConfig(0.03),
     LatentConfig: AdamConfig(0.03),
-    FieldConfig: AdamConfig(0.01),
+    FieldConfig: AdamConfig(0.02, fall=0.1),
     MeshConfig: AdamConfig(0.05, fall=0.2),
 }
 _SHIFTS: dict[type, int] = {PixelsConfig: 2, FieldConfig: 2}  # half a patch of the bundled priors' encoders
 _UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
-_INNER_STEPS: dict[type, int] = {}
-_HOLDING = ("msd", "sds", "sdi", "ism", "vsd")  # methods whose directions have a target in z
+_INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
     "triplane": AdamConfig(0.02, fall=0.2),
@@ -54,10 +57,18 @@ _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
 }
 
 
-def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) -> Method | None:
-    """Method with its default settings for a generator and a prior; None where those of its class apply."""
+def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig, inner_steps: int = 1) -> Method | None:
+    """Method with its default settings for a generator, a prior and inner steps; None where those of its class apply.
+
+    MSD on images needs no noise where the image follows each target (inner steps, or latents under SGD); where it lags
+    behind, a clean render of what is not yet there is taken as evidence against it, so noise is added until 70 %.
+    """
     if generator.as_3d is not None:
         return _METHODS_3D.get(name)
+    if isinstance(prior, PipelinePriorConfig) and name == "msd":
+        if isinstance(generator, LatentConfig):
+            return LATENT_MSD
+        return IMAGE_MSD if inner_steps > 1 else LAGGING_IMAGE_MSD
     if isinstance(prior, PipelinePriorConfig):
         return _IMAGE_METHODS.get(name)
     bandwidth = prior.bandwidth() if name == "msd" else None
@@ -72,8 +83,13 @@ def default_adam(generator: GeneratorConfig) -> AdamConfig:
 
 
 def default_optimizer(method: str, generator: GeneratorConfig) -> OptimizerConfig:
-    """SGD with learning rate 1 for MSD on points, which is then mean shift; else Adam."""
-    return SGDConfig() if method == "msd" and isinstance(generator, PointsConfig) else default_adam(generator)
+    """SGD with learning rate 1 per item for MSD on points and latents, which is then mean shift; else Adam.
+
+    The direction of a step is its mean over items: a point cloud is one, latents are n.
+    """
+    if method == "msd" and isinstance(generator, PointsConfig | LatentConfig):
+        return SGDConfig(float(generator.n) if isinstance(generator, LatentConfig) else 1.0)
+    return default_adam(generator)
 
 
 def default_scale(path: str) -> float:
@@ -95,9 +111,20 @@ def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | 
 
 
 def default_inner_steps(prior: PriorConfig, generator: GeneratorConfig, method: str) -> int:
-    """Number of optimizer steps per direction by default: more for images where it was measured to help."""
+    """Number of optimizer steps per direction by default: more for images and volumes where it was measured to help."""
     measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
-    return _INNER_STEPS.get(type(generator), 1) if measured and method in _HOLDING else 1
+    possible = has_target(default_method(method, prior, generator) or METHODS.get(method))
+    return _INNER_STEPS.get(type(generator), 1) if measured and possible else 1
+
+
+def default_image_steps(method: str, generator: GeneratorConfig, inner_steps: int) -> int:
+    """Number of steps of an image by default: 100 where it follows each target, else 400."""
+    return 100 if inner_steps > 1 or (method == "msd" and isinstance(generator, LatentConfig)) else 400
+
+
+def default_shape_steps(inner_steps: int) -> int:
+    """Number of steps of a volume by default: 100 where it takes inner steps, else 300."""
+    return 100 if inner_steps > 1 else 300
 
 
 def default_config(
@@ -120,12 +147,12 @@ def default_config(
         inner_steps: number of optimizer steps per direction; None is that of the generator and the prior.
         settings: other settings of the configuration.
     """
-    made = default_method(method, prior, generator) or METHODS[method]()
+    inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
+    made = default_method(method, prior, generator, inner_steps) or METHODS[method]()
     if made.guides:
         made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
     shift = default_shift(prior, generator, method) if shift is None else shift
-    inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
     scale = 1.0 if made.guides else scale
     return Config(prior, made, generator, optimizer, scale=scale, shift=shift, inner_steps=inner_steps, **settings)
 
@@ -151,16 +178,24 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     prior = REGISTRY.deserialize(PriorConfig, plain["prior"], f"{location}.prior")
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
+    written = "verb" in plain  # a config.yaml: complete, or older than the setting
+    plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
+    chosen = "inner_steps" in plain
+    inner_steps = plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
     if name in METHODS:
-        plain["method"] = {name: _fields(default_method(name, prior, generator)) | given}
+        inner_steps = inner_steps if isinstance(inner_steps, int) else 1  # read_config refuses it below
+        settings_of = _fields(default_method(name, prior, generator, inner_steps))
+        if written and given:  # what is missing is newer than the file: it had the default of its class
+            settings_of = {key: settings_of[key] for key in _required(METHODS[name]) & settings_of.keys()}
+        plain["method"] = {name: settings_of | given}
         if name == "msd" and "bandwidth" not in plain["method"][name]:
             raise ValueError(
                 f"msd needs the final kernel bandwidth for {prior.title}, got none; try --set "
                 "method.msd.bandwidth.adaptive.end=H, in units of the data"
             )
-    written = "verb" in plain  # a config.yaml: complete, or older than the setting
-    plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
-    plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
+        if inner_steps > 1 and not chosen:  # debiased: of a method with a target or without
+            method = REGISTRY.deserialize(Method, plain["method"], f"{location}.method")
+            plain["inner_steps"] = inner_steps if has_target(method) else 1
     plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))
     optimizer, given = _split(plain["optimizer"])
     if optimizer == "adam":
@@ -174,6 +209,11 @@ def _with_named_prior(plain: dict[str, Plain]) -> dict[str, Plain]:
     if isinstance(name, str) and name in NAMED_PRIORS:
         return plain | {"prior": REGISTRY.serialize(NAMED_PRIORS[name])}
     return plain
+
+
+def _required(kind: type) -> set[str]:
+    """Names of the fields of a dataclass that have no default."""
+    return {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
 
 
 def _split(plain: Plain) -> tuple[str, dict[str, Plain]]:
