@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import modeseek as ms
 from modeseek.cli import main
 from modeseek.cli.paper_options import PaperOptions
 from modeseek.cli.paper_text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
+from modeseek.experiments.common.entries import fixed
 from modeseek.experiments.common.jobs import JobContext, PriorCache
 from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
@@ -216,6 +218,7 @@ def test_other_settings_and_other_folders_are_refused(
         (["--size", "4"], "size must be at least 8, got 4"),
         (["--budget", "7", "--methods", "sdi"], "two steps of sdi take 8"),
         (["--scale", "nan"], "scale must be finite"),
+        (["--inner-steps", "0"], "inner_steps must be at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -238,8 +241,8 @@ def test_which_jobs_a_plan_has() -> None:
         and len(full.captions) == 12
         and set(full.entries) == set(ENTRIES.values())
     )
-    steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 300)
-    steps |= {"msd-product": 20, "sdi": 75, "sdi-negative": 27}
+    steps = dict.fromkeys(("sds", "sds-uniform", "sds-debiased", "msd", "msd-plain", "vsd"), 100)
+    steps |= {"msd-product": 6, "sdi": 25, "sdi-negative": 9}
     assert {entry.name: full.steps_of(entry, full.conditionings[0]) for entry in full.entries} == steps
     bounded = ENTRIES["sds-debiased"].method(3.0, False)
     assert isinstance(bounded, ms.methods.Debiased) and isinstance(
@@ -252,7 +255,7 @@ def test_a_pipeline_is_conditioned_on_view_prompts_and_guided() -> None:
     steps = {
         (entry.name, view.name): plan.steps_of(entry, view) for entry in plan.entries for view in plan.conditionings
     }
-    assert plan.call_budget == 600 and steps.pop(("sds", "perp-neg")) == 150 and set(steps.values()) == {300}
+    assert plan.call_budget == 200 and steps.pop(("sds", "perp-neg")) == 50 and set(steps.values()) == {100}
     configs = {
         (p.entry.name, p.conditioning.name): plan.config(p) for p in plan.jobs() if (p.caption, p.seed) == (0, 0)
     }
@@ -260,6 +263,34 @@ def test_a_pipeline_is_conditioned_on_view_prompts_and_guided() -> None:
     assert sds.views.opposed and sds.scale == 3 and sds.prompts == (CUBE,)
     assert not vsd.views.opposed and vsd.scale == 1 and vsd.method.scale == 3  # type: ignore[attr-defined]
     assert configs["sds", "fine"].views.words == "fine" and not plan.scenes[0].light.fixed
+
+
+def test_inner_steps_are_those_of_modeseek_shape_or_as_given() -> None:
+    """They are for methods whose directions have a target, and cost no prior call."""
+
+    def numbers(prior: str, inner_steps: int | None, *names: str) -> tuple[dict[str, int], str]:
+        command = TextTo3DCommand(prior, captions=(CUBE,), methods=names, inner_steps=inner_steps,
+                                  consistency=("fine",), shared=PaperOptions(seeds=1))  # fmt: skip
+        plan = command.plan()
+        assert all(plan.steps_of(entry, plan.conditionings[0]) == 100 for entry in plan.entries)
+        assert command._settings(plan)["inner_steps"] == inner_steps
+        results = ShapeResults([ShapeResult(plan.jobs()[0], {"iou": 0.5})])
+        found = {job.entry.name: plan.config(job).inner_steps for job in plan.jobs()}
+        return found, summarise(plan, results)[0]
+
+    names = ("sds", "sds-debiased", "msd", "msd-plain", "vsd")
+    found, settings = numbers("scenes", None, *names)
+    assert found == dict.fromkeys(names, 2) and "4 views per step, 2 optimizer steps per direction. The" in settings
+    found, settings = numbers("renders", None, *names)
+    assert found == dict.fromkeys(names, 1) and "4 views per step. The" in settings
+    assert numbers("renders", 3, *names)[0] == dict.fromkeys(names, 3)
+    found, settings = numbers("somewhere", 3, "msd")
+    assert found == {"msd": 3} and "3 optimizer steps per direction" in settings
+    untargeted = replace(ENTRIES["sds"], name="fsd", make=fixed(ms.methods.FSD()))
+    plan = replace(TextTo3DCommand(captions=(CUBE,)).plan(), entries={ENTRIES["sds"]: None, untargeted: None})
+    for inner_steps, expected in ((None, {1, 2}), (4, {1, 4})):
+        plan = replace(plan, inner_steps=inner_steps)
+        assert {plan.config(job).inner_steps for job in plan.jobs()} == expected
 
 
 @pytest.mark.parametrize(("name", "budget"), [("msd-product", 30), ("sdi", 8), ("sdi-negative", 22), ("vsd", 3)])

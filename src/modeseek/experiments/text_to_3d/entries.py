@@ -43,8 +43,8 @@ ENTRIES = {
         Entry(
             "msd",
             "MSD",
-            "Mean-shift distillation with the denoiser, bandwidth 10 to 0.5, with jitter that fades out by 60 % of the "
-            "run.",
+            "Mean-shift distillation with the denoiser, its bandwidth at the noise levels of SDS and its weight that "
+            "of SDS, with full jitter until 70 % of the run and none afterwards.",
             fixed(MSD_3D),
         ),
         Entry("msd-plain", "MSD, no jitter", "The same without jitter.", fixed(replace(MSD_3D, jitter=0.0))),

@@ -18,12 +18,20 @@ def summarise(plan: TextTo3D, results: ShapeResults) -> tuple[str, ...]:
     lines = [
         f"{len(plan.captions)} captions, {len(plan.with_front)} of them with a front face, {plan.seeds} "
         f"seed{'s' * (plan.seeds > 1)} each; {plan.call_budget:,} prior calls per view for every method, "
-        f"{plan.views} views per step. The prior is {plan.conditionings[0].note}."
+        f"{plan.views} views per step{_inner_steps(plan)}. The prior is {plan.conditionings[0].note}."
     ]
     entries = [entry for entry in plan.entries if results.where(entry=entry)]
     main = next((entry for entry in entries if entry.name.startswith("msd")), entries[0])
     lines += [compare(plan, results, main, other) for other in entries if other != main]
     return (*lines, *_fronts(plan, results, entries))
+
+
+def _inner_steps(plan: TextTo3D) -> str:
+    """Clause about the optimizer steps per direction; empty where no method takes more than one."""
+    numbers = sorted({plan.config(job).inner_steps for job in plan.jobs()})
+    if numbers[-1] == 1:
+        return ""
+    return f", {' or '.join(map(str, numbers))} optimizer steps per direction"
 
 
 def compare(plan: TextTo3D, results: ShapeResults, a: Entry, b: Entry) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, GuardConfig
-from modeseek.config.defaults import default_adam
+from modeseek.config.defaults import default_adam, default_inner_steps
 from modeseek.config.generators3d import NeRFConfig, VolumeKind
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
+from modeseek.methods.base import has_target
 from modeseek.metrics.scenes.janus import has_front_face
 
 RENDERS = "renders"
@@ -60,6 +61,8 @@ class TextTo3D:
         views: number of cameras a step.
         volume: representation of density and colour.
         scale: classifier-free guidance scale; the exact prior has none.
+        inner_steps: number of optimizer steps per direction, of methods whose directions have a target; None is that of
+            `modeseek shape`.
         seed: random seed of the experiment.
         device: device of the prior and the generator.
     """
@@ -75,6 +78,7 @@ class TextTo3D:
     views: int = 4
     volume: VolumeKind = "dense"
     scale: float = 3.0
+    inner_steps: int | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -86,6 +90,7 @@ class TextTo3D:
         check_least(1, seeds=self.seeds, views=self.views)
         check_least(2, steps=self.steps)
         check_least(8, size=self.size)
+        check_least(1, inner_steps=self.inner_steps)
         if not math.isfinite(self.scale):
             raise ValueError(f"a guidance scale must be finite, got {self.scale}; 1 is none")
         for conditioning in self.conditionings:
@@ -147,7 +152,7 @@ class TextTo3D:
     def config(self, job: TextTo3DJob) -> Config:
         """Run configuration of the job, as of `modeseek shape`."""
         entry, guidance = job.entry, self.guidance
-        return Config(
+        config = Config(
             prior=self.prior_config(job),
             method=entry.method(guidance, not self.exact),
             generator=self.generator,
@@ -162,6 +167,13 @@ class TextTo3D:
             guard=GuardConfig(active=False),  # an empty or oversaturated shape is a result here, and is measured
             previews=0,
         )
+        return replace(config, inner_steps=self._inner_steps(config))
+
+    def _inner_steps(self, config: Config) -> int:
+        """Number of optimizer steps per direction of a job; 1 for methods whose directions have no target."""
+        if self.inner_steps is None:
+            return default_inner_steps(config.prior, config.generator, config.method_name)
+        return self.inner_steps if has_target(config.method) else 1
 
     def calls(self, entry: Entry, conditioning: ViewConditioning) -> tuple[int, int]:
         """Prior calls per view, before the first step and in each step; an auxiliary network is no prior."""
