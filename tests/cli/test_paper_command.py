@@ -215,6 +215,8 @@ def test_full_runs_all_methods_at_all_scales(folder: Path, capsys: pytest.Captur
 def test_under_the_bundled_prior_it_needs_no_prompts() -> None:
     plan = TextToImageCommand().plan()
     assert len(plan.prompts) == 8 and len(plan.entries) == len(ENTRIES) and plan.budget == 800
+    equal_steps = TextToImageCommand(budget=0, steps=100).plan()
+    assert equal_steps.budget is None and {equal_steps.steps_of(entry) for entry in equal_steps.entries} == {50, 100}
     assert set(plan.scales.values()) == {3.0} and plan.likelihood == 12
     assert len(TextToImageCommand(full=True).plan().prompts) == 40
     with pytest.raises(ValueError, match="--prompts"):

@@ -332,7 +332,7 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "sdi guidance",
     ),
     ("jitter not in bandwidths", "methods/msd.py", "share * expand_like(h, z) * eps", "share * eps", "msd"),
-    ("shift from the jittered point", "methods/msd.py", "Direction(z - target,", "Direction(point - target,", "msd"),
+    ("shift from the jittered point", "methods/msd.py", "z) * (z - target)", "z) * (point - target)", "msd"),
     ("pairs that are no pairs", "methods/msd.py", "[half, -half]", "[half, half]", "msd"),
     (
         "noise drawn anew though common",
@@ -341,7 +341,7 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "noise = self._noise(z, rng)",
         "msd",
     ),
-    ("done at any bandwidth", "methods/msd.py", "(state.h <= self.bandwidth.end * (1 + 1e-6)) & ", "", "msd"),
+    ("done at any bandwidth", "methods/msd.py", "return ended & (", "return (", "msd"),
     (
         "samples conditioned on another row's condition",
         "methods/msd.py",
@@ -370,7 +370,13 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "[direction.grad / len(z),",
         "distill",
     ),
-    ("gradients pile up", "distill.py", "optimizer.zero_grad(set_to_none=True)", "pass", "distill"),
+    (
+        "gradients pile up",
+        "distill.py",
+        "optimizer.zero_grad(set_to_none=True)\n            _backpropagate(direction",
+        "_backpropagate(direction",
+        "distill",
+    ),
     (
         "every step draws alike",
         "distill.py",
@@ -446,8 +452,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "defaults replace what is given",
         "config/defaults.py",
-        "generator)) | given}\n        if",
-        "generator))}\n        if",
+        "{name: settings_of | given}",
+        "{name: settings_of}",
         "defaults",
     ),
     (

@@ -23,8 +23,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "shape guides the wrong methods",
         "config/defaults.py",
-        "scale=1.0 if made.guides else scale",
-        "scale=scale if made.guides else 1.0",
+        "scale = 1.0 if made.guides else scale",
+        "scale = scale if made.guides else 1.0",
         "defaults docs",
     ),
     (
@@ -58,8 +58,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "one learning rate for all methods",
         "experiments/text_to_image/plan.py",
-        "AdamConfig(entry.lr)",
-        "AdamConfig(0.01)",
+        "AdamConfig(entry.lr,",
+        "AdamConfig(0.01,",
         "paper_command",
     ),
     (

@@ -10,7 +10,9 @@ from docs_faults import DOCS_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from method_faults import METHOD_FAULTS
+from path_faults import PATH_FAULTS
 from process_group_faults import PROCESS_GROUP_FAULTS
+from quality_faults import QUALITY_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
 from viewer_faults import VIEWER_FAULTS
@@ -48,7 +50,9 @@ _TABLES = (
     EMOJI_FAULTS,
     SOLID_FAULTS,
     METHOD_FAULTS,
+    PATH_FAULTS,
     PROCESS_GROUP_FAULTS,
+    QUALITY_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,
     VIEWER_FAULTS,

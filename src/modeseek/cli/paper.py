@@ -1,4 +1,4 @@
-"""`modeseek paper`: experiments of the mean-shift distillation paper, one subcommand each."""
+"""`modeseek paper`: experiments on text priors, those of the mean-shift distillation paper and further ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Annotated
 
 import tyro
 
+from modeseek.cli.paper_quality import QualityCommand
 from modeseek.cli.paper_text_to_3d import TextTo3DCommand
 from modeseek.cli.paper_text_to_image import TextToImageCommand
 
-EXPERIMENTS = {"text-to-image": TextToImageCommand, "text-to-3d": TextTo3DCommand}
+EXPERIMENTS = {"text-to-image": TextToImageCommand, "text-to-3d": TextTo3DCommand, "quality": QualityCommand}
 
 
 @dataclass(frozen=True)
 class PaperCommand:
-    """Reproduce an experiment of the mean-shift distillation paper (arXiv 2502.15989); the 2-D one is modeseek toy."""
+    """Run an experiment of the mean-shift distillation paper (arXiv 2502.15989), or measure quality against calls.
+
+    The 2-D experiment is modeseek toy.
+    """
 
     experiment: (
         Annotated[
@@ -26,6 +30,10 @@ class PaperCommand:
         | Annotated[
             TextTo3DCommand,
             tyro.conf.subcommand("text-to-3d", description=TextTo3DCommand.__doc__, prefix_name=False),
+        ]
+        | Annotated[
+            QualityCommand,
+            tyro.conf.subcommand("quality", description=QualityCommand.__doc__, prefix_name=False),
         ]
     )
 

@@ -63,13 +63,13 @@ class TextToImageCommand:
     """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default: held-out
     captions under scenes, everyday words under emoji."""
     methods: tuple[Name, ...] = ()
-    """Methods to compare: ddim sds sds-uniform sdi sdi-negative msd msd-plain msd-product msd-kernel. Default: ddim sds
-    sdi msd; all under scenes and emoji or with --full."""
+    """Methods to compare: ddim sds sds-inner sds-uniform sdi sdi-negative msd msd-jitter msd-plain msd-product
+    msd-kernel. Default: ddim sds sdi msd; all under scenes and emoji or with --full."""
     steps: int = 400
     """Number of optimisation steps."""
     budget: int | None = None
-    """Budget of each method, prior calls per image, instead of --steps; DDIM uses at most --sample-steps. Default:
-    twice --steps under scenes and emoji, else none (equal steps for all methods)."""
+    """Budget of each method, prior calls per image, instead of --steps; DDIM uses at most --sample-steps. 0 is none:
+    --steps for all methods, whatever they cost. Default: twice --steps under scenes and emoji, else 0."""
     scale: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
     """Classifier-free guidance scale of all methods or of one: 7.5, or sds=101; 1 is none. Default: 3 under scenes and
     emoji, else 7.5."""
@@ -80,8 +80,8 @@ class TextToImageCommand:
     full: bool = False
     """Full experiment (hours, resumable): 40 captions, all methods, --sweep 1 3 7.5 15."""
     lr: tuple[Annotated[str, tyro.conf.arg(metavar="NUMBER|NAME=NUMBER")], ...] = ()
-    """Adam learning rate of all methods or of one: 0.01, or sdi=0.05. Default: 0.01, higher for methods with many prior
-    calls per step."""
+    """Adam learning rate of all methods or of one: 0.01, or sdi=0.05. Default: 0.02, falling to a tenth (constant
+    for sdi)."""
     generator: Literal["field", "pixels", "latent"] = "field"
     """Image parametrisation: coordinate network (field, as in the paper), pixels, or latents of the pipeline."""
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
@@ -166,7 +166,7 @@ class TextToImageCommand:
             shift=default_shift(prior_config, GENERATORS[self.generator]()) if self.shift is None else self.shift,
             reference=4 * self.shared.seeds * len(prompts) if self.reference is None else self.reference,
             sample_steps=self.sample_steps,
-            budget=2 * self.steps if self.budget is None and bundled else self.budget,
+            budget=(2 * self.steps if bundled else None) if self.budget is None else self.budget or None,
             batch=self.batch,
             seed=self.shared.seed,
             device=self.shared.device,

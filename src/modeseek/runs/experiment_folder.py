@@ -34,6 +34,7 @@ class ExperimentKind:
 
 
 TEXT_TO_IMAGE = ExperimentKind("text-to-image", ("methods", "features", "clip", "judge", "likelihood", "sweep"))
+QUALITY = ExperimentKind("quality", ("methods", "budgets", "device"))
 TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "captions", "consistency", "seeds", "full"))
 
 

@@ -24,6 +24,8 @@ class Entry:
             labels), that makes the method; None samples with DDIM.
         also: citation keys beside those of the method.
         lr: learning rate of Adam for images; the default is tuned at equal prior calls.
+        fall: final learning rate of an image relative to `lr`, in (0, 1]; 1 is constant.
+        inner_steps: number of optimizer steps of an image towards the target of each direction, >= 1.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Entry:
     make: MakeMethod | None
     also: tuple[str, ...] = ()
     lr: float = 0.01
+    fall: float = 1.0
+    inner_steps: int = 1
 
     def method(self, scale: float, pipeline: bool = True) -> Method:
         """Builds the method.

@@ -141,7 +141,7 @@ class Job(ABC, Generic[Result]):
 
 
 def run_jobs(
-    run: Run, jobs: Sequence[Job[Result]], log: LineFile
+    run: Run, jobs: Sequence[Job[Result]], log: LineFile, total: int = 0
 ) -> Generator[Progress, None, tuple[dict[str, list[Result]], tuple[str, ...]]]:
     """Runs all unfinished jobs; returns the results by group, and a line for each group that failed.
 
@@ -151,6 +151,7 @@ def run_jobs(
         run: run folder of the experiment.
         jobs: all jobs, in order.
         log: log of the experiment.
+        total: number of jobs of the whole experiment, for the status, if it runs them in several parts.
     """
     results = {job.name: result for job in jobs if (result := job.load()) is not None}
     failures: dict[str, str] = {}
@@ -165,7 +166,7 @@ def run_jobs(
                 failures[job.group] = f"{job.group} is left out, its run failed: {one_line(error, 300)}"
                 log.append(failures[job.group])
         calls = sum(result.calls for result in results.values())
-        replace(run.status, step=len(results), steps=len(jobs), calls=calls).write(run.path)
+        replace(run.status, step=len(results), steps=max(len(jobs), total), calls=calls).write(run.path)
     yield Progress("jobs", len(jobs), len(jobs))
     groups: dict[str, list[Result]] = {job.group: [] for job in jobs if job.group not in failures}
     for job in jobs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeseek.config.defaults import IMAGE_MSD, IMAGE_SDS
+from modeseek.config.defaults import IMAGE_MSD, IMAGE_SDS, LAGGING_IMAGE_MSD
 from modeseek.experiments.common.entries import Entry, fixed, sdi, sdi_negative
 from modeseek.methods.sds import SDS
 
@@ -17,12 +17,25 @@ ENTRIES = {
             "SDS",
             "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.",
             fixed(IMAGE_SDS),
+            lr=0.02,
+            fall=0.1,
+        ),
+        Entry(
+            "sds-inner",
+            "SDS, inner steps",
+            "The same with 4 optimizer steps towards the target of each direction.",
+            fixed(IMAGE_SDS),
+            lr=0.02,
+            fall=0.1,
+            inner_steps=4,
         ),
         Entry(
             "sds-uniform",
             "SDS, uniform",
             "Score distillation at uniform noise levels, as its authors run it.",
             fixed(SDS()),
+            lr=0.02,
+            fall=0.1,
         ),
         Entry("sdi", "SDI", "Score distillation via inversion: 3 inversion steps without guidance.", sdi, lr=0.02),
         Entry(
@@ -30,30 +43,53 @@ ENTRIES = {
             "SDI, negative",
             "The same with 10 inversion steps at the negative guidance scale, as its authors run it.",
             sdi_negative,
+            lr=0.02,
         ),
         Entry(
             "msd",
             "MSD",
-            "Mean-shift distillation with the denoiser, one call a step, bandwidth 8 to 0.2, with jitter that fades "
-            "out by 60 % of the run: explores like SDS, refines like mean shift.",
+            "Mean-shift distillation with the denoiser, one call a step, its bandwidth along the noise levels of SDS, "
+            "without noise, with 4 optimizer steps towards each target: the default of modeseek image.",
             fixed(IMAGE_MSD),
+            lr=0.02,
+            fall=0.1,
+            inner_steps=4,
         ),
-        Entry("msd-plain", "MSD, no jitter", "The same without jitter.", fixed(replace(IMAGE_MSD, jitter=0.0))),
+        Entry(
+            "msd-jitter",
+            "MSD, jitter, one step",
+            "MSD with noise until 70 % of the run and one optimizer step towards each target.",
+            fixed(LAGGING_IMAGE_MSD),
+            lr=0.02,
+            fall=0.1,
+        ),
+        Entry(
+            "msd-plain",
+            "MSD, one step",
+            "MSD without noise, with one optimizer step towards each target.",
+            fixed(IMAGE_MSD),
+            lr=0.02,
+            fall=0.1,
+        ),
         Entry(
             "msd-product",
             "MSD, product",
             "MSD with its target sampled from the exact product prior, 2 Heun steps.",
-            fixed(replace(IMAGE_MSD, jitter=0.0, estimator="product", steps=2)),
+            fixed(replace(IMAGE_MSD, estimator="product", steps=2)),
             ("edm",),
             lr=0.02,
+            fall=0.1,
+            inner_steps=4,
         ),
         Entry(
             "msd-kernel",
             "MSD, kernel score",
             "MSD with its target sampled as in the paper: 4 DDIM steps with the kernel's score added.",
-            fixed(replace(IMAGE_MSD, jitter=0.0, estimator="kernel-score", steps=4)),
+            fixed(replace(IMAGE_MSD, estimator="kernel-score", steps=4)),
             ("ddim",),
             lr=0.02,
+            fall=0.1,
+            inner_steps=4,
         ),
     )
 }

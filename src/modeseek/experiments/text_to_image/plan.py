@@ -13,7 +13,7 @@ import torch
 from modeseek.config.config import Config, GuardConfig
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
 from modeseek.config.optimizers import AdamConfig
-from modeseek.config.priors import PipelinePriorConfig
+from modeseek.config.priors import PriorConfig
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
 from modeseek.experiments.text_to_image.entries import ENTRIES
 
@@ -70,7 +70,7 @@ class TextToImage:
         likelihood: number of Runge-Kutta steps of the log-likelihood; 0 skips it.
     """
 
-    prior_config: PipelinePriorConfig
+    prior_config: PriorConfig
     prompts: tuple[str, ...]
     entries: tuple[Entry, ...]
     scales: Mapping[str, float]
@@ -131,13 +131,14 @@ class TextToImage:
             prior=self.prior_config,
             method=entry.method(scale),
             generator=GENERATORS[self.generator](n),
-            optimizer=AdamConfig(entry.lr),
+            optimizer=AdamConfig(entry.lr, fall=entry.fall),
             name=batch.name,
             steps=self.steps_of(entry),
             seed=batch.seed,
             prompts=tuple(self.prompts[prompt] for prompt, _ in batch.items),
             scale=1.0 if entry.guides else scale,
             shift=self.shift,
+            inner_steps=entry.inner_steps,
             device=self.device,
             guard=GuardConfig(active=False),  # a grey or oversaturated image is a result here, and is measured
             previews=_PREVIEWS,
