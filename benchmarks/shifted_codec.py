@@ -23,7 +23,7 @@ from modeseek.config.defaults import default_config
 from modeseek.config.generators import FieldConfig, GeneratorConfig, PixelsConfig
 from modeseek.config.priors import LoadedPrior, PipelinePriorConfig
 from modeseek.datasets.emoji import read_icons, render_icons, with_article
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions
+from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.io.atomic import write_atomic
 from modeseek.metrics.bootstrap import mean_with_interval
 from modeseek.metrics.drawing_distance import drawing_distances

@@ -26,7 +26,7 @@ from modeseek.cli import main
 from modeseek.config.config import Config, read_config, read_yaml_file
 from modeseek.config.overrides import override
 from modeseek.config.yaml import read_yaml
-from modeseek.experiments.common.results_files import RunRecord, write_results
+from modeseek.reports.results_files import RunRecord, write_results
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.status import read_status
 

@@ -36,6 +36,7 @@ ROOMS = (  # a room imports only the rooms above it, and those of its own line
     "viewer",
     "runs",
     "sweeps",
+    "exams",
     "experiments",
     "cli",
     "__init__ __main__",
@@ -204,7 +205,7 @@ def test_the_words_are_the_fields() -> None:
 
 KINDS = ("generators", "methods", "priors", "config")  # rooms whose classes are of many kinds
 ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors
-    ("experiments/common/jobs.py", "Pipeline"),
+    ("runs/jobs.py", "Pipeline"),
     ("methods/auxiliary_lora.py", "Pipeline"),
     ("reports/method_notes.py", "MSD"),
     ("sweeps/log_densities.py", "ToyPriorConfig"),

@@ -25,13 +25,13 @@ import tiny_scorers  # noqa: E402
 from modeseek.cli.paper_options import PaperOptions  # noqa: E402
 from modeseek.cli.paper_text_to_image import TextToImageCommand, read_prompts  # noqa: E402
 from modeseek.config.optimizers import AdamConfig  # noqa: E402
-from modeseek.experiments.common.jobs import PriorCache  # noqa: E402
-from modeseek.experiments.common.metrics import Metric  # noqa: E402
 from modeseek.experiments.text_to_image.entries import ENTRIES  # noqa: E402
 from modeseek.experiments.text_to_image.experiment import run_text_to_image  # noqa: E402
 from modeseek.experiments.text_to_image.metrics import METRICS, MetricNetworks, per_image  # noqa: E402
+from modeseek.reports.metric import Metric  # noqa: E402
 from modeseek.reports.table import Column, Row, Table  # noqa: E402
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment  # noqa: E402
+from modeseek.runs.jobs import PriorCache  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),

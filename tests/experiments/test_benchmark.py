@@ -16,7 +16,6 @@ from terminal import cli_error
 from modeseek.citations.bibtex import read_sources
 from modeseek.cli import main
 from modeseek.datasets.toy2d import ring
-from modeseek.experiments.common.metrics import evaluate
 from modeseek.experiments.toy2d.benchmark import run_entries
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
@@ -24,6 +23,7 @@ from modeseek.experiments.toy2d.toy2d_metrics import METRICS, EndPoints, GroundT
 from modeseek.io.process_pool import run_in_processes
 from modeseek.meanshift.modes import Modes
 from modeseek.methods import METHODS
+from modeseek.reports.metric import evaluate
 
 F64 = torch.float64
 

@@ -10,8 +10,6 @@ import pytest
 
 from modeseek.config.priors import ToyPriorConfig
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
-from modeseek.experiments.common.jobs import Job, PriorCache, run_jobs
-from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.experiments.text_to_3d.entries import ENTRIES as ENTRIES_3D
 from modeseek.experiments.text_to_3d.jobs import ShapeResult, ShapeResults
 from modeseek.experiments.text_to_3d.plan import TextTo3DJob
@@ -19,8 +17,10 @@ from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.experiments.text_to_image.entries import ENTRIES
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
+from modeseek.runs.jobs import Job, PriorCache, run_jobs
 from modeseek.runs.session import run_session
 
 

@@ -19,7 +19,6 @@ import tiny  # noqa: E402 - needs diffusers
 
 from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig  # noqa: E402
 from modeseek.datasets.emoji import canonical, read_icons, render_icons  # noqa: E402
-from modeseek.experiments.common.jobs import PriorCache  # noqa: E402
 from modeseek.experiments.quality import scorers  # noqa: E402
 from modeseek.experiments.quality.comparison import comparison_table, gain, reach  # noqa: E402
 from modeseek.experiments.quality.entries import BASELINE, ENTRIES  # noqa: E402
@@ -36,6 +35,7 @@ from modeseek.metrics.scenes.caption_accuracy import CaptionAccuracy  # noqa: E4
 from modeseek.metrics.scenes.classifier import SceneClassifier  # noqa: E402
 from modeseek.rundir.run_dir import Run  # noqa: E402
 from modeseek.runs.experiment_folder import QUALITY, open_experiment  # noqa: E402
+from modeseek.runs.jobs import PriorCache  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),

@@ -21,7 +21,6 @@ from modeseek.cli import main
 from modeseek.cli.paper_options import PaperOptions
 from modeseek.cli.paper_text_to_3d import CAPTIONS, MORE_CAPTIONS, TextTo3DCommand
 from modeseek.experiments.common.entries import fixed
-from modeseek.experiments.common.jobs import JobContext, PriorCache
 from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.findings import compare, summarise
@@ -35,6 +34,7 @@ from modeseek.metrics.scenes.janus import FrontFaces
 from modeseek.runs.build import build
 from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment
 from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.jobs import JobContext, PriorCache
 from modeseek.runs.train import train
 
 CUBE = "a blue cube with a white face"

@@ -479,7 +479,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "what is done is done again",
-        "experiments/common/jobs.py",
+        "runs/jobs.py",
         "if job.name not in results and",
         "if",
         "text_to_3d",
@@ -493,7 +493,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a failed play ends everything",
-        "experiments/common/jobs.py",
+        "runs/jobs.py",
         "except RunFailed as error:",
         "except KeyError as error:",
         "text_to_3d",

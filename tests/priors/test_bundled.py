@@ -12,7 +12,7 @@ from terminal import cli_error
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions
+from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.io import packaged
 from modeseek.metrics.scenes.caption_accuracy import score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier

@@ -59,11 +59,11 @@ class ExamCommand:
         from modeseek.config.priors import files_digest
         from modeseek.config.registry import REGISTRY
         from modeseek.datasets.emoji import INSTALL, read_icons, with_article
-        from modeseek.experiments.caption_exam.caption_exam import held_out_captions
-        from modeseek.experiments.caption_exam.experiment import run_exam
-        from modeseek.experiments.common.exam import Exam
-        from modeseek.experiments.emoji_exam.emoji_exam import draw_names
-        from modeseek.experiments.emoji_exam.experiment import run_emoji_exam
+        from modeseek.exams.caption_exam.caption_exam import held_out_captions
+        from modeseek.exams.caption_exam.experiment import run_exam
+        from modeseek.exams.emoji_exam.emoji_exam import draw_names
+        from modeseek.exams.emoji_exam.experiment import run_emoji_exam
+        from modeseek.exams.exam import Exam
         from modeseek.metrics.scenes.classifier import SceneClassifier
         from modeseek.priors.pipeline.bundled_table import EMOJI, SCENES, bundled_prior
         from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion

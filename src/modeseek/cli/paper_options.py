@@ -11,8 +11,8 @@ from typing import Annotated
 import tyro
 
 from modeseek.cli.terminal import print_result, run_with_progress
-from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.io.progress import Progress
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunInterrupted
 from modeseek.runs.session import resume_hint

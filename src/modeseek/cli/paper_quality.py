@@ -14,12 +14,12 @@ from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.emoji import INSTALL, read_icons
-from modeseek.experiments.common.jobs import PriorCache
 from modeseek.experiments.quality.entries import ENTRIES
 from modeseek.experiments.quality.plan import Quality, Tuning
 from modeseek.experiments.quality.subjects import DigitSubject, EmojiSubject, SceneSubject, Subject
 from modeseek.experiments.text_to_image.plan import GENERATORS
 from modeseek.runs.experiment_folder import QUALITY, open_experiment
+from modeseek.runs.jobs import PriorCache
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from modeseek.cli.lookup import look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.experiments.common.jobs import PriorCache
 from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.plan import TextTo3D
@@ -20,6 +19,7 @@ from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.runs.experiment_folder import TEXT_TO_3D, open_experiment
+from modeseek.runs.jobs import PriorCache
 
 CAPTIONS = (
     "a blue cube with a white face",

@@ -14,9 +14,8 @@ from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.scenes import parse
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions
+from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.common.entries import Entry
-from modeseek.experiments.common.jobs import PriorCache
 from modeseek.experiments.text_to_image.entries import DEFAULT_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_image.experiment import run_text_to_image
 from modeseek.experiments.text_to_image.measure import are_captions
@@ -27,6 +26,7 @@ from modeseek.metrics.features import ImageFeatures
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment
+from modeseek.runs.jobs import PriorCache
 
 _SWEEP_SCALES = (1.0, 3.0, 7.5, 15.0)
 _LIKELIHOOD_STEPS = 12  # Runge-Kutta steps

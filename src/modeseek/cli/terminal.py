@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.io.progress import Progress
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 

@@ -17,7 +17,7 @@ from modeseek.datasets.scenes import Scenes, is_held_out, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.view_phrases import AZIMUTHS
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions, mistakes
+from modeseek.exams.caption_exam.caption_exam import held_out_captions, mistakes
 from modeseek.io.packaged import data_folder
 from modeseek.metrics.scenes.caption_accuracy import (
     Predictions,

@@ -7,8 +7,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
-from modeseek.experiments.common.jobs import JobContext, PriorCache
-from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.experiments.quality.measure import ScoredCell
 from modeseek.experiments.quality.plan import Cell, Quality
 from modeseek.experiments.quality.report import write_quality_results
@@ -16,8 +14,10 @@ from modeseek.experiments.quality.runner import BatchRunner, MakeJob, ScoredJob
 from modeseek.experiments.quality.scorers import Scorer
 from modeseek.experiments.quality.tuning import TunedEntry, tune
 from modeseek.io.progress import Progress
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.jobs import JobContext, PriorCache
 from modeseek.runs.session import run_session
 
 JOBS = "jobs"

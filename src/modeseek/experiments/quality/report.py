@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
 from modeseek.experiments.quality.comparison import comparison_table
 from modeseek.experiments.quality.entries import BASELINE, ENTRIES
 from modeseek.experiments.quality.figures import draw_curves, draw_sheet, shown_budgets
@@ -15,6 +14,7 @@ from modeseek.experiments.quality.plan import Quality
 from modeseek.experiments.quality.scorers import Scorer
 from modeseek.experiments.quality.tuning import TunedEntry, tuning_table
 from modeseek.io.atomic import write_atomic
+from modeseek.reports.results_files import ExperimentResult, write_experiment
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.table import Column, Table
 from modeseek.rundir.run_dir import Run

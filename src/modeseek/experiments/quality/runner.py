@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from modeseek.experiments.common.jobs import JobContext, run_jobs
 from modeseek.experiments.quality.measure import STATISTICS, ScoredBatch, score_batches
 from modeseek.experiments.quality.plan import Prompt
 from modeseek.experiments.quality.scorers import Scorer
@@ -18,6 +17,7 @@ from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.atomic import LineFile, write_atomic
 from modeseek.io.progress import Progress
 from modeseek.rundir.run_dir import Run
+from modeseek.runs.jobs import JobContext, run_jobs
 
 SCORES = "scores.json"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modeseek.datasets.emoji import Icon
 from modeseek.datasets.scenes import parse
-from modeseek.experiments.emoji_exam.emoji_exam import NEAREST, names_of_drawings
+from modeseek.exams.emoji_exam.emoji_exam import NEAREST, names_of_drawings
 from modeseek.io.progress import Progress
 from modeseek.metrics.drawing_distance import drawing_distances, nearest_drawings
 from modeseek.metrics.scenes.caption_accuracy import compare_predictions, predict

@@ -13,18 +13,18 @@ import torch
 from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, PriorConfig, problem_digest
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.emoji import Icon, render_icons, with_article
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions
-from modeseek.experiments.common.jobs import PriorCache
-from modeseek.experiments.common.results_files import ExperimentResult
-from modeseek.experiments.emoji_exam.emoji_exam import draw_names
+from modeseek.exams.caption_exam.caption_exam import held_out_captions
+from modeseek.exams.emoji_exam.emoji_exam import draw_names
 from modeseek.experiments.quality.digits import DigitJob, DigitScorer, train_digits
 from modeseek.experiments.quality.experiment import run_quality
 from modeseek.experiments.quality.plan import Prompt, Quality
 from modeseek.experiments.quality.scorers import DrawingScorer, SceneScorer
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.rng import Streams
 from modeseek.rundir.run_dir import Run
+from modeseek.runs.jobs import PriorCache
 
 
 @runtime_checkable

@@ -9,8 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modeseek.experiments.common.jobs import JobContext, PriorCache, run_jobs
-from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
 from modeseek.experiments.text_to_3d.findings import summarise
 from modeseek.experiments.text_to_3d.jobs import ShapeJob, ShapeResults
 from modeseek.experiments.text_to_3d.measure import FRAMES, TURNTABLE, measure_ground_truth, read_strip
@@ -22,9 +20,11 @@ from modeseek.io.images import encode_gif
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.contact_sheet import ContactSheet, Tile
+from modeseek.reports.results_files import ExperimentResult, write_experiment
 from modeseek.reports.table import Table
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.jobs import JobContext, PriorCache, run_jobs
 from modeseek.runs.session import run_session
 
 JOBS = "plays"

@@ -10,7 +10,6 @@ from pathlib import Path
 import safetensors.torch
 
 from modeseek.experiments.common.entries import Entry
-from modeseek.experiments.common.jobs import Job, JobContext
 from modeseek.experiments.text_to_3d.measure import load_measures, measure
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
@@ -22,6 +21,7 @@ from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.run_page import write_run_page
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import build
+from modeseek.runs.jobs import Job, JobContext
 from modeseek.runs.train import train
 
 WEIGHTS = Path("exports") / "generator.safetensors"

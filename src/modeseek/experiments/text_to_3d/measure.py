@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes.static_scene import StaticScene, turntable
-from modeseek.experiments.common.metrics import evaluate
 from modeseek.experiments.text_to_3d.metrics import METRICS, EvaluatedShape
 from modeseek.generators.camera import Cameras
 from modeseek.generators.export import encode_ply
@@ -22,6 +21,7 @@ from modeseek.io.images import encode_png, read_images
 from modeseek.metrics.scenes.alignment import SAMPLES, RenderFunction, render_function
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.shape_metrics import held_out_cameras, measure_shape
+from modeseek.reports.metric import evaluate
 from modeseek.rundir.run_dir import Run
 
 MEASURES = Path("exports") / "measures.json"

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.scenes.static_scene import StaticScene
-from modeseek.experiments.common.metrics import Metric
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.scenes.alignment import RenderFunction
 from modeseek.metrics.scenes.caption_accuracy import accuracy_by_attribute, score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.metrics.scenes.janus import FrontFaces, classify_front_faces, count_front_faces, has_front_face
 from modeseek.metrics.scenes.shape_metrics import ShapeMetrics
+from modeseek.reports.metric import Metric
 from modeseek.reports.table import Column
 from modeseek.rundir.status import Status
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeseek.experiments.common.results_files import ExperimentResult
 from modeseek.experiments.text_to_3d.jobs import ShapeResults
 from modeseek.experiments.text_to_3d.metrics import METRICS
 from modeseek.experiments.text_to_3d.plan import TextTo3D
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run

@@ -8,9 +8,6 @@ from dataclasses import replace
 
 import torch
 
-from modeseek.experiments.common.jobs import JobContext, PriorCache, run_jobs
-from modeseek.experiments.common.metrics import Metric
-from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
 from modeseek.experiments.text_to_image.jobs import BatchResult, ImageJob
 from modeseek.experiments.text_to_image.measure import measure
 from modeseek.experiments.text_to_image.metrics import METRICS, EntryImages, MetricNetworks
@@ -20,9 +17,12 @@ from modeseek.io.atomic import write_atomic
 from modeseek.io.images import read_images
 from modeseek.io.progress import Progress
 from modeseek.reports.contact_sheet import ContactSheet, Tile, tile_side
+from modeseek.reports.metric import Metric
+from modeseek.reports.results_files import ExperimentResult, write_experiment
 from modeseek.reports.table import Table
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
+from modeseek.runs.jobs import JobContext, PriorCache, run_jobs
 from modeseek.runs.session import run_session
 
 JOBS = "jobs"

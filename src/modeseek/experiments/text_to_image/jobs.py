@@ -9,13 +9,13 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.common.jobs import Job, JobContext
 from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.atomic import remove_folder
 from modeseek.io.images import read_images
 from modeseek.io.progress import Progress
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import build
+from modeseek.runs.jobs import Job, JobContext
 from modeseek.runs.sampling import SamplingConfig, sample_to_run
 from modeseek.runs.train import train
 from modeseek.sampling.samplers import ddim

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 
 from modeseek.datasets.scenes import parse
-from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.experiments.text_to_image.jobs import BatchResult
 from modeseek.experiments.text_to_image.metrics import EntryImages, MetricNetworks, render_features
 from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.io.progress import Progress
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.table import Row, Table, row_values
 
 

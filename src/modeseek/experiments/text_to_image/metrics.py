@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.scenes import Scenes
-from modeseek.experiments.common.metrics import Metric
 from modeseek.experiments.text_to_image.jobs import BatchResult, iterate_images
 from modeseek.experiments.text_to_image.plan import TextToImage
 from modeseek.metrics.bootstrap import Estimate, mean_with_interval
@@ -22,6 +21,7 @@ from modeseek.metrics.image_statistics import clipped_fraction, saturation, shar
 from modeseek.metrics.scenes.caption_accuracy import accuracy_by_attribute, classifier_features, score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline import Pipeline
+from modeseek.reports.metric import Metric
 from modeseek.rng import Streams
 from modeseek.sampling.likelihood import log_likelihood
 

@@ -13,8 +13,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from modeseek.experiments.common.metrics import Metric, evaluate
-from modeseek.experiments.common.results_files import ExperimentResult, RunRecord, write_metrics, write_results
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome, ToyTask
 from modeseek.experiments.toy2d.train_prior import PriorRecipe, train_network
 from modeseek.io.process_pool import run_in_processes
@@ -22,6 +20,8 @@ from modeseek.io.progress import Progress, relay
 from modeseek.io.thread_pool import single_threaded
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.priors.base import Prior
+from modeseek.reports.metric import Metric, evaluate
+from modeseek.reports.results_files import ExperimentResult, RunRecord, write_metrics, write_results
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.table import Row, Table, row_values
 from modeseek.rundir.run_dir import Run

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.digits import Digits
-from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.experiments.toy2d.benchmark import (
     COSTS,
     MOVING,
@@ -31,6 +30,7 @@ from modeseek.io.progress import Progress
 from modeseek.io.thread_pool import single_threaded
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.priors.base import Conditions, Prior
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams, randn
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.metrics import evaluate
 from modeseek.experiments.toy2d.benchmark import (
     COSTS,
     MOVING,
@@ -35,6 +34,7 @@ from modeseek.io.thread_pool import single_threaded
 from modeseek.meanshift.modes import Modes, find_modes
 from modeseek.priors.base import Conditions, Prior
 from modeseek.pytree import Cond
+from modeseek.reports.metric import evaluate
 from modeseek.reports.table import Table
 from modeseek.rng import Streams, rand
 

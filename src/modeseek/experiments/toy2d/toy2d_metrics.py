@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.datasets.toy2d import ToyDataset2D
-from modeseek.experiments.common.metrics import Metric
 from modeseek.experiments.toy2d.benchmark import metric
 from modeseek.experiments.toy2d.direction_error import measure_direction
 from modeseek.meanshift.modes import Modes
@@ -19,6 +18,7 @@ from modeseek.methods.base import Method
 from modeseek.metrics.samples import DirectionError, RealSamples, mode_coverage, mode_distance, nll
 from modeseek.priors.base import Prior
 from modeseek.pytree import Cond, expand
+from modeseek.reports.metric import Metric
 from modeseek.rng import Streams
 
 _REAL = 2000  # true samples of recall and MMD

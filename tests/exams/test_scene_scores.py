@@ -9,8 +9,7 @@ import torch
 
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.scenes import Scenes
-from modeseek.experiments.caption_exam.caption_exam import held_out_captions
-from modeseek.experiments.common.metrics import evaluate
+from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.text_to_image.entries import ENTRIES
 from modeseek.experiments.text_to_image.jobs import BatchResult
 from modeseek.experiments.text_to_image.measure import are_captions
@@ -19,6 +18,7 @@ from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.images import encode_png
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.reports.metric import evaluate
 
 CAPTIONS = held_out_captions(12, 3)
 

@@ -14,9 +14,9 @@ import torch
 
 from modeseek.cli import main
 from modeseek.datasets.emoji import Icon, canonical, read_icons, render_icons, with_article
-from modeseek.experiments.common.exam import Exam
-from modeseek.experiments.emoji_exam.emoji_exam import EmojiExamResult, draw_names, examine, facts, names_of_drawings
-from modeseek.experiments.emoji_exam.memory import memory_table
+from modeseek.exams.emoji_exam.emoji_exam import EmojiExamResult, draw_names, examine, facts, names_of_drawings
+from modeseek.exams.emoji_exam.memory import memory_table
+from modeseek.exams.exam import Exam
 from modeseek.io.progress import Progress
 
 NAMES = fabricated.NAMES
@@ -52,7 +52,7 @@ def draws(monkeypatch: pytest.MonkeyPatch, icons: tuple[Icon, ...], pixels: torc
             for caption in captions:
                 yield canonical(by_name[other[caption.split(" ", 1)[1]]][None])
 
-        monkeypatch.setattr("modeseek.experiments.common.exam.sample_with_diffusers", sample)
+        monkeypatch.setattr("modeseek.exams.exam.sample_with_diffusers", sample)
         job = examine(exam_of(NAMES), NAMES, icons)
         stages: list[Progress] = []
         while True:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from modeseek.experiments.caption_exam.caption_exam import examine, facts
-from modeseek.experiments.caption_exam.report import TITLES, summarise, write_exam_report
-from modeseek.experiments.common.exam import Exam, write_exam
-from modeseek.experiments.common.results_files import ExperimentResult
+from modeseek.exams.caption_exam.caption_exam import examine, facts
+from modeseek.exams.caption_exam.report import TITLES, summarise, write_exam_report
+from modeseek.exams.exam import Exam, write_exam
 from modeseek.io.progress import Progress
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.contact_sheet import ContactSheet, Tile
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import run_session
 

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.experiments.common.results_files import ExperimentResult, write_experiment
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
 from modeseek.priors.pipeline.diffusers_sampling import sample_with_diffusers
 from modeseek.reports.contact_sheet import ContactSheet
+from modeseek.reports.results_files import ExperimentResult, write_experiment
 from modeseek.rundir.run_dir import Run
 
 

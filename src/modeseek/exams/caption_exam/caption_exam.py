@@ -15,8 +15,7 @@ from torch import Tensor
 from modeseek.datasets.scenes import ParsedCaption, Scenes, parse
 from modeseek.datasets.scenes.object_types import OBJECT_TYPES
 from modeseek.datasets.scenes.vocabulary import COLOURS, RELATIONS
-from modeseek.experiments.common.exam import Exam, group_equal, sample_captions, shuffle
-from modeseek.experiments.common.metrics import Metric, evaluate
+from modeseek.exams.exam import Exam, group_equal, sample_captions, shuffle
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.metrics.frechet import kid
@@ -31,6 +30,7 @@ from modeseek.metrics.scenes.caption_accuracy import (
     predict,
 )
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams
 

@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from modeseek.datasets.emoji import Icon, augment, canonical, render_icons
-from modeseek.experiments.common.exam import Exam, group_equal, sample_captions, shuffle
-from modeseek.experiments.common.metrics import Metric, evaluate
-from modeseek.experiments.emoji_exam.memory import memory_table
+from modeseek.exams.emoji_exam.memory import memory_table
+from modeseek.exams.exam import Exam, group_equal, sample_captions, shuffle
 from modeseek.io.progress import Progress
 from modeseek.metrics.bootstrap import Estimate, mean_with_interval
 from modeseek.metrics.drawing_distance import NearestDrawings, drawing_distances, nearest_drawings
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.table import Row, Table, row_values
 from modeseek.rng import Streams
 

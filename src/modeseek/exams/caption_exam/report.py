@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modeseek.experiments.caption_exam.caption_exam import ExamResult
-from modeseek.experiments.common.exam import Exam
+from modeseek.exams.caption_exam.caption_exam import ExamResult
+from modeseek.exams.exam import Exam
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.reports.table import Row

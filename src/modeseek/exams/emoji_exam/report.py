@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modeseek.experiments.common.exam import Exam
-from modeseek.experiments.emoji_exam.emoji_exam import EmojiExamResult
+from modeseek.exams.emoji_exam.emoji_exam import EmojiExamResult
+from modeseek.exams.exam import Exam
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
 from modeseek.rundir.run_dir import Run
 

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.datasets.emoji import Icon
-from modeseek.experiments.common.metrics import Metric, evaluate
 from modeseek.metrics.bootstrap import Estimate
+from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.table import Row, Table, row_values
 
 _LOW, _HIGH = 0.05, 0.95

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from modeseek.datasets.emoji import Icon
-from modeseek.experiments.common.exam import Exam, write_exam
-from modeseek.experiments.common.results_files import ExperimentResult
-from modeseek.experiments.emoji_exam.emoji_exam import EmojiExamResult, examine, facts
-from modeseek.experiments.emoji_exam.report import MEMORY, TITLES, summarise, write_exam_report
+from modeseek.exams.emoji_exam.emoji_exam import EmojiExamResult, examine, facts
+from modeseek.exams.emoji_exam.report import MEMORY, TITLES, summarise, write_exam_report
+from modeseek.exams.exam import Exam, write_exam
 from modeseek.io.progress import Progress
 from modeseek.reports.contact_sheet import ContactSheet, Tile
+from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.session import run_session
 

@@ -1,0 +1,1 @@
+"""Exams of text-to-image priors: how often a sample shows what its prompt says."""
