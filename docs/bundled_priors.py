@@ -27,12 +27,13 @@ ENLARGED = 2  # times, without smoothing
 GAP = 4  # pixels
 
 
-def make_rows(name: str, methods: Sequence[str], steps: int, folder: Path) -> list[Path]:
+def make_rows(name: str, methods: Sequence[str], steps: int | None, folder: Path) -> list[Path]:
     """Runs the commands and returns the folders of their images, one per row."""
     from modeseek.cli import main
 
     commands = [["sample", *PROMPTS[name]]]
-    commands += [["image", *PROMPTS[name], "--method", method, "--steps", str(steps)] for method in methods]
+    given = [] if steps is None else ["--steps", str(steps)]
+    commands += [["image", *PROMPTS[name], "--method", method, *given] for method in methods]
     rows = []
     for command in commands:
         out = Path(tempfile.mkdtemp(dir=folder)) / "run"
@@ -63,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", choices=[*PROMPTS], metavar="NAME", help="scenes, emoji; default both")
     parser.add_argument("--methods", nargs="*", default=["sds", "msd"], help="methods, one row each; default sds msd")
-    parser.add_argument("--steps", type=int, default=400, help="number of optimisation steps")
+    parser.add_argument("--steps", type=int, help="number of optimisation steps; default that of modeseek image")
     parser.add_argument("--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the pictures")
     args = parser.parse_args()
     folder = Path("runs", "bundled_priors")
