@@ -69,7 +69,7 @@ class ImageCommand:
     """Largest random shift of the images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
     pixels and fields under scenes and emoji, else 0."""
     inner_steps: int | None = None
-    """Number of optimizer steps towards the target of each direction, for msd, sds, sdi, ism and vsd: more let the
+    """Number of optimizer steps towards the target of each direction, for methods that have one: more let the
     image follow faster at equal prior calls. Default: 4 for pixels and fields under scenes and emoji, else 1."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""

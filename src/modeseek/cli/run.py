@@ -72,8 +72,9 @@ class RunCommand:
     """Largest random shift of rendered images at every step, before they are encoded, pixels; 0 is none. Default: 2 for
     pixels and fields under scenes and emoji, else 0."""
     inner_steps: int | None = None
-    """Number of optimizer steps towards the target of each direction, for msd, sds, sdi, ism and vsd: more let the
-    generator follow faster at equal prior calls. Default: 4 for pixels and fields under scenes and emoji, else 1."""
+    """Number of optimizer steps towards the target of each direction, for methods that have one: more let the
+    generator follow faster at equal prior calls. Default: 4 for pixels and fields and 2
+    for volumes under scenes and emoji, else 1."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """Device: cpu (default), cuda, cuda:1 or mps."""
     on_failure: Literal["stop", "rollback"] | None = None

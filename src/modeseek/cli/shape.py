@@ -74,7 +74,7 @@ class ShapeCommand:
     shift: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Largest random shift of the renders at every step, before they are encoded, pixels; 0, the default, is none."""
     inner_steps: int | None = None
-    """Number of optimizer steps towards the target of each direction, for msd, sds, sdi, ism and vsd: more let the
+    """Number of optimizer steps towards the target of each direction, for methods that have one: more let the
     shape follow faster at equal prior calls. Default: 2 under scenes and emoji, else 1."""
     size: int | None = None
     """Side of the rendered images, pixels; default: the input size of the prior."""

@@ -60,8 +60,8 @@ _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
 def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig, inner_steps: int = 1) -> Method | None:
     """Method with its default settings for a generator, a prior and inner steps; None where those of its class apply.
 
-    MSD on images needs no noise where the image follows each target (inner steps, or latents under SGD); where it lags
-    behind, a clean render of what is not yet there is taken as evidence against it, so noise is added until 70 %.
+    MSD on images is without noise where the image follows each target (inner steps, or latents under SGD); where it
+    lags behind, a clean render of what is not yet there is taken as evidence against it: noise until 70 % of the run.
     """
     if generator.as_3d is not None:
         return _METHODS_3D.get(name)
@@ -106,15 +106,13 @@ def default_sampler_steps(path: str) -> int:
 
 def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | None = None) -> int:
     """Largest random shift by default, pixels: 2 for images under a bundled prior, where it was measured to help."""
-    measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
-    return _SHIFTS.get(type(generator), 0) if measured and method not in _UNSHIFTED else 0
+    return _SHIFTS.get(type(generator), 0) if _is_bundled(prior) and method not in _UNSHIFTED else 0
 
 
 def default_inner_steps(prior: PriorConfig, generator: GeneratorConfig, method: str) -> int:
     """Number of optimizer steps per direction by default: more for images and volumes where it was measured to help."""
-    measured = isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
     possible = has_target(default_method(method, prior, generator) or METHODS.get(method))
-    return _INNER_STEPS.get(type(generator), 1) if measured and possible else 1
+    return _INNER_STEPS.get(type(generator), 1) if _is_bundled(prior) and possible else 1
 
 
 def default_image_steps(method: str, generator: GeneratorConfig, inner_steps: int) -> int:
@@ -201,6 +199,11 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     if optimizer == "adam":
         plain["optimizer"] = {optimizer: _fields(default_adam(generator)) | given}
     return read_config(plain, location)
+
+
+def _is_bundled(prior: PriorConfig) -> bool:
+    """Whether a prior ships with modeseek: settings of images and volumes were measured under these."""
+    return isinstance(prior, PipelinePriorConfig) and bundled_prior(prior.path) is not None
 
 
 def _with_named_prior(plain: dict[str, Plain]) -> dict[str, Plain]:

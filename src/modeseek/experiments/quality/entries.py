@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from modeseek.diffusion.noise_levels import Annealed, Switch
-from modeseek.diffusion.weighting import alpha_sigma
+from modeseek.config.defaults import IMAGE_SDS, LAGGING_IMAGE_MSD
+from modeseek.diffusion.noise_levels import Switch
 from modeseek.experiments.common.entries import Entry, MakeMethod, fixed, sdi_negative
-from modeseek.meanshift.bandwidth import Along
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.ism import ISM
-from modeseek.methods.msd import MSD
 from modeseek.methods.sds import SDS
 from modeseek.methods.vsd import VSD
 from modeseek.ramp import Fading, Until
@@ -20,9 +18,6 @@ from modeseek.ramp import Fading, Until
 BASELINE = "sds"
 """Entry that all others are compared with."""
 _INNER = 4  # optimizer steps per direction of the entries with inner steps
-_PATH = Annealed(0.98, 0.02)
-_SDS = SDS(times=_PATH)
-_MSD = MSD(Along(_PATH), weight=alpha_sigma, jitter=Until(0.7))
 
 
 def _entry(
@@ -44,7 +39,10 @@ ENTRIES = {
     entry.name: entry
     for entry in (
         _entry(
-            "sds", "SDS", "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.", fixed(_SDS)
+            "sds",
+            "SDS",
+            "Score distillation, weight sigma^2, its noise level falling from 0.98 to 0.02.",
+            fixed(IMAGE_SDS),
         ),
         _entry(
             "sds-switch",
@@ -59,22 +57,27 @@ ENTRIES = {
             "MSD",
             "Mean-shift distillation, one call a step, bandwidth sigma / alpha at the noise levels of SDS, weight "
             "alpha sigma, with noise (jitter 1) until 70 % of the run and none after it.",
-            fixed(_MSD),
+            fixed(LAGGING_IMAGE_MSD),
         ),
-        _entry("msd-plain", "MSD, no jitter", "The same without noise.", fixed(replace(_MSD, jitter=0.0))),
-        _entry("msd-half", "MSD, half jitter", "The same with jitter 0.5.", fixed(replace(_MSD, jitter=0.5))),
+        _entry("msd-plain", "MSD, no jitter", "The same without noise.", fixed(replace(LAGGING_IMAGE_MSD, jitter=0.0))),
+        _entry(
+            "msd-half",
+            "MSD, half jitter",
+            "The same with jitter 0.5.",
+            fixed(replace(LAGGING_IMAGE_MSD, jitter=0.5)),
+        ),
         _entry(
             "msd-fading",
             "MSD, fading jitter",
             "The same with jitter that falls linearly from 1 to 0 at 60 % of the run.",
-            fixed(replace(_MSD, jitter=Fading())),
+            fixed(replace(LAGGING_IMAGE_MSD, jitter=Fading())),
         ),
         _entry(
             "msd-product-end",
             "MSD, product at the end",
             "MSD whose target is sampled from the exact product prior in the last 30 % of the run, 2 Heun steps (3 "
             "evaluations).",
-            fixed(replace(_MSD, finish="product", finish_from=0.7, steps=2)),
+            fixed(replace(LAGGING_IMAGE_MSD, finish="product", finish_from=0.7, steps=2)),
             ("edm",),
         ),
         _entry(
@@ -95,19 +98,19 @@ ENTRIES = {
             "small MLP for digits), updated once a step; updates are no prior calls.",
             _vsd,
         ),
-        _inner("sds-inner", "SDS, inner steps", "SDS with 4 optimizer steps per direction.", fixed(_SDS)),
-        _inner("msd-inner", "MSD, inner steps", "MSD with 4 optimizer steps per direction.", fixed(_MSD)),
+        _inner("sds-inner", "SDS, inner steps", "SDS with 4 optimizer steps per direction.", fixed(IMAGE_SDS)),
+        _inner("msd-inner", "MSD, inner steps", "MSD with 4 optimizer steps per direction.", fixed(LAGGING_IMAGE_MSD)),
         _inner(
             "msd-early-inner",
             "MSD, early jitter, inner steps",
             "MSD with noise until 30 % of the run, with 4 optimizer steps per direction.",
-            fixed(replace(_MSD, jitter=Until(0.3))),
+            fixed(replace(LAGGING_IMAGE_MSD, jitter=Until(0.3))),
         ),
         _inner(
             "msd-plain-inner",
             "MSD, no jitter, inner steps",
             "MSD without noise, with 4 optimizer steps per direction.",
-            fixed(replace(_MSD, jitter=0.0)),
+            fixed(replace(LAGGING_IMAGE_MSD, jitter=0.0)),
         ),
     )
 }  # fmt: skip

@@ -10,9 +10,8 @@ from modeseek.experiments.quality.entries import BASELINE
 from modeseek.experiments.quality.measure import ScoredCell
 from modeseek.experiments.quality.plan import Quality
 from modeseek.experiments.quality.tuning import TunedEntry
+from modeseek.experiments.text_to_image.plan import OPTIMISED
 from modeseek.reports.table import Column
-
-_OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "latent": "a latent"}
 
 
 def summarise(plan: Quality, cells: Sequence[ScoredCell], main: Column) -> tuple[str, ...]:
@@ -30,7 +29,7 @@ def summarise(plan: Quality, cells: Sequence[ScoredCell], main: Column) -> tuple
         rates = f"learning rates tuned on {n} other prompt{'s' * (n > 1)} at {plan.tuning.budget} calls"
     lines = [
         f"{len(plan.prompts)} prompts, {plan.seeds} seed{'s' * (plan.seeds > 1)} each. Each image is "
-        f"{_OPTIMISED[plan.generator]}, optimised by Adam at {rates}; guidance {plan.scale:g}."
+        f"{OPTIMISED[plan.generator]}, optimised by Adam at {rates}; guidance {plan.scale:g}."
     ]
     for budget in sorted({cell.cell.budget for cell in optimised}):
         found = [(c.mean(main.key).value, c.cell.entry.title) for c in optimised if c.cell.budget == budget]

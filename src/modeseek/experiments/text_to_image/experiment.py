@@ -11,7 +11,7 @@ import torch
 from modeseek.experiments.text_to_image.jobs import BatchResult, ImageJob
 from modeseek.experiments.text_to_image.measure import measure
 from modeseek.experiments.text_to_image.metrics import METRICS, EntryImages, MetricNetworks
-from modeseek.experiments.text_to_image.plan import REFERENCE, TextToImage
+from modeseek.experiments.text_to_image.plan import OPTIMISED, REFERENCE, TextToImage
 from modeseek.experiments.text_to_image.report import write_report
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import read_images
@@ -26,7 +26,6 @@ from modeseek.runs.jobs import JobContext, PriorCache, run_jobs
 from modeseek.runs.session import run_session
 
 JOBS = "jobs"
-_OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "latent": "a latent"}
 _SEEDS = 3  # maximum number of seeds side by side on the contact sheet
 
 
@@ -78,7 +77,7 @@ def summarise(plan: TextToImage, table: Table, metrics: Sequence[Metric[EntryIma
     titles = {entry.name: entry.title for entry in plan.entries}
     lines = [
         f"{len(plan.prompts)} prompts, {plan.seeds} {'seeds' if plan.seeds > 1 else 'seed'} each: {plan.compared} "
-        f"images per method. Each image is {_OPTIMISED[plan.generator]}, optimised by Adam at learning {_rates(plan)}."
+        f"images per method. Each image is {OPTIMISED[plan.generator]}, optimised by Adam at learning {_rates(plan)}."
     ]
     for metric in (metric for metric in metrics if metric.summarised):
         rows = [row for row in table.rows if metric.key in row.values and not row.reference]

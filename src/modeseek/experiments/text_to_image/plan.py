@@ -18,6 +18,8 @@ from modeseek.experiments.common.entries import Entry, affordable_steps, check_l
 from modeseek.experiments.text_to_image.entries import ENTRIES
 
 REFERENCE = "reference"
+OPTIMISED = {"field": "a coordinate network", "pixels": "a grid of pixels", "latent": "a latent"}
+"""What each image is, by name of the generator, for sentences."""
 GENERATORS: dict[str, type[FieldConfig | PixelsConfig | LatentConfig]] = {
     "field": FieldConfig,
     "pixels": PixelsConfig,
