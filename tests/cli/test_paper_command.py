@@ -285,7 +285,7 @@ def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
     assert calls == {"ddim": 40, "sdi": 48, "sdi-negative": 44, "msd-product": 48, "msd-kernel": 48}
     assert "optimised by Adam at learning rate 0.02." in (tmp_path / "out" / "exports" / "table.md").read_text()
     plan = TextToImageCommand(str(folder / "sd"), folder / "prompts.txt", tuple(ENTRIES), budget=100).plan()
-    one_call = ("ddim", "sds", "sds-inner", "sds-uniform", "msd", "msd-jitter", "msd-plain")
+    one_call = ("ddim", "sds", "sds-inner", "sds-uniform", "msd", "msd-step", "msd-plain")
     steps = dict.fromkeys(one_call, 50)
     steps |= {"sdi": 20, "sdi-negative": 4, "msd-product": 16, "msd-kernel": 12}
     assert {entry.name: plan.steps_of(entry) for entry in plan.entries} == steps

@@ -304,10 +304,10 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
         "defaults",
     ),
     (
-        "noise for images that follow their targets",
+        "images without noise",
         "config/defaults.py",
-        "IMAGE_MSD if inner_steps > 1 else LAGGING_IMAGE_MSD",
-        "LAGGING_IMAGE_MSD if inner_steps > 1 else IMAGE_MSD",
+        "MSD(_IMAGE_PATH, weight=alpha_sigma, jitter=Until(0.7))",
+        "MSD(_IMAGE_PATH, weight=alpha_sigma)",
         "defaults",
     ),
     (

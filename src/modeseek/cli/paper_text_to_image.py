@@ -63,7 +63,7 @@ class TextToImageCommand:
     """Text file of prompts, one per line; empty lines and lines starting with # are skipped. Default: held-out
     captions under scenes, everyday words under emoji."""
     methods: tuple[Name, ...] = ()
-    """Methods to compare: ddim sds sds-inner sds-uniform sdi sdi-negative msd msd-jitter msd-plain msd-product
+    """Methods to compare: ddim sds sds-inner sds-uniform sdi sdi-negative msd msd-step msd-plain msd-product
     msd-kernel. Default: ddim sds sdi msd; all under scenes and emoji or with --full."""
     steps: int = 400
     """Number of optimisation steps."""

@@ -31,8 +31,7 @@ NAMED_PRIORS: dict[str, PriorConfig] = {
     **{name: PipelinePriorConfig(name) for name in (*BUNDLED_PRIORS, EARLIER_NAME)},
 }
 _IMAGE_PATH = Along(Annealed(0.98, 0.02))
-IMAGE_MSD = MSD(_IMAGE_PATH, weight=alpha_sigma)  # of images that follow each target: inner steps
-LAGGING_IMAGE_MSD = replace(IMAGE_MSD, jitter=Until(0.7))  # at one step per target: noise while the image is decided
+IMAGE_MSD = MSD(_IMAGE_PATH, weight=alpha_sigma, jitter=Until(0.7))  # noise while the image is decided
 LATENT_MSD = MSD(_IMAGE_PATH)  # under SGD with rate 1 mean shift itself
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
 MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
@@ -57,18 +56,16 @@ _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
 }
 
 
-def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig, inner_steps: int = 1) -> Method | None:
-    """Method with its default settings for a generator, a prior and inner steps; None where those of its class apply.
+def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) -> Method | None:
+    """Method with its default settings for a generator and a prior; None where those of its class apply.
 
-    MSD on images is without noise where the image follows each target (inner steps, or latents under SGD); where it
-    lags behind, a clean render of what is not yet there is taken as evidence against it: noise until 70 % of the run.
+    MSD on images has noise until 70 % of the run, while it is decided what an image shows: without, a clean render of
+    what is not yet there is taken as evidence against it. Latents under SGD follow each target and need none.
     """
     if generator.as_3d is not None:
         return _METHODS_3D.get(name)
     if isinstance(prior, PipelinePriorConfig) and name == "msd":
-        if isinstance(generator, LatentConfig):
-            return LATENT_MSD
-        return IMAGE_MSD if inner_steps > 1 else LAGGING_IMAGE_MSD
+        return LATENT_MSD if isinstance(generator, LatentConfig) else IMAGE_MSD
     if isinstance(prior, PipelinePriorConfig):
         return _IMAGE_METHODS.get(name)
     bandwidth = prior.bandwidth() if name == "msd" else None
@@ -146,7 +143,7 @@ def default_config(
         settings: other settings of the configuration.
     """
     inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
-    made = default_method(method, prior, generator, inner_steps) or METHODS[method]()
+    made = default_method(method, prior, generator) or METHODS[method]()
     if made.guides:
         made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
@@ -181,8 +178,7 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     chosen = "inner_steps" in plain
     inner_steps = plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
     if name in METHODS:
-        inner_steps = inner_steps if isinstance(inner_steps, int) else 1  # read_config refuses it below
-        settings_of = _fields(default_method(name, prior, generator, inner_steps))
+        settings_of = _fields(default_method(name, prior, generator))
         if written and given:  # what is missing is newer than the file: it had the default of its class
             settings_of = {key: settings_of[key] for key in _required(METHODS[name]) & settings_of.keys()}
         plain["method"] = {name: settings_of | given}
@@ -191,7 +187,7 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
                 f"msd needs the final kernel bandwidth for {prior.title}, got none; try --set "
                 "method.msd.bandwidth.adaptive.end=H, in units of the data"
             )
-        if inner_steps > 1 and not chosen:  # debiased: of a method with a target or without
+        if not chosen and inner_steps > 1:  # debiased: of a method with a target or without
             method = REGISTRY.deserialize(Method, plain["method"], f"{location}.method")
             plain["inner_steps"] = inner_steps if has_target(method) else 1
     plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))

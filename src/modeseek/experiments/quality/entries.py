@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from modeseek.config.defaults import IMAGE_SDS, LAGGING_IMAGE_MSD
+from modeseek.config.defaults import IMAGE_MSD, IMAGE_SDS
 from modeseek.diffusion.noise_levels import Switch
 from modeseek.experiments.common.entries import Entry, MakeMethod, fixed, sdi_negative
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary
@@ -57,27 +57,27 @@ ENTRIES = {
             "MSD",
             "Mean-shift distillation, one call a step, bandwidth sigma / alpha at the noise levels of SDS, weight "
             "alpha sigma, with noise (jitter 1) until 70 % of the run and none after it.",
-            fixed(LAGGING_IMAGE_MSD),
+            fixed(IMAGE_MSD),
         ),
-        _entry("msd-plain", "MSD, no jitter", "The same without noise.", fixed(replace(LAGGING_IMAGE_MSD, jitter=0.0))),
+        _entry("msd-plain", "MSD, no jitter", "The same without noise.", fixed(replace(IMAGE_MSD, jitter=0.0))),
         _entry(
             "msd-half",
             "MSD, half jitter",
             "The same with jitter 0.5.",
-            fixed(replace(LAGGING_IMAGE_MSD, jitter=0.5)),
+            fixed(replace(IMAGE_MSD, jitter=0.5)),
         ),
         _entry(
             "msd-fading",
             "MSD, fading jitter",
             "The same with jitter that falls linearly from 1 to 0 at 60 % of the run.",
-            fixed(replace(LAGGING_IMAGE_MSD, jitter=Fading())),
+            fixed(replace(IMAGE_MSD, jitter=Fading())),
         ),
         _entry(
             "msd-product-end",
             "MSD, product at the end",
             "MSD whose target is sampled from the exact product prior in the last 30 % of the run, 2 Heun steps (3 "
             "evaluations).",
-            fixed(replace(LAGGING_IMAGE_MSD, finish="product", finish_from=0.7, steps=2)),
+            fixed(replace(IMAGE_MSD, finish="product", finish_from=0.7, steps=2)),
             ("edm",),
         ),
         _entry(
@@ -99,18 +99,18 @@ ENTRIES = {
             _vsd,
         ),
         _inner("sds-inner", "SDS, inner steps", "SDS with 4 optimizer steps per direction.", fixed(IMAGE_SDS)),
-        _inner("msd-inner", "MSD, inner steps", "MSD with 4 optimizer steps per direction.", fixed(LAGGING_IMAGE_MSD)),
+        _inner("msd-inner", "MSD, inner steps", "MSD with 4 optimizer steps per direction.", fixed(IMAGE_MSD)),
         _inner(
             "msd-early-inner",
             "MSD, early jitter, inner steps",
             "MSD with noise until 30 % of the run, with 4 optimizer steps per direction.",
-            fixed(replace(LAGGING_IMAGE_MSD, jitter=Until(0.3))),
+            fixed(replace(IMAGE_MSD, jitter=Until(0.3))),
         ),
         _inner(
             "msd-plain-inner",
             "MSD, no jitter, inner steps",
             "MSD without noise, with 4 optimizer steps per direction.",
-            fixed(replace(LAGGING_IMAGE_MSD, jitter=0.0)),
+            fixed(replace(IMAGE_MSD, jitter=0.0)),
         ),
     )
 }  # fmt: skip

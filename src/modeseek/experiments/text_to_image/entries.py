@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeseek.config.defaults import IMAGE_MSD, IMAGE_SDS, LAGGING_IMAGE_MSD
+from modeseek.config.defaults import IMAGE_MSD, IMAGE_SDS
 from modeseek.experiments.common.entries import Entry, fixed, sdi, sdi_negative
 from modeseek.methods.sds import SDS
 
@@ -49,27 +49,28 @@ ENTRIES = {
             "msd",
             "MSD",
             "Mean-shift distillation with the denoiser, one call a step, its bandwidth along the noise levels of SDS, "
-            "without noise, with 4 optimizer steps towards each target: the default of modeseek image.",
+            "with noise until 70 % of the run; 4 optimizer steps towards each target: the default of modeseek image.",
             fixed(IMAGE_MSD),
             lr=0.02,
             fall=0.1,
             inner_steps=4,
         ),
         Entry(
-            "msd-jitter",
-            "MSD, jitter, one step",
-            "MSD with noise until 70 % of the run and one optimizer step towards each target.",
-            fixed(LAGGING_IMAGE_MSD),
+            "msd-step",
+            "MSD, one step",
+            "MSD with one optimizer step towards each target.",
+            fixed(IMAGE_MSD),
             lr=0.02,
             fall=0.1,
         ),
         Entry(
             "msd-plain",
-            "MSD, one step",
-            "MSD without noise, with one optimizer step towards each target.",
-            fixed(IMAGE_MSD),
+            "MSD, no noise",
+            "MSD without noise.",
+            fixed(replace(IMAGE_MSD, jitter=0.0)),
             lr=0.02,
             fall=0.1,
+            inner_steps=4,
         ),
         Entry(
             "msd-product",
