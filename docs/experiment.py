@@ -2,7 +2,8 @@
 
 RUN is a finished folder of `modeseek paper ...`, PAGE a file of docs/ with the lines `<!-- experiment -->` and
 `<!-- end of experiment -->`. The text between them is replaced by the command as typed, the table with intervals and
-findings (exports/table.md), missing results and the machine; the contact sheet becomes an image named after the page.
+findings (exports/table.md), missing results and the machine; the curves of the run, if it has any, and the contact
+sheet become images named after the page.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gallery import shrink, typed_command
@@ -18,12 +19,12 @@ from gallery import shrink, typed_command
 BEGIN, END = "<!-- experiment -->", "<!-- end of experiment -->"
 
 
-def section(run: Path, image: str) -> str:
+def section(run: Path, images: Mapping[str, str]) -> str:
     """Markdown section about an experiment.
 
     Args:
         run: folder of the experiment.
-        image: file name of the contact sheet, for the link.
+        images: names of the images beside the page, by file of the run's media/.
 
     Raises:
         ValueError: the experiment is not finished, or its command contains a path of this machine.
@@ -36,7 +37,7 @@ def section(run: Path, image: str) -> str:
     results = json.loads((run / "exports" / "results.json").read_text(encoding="utf-8"))
     parts = [
         f"```sh\n{typed_command(run)}\n```",
-        f"![{results['title']}: all images]({image})",
+        *(f"![{results['title']}: {Path(file).stem.replace('-', ', ')}]({image})" for file, image in images.items()),
         (run / "exports" / "table.md").read_text(encoding="utf-8").strip(),
         "\n".join(f"- {line}" for line in results["facts"]["lacking"]),
         f"Made on {results['date'][:10]} on {results['machine']['cores']} cores ({results['machine']['architecture']}) "
@@ -46,7 +47,7 @@ def section(run: Path, image: str) -> str:
 
 
 def write(run: Path, page: Path) -> None:
-    """Writes the section into the page, and the contact sheet beside it.
+    """Writes the section into the page, and the images beside it.
 
     Raises:
         ValueError: the page has no lines that mark the section.
@@ -57,9 +58,11 @@ def write(run: Path, page: Path) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{page.name} has no place for an experiment: put the lines {BEGIN} and {END} there")
-    image = page.with_name(f"{page.stem}_experiment.png")
-    text = section(run, image.name)
-    write_atomic(image, shrink(run / "media" / "sheet.png"))
+    files = [*sorted((run / "media").glob("curves-*.png")), run / "media" / "sheet.png"]
+    images = {file.name: f"{page.stem}_{file.stem.replace('sheet', 'experiment')}.png" for file in files}
+    text = section(run, images)
+    for file in files:
+        write_atomic(page.with_name(images[file.name]), shrink(file))
     write_atomic(page, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 

@@ -307,6 +307,7 @@ def measured(finished: ms.Run, tmp_path: Path) -> Path:
     write_results(folder / "exports", record, table, {"lacking": ["No CLIP."]})
     (folder / "exports" / "table.md").write_text(table.markdown({"msd": "MSD"}) + "\n- MSD is better.\n")
     Image.new("RGB", (1520, 40), "red").save(folder / "media" / "sheet.png")
+    Image.new("RGB", (30, 20), "blue").save(folder / "media" / "curves-right.png")
     return folder
 
 
@@ -322,6 +323,9 @@ def test_a_page_shows_an_experiment(experiment: ModuleType, measured: Path, tmp_
     assert "- MSD is better." in text and "- No CLIP." in text and "(words_experiment.png)" in text
     with Image.open(tmp_path / "words_experiment.png") as image:
         assert image.size == (760, 20)
+    assert "\n\n![Text to image: curves, right](words_curves-right.png)\n\n![Text to image: sheet](words_exp" in text
+    with Image.open(tmp_path / "words_curves-right.png") as image:
+        assert image.size == (30, 20)
     experiment.main([str(measured), str(page)])
     assert page.read_text() == text
 

@@ -83,6 +83,12 @@ class SGDConfig:
         return self.lr
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of the next step, of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def _check_lr(name: str, lr: float) -> None:
     if not 0 < lr < float("inf"):
         raise ValueError(f"{name} needs a learning rate above 0, got {lr}; try 0.01")

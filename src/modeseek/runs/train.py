@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from modeseek.config.config import Config
+from modeseek.config.optimizers import set_rate
 from modeseek.distill import Step, distill
 from modeseek.io.progress import Progress
 from modeseek.rng import Streams
@@ -189,8 +190,7 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
 def _set_learning_rate(objects: RunObjects, state: RunState, steps: int) -> None:
     """Sets the learning rate of the next step; each rollback halves it."""
     rate = objects.config.optimizer.rate(min(1.0, state.step / max(1, steps - 1))) / 2**state.attempt
-    for group in objects.optimizer.param_groups:
-        group["lr"] = rate
+    set_rate(objects.optimizer, rate)
 
 
 def _checkpoint_due(config: Config, step: int, seconds: float, save_seconds: float) -> bool:

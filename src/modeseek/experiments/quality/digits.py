@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.config.optimizers import AdamConfig
+from modeseek.config.optimizers import AdamConfig, set_rate
 from modeseek.config.priors import LoadedPrior, NetworkPriorConfig
 from modeseek.datasets.digits import Digits
 from modeseek.distill import distill
@@ -145,8 +145,7 @@ class DigitJob(ScoredJob):
             codec=built.codec,
             rng=Streams(batch.seed),
         ):
-            for group in optimizer.param_groups:
-                group["lr"] = adam.rate(min(1.0, (step.index + 1) / (steps - 1)))
+            set_rate(optimizer, adam.rate(min(1.0, (step.index + 1) / (steps - 1))))
             shift = step.direction.logs.get("relative_shift")
             yield Progress("optimising", step.index + 1, steps)
         if shift is not None:
