@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from modeseek.io.progress import Progress
 from modeseek.reports.results_files import ExperimentResult
@@ -13,6 +15,7 @@ from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 
 Result = TypeVar("Result")
+_UNBOUNDED = 1_000_000  # columns of a file or a pipe
 
 
 def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
@@ -25,11 +28,11 @@ def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
     from rich.progress import Progress as Bars
 
     bars = Bars(
-        TextColumn("{task.description:<20}"),
+        TextColumn("{task.description:<20}", markup=False),
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=Console(stderr=True),
     )
     tasks = {}
@@ -63,21 +66,39 @@ def print_result(result: ExperimentResult, heading: str) -> None:
 def print_table(table: Table, titles: Mapping[str, str], heading: str) -> None:
     """Prints a table: best value of each column in bold, reference rows dim."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table as Grid
+    from rich.text import Text
 
-    console = Console()
     names = [titles.get(row.name, row.name) for row in table.rows]
-    width = console.width - max(map(len, names)) - 6
-    for number, columns in enumerate(_split_columns(table, table.used_columns, width)):
-        grid = Grid(box=SIMPLE_HEAD, title=None if number else heading, title_justify="left", title_style="bold")
+    width = _width() - max(map(len, names), default=0) - 6
+    print(heading)
+    for columns in _split_columns(table, table.used_columns, width):
+        grid = Grid(box=SIMPLE_HEAD)
         grid.add_column("method", no_wrap=True)
         for column, least in columns:
-            grid.add_column(_heading(column), justify="right", min_width=least)
+            grid.add_column(Text(_heading(column)), justify="right", min_width=least)
         for name, row in zip(names, table.rows, strict=True):
             cells = [_cell(table, row, column) for column, _ in columns]
-            grid.add_row(name, *cells, style="dim" if row.reference else None)
-        console.print(grid)
+            grid.add_row(Text(name), *cells, style="dim" if row.reference else None)
+        print_grid(grid)
+
+
+def print_grid(grid: Any) -> None:
+    """Prints a table of rich: fitted to a terminal, whole into a file or a pipe."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console(emoji=False).print(grid)
+        return
+    text = io.StringIO()
+    Console(file=text, width=_UNBOUNDED, emoji=False).print(grid)
+    print(text.getvalue(), end="")
+
+
+def _width() -> int:
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _UNBOUNDED
 
 
 def _split_columns(table: Table, columns: list[Column], available: int) -> list[list[tuple[Column, int]]]:
@@ -99,6 +120,7 @@ def _heading(column: Column) -> str:
     return column.heading + column.arrow.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _cell(table: Table, row: Row, column: Column) -> str:
-    text = table.text(row, column)
-    return f"[bold cyan]{text}[/]" if table.is_best(row, column) else text
+def _cell(table: Table, row: Row, column: Column) -> Any:
+    from rich.text import Text
+
+    return Text(table.text(row, column), "bold cyan" if table.is_best(row, column) else "")

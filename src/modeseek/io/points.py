@@ -1,10 +1,12 @@
-"""Reading of point sets from `.npy` and `.csv` files."""
+"""Reading of point sets from arrays and tables, and writing of tables."""
 
 from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +16,78 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.io.atomic import write_atomic
+from modeseek.io.table_columns import choose_columns, name_columns, read_numbers
+from modeseek.io.text_table import TextTable, read_text_table
+
+_TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat")
+POINT_SUFFIXES = (".npy", ".npz", *_TEXT_SUFFIXES)
+_MAX_NAMES = 20  # columns named in a sentence
 
 
-def read_points(path: Path) -> Float[Tensor, "n d"]:
-    """Reads points (n, d), float64, from `.npy`, `.csv`, `.tsv` or `.txt`.
+@dataclass(frozen=True)
+class PointTable:
+    """Points of a file, with the columns that they were read from.
 
-    Text files may separate numbers by commas, semicolons, tabs or spaces and may begin with one header line.
+    Attributes:
+        points: points, (n, d), float64, finite.
+        names: names of the columns of the coordinates; without a header line their numbers from 1.
+        omitted: the other columns, each with the reason why it is no coordinate.
+        header: whether the columns have names of their own.
+    """
+
+    points: Float[Tensor, "n d"]
+    names: tuple[str, ...]
+    omitted: tuple[str, ...] = ()
+    header: bool = False
+
+    @property
+    def summary(self) -> str:
+        """Columns that are taken and left out, one sentence without its stop."""
+        names = ", ".join(self.names[:_MAX_NAMES]) + (
+            f" and {len(self.names) - _MAX_NAMES} more" * (len(self.names) > _MAX_NAMES)
+        )
+        return f"columns {names}" + (f"; left out: {', '.join(self.omitted)}" if self.omitted else "")
+
+
+def read_points(path: Path, columns: Sequence[str] = ()) -> Float[Tensor, "n d"]:
+    """Reads points (n, d), float64, as `read_point_table` does."""
+    return read_point_table(path, columns).points
+
+
+def read_point_table(path: Path, columns: Sequence[str] = ()) -> PointTable:
+    """Reads points from `.npy`, `.npz` of one array, `.csv`, `.tsv`, `.txt` and `.dat`, also as `.gz`.
+
+    Text tables may separate numbers by commas, semicolons, tabs or spaces, write a decimal comma, and begin with a
+    header line. Their columns of an index, ids, dates and text are left out, unless `columns` names them.
+
+    Args:
+        path: the file; `~` is the home folder.
+        columns: columns of the coordinates, by name or by number from 1; empty for all that may be.
 
     Raises:
-        ValueError: the file has another format, is not two-dimensional, is empty, or holds NaN or infinity.
+        ValueError: the file has another format, is not two-dimensional, is empty, or holds NaN or infinity; or it is
+            unclear what its columns or numbers mean.
         OSError: the file cannot be read.
     """
+    path = path.expanduser()
     if path.is_dir():
         raise ValueError(f"points must be a .npy or .csv file, got the folder {path}")
-    if path.suffix.lower() == ".npy":
-        array = _read_npy(path)
-    elif path.suffix.lower() in (".csv", ".txt", ".tsv"):
-        array = _read_csv(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes[-1:] == [".gz"]
+    suffix = suffixes[-2 if packed else -1] if len(suffixes) > packed else ""
+    if suffix in (".npy", ".npz") and not packed:
+        table = _of_array(_read_array(path), columns, path.name)
+    elif suffix in _TEXT_SUFFIXES:
+        table = _of_table(read_text_table(path), columns, path.name)
     else:
-        raise ValueError(f"points must be a .npy or .csv file, got {path.name}")
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"points must have shape (n, d), got {array.shape} in {path.name}")
-    points = torch.from_numpy(array.astype(np.float64))
-    bad = (~points.isfinite().all(1)).nonzero()[:, 0]
+        raise ValueError(f"points must be a .npy or .csv file, got {path.name}; try exporting it as CSV")
+    bad = (~table.points.isfinite().all(1)).nonzero()[:, 0]
     if len(bad):
         raise ValueError(
-            f"points must be finite, got NaN or infinity in {len(bad)} of {len(points)} rows of {path.name}, the first "
-            f"is row {int(bad[0])}; remove these rows"
+            f"points must be finite, got NaN or infinity in {len(bad)} of {len(table.points)} rows of {path.name}, the "
+            f"first is row {int(bad[0])}; remove these rows"
         )
-    return points
+    return table
 
 
 def write_csv(tables: Mapping[Path, Sequence[Sequence[Any]]]) -> None:
@@ -66,51 +111,43 @@ def write_csv(tables: Mapping[Path, Sequence[Sequence[Any]]]) -> None:
         raise
 
 
-def _read_npy(path: Path) -> np.ndarray:
+def _of_table(table: TextTable, wanted: Sequence[str], name: str) -> PointTable:
+    columns = name_columns(table, name, wanted)
+    taken = choose_columns(columns, wanted, name)
+    omitted = tuple(f"{column.title} ({column.omitted or 'not chosen'})" for column in columns if column not in taken)
+    points = torch.from_numpy(read_numbers(taken, name))
+    return PointTable(points, tuple(column.name for column in taken), omitted, table.header is not None)
+
+
+def _of_array(array: np.ndarray, wanted: Sequence[str], name: str) -> PointTable:
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"points must have shape (n, d), got {array.shape} in {name}")
+    points, names = torch.from_numpy(array.astype(np.float64)), [str(i + 1) for i in range(array.shape[1])]
+    if not wanted:
+        return PointTable(points, tuple(names))
+    for column in wanted:
+        if column not in names:
+            raise ValueError(f"{name} has no column {column!r}; choose by number, 1 to {len(names)}")
+    omitted = tuple(f"{column} (not chosen)" for column in names if column not in wanted)
+    return PointTable(points[:, [names.index(column) for column in wanted]], tuple(wanted), omitted)
+
+
+def _read_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded:
+                if len(loaded.files) != 1:
+                    raise ValueError(
+                        f"it holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}) instead of one"
+                    )
+                array = loaded[loaded.files[0]]
+        else:
+            array = loaded
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path.name} is not a readable .npy file of numbers: {error}; save it with numpy.save"
         ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-        raise ValueError(f"points must be real numbers, got {getattr(array, 'dtype', type(array))} in {path.name}")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"points must be real numbers, got {array.dtype} in {path.name}")
     return array
-
-
-def _read_csv(path: Path) -> np.ndarray:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not text: {error.reason}; save it as CSV in UTF-8") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    rows = [_cells(line) for line in lines]
-    if rows and not any(map(_is_number, rows[0])):
-        rows = rows[1:]
-    widths = {len(row) for row in rows}
-    if len(widths) > 1:
-        raise ValueError(f"all rows must have the same number of values, got {sorted(widths)} in {path.name}")
-    if not rows:
-        raise ValueError(f"points must have shape (n, d), n >= 1, got no rows in {path.name}")
-    for number, row in enumerate(rows):
-        for cell in row:
-            if not _is_number(cell):
-                raise ValueError(
-                    f"points must be numbers, got {cell!r} in row {number} of {path.name}; correct or remove the row"
-                )
-    return np.array([[float(cell) for cell in row] for row in rows])
-
-
-def _cells(line: str) -> list[str]:
-    for delimiter in (",", ";", "\t"):
-        if delimiter in line:
-            return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-    return line.split()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
