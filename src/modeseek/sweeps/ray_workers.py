@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from modeseek.io.errors import one_line
+from modeseek.sweeps.ray_address import check_address
 from modeseek.sweeps.worker_pool import WorkerPool
 
 _LOOPBACK = "127.0.0.1"
@@ -39,6 +40,8 @@ def ray_workers(
     """
     ray = _import_ray(alone=address is None)
     is_connected = ray.is_initialized()
+    if not is_connected and address is not None:
+        check_address(address)
     if not is_connected:
         _connect(ray, address, None if size is None else size * cpus)
     try:
