@@ -1,13 +1,10 @@
-"""Texts of errors on one line, and silenced libraries."""
+"""Texts of errors on one line, and errors of memory."""
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 
-from modeseek.io.errors import one_line, reason
-from modeseek.io.quiet import silence
+from modeseek.io.errors import is_out_of_memory, one_line, reason
 
 
 def test_an_error_is_one_line_of_bounded_length() -> None:
@@ -22,23 +19,18 @@ def test_the_reason_of_a_missing_file_is_the_systems_word() -> None:
     assert reason(OSError("made by a library")) == "made by a library"  # no errno
 
 
-@pytest.mark.parametrize("on", [True, False])
-def test_libraries_are_silent_within_and_as_before_after(on: bool) -> None:
-    logs = [importlib.import_module(f"{name}.utils.logging") for name in ("transformers", "diffusers")]
-    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
-    try:
-        for log in logs:
-            log.set_verbosity_info()
-            (log.enable_progress_bar if on else log.disable_progress_bar)()
-        with pytest.raises(KeyError), silence("transformers", "diffusers"):
-            assert [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs] == [
-                (log.ERROR, False) for log in logs
-            ]
-            raise KeyError
-        assert [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs] == [
-            (log.INFO, on) for log in logs
-        ]
-    finally:
-        for log, (verbosity, bar) in zip(logs, before, strict=True):
-            log.set_verbosity(verbosity)
-            (log.enable_progress_bar if bar else log.disable_progress_bar)()
+@pytest.mark.parametrize(
+    ("error", "is_it"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+            True,
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_memory_that_ran_out(error: Exception, is_it: bool) -> None:
+    assert is_out_of_memory(error) == is_it

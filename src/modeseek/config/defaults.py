@@ -11,7 +11,9 @@ from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfi
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
+from modeseek.config.paths import absolute_paths
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
+from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Plain
 from modeseek.diffusion.noise_levels import Annealed
@@ -169,7 +171,7 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     plain = _with_named_prior({"prior": "ring", "method": "msd", **plain})
     for setting in settings:
         plain = override(plain, setting)
-    plain = _with_named_prior(plain)
+    plain = _with_clean_prompts(absolute_paths(_with_named_prior(plain)))
     prior = REGISTRY.deserialize(PriorConfig, plain["prior"], f"{location}.prior")
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
@@ -208,6 +210,14 @@ def _with_named_prior(plain: dict[str, Plain]) -> dict[str, Plain]:
     if isinstance(name, str) and name in NAMED_PRIORS:
         return plain | {"prior": REGISTRY.serialize(NAMED_PRIORS[name])}
     return plain
+
+
+def _with_clean_prompts(plain: dict[str, Plain]) -> dict[str, Plain]:
+    """Plain data whose prompts have spaces for line breaks and tabs."""
+    prompts, negative = plain.get("prompts"), plain.get("negative")
+    if isinstance(prompts, list) and all(isinstance(prompt, str) for prompt in prompts):
+        plain = plain | {"prompts": list(map(clean_prompt, prompts))}
+    return plain | {"negative": clean_prompt(negative)} if isinstance(negative, str) else plain
 
 
 def _required(kind: type) -> set[str]:

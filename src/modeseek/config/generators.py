@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import Codec, Identity
-from modeseek.config.priors import LoadedPrior
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.field import Field, FieldKind
 from modeseek.generators.generator3d import Generator3D
@@ -22,8 +22,6 @@ from modeseek.io.points import read_points
 from modeseek.rng import Streams, randn
 
 _MAX_NUMBERS = 50_000_000  # in the initial values of a generator
-
-
 G_co = TypeVar("G_co", bound=BaseGenerator, covariant=True)
 
 
@@ -175,13 +173,15 @@ class FileStart(StartConfig):
     """Initial points from a file.
 
     Attributes:
-        path: .npy or .csv file, one point per row.
+        path: .npy file of shape (n, d) or a table such as .csv, one point per row.
+        columns: columns of the coordinates, by name or by number from 1; empty: all but an index, ids, dates and text.
     """
 
     path: Path
+    columns: tuple[str, ...] = ()
 
     def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        points = read_points(self.path)
+        points = read_points(self.path, self.columns)
         shape = loaded.prior.shape
         if points[0].numel() != torch.Size(shape).numel():
             raise ValueError(
@@ -226,8 +226,8 @@ class PixelsConfig(ImageConfig):
     levels: int = 1
 
     def __post_init__(self) -> None:
-        if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf"):
-            raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0, got {self}")
+        if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf") or not 1 <= self.levels <= 16:
+            raise ValueError(f"pixels need n >= 1, gray in [0, 1], spread >= 0, levels 1 to 16, got {self}")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Image]:
         shape = image_shape(loaded)

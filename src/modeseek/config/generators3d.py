@@ -10,13 +10,14 @@ from torch import Tensor
 
 from modeseek.codec import ImageCodec, ResizeCodec
 from modeseek.config.generators import BuiltGenerator, Generator3DConfig, image_shape
-from modeseek.config.priors import LoadedPrior
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane, Volume
 from modeseek.generators.orbit import Orbit
 from modeseek.rng import Streams
 
+_MAX_SIDE = 8192  # of rendered images, pixels
 VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 
@@ -56,6 +57,7 @@ class NeRFConfig(Generator3DConfig):
             raise ValueError(
                 f"nerf needs views >= 1, finer in (0, 1), prune >= 0, got {self.views}, {self.finer}, {self.prune}"
             )
+        _check_size(self.size)
         if not 0 < self.coarse <= 1:
             raise ValueError(f"coarse must be in (0, 1], got {self.coarse}; 1 renders the full size")
 
@@ -114,6 +116,7 @@ class MeshConfig(Generator3DConfig):
     orbit: Orbit | None = None
 
     def __post_init__(self) -> None:
+        _check_size(self.size)
         if self.views < 1:
             raise ValueError(f"surface needs views >= 1, got {self.views}")
 
@@ -128,6 +131,11 @@ class MeshConfig(Generator3DConfig):
             samples=self.samples,
         )
         return BuiltGenerator(surface, codec, self.views, pixels=True)
+
+
+def _check_size(size: int | None) -> None:
+    if size is not None and size > _MAX_SIDE:
+        raise ValueError(f"size must be at most {_MAX_SIDE} pixels, got {size}; try 64")
 
 
 def _codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[ImageCodec, int]:

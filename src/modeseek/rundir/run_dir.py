@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.config.config import Config, read_config, read_yaml_file
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.paths import find_paths, with_absolute_paths
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import atomic_folder, read_whole_lines, recover_folder, unused_path, write_synced
 from modeseek.io.errors import one_line
+from modeseek.io.paths import absolute_path
 from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint
 from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.metrics_tail import read_metrics
@@ -56,7 +59,7 @@ class Run:
             settings: contents of `config.yaml`, the verb first.
             name_parts: method and subject, for the default name `runs/<name-parts>-<UTC>-<id>`.
             command: command line as typed.
-            prior: title of the prior, and its SHA-256 where it has one.
+            prior: title of the prior, and its identity where it has one (`LoadedPrior.record`).
             device: device of the run.
             steps: number of steps of the whole run, 0 if there are none.
             out: folder to create instead; if it exists and is not empty, a number is appended.
@@ -71,13 +74,12 @@ class Run:
         if target.exists() and not target.is_dir():
             raise FileExistsError(f"the output must be a folder, got {target}, which is a file; choose another name")
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        files = {
-            "config.yaml": write_yaml(dict(settings)),
-            "command.txt": shlex.join(command) + "\n",
-            "env.json": json.dumps(collect_environment(device, dict(prior)), indent=2) + "\n",
-        }
+        environment = collect_environment(device, dict(prior))
+        files = {"config.yaml": write_yaml(dict(settings)), "command.txt": shlex.join(command) + "\n"}
         while True:
             folder = unused_path(target)
+            began_in = str(absolute_path(folder))
+            files["env.json"] = json.dumps({**environment, "folder": began_in}, indent=2) + "\n"
             try:
                 with atomic_folder(folder, fresh=True) as scratch:
                     for name in _FOLDERS:
@@ -94,16 +96,18 @@ class Run:
     def create_for(
         cls,
         config: Config,
-        sha256: str | None,
+        loaded: LoadedPrior | None,
         command: Sequence[str],
         out: str | os.PathLike[str] | None = None,
     ) -> Run:
-        """Creates the folder of a configuration, as `create` does; `sha256` is that of its prior, None if unknown."""
+        """Creates the folder of a configuration, as `create` does; `loaded` is its prior, None if unknown."""
+        title = config.prior.title
+        config = with_absolute_paths(config)
         return cls.create(
             {"verb": "run", **config.to_dict()},
             name_parts=[config.method_name, config.name or config.prior.title],
             command=command,
-            prior={"title": config.prior.title, "sha256": sha256},
+            prior={"title": title, "sha256": None} if loaded is None else loaded.record(title),
             device=config.device,
             steps=config.steps,
             out=out,
@@ -157,8 +161,13 @@ class Run:
 
     @property
     def config(self) -> Config:
-        """Configuration of the run; ValueError if it is damaged or belongs to another command."""
-        return read_config(self.settings, str(self.path / "config.yaml"))
+        """Configuration of the run, its paths found from anywhere; ValueError if damaged or of another command."""
+        return read_config(find_paths(self.settings, self.path, self.began_in), str(self.path / "config.yaml"))
+
+    def began_in(self) -> Path | None:
+        """Path of the run folder when the run began, which may have been moved since; None if unknown."""
+        folder = self.environment.get("folder")
+        return Path(folder) if isinstance(folder, str) else None
 
     @property
     def command(self) -> str:

@@ -16,6 +16,7 @@ from modeseek.rundir.run_dir import Run
 from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 from modeseek.rundir.status import Status, utc_now
 from modeseek.runs.build import RunObjects
+from modeseek.runs.divergence import check_magnitude
 from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import Recorder
@@ -105,11 +106,13 @@ def save_checkpoint(context: RunContext) -> None:
     """Writes a checkpoint and the status; syncs the metrics first, so that no checkpoint is ahead of them.
 
     Raises:
-        RunFailed: a parameter is not finite.
+        RunFailed: a parameter is not finite, or beyond all measure.
     """
     for name, parameter in context.objects.generator.named_parameters():
         if not parameter.isfinite().all():
             raise RunFailed(f"{name} is not finite after step {context.state.step - 1}; lower the learning rate")
+        after = f"{name} after step {context.state.step - 1}"
+        check_magnitude(parameter, after, "the learning rate", context.objects.loaded.extent)
     method_state = _gather_method_state(context)
     if context.process_group.is_main_process:
         context.recorder.sync()
