@@ -23,7 +23,7 @@ from _common import goal, parse_args, ratio, save, summarise, time_alternately
 
 import modeseek as ms
 from modeseek import runs
-from modeseek.config.priors import LoadedPrior
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.runs import run_state as module
 from modeseek.runs.api import create_run
 from modeseek.runs.build import build

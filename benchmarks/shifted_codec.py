@@ -21,7 +21,8 @@ import modeseek as ms
 from modeseek.codec import Move
 from modeseek.config.defaults import default_config
 from modeseek.config.generators import FieldConfig, GeneratorConfig, PixelsConfig
-from modeseek.config.priors import LoadedPrior, PipelinePriorConfig
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.emoji import read_icons, render_icons, with_article
 from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.io.atomic import write_atomic

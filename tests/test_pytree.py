@@ -85,6 +85,13 @@ def test_take_and_positive() -> None:
     assert select_conditions(None, torch.arange(3)) is None
 
 
+def test_conditions_of_different_lengths_are_no_batch() -> None:
+    short, long = ({"text": torch.zeros(1, n, 4), "pooled": torch.zeros(1, 4)} for n in (77, 154))
+    with pytest.raises(ValueError, match=r"must have one shape, got \(77, 4\) and \(154, 4\); encode") as caught:
+        concatenate([short, long])
+    one_line(caught.value)
+
+
 def test_baseline_prefers_the_negative() -> None:
     null, negative = torch.tensor([-1]), torch.tensor([2])
     assert Conditions(negative, null=null).baseline is null

@@ -16,7 +16,7 @@ from tools.bundled_priors.train import train
 
 MODEL = SmallModelConfig(
     size=16, latent=4, decoder=(1, 0, 1), width=8, network=(8, 16), attention=(False, True), head=8, text_width=16,
-    text_layers=1, text_heads=2, tokens=16, vocabulary=60,
+    text_layers=1, text_heads=2, tokens=64, vocabulary=60,
 )  # fmt: skip
 STAGE = StageRecipe(batch=2, lr=1e-3, warm=2, pool=PoolRecipe(first=4, size=6, chunk=4, every=2))
 _SMALL = {"model": MODEL, "sampling": 2, "corpus": 200, "fitted": 8, "tested": 8}

@@ -62,5 +62,19 @@ def select(tree: Cond, rows: Tensor) -> Cond:
 
 
 def concatenate(trees: list[Cond]) -> Cond:
-    """Concatenates conditions along the leading axis, for one batched call."""
-    return map_tensors(lambda *parts: torch.cat(parts), *trees)
+    """Concatenates conditions along the leading axis, for one batched call.
+
+    Raises:
+        ValueError: tensors of different shapes, such as embeddings of prompts of different lengths.
+    """
+
+    def join(*parts: Tensor) -> Tensor:
+        shapes = list(dict.fromkeys(tuple(part.shape[1:]) for part in parts))
+        if len(shapes) > 1:
+            raise ValueError(
+                f"conditions of one batch must have one shape, got {shapes[0]} and {shapes[1]}; encode their texts in "
+                "one call of prior.conditions"
+            )
+        return torch.cat(parts)
+
+    return map_tensors(join, *trees)

@@ -334,7 +334,7 @@ def test_a_single_image_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest
         (["--prompts", "{tmp}/binary.txt"], "must be UTF-8 text, got an invalid byte at position 0"),
         (["--prior", "/nowhere"], "there is no pipeline /nowhere"),
         (["--features", "{folder}/sd"], "is no feature network: it has no config.json"),
-        (["--clip", "{folder}/dino"], "is no CLIP model"),
+        (["--clip", "{folder}/dino"], "cannot be loaded as a CLIP model"),
         (["--methods", "mds"], "unknown method 'mds': did you mean sds?"),
         (["--scale", "much"], "--scale must be NUMBER or NAME=NUMBER, got 'much'"),
         (["--lr", "sds=fast"], "--lr must be NUMBER or NAME=NUMBER, got 'sds=fast'"),

@@ -386,4 +386,4 @@ def test_a_method_that_fails_is_left_out_and_named(
 
 def test_a_network_of_digits_is_no_file_before_it_is_trained() -> None:
     assert isinstance(DigitSubject().prior_config, NetworkPriorConfig)
-    assert DigitSubject().sha256(PriorCache("cpu")) == DigitSubject().sha256(PriorCache("cpu"))
+    assert DigitSubject().identity(PriorCache("cpu")) == DigitSubject().identity(PriorCache("cpu"))

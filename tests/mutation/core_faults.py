@@ -435,13 +435,6 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "generator_configs",
     ),
     (
-        "libraries stay silent",
-        "io/quiet.py",
-        "restored.callback(logs.set_verbosity, logs.get_verbosity())",
-        "logs.get_verbosity()",
-        "errors",
-    ),
-    (
         "altered checkpoints are used",
         "rundir/checkpoint.py",
         'if hashlib.sha256(data[name]).hexdigest() != expected["sha256"]:',
@@ -506,7 +499,7 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "if False:",
         "train",
     ),
-    ("another prior is taken", "runs/api.py", "if sha256 != objects.loaded.sha256:", "if False:", "train"),
+    ("another prior is taken", "rundir/prior_identity.py", "before == now or (", "True or (", "train"),
     ("no patience", "runs/render_guard.py", "if streak >= guard.patience:", "if streak > guard.patience:", "train"),
     ("white is not saturated", "runs/render_guard.py", "| (flat >= 1 - _EDGE)", "| (flat >= 2)", "train"),
     ("a key may stand twice", "config/yaml.py", "if key in keys:", "if False:", "yaml config"),
@@ -533,9 +526,9 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "indices are fractions of N",
-        "priors/pipeline/architectures.py",
-        "(pipe.scheduler.config.num_train_timesteps - 1)",
-        "pipe.scheduler.config.num_train_timesteps",
+        "priors/pipeline/readings.py",
+        "own.time * (len(self.schedule.levels) - 1)",
+        "own.time * len(self.schedule.levels)",
         "pipeline",
     ),
     (
@@ -548,8 +541,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the shift does not grow with resolution",
         "priors/pipeline/pipeline.py",
-        "tokens = shape[1] * shape[2] // 4",
-        "tokens = 256",
+        "shape[1] * shape[2] // family.multiple**2",
+        "256",
         "pipeline",
     ),
     (
@@ -558,20 +551,6 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "config.prompts[item % len(config.prompts)]",
         "config.prompts[0]",
         "image_command",
-    ),
-    (
-        "a LoRA's scale is forgotten",
-        "priors/pipeline/lora.py",
-        "network.fuse_lora(lora_scale=lora.scale",
-        "network.fuse_lora(lora_scale=1.0",
-        "pipeline_options",
-    ),
-    (
-        "texts are known without their LoRA",
-        "priors/pipeline/lora.py",
-        'return "|".join(parts)',
-        "return parts[0]",
-        "pipeline_options",
     ),
     (
         "an offloaded network is differentiated",

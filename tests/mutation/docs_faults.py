@@ -16,8 +16,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "shape forgets its prompt",
         "cli/shape.py",
-        "prompts=() if exact else (self.prompt,),",
-        "prompts=(self.prompt,) if exact else (),",
+        "prompts=() if exact else (clean_prompt(self.prompt),),",
+        "prompts=(clean_prompt(self.prompt),) if exact else (),",
         "docs",
     ),
     (

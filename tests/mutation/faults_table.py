@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from added_file_faults import ADDED_FILE_FAULTS
+from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from docs_faults import DOCS_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from generator3d_faults import SOLID_FAULTS
+from input_faults import INPUT_FAULTS
 from method_faults import METHOD_FAULTS
+from model_folder_faults import MODEL_FOLDER_FAULTS
 from path_faults import PATH_FAULTS
 from process_group_faults import PROCESS_GROUP_FAULTS
 from quality_faults import QUALITY_FAULTS
@@ -45,11 +49,15 @@ class Fault:
 
 
 _TABLES = (
+    ADDED_FILE_FAULTS,
+    CONFIGURATION_FAULTS,
     CORE_FAULTS,
     DOCS_FAULTS,
     EMOJI_FAULTS,
     SOLID_FAULTS,
     METHOD_FAULTS,
+    MODEL_FOLDER_FAULTS,
+    INPUT_FAULTS,
     PATH_FAULTS,
     PROCESS_GROUP_FAULTS,
     QUALITY_FAULTS,

@@ -412,9 +412,9 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "LoRA: v at the wrong scales",
-        "methods/auxiliary_lora.py",
-        "inputs.alpha / n, inputs.sigma / n",
-        "inputs.sigma / n, inputs.alpha / n",
+        "priors/pipeline/readings.py",
+        "prediction.alpha / norm, prediction.sigma / norm",
+        "prediction.sigma / norm, prediction.alpha / norm",
         "auxiliary_lora",
     ),
     (

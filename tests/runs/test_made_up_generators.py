@@ -17,7 +17,8 @@ from modeseek import runs
 from modeseek.codec import Codec
 from modeseek.config.config import read_config, read_yaml_file
 from modeseek.config.generators import BuiltGenerator, Generator3DConfig, GeneratorConfig, image_shape
-from modeseek.config.priors import LoadedPrior, RenderedPriorConfig
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.priors import RenderedPriorConfig
 from modeseek.config.registry import GENERATORS
 from modeseek.generators.background import Background
 from modeseek.generators.base import Artifact, BaseGenerator, View

@@ -363,7 +363,7 @@ def test_patience_and_grace() -> None:
 
 
 def test_a_saturated_rendering_stops_the_run(tmp_path: Path) -> None:
-    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0))
+    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(10.0))
     with pytest.raises(
         runs.RunFailed, match=r"the rendering is saturated at step \d+, item \d .* lower the guidance scale"
     ):
@@ -375,7 +375,7 @@ def test_a_saturated_rendering_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_suspicious_states_are_never_saved(tmp_path: Path) -> None:
-    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(300.0), saving=runs.CheckpointConfig(steps=1))
+    wild = replace(config("pixels", 60), optimizer=runs.SGDConfig(10.0), saving=runs.CheckpointConfig(steps=1))
     with pytest.raises(runs.RunFailed, match="saturated at step") as caught:
         ms.run(wild, tmp_path / "run")
     run = ms.Run.load(tmp_path / "run")

@@ -267,7 +267,7 @@ def test_a_job_folder_that_another_process_has_just_created_is_used(
 ) -> None:
     def load(config: Any) -> Any:
         loaded = config.prior.load("cpu")
-        Run.create_for(config, loaded.sha256, ["modeseek"], job_dir.path)
+        Run.create_for(config, loaded, ["modeseek"], job_dir.path)
         return loaded
 
     _, (job_dir,) = begin(tmp_path / "out", ONE)

@@ -50,6 +50,7 @@ def test_known_words_are_one_piece_and_files_the_same_again(tokenizer, tmp_path)
     assert {"cube</w>", "blue</w>", "house</w>"} <= json.loads((tmp_path / "vocab.json").read_text()).keys()
 
 
+@pytest.mark.filterwarnings("ignore:the prompt .* is too long and was cut")
 def test_odd_texts_give_finite_samples(pipeline):
     prior = ms.Pipeline.load(pipeline, cache=None)
     conditions = prior.conditions(ODD)

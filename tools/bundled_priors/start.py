@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from modeseek.config.priors import files_digest
+from modeseek.config.loaded_prior import files_digest
 from modeseek.io.atomic import write_synced
 from modeseek.io.packaged import data_folder, packaged_weights
 from tools.bundled_priors.history import FILE, read_history, write_history

@@ -77,7 +77,11 @@ class DebiasedPrompts:
         Raises:
             ValueError: no prompts.
         """
-        conditions = encode_variants(prior, prompts, self.texts, negative)
+
+        def variants(prompt: str) -> list[tuple[str, str]]:
+            return list(zip(self.debias(prompt), self.views.phrases, strict=True))
+
+        conditions = encode_variants(prior, prompts, variants, negative, self.views.before)
         return ViewConditions(self.views, conditions, len(prompts), perp_neg)
 
     def _likelihoods(self, prompt: str) -> list[float]:

@@ -44,16 +44,18 @@ class FinePrompts:
     def encode(self, prior: TextPrior, prompts: Sequence[str], negative: str = "") -> FineConditions:
         """Encodes every prompt with every phrase, once; no prior calls.
 
+        A prompt that is longer than the text encoders of the prior read loses its end, never its view phrase.
+
         Args:
             prior: prior that encodes the texts.
             prompts: one or more prompts.
             negative: negative prompt of every view; empty for none.
 
         Raises:
-            ValueError: no prompts.
+            ValueError: no prompts, or a phrase that is longer than the text encoders read.
         """
         phrases = [phrase for row in self.phrases for phrase in row]
-        conditions = encode_variants(prior, prompts, lambda prompt: [f"{prompt}, {p}" for p in phrases], negative)
+        conditions = encode_variants(prior, prompts, lambda prompt: [(prompt, p) for p in phrases], negative)
         return FineConditions(self, conditions, len(prompts))
 
 

@@ -7,21 +7,42 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Int
 from torch import Tensor
 
-from modeseek.priors.base import Conditions, TextPrior
+from modeseek.priors.base import Conditions, PhrasePlacing, TextPrior
 
 
 def encode_variants(
-    prior: TextPrior, prompts: Sequence[str], variants: Callable[[str], Sequence[str]], negative: str
+    prior: TextPrior,
+    prompts: Sequence[str],
+    variants: Callable[[str], Sequence[tuple[str, str]]],
+    negative: str,
+    before: bool = False,
 ) -> Conditions:
-    """Encodes all variants of every prompt, prompt by prompt; `negative` is empty for none.
+    """Encodes all variants of every prompt, prompt by prompt.
+
+    A prompt that is longer than the prior reads is shortened where `place_phrases` says, never its view phrase.
+
+    Args:
+        prior: prior that encodes the texts.
+        prompts: one or more prompts.
+        variants: function from a prompt to its variants: text and view phrase of each.
+        negative: negative prompt, empty for none.
+        before: whether the phrase precedes the text; otherwise it follows after a comma.
 
     Raises:
-        ValueError: no prompts.
+        ValueError: no prompts, or a view phrase that no text encoder of the prior reads whole.
     """
     if not prompts:
         raise ValueError("view prompts need at least one prompt, got none")
-    texts = [text for prompt in prompts for text in variants(prompt)]
-    return prior.conditions(texts, [negative] if negative else None)
+    pairs = [pair for prompt in prompts for pair in variants(prompt)]
+    placed: dict[tuple[str, str], str] = {}
+    for text in dict.fromkeys(text for text, _ in pairs):
+        phrases = list(dict.fromkeys(phrase for of, phrase in pairs if of == text))
+        if isinstance(prior, PhrasePlacing):
+            texts = prior.place_phrases(text, phrases, before)
+        else:
+            texts = [f"{phrase}, {text}" if before else f"{text}, {phrase}" for phrase in phrases]
+        placed |= {(text, phrase): whole for phrase, whole in zip(phrases, texts, strict=True)}
+    return prior.conditions([placed[pair] for pair in pairs], [negative] if negative else None)
 
 
 def prompt_indices(prompt: Int[Tensor, "b"] | None, n: int, like: Int[Tensor, "b"]) -> Int[Tensor, "b"]:

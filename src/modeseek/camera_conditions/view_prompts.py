@@ -52,9 +52,13 @@ class ViewPrompts:
 
     def texts(self, prompt: str) -> tuple[str, str, str, str]:
         """Returns the prompt with the front, side, back and overhead phrase."""
-        sides = (self.front, self.side, self.back, self.overhead)
-        front, side, back, overhead = (f"{s}, {prompt}" if self.before else f"{prompt}, {s}" for s in sides)
+        front, side, back, overhead = (f"{s}, {prompt}" if self.before else f"{prompt}, {s}" for s in self.phrases)
         return front, side, back, overhead
+
+    @property
+    def phrases(self) -> tuple[str, str, str, str]:
+        """Phrases of the views: front, side, back, overhead."""
+        return self.front, self.side, self.back, self.overhead
 
     def sides(self, azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"]) -> Int[Tensor, "b"]:
         """Returns the view index of each camera: 0 front, 1 side, 2 back, 3 overhead."""
@@ -69,6 +73,8 @@ class ViewPrompts:
     ) -> ViewConditions:
         """Encodes all four variants of every prompt, once; no prior calls.
 
+        A prompt that is longer than the text encoders of the prior read loses its end, never its view phrase.
+
         Args:
             prior: prior that encodes the texts.
             prompts: one or more prompts.
@@ -76,9 +82,14 @@ class ViewPrompts:
             perp_neg: view interpolation and opposition for a `PerpNeg` prior; None selects the nearest view.
 
         Raises:
-            ValueError: no prompts.
+            ValueError: no prompts, or a phrase that is longer than the text encoders read.
         """
-        return ViewConditions(self, encode_variants(prior, prompts, self.texts, negative), len(prompts), perp_neg)
+
+        def variants(prompt: str) -> list[tuple[str, str]]:
+            return [(prompt, phrase) for phrase in self.phrases]
+
+        conditions = encode_variants(prior, prompts, variants, negative, self.before)
+        return ViewConditions(self, conditions, len(prompts), perp_neg)
 
 
 @dataclass(frozen=True)

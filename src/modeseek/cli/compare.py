@@ -11,7 +11,7 @@ import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
-from modeseek.config.priors import problem_digest
+from modeseek.config.loaded_prior import problem_digest
 from modeseek.config.registry import REGISTRY
 from modeseek.datasets.by_name import DATASETS_2D
 from modeseek.experiments.toy2d.benchmark import run_benchmark

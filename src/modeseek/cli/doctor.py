@@ -45,13 +45,16 @@ _EXTRAS = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray"
 class DoctorCommand:
     """Show versions, devices, memory and optional packages, then try a run of twenty steps with a resume.
 
-    With --prior, show the memory requirements of a pipeline instead, from its files alone; with --measure load it and
-    time one guided SDS direction. Exit code 1 if the trial run fails.
+    With --prior, check a pipeline instead, from its files alone (every key of its weights, tokenizers, scheduler and
+    configurations), and show its memory requirements; with --measure load it and time one guided SDS direction. Exit
+    code 1 if the trial run fails.
     """
 
-    prior: Annotated[str | None, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = None
-    """Pipeline whose memory requirements to show: scenes or emoji, which ship with modeseek, a folder, or owner/name on
-    the hub."""
+    prior: Annotated[str | None, tyro.conf.arg(metavar="scenes|emoji|FOLDER|FILE|OWNER/NAME")] = None
+    """Pipeline to check and whose memory requirements to show: scenes or emoji, which ship with modeseek, a folder, a
+    single-file checkpoint, or owner/name on the hub."""
+    config: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder of the configurations of a single-file checkpoint; default the one beside it."""
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
@@ -64,7 +67,7 @@ class DoctorCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Prints the findings."""
         if self.prior is not None:
-            source = PipelinePriorConfig(self.prior, self.size, self.dtype)
+            source = PipelinePriorConfig(self.prior, self.size, self.dtype, config=self.config)
             for line in describe_pipeline(source, self.device, _free(self.device), self.measure):
                 print(line)
             return

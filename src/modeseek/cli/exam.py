@@ -56,7 +56,7 @@ class ExamCommand:
     def run(self, argv: Sequence[str]) -> None:
         """Runs the evaluation and prints the tables and the path of the report."""
         from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
-        from modeseek.config.priors import files_digest
+        from modeseek.config.loaded_prior import files_digest
         from modeseek.config.registry import REGISTRY
         from modeseek.datasets.emoji import INSTALL, read_icons, with_article
         from modeseek.exams.caption_exam.caption_exam import held_out_captions
@@ -97,7 +97,10 @@ class ExamCommand:
             {"verb": "exam", **REGISTRY.serialize_fields(complete, "config")},
             name_parts=["exam", name],
             command=argv,
-            prior={"title": name, "sha256": files_digest(sorted(folder.rglob("*.safetensors")))},
+            prior={
+                "title": name,
+                "sha256": files_digest(sorted((*folder.rglob("*.safetensors"), *folder.rglob("*.json")))),
+            },
             device=self.device,
             out=self.out,
         )

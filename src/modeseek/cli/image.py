@@ -11,6 +11,7 @@ import tyro
 
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
+from modeseek.cli.pipeline_options import pipeline_config
 from modeseek.config.defaults import (
     DEFAULT_PRIOR,
     configure,
@@ -20,9 +21,8 @@ from modeseek.config.defaults import (
     default_scale,
 )
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
-from modeseek.config.priors import PipelinePriorConfig
+from modeseek.config.prompts import clean_prompt, name_of
 from modeseek.methods import METHODS
-from modeseek.priors.pipeline import LoRA
 
 _GENERATORS = {"field": FieldConfig, "pixels": PixelsConfig, "latent": LatentConfig}
 
@@ -46,7 +46,7 @@ class ImageCommand:
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """Text prompts."""
-    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|FILE|OWNER/NAME")] = DEFAULT_PRIOR
     """Text-to-image prior: scenes (one or two coloured objects) or emoji (one everyday thing), which ship with
     modeseek; or a diffusers pipeline: a folder written by save_pretrained (./emoji if so named), or owner/name on the
     hub."""
@@ -79,6 +79,11 @@ class ImageCommand:
     """Response to divergence: stop, or roll back once to the last checkpoint with half the learning rate."""
     lora: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=SCALE]")] = ()
     """LoRA weights to merge into the pipeline (LoRA, DreamBooth LoRA), safetensors; scale 1 is full strength."""
+    embedding: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=TOKEN]")] = ()
+    """Textual inversions, safetensors; prompts write the token, by default the one in the file, or the file's name."""
+    long_prompts: Literal["cut", "chunk"] = "cut"
+    """Prompts that are longer than the text encoders read: cut (a warning says what), or encoded in chunks of 75 tokens
+    (Stable Diffusion 1, 2 and XL)."""
     mp4: bool = False
     """Video of the optimisation as MP4, too; needs pip install 'modeseek[video]'."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE")] = ()
@@ -95,8 +100,9 @@ class ImageCommand:
         if self.copies < 1:
             raise ValueError(f"--copies must be at least 1, got {self.copies}")
         look_up("method", self.method, METHODS)
-        prior = PipelinePriorConfig(self.prior, self.size, loras=tuple(map(_lora, self.lora)))
-        generator = _GENERATORS[self.generator](self.copies * len(self.prompts))
+        prompts = tuple(map(clean_prompt, self.prompts))
+        prior = pipeline_config(self.prior, self.size, self.lora, self.embedding, self.long_prompts)
+        generator = _GENERATORS[self.generator](self.copies * len(prompts))
         inner_steps = self.inner_steps
         if inner_steps is None:
             inner_steps = default_inner_steps(prior, generator, self.method)
@@ -106,9 +112,9 @@ class ImageCommand:
             prior,
             generator,
             default_scale(self.prior) if self.scale is None else self.scale,
-            name=self.prompts[0][:40],
-            prompts=self.prompts,
-            negative=self.negative,
+            name=name_of(prompts[0]),
+            prompts=prompts,
+            negative=clean_prompt(self.negative),
             steps=steps,
             seed=self.seed,
             shift=self.shift,
@@ -118,14 +124,3 @@ class ImageCommand:
             mp4=self.mp4,
         )
         start_run(configure(config.to_dict(), self.set), argv, self.out, dry_run=self.dry_run)
-
-
-def _lora(text: str) -> LoRA:
-    """Parses FILE or FILE=SCALE."""
-    path, equals, scale = text.rpartition("=")
-    if not equals or "/" in scale:
-        return LoRA(text)
-    try:
-        return LoRA(path, float(scale))
-    except ValueError as error:
-        raise ValueError(f"--lora must be FILE or FILE=SCALE, got {text!r}; try style.safetensors=0.8") from error

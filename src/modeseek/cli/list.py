@@ -11,6 +11,7 @@ import tyro
 
 from modeseek.cli.lookup import look_up
 from modeseek.cli.settings_help import settings_of, summary
+from modeseek.cli.terminal import print_grid
 from modeseek.config.registry import GENERATORS, PRIORS
 from modeseek.methods import METHODS
 from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, BundledPrior, bundled_prior
@@ -57,7 +58,6 @@ class ListCommand:
 
 def _print_runs(folder: Path) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     runs = find_runs(folder)
@@ -74,8 +74,7 @@ def _print_runs(folder: Path) -> None:
             table.add_row(run.path.name, observed_state(run, status), *row)
         except ValueError:
             table.add_row(run.path.name, "damaged", "", "", "", "")
-    console = Console()
-    console.print(table, soft_wrap=console.width < 100)
+    print_grid(table)
 
 
 def _print_names(kind: str, names: Mapping[str, Any]) -> None:

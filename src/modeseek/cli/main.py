@@ -23,6 +23,7 @@ from modeseek.cli.lookup import look_up
 from modeseek.cli.method_list import MethodsCommand
 from modeseek.cli.modes import ModesCommand
 from modeseek.cli.paper import EXPERIMENTS, PaperCommand
+from modeseek.cli.path_options import PATH_OPTIONS
 from modeseek.cli.resume import ResumeCommand
 from modeseek.cli.run import RunCommand
 from modeseek.cli.sample import SampleCommand
@@ -30,6 +31,7 @@ from modeseek.cli.shape import ShapeCommand
 from modeseek.cli.sweep import SweepCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.cli.view import ViewCommand
+from modeseek.io.remarks import plain_remarks
 from modeseek.runs.process_group import init_process_group
 
 
@@ -113,14 +115,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             look_up("command", args[0], VERBS)
             if args[0] == "paper" and args[1:] and not args[1].startswith("-"):
                 look_up("experiment", args[1], EXPERIMENTS)
-        command = tyro.cli(
-            Command,
-            prog="modeseek",
-            description=_ABOUT,
-            args=args or ["--help"],
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
-        with init_process_group() as group, exit_on_error(), group.propagate_errors():
+        with PATH_OPTIONS:
+            command = tyro.cli(
+                Command,
+                prog="modeseek",
+                description=_ABOUT,
+                args=args or ["--help"],
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+        with (
+            init_process_group() as group,
+            exit_on_error(),
+            group.propagate_errors(),
+            plain_remarks(group.is_main_process),
+        ):
             n_processes = group.distributed.size
             if n_processes > 1 and not isinstance(command, _DISTRIBUTED):
                 raise ValueError(

@@ -82,7 +82,7 @@ class QualityCommand:
             images, batches = plan.jobs_of(plan.cells(entry)[0])
             images.config(batches[0])
         priors = PriorCache(plan.device)
-        prior = {"title": self.prior, "sha256": subject.sha256(priors)}
+        prior = {**subject.identity(priors), "title": self.prior}
         run = open_experiment(QUALITY, self._settings(plan), prior, argv, self.shared.out)
         job = subject.run(plan, run, priors)
         run_and_print(run, job, f"Quality against calls, {self.prior}")

@@ -60,7 +60,7 @@ class TextTo3DCommand:
       modeseek paper text-to-3d --prior pipelines/scenes --consistency fine none perp-neg --full
     """
 
-    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|FILE|OWNER/NAME")] = DEFAULT_PRIOR
     """Prior: scenes, which ships with modeseek; a diffusers pipeline trained on scenes; renders, the exact prior of
     ground-truth renders of each caption; or emoji, which ships too and draws some of the objects, seen from no side."""
     captions: tuple[Annotated[str, tyro.conf.arg(metavar="CAPTION")], ...] = ()
@@ -98,10 +98,10 @@ class TextTo3DCommand:
         for job in plan.jobs():  # invalid settings are reported before anything is loaded
             plan.config(job)
         classifier, priors = SceneClassifier.packaged(), PriorCache(plan.device)
-        sha256 = None if plan.exact else priors.load(PipelinePriorConfig(plan.prior)).sha256
-        run = open_experiment(
-            TEXT_TO_3D, self._settings(plan), {"title": plan.prior, "sha256": sha256}, argv, self.shared.out
-        )
+        prior: dict[str, Any] = {"title": plan.prior, "sha256": None}
+        if not plan.exact:
+            prior = priors.load(PipelinePriorConfig(plan.prior)).record(plan.prior)
+        run = open_experiment(TEXT_TO_3D, self._settings(plan), prior, argv, self.shared.out)
         run_and_print(run, run_text_to_3d(plan, run, classifier, priors), f"Text to 3D, {plan.prior}")
 
     def plan(self) -> TextTo3D:

@@ -26,15 +26,20 @@ def describe_pipeline(source: PipelinePriorConfig, device: str, free: float, try
         ValueError: there is no such pipeline.
     """
     dtype = getattr(torch, source.dtype or ("bfloat16" if torch.device(device).type == "cuda" else "float32"))
-    requirements = read_requirements(source.path, dtype, source.size)
+    requirements = read_requirements(source.path, dtype, source.size, source.config)
     height, width = requirements.pixels
     shape = " x ".join(map(str, requirements.shape))
     yield f"pipeline   {requirements.kind}, {height} x {width} pixels, z {shape}"
     for part in requirements.components:
         yield (
             f"part       {part.name} ({part.kind}): {part.n_parameters / 1e6:.3g} M numbers, {_size(part.bytes)}, "
-            f"in memory {'when ' if part.phase != 'never' else ''}{part.phase}"
+            f"in memory when {part.phase}; from {part.weights} ({part.stored})"
         )
+    for name in requirements.absent:
+        yield f"part       {name}: none (null in model_index.json); zeros stand for it, as in diffusers"
+    for name in requirements.unused:
+        yield f"part       {name}: never loaded"
+    yield "weights    every key of every part is there; scheduler, tokenizers and configurations are supported"
     weights = requirements.bytes_in_phase("optimising")
     encoding = weights + requirements.bytes_in_phase("encoding a new text")
     yield (
@@ -69,7 +74,7 @@ def _time_direction(source: PipelinePriorConfig, device: str) -> str:
     loaded_on, cuda = prior.device, torch.device(device).type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(loaded_on)
-    height, width = read_requirements(source.path, size=source.size).pixels
+    height, width = read_requirements(source.path, size=source.size, config=source.config).pixels
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).to(loaded_on).requires_grad_()
     rng, seconds = torch.Generator(loaded_on).manual_seed(0), []
     for _ in range(2):  # the first is a warm-up

@@ -15,6 +15,7 @@ from modeseek.cli.sample import SampleCommand
 from modeseek.cli.toy import ToyCommand
 from modeseek.config.config import read_yaml_file
 from modeseek.config.defaults import NAMED_PRIORS, configure
+from modeseek.config.paths import absolute_paths, find_paths
 from modeseek.config.priors import (
     NetworkPriorConfig,
     PipelinePriorConfig,
@@ -22,9 +23,12 @@ from modeseek.config.priors import (
     SamplesPriorConfig,
 )
 from modeseek.config.registry import GENERATORS, OPTIMIZERS, REGISTRY
+from modeseek.io.points import POINT_SUFFIXES
 from modeseek.methods import METHODS
+from modeseek.rundir.run_dir import Run
 
 _SETTINGS = "method generator optimizer steps seed label scale shift inner_steps device on_failure name".split()
+_CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")  # the pipeline says which it takes
 _RERUNNABLE = {"toy": ToyCommand, "sample": SampleCommand}
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
@@ -96,9 +100,18 @@ class RunCommand:
             self._rerun(plain, argv)
             return
         if isinstance(plain, dict):
-            plain = plain | self._given_settings()
+            plain = self._with_paths(plain) | self._given_settings()
         config = configure(plain, self.set, "config" if self.config is None else self.config.name)
         start_run(config, argv, self.out, dry_run=self.dry_run)
+
+    def _with_paths(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """Plain data of the file with absolute paths: relative ones refer to its folder, else to the working folder."""
+        if self.config is None:
+            return plain
+        folder = self.config if self.config.is_dir() else self.config.parent
+        if (folder / "status.json").is_file():
+            return find_paths(plain, folder, Run(folder).began_in)
+        return absolute_paths(plain, folder)
 
     def _given_settings(self) -> dict[str, Any]:
         """Plain data of the settings that were given as options."""
@@ -116,18 +129,22 @@ class RunCommand:
                 f"--{next(iter(options))} cannot override settings of modeseek {plain['verb']}; edit the file instead"
             )
         command = _RERUNNABLE[plain["verb"]]
-        plain = {key: value for key, value in plain.items() if key != "verb"} | {"out": self.out and str(self.out)}
+        assert self.config is not None
+        folder = self.config if self.config.is_dir() else self.config.parent
+        plain = {key: value for key, value in plain.items() if key != "verb"}
+        plain = absolute_paths(plain, folder, command) | {"out": self.out and str(self.out)}
         REGISTRY.deserialize(command, plain, str(self.config)).run(argv)
 
 
 def _parse_prior(text: str) -> PriorConfig:
     """Prior that a name or path denotes."""
-    path = Path(text)
-    if text not in NAMED_PRIORS:
-        if (path / "model_index.json").is_file():
-            return PipelinePriorConfig(text)
-        if path.is_dir():
-            return NetworkPriorConfig(path)
-        if path.suffix.lower() in (".npy", ".csv", ".txt", ".tsv"):
-            return SamplesPriorConfig(path)
+    path = Path(text).expanduser()
+    if text in NAMED_PRIORS:
+        return NAMED_PRIORS[text]
+    if (path / "model_index.json").is_file() or path.suffix.lower() in _CHECKPOINTS:
+        return PipelinePriorConfig(text)
+    if path.is_dir():
+        return NetworkPriorConfig(path)
+    if path.is_file() or path.suffix.lower() in POINT_SUFFIXES:
+        return SamplesPriorConfig(path)
     return look_up("prior", text, NAMED_PRIORS)

@@ -9,12 +9,17 @@ from typing import Annotated, Literal
 
 import tyro
 
+from modeseek.cli.pipeline_options import pipeline_config
 from modeseek.cli.terminal import print_report_path, run_with_progress
 from modeseek.config.defaults import DEFAULT_PRIOR, default_sampler_steps, default_scale
-from modeseek.config.priors import PipelinePriorConfig, network_digest
+from modeseek.config.loaded_prior import identified
+from modeseek.config.paths import absolute_paths
+from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import REGISTRY
+from modeseek.io.paths import PATH_OR_NAME
+from modeseek.io.remarks import collect_remarks
 from modeseek.rundir.run_dir import Run
-from modeseek.runs.sampling import SamplingConfig, sample_to_run
+from modeseek.runs.sampling import MAX_SAMPLES, SamplingConfig, sample_to_run
 from modeseek.sampling.samplers import ddim, heun
 
 
@@ -32,7 +37,7 @@ class SampleCommand:
 
     prompts: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PROMPT [PROMPT ...]")]]
     """Text prompts."""
-    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|FOLDER|FILE|OWNER/NAME"), PATH_OR_NAME] = DEFAULT_PRIOR
     """Text-to-image prior: scenes or emoji, which ship with modeseek; or a diffusers pipeline: a folder written by
     save_pretrained (./emoji if so named), or owner/name on the hub."""
     sampler: Literal["ddim", "heun"] = "ddim"
@@ -51,6 +56,13 @@ class SampleCommand:
     """Image height and width, pixels; default: the training size of the model."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
     """Device: cpu, cuda, cuda:1 or mps."""
+    lora: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=SCALE]")] = ()
+    """LoRA weights to merge into the pipeline (LoRA, DreamBooth LoRA), safetensors; scale 1 is full strength."""
+    embedding: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=TOKEN]")] = ()
+    """Textual inversions, safetensors; prompts write the token, by default the one in the file, or the file's name."""
+    long_prompts: Literal["cut", "chunk"] = "cut"
+    """Prompts that are longer than the text encoders read: cut (a warning says what), or encoded in chunks of 75 tokens
+    (Stable Diffusion 1, 2 and XL)."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Run folder to create; default runs/sample-PROMPT-TIME-ID."""
 
@@ -61,22 +73,26 @@ class SampleCommand:
         steps = default_sampler_steps(self.prior) if self.steps is None else self.steps
         if self.copies < 1 or steps < 1:
             raise ValueError(f"--copies and --steps must be at least 1, got {self.copies} and {steps}")
-        source = PipelinePriorConfig(self.prior, self.size)
-        prior = source.pipeline(self.device)
-        n = self.copies * len(self.prompts)
-        texts = [self.prompts[item % len(self.prompts)] for item in range(n)]
-        conditions = prior.conditions(texts, [self.negative] * n if self.negative else None)
-        title = f"Samples of {self.prompts[0]!r}" + (f" and {len(self.prompts) - 1} more" if self.prompts[1:] else "")
+        prompts, negative = tuple(map(clean_prompt, self.prompts)), clean_prompt(self.negative)
+        source = pipeline_config(self.prior, self.size, self.lora, self.embedding, self.long_prompts)
+        if self.copies > MAX_SAMPLES:
+            raise ValueError(f"--copies must be at most {MAX_SAMPLES:,}, got {self.copies}")
+        n = self.copies * len(prompts)
+        texts = [prompts[item % len(prompts)] for item in range(n)]
+        with collect_remarks() as remarks:
+            prior = source.pipeline(self.device)
+            conditions = prior.conditions(texts, [negative] * n if negative else None)
+        title = f"Samples of {prompts[0]!r}" + (f" and {len(prompts) - 1} more" if prompts[1:] else "")
         sampler = {"ddim": ddim, "heun": heun}[self.sampler]
         scale = default_scale(self.prior) if self.scale is None else self.scale
         columns = None if 1 in (self.copies, len(self.prompts)) else len(self.prompts)  # one row per copy
-        drawing = SamplingConfig(prior, conditions, n, scale, steps, sampler, self.seed, title, columns)
-        settings = replace(self, out=None, scale=scale, steps=steps)
+        drawing = SamplingConfig(prior, conditions, n, scale, steps, sampler, self.seed, title, columns, tuple(remarks))
+        settings = replace(self, prompts=prompts, negative=negative, out=None, scale=scale, steps=steps)
         run = Run.create(
-            {"verb": "sample", **REGISTRY.serialize_fields(settings, "config")},
-            name_parts=["sample", self.prompts[0]],
+            {"verb": "sample", **absolute_paths(REGISTRY.serialize_fields(settings, "config"), hint=SampleCommand)},
+            name_parts=["sample", prompts[0]],
             command=argv,
-            prior={"title": source.title, "sha256": network_digest(prior)},
+            prior=identified(prior).record(source.title),
             device=self.device,
             out=self.out,
         )

@@ -12,6 +12,7 @@ import tyro
 
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.lookup import look_up
+from modeseek.cli.pipeline_options import pipeline_config
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config
 from modeseek.config.defaults import (
@@ -25,6 +26,7 @@ from modeseek.config.defaults import (
 from modeseek.config.generators import GeneratorConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
+from modeseek.config.prompts import clean_prompt, name_of
 from modeseek.methods import METHODS
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 
@@ -46,7 +48,7 @@ class ShapeCommand:
 
     prompt: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="PROMPT")]]
     """Text prompt of the 3D shape."""
-    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|OWNER/NAME")] = DEFAULT_PRIOR
+    prior: Annotated[str, tyro.conf.arg(metavar="scenes|emoji|renders|FOLDER|FILE|OWNER/NAME")] = DEFAULT_PRIOR
     """Prior: scenes, which ships with modeseek and knows views; emoji, which ships too and knows none; a diffusers
     pipeline: a folder written by save_pretrained (./emoji if so named), or owner/name on the hub; or renders, the exact
     prior of ground-truth renders of the caption, an upper bound for every method."""
@@ -80,6 +82,13 @@ class ShapeCommand:
     """Side of the rendered images, pixels; default: the input size of the prior."""
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
     """Device: cpu, cuda, cuda:1 or mps."""
+    lora: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=SCALE]")] = ()
+    """LoRA weights to merge into the pipeline (LoRA, DreamBooth LoRA), safetensors; scale 1 is full strength."""
+    embedding: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE[=TOKEN]")] = ()
+    """Textual inversions, safetensors; prompts write the token, by default the one in the file, or the file's name."""
+    long_prompts: Literal["cut", "chunk"] = "cut"
+    """Prompts that are longer than the text encoders read: cut (a warning says what), or encoded in chunks of 75 tokens
+    (Stable Diffusion 1, 2 and XL)."""
     mp4: bool = False
     """Videos as MP4, too; needs pip install 'modeseek[video]'."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE")] = ()
@@ -115,12 +124,15 @@ class ShapeCommand:
         default = default_inner_steps(prior, generator, self.method)
         return default if self.inner_steps is None else self.inner_steps
 
+    def _pipeline(self) -> PipelinePriorConfig:
+        return pipeline_config(self.prior, None, self.lora, self.embedding, self.long_prompts)
+
     def _config(self) -> Config:
         exact = self.prior == "renders"
         look_up("method", self.method, METHODS)
         named = bundled_prior(self.prior)
         views = self.views or ("coarse" if named is None else named.views)
-        prior = RenderedPriorConfig(self.prompt) if exact else PipelinePriorConfig(self.prior)
+        prior = RenderedPriorConfig(clean_prompt(self.prompt)) if exact else self._pipeline()
         volume = NeRFConfig(self.volume, self.cameras, self.size)
         inner_steps = self._inner_steps(prior, volume)
         return default_config(
@@ -128,10 +140,10 @@ class ShapeCommand:
             prior,
             volume,
             self.scale if self.scale is not None else 1.0 if exact else 3.0,
-            name=self.prompt[:40],
-            prompts=() if exact else (self.prompt,),
+            name=name_of(self.prompt),
+            prompts=() if exact else (clean_prompt(self.prompt),),
             views=CameraPromptsConfig(views, self.perp_neg),
-            negative=self.negative,
+            negative=clean_prompt(self.negative),
             steps=default_shape_steps(inner_steps) if self.steps is None else self.steps,
             seed=self.seed,
             shift=self.shift,

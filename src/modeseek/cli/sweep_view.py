@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from modeseek.cli.terminal import print_grid
 from modeseek.sweeps.cost import prior_calls, total_prior_calls
 from modeseek.sweeps.progress import SweepProgress
 from modeseek.sweeps.sweep_dir import JobDir
@@ -51,7 +52,6 @@ def follow_sweep(job: Generator[SweepProgress, None, None]) -> None:
 def show_jobs(job_dirs: Sequence[JobDir], out: Path) -> None:
     """Prints the jobs, their states and their costs as far as known."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     grid = Table(box=SIMPLE_HEAD)
@@ -61,7 +61,7 @@ def show_jobs(job_dirs: Sequence[JobDir], out: Path) -> None:
         spec, count = job_dir.spec, prior_calls(job_dir.spec.config)
         cost = "–" if count is None else f"{count:,}"
         grid.add_row(_escape(spec.title), job_dir.state, f"{spec.config.steps:,}", cost, spec.id)
-    Console().print(grid)
+    print_grid(grid)
     configs = [job_dir.spec.config for job_dir in job_dirs]
     known, unknown = total_prior_calls(configs)
     unfinished = [job_dir for job_dir in job_dirs if job_dir.state != "finished"]

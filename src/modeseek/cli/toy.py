@@ -11,7 +11,9 @@ import tyro
 
 from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
-from modeseek.config.priors import NetworkPriorConfig, problem_digest
+from modeseek.config.loaded_prior import problem_digest
+from modeseek.config.paths import absolute_paths
+from modeseek.config.priors import NetworkPriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.datasets.by_name import DATASETS
 from modeseek.experiments.toy2d.benchmark import ToyPlan, run_benchmark
@@ -79,8 +81,9 @@ class ToyCommand:
         plan = self._plan(problem)
         prior, sha256 = self._prior(plan)
         plan.check()
+        settings = replace(self, out=None, budget=plan.budget)
         run = Run.create(
-            {"verb": "toy", **REGISTRY.serialize_fields(replace(self, out=None, budget=plan.budget), "config")},
+            {"verb": "toy", **absolute_paths(REGISTRY.serialize_fields(settings, "config"), hint=ToyCommand)},
             name_parts=["toy", self.problem, self.prior],
             command=argv,
             prior={"title": f"{self.problem}, {self.prior}", "sha256": sha256},

@@ -2,61 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
 
-from modeseek.codec import Identity, ImageCodec, RangeCodec
+from modeseek.codec import Identity, RangeCodec
+from modeseek.config.loaded_prior import LoadedPrior, files_digest, identified, problem_digest, tensors_digest
 from modeseek.datasets.by_name import DATASETS
-from modeseek.datasets.digits import Digits
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.rendered_prior import BANDS, rendered_prior
 from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.diffusion.schedule import VE, Schedule
-from modeseek.generators.base import View
 from modeseek.generators.orbit import Orbit
-from modeseek.io.points import read_points
-from modeseek.priors.base import Conditions, Prior
+from modeseek.io.paths import PathOrName, PathText
+from modeseek.io.points import read_point_table
+from modeseek.io.remarks import add_remark, collect_remarks
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.network import Network
-from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline, TextualInversion
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 
 MIN_RENDER_BANDWIDTH = 0.3  # units of z: pixels in [-1, 1]
 MIN_LATENT_BANDWIDTH = 0.2  # units of z: about the noise level of a latent model's cleanest 10 % of times
 ProblemName = Literal["fractal", "spiral", "pinwheel", "ring", "grid", "digits"]
-
-
-@dataclass(frozen=True)
-class LoadedPrior:
-    """Loaded prior with its codec, checksum and defaults.
-
-    Attributes:
-        prior: prior without guidance.
-        sha256: SHA-256 of all its weights or data; a resumed run requires the same.
-        codec: map between pixels and z, for generators that render pixels and for previews.
-        extent: half the side of the square to plot, units of z; None unless 2-D.
-        view_conditions: conditions as a function of the view, for camera-conditional priors; else None.
-        orbit: distribution of cameras that it was built for; None if any.
-    """
-
-    prior: Prior
-    sha256: str
-    codec: ImageCodec = Identity()
-    extent: float | None = None
-    view_conditions: Callable[[View], Conditions] | None = None
-    orbit: Orbit | None = None
-
-    @property
-    def like(self) -> Tensor:
-        """Empty tensor with the dtype and on the device of the prior."""
-        return torch.empty(0, dtype=self.prior.dtype, device=self.prior.device)
 
 
 @runtime_checkable
@@ -143,12 +114,14 @@ class SamplesPriorConfig:
     """Exact denoiser of a data set of points.
 
     Attributes:
-        path: .npy file of shape (n, d) or .csv file, one point per row.
+        path: .npy file of shape (n, d) or a table such as .csv, one point per row.
         schedule: noise schedule, for methods that sample times.
+        columns: columns of the coordinates, by name or by number from 1; empty: all but an index, ids, dates and text.
     """
 
     path: Path
     schedule: Schedule = VE(0.01, 50.0)
+    columns: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -164,9 +137,14 @@ class SamplesPriorConfig:
             ValueError: the file holds no valid points.
             OSError: the file cannot be read.
         """
-        points = read_points(self.path).to(device)
+        with collect_remarks() as remarks:
+            table = read_point_table(self.path, self.columns)
+            if table.omitted and not self.columns:
+                add_remark(f"{self.path.name}: {table.summary}")
+        points = table.points.to(device)
         extent = 1.1 * points.abs().max().item()
-        return LoadedPrior(Empirical(points, self.schedule), files_digest([self.path]), extent=extent)
+        prior = Empirical(points, self.schedule)
+        return LoadedPrior(prior, files_digest([self.path]), extent=extent, remarks=tuple(remarks))
 
 
 @dataclass(frozen=True)
@@ -174,23 +152,29 @@ class PipelinePriorConfig:
     """Text-to-image pipeline of diffusers.
 
     Attributes:
-        path: scenes or emoji, the priors that ship with modeseek; a folder written by save_pretrained; or owner/name on
-            the hub.
+        path: scenes or emoji, the priors that ship with modeseek; a folder written by save_pretrained; a single-file
+            checkpoint (.safetensors); or owner/name on the hub.
         size: image [height, width], pixels; null is the training size of the model.
         dtype: precision of the network; null is bfloat16 on CUDA, else float32.
         guidance: embedded guidance scale, for guidance-distilled models (Flux).
         loras: LoRA weights, path and scale each, merged in this order.
         economy: memory options: offload (none, blocks, leaves), channels_last, compile, slices, tiles, recompute.
         cache: whether to keep text embeddings in the user's cache folder.
+        config: folder of the configurations of a single-file checkpoint; null is the one beside it.
+        embeddings: textual inversions, path and token each; prompts write the token.
+        long_prompts: encoding of prompts that are longer than the text encoders read: cut, or chunk (Stable Diffusion).
     """
 
-    path: str
+    path: PathOrName
     size: tuple[int, int] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     guidance: float = 3.5
     loras: tuple[LoRA, ...] = ()
     economy: MemoryOptions = MemoryOptions()
     cache: bool = True
+    config: PathText | None = None
+    embeddings: tuple[TextualInversion, ...] = ()
+    long_prompts: Literal["cut", "chunk"] = "cut"
 
     @property
     def title(self) -> str:
@@ -201,24 +185,28 @@ class PipelinePriorConfig:
         return MIN_LATENT_BANDWIDTH
 
     def load(self, device: str) -> LoadedPrior:
-        """Loads the pipeline; the SHA-256 is that of the network's weights.
+        """Loads the pipeline; the SHA-256 is that of all its weights and of its configuration.
 
         Raises:
             ValueError: there is no such pipeline.
         """
-        prior = self.pipeline(device)
-        return LoadedPrior(prior, network_digest(prior), prior.codec)
+        with collect_remarks() as remarks:
+            loaded = identified(self.pipeline(device))
+        return replace(loaded, remarks=tuple(remarks))
 
     def pipeline(self, device: str) -> Pipeline:
         """Loads the prior alone."""
         dtype = None if self.dtype is None else getattr(torch, self.dtype)
         return Pipeline.load(
             self.path,
+            config=self.config,
             device=device,
             dtype=dtype,
             size=self.size,
             guidance=self.guidance,
             loras=self.loras,
+            embeddings=self.embeddings,
+            long_prompts=self.long_prompts,
             economy=self.economy,
             cache=self.cache,
         )
@@ -257,34 +245,3 @@ class RenderedPriorConfig:
 def _require_cpu(device: str) -> None:
     if torch.device(device).type != "cpu":
         raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
-
-
-def network_digest(prior: Pipeline) -> str:
-    """SHA-256 of the weights of a pipeline's network."""
-    return tensors_digest(*(tensor for _, tensor in sorted(prior.network.state_dict().items())))
-
-
-def problem_digest(problem: ToyDataset2D | Digits) -> str:
-    """SHA-256 of the parameters or data of a toy data set."""
-    if isinstance(problem, ToyDataset2D):
-        return tensors_digest(problem.prior.weights, problem.prior.means, problem.prior.covs)
-    return tensors_digest(problem.train, problem.train_labels)
-
-
-def tensors_digest(*tensors: Tensor) -> str:
-    """SHA-256 of the types, shapes and values of tensors."""
-    sha256 = hashlib.sha256()
-    for tensor in tensors:
-        sha256.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-        sha256.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return sha256.hexdigest()
-
-
-def files_digest(paths: list[Path]) -> str:
-    """SHA-256 of the names and contents of files, in order."""
-    sha256 = hashlib.sha256()
-    for path in paths:
-        sha256.update(path.name.encode())
-        with path.open("rb") as file:
-            sha256.update(hashlib.file_digest(file, "sha256").digest())
-    return sha256.hexdigest()

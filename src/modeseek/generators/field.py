@@ -15,6 +15,7 @@ from modeseek.rng import Rng, rand, randn
 
 FieldKind = Literal["fourier", "siren", "hash"]
 _ROWS = 2**12  # rows of each hash table
+_MAX_WEIGHTS = 1_000_000_000  # of the hidden layers of all fields
 _PRIMES = (1, 2_654_435_761)
 CPU_CHUNK = 2**18  # activations per layer and chunk on a CPU; they stay in its cache: up to 2.5 times as fast
 
@@ -57,7 +58,12 @@ class Field(BaseGenerator):
         if kind not in ("fourier", "siren", "hash"):
             raise ValueError(f"a field kind must be fourier, siren or hash, got {kind!r}")
         if min(n, *size, channels, width, depth) < 1 or not 0 < frequency < math.inf:
-            raise ValueError(f"a field needs positive sizes, got n={n}, size={size}, width={width}, depth={depth}")
+            raise ValueError(
+                f"a field needs positive sizes and a finite frequency, got n={n}, size={size}, width={width}, "
+                f"depth={depth}, frequency={frequency}"
+            )
+        if n * width * width * depth > _MAX_WEIGHTS:
+            raise ValueError(f"fields must have fewer weights, got n={n}, width={width}, depth={depth}; try width 128")
         like = torch.empty(0) if like is None else like
         self.size, self.kind, self.n, self.frequency = size, kind, n, frequency
         if kind == "fourier":

@@ -17,7 +17,6 @@ from modeseek.io.errors import one_line
 from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.methods.auxiliary_lora_camera import CameraEmbedding, attach_camera
 from modeseek.priors.base import Prior
-from modeseek.priors.pipeline.log_snr_matching import PredictionType
 from modeseek.priors.pipeline.pipeline import Pipeline
 from modeseek.priors.wrapper import unwrap
 
@@ -75,8 +74,8 @@ class LoRAAuxiliary:
     """Auxiliary denoiser as a LoRA (Hu et al. 2021, arXiv 2106.09685) on the prior's diffusers network.
 
     It is initialised to the prior itself, predicts at the pipeline's noise levels in its own parametrisation (eps, v,
-    z or flow), and is trained online by AdamW on the mean squared error of that. The factors are added to a copy of
-    the network's modules that shares all of its weights, so the prior is unchanged and several auxiliaries can use
+    z, flow or EDM's), and is trained online by AdamW on the mean squared error of that. The factors are added to a copy
+    of the network's modules that shares all of its weights, so the prior is unchanged and several auxiliaries can use
     one prior. Costs one network evaluation per row to predict, and one forward and backward pass per row and update;
     `Counting` does not count them.
 
@@ -142,13 +141,15 @@ class LoRAAuxiliary:
     def update(
         self, state: LoRAState, inputs: AuxiliaryInput, targets: tuple[AuxiliaryTarget, ...]
     ) -> tuple[LoRAState, Float[Tensor, "b"]]:
-        kind = state.adapted.phi.prediction_type
+        reading = state.adapted.phi.reading
         with torch.enable_grad():
             prediction = state.adapted(inputs, with_grad=True)
-            output = _parametrise(kind, prediction.z, prediction.eps, inputs)
+            output = reading.output(prediction)
             losses = torch.zeros_like(inputs.alpha)
             for target in targets:
-                expected = _parametrise(kind, target.z, target.eps, inputs)
+                expected = reading.output(
+                    Prediction.from_z_and_eps(inputs.z_t, inputs.alpha, inputs.sigma, target.z, target.eps)
+                )
                 losses = losses + target.share * (output - expected).square().flatten(1).mean(1)
             state.optimizer.zero_grad(set_to_none=True)
             losses.mean().backward()
@@ -183,10 +184,3 @@ def _init_lora(network: nn.Module, rng: torch.Generator) -> None:
         if "lora_A" in name:
             nn.init.kaiming_uniform_(initial, a=math.sqrt(5), generator=rng)
         parameter.data = initial.to(parameter.device)
-
-
-def _parametrise(kind: PredictionType, z: Tensor, eps: Tensor, inputs: AuxiliaryInput) -> Tensor:
-    """Converts signal and noise to the network's own parametrisation and scaling."""
-    n = torch.hypot(inputs.alpha, inputs.sigma)
-    p = Prediction.from_z_and_eps(inputs.z_t, inputs.alpha / n, inputs.sigma / n, z, eps)
-    return {"z": p.z, "eps": p.eps, "v": p.v, "flow": p.flow}[kind]

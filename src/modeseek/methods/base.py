@@ -110,10 +110,15 @@ def has_target(method: object) -> bool:
     return isinstance(method, TargetingMethod) and method.has_target is True
 
 
+MAX_INNER_STEPS = 10_000
+
+
 def check_inner_steps(inner_steps: int, method: object) -> None:
     """Raises ValueError unless inner_steps >= 1, and 1 for a method whose directions have no target in z."""
     if inner_steps < 1:
         raise ValueError(f"inner_steps must be at least 1, got {inner_steps}; try 1, one update per direction")
+    if inner_steps > MAX_INNER_STEPS:
+        raise ValueError(f"inner_steps must be at most {MAX_INNER_STEPS}, got {inner_steps}; try 4")
     if inner_steps > 1 and not has_target(method):
         raise ValueError(
             f"inner_steps must be 1 for {type(method).__name__}, whose directions have no target in z, got "

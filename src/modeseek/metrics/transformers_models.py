@@ -43,14 +43,11 @@ def load_model(folder: Path, auto_class: str, purpose: str) -> Any:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
+            missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)  # poolers are unused
+            if missing:
+                raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
         raise ValueError(f"{folder} cannot be loaded as a {purpose}: {reason(error)}; name another folder") from error
-    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)  # poolers are unused
-    if missing:
-        raise ValueError(
-            f"{folder} is no {purpose}: {len(missing)} of its weights are missing, such as {missing[0]}; name "
-            "another folder"
-        )
     return model.eval().requires_grad_(False)
 
 

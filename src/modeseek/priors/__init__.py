@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from modeseek.priors.base import BasePrior, Conditions, DensityPrior, Prior, TextPrior
+from modeseek.priors.base import BasePrior, Conditions, DensityPrior, PhrasePlacing, Prior, TextPrior
 from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
 from modeseek.priors.guidance import AutoGuidance, Guided
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
-from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
+from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline, TextualInversion
 from modeseek.priors.product import Product
 from modeseek.priors.wrapper import Counting
 
@@ -27,8 +27,10 @@ __all__ = [
     "MemoryOptions",
     "Network",
     "PerpNeg",
+    "PhrasePlacing",
     "Pipeline",
     "Prior",
     "Product",
     "TextPrior",
+    "TextualInversion",
 ]

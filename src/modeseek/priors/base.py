@@ -81,6 +81,15 @@ class TextPrior(Protocol):
         ...
 
 
+@runtime_checkable
+class PhrasePlacing(Protocol):
+    """Text prior whose text encoders read texts of limited length, and that places phrases where they are read."""
+
+    def place_phrases(self, prompt: str, phrases: Sequence[str], before: bool = False) -> list[str]:
+        """Returns the prompt with each phrase, before or after it, where the text encoders read the phrase."""
+        ...
+
+
 class BasePrior:
     """Base class of priors: adds `__call__`, `grid` and `start` to `at`, `schedule`, `shape`, `dtype` and `device`.
 

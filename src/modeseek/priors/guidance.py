@@ -16,6 +16,8 @@ from modeseek.priors.batched import evaluate_batched
 from modeseek.priors.wrapper import PriorWrapper, wrappers
 from modeseek.pytree import Cond, expand, select
 
+MAX_SCALE = 1e6  # of guidance; that of DreamFusion is 101
+
 
 def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alpha: Tensor, sigma: Tensor) -> Tensor:
     """Returns whether each level lies within a time interval of the schedule.
@@ -33,6 +35,14 @@ def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alph
     if high < 1:
         within &= level >= noisiest
     return within
+
+
+def check_scale(scale: float) -> None:
+    """Raises ValueError for a guidance scale that is not finite, or beyond all use."""
+    if not abs(scale) < float("inf"):
+        raise ValueError(f"scale must be finite, got {scale}; 1 is no guidance")
+    if abs(scale) > MAX_SCALE:
+        raise ValueError(f"scale must be at most {MAX_SCALE:.0e} in size, got {scale}; 1 is no guidance")
 
 
 def extrapolate(base: Prediction, target: Prediction, scale: Float[Tensor, "b"]) -> Prediction:
@@ -66,6 +76,7 @@ class Guided(PriorWrapper):
 
     def __post_init__(self) -> None:
         _validate(self.interval)
+        check_scale(self.scale)
         if not 0 <= self.rescale <= 1:
             raise ValueError(f"Guided rescale must lie in [0, 1]: got {self.rescale}; 0 switches it off")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.priors.base import Conditions, PerRow, Prior, Rows
 from modeseek.priors.batched import predict_branches
+from modeseek.priors.guidance import check_scale
 from modeseek.priors.wrapper import PriorWrapper
 from modeseek.pytree import Cond, expand
 
@@ -40,6 +41,9 @@ class PerpNeg(PriorWrapper):
     prior: Prior
     scale: float = 7.5
     guides: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
 
     def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         """Returns the guided prediction; cond must be a `Conditions`.

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Literal
 
 from modeseek.config.config import Config
+from modeseek.config.paths import missing_paths
 from modeseek.io.progress import Progress
 from modeseek.methods.base import block_size
 from modeseek.rundir.environment import describe_device, package_versions
+from modeseek.rundir.prior_identity import changed_prior
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects, build
 from modeseek.runs.process_group import ProcessGroup
@@ -68,7 +70,7 @@ def create_run(
     group.gather(None)
     if not group.is_main_process:
         return Run(group.broadcast(None)), objects
-    run = Run.create_for(config, objects.loaded.sha256, command, out)
+    run = Run.create_for(config, objects.loaded, command, out)
     group.broadcast(run.path)
     return run, objects
 
@@ -101,15 +103,26 @@ def iter_resume(
         raise ValueError(f"{run.path.name} is already at step {status.checkpoint}, got --steps {total}; pass more")
     if on_failure is not None:
         config = replace(config, on_failure=on_failure)
+    _check_paths(run, config)
     objects = build(config)
     environment = run.environment
-    sha256 = environment.get("prior", {}).get("sha256")
-    if sha256 != objects.loaded.sha256:
+    change = changed_prior(environment.get("prior", {}), objects.loaded.record(config.prior.title))
+    if change is not None:
         raise ValueError(
-            f"the prior {config.prior.title} has changed since {run.path.name} began (its SHA-256 differs); restore "
-            "the old prior or start a new run"
+            f"the prior {config.prior.title} has changed since {run.path.name} began ({change}); restore the old prior "
+            "or start a new run"
         )
     yield from train(run, objects, total, _environment_changes(environment, config))
+
+
+def _check_paths(run: Run, config: Config) -> None:
+    """Raises ValueError, naming the setting, if a file or folder of the run is nowhere."""
+    for key, path in missing_paths(config.to_dict()):
+        begun = "" if os.path.isabs(path) else f", neither in {run.path} nor in {os.getcwd()}"
+        raise ValueError(
+            f"{key} of {run.path.name} must lead to a file or folder, got {path}, which is gone{begun}; put it back, "
+            f"or correct {run.path / 'config.yaml'}"
+        )
 
 
 def _environment_changes(environment: dict[str, object], config: Config) -> list[str]:

@@ -11,9 +11,10 @@ from torch import Tensor
 from modeseek.codec import Codec, Shifted
 from modeseek.config.config import Config
 from modeseek.config.generators import BuiltGenerator
-from modeseek.config.priors import LoadedPrior
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
+from modeseek.io.remarks import collect_remarks
 from modeseek.io.video import check_video_support
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
@@ -41,6 +42,7 @@ class RunObjects:
         pixels: True if the generator renders pixels in [0, 1].
         conditions: conditions of the prior: fixed, or a function of the view.
         regularizers: functions of (rendering, progress) whose values are added to the loss.
+        remarks: what of prior and prompts was left out, one line each, for the log.
     """
 
     config: Config
@@ -55,6 +57,7 @@ class RunObjects:
     pixels: bool
     conditions: Conditions | Callable[[View], Conditions] | None
     regularizers: Sequence[Regularizer] = ()
+    remarks: tuple[str, ...] = ()
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -98,7 +101,8 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         raise ValueError(f"no CUDA device is available, got device {config.device!r}; use cpu")
     loaded = config.prior.load(config.device) if loaded is None else loaded
     built = config.generator.make(_shifted(config, loaded), config.seed)
-    conditions = _conditions(config, loaded, built)
+    with collect_remarks() as remarks:
+        conditions = _conditions(config, loaded, built)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
@@ -125,6 +129,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         built.pixels,
         conditions,
         config.regularizers,
+        (*loaded.remarks, *remarks),
     )
 
 

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeseek.config.paths import absolute_name
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import write_atomic
 from modeseek.io.errors import one_line
+from modeseek.rundir.prior_identity import changed_prior
 from modeseek.rundir.run_dir import Run
+
+_PATHS = ("prior", "features", "clip", "judge", "icons")  # settings that name a file or a folder
+_NO_PATHS = ("renders", "digits")  # names of priors
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def open_experiment(
     Args:
         kind: type of the experiment.
         settings: all settings, as plain data.
-        prior: title of the prior, and its SHA-256 where it has one.
+        prior: title of the prior, and its identity where it has one (`LoadedPrior.record`).
         command: command line as typed.
         out: folder to create or reopen; None creates one in `runs/`.
 
@@ -58,7 +63,7 @@ def open_experiment(
         ValueError: the folder holds something else, or was created with other settings or another prior.
         OSError: the folder cannot be written to.
     """
-    all_settings = {"verb": kind.verb, **settings}
+    all_settings = _with_absolute_paths({"verb": kind.verb, **settings})
     path = None if out is None else Path(out)
     if path is None or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return Run.create(
@@ -72,7 +77,7 @@ def open_experiment(
     if not (path / "status.json").is_file():
         raise ValueError(f"{path} holds something else: it has no status.json; choose another --out")
     run = Run(path)
-    before = run.settings
+    before = _with_absolute_paths(run.settings)
     if before.get("verb") != kind.verb:
         raise ValueError(f"{path} belongs to modeseek {before.get('verb')}, not to {kind.verb}; choose another --out")
     for name, value in all_settings.items():
@@ -81,15 +86,21 @@ def open_experiment(
                 f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; give the same settings "
                 "to resume it, or choose another --out"
             )
-    if run.environment.get("prior", {}).get("sha256") != prior.get("sha256"):
+    change = changed_prior(run.environment.get("prior", {}), prior)
+    if change is not None:
         raise ValueError(
-            f"the prior has changed since {path} was begun (its SHA-256 differs); restore the old prior or choose "
-            "another --out"
+            f"the prior has changed since {path} was begun ({change}); restore the old prior or choose another --out"
         )
     with run.locked():
         write_atomic(path / "config.yaml", write_yaml(dict(all_settings)))
         write_atomic(path / "command.txt", shlex.join(command) + "\n")
     return run
+
+
+def _with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    paths = {key: settings.get(key) for key in _PATHS}
+    found = {key: absolute_name(path) for key, path in paths.items() if isinstance(path, str) and path not in _NO_PATHS}
+    return {**settings, **found}
 
 
 def _short(value: object) -> str:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from modeseek.config.config import Config
-from modeseek.config.priors import LoadedPrior, PriorConfig
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.paths import with_absolute_paths
+from modeseek.config.priors import PriorConfig
 from modeseek.io.atomic import LineFile
 from modeseek.io.errors import one_line
 from modeseek.io.progress import Progress, relay
 from modeseek.priors.pipeline import Pipeline
+from modeseek.rundir.prior_identity import changed_prior
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
 
@@ -93,7 +96,7 @@ class JobContext:
         if not (path / "status.json").is_file():
             return None
         run = Run(path)
-        if run.config != config:
+        if run.config != with_absolute_paths(config):
             raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
         return run
 
@@ -103,12 +106,14 @@ class JobContext:
         Raises:
             ValueError: the folder holds a run of other settings or of another prior.
         """
-        run, sha256 = self.find_run(config), self.priors.load(config.prior).sha256
+        run, loaded, title = self.find_run(config), self.priors.load(config.prior), config.prior.title
         if run is None:
-            return Run.create_for(config, sha256, self.command, self.folder / config.name)
-        if run.environment.get("prior", {}).get("sha256") != sha256:
-            title = config.prior.title
-            raise ValueError(f"{run.path} was begun with another {title}; restore that one or remove the run")
+            return Run.create_for(config, loaded, self.command, self.folder / config.name)
+        change = changed_prior(run.environment.get("prior", {}), loaded.record(title))
+        if change is not None:
+            raise ValueError(
+                f"{run.path} was begun with another {title} ({change}); restore that one or remove the run"
+            )
         return run
 
 

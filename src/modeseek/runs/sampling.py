@@ -12,14 +12,18 @@ from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
 from modeseek.priors.base import Conditions, Prior
-from modeseek.priors.guidance import Guided
+from modeseek.priors.guidance import Guided, check_scale
 from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.wrapper import Counting
 from modeseek.reports.results_page import ImageSection, ResultsPage, write_results_page
 from modeseek.rng import Streams
 from modeseek.rundir.run_dir import Run
+from modeseek.rundir.status import utc_now
+from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.session import run_session
+
+MAX_SAMPLES, _MAX_STEPS = 100_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class SamplingConfig:
         seed: random seed; sample i has a stream of its own, independent of n.
         title: title of the report.
         columns: number of columns of the sheet; None makes it about square.
+        remarks: what of prior and prompts was left out, one line each, for the log.
     """
 
     prior: Pipeline
@@ -47,11 +52,23 @@ class SamplingConfig:
     seed: int
     title: str
     columns: int | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be in [0, 2^63), got {self.seed}")
+        if not 1 <= self.n <= MAX_SAMPLES or not 1 <= self.steps <= _MAX_STEPS:
+            raise ValueError(
+                f"samples must number 1 to {MAX_SAMPLES:,}, steps 1 to {_MAX_STEPS:,}, got {self.n} and {self.steps}"
+            )
 
 
 def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None, int]:
     """Samples images, writes `exports/image-*.png`, `media/sheet.png` and the report, and returns the prior calls."""
-    with run_session(run):
+    with run_session(run) as log:
+        for line in config.remarks:
+            log.append(f"{utc_now()} {line}")
         counting = Counting(config.prior)
         prior: Prior = counting if config.scale == 1 else Guided(counting, config.scale)
         z = counting.start(config.n, Streams(config.seed, items=tuple(range(config.n)), use="start"))
@@ -62,6 +79,8 @@ def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None,
             yield Progress("sampling", step + 1, config.steps)
         with torch.no_grad():
             images = config.prior.codec.decode(z)
+        if not images.isfinite().all():
+            raise RunFailed("samples must be finite, got NaN or infinity; lower the scale, or try another dtype")
         for index, image in enumerate(images):
             write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
         sheet = PreviewPainter(tuple(images.shape[1:]), config.prior, None, None).draw(images, config.columns)

@@ -8,17 +8,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from modeseek.config.config import Config
 from modeseek.config.optimizers import set_rate
 from modeseek.distill import Step, distill
+from modeseek.io.errors import is_out_of_memory
 from modeseek.io.progress import Progress
 from modeseek.rng import Streams
 from modeseek.rundir.checkpoint import check_formats, list_checkpoints
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
 from modeseek.runs.build import RunObjects
+from modeseek.runs.divergence import check_step
 from modeseek.runs.exports import export_run
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
 from modeseek.runs.process_group import ProcessGroup
@@ -71,7 +71,7 @@ def train(
         status = run.status
         sessions = status.sessions + 1
         replace(status, state="running", reason="", steps=steps, sessions=sessions, updated=utc_now()).write(run.path)
-        for line in remarks:
+        for line in (*objects.remarks, *remarks):
             recorder.log(line)
         context = RunContext(run, objects, recorder, process_group, RunState.from_status(status))
         try:
@@ -119,13 +119,15 @@ def _train_with_rollback(context: RunContext, steps: int, stop_request: StopRequ
         try:
             yield from _train_steps(context, steps, stop_request)
             return
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise RunFailed(f"out of memory at step {context.state.step}; optimise fewer or smaller items") from error
         except (FloatingPointError, RunFailed) as error:
             if context.objects.config.on_failure != "rollback" or context.state.attempt > 0:
                 raise RunFailed(f"{error} [{_advice(context.run)}]") from error
             context.recorder.log(f"rolling back once: {error}")
             rollback(context)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunFailed(f"out of memory at step {context.state.step}; optimise fewer or smaller items") from error
 
 
 def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> Generator[Progress, None, None]:
@@ -162,6 +164,7 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
             (bool(stop_request.signal), due, calls_before + objects.counting.calls)
         )
         state.calls = round(calls)
+        check_step(step, objects.loaded.extent)
         recorder.log_step(step, objects, state.seconds, state.calls)
         if recorder.preview_due(step.index, steps):
             if not objects.is_3d:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from modeseek.config.config import Config
-from modeseek.config.priors import LoadedPrior, ToyPriorConfig
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.priors import ToyPriorConfig
 from modeseek.io.errors import one_line
 from modeseek.priors.base import DensityPrior
 from modeseek.rundir.run_dir import Run

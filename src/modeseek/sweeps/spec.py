@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.config.config import read_yaml_file
+from modeseek.config.paths import absolute_paths, absolute_setting
+from modeseek.config.prompts import clean_prompt
 from modeseek.config.serialization import suggest_name
 from modeseek.io.errors import one_line
+from modeseek.io.paths import absolute_path
 from modeseek.methods import METHODS
 from modeseek.reports.settings_diff import format_setting
 
@@ -63,7 +66,7 @@ def read_spec(path: Path) -> SweepSpec:
         ValueError: the specification is invalid; one line that names the setting.
         OSError: the file cannot be read.
     """
-    return parse_spec(read_yaml_file(path), path.name, path.parent)
+    return parse_spec(read_yaml_file(path), path.name, path if path.is_dir() else path.parent)
 
 
 def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = None) -> SweepSpec:
@@ -87,25 +90,31 @@ def parse_spec(plain: Plain, name: str = "sweep", base_folder: Path | None = Non
         if key not in _KEYS:
             raise ValueError(f"{name} has no part {_short(key)}; {suggest_name(key, _KEYS)}")
     base = _base(plain.get("base"), name, base_folder)
-    axes, prompts = _axes(plain.get("axes"), name), _prompts(plain.get("prompts"), name)
+    axes, prompts = _axes(plain.get("axes"), name, base_folder), _prompts(plain.get("prompts"), name)
     if prompts and "prompts" in axes:
         raise ValueError(f"{name}: prompts is varied twice; keep one of them")
-    methods = _methods(plain.get("methods"), base, name)
+    methods = _methods(plain.get("methods"), base, name, base_folder)
     seeds = _seeds(plain.get("seeds"), base, name)
-    return SweepSpec(base, prompts | axes, methods, seeds, {**plain, "base": dict(base)})
+    found: dict[str, Plain] = {"base": dict(base)}
+    if axes:
+        found["axes"] = {key: _plain_axis(plain["axes"][key], choices, key) for key, choices in axes.items()}
+    if isinstance(plain.get("methods"), dict):
+        found["methods"] = {choice.label: dict(choice.settings) for choice in methods}
+    return SweepSpec(base, prompts | axes, methods, seeds, plain | found)
 
 
 def _base(plain: Plain, name: str, base_folder: Path | None) -> Mapping[str, Plain]:
+    folder = base_folder
     if isinstance(plain, str):
-        path = Path(plain) if base_folder is None else base_folder / plain
-        plain = read_yaml_file(path)
+        path = absolute_path(plain, base_folder)
+        plain, folder = read_yaml_file(path), path if path.is_dir() else path.parent
     if plain is None:
         plain = {}
     if not isinstance(plain, dict):
         raise ValueError(f"{name}: base must hold the settings of a run or name a file, got {_short(plain)}")
     if plain.get("verb", "run") != "run":
         raise ValueError(f"{name}: base is for the verb {plain['verb']}, not run; name the config.yaml of a run")
-    return {key: value for key, value in plain.items() if key != "verb"}
+    return absolute_paths({key: value for key, value in plain.items() if key != "verb"}, folder)
 
 
 def _prompts(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
@@ -113,10 +122,11 @@ def _prompts(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
         return {}
     if not isinstance(plain, list) or not plain or not all(isinstance(text, str) and text.strip() for text in plain):
         raise ValueError(f"{name}: prompts must be a list of texts, got {_short(plain)}; try [a red cone, a blue cube]")
-    return {"prompts": _distinct([Choice(text, {"prompts": [text]}) for text in plain], f"{name}: prompts")}
+    texts = map(clean_prompt, plain)
+    return {"prompts": _distinct([Choice(text, {"prompts": [text]}) for text in texts], f"{name}: prompts")}
 
 
-def _axes(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
+def _axes(plain: Plain, name: str, folder: Path | None) -> dict[str, tuple[Choice, ...]]:
     if plain is not None and not isinstance(plain, dict):
         raise ValueError(f"{name}: axes must map settings to values, got {_short(plain)}; write steps: [100, 200]")
     axes = {}
@@ -126,18 +136,26 @@ def _axes(plain: Plain, name: str) -> dict[str, tuple[Choice, ...]]:
         if path == "seed":
             raise ValueError(f"{name}: seeds have a part of their own; write seeds: instead of an axis seed")
         if isinstance(values, dict) and values:
-            choices = [Choice(str(label), {path: value}) for label, value in values.items()]
+            labelled = [(str(label), value) for label, value in values.items()]
         elif isinstance(values, list) and values:
-            choices = [Choice(_label(value), {path: value}) for value in values]
+            labelled = [(_label(value), value) for value in values]
         else:
             raise ValueError(
                 f"{name}: axes.{path} must be a list of values or map labels to values, got {_short(values)}"
             )
+        choices = [Choice(label, {path: absolute_setting(path, value, folder)}) for label, value in labelled]
         axes[path] = _distinct(choices, f"{name}: {path}")
     return axes
 
 
-def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice, ...]:
+def _plain_axis(given: Plain, choices: Sequence[Choice], key: str) -> Plain:
+    """Plain data of an axis as given, or, where its paths became absolute, its values by the labels that they had."""
+    values = [choice.settings[key] for choice in choices]
+    same = values == (list(given.values()) if isinstance(given, dict) else given)
+    return given if same else {choice.label: value for choice, value in zip(choices, values, strict=True)}
+
+
+def _methods(plain: Plain, base: Mapping[str, Plain], name: str, folder: Path | None) -> tuple[Choice, ...]:
     """Methods from a list, or from labels with their own settings; the method of the base if there are none."""
     if plain is None:
         return (Choice(_label(base.get("method", "msd")), {}),)
@@ -154,7 +172,7 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[Choice
                     f"{name}: methods.{label} must hold settings by dotted path, got {_short(settings)}; "
                     "try {method: sds, steps: 200}"
                 )
-            own = dict(settings or {})
+            own = {key: absolute_setting(str(key), value, folder) for key, value in (settings or {}).items()}
             if "method" not in own and label in METHODS:
                 own = {"method": label, **own}
             if "method" not in own:

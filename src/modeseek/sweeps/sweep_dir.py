@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.config.config import read_config
+from modeseek.config.paths import find_paths
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import remove_folder, write_atomic
 from modeseek.io.errors import one_line
@@ -131,7 +132,7 @@ def _existing_names(out: Path, jobs: Sequence[JobSpec]) -> dict[str, str]:
     if not (out / TABLE).exists():
         return {}
     ids = {job.id for job in jobs}
-    names = dict(_read_row(row, ids) for row in _rows(out / TABLE))
+    names = dict(_read_row(row, ids, Run(out)) for row in _rows(out / TABLE))
     removed = [name for id, name in names.items() if id not in ids]
     if removed:
         raise ValueError(
@@ -163,11 +164,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{path} is damaged: {one_line(error, 100)}; restore it, or choose another --out") from error
 
 
-def _read_row(row: dict[str, Any], ids: Container[str]) -> tuple[str, str]:
-    """Id and folder name of a row. An unknown id is recomputed: other versions may have more settings to hash."""
+def _read_row(row: dict[str, Any], ids: Container[str], sweep: Run) -> tuple[str, str]:
+    """Id and folder name of a row. An unknown id is recomputed: paths, and settings of other versions, may differ."""
     id, name = row.get("id"), row["folder"]
     if Path(name).name != name or name in ("", ".", ".."):
         raise ValueError(f"{TABLE} is damaged: {name[:60]!r} is no folder's name; restore it")
     if isinstance(id, str) and id in ids:
         return id, name
-    return config_id(read_config(row.get("config"), f"{TABLE}, {name}")), name
+    settings = find_paths(row.get("config"), sweep.path, sweep.began_in)
+    return config_id(read_config(settings, f"{TABLE}, {name}")), name

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modeseek.config.config import Config, read_config
-from modeseek.config.priors import LoadedPrior, PriorConfig
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.priors import PriorConfig
 from modeseek.io.atomic import remove_folder
 from modeseek.io.errors import one_line
+from modeseek.rundir.prior_identity import changed_prior
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
 from modeseek.runs.build import build
@@ -60,11 +62,10 @@ def _run_job(folder: Path, config: Config, command: Sequence[str], session_file:
         return busy
     try:
         loaded = _load(config)
-        sha256 = loaded.sha256
     except Exception as error:  # raised below, once there is a folder to record it in
-        loaded, sha256 = error, None
+        loaded = error
     try:
-        run = Run(folder) if exists else _create(folder, config, command, sha256)
+        run = Run(folder) if exists else _create(folder, config, command, loaded)
     except OSError as error:
         return JobReport("stopped", f"{folder} cannot be created: {one_line(error, 500)}")
     except ValueError as error:
@@ -95,8 +96,8 @@ def _load(config: Config) -> LoadedPrior:
     return _loaded[key]
 
 
-def _create(folder: Path, config: Config, command: Sequence[str], sha256: str | None) -> Run:
-    run = Run.create_for(config, sha256, command, folder)
+def _create(folder: Path, config: Config, command: Sequence[str], loaded: LoadedPrior | Exception) -> Run:
+    run = Run.create_for(config, None if isinstance(loaded, Exception) else loaded, command, folder)
     if run.path == folder:
         return run
     remove_folder(run.path)
@@ -109,10 +110,11 @@ def _check(run: Run, config: Config, loaded: LoadedPrior) -> None:
     """Raises ValueError unless the folder holds this job, begun with the same prior."""
     if run.config != config:
         raise ValueError(f"{run.path} holds a run of other settings; remove it")
-    if run.environment.get("prior", {}).get("sha256") != loaded.sha256:
+    change = changed_prior(run.environment.get("prior", {}), loaded.record(config.prior.title))
+    if change is not None:
         raise ValueError(
-            f"the prior {config.prior.title} is no longer the one that {run.path.name} began with (its SHA-256 "
-            "differs); put the old one back, or remove the run"
+            f"the prior {config.prior.title} is no longer the one that {run.path.name} began with ({change}); put the "
+            "old one back, or remove the run"
         )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.config.config import Config
-from modeseek.config.priors import LoadedPrior
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, Schedule
 from modeseek.generators.generator3d import Generator3D

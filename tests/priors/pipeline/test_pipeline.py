@@ -251,11 +251,11 @@ def _predict(path: Path) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "another class": (_rename, "is a KandinskyPipeline, which is not supported: supported are StableDiffusionPipeline"),
-    "truncated weights": (_cut, "cannot be loaded as a StableDiffusionPipeline"),
-    "pickled weights": (_pickled, "cannot be loaded as a StableDiffusionPipeline"),
+    "truncated weights": (_cut, "diffusion_pytorch_model.safetensors holds no safetensors"),
+    "pickled weights": (_pickled, "holds pickled weights only"),
     "no index": (lambda path: (path / "model_index.json").unlink(), "is no diffusers pipeline: model_index.json"),
     "index is no JSON": (lambda path: (path / "model_index.json").write_text("{"), "is no diffusers pipeline"),
-    "unknown prediction": (_predict, "predicts 'magic': known are epsilon"),
+    "unknown prediction": (_predict, "cannot be read with prediction_type 'magic'; known are epsilon"),
 }
 
 

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.optimizers import AdamConfig, set_rate
-from modeseek.config.priors import LoadedPrior, NetworkPriorConfig
+from modeseek.config.priors import NetworkPriorConfig
 from modeseek.datasets.digits import Digits
 from modeseek.distill import distill
 from modeseek.experiments.quality.runner import ScoredJob
@@ -93,7 +94,7 @@ class DigitJob(ScoredJob):
             settings | {"lr": entry.lr, "fall": entry.fall, "seed": batch.seed},
             name_parts=[batch.name],
             command=self.context.command,
-            prior={"title": plan.prior_config.title, "sha256": loaded.sha256},
+            prior=loaded.record(plan.prior_config.title),
             device=plan.device,
             out=self.path,
         )

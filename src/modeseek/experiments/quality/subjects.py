@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 
-from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, PriorConfig, problem_digest
+from modeseek.config.loaded_prior import problem_digest
+from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, PriorConfig
 from modeseek.datasets.digits import Digits
 from modeseek.datasets.emoji import Icon, render_icons, with_article
 from modeseek.exams.caption_exam.caption_exam import held_out_captions
@@ -47,8 +48,8 @@ class Subject(Protocol):
     @property
     def prior_config(self) -> PriorConfig: ...
 
-    def sha256(self, priors: PriorCache) -> str:
-        """SHA-256 of the prior, or of what it is trained on."""
+    def identity(self, priors: PriorCache) -> Mapping[str, Any]:
+        """Identity of the prior, or of what it is trained on, as run folders record it."""
         ...
 
     def prompts(self, n: int, m: int, seed: int) -> tuple[Prompt, ...]:
@@ -78,8 +79,8 @@ class SceneSubject:
     rates: ClassVar[tuple[float, ...]] = (0.005, 0.01, 0.02, 0.04)
     prior_config: PipelinePriorConfig
 
-    def sha256(self, priors: PriorCache) -> str:
-        return priors.load(self.prior_config).sha256
+    def identity(self, priors: PriorCache) -> Mapping[str, Any]:
+        return priors.load(self.prior_config).record(self.prior_config.title)
 
     def prompts(self, n: int, m: int, seed: int) -> tuple[Prompt, ...]:
         captions = held_out_captions(n, seed)
@@ -106,8 +107,8 @@ class EmojiSubject:
     prior_config: PipelinePriorConfig
     icons: tuple[Icon, ...]
 
-    def sha256(self, priors: PriorCache) -> str:
-        return priors.load(self.prior_config).sha256
+    def identity(self, priors: PriorCache) -> Mapping[str, Any]:
+        return priors.load(self.prior_config).record(self.prior_config.title)
 
     def prompts(self, n: int, m: int, seed: int) -> tuple[Prompt, ...]:
         return tuple(Prompt(with_article(name), name) for name in draw_names(self.icons, n + m, seed))
@@ -139,8 +140,8 @@ class DigitSubject:
         """A stand-in without files, which `run` replaces."""
         return NetworkPriorConfig(Path("digits"))
 
-    def sha256(self, priors: PriorCache) -> str:
-        return problem_digest(self.digits)
+    def identity(self, priors: PriorCache) -> Mapping[str, Any]:
+        return {"title": self.prior_config.title, "sha256": problem_digest(self.digits)}
 
     def prompts(self, n: int, m: int, seed: int) -> tuple[Prompt, ...]:
         if n + m > 10:

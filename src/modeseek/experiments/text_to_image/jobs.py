@@ -13,6 +13,7 @@ from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.atomic import remove_folder
 from modeseek.io.images import read_images
 from modeseek.io.progress import Progress
+from modeseek.io.remarks import collect_remarks
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import build
 from modeseek.runs.jobs import Job, JobContext
@@ -109,12 +110,14 @@ class ImageJob(Job[BatchResult]):
             settings | {"seed": batch.seed},
             name_parts=[batch.name],
             command=self.context.command,
-            prior={"title": plan.prior_config.title, "sha256": priors.load(plan.prior_config).sha256},
+            prior=priors.load(plan.prior_config).record(plan.prior_config.title),
             device=plan.device,
             out=self.path,
         )
-        conditions, title = prior.conditions(texts, None), f"DDIM: {batch.name}"
-        config = SamplingConfig(prior, conditions, len(texts), scale, steps, ddim, batch.seed, title)
+        with collect_remarks() as remarks:
+            conditions, title = prior.conditions(texts, None), f"DDIM: {batch.name}"
+        remarks = (*priors.load(plan.prior_config).remarks, *remarks)
+        config = SamplingConfig(prior, conditions, len(texts), scale, steps, ddim, batch.seed, title, remarks=remarks)
         calls = yield from sample_to_run(run, config)
         replace(run.status, calls=calls, step=steps, steps=steps).write(run.path)
 

@@ -20,6 +20,7 @@ from modeseek.io.progress import Progress, relay
 from modeseek.io.thread_pool import single_threaded
 from modeseek.metrics.bootstrap import Estimate
 from modeseek.priors.base import Prior
+from modeseek.priors.guidance import check_scale
 from modeseek.reports.metric import Metric, evaluate
 from modeseek.reports.results_files import ExperimentResult, RunRecord, write_metrics, write_results
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
@@ -61,6 +62,9 @@ _NOTE = "↓ lower is better, ↑ higher is better; bold: best of the gradient-b
 Job = Callable[[], Generator[Progress, None, Any]]
 
 
+MAX_BUDGET = 10**9  # prior calls per point
+
+
 @dataclass(frozen=True)
 class ToyPlan(ABC):
     """Plan of a toy benchmark.
@@ -86,6 +90,15 @@ class ToyPlan(ABC):
     label: int | Literal["each"] | None = None
     scale: float = 1.0
     bandwidth: float | None = None
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be in [0, 2^63), got {self.seed}")
+        if self.budget > MAX_BUDGET:
+            raise ValueError(
+                f"budget must be at most {MAX_BUDGET:,} prior calls per point, got {self.budget}; try 20000"
+            )
 
     @property
     def derived_settings(self) -> dict[str, Any]:

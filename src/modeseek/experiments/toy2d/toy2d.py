@@ -41,6 +41,7 @@ from modeseek.rng import Streams, rand
 _STARTS = 2000  # starts of the search for the true modes
 _TRAINING = 20_000  # true samples that a network is trained on
 _PIXELS = 320  # side of the density image
+_MAX_SIDE = 1000  # of the grid of start points
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Toy2DPlan(ToyPlan):
     order: str | None = None
     known_entries: ClassVar = TOY2D_ENTRIES
     recipe: ClassVar = PriorRecipe(steps=3000, width=96, batch=768, lr=4e-3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.side > _MAX_SIDE:
+            raise ValueError(f"side must be at most {_MAX_SIDE}, got {self.side}; try 20")
 
     @property
     def end(self) -> float:

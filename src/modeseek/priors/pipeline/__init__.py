@@ -3,5 +3,6 @@
 from modeseek.priors.pipeline.lora import LoRA
 from modeseek.priors.pipeline.memory_options import MemoryOptions
 from modeseek.priors.pipeline.pipeline import Pipeline
+from modeseek.priors.pipeline.textual_inversion import TextualInversion
 
-__all__ = ["MemoryOptions", "LoRA", "Pipeline"]
+__all__ = ["MemoryOptions", "LoRA", "Pipeline", "TextualInversion"]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.bundled_table import bundled_prior
-from modeseek.priors.pipeline.loading import check_tokenizers, find_pipeline_folder, model_index, open_pipeline
+from modeseek.priors.pipeline.configurations import model_index
+from modeseek.priors.pipeline.loading import find_pipeline, find_pipeline_folder, open_pipeline
 from modeseek.rng import Streams
 
 _KIND = "StableDiffusionPipeline"
@@ -50,10 +51,14 @@ def sample_with_diffusers(
         Images in [0, 1], on the CPU.
 
     Raises:
-        ValueError: the pipeline cannot be loaded.
+        ValueError: the pipeline cannot be loaded, or diffusers cannot sample with its scheduler.
     """
-    pipe = open_pipeline(folder, _KIND, torch.float32, {"safety_checker": None, "feature_extractor": None}).to(device)
-    check_tokenizers(pipe, folder)
+    pipe = open_pipeline(find_pipeline(folder), torch.float32, ()).to(device)
+    if not hasattr(pipe.scheduler, "init_noise_sigma"):
+        raise ValueError(
+            f"diffusers' {_KIND} cannot sample with the scheduler {type(pipe.scheduler).__name__} in {folder}; try "
+            "DPMSolverMultistepScheduler with use_flow_sigmas and flow_prediction"
+        )
     cpu = torch.device("cpu")
     for start in range(0, len(captions), batch):
         prompts = list(captions[start : start + batch])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,25 +14,27 @@ from modeseek.codec import ImageCodec, RangeCodec
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
 from modeseek.priors.base import BasePrior, Conditions, PerRow, Rows, positive_condition
-from modeseek.priors.pipeline.architectures import EncodedTexts, PipelineFamily
+from modeseek.priors.pipeline.architectures import PipelineFamily
+from modeseek.priors.pipeline.configuration_checks import check_configuration
+from modeseek.priors.pipeline.identity import read_configuration
 from modeseek.priors.pipeline.loading import (
     TEXT_ENCODERS,
-    UNUSED_COMPONENTS,
-    check_tokenizers,
-    family_of,
-    find_pipeline_folder,
-    model_index,
+    check_weights,
+    find_pipeline,
     open_pipeline,
 )
-from modeseek.priors.pipeline.log_snr_matching import PredictionType, predict_from_flow, predict_from_levels
-from modeseek.priors.pipeline.lora import LoRA, merge_into_network, merge_into_text_encoders, text_encoder_identity
+from modeseek.priors.pipeline.lora import LoRA, fit_loras
 from modeseek.priors.pipeline.memory_options import MemoryOptions, apply_memory_options
-from modeseek.priors.pipeline.text_cache import TextCache, cache_folder, hash_text_encoders
+from modeseek.priors.pipeline.prompt_encoder import PromptEncoder
+from modeseek.priors.pipeline.readings import PredictionType
+from modeseek.priors.pipeline.schedulers import NetworkFacts, read_scheduler
+from modeseek.priors.pipeline.text_cache import cache_folder
+from modeseek.priors.pipeline.text_encoding import LongPrompts, TextEncoding, skeletons
+from modeseek.priors.pipeline.textual_inversion import TextualInversion
 from modeseek.priors.pipeline.vae import VAECodec, downscale
 from modeseek.pytree import Cond, expand, map_tensors
 
 _PLAIN = MemoryOptions()
-_PREDICTION_TYPES: dict[str, PredictionType] = {"epsilon": "eps", "v_prediction": "v", "sample": "z"}
 
 
 class Pipeline(BasePrior):
@@ -45,10 +46,13 @@ class Pipeline(BasePrior):
 
     Attributes:
         schedule: noise schedule: the discrete training levels, or a flow shifted for the resolution.
+        reading: noise levels, timesteps and meaning of the network output, by the configuration of the scheduler.
         prediction_type: parametrisation of the network output: eps, v, z or flow.
+        configuration: all configuration that changes numbers, "part/field" -> value, as read from the folder.
         shape: shape of z: latents, or pixels in [-1, 1].
         codec: codec between pixels in [0, 1] and z.
-        guidance: embedded guidance scale of models that take one (Flux); ignored by others.
+        guidance: embedded guidance scale of models that take one (Flux; U-Nets with `time_cond_proj_dim`); ignored by
+            others.
     """
 
     def __init__(
@@ -56,35 +60,40 @@ class Pipeline(BasePrior):
         pipe: Any,
         family: PipelineFamily,
         shape: tuple[int, ...],
-        text_cache: TextCache,
+        prompts: PromptEncoder,
         guidance: float = 3.5,
         economy: MemoryOptions = _PLAIN,
         device: torch.device | None = None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
-        self.pipe, self.family, self.shape, self.text_cache, self.guidance = pipe, family, shape, text_cache, guidance
+        self.pipe, self.family, self.shape, self.prompts, self.guidance = pipe, family, shape, prompts, guidance
+        self.text_cache = prompts.cache
         self.network = getattr(pipe, family.network).eval().requires_grad_(False)
         self.dtype, self.economy = torch.float32, economy
         self._network_dtype = self.network.dtype  # read once: diffusers' property walks all weights
         self.device = next(self.network.parameters()).device if device is None else device
-        flows = family.kind == "flow"
-        self.schedule: Discrete | Flow = _flow(pipe, shape) if flows else _levels(pipe)
-        self.prediction_type: PredictionType = "flow" if flows else _prediction_type(pipe)
+        self.configuration = {} if configuration is None else dict(configuration)
+        facts = NetworkFacts(family, type(pipe).__name__, shape[1] * shape[2] // family.multiple**2)
+        self.reading = read_scheduler(pipe.scheduler, facts)
+        self.schedule: Discrete | Flow = self.reading.schedule
+        self.prediction_type: PredictionType = self.reading.prediction_type
         self.codec: ImageCodec = RangeCodec(-1.0, 1.0)
         if family.latent:
-            vae = pipe.vae.eval().requires_grad_(False)
-            shift = getattr(vae.config, "shift_factor", None) or 0.0
-            self.codec = VAECodec(vae, vae.config.scaling_factor, shift, recompute=economy.recompute)
+            self.codec = VAECodec.of(pipe.vae.eval().requires_grad_(False), economy.recompute)
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
         *,
+        config: str | os.PathLike[str] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         size: int | tuple[int, int] | None = None,
         guidance: float = 3.5,
         loras: Sequence[LoRA] = (),
+        embeddings: Sequence[TextualInversion] = (),
+        long_prompts: LongPrompts = "cut",
         economy: MemoryOptions = _PLAIN,
         cache: str | os.PathLike[str] | None | bool = True,
     ) -> Pipeline:
@@ -92,14 +101,19 @@ class Pipeline(BasePrior):
 
         Args:
             path: name of a prior that ships with modeseek ("scenes" or "emoji"), folder written by `save_pretrained`
-                (fully fine-tuned DreamBooth models included), or repository name on the hub. A folder whose name is
-                that of a bundled prior is "./emoji", or a `Path`.
+                (fully fine-tuned DreamBooth models included), single-file checkpoint (.safetensors), or repository
+                name on the hub. A folder whose name is that of a bundled prior is "./emoji", or a `Path`.
+            config: folder of the configurations of a single-file checkpoint; default the folder beside it of the same
+                name, or its own.
             device: device of the network and the autoencoder.
             dtype: dtype of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.
             size: image size in pixels, (height, width) or the side of a square; default the training size.
             guidance: embedded guidance scale, for models that take one.
             loras: LoRA files (DreamBooth LoRA included), merged into network and text encoders in this order.
+            embeddings: textual inversion files, whose tokens prompts write.
+            long_prompts: encoding of prompts that are longer than the text encoders read: cut (with a remark), or chunk
+                (Stable Diffusion 1, 2 and XL): in chunks of 75 tokens, joined along the sequence.
             economy: memory and speed options; none changes a direction beyond rounding.
             cache: folder for encoded texts; True is the user's cache folder, None or False keeps them in memory.
 
@@ -107,34 +121,27 @@ class Pipeline(BasePrior):
             ValueError: no pipeline, an unsupported class, pickled weights only, or a size, a LoRA or an option that
                 does not fit.
         """
-        folder = find_pipeline_folder(path)
-        family, name = family_of(folder)
         target = torch.device(device)
         dtype = (torch.bfloat16 if target.type == "cuda" else torch.float32) if dtype is None else dtype
-        names = set(model_index(folder))
-        pipe = open_pipeline(
-            folder, name, dtype, {key: None for key in (*TEXT_ENCODERS, *UNUSED_COMPONENTS) if key in names}
-        )
+        source = find_pipeline(path, config, dtype)
+        folder, family, name = source.folder, source.family, source.kind
+        check_configuration(folder, family, name)
+        check_weights(source, [part for part in source.weighted if part in TEXT_ENCODERS], dtype)
+        pipe = open_pipeline(source, dtype, TEXT_ENCODERS)
         network = getattr(pipe, family.network)
-        for lora in loras:
-            merge_into_network(pipe, network, lora)
+        parts = {family.network: network, **(skeletons(source) if loras else {})}
+        fitted = fit_loras(loras, parts, family.network, pipe)
+        for lora in fitted:
+            lora.merge(family.network, network)
+        of_texts = tuple(lora.without(family.network) for lora in fitted)
+        encoding = TextEncoding(source, dtype, target, of_texts, tuple(embeddings), long_prompts)
         if family.latent and dtype == torch.float16:
             pipe.vae.to(torch.float32)
+        settings = read_configuration(folder, family, pipe)
         shape = z_shape(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
         apply_memory_options(network, pipe.vae if family.latent else None, target, economy)
         cache_dir = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
-
-        def encode(texts: Sequence[str]) -> EncodedTexts:
-            without = {key: None for key in (family.network, "vae", *UNUSED_COMPONENTS) if key in names}
-            encoders = open_pipeline(folder, name, dtype, without)
-            check_tokenizers(encoders, folder)
-            for lora in loras:
-                merge_into_text_encoders(encoders, lora)
-            with torch.no_grad():
-                return family.encode(encoders.to(target), texts)
-
-        identity = text_encoder_identity(f"{name}:{dtype}:{hash_text_encoders(folder)}", loras)
-        return cls(pipe, family, shape, TextCache(encode, identity, cache_dir), guidance, economy, target)
+        return cls(pipe, family, shape, PromptEncoder(encoding, pipe, cache_dir), guidance, economy, target, settings)
 
     @property
     def takes_text(self) -> bool:
@@ -148,65 +155,43 @@ class Pipeline(BasePrior):
             )
         expanded = self._expanded(positive_condition(cond), len(z_t))
 
-        def call_network(z: Tensor, time: Tensor) -> Tensor:
+        def call_network(z: Tensor, timestep: Tensor) -> Tensor:
             own = z.to(self._network_dtype)
             with torch.set_grad_enabled(z.requires_grad):
-                output = self.family.predict(self.pipe, own, time.float(), expanded, self.guidance)
+                output = self.family.predict(self.pipe, own, timestep.float(), expanded, self.guidance)
             return output[:, : self.shape[0]].to(z)
 
-        if isinstance(self.schedule, Flow):
-            return predict_from_flow(call_network, z_t, alpha, sigma)
-        return predict_from_levels(call_network, self.prediction_type, self.schedule, z_t, alpha, sigma)
+        return self.reading.predict(call_network, z_t, alpha, sigma)
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Returns the conditions of texts, (len(texts), ...); no prior call, and no encoding of cached texts."""
         if isinstance(texts, str):
             raise TypeError(f"encode takes a list of texts, got one string {texts[:40]!r}; try [text]")
-        return self._to_device(self.text_cache(list(texts)))
+        return self._to_device(self.prompts.encode(texts))
 
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
         """Returns the `Conditions` of guided priors: the texts, the empty text, and negative prompts if given."""
-        return Conditions(
-            self.encode(texts),
-            null=self._to_device(self.text_cache.null()),
-            negative=None if negative is None else self.encode(negative),
-        )
+        return self.prompts.conditions(texts, negative).map(self._to_device)
+
+    def place_phrases(self, prompt: str, phrases: Sequence[str], before: bool = False) -> list[str]:
+        """Returns the prompt with each phrase, such as "front view", where its text encoders read the phrase.
+
+        Args:
+            prompt: prompt.
+            phrases: phrases, one for each text.
+            before: whether the phrase precedes the prompt; otherwise it follows, or, where the prompt is too long, the
+                part of it that is read.
+
+        Raises:
+            ValueError: a phrase that is longer than any text encoder reads.
+        """
+        return self.prompts.readers.place(prompt, phrases, before)
 
     def _expanded(self, cond: Cond, n: int) -> Cond:
-        return expand(self._to_device(self.text_cache.null()) if cond is None else cond, n)
+        return expand(self._to_device(self.prompts.null()) if cond is None else cond, n)
 
     def _to_device(self, cond: Cond) -> Cond:
         return map_tensors(lambda x: x.to(self.device, self._network_dtype if x.is_floating_point() else None), cond)
-
-
-def _levels(pipe: Any) -> Discrete:
-    """Returns the training levels of any scheduler; the last is -inf at zero terminal SNR."""
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    scheduler: Any = DDIMScheduler.from_config(pipe.scheduler.config)
-    return Discrete.from_alphas_cumprod(scheduler.alphas_cumprod)
-
-
-def _prediction_type(pipe: Any) -> PredictionType:
-    """Returns the parametrisation of the network output at the training levels."""
-    name = pipe.scheduler.config.get("prediction_type", "epsilon")
-    if name not in _PREDICTION_TYPES:
-        raise ValueError(
-            f"the scheduler predicts {name!r}: known are {', '.join(_PREDICTION_TYPES)}; "
-            "try one of them in scheduler_config.json"
-        )
-    return _PREDICTION_TYPES[name]
-
-
-def _flow(pipe: Any, shape: tuple[int, ...]) -> Flow:
-    """Returns the rectified-flow schedule; its shift may grow with the number of tokens."""
-    config = pipe.scheduler.config
-    if not config.get("use_dynamic_shifting", False):
-        return Flow(config.get("shift", 1.0))
-    tokens = shape[1] * shape[2] // 4
-    few, many = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
-    low, high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
-    return Flow(math.exp(low + (high - low) * (tokens - few) / (many - few)))
 
 
 def z_shape(

@@ -11,8 +11,9 @@ from pathlib import Path
 from torch import Tensor
 
 from modeseek.io.atomic import write_atomic
-from modeseek.priors.pipeline.architectures import EncodedTexts
-from modeseek.pytree import Cond, concatenate
+from modeseek.priors.pipeline.identity import text_configuration
+from modeseek.priors.pipeline.weight_files import first_rows
+from modeseek.pytree import Cond
 
 _PROBE = 2**20  # bytes hashed at each end of a weight file
 
@@ -29,21 +30,24 @@ class TextCache:
     """Cache of text conditions under one set of encoders.
 
     Args:
-        encode: function that loads the encoders, encodes a list of texts and frees the encoders.
-        identity: identifier of the encoders, part of every key: other encoders never share a condition.
+        encode: function that loads the encoders, encodes a list of texts, one row each, and the empty text, and frees
+            the encoders.
+        identity: identifier of the encoders and of how they encode, part of every key: others never share a condition.
         folder: folder of the conditions; None keeps them in memory only.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], EncodedTexts], identity: str, folder: Path | None) -> None:
-        self._encode, self._identity, self._folder = encode, identity, folder
+    def __init__(
+        self, encode: Callable[[Sequence[str]], tuple[list[Cond], Cond]], identity: str, folder: Path | None
+    ) -> None:
+        self._encode, self.identity, self._folder = encode, identity, folder
         self._conditions: dict[str, dict[str, Tensor]] = {}
 
-    def __call__(self, texts: Sequence[str]) -> Cond:
-        """Returns the conditions of texts, (len(texts), ...); encoders are loaded only for texts not yet cached."""
+    def __call__(self, texts: Sequence[str]) -> list[Cond]:
+        """Returns the condition of each text, (1, ...); encoders are loaded only for texts not yet cached."""
         missing = list(dict.fromkeys(text for text in texts if not self._find(f"text:{text}")))
         if missing:
             self._encode_and_store(missing)
-        return concatenate([self._conditions[f"text:{text}"] for text in texts])
+        return [self._conditions[f"text:{text}"] for text in texts]
 
     def null(self) -> Cond:
         """Returns the condition of the empty text, (1, ...), as the authors of the pipeline define it."""
@@ -54,8 +58,8 @@ class TextCache:
     def _encode_and_store(self, texts: list[str]) -> None:
         encoded, null = self._encode(texts)
         self._store("null", null)
-        for index, text in enumerate(texts):
-            self._store(f"text:{text}", {name: part[index : index + 1] for name, part in encoded.items()})
+        for text, cond in zip(texts, encoded, strict=True):
+            self._store(f"text:{text}", cond)
 
     def _find(self, key: str) -> bool:
         if key not in self._conditions and self._folder is not None and self._file(key).is_file():
@@ -80,18 +84,32 @@ class TextCache:
     def _file(self, key: str) -> Path:
         if self._folder is None:
             raise ValueError("this cache has no folder")
-        name = hashlib.sha256(json.dumps([self._identity, key]).encode()).hexdigest()
+        name = hashlib.sha256(json.dumps([self.identity, key]).encode()).hexdigest()
         return self._folder / "texts" / name[:2] / f"{name}.safetensors"
 
 
-def hash_text_encoders(folder: Path) -> str:
-    """Returns a hash of a pipeline's text encoders and tokenizers: names, sizes and both ends of every file."""
+def hash_text_encoders(folder: Path, checkpoint: Path | None = None) -> str:
+    """Returns a hash of a pipeline's text encoders and tokenizers, without reading all of their weights.
+
+    It covers the classes and settings in `model_index.json`, all configurations and vocabularies, and of the weights
+    names, sizes, both ends of every file and the first row of every tensor. Versions and paths do not count.
+
+    Args:
+        folder: folder of the pipeline.
+        checkpoint: single-file checkpoint with the weights; None if they are in the folder.
+    """
     total = hashlib.sha256()
-    for path in sorted(folder.glob("text_encoder*/*")) + sorted(folder.glob("tokenizer*/*")):
+    for name, fields in text_configuration(folder).items():
+        total.update(f"{name}:{json.dumps(fields, sort_keys=True)}".encode())
+    files = sorted(folder.glob("text_encoder*/*.safetensors"))
+    for path in (*files, *(() if checkpoint is None else (checkpoint,))):
         size = path.stat().st_size
-        total.update(f"{path.relative_to(folder)}:{size}".encode())
+        total.update(f"{path.name if path == checkpoint else path.relative_to(folder)}:{size}".encode())
         with path.open("rb") as file:
             total.update(file.read(_PROBE))
             file.seek(max(0, size - _PROBE))
             total.update(file.read(_PROBE))
+        if size > 2 * _PROBE:
+            for part in first_rows(path):
+                total.update(part)
     return total.hexdigest()
