@@ -115,3 +115,34 @@ def test_a_sweep_beside_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     again = read_spec(tmp_path / "again.yaml")
     assert [job.id for job in job_specs(again)] == [job.id for job in job_specs(specs[0])]
     assert [job.labels for job in job_specs(again)] == [job.labels for job in job_specs(specs[0])]
+
+
+def test_runs_of_python_and_jobs_of_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modeseek.runs.jobs import JobContext, PriorCache
+
+    np.save(tmp_path / "p.npy", np.random.default_rng(0).normal(size=(30, 2)))
+    monkeypatch.chdir(tmp_path)
+    config = ms.Config(ms.runs.SamplesPriorConfig(Path("p.npy")), ms.MSD(ms.Fixed(0.5)), steps=2, previews=0, name="r")
+    run = ms.run(config, "r")
+    assert run.settings["prior"]["samples"]["path"] == str(tmp_path / "p.npy")
+    context = JobContext(tmp_path, PriorCache("cpu"), [])
+    found = context.find_run(config)  # relative, as in its plan, and absolute, as in its folder
+    assert found is not None and found.path == tmp_path / "r"
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "b")
+    assert ms.resume("../r", steps=4).status.step == 4
+
+
+def test_an_experiment_takes_both_forms_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modeseek.runs.experiment_folder import TEXT_TO_IMAGE, open_experiment
+
+    for folder in ("mine", "other"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings, prior = {"prior": "mine", "device": "cpu", "clip": None}, {"title": "mine", "sha256": "a"}
+    run = open_experiment(TEXT_TO_IMAGE, settings, prior, ["x"], "r")
+    assert run.settings["prior"] == str(tmp_path / "mine")
+    for path in ("./mine", "other/../mine", str(tmp_path / "mine")):
+        assert open_experiment(TEXT_TO_IMAGE, settings | {"prior": path}, prior, ["x"], "r").path == run.path
+    with pytest.raises(ValueError, match="was begun with prior"):
+        open_experiment(TEXT_TO_IMAGE, settings | {"prior": "other"}, prior, ["x"], "r")
