@@ -20,6 +20,8 @@ from transformers import (
     T5Tokenizer,
 )
 
+from modeseek.priors.pipeline import Pipeline
+
 WIDTH = 16  # dimension of the text embeddings
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
 
@@ -183,3 +185,8 @@ def kept(place: Path) -> Callable[[str], Path]:
         return folders[name]
 
     return get
+
+
+def load(path: Path, **options: Any) -> Pipeline:
+    """Loads a small pipeline, by default at its small size and with prompts cached in memory."""
+    return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))

@@ -28,7 +28,7 @@ LIBRARIES = {"diffusers": diffusers_logging, "transformers": transformers_loggin
         ("The following part of your input was truncated because CLIP can only handle 77 tokens: ['on a hill']", True),
         ("upcast_vae is deprecated: the VAE overflows in float16 and its output would be NaN", True),
         ("The module was loaded in torch.float32 instead of torch.float16", True),
-        ("Something that nobody has foreseen", True),
+        ("Something unforeseen", True),
         ("`CLIPImageProcessor` requires torchvision (not installed); falling back to `CLIPImageProcessorPil`", False),
         ("You have disabled the safety checker for <class 'X'> by passing `safety_checker=None`.", False),
         ("No LoRA keys associated to CLIPTextModel found with the prefix='text_encoder'.", False),

@@ -137,7 +137,7 @@ MODEL_FOLDER_FAULTS: list[tuple[str, str, str, str, str]] = [
         "parts",
     ),
     (
-        "a variant that is no precision is not told",
+        "no remark on a variant that is no precision",
         f"{_P}/loading.py",
         "if chosen.variant not in _PRECISIONS:",
         "if False:",

@@ -81,7 +81,7 @@ QUANTISED = {"quant_method": "bitsandbytes", "load_in_4bit": True}
 
 WRONG_KINDS = Section(
     "What is refused, and what it is",
-    "Told in one line, from configurations and headers alone, before anything is loaded.",
+    "Refused in one line, from configurations and headers alone, before anything is loaded.",
     (
         ModelRow(
             "an inpainting network (9 channels)",

@@ -45,7 +45,7 @@ def exit_on_error() -> Generator[None]:
 
 
 def _reader_has_left() -> bool:
-    """Whether standard output is a pipe that nobody reads; then what is left of it goes nowhere."""
+    """Whether standard output is a pipe without a reader; then what is left of it goes nowhere."""
     try:
         handle = sys.stdout.fileno()
     except (OSError, ValueError):  # no file of the system

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.priors.pipeline import LoRA, TextualInversion
+from modeseek.priors.pipeline.text_encoding import LongPrompts
 
 
 def pipeline_config(
@@ -14,7 +15,7 @@ def pipeline_config(
     size: tuple[int, int] | None = None,
     loras: Sequence[str] = (),
     embeddings: Sequence[str] = (),
-    long_prompts: str = "cut",
+    long_prompts: LongPrompts = "cut",
 ) -> PipelinePriorConfig:
     """Returns the configuration of a pipeline from the options of a command.
 
@@ -26,7 +27,7 @@ def pipeline_config(
         size,
         loras=tuple(map(LoRA.parse, loras)),
         embeddings=tuple(map(parse_embedding, embeddings)),
-        long_prompts="chunk" if long_prompts == "chunk" else "cut",
+        long_prompts=long_prompts,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+
+from modeseek.io.checksums import sha256_of
 
 _SUMS = "SHA256SUMS"  # as `sha256sum` writes them
 
@@ -39,8 +40,7 @@ def verify_folder(folder: Path) -> Path:
         raise _damaged(folder, _SUMS, "cannot be read") from error
     for name, digest in digests.items():
         try:
-            with (folder / name).open("rb") as file:
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
+            actual = sha256_of(folder / name)
         except OSError as error:
             raise _damaged(folder, name, "cannot be read") from error
         if actual != digest:
@@ -59,7 +59,7 @@ def write_checksums(folder: Path) -> Path:
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != _SUMS)
     if not names:
         raise ValueError(f"a folder of weights must hold files, got {folder}, which holds none; check the path")
-    digests = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names)
+    digests = (sha256_of(folder / name) for name in names)
     lines = [f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True)]
     (folder / _SUMS).write_text("".join(lines), encoding="utf-8")
     return folder / _SUMS

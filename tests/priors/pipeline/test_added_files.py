@@ -11,7 +11,6 @@ from modeseek.priors.pipeline import LoRA, Pipeline, TextualInversion
 from modeseek.pytree import flatten
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
 from which_models.added_files import ADDED_FILES  # noqa: E402
 from which_models.row import ModelRow  # noqa: E402
 
@@ -20,11 +19,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 @pytest.mark.parametrize("row", ADDED_FILES.rows, ids=lambda row: row.what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from modeseek.priors.pipeline.requirements import read_requirements
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
+from tiny import load  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -27,29 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 TEXT = "red"
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Folders of saved pipelines, made once."""
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-@pytest.fixture
-def changed(kept: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]:
-    """Copy of a pipeline with changes, in a folder of the same name."""
-
-    def make(base: str, *changes: Callable[[Path], None]) -> Path:
-        folder = Path(shutil.copytree(kept(base), tmp_path / str(len(list(tmp_path.iterdir()))) / base))
-        for change in changes:
-            change(folder)
-        return folder
-
-    return make
-
-
-def load(path: Path, **options: Any) -> Pipeline:
-    return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))
 
 
 def noise(prior: Pipeline) -> Tensor:

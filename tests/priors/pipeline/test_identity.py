@@ -18,7 +18,6 @@ from modeseek.priors.pipeline.identity import describe_changes
 from modeseek.rundir.prior_identity import changed_prior
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -29,19 +28,13 @@ VAE, SCHEDULER, INDEX = "vae/config.json", "scheduler/scheduler_config.json", "m
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Folders of saved pipelines, made once."""
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-@pytest.fixture(scope="module")
-def before(kept: Callable[[str], Path]) -> Callable[[str], LoadedPrior]:
+def before(folder: Callable[[str], Path]) -> Callable[[str], LoadedPrior]:
     """Unchanged pipelines, loaded once."""
     priors: dict[str, LoadedPrior] = {}
 
     def get(base: str) -> LoadedPrior:
         if base not in priors:
-            priors[base] = load(kept(base))
+            priors[base] = load(folder(base))
         return priors[base]
 
     return get
@@ -114,25 +107,25 @@ def test_a_change_is_noticed_and_named(
     base: str,
     change: Callable[[Path], None],
     words: str,
-    kept: Callable[[str], Path],
+    folder: Callable[[str], Path],
     before: Callable[[str], LoadedPrior],
     tmp_path: Path,
 ) -> None:
-    folder = Path(shutil.copytree(kept(base), tmp_path / base))
-    change(folder)
+    copy = Path(shutil.copytree(folder(base), tmp_path / base))
+    change(copy)
     recorded = json.loads(json.dumps(before(base).record("x")))  # as it is read from env.json
-    other = load(folder)
+    other = load(copy)
     phrase = changed_prior(recorded, other.record("x"))
     assert other.sha256 != before(base).sha256
     assert phrase is not None and words in phrase and "\n" not in phrase
 
 
 def test_versions_paths_and_defaults_do_not_count(
-    kept: Callable[[str], Path], before: Callable[[str], LoadedPrior], tmp_path: Path
+    folder: Callable[[str], Path], before: Callable[[str], LoadedPrior], tmp_path: Path
 ) -> None:
     """A folder elsewhere, saved by another version, which writes fewer defaults and more remarks."""
-    folder = Path(shutil.copytree(kept("sd"), tmp_path / "elsewhere"))
-    for path in folder.rglob("*.json"):
+    copy = Path(shutil.copytree(folder("sd"), tmp_path / "elsewhere"))
+    for path in copy.rglob("*.json"):
         if path.parent.name == "tokenizer" and path.name != "tokenizer_config.json":
             continue
         content = json.loads(path.read_text())
@@ -144,21 +137,21 @@ def test_versions_paths_and_defaults_do_not_count(
         if path.parent.name == "text_encoder":
             content |= {"transformers_version": "4.0.0", "dtype": "float16"}
         path.write_text(json.dumps(content, indent=5))
-    (folder / "README.md").write_text("A model.")
-    (folder / "tokenizer" / ".DS_Store").write_bytes(b"\0")
-    other = load(folder)
+    (copy / "README.md").write_text("A model.")
+    (copy / "tokenizer" / ".DS_Store").write_bytes(b"\0")
+    other = load(copy)
     assert changed_prior(before("sd").record("x"), other.record("x")) is None
     assert other.record("x") == before("sd").record("x")
 
 
 def test_the_safety_checker_does_not_count(
-    kept: Callable[[str], Path], before: Callable[[str], LoadedPrior], tmp_path: Path
+    folder: Callable[[str], Path], before: Callable[[str], LoadedPrior], tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(kept("sd"), tmp_path / "sd"))
+    copy = Path(shutil.copytree(folder("sd"), tmp_path / "sd"))
     fields(INDEX, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"], requires_safety_checker=True)(
-        folder
+        copy
     )
-    assert load(folder).sha256 == before("sd").sha256
+    assert load(copy).sha256 == before("sd").sha256
 
 
 def test_a_run_of_an_earlier_version_is_compared_by_its_weights(before: Callable[[str], LoadedPrior]) -> None:

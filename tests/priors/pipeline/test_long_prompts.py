@@ -19,7 +19,7 @@ from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.pipeline.prompt_length import PromptReaders, TextReader, longest_part, open_readers
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
+from tiny import load  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -36,28 +36,6 @@ LIMITS = {  # tokens: of the tokenizers in tests/tiny.py (16), and of diffusers'
     "pixart": {"text_encoder": 300},
 }
 VIEWS = ("front view", "side view", "back view", "overhead view")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-@pytest.fixture(scope="module")
-def loaded(folder: Callable[[str], Path]) -> Callable[..., Pipeline]:
-    """Pipelines, loaded once; prompts are cached in memory."""
-    priors: dict[Any, Pipeline] = {}
-
-    def get(name: str, long_prompts: Any = "cut") -> Pipeline:
-        if (name, long_prompts) not in priors:
-            priors[name, long_prompts] = load(folder(name), long_prompts=long_prompts)
-        return priors[name, long_prompts]
-
-    return get
-
-
-def load(path: Path, **options: Any) -> Pipeline:
-    return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))
 
 
 @pytest.fixture

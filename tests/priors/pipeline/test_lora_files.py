@@ -23,7 +23,6 @@ from modeseek.priors.pipeline.lora_fit import FittedLoRA
 from modeseek.priors.pipeline.text_encoding import skeletons
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -35,11 +34,6 @@ Q, K = f"{BLOCK}.attn1.to_q", f"{BLOCK}.attn1.to_k"
 SGM = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q"  # the same layer in kohya's SDXL files, tiny's depth
 TEXT = "text_model.encoder.layers.0.self_attn"
 Tensors = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 def low_rank(seed: int, r: int = 2, rows: int = 16, columns: int = 16) -> tuple[Tensor, Tensor]:

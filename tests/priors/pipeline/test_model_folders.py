@@ -14,7 +14,6 @@ from modeseek.priors.pipeline import Pipeline
 from modeseek.priors.pipeline.requirements import read_requirements
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
 from which_models.incomplete import INCOMPLETE  # noqa: E402
 from which_models.row import ModelRow, Section  # noqa: E402
 from which_models.variants import VARIANTS  # noqa: E402
@@ -27,11 +26,6 @@ pytestmark = [
 ]
 LOSSY = ("only `fp16`", "only `bf16`", "`fp16` network")  # rounded by the row itself
 OTHER = ("SD3 without T5",)  # texts are encoded otherwise, as in diffusers
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 def prediction(path: Path) -> Tensor:

@@ -20,7 +20,6 @@ from modeseek.priors.pipeline.parts import check_part, find_weights, load_part
 from modeseek.priors.pipeline.weight_files import choose_weights, first_rows
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
-import tiny  # noqa: E402 - needs diffusers
 from which_models.weights import as_variant, edited, sharded, weight_file  # noqa: E402
 
 pytestmark = [
@@ -37,11 +36,6 @@ PARTS = {  # every class of a component
 }
 CASES = [(name, part) for name, parts in PARTS.items() for part in parts]
 STEM = "diffusion_pytorch_model"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
 
 
 @pytest.fixture

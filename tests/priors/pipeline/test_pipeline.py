@@ -16,6 +16,7 @@ from modeseek.priors.pipeline import Pipeline
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
+from tiny import load  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -23,17 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 TEXT, STEPS, SCALE = "a red cone", 8, 3.0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Folders of saved pipelines, made once."""
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-def load(path: Path, **options: Any) -> Pipeline:
-    size = None if "if" in path.name else 16
-    return Pipeline.load(path, **({"cache": None, "size": size} | options))
 
 
 def diffusers_pipeline(path: Path) -> Any:

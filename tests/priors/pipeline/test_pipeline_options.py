@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline
 
 pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
+from tiny import load  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -26,15 +26,6 @@ TEXT = "a red cone"
 # The layer that each test changes: component, its folder, the layer's name, and how kohya's files call it.
 UNET_LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
 TEXT_LAYER = "text_model.encoder.layers.1.self_attn.q_proj"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-def load(path: Path, **options: Any) -> Pipeline:
-    return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))
 
 
 def prediction(prior: Pipeline) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,10 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from modeseek.io.remarks import collect_remarks
-from modeseek.priors.pipeline import LoRA, Pipeline, TextualInversion
+from modeseek.priors.pipeline import LoRA, TextualInversion
 
 diffusers = pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
 import tiny  # noqa: E402 - needs diffusers
+from tiny import load  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -23,15 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 WIDTH = tiny.WIDTH
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    return tiny.kept(tmp_path_factory.mktemp("pipelines"))
-
-
-def load(path: Path, **options: Any) -> Pipeline:
-    return Pipeline.load(path, **({"cache": None, "size": None if path.name == "if" else 16} | options))
 
 
 def vectors(n: int, seed: int = 0, width: int = WIDTH) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.priors.pipeline.architectures import PipelineFamily
-from modeseek.priors.pipeline.configurations import model_index, read_config
+from modeseek.priors.pipeline.configurations import is_number, model_index, read_config
 from modeseek.priors.pipeline.schedulers import NetworkFacts, open_scheduler, read_scheduler
 
 _AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
@@ -105,5 +105,5 @@ def _are_statistics(values: Any, config: Mapping[str, Any], lowest: float) -> bo
     return all(_is_finite(value) and value > lowest for value in values)
 
 
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)

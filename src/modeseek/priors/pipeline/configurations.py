@@ -22,6 +22,11 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_number(value: object) -> bool:
+    """Whether a value of a configuration is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def model_index(folder: Path) -> dict[str, Any]:
     """Returns the content of `model_index.json`.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modeseek.io.checksums import sha256_of
 from modeseek.io.errors import reason
 from modeseek.priors.pipeline.architectures import PipelineFamily
 from modeseek.priors.pipeline.configurations import model_index, read_object
@@ -91,8 +92,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".json" and path.stem in ("config", "tokenizer_config", "special_tokens_map"):
             return _lasting(read_object(path))
-        with path.open("rb") as file:
-            return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"sha256": sha256_of(path)}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {reason(error)}; save it again") from error
 

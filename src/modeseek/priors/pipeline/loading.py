@@ -26,12 +26,11 @@ from modeseek.priors.pipeline.single_file import (
     load_checkpoint_part,
     require_weights,
 )
-from modeseek.priors.pipeline.tokenizers import load_tokenizers
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS, load_tokenizers
 from modeseek.priors.pipeline.weight_files import TensorInfo
 from modeseek.priors.pipeline.wrong_folders import describe_folder, unsupported_class
 from modeseek.priors.pipeline.wrong_parts import check_components, nullable_components
 
-TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_encoder", "watermarker")
 _PRECISIONS = (None, "fp32", "bf16", "fp16")
 

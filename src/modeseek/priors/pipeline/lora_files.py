@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from modeseek.io.checksums import sha256_of
 from modeseek.io.errors import reason
 
 # Name of a layer, name of a factor: "lora_unet_x.lora_down.weight", "unet.x.lora_A.default.weight",
@@ -98,9 +98,7 @@ def read_lora(file: Path) -> LoRAFile:
         LoRALayer(name, parts, _factor(name, parts, alphas.get(name), scaling)) for name, parts in layers.items()
     )
     base = next((metadata[key] for key in _BASE_MODEL if metadata.get(key)), "")
-    with file.open("rb") as handle:
-        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-    return LoRAFile(found, tuple(others), sha256, base)
+    return LoRAFile(found, tuple(others), sha256_of(file), base)
 
 
 def group_layers(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

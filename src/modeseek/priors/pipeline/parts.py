@@ -149,13 +149,16 @@ def _load(
         raise ValueError(
             f"{pipeline / name} cannot be loaded as a {kind}: {reason(error)}; save it again with a present diffusers"
         ) from error
-    mismatched = {key: f"{_sizes(stored)}, not {_sizes(own)}" for key, stored, own in info["mismatched_keys"]}
+    mismatched = {
+        key: f"{describe_shape(stored)}, not {describe_shape(own)}" for key, stored, own in info["mismatched_keys"]
+    }
     unknown = set(info["missing_keys"]) - set(mismatched)
     check_keys(f"{pipeline / name}", unknown, info["unexpected_keys"], mismatched)
     return model
 
 
-def _sizes(shape: Collection[int]) -> str:
+def describe_shape(shape: Collection[int]) -> str:
+    """Returns a tensor's shape for a line: 8 x 4 x 3 x 3."""
     return " x ".join(map(str, shape)) or "a number"
 
 

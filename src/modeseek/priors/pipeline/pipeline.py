@@ -18,7 +18,6 @@ from modeseek.priors.pipeline.architectures import PipelineFamily
 from modeseek.priors.pipeline.configuration_checks import check_configuration
 from modeseek.priors.pipeline.identity import read_configuration
 from modeseek.priors.pipeline.loading import (
-    TEXT_ENCODERS,
     check_weights,
     find_pipeline,
     open_pipeline,
@@ -31,6 +30,7 @@ from modeseek.priors.pipeline.schedulers import NetworkFacts, read_scheduler
 from modeseek.priors.pipeline.text_cache import cache_folder
 from modeseek.priors.pipeline.text_encoding import LongPrompts, TextEncoding, skeletons
 from modeseek.priors.pipeline.textual_inversion import TextualInversion
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS
 from modeseek.priors.pipeline.vae import VAECodec, downscale
 from modeseek.pytree import Cond, expand, map_tensors
 

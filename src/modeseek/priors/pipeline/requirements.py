@@ -13,7 +13,6 @@ import torch
 from modeseek.priors.pipeline.configuration_checks import check_configuration
 from modeseek.priors.pipeline.configurations import component_class, model_index, read_config
 from modeseek.priors.pipeline.loading import (
-    TEXT_ENCODERS,
     UNUSED_COMPONENTS,
     PipelineSource,
     check_weights,
@@ -21,7 +20,7 @@ from modeseek.priors.pipeline.loading import (
     weights_of,
 )
 from modeseek.priors.pipeline.pipeline import z_shape
-from modeseek.priors.pipeline.tokenizers import load_tokenizers
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS, load_tokenizers
 from modeseek.priors.pipeline.vae import downscale
 from modeseek.priors.pipeline.weight_files import TensorInfo, stored_dtypes
 from modeseek.priors.pipeline.wrong_parts import nullable_components

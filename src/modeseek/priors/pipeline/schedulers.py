@@ -14,7 +14,7 @@ from modeseek.diffusion.schedule import Discrete, Flow
 from modeseek.io.errors import one_line, reason
 from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.architectures import PipelineFamily
-from modeseek.priors.pipeline.configurations import component_class, read_object
+from modeseek.priors.pipeline.configurations import component_class, is_number, read_object
 from modeseek.priors.pipeline.readings import EDMReading, FlowReading, IndexReading, NetworkReading, PredictionType
 
 _PREDICTION_TYPES: dict[str, PredictionType] = {
@@ -90,7 +90,7 @@ def _read_edm(scheduler: Any, facts: NetworkFacts) -> NetworkReading:
     kind, sigma_data = _PREDICTION_TYPES.get(config.prediction_type), config.sigma_data
     if kind not in ("eps", "v"):
         raise _refusal(scheduler, f"prediction_type {config.prediction_type!r}", "try 'epsilon' or 'v_prediction'")
-    if not (_is_number(sigma_data) and 0 < sigma_data < math.inf):
+    if not (is_number(sigma_data) and 0 < sigma_data < math.inf):
         raise _refusal(scheduler, f"sigma_data {sigma_data!r}", "try 0.5")
     sigmas = _spaced(scheduler, config.sigma_min, config.sigma_max, config.sigma_schedule, config.rho)
     return EDMReading(_levels(scheduler, _from_sigmas, sigmas), kind, float(sigma_data))
@@ -110,21 +110,21 @@ def _read_shifted_flow(scheduler: Any, facts: NetworkFacts, shift: Any) -> Netwo
             raise _refusal(scheduler, "use_dynamic_shifting", f"a {facts.kind} does not shift; set a fixed shift")
         few, many = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
         low, high = config.get("base_shift", 0.5), config.get("max_shift", facts.family.max_shift)
-        if not all(map(_is_number, (few, many, low, high))) or few == many:
+        if not all(map(is_number, (few, many, low, high))) or few == many:
             raise _refusal(
                 scheduler, f"shifts {low} to {high} at {few} to {many} tokens", "try 0.5, 1.15, 256 and 4096"
             )
         shift = low + (high - low) * (facts.tokens - few) / (many - few)
         if config.get("time_shift_type", "exponential") == "exponential":
             shift = math.exp(shift)
-    if not (_is_number(shift) and 0 < shift < math.inf):
+    if not (is_number(shift) and 0 < shift < math.inf):
         raise _refusal(scheduler, f"a shift of {shift!r}", "it must be above 0; 1 is none")
     return FlowReading(Flow(float(shift)), config.num_train_timesteps)
 
 
 def _spaced(scheduler: Any, low: Any, high: Any, spacing: str, rho: float) -> torch.Tensor:
     """Returns num_train_timesteps noise levels from `high` to `low`, alpha = 1."""
-    if not (_is_number(low) and _is_number(high) and 0 < low < high < math.inf):
+    if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
         raise _refusal(scheduler, f"sigma_min {low!r} and sigma_max {high!r}", "try 0.002 and 80")
     n = scheduler.config.num_train_timesteps
     if spacing == "exponential":
@@ -143,10 +143,6 @@ def _levels(scheduler: Any, build: Callable[[torch.Tensor], Discrete], numbers: 
         return build(numbers)
     except ValueError as error:
         raise _refusal(scheduler, f"levels that are no schedule ({one_line(error, 120)})", "check its betas") from error
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _DISTILLED = "it is of a distilled model, whose output is no posterior mean; try the model that it was distilled from"

@@ -14,8 +14,8 @@ from modeseek.io.errors import reason
 from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.checkpoint_layout import component_tensors, read_checkpoint
 from modeseek.priors.pipeline.configurations import component_class
-from modeseek.priors.pipeline.parts import CHECKED, check_finite, check_keys, load_part
-from modeseek.priors.pipeline.tokenizers import TOKENIZERS
+from modeseek.priors.pipeline.parts import CHECKED, check_finite, check_keys, describe_shape, load_part
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS
 from modeseek.priors.pipeline.weight_files import TensorInfo, preview
 
 Shapes = dict[str, tuple[int, ...]]
@@ -39,20 +39,19 @@ def check_checkpoint_part(file: Path, folder: Path, name: str) -> dict[str, Tens
     model_class = getattr(import_module(library), kind)
     try:
         with silence("diffusers", "transformers", reported=CHECKED):
-            convert = _convert_text_encoder if name in TOKENIZERS.values() else _convert_network
+            convert = _convert_text_encoder if name in TEXT_ENCODERS else _convert_network
             expected, found = convert(model_class, read_checkpoint(file), folder, name)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{file} cannot be read as the {name} of {folder}: {reason(error)}; try the configurations it was made with"
         ) from error
-    sizes = {key: " x ".join(map(str, shape)) or "a number" for key, shape in (expected | found).items()}
     mismatched = {
-        key: f"{sizes[key]}, not {' x '.join(map(str, expected[key]))}"
+        key: f"{describe_shape(found[key])}, not {describe_shape(expected[key])}"
         for key in set(expected) & set(found)
         if expected[key] != found[key]
     }
     check_keys(f"{file}, {name},", set(expected) - set(found), set(found) - set(expected), mismatched)
-    if name not in TOKENIZERS.values():
+    if name not in TEXT_ENCODERS:
         _check_nothing_dropped(file, name, tensors, expected)
     return tensors
 
@@ -87,7 +86,7 @@ def assemble_checkpoint(
     """
     import diffusers
 
-    for name in TOKENIZERS.values():
+    for name in TEXT_ENCODERS:
         if name not in leave_out and component_class(folder, name) is not None:
             if not check_checkpoint_part(file, folder, name):
                 components[name] = _from_folder(file, folder, name, dtype)
@@ -99,7 +98,7 @@ def assemble_checkpoint(
             )
     except Exception as error:  # diffusers raises an exception of its own where a component is missing
         raise ValueError(f"{file} cannot be loaded as a {kind} with {folder}: {reason(error)}; convert it") from error
-    for name in TOKENIZERS.values():
+    for name in TEXT_ENCODERS:
         if getattr(pipe, name, None) is not None:
             check_finite(f"{file}, {name},", getattr(pipe, name), dtype)
     return pipe

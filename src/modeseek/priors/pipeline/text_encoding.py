@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from modeseek.priors.pipeline.configurations import component_class
-from modeseek.priors.pipeline.loading import TEXT_ENCODERS, PipelineSource, open_pipeline
+from modeseek.priors.pipeline.loading import PipelineSource, open_pipeline
 from modeseek.priors.pipeline.lora_fit import FittedLoRA
 from modeseek.priors.pipeline.prompt_length import PromptReaders, TextReader, open_readers, without_truncation_logs
 from modeseek.priors.pipeline.text_cache import hash_text_encoders
@@ -22,6 +22,7 @@ from modeseek.priors.pipeline.textual_inversion import (
     read_tokens,
     remark_partial_embeddings,
 )
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS
 from modeseek.pytree import Cond
 
 LongPrompts = Literal["cut", "chunk"]

@@ -5,7 +5,6 @@ Gal, Alaluf, Atzmon, Patashnik, Bermano, Chechik, Cohen-Or 2022, arXiv 2208.0161
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from modeseek.io.checksums import sha256_of
 from modeseek.io.errors import reason
 from modeseek.io.paths import PathText
 from modeseek.io.quiet import silence
@@ -78,8 +78,7 @@ class TextualInversion:
 
     def sha256(self) -> str:
         """Returns the SHA-256 of the file."""
-        with Path(self.path).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(Path(self.path).expanduser())
 
 
 def read_tokens(embeddings: Sequence[TextualInversion]) -> list[str]:

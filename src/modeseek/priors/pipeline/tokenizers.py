@@ -15,6 +15,7 @@ from modeseek.priors.pipeline.weight_files import preview
 
 TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"}
 """Tokenizers of a pipeline, and the text encoder that each serves."""
+TEXT_ENCODERS = tuple(TOKENIZERS.values())
 
 
 def load_tokenizers(pipeline: Path) -> dict[str, Any]:

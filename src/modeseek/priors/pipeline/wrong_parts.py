@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modeseek.priors.pipeline.configurations import component_class, model_index, read_config
-from modeseek.priors.pipeline.tokenizers import TOKENIZERS
+from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS, TOKENIZERS
 
 _NETWORKS = {
     "StableDiffusion3Pipeline": ("SD3Transformer2DModel",),
@@ -62,7 +62,7 @@ def check_components(folder: Path, kind: str, network: str) -> None:
     """
     index = model_index(folder)
     _check_present(folder, kind, index)
-    named = [name for name in (network, "vae", *TOKENIZERS.values()) if component_class(folder, name) is not None]
+    named = [name for name in (network, "vae", *TEXT_ENCODERS) if component_class(folder, name) is not None]
     configs = {name: read_config(folder / name) for name in named}
     for name, config in configs.items():
         _check_unquantised(folder / name, config)
@@ -86,7 +86,7 @@ def _check_present(folder: Path, kind: str, index: Mapping[str, Any]) -> None:
     import diffusers
 
     accepted = inspect.signature(getattr(diffusers, kind).__init__).parameters
-    needed = ("unet", "transformer", "vae", "scheduler", *TOKENIZERS, *TOKENIZERS.values())
+    needed = ("unet", "transformer", "vae", "scheduler", *TOKENIZERS, *TEXT_ENCODERS)
     missing = [
         name
         for name in needed
