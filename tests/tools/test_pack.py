@@ -101,7 +101,7 @@ def test_a_pipeline_is_packed_with_its_own_history_in_half_precision(finished, t
         (lambda f: _edit(f, steps="many"), "steps of an entry is 'many'"),
         (lambda f: _edit(f, speed=3), "unknown entry 'speed'"),
         (lambda f: (f / "model_index.json").unlink(), "must be a training folder or a pipeline folder"),
-        (lambda f: shutil.rmtree(f / "vae"), "must hold a whole pipeline"),
+        (lambda f: shutil.rmtree(f / "vae"), "must hold a complete pipeline"),
     ],
 )
 def test_a_folder_that_cannot_be_packed_is_one_line(finished, tmp_path, capsys, damage, words):

@@ -32,7 +32,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (lambda f: (f / "recipe.json").write_text("[]"), "recipe.json is damaged"),
         (lambda f: (f / "recipe.json").write_text('{"format": "modeseek-scene-training-4"}'), "its format is not"),
         (lambda f: (f / "vae" / "training.json").write_text("{}"), "training.json is damaged"),
-        (lambda f: (f / "text_encoder" / "config.json").write_text("{"), "must hold a whole text_encoder"),
+        (lambda f: (f / "text_encoder" / "config.json").write_text("{"), "must hold a complete text_encoder"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
     ],
 )
@@ -56,8 +56,8 @@ def test_a_damaged_folder_is_one_line(finished, tmp_path, capsys, damage, words)
         ("scenes", ["--start", "nowhere"], "--start must be scenes, emoji or the folder of a pipeline, got nowhere"),
         ("scenes", ["--start", "emoji"], "in_channels of its unet must be 8, got 12"),
         ("emoji", [], "emoji must be given --icons FOLDER"),
-        ("judge", ["--lr", "0.1"], "--lr must be left out for judge"),
-        ("judge", ["--workers", "1"], "--workers must be left out for judge"),
+        ("judge", ["--lr", "0.1"], "--lr must not be set for judge"),
+        ("judge", ["--workers", "1"], "--workers must not be set for judge"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, capsys, prior, words, said):

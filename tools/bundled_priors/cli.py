@@ -70,7 +70,7 @@ class TrainCommand:
 
         for name, value in {"--lr": self.lr, "--icons": self.icons, "--workers": self.workers or None}.items():
             if value is not None:
-                raise ValueError(f"{name} must be left out for judge, got {value}; it is an option of scenes or emoji")
+                raise ValueError(f"{name} must not be set for judge, got {value}; it is an option of scenes or emoji")
         recipe = ClassifierRecipe() if self.batch is None else ClassifierRecipe(batch=self.batch)
         budget = parse_seconds(self.budget or "40m")
         start = None if self.start is None else SceneClassifier.load(Path(self.start))

@@ -17,7 +17,7 @@ class GraphStep:
     """Step of fixed shapes, captured after a few eager steps and replayed from then on.
 
     The work must draw no random numbers, read nothing back from the device, and change tensors in place only. Where it
-    cannot be captured, it goes on eager, and `failure` says why.
+    cannot be captured, it runs eagerly, and `failure` has the reason.
 
     Args:
         work: the whole step on its inputs; returns its loss, a scalar.

@@ -13,6 +13,7 @@ import torch
 
 from modeseek.io.errors import reason
 from modeseek.io.quiet import silence
+from modeseek.priors.pipeline.vocabulary import FILE as WORDS
 from tools.bundled_priors.model import ModelParts, SmallModelConfig, build_model, scheduler
 
 FOLDERS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
@@ -59,6 +60,8 @@ def copy_pipeline(source: Path, target: Path) -> None:
     shutil.copyfile(source / "model_index.json", target / "model_index.json")
     for name in FOLDERS:
         shutil.copytree(source / name, target / name)
+    if (source / WORDS).is_file():
+        shutil.copyfile(source / WORDS, target / WORDS)
 
 
 def write_continued(folder: Path, start: Path, parts: ModelParts) -> None:
@@ -75,7 +78,7 @@ def read_pipeline(folder: Path) -> tuple[ModelParts, Any]:
     """Reads a pipeline's components in float32, and its scheduler.
 
     Raises:
-        ValueError: the folder holds no whole pipeline of this format.
+        ValueError: the folder holds no complete pipeline of this format.
     """
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -96,7 +99,7 @@ def read_pipeline(folder: Path) -> tuple[ModelParts, Any]:
             modules = {name: part.float() for name, part in parts.items() if name != "tokenizer"}
     except (OSError, SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ValueError(
-            f"{folder} must hold a whole pipeline: {reason(error)}; try the path of another one"
+            f"{folder} must hold a complete pipeline: {reason(error)}; try the path of another one"
         ) from error
     return ModelParts(parts["tokenizer"], modules["text_encoder"], modules["vae"], modules["unet"]), noise
 
@@ -105,7 +108,7 @@ def read_like(folder: Path, config: SmallModelConfig) -> ModelParts:
     """Reads a pipeline of a given configuration, except for its vocabulary.
 
     Raises:
-        ValueError: the folder holds no whole pipeline, or one of another shape.
+        ValueError: the folder holds no complete pipeline, or one of another shape.
     """
     parts, noise = read_pipeline(folder)
     expected = build_model(config, folder / "tokenizer", 0)
@@ -149,4 +152,4 @@ def read_part(folder: Path, kind: Literal["text_encoder", "vae"]) -> Any:
         with silence("diffusers", "transformers"):
             return (AutoencoderTiny if kind == "vae" else CLIPTextModel).from_pretrained(folder)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{folder} must hold a whole {kind}: {reason(error)}; train into a new folder") from error
+        raise ValueError(f"{folder} must hold a complete {kind}: {reason(error)}; train into a new folder") from error

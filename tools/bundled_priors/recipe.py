@@ -60,7 +60,7 @@ class StageRecipe:
 
 @dataclass(frozen=True)
 class StartRecipe:
-    """Pipeline that a training goes on from.
+    """Pipeline that a training continues from.
 
     Attributes:
         name: name of its folder.
@@ -73,7 +73,7 @@ class StartRecipe:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Hyperparameters of the whole training.
+    """Hyperparameters of the training.
 
     Attributes:
         prior: prior that is trained.
@@ -141,7 +141,7 @@ EMOJI = TrainingRecipe(
     tested=512,
 )
 RECIPES: dict[PriorName, TrainingRecipe] = {"scenes": SCENES, "emoji": EMOJI}
-CONTINUED_LR = 1e-3  # peak learning rate where a training goes on from a pipeline
+CONTINUED_LR = 1e-3  # peak learning rate where a training continues from a pipeline
 
 
 def read_recipe(folder: Path) -> TrainingRecipe:

@@ -47,6 +47,10 @@ class DataSource(Protocol):
         """Captions that the tokenizer is trained on."""
         ...
 
+    def texts(self) -> list[str]:
+        """Texts that hold every word of the training captions."""
+        ...
+
     def images(self, n: int) -> Float[Tensor, "n 3 s s"]:
         """Training images for the principal components of the image encoder."""
         ...
@@ -103,6 +107,9 @@ class SceneSource:
         rng = _rng(self.recipe.seed, "tokenizer")
         return Scenes(size=self.recipe.model.size).draw(self.recipe.corpus, rng, held_out=None).captions
 
+    def texts(self) -> list[str]:
+        return self.corpus()
+
     def images(self, n: int) -> Tensor:
         return self.scenes.batch(n, _rng(self.recipe.seed, "components")).image
 
@@ -147,6 +154,9 @@ class EmojiSource:
         rows = torch.randint(len(self.icons), (n,), generator=rng).tolist()
         grounds = torch.randint(len(names), (n,), generator=rng).tolist()
         return [caption(self.icons[row], names[ground], rng) for row, ground in zip(rows, grounds, strict=True)]
+
+    def texts(self) -> list[str]:
+        return [*self.corpus(), *(text for icon in self.icons for text in (icon.name, *icon.keywords))]
 
     def images(self, n: int) -> Tensor:
         rng = _rng(self.recipe.seed, "components")

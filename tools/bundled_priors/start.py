@@ -1,4 +1,4 @@
-"""Pipelines that a training goes on from: found by name or path, checked, and copied into the training folder."""
+"""Pipelines that a training continues from: found by name or path, checked, and copied into the training folder."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from tools.bundled_priors.train_denoiser import DenoiserTrainer
 from tools.bundled_priors.train_text_encoder import TextEncoderTrainer
 from tools.bundled_priors.training_dir import TrainingDir
 from tools.bundled_priors.update import fast_kernels
+from tools.bundled_priors.vocabulary import write_vocabulary
 
 
 def train(
@@ -53,7 +54,7 @@ def train(
         out: training folder.
         settings: settings of this session.
         seed: random seed of a new training; a resumed one keeps its own.
-        start: pipeline that a new training goes on from: scenes, emoji or a folder; a resumed one keeps its own.
+        start: pipeline that a new training continues from: scenes, emoji or a folder; a resumed one keeps its own.
         recipe: hyperparameters of a new training; default `RECIPES[prior]`.
 
     Raises:
@@ -96,7 +97,7 @@ class _Stages:
         self.stop_request, self.recipe, self.source = stop_request, recipe, source
 
     def start_parts(self) -> ModelParts:
-        """Components of the pipeline that the training goes on from."""
+        """Components of the pipeline that the training continues from."""
         return read_like(self.directory.start, self.recipe.model)
 
     def train_parts(self) -> Generator[Progress, None, tuple[ModelParts, float]]:
@@ -160,6 +161,7 @@ class _Stages:
         with atomic_folder(target) as scratch:
             if recipe.start is None:
                 write_pipeline(scratch, trainer.averaged_model())
+                write_vocabulary(scratch, self.source.texts())
             else:
                 write_continued(scratch, directory.start, trainer.averaged_model())
         images = draw_samples(

@@ -37,7 +37,7 @@ class TrainingDir:
 
     Attributes:
         path: folder with `recipe.json`, `tokenizer/`, `checkpoints/`, finished `text_encoder/` and `vae/`,
-            `metrics.jsonl`, `grids/`, and `pipeline/`, the model for loading. A training that goes on from a pipeline
+            `metrics.jsonl`, `grids/`, and `pipeline/`, the model for loading. A training that continues from a pipeline
             holds it in `start/` instead of the tokenizer and finished parts.
     """
 
@@ -53,7 +53,7 @@ class TrainingDir:
             path: folder to create.
             recipe: hyperparameters.
             corpus: texts that the tokenizer is trained on.
-            start: pipeline to go on from, or None.
+            start: pipeline to continue from, or None.
 
         Raises:
             OSError: the folder cannot be written to.
@@ -83,7 +83,7 @@ class TrainingDir:
 
     @property
     def start(self) -> Path:
-        """Folder of the pipeline that the training goes on from."""
+        """Folder of the pipeline that the training continues from."""
         return self.path / FOLDER
 
     @property
