@@ -1,4 +1,4 @@
-"""Exported files as other programs read them: GLB, PLY, GIF; depth and normal strips."""
+"""Exported meshes as other programs read them, GLB and PLY; depth and normal strips."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import io
 import json
 import struct
 
-import av
 import numpy as np
 import pytest
 import torch
 import trimesh
-from PIL import Image
 
 from modeseek.generators import export
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.mesh import read
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.rendering3d import Rendering3D
-from modeseek.io.images import encode_gif, encode_png
-from modeseek.io.video import encode_mp4
 
 
 @pytest.fixture
@@ -70,45 +66,6 @@ def test_without_trimesh_one_line_says_what_to_install(mesh: Mesh, monkeypatch: 
     for write in (export.encode_glb, export.encode_ply):
         with pytest.raises(ValueError, match=r"package trimesh, which is missing; pip install 'modeseek\[mesh\]'"):
             write(mesh)
-
-
-def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
-    levels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.5]])
-    data = encode_gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)
-    with Image.open(io.BytesIO(data)) as gif:
-        assert gif.n_frames == 3 and gif.size == (8, 6) and gif.info["loop"] == 0
-        duration = 0
-        for k, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
-            gif.seek(k)
-            duration += gif.info["duration"]
-            assert gif.convert("RGB").getpixel((3, 3)) == colour
-        assert duration == 1000
-    for frames, seconds in ((levels[:0, :, None, None], 1.0), (levels[:, :, None, None], 0.0)):
-        with pytest.raises(ValueError, match="a GIF needs at least one frame"):
-            encode_gif(frames, seconds)
-    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
-        encode_gif(torch.zeros(1, 2, 4, 4))
-
-
-def test_the_last_frame_of_a_gif_is_held() -> None:
-    frames = torch.linspace(0, 1, 5)[:, None, None, None].expand(-1, 1, 4, 4)
-    with Image.open(io.BytesIO(encode_gif(frames, 0.6, hold=1.32))) as gif:
-        durations = []
-        for k in range(5):
-            gif.seek(k)
-            durations.append(gif.info["duration"])
-    assert durations == [120, 120, 120, 120, 1440]
-
-
-def test_frames_encode_to_a_video() -> None:
-    frames = torch.linspace(0, 1, 5)[:, None, None, None].expand(-1, 1, 16, 16)
-    with Image.open(io.BytesIO(encode_png(frames[4]))) as image:
-        assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
-    data = encode_mp4(frames, fps=8)
-    assert data[4:8] == b"ftyp"
-    with av.open(io.BytesIO(data)) as container:
-        means = [frame.to_ndarray(format="rgb24").mean() for frame in container.decode(video=0)]
-    assert np.allclose(means[:5], np.linspace(0, 255, 5), atol=4) and len(means) == 5 + 12  # the last is held 1.5 s
 
 
 def test_strips_are_side_by_side_on_white_with_one_depth_scale() -> None:

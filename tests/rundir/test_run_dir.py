@@ -16,7 +16,7 @@ from disk_faults import CONFIG, FailingDisk, Killed, make, small_disk, snapshot
 import modeseek as ms
 from modeseek.config.config import Config
 from modeseek.config.priors import ToyPriorConfig
-from modeseek.rundir.run_dir import Run, default_name, find_runs
+from modeseek.rundir.run_dir import Run, default_name, find_runs, newest_run
 
 
 @pytest.fixture
@@ -245,3 +245,6 @@ def test_runs_are_listed_newest_first_among_other_files(here: Path) -> None:
     with pytest.raises(ValueError, match="did you mean a"):
         Run.load("runs/aa")
     assert find_runs(Path("nowhere")) == [] and find_runs(Path("runs/file")) == []
+    assert newest_run().path == Run.find().path == Path("runs/a") and Run.find("b").path == Path("runs/b")
+    with pytest.raises(ValueError, match="nowhere must hold a run, got none; pass the folder of one"):
+        newest_run(Path("nowhere"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.io.images import encode_png
+from modeseek.io.video import FilmFormat
 from modeseek.rng import Rng, Streams
 
 
@@ -66,6 +66,18 @@ class ProgressiveGenerator(Protocol):
         ...
 
 
+@runtime_checkable
+class DeclaredGenerator(Protocol):
+    """A generator that says whether it renders images, which a codec encodes, or z itself."""
+
+    encodes: bool
+
+
+def renders_images(generator: Generator) -> bool:
+    """Returns False for a generator that says that it renders z itself."""
+    return not isinstance(generator, DeclaredGenerator) or generator.encodes
+
+
 def advance(generator: Generator, progress: float) -> None:
     """Switches a progressive generator to the resolution scheduled for this progress; others have one resolution."""
     if isinstance(generator, ProgressiveGenerator):
@@ -83,7 +95,7 @@ class Artifact:
     """File that a generator exports at the end of a run.
 
     Attributes:
-        path: path relative to the run folder, such as `exports/mesh.glb` or `media/turntable.gif`.
+        path: path relative to the run folder, such as `exports/mesh.glb` or `media/turntable.mp4`.
         data: content; None if there is nothing to export, and `note` says why.
         note: line for the log of the run; empty for none.
     """
@@ -94,9 +106,15 @@ class Artifact:
 
 
 class BaseGenerator(nn.Module):
-    """Base class of generators: adds previews and exports to `forward`, and the view of `n_items` fixed items."""
+    """Base class of generators: adds previews and exports to `forward`, and the view of `n_items` fixed items.
+
+    Attributes:
+        is_3d: whether it is rendered from cameras.
+        encodes: whether it renders images, which the codec of the prior encodes; False: it renders z itself.
+    """
 
     is_3d: ClassVar[bool] = False
+    encodes: ClassVar[bool] = True
 
     @property
     def n_items(self) -> int:
@@ -114,12 +132,25 @@ class BaseGenerator(nn.Module):
         """Returns the view of previews and exports, the same at every step."""
         return self.view(self.n_items, Streams(0, use="preview"))
 
-    def exports(self, decode: Callable[[Tensor], Tensor] | None = None, video: bool = False) -> Iterator[Artifact]:
-        """Yields the files to export: the rendered preview view as images.npy and PNGs, or as points.npy.
+    @property
+    def item_labels(self) -> tuple[str, ...]:
+        """Short names of the items of the preview view, for files; empty where a number does."""
+        return ()
+
+    def render_at(self, size: tuple[int, int]) -> Iterator[Tensor] | None:
+        """Renders the items of the preview view one by one, (c, height, width); None if its resolution is fixed."""
+        return None
+
+    def exports(
+        self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
+    ) -> Iterator[Artifact]:
+        """Yields the files to export: the rendered preview view as images.npy, or as points.npy.
+
+        A run writes the PNGs of images itself, with prompt and settings inside.
 
         Args:
             decode: function from renderings to pixels in [0, 1], or to points; None leaves them as they are.
-            video: whether MP4 videos are exported beside GIFs.
+            films: formats of films.
         """
         with torch.no_grad():
             image = render(self, self.preview_view()).image
@@ -127,6 +158,3 @@ class BaseGenerator(nn.Module):
         out = io.BytesIO()
         np.save(out, final.numpy(), allow_pickle=False)
         yield Artifact("exports/images.npy" if final.ndim == 4 else "exports/points.npy", out.getvalue())
-        if final.ndim == 4 and final.shape[1] in (1, 3):
-            for index, image in enumerate(final):
-                yield Artifact(f"exports/image-{index:03d}.png", encode_png(image))

@@ -3,7 +3,9 @@
 Pixels and mesh colours are sRGB. PLY stores them as sRGB, which programs expect. glTF defines vertex colours as
 linear, so `encode_glb` writes linear 32-bit floats (8 bits quantise dark linear colours too coarsely). Shading is baked
 into the colours, so the GLB material is unlit (KHR_materials_unlit); programs without that extension fall back to a
-matte, two-sided material.
+matte, two-sided material. trimesh reads colours beside a material as `mesh.visual.vertex_attributes["color"]`, linear;
+without a material, whose default is metal, other programs would show them dark. A PLY file, or a GLB with a texture,
+gives `mesh.visual.vertex_colors` and `mesh.visual.to_color()`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def encode_glb(mesh: Mesh) -> bytes:
     Raises:
         ValueError: trimesh is missing.
     """
-    model = _trimesh(mesh)
+    model = plain_trimesh(mesh)
     model.vertex_attributes[_COLOUR_ATTRIBUTE] = (
         srgb_to_linear(mesh.colours.detach().double().cpu()).numpy().astype(np.float32)
     )
@@ -41,7 +43,7 @@ def encode_ply(mesh: Mesh) -> bytes:
     Raises:
         ValueError: trimesh is missing.
     """
-    return _coloured(mesh).export(file_type="ply", vertex_normal=False)
+    return coloured_trimesh(mesh).export(file_type="ply", vertex_normal=False)
 
 
 def srgb_to_linear(colour: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -78,14 +80,16 @@ def _over_white(colour: Tensor, rendering: Rendering3D) -> Tensor:
     return 1 - rendering.opacity.detach() * (1 - colour)
 
 
-def _trimesh(mesh: Mesh, colours: np.ndarray | None = None) -> Any:
+def plain_trimesh(mesh: Mesh, colours: np.ndarray | None = None) -> Any:
+    """Returns a mesh as one of trimesh, without colours unless given; ValueError if trimesh is missing."""
     return import_trimesh().Trimesh(
         mesh.vertices.detach().cpu().numpy(), mesh.faces.cpu().numpy(), vertex_colors=colours, process=False
     )
 
 
-def _coloured(mesh: Mesh) -> Any:
-    return _trimesh(mesh, (mesh.colours.detach().float().cpu() * 255).round().byte().numpy())
+def coloured_trimesh(mesh: Mesh) -> Any:
+    """Returns a mesh as one of trimesh, sRGB colours in 8 bits; ValueError if trimesh is missing."""
+    return plain_trimesh(mesh, (mesh.colours.detach().float().cpu() * 255).round().byte().numpy())
 
 
 def _unlit(tree: dict[str, Any]) -> None:
@@ -94,6 +98,12 @@ def _unlit(tree: dict[str, Any]) -> None:
     primitive["attributes"]["COLOR_0"] = primitive["attributes"].pop(_COLOUR_ATTRIBUTE)
     primitive["material"] = 0
     matte = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
+    tree["materials"] = [{"pbrMetallicRoughness": matte, "doubleSided": True}]
+    set_unlit(tree, tree["materials"][0])
+
+
+def set_unlit(tree: dict[str, Any], material: dict[str, Any]) -> None:
+    """Makes a material of a glTF file unlit: its colours are shown as they are, with the shading baked into them."""
     unlit = {"KHR_materials_unlit": {}}
-    tree["materials"] = [{"pbrMetallicRoughness": matte, "doubleSided": True, "extensions": unlit}]
+    material["extensions"] = unlit
     tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", ()), *unlit})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from modeseek.generators.base import BaseGenerator, View
 from modeseek.generators.image import select_items
-from modeseek.rng import Rng, rand, randn
+from modeseek.rng import Rng, as_rng, rand, randn
 
 FieldKind = Literal["fourier", "siren", "hash"]
 _ROWS = 2**12  # rows of each hash table
@@ -32,7 +33,7 @@ class Field(BaseGenerator):
     Args:
         n: number of images, >= 1.
         size: (height, width) in pixels of the renders in a run; `render` gives any other.
-        rng: random stream of the initial weights.
+        rng: seed or random stream of the initial weights.
         kind: encoding and activation, see above.
         channels: number of image channels, >= 1.
         width: width of the hidden layers, >= 1.
@@ -46,7 +47,7 @@ class Field(BaseGenerator):
         self,
         n: int,
         size: tuple[int, int],
-        rng: Rng,
+        rng: int | Rng,
         kind: FieldKind = "fourier",
         channels: int = 3,
         width: int = 128,
@@ -64,7 +65,7 @@ class Field(BaseGenerator):
             )
         if n * width * width * depth > _MAX_WEIGHTS:
             raise ValueError(f"fields must have fewer weights, got n={n}, width={width}, depth={depth}; try width 128")
-        like = torch.empty(0) if like is None else like
+        like, rng = torch.empty(0) if like is None else like, as_rng(rng)
         self.size, self.kind, self.n, self.frequency = size, kind, n, frequency
         if kind == "fourier":
             self.register_buffer("waves", frequency * randn((n * (width // 2), 2), rng, like).reshape(n, -1, 2))
@@ -91,6 +92,12 @@ class Field(BaseGenerator):
 
     def forward(self, view: View) -> Float[Tensor, "n c h w"]:
         return self.render(*self.size, view)
+
+    def render_at(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "c h w"]]:
+        for item in range(self.n):
+            with torch.no_grad():  # not around the yield: the caller may need gradients in between
+                image = self.render(*size, View(items=(item,)))[0]
+            yield image
 
     def render(self, height: int, width: int, view: View | None = None) -> Float[Tensor, "n c h w"]:
         """Renders all images, or those of a view, at the pixel centres of a height x width raster."""

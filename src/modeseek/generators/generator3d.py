@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -19,14 +19,13 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.render import render_still
 from modeseek.generators.orbit import Orbit, per_item_streams
 from modeseek.generators.rendering3d import Rendering3D
-from modeseek.io.images import encode_gif, encode_png
-from modeseek.io.video import encode_mp4
+from modeseek.generators.turntable import default_turntable
+from modeseek.io.images import encode_png
+from modeseek.io.video import FilmFormat, encode_film
 from modeseek.rng import Rng
 
 _PREVIEW_VIEWS = 6
-_MESH_RESOLUTION = 96  # density samples along each axis
-_TURNTABLE_FRAMES, _TURNTABLE_SIZE = 36, 128  # number of frames; least side of a frame, pixels
-_TURNTABLE_SECONDS = 4.0
+MESH_RESOLUTION = 96  # density samples along each axis
 _STRIP_SIZE = 192  # least side of a strip image, pixels
 _STRIP_VIEWS = 6
 
@@ -74,32 +73,58 @@ class Generator3D(BaseGenerator, ABC):
         """Returns the view of previews and exports: six cameras on a ring."""
         return self.view_from(self.orbit.ring(_PREVIEW_VIEWS))
 
-    def extract_mesh(self) -> tuple[Mesh, str]:
+    @property
+    def item_labels(self) -> tuple[str, ...]:
+        """Azimuths of the preview cameras: az000, az060 ..."""
+        return tuple(f"az{round(angle) % 360:03d}" for angle in self.orbit.ring(_PREVIEW_VIEWS).azimuth.tolist())
+
+    def render_at(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "3 s s"]]:
+        return self.render_frames(self.orbit.ring(_PREVIEW_VIEWS), max(size))
+
+    def render_frames(self, cameras: Cameras, size: int) -> Iterator[Float[Tensor, "3 s s"]]:
+        """Renders it from each camera in turn, without gradients; the images lie on the CPU.
+
+        Args:
+            cameras: cameras, one per frame.
+            size: side of a frame, pixels.
+        """
+        for k in range(len(cameras)):
+            with torch.no_grad():  # not around the yield: the caller may need gradients in between
+                image = self(self.view_from(cameras.select(k), size)).image[0].cpu()
+            yield image
+
+    def extract_mesh(self, resolution: int | None = None, level: float | None = None) -> tuple[Mesh, str]:
         """Returns the mesh of its visible surface, and a one-line summary of it.
 
+        Args:
+            resolution: number of density samples along each axis, 8 to 512; None: 96.
+            level: density at the surface, per world unit, > 0; None finds it (`surface_level`).
+
         Raises:
-            ValueError: it has no surface, or scikit-image is missing.
+            ValueError: it has no surface, an argument is out of its range, or scikit-image is missing.
         """
         density = self.density_field
         if density is None:
             raise ValueError(f"a mesh needs a density, which a {type(self).__name__} does not have")
         with torch.no_grad():
-            extracted = extract(density, _MESH_RESOLUTION)
+            extracted = extract(density, MESH_RESOLUTION if resolution is None else resolution, level)
         return extracted.mesh, extracted.summary
 
-    def exports(self, decode: Callable[[Tensor], Tensor] | None = None, video: bool = False) -> Iterator[Artifact]:
-        """Yields the renderings (see `BaseGenerator.exports`), a turntable, depth and normal strips, and the mesh.
+    def exports(
+        self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
+    ) -> Iterator[Artifact]:
+        """Yields the renderings (see `BaseGenerator.exports`), turntables, depth and normal strips, and the mesh.
 
         Without a surface a note says why there is no mesh.
         """
-        yield from super().exports(decode, video)
-        frames = self._turntable(_TURNTABLE_FRAMES, max(_TURNTABLE_SIZE, self.size))
-        yield Artifact("media/turntable.gif", encode_gif(frames, _TURNTABLE_SECONDS))
-        if video:
-            fps = round(_TURNTABLE_FRAMES / _TURNTABLE_SECONDS)
-            yield Artifact("media/turntable.mp4", encode_mp4(frames, fps))
+        yield from super().exports(decode, films)
+        for film in films:
+            turn = default_turntable(self.size, all(tensor.is_cpu for tensor in self.state_dict().values()), film)
+            frames = self.render_frames(self.orbit.ring(turn.frames), turn.size)
+            path, note = f"media/turntable.{film}", f"turntable written: {turn.frames} frames of {turn.size} pixels"
+            yield Artifact(path, encode_film(frames, film, turn.fps), note)
         sides = encode_png(self._strips(_STRIP_VIEWS, max(_STRIP_SIZE, self.size)))
-        yield Artifact("media/sides.png", sides, "turntable and depth and normal strips written")
+        yield Artifact("media/sides.png", sides, "depth and normal strips written")
         try:
             mesh, summary = self.extract_mesh()
         except ValueError as error:
@@ -108,12 +133,6 @@ class Generator3D(BaseGenerator, ABC):
         yield Artifact("exports/mesh.glb", encode_glb(mesh))
         yield Artifact("exports/mesh.ply", encode_ply(mesh))
         yield Artifact("exports/mesh.png", render_still(mesh), f"mesh written: {summary}")
-
-    @torch.no_grad()
-    def _turntable(self, n: int, size: int) -> Float[Tensor, "n 3 s s"]:
-        """Renders a full circle of n cameras, one at a time."""
-        ring = self.orbit.ring(n)
-        return torch.cat([self(self.view_from(ring.select(k), size)).image.cpu() for k in range(n)])
 
     @torch.no_grad()
     def _strips(self, n: int, size: int) -> Float[Tensor, "3 h w"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,6 +24,8 @@ class Image(BaseGenerator):
 
     def __init__(self, pixels: Float[Tensor, "n c h w"], levels: int = 1) -> None:
         super().__init__()
+        if not isinstance(pixels, Tensor):
+            raise TypeError(f"pixels must be a tensor (n, c, h, w), got {pixels!r:.40}; try torch.rand(1, 3, 64, 64)")
         if pixels.ndim != 4 or 0 in pixels.shape or not pixels.is_floating_point() or not pixels.isfinite().all():
             raise ValueError(
                 f"pixels must be finite floating point (n, c, h, w), got {tuple(pixels.shape)} {pixels.dtype}"
@@ -56,8 +60,12 @@ class Latent(BaseGenerator):
         z: initial latents, (n, *d); copied.
     """
 
+    encodes: ClassVar[bool] = False
+
     def __init__(self, z: Float[Tensor, "n *d"]) -> None:
         super().__init__()
+        if not isinstance(z, Tensor):
+            raise TypeError(f"latents must be a tensor (n, *d), got {z!r:.40}; try torch.randn(1, *prior.shape)")
         if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
             raise ValueError(f"latents must be finite floating point (n, *d), got {tuple(z.shape)} {z.dtype}")
         self.z = nn.Parameter(z.detach().clone())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,8 +18,12 @@ class Points(BaseGenerator):
         z: initial points, (n, *d); copied.
     """
 
+    encodes: ClassVar[bool] = False
+
     def __init__(self, z: Float[Tensor, "n *d"]) -> None:
         super().__init__()
+        if not isinstance(z, Tensor):
+            raise TypeError(f"points must be a tensor (n, *d), got {z!r:.40}; try torch.randn(100, *prior.shape)")
         if z.ndim < 2 or not z.is_floating_point() or not z.isfinite().all():
             raise ValueError(f"Points must be finite floating point (n, *d), got {tuple(z.shape)} {z.dtype}")
         self.z = nn.Parameter(z.detach().clone())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +13,34 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 
-def encode_png(image: Float[Tensor, "c h w"]) -> bytes:
-    """PNG of one image, c = 1 or 3, clipped to [0, 1]."""
+def encode_png(image: Float[Tensor, "c h w"], text: Mapping[str, str] | None = None) -> bytes:
+    """PNG of one image, c = 1 or 3, clipped to [0, 1].
+
+    Args:
+        image: image to encode.
+        text: text chunks, keyword of 1 to 79 Latin letters -> text; Pillow reads them back as `Image.open(path).text`.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for keyword, value in (text or {}).items():
+        info.add_text(keyword, value)  # as iTXt, UTF-8, where Latin-1 does not suffice
+    out = io.BytesIO()
+    _to_pillow(image).save(out, "PNG", pnginfo=info)
+    return out.getvalue()
+
+
+def resize(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c i j"]:
+    """Image resized by Lanczos' windowed sinc, in 8 bits, clipped to [0, 1].
+
+    Args:
+        image: image, c = 1 or 3.
+        size: height and width, pixels.
+    """
     from PIL import Image
 
-    (pixels,) = to_pixels(image[None])
-    out = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(out, "PNG")
-    return out.getvalue()
+    pixels = np.asarray(_to_pillow(image).resize(size[::-1], Image.Resampling.LANCZOS))
+    return torch.from_numpy(pixels.reshape(*size, -1).copy()).permute(2, 0, 1).float() / 255
 
 
 def encode_gif(frames: Float[Tensor, "n c h w"], seconds: float = 4.0, hold: float = 0.0) -> bytes:
@@ -54,6 +75,13 @@ def to_pixels(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]}; select channels first")
     pixels = [(image.detach().float().cpu().clamp(0, 1) * 255).round().byte() for image in images]  # saves memory
     return torch.stack(pixels).permute(0, 2, 3, 1).numpy()
+
+
+def _to_pillow(image: Float[Tensor, "c h w"]) -> Any:
+    from PIL import Image
+
+    (pixels,) = to_pixels(image[None])
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def decode_image(data: bytes, name: object = "the data") -> Float[Tensor, "3 h w"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,11 @@ PATH = "path"  # mark of a text that is a path
 PATH_OR_NAME = "path or name"  # mark of a text that is a path, the name of a bundled prior, or a repository on the hub
 PathText = Annotated[str, PATH]
 PathOrName = Annotated[str, PATH_OR_NAME]
+
+
+def slug(text: str, length: int = 40) -> str:
+    """Returns a text in characters that every file system accepts, a to z, 0 to 9 and dashes; may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].strip("-")
 
 
 def absolute_path(path: str | os.PathLike[str], folder: Path | None = None) -> Path:

@@ -11,6 +11,8 @@ from typing import Any
 
 from modeseek.io.errors import one_line
 
+LOGGED = "warning: "
+"""Prefix of a remark in the log of a run, after the time."""
 _COLLECTED: ContextVar[list[str] | None] = ContextVar("modeseek_remarks", default=None)
 
 

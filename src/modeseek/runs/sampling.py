@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from modeseek.io.atomic import write_atomic
-from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
+from modeseek.io.remarks import LOGGED
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided, check_scale
 from modeseek.priors.pipeline import Pipeline
@@ -19,6 +19,7 @@ from modeseek.reports.results_page import ImageSection, ResultsPage, write_resul
 from modeseek.rng import Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import utc_now
+from modeseek.runs.image_files import ImageSettings, contact_sheet, write_images
 from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.session import run_session
@@ -41,6 +42,9 @@ class SamplingConfig:
         title: title of the report.
         columns: number of columns of the sheet; None makes it about square.
         remarks: what of prior and prompts was left out, one line each, for the log.
+        prompts: prompt of each sample; empty where they are unknown.
+        negative: negative prompt, or empty.
+        enlarged: whether small images are exported enlarged, too.
     """
 
     prior: Pipeline
@@ -53,6 +57,9 @@ class SamplingConfig:
     title: str
     columns: int | None = None
     remarks: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    negative: str = ""
+    enlarged: bool = True
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -65,10 +72,10 @@ class SamplingConfig:
 
 
 def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None, int]:
-    """Samples images, writes `exports/image-*.png`, `media/sheet.png` and the report, and returns the prior calls."""
+    """Samples images, writes them, `results.png`, `media/sheet.png` and the report, and returns the prior calls."""
     with run_session(run) as log:
         for line in config.remarks:
-            log.append(f"{utc_now()} {line}")
+            log.append(f"{utc_now()} {LOGGED}{line}")
         counting = Counting(config.prior)
         prior: Prior = counting if config.scale == 1 else Guided(counting, config.scale)
         z = counting.start(config.n, Streams(config.seed, items=tuple(range(config.n)), use="start"))
@@ -81,12 +88,21 @@ def sample_to_run(run: Run, config: SamplingConfig) -> Generator[Progress, None,
             images = config.prior.codec.decode(z)
         if not images.isfinite().all():
             raise RunFailed("samples must be finite, got NaN or infinity; lower the scale, or try another dtype")
-        for index, image in enumerate(images):
-            write_atomic(run.path / "exports" / f"image-{index:03d}.png", encode_png(image))
+        write_images(run, images, _settings(run, config), enlarged=config.enlarged)
+        write_atomic(run.path / "results.png", contact_sheet(images, config.prompts))
         sheet = PreviewPainter(tuple(images.shape[1:]), config.prior, None, None).draw(images, config.columns)
         write_atomic(run.path / "media" / "sheet.png", sheet)
         _report(run, config, sheet, counting.calls)
     return counting.calls
+
+
+def _settings(run: Run, config: SamplingConfig) -> ImageSettings:
+    prompts = config.prompts or ("sample",) * config.n
+    prior, sampler = run.environment["prior"], config.sampler.__name__
+    return ImageSettings(
+        prompts, config.seed, sampler, config.steps, config.scale, "samples", prior, config.negative,
+        bool(config.prompts),
+    )  # fmt: skip
 
 
 def _report(run: Run, config: SamplingConfig, sheet: bytes, calls: int) -> None:

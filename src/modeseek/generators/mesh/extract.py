@@ -131,8 +131,9 @@ def extract(field: DensityField, size: int = 96, level: float | None = None, flo
     faces = torch.from_numpy(corners[:, ::-1].astype(np.int64)).to(device)
     vertices = (steps - 1) * step - radius
     parts = remove_floaters(Mesh(vertices, faces, torch.zeros_like(vertices)), floaters)
+    colours = surface_colours(field, parts.mesh.vertices, parts.mesh.normals, step)
     return Extraction(
-        replace(parts, mesh=replace(parts.mesh, colours=bake_vertex_colours(field, parts.mesh, step))),
+        replace(parts, mesh=replace(parts.mesh, colours=colours)),
         threshold,
         level is None,
         step,
@@ -156,12 +157,14 @@ def sample_density(field: DensityField, size: int) -> tuple[Float[Tensor, "n n n
     return density.reshape(size, size, size), 2 * radius / (size - 1)
 
 
-def bake_vertex_colours(field: DensityField, mesh: Mesh, step: float) -> Float[Tensor, "v 3"]:
-    """Returns vertex colours in [0, 1], rendered along the normals from one step outside to two steps inside."""
+def surface_colours(
+    field: DensityField, points: Float[Tensor, "v 3"], normals: Float[Tensor, "v 3"], step: float
+) -> Float[Tensor, "v 3"]:
+    """Returns colours in [0, 1] of surface points, rendered along the normals, one step outside to two steps inside."""
     gap = 3 * step / _COLOUR_SAMPLES
     inward = (torch.arange(_COLOUR_SAMPLES, device=field.like.device) + 0.5) * gap - step
-    points = mesh.vertices[:, None] - inward[:, None] * mesh.normals[:, None]
-    chunks = field.chunks(points.reshape(-1, 3))
+    samples = points[:, None] - inward[:, None] * normals[:, None]
+    chunks = field.chunks(samples.reshape(-1, 3))
     depth = torch.cat([density.float() for density, _ in chunks]).reshape(-1, _COLOUR_SAMPLES) * gap
     colour = torch.cat([colour.float() for _, colour in chunks]).reshape(-1, _COLOUR_SAMPLES, 3)
     weight = (-(depth.cumsum(1) - depth)).exp() * -torch.expm1(-depth) + 1e-12  # no division by 0 in empty space

@@ -63,8 +63,8 @@ class Surface(Generator3D):
         """The mesh with its current colours."""
         return Mesh(self.get_buffer("vertices"), self.get_buffer("faces"), self.logits.detach().sigmoid())
 
-    def extract_mesh(self) -> tuple[Mesh, str]:
-        """Returns the mesh with its current colours, and a one-line summary of it."""
+    def extract_mesh(self, resolution: int | None = None, level: float | None = None) -> tuple[Mesh, str]:
+        """Returns the mesh with its current colours, and a one-line summary of it; resolution and level are its own."""
         return self.mesh, f"{len(self.mesh.faces):,} faces, colours refined"
 
     def forward(self, view: CameraView) -> Rendering3D:
