@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.generators import GeneratorConfig, PointsConfig
@@ -14,10 +12,13 @@ from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
-from modeseek.methods.base import Method, check_inner_steps
+from modeseek.device import AUTO, check_device, resolve_device
+from modeseek.io.video import Film
+from modeseek.methods.base import Method, check_inner_steps, needs_of
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+_EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Config:
         label: class to condition on, for class-conditional priors; None is unconditional.
         prompts: text prompts, for text-conditional priors; item i uses prompt i modulo their number.
         negative: negative prompt, used under guidance.
+        source: prompt of what is there before the run, for methods that compare it with the prompts (dds, pds,
+            sds-bridge).
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
@@ -86,12 +89,14 @@ class Config:
         inner_steps: number of optimizer steps towards the target of each direction, >= 1; more than 1 lets a generator
             follow faster at equal prior calls, for methods whose directions have a target in z (msd, sds, sdi, ism,
             vsd, esd, asd; debiased).
-        device: cpu, cuda, cuda:1, mps.
+        device: auto, cpu, cuda, cuda:1 or mps; auto is the fastest of this machine, and the CPU under toy priors. A
+            run's config.yaml has the device that it was.
         saving: schedule of checkpoints.
         guard: criteria of a degenerate run.
         on_failure: stop, or roll back once to the last checkpoint with half the learning rate and new random draws.
         previews: number of preview images saved during the run, 0 to 1000.
-        mp4: whether to write an MP4 video of the previews beside the GIF; needs the extra video.
+        film: format of the films, of the optimisation and of a 3D shape that turns: auto (MP4 where PyAV is installed,
+            else GIF), mp4, gif, both or none.
         trackers: experiment trackers that also receive the metrics: tensorboard, wandb, trackio.
     """
 
@@ -105,17 +110,18 @@ class Config:
     label: int | None = None
     prompts: tuple[str, ...] = ()
     negative: str = ""
+    source: str = ""
     views: CameraPromptsConfig = CameraPromptsConfig()
     regularizers: tuple[Penalty, ...] = ()
     scale: float = 1.0
     shift: int = 0
     inner_steps: int = 1
-    device: str = "cpu"
+    device: str = AUTO
     saving: CheckpointConfig = field(default_factory=CheckpointConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     on_failure: Literal["stop", "rollback"] = "stop"
     previews: int = 24
-    mp4: bool = False
+    film: Film = "auto"
     trackers: tuple[Tracker, ...] = ()
 
     def __post_init__(self) -> None:
@@ -128,6 +134,9 @@ class Config:
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
         check_inner_steps(self.inner_steps, self.method)
+        for need in needs_of(self.method):
+            if not getattr(self, need):
+                raise ValueError(f"{self.method_name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
         if self.shift and not self.generator.encodes:
@@ -137,28 +146,35 @@ class Config:
             )
         if not self.name.isprintable():
             raise ValueError(f"name must be printable text on one line, got {self.name!r}")
-        try:
-            supported = torch.device(self.device).type in ("cpu", "cuda", "mps", "xpu")
-        except RuntimeError as error:
-            raise ValueError(f"device must be cpu, cuda, cuda:1 or mps, got {self.device!r}") from error
-        if not supported:
-            raise ValueError(f"device must be cpu, cuda, cuda:1 or mps, got {self.device!r}")
+        if self.device != AUTO:
+            check_device(self.device)
+
+    def with_device(self) -> Config:
+        """Configuration with its device: for auto the fastest of this machine, and the CPU under toy priors.
+
+        Raises:
+            ValueError: this machine does not have the device.
+        """
+        auto = self.device == AUTO
+        device = "cpu" if auto and self.prior.is_toy else str(resolve_device(self.device))
+        return self if device == self.device else replace(self, device=device)
 
     @property
     def method_name(self) -> str:
         """Registered name of the method."""
-        method = REGISTRY.serialize(self.method)
+        method = REGISTRY.serialize(self.method, "config.method", Method)
         return method if isinstance(method, str) else next(iter(method))
 
     @property
     def title(self) -> str:
         """Title of the run, for headings."""
         guided = "" if self.scale == 1 else f", guidance {self.scale:g}"
+        method = self.method_name.rpartition(":")[2].upper()  # of an import path the class
         if self.prompts:
             more = f" and {len(self.prompts) - 1} more" if self.prompts[1:] else ""
-            return f"{self.method_name.upper()}: {self.prompts[0]!r}{more}, under {self.prior.title}{guided}"
+            return f"{method}: {self.prompts[0]!r}{more}, under {self.prior.title}{guided}"
         label = "" if self.label is None else f", class {self.label}"
-        return f"{self.method_name.upper()} on {self.name or self.prior.title}{label}{guided}"
+        return f"{method} on {self.name or self.prior.title}{label}{guided}"
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain data."""
@@ -167,6 +183,14 @@ class Config:
     def to_yaml(self) -> str:
         """All settings as the text of `config.yaml`."""
         return write_yaml({"verb": "run", **self.to_dict()})
+
+
+def check_config(config: object) -> None:
+    """Raises TypeError, naming the functions that may have been meant, for what is no configuration."""
+    if not isinstance(config, Config):
+        raise TypeError(
+            f"run takes a modeseek.Config, got {config!r:.60}; prompts: ms.image or ms.shape, a run folder: ms.resume"
+        )
 
 
 def read_config(plain: Any, location: str = "config") -> Config:
@@ -184,7 +208,15 @@ def read_config(plain: Any, location: str = "config") -> Config:
         plain = {key: value for key, value in plain.items() if key != "verb"}
     if not isinstance(plain, dict):
         raise ValueError(f"{location} must hold settings, one per line; try method: msd")
-    return REGISTRY.deserialize(Config, plain, location)
+    return REGISTRY.deserialize(Config, _with_film(plain), location)
+
+
+def _with_film(plain: dict[str, Any]) -> dict[str, Any]:
+    """Settings with `film` in place of `mp4`, which earlier versions wrote; false, its default, is the default."""
+    if not isinstance(plain.get("mp4"), bool):
+        return plain
+    others = {key: value for key, value in plain.items() if key != "mp4"}
+    return {"film": "both", **others} if plain["mp4"] else others
 
 
 def read_yaml_file(path: Path) -> Any:

@@ -9,17 +9,19 @@ from typing import Any, get_args
 from modeseek.config.config import Config, read_config
 from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
+from modeseek.config.guidance import default_guidance
+from modeseek.config.lookup import look_up
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
 from modeseek.config.paths import absolute_paths
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
 from modeseek.config.prompts import clean_prompt
-from modeseek.config.registry import REGISTRY
+from modeseek.config.registry import ALL_METHODS, OPTIMIZERS, REGISTRY
 from modeseek.config.serialization import Plain
 from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
-from modeseek.methods import METHODS
+from modeseek.methods import ASD, ESD, VSD, LoRAAuxiliary
 from modeseek.methods.base import Method, has_target
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
@@ -40,6 +42,11 @@ MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
 SDS_3D = SDS(times=Annealed(0.98, 0.1))
 _METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
 _IMAGE_METHODS: dict[str, Method] = {"sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
+_PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA of its own network
+    "vsd": VSD(auxiliary=LoRAAuxiliary()),
+    "esd": ESD(auxiliary=LoRAAuxiliary()),
+    "asd": ASD(auxiliary=LoRAAuxiliary()),
+}
 _METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
 _ADAM: dict[type, AdamConfig] = {
     PixelsConfig: AdamConfig(0.03),
@@ -64,6 +71,8 @@ def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) ->
     MSD on images has noise until 70 % of the run, while it is decided what an image shows: without, a clean render of
     what is not yet there is taken as evidence against it. Latents under SGD follow each target and need none.
     """
+    if isinstance(prior, PipelinePriorConfig) and name in _PIPELINE_METHODS:
+        return _PIPELINE_METHODS[name]
     if generator.as_3d is not None:
         return _METHODS_3D.get(name)
     if isinstance(prior, PipelinePriorConfig) and name == "msd":
@@ -91,6 +100,24 @@ def default_optimizer(method: str, generator: GeneratorConfig) -> OptimizerConfi
     return default_adam(generator)
 
 
+def optimizer_settings(config: Config, name: str | None, lr: float | None) -> list[str]:
+    """Settings of an optimizer and a learning rate that were chosen, KEY=VALUE each.
+
+    Args:
+        config: configuration with its default optimizer.
+        name: registered name of the optimizer; None keeps it.
+        lr: learning rate; None keeps it.
+
+    Raises:
+        ValueError: an unknown optimizer.
+    """
+    kept, _ = _split(REGISTRY.serialize(config.optimizer))
+    chosen = kept if name is None else name
+    look_up("optimizer", chosen, OPTIMIZERS)
+    settings = [] if chosen == kept else [f"optimizer={chosen}"]
+    return settings if lr is None else [*settings, f"optimizer.{chosen}.lr={lr!r}"]
+
+
 def default_scale(path: str) -> float:
     """Default guidance scale of a pipeline: that of a bundled prior, else 7.5."""
     named = bundled_prior(path)
@@ -110,7 +137,7 @@ def default_shift(prior: PriorConfig, generator: GeneratorConfig, method: str | 
 
 def default_inner_steps(prior: PriorConfig, generator: GeneratorConfig, method: str) -> int:
     """Number of optimizer steps per direction by default: more for images and volumes where it was measured to help."""
-    possible = has_target(default_method(method, prior, generator) or METHODS.get(method))
+    possible = has_target(default_method(method, prior, generator) or ALL_METHODS.get(method))
     return _INNER_STEPS.get(type(generator), 1) if _is_bundled(prior) and possible else 1
 
 
@@ -131,6 +158,7 @@ def default_config(
     scale: float,
     shift: int | None = None,
     inner_steps: int | None = None,
+    given: Method | None = None,
     **settings: Any,
 ) -> Config:
     """Configuration with the default settings of a method and its optimizer.
@@ -142,10 +170,11 @@ def default_config(
         scale: guidance scale, of the method if it guides by itself, else of the prior; 1 is none.
         shift: largest random shift, pixels; None is that of the generator and the prior.
         inner_steps: number of optimizer steps per direction; None is that of the generator and the prior.
+        given: the method with its own settings; None makes one with the defaults.
         settings: other settings of the configuration.
     """
     inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
-    made = default_method(method, prior, generator) or METHODS[method]()
+    made = given or default_method(method, prior, generator) or ALL_METHODS[method]()
     if made.guides:
         made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
@@ -173,16 +202,22 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
         plain = override(plain, setting)
     plain = _with_clean_prompts(absolute_paths(_with_named_prior(plain)))
     prior = REGISTRY.deserialize(PriorConfig, plain["prior"], f"{location}.prior")
+    prompts, written = plain.get("prompts") or (), "verb" in plain  # a config.yaml: complete, or older than a setting
+    if isinstance(prior, PipelinePriorConfig) and not written:
+        plain.setdefault(
+            "generator", {"field": {"n": max(1, len(prompts))}} if isinstance(prompts, list | tuple) else "field"
+        )
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
-    written = "verb" in plain  # a config.yaml: complete, or older than the setting
+    if prompts and not written and name in ALL_METHODS and not ALL_METHODS[name].guides:
+        plain.setdefault("scale", default_guidance(name, prior).scale)
     plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
     chosen = "inner_steps" in plain
     inner_steps = plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
-    if name in METHODS:
+    if name in ALL_METHODS:
         settings_of = _fields(default_method(name, prior, generator))
         if written and given:  # what is missing is newer than the file: it had the default of its class
-            settings_of = {key: settings_of[key] for key in _required(METHODS[name]) & settings_of.keys()}
+            settings_of = {key: settings_of[key] for key in _required(ALL_METHODS[name]) & settings_of.keys()}
         plain["method"] = {name: settings_of | given}
         if name == "msd" and "bandwidth" not in plain["method"][name]:
             raise ValueError(
@@ -214,10 +249,12 @@ def _with_named_prior(plain: dict[str, Plain]) -> dict[str, Plain]:
 
 def _with_clean_prompts(plain: dict[str, Plain]) -> dict[str, Plain]:
     """Plain data whose prompts have spaces for line breaks and tabs."""
-    prompts, negative = plain.get("prompts"), plain.get("negative")
+    prompts = plain.get("prompts")
     if isinstance(prompts, list) and all(isinstance(prompt, str) for prompt in prompts):
         plain = plain | {"prompts": list(map(clean_prompt, prompts))}
-    return plain | {"negative": clean_prompt(negative)} if isinstance(negative, str) else plain
+    return plain | {
+        key: clean_prompt(text) for key in ("negative", "source") if isinstance(text := plain.get(key), str)
+    }
 
 
 def _required(kind: type) -> set[str]:

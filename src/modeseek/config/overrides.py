@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from modeseek.config.config import Config
+from modeseek.config.plugins import IMPORT_PATH
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Plain, suggest_name
 from modeseek.config.yaml import read_yaml
@@ -30,9 +31,10 @@ def override(plain: dict[str, Plain], setting: str) -> dict[str, Plain]:
 def _set(plain: Plain, keys: list[str], value: Plain, hint: Any, location: str) -> Plain:
     if not keys:
         return value
-    key, rest = keys[0], keys[1:]
-    dotted = f"{location}.{key}" if location else key
     hint = _select_settable(hint)
+    length = _key_length(keys) if hint in REGISTRY.tables else 1
+    key, rest = ".".join(keys[:length]), keys[length:]
+    dotted = f"{location}.{key}" if location else key
     if hint in REGISTRY.tables:
         kind, names = REGISTRY.tables[hint]
         if key not in names:
@@ -48,6 +50,12 @@ def _set(plain: Plain, keys: list[str], value: Plain, hint: Any, location: str) 
         raise ValueError(f"{location or 'a run'} has no setting {key!r}; {suggest_name(key, known)}")
     base = plain if isinstance(plain, dict) else {}
     return base | {key: _set(base.get(key), rest, value, get_type_hints(hint)[key], dotted)}
+
+
+def _key_length(keys: list[str]) -> int:
+    """Number of dotted parts of the first name: an import path package.module:Class has dots of its own."""
+    path = next((n for n in range(1, len(keys) + 1) if ":" in keys[n - 1]), 1)
+    return path if IMPORT_PATH.fullmatch(".".join(keys[:path])) else 1
 
 
 def _select_settable(hint: Any) -> Any:

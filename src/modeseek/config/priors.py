@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -17,7 +17,7 @@ from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.diffusion.schedule import VE, Schedule
 from modeseek.generators.orbit import Orbit
-from modeseek.io.paths import PathOrName, PathText
+from modeseek.io.paths import PathOrName, PathText, absolute_path
 from modeseek.io.points import read_point_table
 from modeseek.io.remarks import add_remark, collect_remarks
 from modeseek.priors.empirical import Empirical
@@ -47,6 +47,11 @@ class PriorConfig(Protocol):
         """Smallest useful kernel bandwidth, units of z, read without loading the prior; None if unknown."""
         ...
 
+    @property
+    def is_toy(self) -> bool:
+        """Whether it is evaluated fastest on the CPU, which is then its default device."""
+        ...
+
 
 @dataclass(frozen=True)
 class ToyPriorConfig:
@@ -65,14 +70,17 @@ class ToyPriorConfig:
     def bandwidth(self) -> float:
         return MIN_RENDER_BANDWIDTH if self.name == "digits" else DATASETS[self.name]().bandwidth
 
+    @property
+    def is_toy(self) -> bool:
+        return True
+
     def load(self, device: str) -> LoadedPrior:
-        """Builds the prior, on the CPU only."""
-        _require_cpu(device)
+        """Builds the prior."""
         problem = DATASETS[self.name]()
+        sha256, prior = problem_digest(problem), problem.prior.to(device)
         if isinstance(problem, ToyDataset2D):
-            sha256 = problem_digest(problem)
-            return LoadedPrior(problem.prior, sha256, extent=problem.extent)
-        return LoadedPrior(problem.prior, problem_digest(problem), RangeCodec(-1.0, 1.0))
+            return LoadedPrior(prior, sha256, extent=problem.extent)
+        return LoadedPrior(prior, sha256, RangeCodec(-1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,10 @@ class NetworkPriorConfig:
 
     def bandwidth(self) -> float:
         return 0.02 * Network.read_preconditioning(self.path).scale
+
+    @property
+    def is_toy(self) -> bool:
+        return True
 
     def load(self, device: str) -> LoadedPrior:
         """Loads the network.
@@ -129,6 +141,10 @@ class SamplesPriorConfig:
 
     def bandwidth(self) -> None:
         return None
+
+    @property
+    def is_toy(self) -> bool:
+        return False
 
     def load(self, device: str) -> LoadedPrior:
         """Reads the points.
@@ -176,6 +192,29 @@ class PipelinePriorConfig:
     embeddings: tuple[TextualInversion, ...] = ()
     long_prompts: Literal["cut", "chunk"] = "cut"
 
+    @classmethod
+    def of(cls, prior: Pipeline) -> PipelinePriorConfig:
+        """Returns the configuration that loads a pipeline again.
+
+        Raises:
+            ValueError: it was built in Python, so that nothing says how.
+        """
+        if prior.loaded_from is None:
+            raise ValueError(
+                "a run stores how to load its prior, and this pipeline was built in Python: save it by "
+                "pipe.save_pretrained(folder) and load ms.Pipeline.load(folder), or use ms.distill"
+            )
+        options: dict[str, Any] = dict(prior.loaded_from)
+        path, config, size = options["path"], options["config"], options["size"]
+        dtype = next(prior.network.parameters()).dtype
+        default = torch.bfloat16 if prior.device.type == "cuda" else torch.float32
+        options["path"] = path if isinstance(path, str) else str(absolute_path(path))
+        options["config"] = None if config is None else str(config)
+        options["size"] = (size, size) if isinstance(size, int) else size
+        options["dtype"] = None if dtype == default else str(dtype).removeprefix("torch.")
+        options["cache"] = options["cache"] not in (None, False)
+        return cls(**options)
+
     @property
     def title(self) -> str:
         named = bundled_prior(self.path)
@@ -183,6 +222,10 @@ class PipelinePriorConfig:
 
     def bandwidth(self) -> float:
         return MIN_LATENT_BANDWIDTH
+
+    @property
+    def is_toy(self) -> bool:
+        return False
 
     def load(self, device: str) -> LoadedPrior:
         """Loads the pipeline; the SHA-256 is that of all its weights and of its configuration.
@@ -233,15 +276,14 @@ class RenderedPriorConfig:
     def bandwidth(self) -> float:
         return MIN_RENDER_BANDWIDTH
 
+    @property
+    def is_toy(self) -> bool:
+        return False
+
     def load(self, device: str) -> LoadedPrior:
-        """Renders the data set, on the CPU only."""
-        _require_cpu(device)
+        """Renders the data set, on the CPU, and moves it to the device."""
         rendered = rendered_prior(StaticScene.from_caption(self.caption, OVERHEAD_LIGHT), self.size, bins=self.bins)
         orbit = Orbit(elevation=(BANDS[0][0], BANDS[-1][1]), fov=(FOV, FOV), distance=(DISTANCE, DISTANCE))
         sha256 = tensors_digest(rendered.prior.data)
-        return LoadedPrior(rendered.prior, sha256, rendered.codec, view_conditions=rendered.conditions, orbit=orbit)
-
-
-def _require_cpu(device: str) -> None:
-    if torch.device(device).type != "cpu":
-        raise ValueError(f"an exact prior needs device: cpu, got {device!r}")
+        prior = rendered.prior.to(device)
+        return LoadedPrior(prior, sha256, rendered.codec, view_conditions=rendered.conditions, orbit=orbit)

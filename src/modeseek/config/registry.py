@@ -1,8 +1,11 @@
-"""Registry of the names usable in configurations: one explicit table per kind, no self-registration."""
+"""Registry of the names usable in configurations: one explicit table per kind, no self-registration.
+
+Other packages add methods, priors and generators by entry points, which `config.plugins` reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -20,6 +23,7 @@ from modeseek.config.generators import (
 )
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.plugins import PluginNames
 from modeseek.config.priors import (
     NetworkPriorConfig,
     PipelinePriorConfig,
@@ -63,25 +67,36 @@ from modeseek.regularizers import (
 )
 from modeseek.sampling.samplers import ddim, dpmpp_2m, heun
 
-PRIORS = {
-    "problem": ToyPriorConfig,
-    "trained": NetworkPriorConfig,
-    "samples": SamplesPriorConfig,
-    "pipeline": PipelinePriorConfig,
-    "renders": RenderedPriorConfig,
-}
-GENERATORS = {
-    "points": PointsConfig,
-    "latent": LatentConfig,
-    "pixels": PixelsConfig,
-    "field": FieldConfig,
-    "nerf": NeRFConfig,
-    "surface": MeshConfig,
-}
+ALL_METHODS = PluginNames("method", METHODS, "modeseek.methods", ("init", "step", "references", "guides"))
+PRIORS = PluginNames(
+    "prior",
+    {
+        "problem": ToyPriorConfig,
+        "trained": NetworkPriorConfig,
+        "samples": SamplesPriorConfig,
+        "pipeline": PipelinePriorConfig,
+        "renders": RenderedPriorConfig,
+    },
+    "modeseek.priors",
+    ("load", "title", "bandwidth", "is_toy"),
+)
+GENERATORS = PluginNames(
+    "generator",
+    {
+        "points": PointsConfig,
+        "latent": LatentConfig,
+        "pixels": PixelsConfig,
+        "field": FieldConfig,
+        "nerf": NeRFConfig,
+        "surface": MeshConfig,
+    },
+    "modeseek.generators",
+    ("make", "rows", "encodes", "as_3d"),
+)
 OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
 
-_TABLES: dict[Any, tuple[str, dict[str, Any]]] = {
-    Method: ("method", METHODS),
+_TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
+    Method: ("method", ALL_METHODS),
     PriorConfig: ("prior", PRIORS),
     GeneratorConfig: ("generator", GENERATORS),
     OptimizerConfig: ("optimizer", OPTIMIZERS),

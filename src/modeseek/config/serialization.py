@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
+from modeseek.config.names import Names
 from modeseek.io.errors import one_line
 
 Plain = Any
@@ -30,7 +31,9 @@ class Registry:
     """
 
     def __init__(self, tables: Mapping[Any, tuple[str, Mapping[str, Any]]]) -> None:
-        self.tables = tables
+        self.tables = {
+            hint: (kind, names if isinstance(names, Names) else Names(names)) for hint, (kind, names) in tables.items()
+        }
 
     def serialize(self, value: Any, location: str = "config", hint: Any = None) -> Plain:
         """Plain data of a value, from which `deserialize(hint, ...)` restores an equal one.
@@ -50,14 +53,17 @@ class Registry:
             return [self.serialize(part, f"{location}[{i}]") for i, part in enumerate(value)]
         kinds = [option for option in _options(hint) if option in self.tables]
         for kind in kinds or (self.tables if hint is None else ()):
-            for name, entry in self.tables[kind][1].items():
-                if value is entry:
-                    return name
-                if type(value) is entry:
-                    return {name: self.serialize_fields(value, f"{location}.{name}")} if fields(entry) else name
+            name = self.tables[kind][1].name_of(value)
+            if name is not None and (not is_dataclass(value) or isinstance(value, type) or not fields(value)):
+                return name
+            if name is not None:
+                return {name: self.serialize_fields(value, f"{location}.{name}")}
         if is_dataclass(value) and not isinstance(value, type) and not kinds:
             return self.serialize_fields(value, location)
-        raise TypeError(f"{location} cannot be serialized, got {_short(value)}; try a registered name")
+        raise TypeError(
+            f"{location} cannot be serialized, got {_short(value)}; try a registered name, "
+            "or for a method, prior or generator a dataclass in a module"
+        )
 
     def serialize_fields(self, value: Any, location: str) -> dict[str, Plain]:
         """Fields of a dataclass as plain data, by name."""
@@ -170,7 +176,7 @@ _SCALARS: dict[Any, tuple[str, Any, Callable[[Any], Any]]] = {  # expected, type
 
 def _scalar(hint: Any, plain: Plain, location: str) -> Any:
     if hint is Tensor or get_origin(hint) is Callable:
-        raise ValueError(f"{location} can be set in Python only, got {_short(plain)}; leave it null")
+        raise ValueError(f"{location} can be set in Python only, got {_short(plain)}; set it to null")
     if hint not in _SCALARS:
         raise TypeError(f"{location} must have a serializable type, got {hint}; register its kind")
     expected, kind, convert = _SCALARS[hint]

@@ -1,4 +1,4 @@
-"""Lookup of names typed on the command line, with suggestions for misspelt ones."""
+"""Lookup of names that a person typed, with suggestions for misspelt ones."""
 
 from __future__ import annotations
 
