@@ -1,12 +1,69 @@
-"""Choice of a device where none is given."""
+"""Choice of a device where none is given, and checks of one that is."""
 
 from __future__ import annotations
 
 import torch
 
+AUTO = "auto"  # the fastest device of this machine
+_KINDS = ("cpu", "cuda", "mps", "xpu")
+_EXPECTED = "device must be auto, cpu, cuda, cuda:1 or mps"
+
 
 def best_device() -> torch.device:
-    """Fastest device of this machine: cuda, else mps (Apple), else cpu."""
+    """Returns the fastest device of this machine: cuda, else mps (Apple), else cpu."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def resolve_device(device: str | torch.device | None = None) -> torch.device:
+    """Returns a device of this machine; "auto" and None are the fastest: cuda, else mps (Apple), else cpu.
+
+    Raises:
+        ValueError: no device, or one that this machine does not have.
+    """
+    if device is None or device == AUTO:
+        return best_device()
+    resolved = check_device(device)
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"no CUDA device is available, got device {str(device)!r}; use cpu")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device must be one of {torch.cuda.device_count()} CUDA devices, got {str(device)!r}")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"no MPS device (Apple) is available, got device {str(device)!r}; use cpu")
+    return resolved
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Returns the device that a name denotes, whether this machine has it or not.
+
+    Raises:
+        ValueError: the name of no device.
+    """
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{_EXPECTED}, got {device!r}") from error
+    if resolved.type not in _KINDS:
+        raise ValueError(f"{_EXPECTED}, got {device!r}")
+    return resolved
+
+
+def float64_device(device: str | torch.device) -> torch.device:
+    """Returns a device for exact priors, which compute in float64.
+
+    Raises:
+        ValueError: a device without float64.
+    """
+    resolved = torch.device(device)
+    if resolved.type == "mps":
+        raise ValueError(f"an exact prior computes in float64, which {resolved} lacks; use device cpu")
+    return resolved
+
+
+def device_title(device: str | torch.device) -> str:
+    """Returns a device with the name of its hardware, such as "cuda:0 (NVIDIA H200)" or "cpu (8 threads)"."""
+    resolved = torch.device(device)
+    if resolved.type == "cuda":
+        return f"{resolved} ({torch.cuda.get_device_name(resolved)})"
+    return f"cpu ({torch.get_num_threads()} threads)" if resolved.type == "cpu" else str(resolved)

@@ -118,7 +118,7 @@ def test_sample(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     argv = ["sample", "a key", "--prior", case.name]
     main([*argv, "--steps", "2", "--out", "short"])
     run = ms.Run.load(tmp_path / "short")
-    assert (run.path / "exports" / "image-000.png").is_file()
+    assert (run.path / "exports" / "a-key-s0.png").is_file()
     assert run.environment["prior"]["title"] == case.title
     main([*argv, "--out", "usual"])
     written = yaml.safe_load((tmp_path / "usual" / "config.yaml").read_text())

@@ -52,15 +52,17 @@ def test_every_generator_under_every_method(generator: str, method: str, sd: Pat
     calls = {"msd": 6 * 4, "sds": 6 * 4, "sdi": 6 * (2 * 4 + 4)}[method]  # guided: two a row, two rows
     assert run.status.calls == calls
     names = {path.name for path in (run.path / "exports").iterdir()}
-    assert names == {"generator.safetensors", "images.npy", "image-000.png", "image-001.png"}
+    stems = ("a-red-cone-s0", "a-cube-s0")
+    images = {f"{stem}{size}.png" for stem in stems for size in ("", "@16x")}
+    assert names == {"generator.safetensors", "images.npy", *images}
     exported = np.load(run.path / "exports" / "images.npy")
     assert exported.shape == (2, 3, 16, 16) and np.isfinite(exported).all()
-    for index in range(2):
-        with Image.open(run.path / "exports" / f"image-{index:03d}.png") as png:
+    for index, stem in enumerate(stems):
+        with Image.open(run.path / "exports" / f"{stem}.png") as png:
             pixels = np.asarray(png, dtype=float) / 255
         assert np.abs(pixels - exported[index].clip(0, 1).transpose(1, 2, 0)).max() <= 0.5 / 255 + 1e-6
     assert (run.path / "report.html").stat().st_size > 10_000
-    guided = "" if method == "sdi" else ", guidance 7.5"
+    guided = {"sdi": "", "sds": ", guidance 101", "msd": ", guidance 7.5"}[method]
     assert run.config.title == f"{method.upper()}: 'a red cone' and 1 more, under sd{guided}"
 
 
@@ -82,6 +84,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         runs.PipelinePriorConfig(str(sd), (16, 16)),
         ms.MSD(ms.Along(), weight=ms.weights.alpha_sigma, jitter=ms.Until(0.7)), generator, steps=9,
         prompts=("a red cone",), scale=3.0, inner_steps=2, saving=runs.CheckpointConfig(steps=3), previews=2,
+        device="cpu",
     )  # fmt: skip
     whole = ms.run(config, tmp_path / "whole")
     run, job = create_run(config, ["test"], tmp_path / "pieces")
@@ -152,7 +155,7 @@ def test_half_precision_predicts_in_float32(sd: Path) -> None:
     [
         (["--method", "msdd"], "did you mean msd?"),
         (["--size", "15", "16"], "multiples of 2 pixels: got 15 x 16"),
-        (["--copies", "0"], "--copies must be at least 1"),
+        (["--copies", "0"], "copies must be at least 1"),
         (["--prior", "/nowhere"], "there is no pipeline /nowhere"),
         (["--set", "generator.field.knd=hash"], "did you mean kind?"),
         (["--steps", "0"], "steps must be 1 to 1e9"),
@@ -177,16 +180,18 @@ def test_plain_samples_are_the_samplers(sd: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         want = prior.codec.decode(ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(5), conditions))
     run = ms.Run.load(tmp_path / "a")
-    assert {path.name for path in (run.path / "exports").iterdir()} == {f"image-00{i}.png" for i in range(6)}
-    for index in range(6):
-        with Image.open(run.path / "exports" / f"image-00{index}.png") as image:
+    stems = [f"{stem}-s0-{copy}" for copy in (1, 2, 3) for stem in ("a-red-cone", "a-cube")]
+    names = {path.name for path in (run.path / "exports").iterdir()}
+    assert names == {f"{stem}{size}.png" for stem in stems for size in ("", "@16x")}
+    for index, stem in enumerate(stems):
+        with Image.open(run.path / "exports" / f"{stem}.png") as image:
             pixels = np.asarray(image, dtype=float) / 255
         assert np.abs(pixels - want[index].clamp(0, 1).permute(1, 2, 0).numpy()).max() <= 1.01 * 0.5 / 255
     assert run.status.state == "finished" and "60 prior calls" in (run.path / "report.html").read_text()
     with Image.open(run.path / "media" / "sheet.png") as sheet:
         assert sheet.width * (3 * 17 + 1) == sheet.height * (2 * 17 + 1), "a column a prompt, a row a copy"
     main(["run", str(run.path), "--out", str(tmp_path / "again")])
-    same = [(tmp_path / name / "exports" / "image-003.png").read_bytes() for name in ("a", "again")]
+    same = [(tmp_path / name / "exports" / "a-cube-s0-2.png").read_bytes() for name in ("a", "again")]
     assert same[0] == same[1]
 
 
@@ -202,10 +207,10 @@ def test_the_help_shows_options_and_examples(capsys: pytest.CaptureFixture[str])
         assert words in output
 
 
-def test_an_mp4_holds_the_previews_of_the_run(sd: Path, tmp_path: Path) -> None:
+def test_the_film_holds_the_previews_of_the_run(sd: Path, tmp_path: Path) -> None:
     import av
 
-    run = image(sd, tmp_path / "run", "--mp4")
+    run = image(sd, tmp_path / "run")
     with av.open(run.path / "media" / "optimisation.mp4") as film:
         frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
         assert film.streams.video[0].codec_context.name == "h264"
@@ -214,6 +219,7 @@ def test_an_mp4_holds_the_previews_of_the_run(sd: Path, tmp_path: Path) -> None:
     for frame, path in zip(frames, previews, strict=False):
         with Image.open(path) as preview:
             want = np.asarray(preview.convert("RGB"), dtype=float)
+        want = want.repeat(2, 0).repeat(2, 1)  # previews of 234 pixels: a film has 462 or more
         height, width = frame.shape[:2]
         assert abs(height - want.shape[0]) <= 1 and abs(width - want.shape[1]) <= 1
         assert np.abs(frame - want[:height, :width]).mean() < 12, "but for what the codec loses"

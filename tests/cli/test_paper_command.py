@@ -346,7 +346,7 @@ def test_a_single_image_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest
         (["--budget", "9"], "two steps of sdi take 10"),
         (["--lr", "0"], "Adam needs a learning rate above 0"),
         (["--size", "15", "16"], "multiples of 2 pixels"),
-        (["--out", "{folder}"], "holds something else: it has no status.json"),
+        (["--out", "{folder}"], "holds other files: it has no status.json"),
     ],
 )
 def test_invalid_settings_are_refused(

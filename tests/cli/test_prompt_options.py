@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 
 from modeseek.cli.image import ImageCommand
 from modeseek.cli.main import main
-from modeseek.cli.pipeline_options import parse_embedding
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, read_config
 from modeseek.config.defaults import default_config
 from modeseek.config.generators3d import NeRFConfig
+from modeseek.config.pipeline_options import parse_embedding
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.config.prompts import clean_prompt, name_of
-from modeseek.io.remarks import RemarkWarning
+from modeseek.io.remarks import LOGGED, RemarkWarning
 from modeseek.priors.pipeline import LoRA, TextualInversion
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import build
@@ -53,7 +53,7 @@ def command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def in_log(folder: Path, line: str) -> int:
-    return sum(entry.split(" ", 1)[1] == line for entry in Run(folder).log)
+    return sum(entry.split(" ", 1)[1] == LOGGED + line for entry in Run(folder).log)
 
 
 def test_what_is_cut_is_in_the_terminal_and_the_log(
@@ -86,7 +86,7 @@ def test_all_views_of_a_shape_are_one_line(sd: Path, tmp_path: Path, capsys: pyt
     with pytest.raises(SystemExit) as error:
         main(["shape", "red", *options, "--views", "fine", "--out", str(tmp_path / "fine")])
     said = capsys.readouterr().err
-    assert error.value.code == 2 and "a view phrase must be read whole by a text encoder" in said
+    assert error.value.code == 2 and "a view phrase must fit into a text encoder" in said
     assert said.count("\n") == 1 and not (tmp_path / "fine").exists()
 
 

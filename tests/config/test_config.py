@@ -164,9 +164,14 @@ class MyBandwidth:
         return torch.full_like(relative_shift, self.end), None
 
 
-@dataclass(frozen=True)
-class MySDS(ms.SDS):
-    """Custom method."""
+def local_method() -> ms.SDS:
+    """A method of a class that no module has, so that a resumed run could not import it."""
+
+    @dataclass(frozen=True)
+    class MySDS(ms.SDS):
+        pass
+
+    return MySDS()
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ OWN: dict[str, tuple[Callable[[], Config], str]] = {
         lambda: own(prior=SamplesPriorConfig(Path("a"), ms.schedules.ScaledSchedule(ms.VP(), 2.0))),
         "config.prior.samples.schedule",
     ),
-    "method": (lambda: own(method=MySDS()), "config.method"),
+    "method": (lambda: own(method=local_method()), "config.method"),
 }
 
 

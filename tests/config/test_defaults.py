@@ -289,7 +289,7 @@ def test_the_second_stage_of_a_shape_gets_a_mesh_and_its_rate(tmp_path: Path, mo
 
     started: list[ms.Config] = []
 
-    def start(config: ms.Config, argv: Any, out: Path | None, *, dry_run: bool) -> ms.Run:
+    def start(config: ms.Config, argv: Any, out: Path | None, *, dry_run: bool, preset: str | None = None) -> ms.Run:
         started.append(config)
         return ms.Run(tmp_path)
 

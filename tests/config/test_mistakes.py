@@ -52,9 +52,10 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "setting of a method": ("method: {sds: {time: uniform}}", "config.method.sds has no setting 'time'", "mean times?"),
     "settings as a list": ("method: {sds: [1]}", "config.method.sds must hold settings", "got [1]", "name: value"),
     "settings as a number": ("method: {sds: 0}", "config.method.sds must hold settings", "got 0"),
-    "bandwidth is a number": (
-        "method: {msd: {bandwidth: 0.1}}",
-        "config.method.msd.bandwidth must be a bandwidth name",
+    "bandwidth is a list": ("method: {msd: {bandwidth: [0.1]}}", "config.method.msd.bandwidth must be a number"),
+    "number as bandwidth below 0": (
+        "method: {msd: {bandwidth: -1}}",
+        "config.method.msd: h must be positive and finite, got -1.0",
     ),
     "bandwidth misspelt": (
         "method: {msd: {bandwidth: {geometrc: {start: 1, end: 0.1}}}}",
@@ -78,7 +79,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "camera in a file": (
         "method: {vsd: {camera: front}}",
         "vsd.camera can be set in Python only",
-        "leave it null",
+        "set it to null",
     ),
     "jitter misspelt": (
         "method: {msd: {bandwidth: {fixed: {h: 1}}, jitter: fadin}}",
@@ -189,9 +190,9 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "label": ("label: one", "config.label must be an integer, got 'one'"),
     "scale": ("scale: .inf", "config: scale must be finite, got inf; 1 is no guidance"),
     "scale is no number": ("scale: .nan", "config: scale must be finite, got nan"),
-    "device": ("device: gpu", "config: device must be cpu, cuda, cuda:1 or mps, got 'gpu'"),
-    "device without data": ("device: meta", "config: device must be cpu, cuda, cuda:1 or mps, got 'meta'"),
-    "negative device": ("device: cuda:-1", "config: device must be cpu, cuda, cuda:1 or mps, got 'cuda:-1'"),
+    "device": ("device: gpu", "config: device must be auto, cpu, cuda, cuda:1 or mps, got 'gpu'"),
+    "device without data": ("device: meta", "config: device must be auto, cpu, cuda, cuda:1 or mps, got 'meta'"),
+    "negative device": ("device: cuda:-1", "config: device must be auto, cpu, cuda, cuda:1 or mps, got 'cuda:-1'"),
     "saving": ("saving: {keep: 1}", "config.saving: saving needs", "keep >= 2", "keep=1"),
     "saving never": ("saving: {steps: 0}", "config.saving: saving needs", "steps >= 1 or null"),
     "saving is a number": ("saving: 30", "config.saving must hold settings, one per line, got 30"),

@@ -113,7 +113,7 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "any command is distributed",
         "cli/main.py",
-        "n_processes > 1 and not isinstance(command, _DISTRIBUTED)",
+        "n_processes > 1 and not VERBS[args[0]].distributed",
         "False",
         "process_group",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from modeseek.generators.camera import CameraView
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.rendering3d import Rendering3D
+from modeseek.io.video import FilmFormat
 from modeseek.runs.api import create_run
 from modeseek.runs.train import train
 from modeseek.viewer.without_prior import load_generator
@@ -46,8 +47,10 @@ class Stripes(BaseGenerator):
     def forward(self, view: View) -> Tensor:
         return self.gray[list(view.items)].expand(-1, *self.shape)
 
-    def exports(self, decode: Callable[[Tensor], Tensor] | None = None, video: bool = False) -> Iterator[Artifact]:
-        yield from super().exports(decode, video)
+    def exports(
+        self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
+    ) -> Iterator[Artifact]:
+        yield from super().exports(decode, films)
         rows = "\n".join(",".join(map(repr, row)) for row in self.gray.flatten(1).tolist())
         yield Artifact("exports/stripes.csv", rows.encode(), "stripes written")
         yield Artifact("exports/dots.csv", None, "there are no dots")
@@ -106,32 +109,33 @@ def finished(config: ms.Config, folder: Path) -> ms.Run:
 def test_a_generator_exports_its_own_files_beside_images_and_previews(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(GENERATORS, "stripes", StripesConfig)
+    monkeypatch.setitem(GENERATORS.entries, "stripes", StripesConfig)
     config = ms.Config(
         runs.ToyPriorConfig("digits"), ms.MSD(ms.Fixed(0.5)), StripesConfig(3), runs.SGDConfig(0.5), steps=3, previews=2
     )
     run = finished(config, tmp_path / "run")
-    assert read_config(read_yaml_file(run.path)) == config
+    assert read_config(read_yaml_file(run.path)) == config.with_device()
     rows = np.loadtxt(run.path / "exports/stripes.csv", delimiter=",")
     assert rows.shape == (3, 8) and np.abs(rows - 0.5).max() > 0.01
     np.testing.assert_allclose(np.load(run.path / "exports/images.npy")[:, 0, :, 0], rows)
     assert not (run.path / "exports/dots.csv").exists()
     log = (run.path / "log.txt").read_text()
     assert "stripes written" in log and "there are no dots" in log
-    assert len(list((run.path / "exports").glob("image-*.png"))) == 3
+    names = {f"digits-s0-{k}{size}.png" for k in (1, 2, 3) for size in ("", "@16x")}
+    assert {path.name for path in (run.path / "exports").glob("*.png")} == names
     assert list((run.path / "previews").glob("step-*.png")) and (run.path / "media/after.png").is_file()
 
 
 def test_a_3d_generator_without_density_has_a_turntable_and_is_viewed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(GENERATORS, "disc", DiscConfig)
+    monkeypatch.setitem(GENERATORS.entries, "disc", DiscConfig)
     config = ms.Config(
         RenderedPriorConfig("a red cube", 16, 1), ms.SDS(), DiscConfig(), runs.SGDConfig(0.1), steps=2, previews=1
     )
     assert config.generator.rows == 2 and config.generator.as_3d is config.generator
     run = finished(config, tmp_path / "run")
-    for name in ("media/turntable.gif", "media/sides.png", "exports/images.npy", "previews/step-00000002.png"):
+    for name in ("media/turntable.mp4", "media/sides.png", "exports/images.npy", "previews/step-00000002.png"):
         assert (run.path / name).is_file(), name
     assert (
         "no mesh was written: a mesh needs a density, which a Disc does not have" in (run.path / "log.txt").read_text()

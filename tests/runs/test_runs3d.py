@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 import torch
 import trimesh
@@ -52,7 +53,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
 
 
 def test_the_configuration_file_is_complete(finished_run: ms.Run) -> None:
-    assert read_config(read_yaml_file(finished_run.path)) == CONFIG
+    assert read_config(read_yaml_file(finished_run.path)) == CONFIG.with_device()
 
 
 def test_the_rate_falls_geometrically_and_penalties_are_logged(finished_run: ms.Run) -> None:
@@ -67,8 +68,13 @@ def test_exports_are_a_mesh_a_turntable_and_strips(finished_run: ms.Run) -> None
         io.BytesIO((finished_run.path / "exports/mesh.glb").read_bytes()), file_type="glb", force="mesh"
     )
     assert mesh.is_watertight and len(mesh.faces) > 100
-    with Image.open(finished_run.path / "media/turntable.gif") as video:
-        assert video.n_frames == 36 and video.size == (128, 128)
+    with av.open(finished_run.path / "media/turntable.mp4") as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(frames) == 72 and frames[0].shape == (128, 128, 3), "on a CPU: four times the size, 128 to 256"
+    names = {f"renders-of-a-red-cube-s0-az{angle:03d}.png" for angle in range(0, 360, 60)}
+    assert {path.name for path in (finished_run.path / "exports").glob("*-az*.png")} == names
+    with Image.open(finished_run.path / "results.png") as sheet:
+        assert sheet.size == (4 * 14 + 3 * 256, 3 * 14 + 2 * 256), "three views a row, 16 times enlarged"
     with Image.open(finished_run.path / "media/sides.png") as sides:
         assert sides.size == (6 * 192, 3 * 192)
     page = (finished_run.path / "report.html").read_text(encoding="utf-8")
@@ -210,7 +216,7 @@ def test_the_command_writes_the_same_configuration(capsys: pytest.CaptureFixture
     assert "caption: a red cube" in out and "kind: fourier" in out and "steps: 7" in out
     main(["shape", "a red mug", "--prior", "somewhere", "--method", "sdi", "--dry-run"])
     out = capsys.readouterr().out
-    assert "words: coarse" in out and "path: somewhere" in out and "scale: 3.0" in out
+    assert "words: coarse" in out and "path: somewhere" in out and "scale: 7.5" in out
 
 
 def test_an_orbit_of_the_configuration_is_taken() -> None:

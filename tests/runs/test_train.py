@@ -113,10 +113,10 @@ def test_inner_steps_cost_no_call_and_bring_images_closer_to_their_target(tmp_pa
 
 def test_a_run_records_its_configuration_and_files(tmp_path: Path) -> None:
     run = ms.run(config("sds"), tmp_path / "run")
-    assert run.config == config("sds")
+    assert run.config == config("sds").with_device()
     assert {path.name for path in run.path.iterdir() if not path.name.startswith(".")} == {
         "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
-        "checkpoints", "previews", "media", "exports",
+        "results.png", "checkpoints", "previews", "media", "exports",
     }  # fmt: skip
     status = run.status
     assert (status.state, status.step, status.steps, status.checkpoint) == ("finished", 23, 23, 23)
@@ -125,7 +125,7 @@ def test_a_run_records_its_configuration_and_files(tmp_path: Path) -> None:
     assert run.environment["versions"]["torch"] == torch.__version__
     assert len(run.environment["prior"]["sha256"]) == 64
     assert len(list((run.path / "previews").iterdir())) == 4  # three before an update, one at the end
-    assert {path.name for path in (run.path / "media").iterdir()} == {"before.png", "after.png", "optimisation.gif"}
+    assert {path.name for path in (run.path / "media").iterdir()} == {"before.png", "after.png", "optimisation.mp4"}
 
 
 def test_the_exported_points_are_the_modes(tmp_path: Path) -> None:

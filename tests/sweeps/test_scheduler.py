@@ -280,7 +280,7 @@ def test_a_job_folder_of_something_else_is_kept(tmp_path: Path) -> None:
     _, (job_dir,) = begin(tmp_path / "out", ONE)
     job_dir.path.mkdir()
     (job_dir.path / "notes.txt").touch()
-    with pytest.raises(RunFailed, match="holds something else; remove it"):
+    with pytest.raises(RunFailed, match="holds other files; remove it"):
         work(tmp_path / "out", InlineWorkers().pool, ONE)
     assert os.listdir(job_dir.path.parent) == [job_dir.path.name] and os.listdir(job_dir.path) == ["notes.txt"]
 

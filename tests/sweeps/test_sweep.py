@@ -107,7 +107,7 @@ def test_an_id_is_of_the_configuration_alone() -> None:
         ({"methods": ["nsd"]}, "unknown method 'nsd'"),
         (
             {"methods": {"sds": None, "too": {"method": "sds"}}},
-            "sds · seed 0 and too · seed 0 are one and the same run",
+            "sds · seed 0 and too · seed 0 are the same run",
         ),
         ({"seeds": 0}, "seeds must be a list of integers or their number"),
         ({"seeds": [1.5]}, "seeds must be a list of integers"),
@@ -139,7 +139,8 @@ def test_nothing_is_written_by_a_dry_run(tmp_path: Path, monkeypatch: Any, capsy
     assert os.listdir() == ["it.yaml"] and "8 jobs, 8 unfinished, in runs/it" in out
     steps = 4 * (6 + 9)
     assert f"{steps} steps, {2 * (2 * 3 * 16 + 3 * 15) + 2 * 3 * 15} prior calls; nothing was written" in out
-    assert prior_calls(job_specs(parse_spec({"base": BASE | {"method": "dds"}}))[0].config) is None, "it needs a source"
+    edit = job_specs(parse_spec({"base": BASE | {"method": "dds", "source": "a cat"}}))[0].config
+    assert prior_calls(edit) is None, "the stand-in has no source"
     with pytest.raises(ValueError, match="--address needs --executor ray"):
         SweepCommand(Path("it.yaml"), address="x:1").run(["modeseek"])
 
@@ -193,7 +194,7 @@ def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:
         begin(tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
-    with pytest.raises(ValueError, match="holds something else: it has no status.json"):
+    with pytest.raises(ValueError, match="holds other files: it has no status.json"):
         begin(tmp_path / "other")
     run, job_dirs = begin(tmp_path / "out")
     with run.locked(), pytest.raises(ValueError, match="being worked on by another process"):

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from modeseek.citations.bibtex import bibtex, read_sources
-from modeseek.cli.lookup import look_up
+from modeseek.config.lookup import look_up
 from modeseek.methods import METHODS
 
 

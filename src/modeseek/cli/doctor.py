@@ -21,6 +21,7 @@ from modeseek.config.config import CheckpointConfig, Config
 from modeseek.config.generators import NoiseStart, PointsConfig
 from modeseek.config.optimizers import SGDConfig
 from modeseek.config.priors import PipelinePriorConfig, ToyPriorConfig
+from modeseek.device import AUTO, resolve_device
 from modeseek.io.errors import one_line
 from modeseek.meanshift.bandwidth import Fixed
 from modeseek.methods.msd import MSD
@@ -30,7 +31,8 @@ from modeseek.runs.api import resume, run
 _PURPOSES = {
     "diffusers": "priors from diffusers pipelines",
     "torchmetrics": "FID in `modeseek paper`",
-    "av": "MP4 videos",
+    "av": "MP4 films",
+    "xatlas": "textures of meshes",
     "viser": "the live viewer",
     "resvg-py": "the exam of emoji",
     "ray": "distributed sweeps",
@@ -38,7 +40,7 @@ _PURPOSES = {
     "wandb": "experiment tracking",
     "trackio": "experiment tracking",
 }
-_EXTRAS = {"torchmetrics": "evaluation", "av": "video", "viser": "viewer", "ray": "distributed", "resvg-py": "icons"}
+_EXTRAS = {"torchmetrics": "evaluation", "xatlas": "mesh", "viser": "viewer", "ray": "distributed", "resvg-py": "icons"}
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,17 @@ class DoctorCommand:
     """Image height and width, pixels; default: the training size of the model."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     """Precision of the network; default bfloat16 on CUDA, else float32."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device of the pipeline: cpu, cuda, cuda:1 or mps."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = AUTO
+    """Device of the pipeline: auto (cuda, else mps, else cpu), cpu, cuda, cuda:1 or mps."""
     measure: bool = False
     """Measurement: load the pipeline and time one guided SDS direction from pixels."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the findings."""
         if self.prior is not None:
+            device = str(resolve_device(self.device))
             source = PipelinePriorConfig(self.prior, self.size, self.dtype, config=self.config)
-            for line in describe_pipeline(source, self.device, _free(self.device), self.measure):
+            for line in describe_pipeline(source, device, _free(device), self.measure):
                 print(line)
             return
         host = describe_machine()
@@ -113,8 +116,6 @@ def _memory() -> str:
 def _free(device: str) -> float:
     """Free memory of a device, bytes; infinite where the system does not report it."""
     if torch.device(device).type == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError(f"--device must be available, got {device!r} without a CUDA device; try cpu")
         return float(torch.cuda.mem_get_info(device)[0])
     if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return float("inf")  # unknown on this system: no advice follows

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import tyro
 
+from modeseek.device import AUTO, resolve_device
+
 _SCENE_CAPTIONS, _EMOJI_NAMES = 300, 200
 
 
@@ -46,8 +48,8 @@ class ExamCommand:
     """Classifier-free guidance scale; 1 is none."""
     seed: int = 0
     """Random seed of captions, noise and ground truth."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device: cpu, cuda, cuda:1 or mps."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = AUTO
+    """Device: auto (cuda, else mps, else cpu), cpu, cuda, cuda:1 or mps."""
     batch: int = 25
     """Batch size: images sampled together."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -75,9 +77,10 @@ class ExamCommand:
         if self.icons is None and bundled_prior(self.prior) == EMOJI:
             raise ValueError(f"the exam of emoji needs --icons, got none; try {INSTALL}, then --icons node_modules")
         if self.icons is not None and self.judge is not None:
-            raise ValueError("--judge scores scenes, got it with --icons, the exam of emoji; leave one of them out")
+            raise ValueError("--judge must not be combined with --icons, the exam of emoji; remove one of them")
         folder, name = find_stable_diffusion(self.prior), Path(self.prior).name or "here"
-        exam_of = partial(Exam, folder, scale=self.scale, seed=self.seed, device=self.device, batch=self.batch)
+        device = str(resolve_device(self.device))
+        exam_of = partial(Exam, folder, scale=self.scale, seed=self.seed, device=device, batch=self.batch)
         if self.icons is None:
             classifier = SceneClassifier.packaged() if self.judge is None else SceneClassifier.load(self.judge)
             captions, title = (
@@ -101,7 +104,7 @@ class ExamCommand:
                 "title": name,
                 "sha256": files_digest(sorted((*folder.rglob("*.safetensors"), *folder.rglob("*.json")))),
             },
-            device=self.device,
+            device=device,
             out=self.out,
         )
         print(f"Run: {run.path}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from modeseek.cli.terminal import run_with_progress
 from modeseek.config.config import Config
+from modeseek.config.guidance import default_guidance, own_scale
+from modeseek.device import device_title
 from modeseek.io.progress import Progress
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
@@ -14,7 +16,9 @@ from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.train import train
 
 
-def start_run(config: Config, argv: Sequence[str], out: Path | None, *, dry_run: bool) -> Run | None:
+def start_run(
+    config: Config, argv: Sequence[str], out: Path | None, *, dry_run: bool, preset: str | None = None
+) -> Run | None:
     """Trains a configuration in a new run folder and returns the run; a dry run prints it and returns None.
 
     Args:
@@ -22,6 +26,7 @@ def start_run(config: Config, argv: Sequence[str], out: Path | None, *, dry_run:
         argv: command line as typed.
         out: run folder to create; None makes one in `runs/`.
         dry_run: whether to print the configuration only.
+        preset: name of the preset whose settings it has; None for none.
     """
     if dry_run:
         print(config.to_yaml(), end="")
@@ -29,8 +34,23 @@ def start_run(config: Config, argv: Sequence[str], out: Path | None, *, dry_run:
     run, objects = create_run(config, argv, out)
     if out is not None and run.path != out:
         print(f"{out} exists and is kept; this run is in {run.path.name}.")
+    for line in describe_start(objects.config, preset):
+        print(line)
     follow_run(run, train(run, objects, config.steps))
     return run
+
+
+def describe_start(config: Config, preset: str | None = None) -> Iterator[str]:
+    """Yields the lines at the start of a run: prior, device, method and guidance, and where its scale comes from."""
+    yield f"Prior: {config.prior.title}, on {device_title(config.device)}"
+    of_preset = f" of preset {preset}" if preset else ""
+    yield f"Method: {config.method_name}{of_preset}, {config.steps} steps, seed {config.seed}"
+    scale = own_scale(config.method) if config.method.guides else config.scale
+    if scale is None or not config.prompts:
+        return
+    default = default_guidance(config.method_name, config.prior)
+    reason = f" ({default.reason}; --scale changes it)" if scale == default.scale else ""
+    yield f"Guidance: {scale:g}{reason}"
 
 
 def follow_run(run: Run, job: Generator[Progress, None, None]) -> None:

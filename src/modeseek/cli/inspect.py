@@ -6,10 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
+from modeseek.cli import options
 from modeseek.io.errors import one_line
 from modeseek.reports.tolerant_reading import observed_state
 from modeseek.rundir.checkpoint import read_checkpoint
@@ -26,12 +24,11 @@ class InspectCommand:
       modeseek inspect runs/msd-ring-20260101T000000Z-ab12
     """
 
-    run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """Run folder, or its name in runs/."""
+    run_folder: options.RunFolder = None
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the status, and exits with code 1 if a file is damaged."""
-        run = Run.load(self.run_folder)
+        run = Run.find(self.run_folder)
         status, damaged = run.status, 0
         print(f"{run.path}\n{run.command}\n")
         print(f"state       {observed_state(run, status)}" + (f": {status.reason}" if status.reason else ""))
@@ -42,7 +39,7 @@ class InspectCommand:
             try:
                 checkpoint = read_checkpoint(path)
                 size = sum(file.stat().st_size for file in path.iterdir())
-                print(f"checkpoint  {checkpoint.path.name}: whole, {_size(size)}")
+                print(f"checkpoint  {checkpoint.path.name}: intact, {_size(size)}")
             except ValueError as error:
                 damaged += 1
                 print(f"checkpoint  {error}")

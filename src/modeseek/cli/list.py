@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import shlex
+from collections import ChainMap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.lookup import look_up
+from modeseek.cli.list_runs import print_runs
+from modeseek.cli.options import option
 from modeseek.cli.settings_help import settings_of, summary
 from modeseek.cli.terminal import print_grid
-from modeseek.config.registry import GENERATORS, PRIORS
-from modeseek.methods import METHODS
+from modeseek.config.defaults import DEFAULT_PRIOR
+from modeseek.config.lookup import look_up
+from modeseek.config.plugins import PluginNames
+from modeseek.config.presets import Preset, preset_names, read_preset
+from modeseek.config.registry import ALL_METHODS, GENERATORS, PRIORS
 from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS, BundledPrior, bundled_prior
-from modeseek.reports.tolerant_reading import observed_state
-from modeseek.rundir.run_dir import find_runs
+from modeseek.priors.pipeline.loading import find_pipeline_folder
+from modeseek.priors.pipeline.vocabulary import read_vocabulary
 
 
 @dataclass(frozen=True)
 class ListCommand:
-    """List runs, methods, priors or generators; with a name, the settings of that one, or what a bundled prior knows.
+    """List runs, methods, priors, generators, presets, or the words that a prior knows; with a name, all about it.
 
     Examples:
       modeseek list runs
@@ -30,57 +37,56 @@ class ListCommand:
 
       modeseek list methods msd
 
+      modeseek list presets dreamfusion
+
       modeseek list priors emoji
+
+      modeseek list words emoji
     """
 
-    kind: tyro.conf.Positional[Literal["runs", "methods", "priors", "generators"]]
-    """Kind of entries to list."""
-    name: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="[NAME]")]] = None
-    """Name of a method, prior or generator whose settings to show."""
+    kind: tyro.conf.Positional[
+        Annotated[
+            Literal["runs", "methods", "priors", "generators", "presets", "words"],
+            option("runs|methods|priors|generators|presets|words", "Kind of entries to list."),
+        ]
+    ]
+    name: tyro.conf.Positional[
+        Annotated[
+            str | None,
+            option("[NAME]", "Name of a method, prior, generator or preset to show; of a prior for words."),
+        ]
+    ] = None
     folder: Path = Path("runs")
     """Folder to search for runs."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Prints the list."""
-        tables: dict[str, dict[str, Any]] = {"methods": METHODS, "priors": PRIORS, "generators": GENERATORS}
+        tables = {"methods": ALL_METHODS, "priors": PRIORS, "generators": GENERATORS}
         if self.kind == "runs":
             if self.name is not None:
                 raise ValueError(f"list runs takes no name, got {self.name}; try modeseek inspect {self.name}")
-            _print_runs(self.folder)
+            print_runs(self.folder)
+        elif self.kind == "words":
+            _print_words(self.name or DEFAULT_PRIOR)
+        elif self.kind == "presets":
+            _print_presets() if self.name is None else _print_preset(read_preset(self.name))
         elif self.name is None:
             _print_names(self.kind, tables[self.kind])
         elif self.kind == "priors" and (bundled := bundled_prior(self.name)) is not None:
             _print_bundled(bundled)
         else:
-            names: dict[str, Any] = tables[self.kind] | (BUNDLED_PRIORS if self.kind == "priors" else {})
+            names = ChainMap[str, Any](tables[self.kind], BUNDLED_PRIORS if self.kind == "priors" else {})  # pyright: ignore[reportArgumentType]
             _print_settings(self.name, look_up(self.kind[:-1], self.name, names))
 
 
-def _print_runs(folder: Path) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    runs = find_runs(folder)
-    if not runs:
-        print(f"There are no runs in {folder}; create one with modeseek run or modeseek toy.")
-        return
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("run", "state", "step", "calls", "seconds", "started"):
-        table.add_column(heading, justify="left" if heading in ("run", "state") else "right", no_wrap=heading == "run")
-    for run in runs:
-        try:
-            status = run.status
-            row = (f"{status.step}/{status.steps}", str(status.calls), f"{status.seconds:.1f}", status.started[:16])
-            table.add_row(run.path.name, observed_state(run, status), *row)
-        except ValueError:
-            table.add_row(run.path.name, "damaged", "", "", "", "")
-    print_grid(table)
-
-
-def _print_names(kind: str, names: Mapping[str, Any]) -> None:
+def _print_names(kind: str, names: PluginNames) -> None:
     width = max(map(len, names)) + 2
-    for name, cls in names.items():
+    for name, cls in names.entries.items():
         print(f"{name:<{width}}{summary(cls)}")
+    if packages := names.packages:
+        print("\nOf other packages:")
+        for name, package in packages.items():
+            print(f"{name:<{width}}{package}")
     if kind == "priors":
         print("\nText-to-image priors that ship with modeseek, --prior NAME:")
         for name, bundled in BUNDLED_PRIORS.items():
@@ -114,3 +120,34 @@ def _print_settings(name: str, cls: type) -> None:
         print(f"  {setting.name}: {setting.kind}{'' if setting.default is None else ' = ' + setting.default}")
         if setting.meaning:
             print(f"      {setting.meaning}")
+
+
+def _print_presets() -> None:
+    names = preset_names()
+    width = max(map(len, names)) + 2
+    for preset in map(read_preset, names):
+        print(f"{preset.name:<{width}}{preset.about} ({', '.join(preset.sections)})")
+    print("\nmodeseek list presets NAME shows the settings of one, modeseek shape ... --preset NAME takes them.")
+
+
+def _print_preset(preset: Preset) -> None:
+    print(f"{preset.name}: {preset.about}\n\n  source: {preset.source}\n  differs: {preset.differs}")
+    for verb, section in preset.sections.items():
+        print(f"\n  modeseek {verb}:")
+        for key, value in section.options.items():
+            print(f"    --{key.replace('_', '-')} {shlex.quote(str(value))}")
+        for key, value in section.settings.items():
+            print(f"    --set {shlex.quote(f'{key}={json.dumps(value)}')}")
+
+
+def _print_words(path: str) -> None:
+    """Prints the words that a text-to-image prior was trained on, in columns."""
+    source = find_pipeline_folder(path)
+    vocabulary = read_vocabulary(source)
+    if vocabulary is None:
+        raise ValueError(f"{path} has no words.txt with the words that it knows; try scenes or emoji")
+    from rich.columns import Columns
+
+    named = bundled_prior(path)
+    print(f"{path} knows {len(vocabulary.words):,} words" + ("" if named is None else f": {named.knows}") + ".")
+    print_grid(Columns(sorted(vocabulary.words), equal=True, column_first=True))

@@ -16,7 +16,7 @@ from modeseek.methods import METHODS
 class MethodsCommand:
     """List the methods: paper, formula, and prior calls per step and row, without and with guidance.
 
-    Costs are measured with the settings of `modeseek compare`; `modeseek list methods NAME` shows the settings of one.
+    Costs are measured with the settings of `modeseek benchmark`; `modeseek list methods NAME` has the settings of one.
     """
 
     def run(self, argv: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ class MethodsCommand:
             first, plain, guided = count_calls(name)
             with_guidance = "" if guided == plain else f", {guided} guided"
             before = f", {first} before the first step" if first else ""
-            cost = f"{plain} {'call' if plain == 1 else 'calls'} a step{with_guidance}{before}"
+            cost = f"{plain} {'call' if plain == 1 else 'calls'} per step{with_guidance}{before}"
             print(f"{name:<{width}}{summary(cls)}\n{'':<{width}}{cost}")
         print("\nmodeseek list methods NAME shows the settings of one, modeseek cite NAME its paper.")
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from modeseek.cli.terminal import print_result, run_with_progress
+from modeseek.device import AUTO, resolve_device
 from modeseek.io.progress import Progress
 from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
@@ -28,10 +29,15 @@ class PaperOptions:
     """Number of seeds of each prompt (or caption) and method."""
     seed: int = 0
     """Random seed."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device: cpu, cuda, cuda:1 or mps."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = AUTO
+    """Device: auto (cuda, else mps, else cpu), cpu, cuda, cuda:1 or mps."""
     out: Path | None = None
     """Folder to create or resume; default runs/paper-EXPERIMENT-TIME-ID."""
+
+    @property
+    def resolved_device(self) -> str:
+        """Device of this machine that the option denotes."""
+        return str(resolve_device(self.device))
 
 
 def run_and_print(run: Run, job: Generator[Progress, None, ExperimentResult], heading: str) -> None:

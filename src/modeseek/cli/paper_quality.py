@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
+from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.emoji import INSTALL, read_icons
 from modeseek.experiments.quality.entries import ENTRIES
@@ -70,7 +70,7 @@ class QualityCommand:
     batch: int = 30
     """Batch size: images optimised together."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the network; bfloat16 halves the time where the processor knows it."""
+    """Precision of the network; bfloat16 halves the time on processors that support it."""
     shared: PaperOptions = field(default_factory=PaperOptions)
     """Options of every experiment."""
 
@@ -118,7 +118,7 @@ class QualityCommand:
             default_shift(subject.prior_config, GENERATORS[generator]()) if self.shift is None else self.shift,
             self.batch,
             self.shared.seed,
-            self.shared.device,
+            self.shared.resolved_device,
         )
 
     def _subject(self) -> Subject:

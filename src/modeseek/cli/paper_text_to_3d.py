@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.lookup import look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR
+from modeseek.config.lookup import look_up_all
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
@@ -133,7 +133,7 @@ class TextTo3DCommand:
             scale=self.scale,
             inner_steps=self.inner_steps,
             seed=self.shared.seed,
-            device=self.shared.device,
+            device=self.shared.resolved_device,
         )
         if len(plan.scenes) != len(plan.captions):  # parses the captions: ValueError with the grammar
             raise RuntimeError("number of scenes and captions differ")

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
+from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.priors import PipelinePriorConfig
 from modeseek.datasets.scenes import parse
 from modeseek.exams.caption_exam.caption_exam import held_out_captions
@@ -107,8 +107,8 @@ class TextToImageCommand:
     size: tuple[int, int] | None = None
     """Image height and width, pixels; default: the training size of the model."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    """Precision of the network. Default: bfloat16 on CUDA, else float32; bfloat16 halves the time where the processor
-    knows it."""
+    """Precision of the network. Default: bfloat16 on CUDA, else float32; bfloat16 halves the time on processors
+    that support it."""
     shared: PaperOptions = field(default_factory=PaperOptions)
     """Options of every experiment."""
 
@@ -172,7 +172,7 @@ class TextToImageCommand:
             budget=(2 * self.steps if bundled else None) if self.budget is None else self.budget or None,
             batch=self.batch,
             seed=self.shared.seed,
-            device=self.shared.device,
+            device=self.shared.resolved_device,
             likelihood=(_LIKELIHOOD_STEPS if bundled else 0) if self.likelihood is None else self.likelihood,
         )
 

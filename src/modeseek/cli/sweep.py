@@ -13,6 +13,8 @@ import tyro
 
 from modeseek.cli.sweep_view import follow_sweep, show_jobs
 from modeseek.cli.terminal import print_table
+from modeseek.config.config import Config
+from modeseek.device import AUTO
 from modeseek.io.thread_pool import available_cores
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunFailed
@@ -92,15 +94,21 @@ class SweepCommand:
 
     @contextmanager
     def _workers(self, jobs: Sequence[JobSpec], needed: bool) -> Generator[WorkerPool]:
-        gpu = any(torch.device(job.config.device).type == "cuda" for job in jobs)
+        devices = [torch.device(_device(job.config)) for job in jobs]
+        gpu = any(device.type == "cuda" for device in devices)
         if self.executor == "ray" and needed:
             with ray_workers(self.workers, self.address, gpu) as pool:
                 yield pool
             return
         gpus = [str(i) for i in range(torch.cuda.device_count())] if gpu else []
-        indexed = any(":" in job.config.device for job in jobs)
+        indexed = any(device.index is not None for device in devices)
         count = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
         yield local_workers(min(count, len(jobs)), () if indexed or len(gpus) < 2 else gpus)
+
+
+def _device(config: Config) -> str:
+    """Device of a job: auto is what it would be on this machine; one that is named may be another machine's."""
+    return config.with_device().device if config.device == AUTO else config.device
 
 
 def _print_results(run: Run, job_dirs: Sequence[JobDir]) -> None:

@@ -70,7 +70,7 @@ def print_table(table: Table, titles: Mapping[str, str], heading: str) -> None:
     from rich.text import Text
 
     names = [titles.get(row.name, row.name) for row in table.rows]
-    width = _width() - max(map(len, names), default=0) - 6
+    width = terminal_width() - max(map(len, names), default=0) - 6
     print(heading)
     for columns in _split_columns(table, table.used_columns, width):
         grid = Grid(box=SIMPLE_HEAD)
@@ -95,7 +95,8 @@ def print_grid(grid: Any) -> None:
     print(text.getvalue(), end="")
 
 
-def _width() -> int:
+def terminal_width() -> int:
+    """Number of columns of the terminal; unbounded for a file or a pipe."""
     from rich.console import Console
 
     return Console().width if sys.stdout.isatty() else _UNBOUNDED

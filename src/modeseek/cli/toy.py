@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.lookup import look_up, look_up_all
 from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
 from modeseek.config.loaded_prior import problem_digest
+from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.paths import absolute_paths
 from modeseek.config.priors import NetworkPriorConfig
 from modeseek.config.registry import REGISTRY

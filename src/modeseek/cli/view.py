@@ -10,6 +10,8 @@ from typing import Annotated
 import torch
 import tyro
 
+from modeseek.cli import options
+from modeseek.device import AUTO, resolve_device
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer.server import serve_run
 
@@ -32,20 +34,19 @@ class ViewCommand:
       modeseek view runs/msd-a-red-mug-20260101T000000Z-ab12 --port 9000
     """
 
-    run_folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """Run folder, or its name in runs/."""
+    run_folder: options.RunFolder = None
     port: int = 8080
     """Port of 127.0.0.1 to listen on; 0 picks a free one."""
-    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = "cpu"
-    """Device for rendering: cpu, cuda, cuda:1 or mps."""
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE")] = AUTO
+    """Device for rendering: auto (cuda, else mps, else cpu), cpu, cuda, cuda:1 or mps."""
 
     def run(self, argv: Sequence[str]) -> None:
         """Serves until Ctrl-C."""
-        run = Run.load(self.run_folder)
+        run = Run.find(self.run_folder)
         if run.running:  # shares the CPU with the run; oversubscribed threads are slower
             torch.set_num_threads(max(1, torch.get_num_threads() // 2))
         try:
-            with serve_run(run, self.port, self.device) as viewer:
+            with serve_run(run, self.port, str(resolve_device(self.device))) as viewer:
                 tunnel = f"ssh -L {viewer.port}:127.0.0.1:{viewer.port} {socket.gethostname()}"
                 print(f"Open {viewer.address} (Ctrl-C to quit)", flush=True)
                 print(f"From another machine: {tunnel}, then the same address there", flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from modeseek.device import AUTO
 from modeseek.io.thread_pool import available_cores
 
 PACKAGES = ("modeseek", "torch", "numpy", "safetensors", "scikit-learn", "matplotlib", "pillow")
@@ -49,6 +50,8 @@ def describe_machine() -> dict[str, Any]:
 
 def describe_device(device: str) -> dict[str, Any]:
     """Device of a run: name, memory and CUDA version of a GPU, number of threads of a CPU."""
+    if device == AUTO:  # of a run whose prior could not be loaded
+        return {"device": device, "threads": torch.get_num_threads()}
     kind = torch.device(device)
     if kind.type == "cuda" and torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(kind)

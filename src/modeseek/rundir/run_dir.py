@@ -22,12 +22,13 @@ from modeseek.config.paths import find_paths, with_absolute_paths
 from modeseek.config.yaml import write_yaml
 from modeseek.io.atomic import atomic_folder, read_whole_lines, recover_folder, unused_path, write_synced
 from modeseek.io.errors import one_line
-from modeseek.io.paths import absolute_path
+from modeseek.io.paths import absolute_path, slug
 from modeseek.rundir.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint
 from modeseek.rundir.environment import collect_environment
 from modeseek.rundir.metrics_tail import read_metrics
 from modeseek.rundir.status import Status, read_status
 
+_NAMED = re.compile(r".*-\d{8}T\d{6}Z-([0-9a-f]{4})")
 _FOLDERS = ("checkpoints", "previews", "media", "exports")
 
 
@@ -115,7 +116,7 @@ class Run:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
-        """Loads the run in that folder, or the run of that name in `runs/`.
+        """Loads the run in that folder, or the run of that name in `runs/`; the last part of a name will do, ab12.
 
         Raises:
             ValueError: there is no such run; the message suggests the closest name.
@@ -128,10 +129,29 @@ class Run:
             return cls(in_runs)
         if given.is_dir():
             raise ValueError(f"{given} is not a run: it has no status.json; pass a folder that modeseek created")
-        names = [run.path.name for run in find_runs(given.parent if given.parent.name else Path("runs"))]
+        runs = find_runs(given.parent if given.parent.name else Path("runs"))
+        same = [run for run in runs if run.id == given.name]
+        if len(same) == 1:
+            return same[0]
+        names = [run.path.name for run in runs]
         matches = get_close_matches(given.name, names, n=1, cutoff=0.4)
         hint = f"did you mean {matches[0]}?" if matches else "modeseek list runs shows the existing ones"
         raise ValueError(f"there is no run {given}: {hint}")
+
+    @classmethod
+    def find(cls, path: str | os.PathLike[str] | None = None) -> Run:
+        """Loads a run as `load` does; None is the newest run in `runs/`.
+
+        Raises:
+            ValueError: there is no such run, or none at all.
+        """
+        return newest_run() if path is None else cls.load(path)
+
+    @property
+    def id(self) -> str:
+        """Last part of the name that modeseek gave it, four hexadecimal digits; the whole name of another folder."""
+        match = _NAMED.fullmatch(self.path.name)
+        return self.path.name if match is None else match[1]
 
     @property
     def status(self) -> Status:
@@ -241,11 +261,22 @@ def find_runs(folder: Path) -> list[Run]:
     return sorted((Run(path) for path in paths if (path / "status.json").is_file()), key=_creation_time, reverse=True)
 
 
+def newest_run(folder: Path = Path("runs")) -> Run:
+    """The run of a folder that was created last.
+
+    Raises:
+        ValueError: the folder holds no run.
+    """
+    runs = find_runs(folder)
+    if not runs:
+        raise ValueError(f"{folder} must hold a run, got none; pass the folder of one, or make one: modeseek image ...")
+    return runs[0]
+
+
 def default_name(parts: Sequence[str]) -> str:
     """Folder name `<parts>-<UTC>-<id>`, in characters that every file system accepts."""
-    parts = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:40].strip("-") for part in parts]
-    slug = "-".join(filter(None, parts)) or "run"
-    return f"{slug}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    stem = "-".join(filter(None, map(slug, parts))) or "run"
+    return f"{stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def _creation_time(run: Run) -> float:

@@ -77,7 +77,7 @@ def job_specs(spec: SweepSpec) -> tuple[JobSpec, ...]:
             seeded = _checked(partial(replace, config, seed=seed), f"seed {seed}")
             job = JobSpec(labels, method, seeded, config_id(seeded))
             if job.id in jobs:
-                raise ValueError(f"{jobs[job.id].title} and {job.title} are one and the same run; leave one out")
+                raise ValueError(f"{jobs[job.id].title} and {job.title} are the same run; remove one")
             jobs[job.id] = job
     return tuple(jobs.values())
 

@@ -12,10 +12,10 @@ from typing import Any
 from modeseek.config.config import read_yaml_file
 from modeseek.config.paths import absolute_paths, absolute_setting
 from modeseek.config.prompts import clean_prompt
+from modeseek.config.registry import ALL_METHODS
 from modeseek.config.serialization import suggest_name
 from modeseek.io.errors import one_line
 from modeseek.io.paths import absolute_path
-from modeseek.methods import METHODS
 from modeseek.reports.settings_diff import format_setting
 
 Plain = Any
@@ -173,11 +173,11 @@ def _methods(plain: Plain, base: Mapping[str, Plain], name: str, folder: Path | 
                     "try {method: sds, steps: 200}"
                 )
             own = {key: absolute_setting(str(key), value, folder) for key, value in (settings or {}).items()}
-            if "method" not in own and label in METHODS:
+            if "method" not in own and label in ALL_METHODS:
                 own = {"method": label, **own}
             if "method" not in own:
                 raise ValueError(
-                    f"{name}: methods.{label} names no method; {suggest_name(label, METHODS)}; add method: NAME"
+                    f"{name}: methods.{label} names no method; {suggest_name(label, ALL_METHODS)}; add method: NAME"
                 )
             choices.append(Choice(str(label), own))
     else:
@@ -192,7 +192,7 @@ def _seeds(plain: Plain, base: Mapping[str, Plain], name: str) -> tuple[int, ...
     if not isinstance(seeds, list) or not seeds or any(type(seed) is not int for seed in seeds):
         raise ValueError(f"{name}: seeds must be a list of integers or their number, got {_short(plain)}; write 3")
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{name}: seeds must be distinct, got {_short(plain)}; leave one out")
+        raise ValueError(f"{name}: seeds must be distinct, got {_short(plain)}; remove one")
     return tuple(seeds)
 
 
@@ -200,7 +200,7 @@ def _distinct(choices: Sequence[Choice], title: str) -> tuple[Choice, ...]:
     labels = [choice.label for choice in choices]
     for index, label in enumerate(labels):
         if label in labels[:index]:
-            raise ValueError(f"{title} has {label[:60]!r} twice; leave one out, or give them names: {{NAME: ...}}")
+            raise ValueError(f"{title} has {label[:60]!r} twice; remove one, or give them names: {{NAME: ...}}")
     return tuple(choices)
 
 

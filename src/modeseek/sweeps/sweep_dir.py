@@ -59,7 +59,7 @@ def planned_job_dirs(jobs: Sequence[JobSpec], out: Path) -> list[JobDir]:
     """Folders that the jobs have or will have; nothing is written.
 
     Raises:
-        ValueError: the folder holds something else, or jobs that are not among these.
+        ValueError: the folder holds other files, or jobs that are not among these.
     """
     names, folder = _existing_names(out, jobs), Path(os.path.abspath(out)) / JOBS
     return [JobDir(job, folder / names.get(job.id, job.folder_name)) for job in jobs]
@@ -75,7 +75,7 @@ def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str],
         out: folder of the sweep.
 
     Raises:
-        ValueError: the folder holds something else or other jobs, or another process works on it.
+        ValueError: the folder holds other files or other jobs, or another process works on it.
         OSError: the folder cannot be written to.
     """
     _existing_names(out, jobs)
@@ -93,7 +93,7 @@ def open_sweep(spec: SweepSpec, jobs: Sequence[JobSpec], command: Sequence[str],
         )
         if run.path != out:
             remove_folder(run.path)
-            raise ValueError(f"{out} was made by another process just now; give the command again")
+            raise ValueError(f"{out} was made by another process just now; run the command again")
     run = Run(out)
     with run.locked():
         job_dirs = planned_job_dirs(jobs, out)
@@ -125,7 +125,7 @@ def _existing_names(out: Path, jobs: Sequence[JobSpec]) -> dict[str, str]:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     if not (out / "status.json").is_file():
-        raise ValueError(f"{out} holds something else: it has no status.json; choose another --out")
+        raise ValueError(f"{out} holds other files: it has no status.json; choose another --out")
     verb = Run(out).settings.get("verb")
     if verb != "sweep":
         raise ValueError(f"{out} belongs to modeseek {verb}, not to a sweep; choose another --out")

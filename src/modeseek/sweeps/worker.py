@@ -50,9 +50,9 @@ def run_job(folder: Path, settings: Mapping[str, Any], command: Sequence[str], s
             checkpoint.
     """
     config = read_config(dict(settings))
-    before = _loaded.get((config.prior, config.device))
+    before = next(iter(_loaded.values()), None)
     report = _run_job(folder, config, command, session_file)
-    return replace(report, loads=int(_loaded.get((config.prior, config.device)) is not before))
+    return replace(report, loads=int(next(iter(_loaded.values()), None) is not before))
 
 
 def _run_job(folder: Path, config: Config, command: Sequence[str], session_file: Path) -> JobReport:
@@ -61,6 +61,7 @@ def _run_job(folder: Path, config: Config, command: Sequence[str], session_file:
     if exists and Run(folder).running:
         return busy
     try:
+        config = config.with_device()
         loaded = _load(config)
     except Exception as error:  # raised below, once there is a folder to record it in
         loaded = error
@@ -102,19 +103,19 @@ def _create(folder: Path, config: Config, command: Sequence[str], loaded: Loaded
         return run
     remove_folder(run.path)
     if not (folder / "status.json").is_file():
-        raise ValueError(f"{folder} holds something else; remove it")
+        raise ValueError(f"{folder} holds other files; remove it")
     return Run(folder)  # another process created it in between
 
 
 def _check(run: Run, config: Config, loaded: LoadedPrior) -> None:
     """Raises ValueError unless the folder holds this job, begun with the same prior."""
-    if run.config != config:
+    if run.config != replace(config, device=run.config.device):
         raise ValueError(f"{run.path} holds a run of other settings; remove it")
     change = changed_prior(run.environment.get("prior", {}), loaded.record(config.prior.title))
     if change is not None:
         raise ValueError(
-            f"the prior {config.prior.title} is no longer the one that {run.path.name} began with ({change}); put the "
-            "old one back, or remove the run"
+            f"the prior {config.prior.title} is no longer the one that {run.path.name} began with ({change}); "
+            "restore the old prior, or remove the run"
         )
 
 

@@ -1,0 +1,81 @@
+"""Every method by name under a prior that ships, as `image` and `shape` build it: two steps, or a line."""
+
+from __future__ import annotations
+
+import pytest
+
+import modeseek as ms
+from modeseek.config.config import Config
+from modeseek.config.image_config import image_config
+from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.shape_config import shape_config
+from modeseek.methods import METHODS
+from modeseek.runs.build import build
+
+PROMPTS = {
+    "nfsd": {"negative": "a blue cube"},
+    "dds": {"source": "a blue cube"},
+    "pds": {"source": "a blue cube"},
+    "sds-bridge": {"source": "a blue cube"},
+}
+REFUSED = {
+    ("image", "mvdream"): "MVDream needs a multiple of 4 views, got 1 rows",
+    ("image", "esd"): "ESD with entropy > 0 needs a camera",
+    ("shape", "esd"): "ESD with entropy > 0 needs a camera",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedPrior:
+    return image_config(["a red cone"], device="cpu").prior.load("cpu")
+
+
+def config_of(verb: str, name: str, **prompts: str) -> Config:
+    if verb == "image":
+        return image_config(["a red cone"], method=name, steps=2, device="cpu", **prompts)
+    settings = ("generator.nerf.sides=[8]", "generator.nerf.samples=8", "generator.nerf.size=16")
+    return shape_config("a red cone", method=name, steps=2, device="cpu", views="coarse", settings=settings, **prompts)
+
+
+@pytest.mark.parametrize("verb", ["image", "shape"])
+@pytest.mark.parametrize("name", METHODS)
+def test_two_steps(name: str, verb: str, loaded: LoadedPrior) -> None:
+    config = config_of(verb, name, **PROMPTS.get(name, {}))
+    objects = build(config, loaded)
+    steps = ms.distill(
+        objects.generator,
+        objects.prior,
+        objects.method,
+        objects.optimizer,
+        steps=2,
+        batch=objects.batch,
+        inner_steps=config.inner_steps,
+        conditions=objects.conditions,
+        codec=objects.codec,
+        rng=ms.Streams(0),
+    )
+    if (verb, name) in REFUSED:
+        with pytest.raises(ValueError, match=REFUSED[verb, name].replace("+", r"\+")):
+            list(steps)
+        return
+    before = [parameter.detach().clone() for parameter in objects.generator.parameters()]
+    taken = list(steps)
+    assert len(taken) == 2 and all(step.direction.grad.isfinite().all() for step in taken)
+    moved = any((a != b).any() for a, b in zip(before, objects.generator.parameters(), strict=True))
+    assert moved or name in ("dds", "pds"), "an edit begins at its source, where it does not move"
+
+
+@pytest.mark.parametrize("verb", ["image", "shape"])
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_missing_prompt_is_named_before_anything_is_built(name: str, verb: str) -> None:
+    (need,) = PROMPTS[name]
+    with pytest.raises(ValueError, match=f"{name} needs a {need} prompt, got none; try --{need}"):
+        config_of(verb, name)
+
+
+def test_a_second_score_is_a_lora_under_pipelines_and_a_small_network_elsewhere() -> None:
+    for name in ("vsd", "esd", "asd"):
+        assert isinstance(image_config(["a cone"], method=name).method.auxiliary, ms.methods.LoRAAuxiliary)  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(shape_config("a cone", method=name).method.auxiliary, ms.methods.LoRAAuxiliary)  # pyright: ignore[reportAttributeAccessIssue]
+        renders = shape_config("a red cone", "renders", method=name)
+        assert isinstance(renders.method.auxiliary, ms.methods.MLPAuxiliary)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,94 @@
+"""Choice of a device: auto, what this machine lacks, and the device that a run keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import modeseek as ms
+from modeseek import device as module
+from modeseek import runs
+from modeseek.config.priors import RenderedPriorConfig, ToyPriorConfig
+from modeseek.device import check_device, device_title, float64_device, resolve_device
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "best"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+@pytest.mark.parametrize("given", [None, "auto"])
+def test_auto_is_the_fastest(
+    cuda: bool, mps: bool, best: str, given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device(given).type == best
+    assert resolve_device("cpu").type == "cpu"
+    config = ms.Config(runs.PipelinePriorConfig("scenes"), ms.SDS())
+    assert config.device == "auto" and config.with_device().device == best
+    toy = ms.Config(ToyPriorConfig("ring"), ms.SDS())
+    assert toy.with_device().device == "cpu", "a toy is fastest on the CPU"
+    asked = ms.Config(ToyPriorConfig("ring"), ms.SDS(), device=best)
+    assert asked.with_device() is asked
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("cuda", "no CUDA device is available, got device 'cuda'; use cpu"),
+        ("cuda:3", "no CUDA device is available"),
+        ("mps", "no MPS device"),
+        ("gpu", "device must be auto, cpu, cuda, cuda:1 or mps, got 'gpu'"),
+        ("meta", "device must be auto, cpu"),
+        ("", "device must be auto, cpu"),
+    ],
+)
+def test_what_is_not_here_is_one_line(given: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=line):
+        resolve_device(given)
+
+
+def test_an_index_beyond_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda:1") and check_device("cuda:7") == torch.device("cuda:7")
+    with pytest.raises(ValueError, match="device must be one of 2 CUDA devices, got 'cuda:2'"):
+        resolve_device("cuda:2")
+
+
+def test_exact_priors_compute_in_float64_where_it_is() -> None:
+    assert float64_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="an exact prior computes in float64, which mps lacks"):
+        float64_device("mps")
+    mixture = ms.GaussianMixture(torch.ones(1), torch.zeros(1, 2), torch.eye(2)[None])
+    assert mixture.to("cpu") is mixture
+    data = ms.Empirical(torch.randn(5, 2), labels=torch.tensor([1, 0, 1, 0, 0]))
+    assert data.to("cpu") is data
+    assert not RenderedPriorConfig("a red cone").is_toy and ToyPriorConfig("digits").is_toy
+
+
+def test_priors_are_rebuilt_on_another_device() -> None:
+    """The meta device has shapes without values: what must move, moves."""
+    data = ms.Empirical(torch.randn(5, 2), ms.VE(0.1, 3.0), labels=torch.tensor([1, 0, 1, 0, 0]))
+    moved = ms.Empirical(data.data, data.schedule, data.labels)
+    assert torch.equal(moved.data, data.data) and moved.schedule == data.schedule
+    z = torch.randn(3, 2)
+    a, b = (prior.at(z, torch.ones(3), torch.ones(3)).z for prior in (data, moved))
+    assert torch.equal(a, b)
+
+
+def test_titles(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_title("cpu") == f"cpu ({torch.get_num_threads()} threads)"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
+    assert device_title("cuda:0") == "cuda:0 (NVIDIA H200)" and device_title("mps") == "mps"
+
+
+def test_a_run_keeps_the_device_that_it_was_on(tmp_path: Path) -> None:
+    config = ms.Config(runs.ToyPriorConfig("ring"), ms.SDS(), steps=2)
+    run = ms.run(config, tmp_path / "run")
+    assert run.config.device == "cpu" and "device: cpu" in (run.path / "config.yaml").read_text()
+    assert module.AUTO == config.device
