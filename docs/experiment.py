@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gallery import shrink, typed_command
 
+MOST_COLUMNS = 10  # of a table; a wider one has a row per column
+_INTERVAL = re.compile(r" (\[-?[\d.e+-]+, -?[\d.e+-]+\])(\**)$")
 BEGIN, END = "<!-- experiment -->", "<!-- end of experiment -->"
 
 
@@ -38,12 +41,29 @@ def section(run: Path, images: Mapping[str, str]) -> str:
     parts = [
         f"```sh\n{typed_command(run)}\n```",
         *(f"![{results['title']}: {Path(file).stem.replace('-', ', ')}]({image})" for file, image in images.items()),
-        (run / "exports" / "table.md").read_text(encoding="utf-8").strip(),
+        fit_tables((run / "exports" / "table.md").read_text(encoding="utf-8").strip()),
         "\n".join(f"- {line}" for line in results["facts"]["lacking"]),
         f"Made on {results['date'][:10]} on {results['machine']['cores']} cores ({results['machine']['architecture']}) "
         "of a shared machine: seconds are approximate. Intervals are 95 % bootstrap intervals.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def fit_tables(text: str) -> str:
+    """Markdown whose tables fit a page: intervals below their numbers, and rows for columns where they are many."""
+    parts = re.split(r"((?:^\|.*\n?)+)", text, flags=re.MULTILINE)
+    return "".join(_fit(part) if part.startswith("|") else part for part in parts)
+
+
+def _fit(table: str) -> str:
+    first, rule, *others = table.strip().splitlines()
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in (first, *others)]
+    rows = [[_INTERVAL.sub(r"\2<br><small>\1</small>", cell) for cell in row] for row in rows]
+    if len(rows[0]) > MOST_COLUMNS > len(rows) - 1:
+        rows = [list(row) for row in zip(*rows, strict=True)]
+        rule = f"|---|{'---:|' * (len(rows[0]) - 1)}"
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n" * table.endswith("\n")
 
 
 def write(run: Path, page: Path) -> None:

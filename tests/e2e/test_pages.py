@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,8 @@ def check_rendered(page: Page, images: int, curves: int) -> None:
             shown: [...document.images].filter(image => image.checkVisibility()).length,
             lengths: [...document.querySelectorAll('.curve path.line')].map(path => path.getTotalLength()),
             strokes: [...document.querySelectorAll('.curve path.line')].map(path => getComputedStyle(path).stroke),
-            inside: [...document.querySelectorAll('.curve svg')].every(svg => svg.getBoundingClientRect().width > 150),
+            inside: [...document.querySelectorAll('.curve svg')].filter(svg => svg.checkVisibility())
+                .every(svg => svg.getBoundingClientRect().width > 150),
             wide: document.documentElement.scrollWidth - window.innerWidth,
         })"""
     )
@@ -80,7 +82,7 @@ def check_rendered(page: Page, images: int, curves: int) -> None:
 def test_a_run_renders(browser: Browser, run: Run, scheme: str, width: int) -> None:
     with opened(browser, write_run_page(run), scheme, width) as page:
         assert page.title() == "MSD on ring · modeseek"
-        check_rendered(page, images=2 + 8 + 1, curves=5)
+        check_rendered(page, images=1 + 2 + 8 + 1, curves=5)
         for summary in page.locator("summary").all():
             summary.click()  # folded content fits too
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -124,10 +126,10 @@ def test_the_slider_moves_by_keyboard_and_by_mouse(browser: Browser, run: Run) -
     with opened(browser, write_run_page(run)) as page:
         slider, after = page.locator(".versus input"), page.locator(".versus figure + figure img")
         clip = "image => getComputedStyle(image).clipPath"
-        assert slider.is_visible() and after.evaluate(clip) == "inset(0px 0px 0px 50%)"
+        assert slider.is_visible() and after.evaluate(clip) == "inset(0px 0px 0px 15%)"
         slider.focus()
         page.keyboard.press("ArrowRight")
-        assert after.evaluate(clip) == "inset(0px 0px 0px 51%)"
+        assert after.evaluate(clip) == "inset(0px 0px 0px 16%)"
         page.keyboard.press("Home")
         assert after.evaluate(clip) == "inset(0px 0px 0px 0%)"
         assert slider.get_attribute("aria-valuetext") == "0 % before, 100 % after"
@@ -138,6 +140,66 @@ def test_the_slider_moves_by_keyboard_and_by_mouse(browser: Browser, run: Run) -
         assert share == pytest.approx(75, abs=2)  # the boundary is where the image was clicked
         both = page.locator(".versus img").all()
         assert both[0].bounding_box() == both[1].bounding_box()
+
+
+def test_both_halves_have_one_size_though_the_images_differ(browser: Browser, tmp_path: Path) -> None:
+    run = fabricate(tmp_path / "run", done=2, steps=400, n_previews=2, video=False)
+    scatter(0.0).resize((400, 268)).save(run.path / "previews" / "step-00000000.png")
+    scatter(0.1).resize((392, 262)).save(run.path / "previews" / "step-00000002.png")
+    with opened(browser, write_run_page(run)) as page:
+        before, after = (image.bounding_box() for image in page.locator(".versus img").all())
+        assert before == after is not None and after["width"] / after["height"] == pytest.approx(392 / 262, rel=0.01)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_terms_are_explained_by_mouse_keyboard_and_touch(browser: Browser, run: Run, width: int) -> None:
+    with opened(browser, write_run_page(run), width=width) as page:
+        for term in page.locator(".term").all():
+            if not term.is_visible():  # in what is folded
+                continue
+            tip = term.locator("[role=tooltip]")
+            assert not tip.is_visible()
+            term.hover()
+            assert tip.is_visible()
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            box = tip.bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+            page.mouse.move(0, 0)
+            assert not tip.is_visible()
+            term.click(position={"x": 3, "y": 3})
+            page.mouse.move(0, 0)
+            assert tip.is_visible()  # as after a tap
+            page.keyboard.press("Escape")
+            assert not tip.is_visible()
+            term.focus()
+            assert tip.is_visible()
+            page.keyboard.press("Escape")
+
+
+def test_curves_tell_their_values_by_mouse_and_keys(browser: Browser, run: Run) -> None:
+    with opened(browser, write_run_page(run)) as page:
+        chart = page.locator(".curve").nth(0)
+        svg, output = chart.locator("svg"), chart.locator("output")
+        assert output.inner_text() == ""
+        box = svg.bounding_box()
+        assert box is not None
+        left, right = (54 / 420 * box["width"], (1 - 12 / 420) * box["width"])  # the axis from step 0 to 399
+        svg.hover(position={"x": (left + right) / 2, "y": box["height"] / 2})
+        match = re.fullmatch(r"step (\d+): (\S+)", output.inner_text())
+        assert match is not None and abs(int(match[1]) - 200) <= 3
+        assert float(match[2]) == pytest.approx(0.5 * math.exp(-int(match[1]) / 25), rel=1e-3)
+        page.mouse.move(0, 0)
+        assert output.inner_text() == ""
+        svg.focus()
+        page.keyboard.press("Home")
+        assert output.inner_text() == "step 0: 0.5"
+        page.keyboard.press("ArrowRight")
+        step = int(output.inner_text().split()[1].removesuffix(":"))
+        assert 1 <= step <= 3
+        page.keyboard.press("End")
+        assert output.inner_text().startswith("step 399: ")
+        page.keyboard.press("ArrowRight")
+        assert output.inner_text().startswith("step 399: ")
 
 
 def test_without_javascript_both_images_are_side_by_side(browser: Browser, run: Run) -> None:

@@ -92,7 +92,7 @@ def test_settings_left_out_of_a_file_count_as_their_defaults(runs: list[Run], tm
 def test_only_runs_of_the_same_verb_compare(runs: list[Run], tmp_path: Path) -> None:
     toy = Run.create({"verb": "toy"}, name_parts=["toy"], command=["toy"], prior={}, out=tmp_path / "toy")
     for refused in (comparison_table, lambda runs: write_comparison(runs, tmp_path / "never.html")):
-        with pytest.raises(ValueError, match=r"toy must be made by modeseek run, got modeseek toy; leave it out$"):
+        with pytest.raises(ValueError, match=r"toy must be made by modeseek run, got modeseek toy; remove it$"):
             refused([runs[0], toy])
         with pytest.raises(ValueError, match="got none"):
             refused([])

@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fabricated_runs import MSD, fabricate
+from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,40 +22,12 @@ from modeseek.reports.run_page import duration, write_run_page
 from modeseek.rundir.run_dir import Run
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror='alert(2)'>\"'><b>\x00\x1b[31m\ud800&amp;"
-SECTIONS = ["Key metrics", "Before and after", "Intermediate previews", "Video", "Curves", "Configuration", "Command"]
-SECTIONS += ["Resume", "Exported files", "Environment", "Log", "Sources"]
+SECTIONS = ["Result", "Key metrics", "Before and after", "Progress", "Film", "Curves", "Files", "Resume", "Command"]
+SECTIONS += ["Configuration", "Environment", "Log", "Sources"]
 
 
-class Page(HTMLParser):
-    """All attributes, tags, text and the headings of a page."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.tags: list[str] = []
-        self.headings: list[str] = []
-        self.alarms: list[str] = []
-        self._into: list[str] | None = None
-        self.words = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self._into = self.headings if tag == "h2" else self.alarms if ("class", "alarm") in attrs else None
-        if self._into is not None:
-            self._into.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._into = None
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-        if self._into is not None:
-            self._into[-1] += data
-
-    def values(self, tag: str, name: str) -> list[str]:
-        return [value for t, n, value in self.attributes if (t, n) == (tag, name)]
+def chart_titles(text: str) -> list[str]:
+    return re.findall(r"<figcaption>(?:<button[^>]*>)?([^<]+)<(?:span role|output)", text)
 
 
 def page_of(run: Run) -> Page:
@@ -83,14 +55,24 @@ def test_it_holds_everything_in_order(whole: Run) -> None:
     assert path == whole.path / "report.html" and not list(whole.path.glob(".*.part"))
     page = Page(path)
     assert page.headings == SECTIONS and page.alarms == []
-    for words in ("MSD on rings & dots", "finished", "400 of 400", "102,400", "512 MB", "tol: 0.0001", "--name 'a b'"):
+    for words in (
+        "MSD on rings & dots",
+        "MSD, ring prior, seed 0",
+        "finished",
+        "400 of 400",
+        "102,400",
+        "512 MB",
+        "tol: 0.0001",
+        "--name 'a b'",
+    ):
         assert words in page.words, words
     for words in ("line 29", "line 10", "ab" * 32, "0123456789abcdef", "@misc{msd,", "points.start.noise"[:6]):
         assert words in page.words, words
     assert "line 9\n" not in page.words  # the last twenty of thirty
     assert f"final relative shift{0.5 * 2.718281828 ** (-399 / 25):.3g}" in page.words
-    titles = re.findall(r"<figcaption>([^<]+)</figcaption><svg", path.read_text(encoding="utf-8"))
-    assert titles == ["Relative shift", "Direction norm", "Bandwidth", "Prior calls", "Memory"]
+    text = path.read_text(encoding="utf-8")
+    assert chart_titles(text) == ["Relative shift", "Direction norm", "Bandwidth", "Prior calls", "Memory"]
+    assert chart_titles(text[text.index("Costs: prior calls and memory") :]) == ["Prior calls", "Memory"]  # folded
 
 
 def test_nothing_is_loaded_from_elsewhere(whole: Run) -> None:
@@ -99,9 +81,10 @@ def test_nothing_is_loaded_from_elsewhere(whole: Run) -> None:
     loads = [v for _, n, v in page.attributes if n in ("src", "srcset", "data", "poster", "background", "xlink:href")]
     assert loads and all(value.startswith("data:image/") for value in loads)
     assert all(tag == "a" for tag, name, _ in page.attributes if name == "href")
-    assert set(page.values("a", "href")) == {read_sources()["msd"].url}
+    links = {link for link in page.values("a", "href") if not link.startswith("./")}  # the others are its own files
+    assert links == {read_sources()["msd"].url}
     (policy,) = page.values("meta", "content")[:1]
-    assert policy.startswith("default-src 'none'; img-src data:")
+    assert policy.startswith("default-src 'none'; img-src data:; media-src data:; style-src")
     for forbidden in ("@import", "url(", "fetch(", "XMLHttpRequest"):
         assert forbidden not in page.words
 
@@ -111,12 +94,14 @@ def test_first_and_last_preview_lie_under_the_slider_and_eight_in_between(whole:
     files = sorted((whole.path / "previews").iterdir())
     shown = [base64.b64decode(value.split(",", 1)[1]) for value in page.values("img", "src")]
     video = (whole.path / "media" / "optimisation.gif").read_bytes()
-    assert shown[:2] == [files[0].read_bytes(), files[-1].read_bytes()] and shown[-1] == video
-    assert len(shown) == 2 + 8 + 1
+    assert shown[0] == files[-1].read_bytes()  # the result comes first
+    assert shown[1:3] == [files[0].read_bytes(), files[-1].read_bytes()] and shown[-1] == video
+    assert len(shown) == 1 + 2 + 8 + 1
     between = [file.read_bytes() for file in files[1:-1]]
-    order = [between.index(data) for data in shown[2:-1]]
+    order = [between.index(data) for data in shown[3:-1]]
     assert order == sorted(set(order)) and order[0] <= 1 and order[-1] >= len(between) - 2  # spread over all
     assert page.values("input", "type") == ["range"] and page.values("input", "aria-label")
+    assert page.values("input", "value") == ["15"]  # 85 % of it is the last preview
     assert "Before the first step" in page.words and "After 400 steps" in page.words
 
 
@@ -135,7 +120,7 @@ def test_first_and_last_preview_lie_under_the_slider_and_eight_in_between(whole:
             "created",
             ["No step was made", "has no previews"],
         ),
-        ({"done": 3, "n_previews": 1}, "stopped", ["The only preview, before the first step"]),
+        ({"done": 3, "n_previews": 1}, "stopped", ["There is one preview only, before the first step"]),
         ({}, "finished", ["--steps 800"]),
         ({"status": {"rollbacks": 1, "sessions": 3}}, "finished", ["rollbacks1", "sessions3"]),
         ({"status": {"checkpoint": None}, "done": 2}, "stopped", ["No checkpoint was written yet"]),
@@ -200,7 +185,7 @@ def test_penalties_and_noise_levels_have_curves_and_what_is_missing_has_none(tmp
     path = run.path / "metrics.jsonl"
     path.write_text('{"step": 0, "t": 0.5, "loss_<i>": 2, "calls": null}\n{"step": 1, "t": 0.4, "loss_<i>": 1}\n')
     text = write_run_page(run).read_text(encoding="utf-8")
-    assert re.findall(r"<figcaption>([^<]+)</figcaption><svg", text) == ["Noise level", "Penalty &lt;i&gt;"]
+    assert chart_titles(text) == ["Noise level", "Penalty &lt;i&gt;"]
 
 
 def test_what_a_folder_says_is_text_and_nothing_else(tmp_path: Path) -> None:
@@ -242,7 +227,7 @@ DAMAGE = [
     # file, damage, heading of the affected section, part of its error line
     ("previews/step-00000000.png", _cut, "Before and after", "step-00000000.png is damaged"),
     ("previews/step-00000400.png", _garble, "Before and after", "step-00000400.png is damaged"),
-    ("media/optimisation.gif", _garble, "Video", "optimisation.gif is damaged"),
+    ("media/optimisation.gif", _garble, "Film", "optimisation.gif is damaged"),
     ("metrics.jsonl", _cut, "Curves", "1 of the lines of metrics.jsonl is damaged"),
     ("metrics.jsonl", _garble, "Curves", "1 of the lines of metrics.jsonl is damaged"),
     ("config.yaml", _garble, "Configuration", "config.yaml"),
@@ -266,10 +251,11 @@ def test_damage_costs_its_own_section_which_says_so(
     assert len(page.alarms) == 1 and message in page.alarms[0], page.alarms
     assert "\n" not in page.alarms[0]
     lost = {"config.yaml": ["Sources"], "status.json": ["Resume"]}.get(name, [])
-    assert page.headings == [section for section in SECTIONS if section not in lost]
+    sections = [section for section in SECTIONS if section not in lost]
+    assert page.headings == (["Result so far", *sections[1:]] if name == "status.json" else sections)
     assert heading in ["", *page.headings]
     if name.startswith("previews"):
-        assert len(page.values("img", "src")) == 11  # another one replaces it
+        assert len(page.values("img", "src")) == 12  # another one replaces it
     if name == "metrics.jsonl" and damage is _cut:
         assert "Relative shift" in page.words
     if name == "config.yaml":

@@ -103,7 +103,7 @@ def differences(summaries: Sequence[RunSummary]) -> dict[str, list[str]]:
 def _read_run(run: Run) -> RunSummary:
     verb = run.settings.get("verb", "run")
     if verb != "run":
-        raise ValueError(f"{run.path} must be made by modeseek run, got modeseek {verb}; leave it out")
+        raise ValueError(f"{run.path} must be made by modeseek run, got modeseek {verb}; remove it")
     status, no_status = try_read(lambda: run.status)
     rows, no_rows = try_read(lambda: run.metrics)
     environment, no_environment = try_read(lambda: run.environment)

@@ -75,6 +75,7 @@ class Chart:
         level: value of a dashed horizontal line, and its label; None for none.
         smooth: whether to draw the trend of noisy curves boldly, and the curves faintly.
         amount: whether the quantity is an amount, shown on a linear axis from 0.
+        meaning: explanation of the title, shown as a tooltip; empty for none.
     """
 
     title: str
@@ -85,6 +86,7 @@ class Chart:
     level: tuple[float, str] | None = None
     smooth: bool = False
     amount: bool = False
+    meaning: str = ""
 
 
 def finite_number(value: object) -> float | None:
@@ -122,15 +124,16 @@ def draw_chart(chart: Chart) -> Markup:
     for colour, curve in zip(chart.colours, chart.lines, strict=True):
         classes = f"c{colour % COLOURS} dash{colour // COLOURS % 4}"
         smooth = chart.smooth and curve.noisy
-        elements.append(_path(curve.thinned, across, up, f"{classes} faint" if smooth else classes))
+        elements.append(_path(curve.thinned, across, up, f"{classes} faint" if smooth else classes, curve.name))
         if smooth:
             elements.append(_path(curve.trend, across, up, classes))
     y_label = f"{chart.y_label}, log scale" if up.log else chart.y_label
     elements.append(f"<text x='0' y='12'>{escape(y_label)}</text>")
     elements.append(f"<text x='{_WIDTH - _RIGHT}' y='{_HEIGHT - 4}' text-anchor='end'>{escape(chart.x_label)}</text>")
     return Markup(
-        f"<figure class='curve'><figcaption>{escape(chart.title)}</figcaption>"
-        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{escape(_aria_label(chart))}'>"
+        f"<figure class='curve'><figcaption>{_title(chart)}<output></output></figcaption>"
+        f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' tabindex='0' data-x='{escape(chart.x_label)}' "
+        f"aria-label='{escape(_aria_label(chart))}'>"
         f"{''.join(elements)}</svg>{_notes(chart, up)}</figure>"
     )
 
@@ -167,12 +170,31 @@ def _level(chart: Chart, up: ChartAxis) -> list[str]:
     ]
 
 
-def _path(points: Sequence[tuple[float, float]], across: ChartAxis, up: ChartAxis, classes: str) -> str:
+def _title(chart: Chart) -> Markup:
+    """Title of a chart, with a tooltip if it has a meaning; markup of the macro `term`."""
+    title = escape(chart.title)
+    if not chart.meaning:
+        return title
+    return Markup("<button type='button' class='term'>{}<span role='tooltip'>{}</span></button>").format(
+        title, chart.meaning
+    )
+
+
+def _path(
+    points: Sequence[tuple[float, float]], across: ChartAxis, up: ChartAxis, classes: str, name: str | None = None
+) -> str:
+    """A line, or a dot if it has no length; with a name, its values can be read in the page (`templates/curves.js`)."""
     pixels = [f"{_x(across.position(x)):.1f} {_y(up.position(y)):.1f}" for x, y in points]
     if len(set(pixels)) == 1:
         x, y = pixels[0].split()
         return f"<circle class='dot {classes}' cx='{x}' cy='{y}' r='3'/>"
-    return f"<path class='line {classes}' d='M{'L'.join(pixels)}'/>"
+    values = "" if name is None else f" data-name='{escape(name)}' data-values='{_values(points)}'"
+    return f"<path class='line {classes}' d='M{'L'.join(pixels)}'{values}/>"
+
+
+def _values(points: Sequence[tuple[float, float]]) -> str:
+    """The points as text, in the order of the line's own: x and y, which a blank separates from the next."""
+    return " ".join(f"{x:.10g},{y:.4g}" for x, y in points)
 
 
 def _notes(chart: Chart, up: ChartAxis) -> str:

@@ -10,7 +10,7 @@ import torch
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.reports.mesh_viewer import MOST_FACES, MeshView
 from modeseek.reports.page import read_script
-from modeseek.reports.preview_images import Media, read_media
+from modeseek.reports.preview_images import Media, read_film, read_media
 
 _MESH = Path("exports") / "mesh.ply"
 
@@ -22,13 +22,13 @@ class ObjectSection:
     Attributes:
         model: the mesh; None if there is none, or it is too large.
         no_model: why there is no model.
-        turntable: turntable animation.
+        turntable: turntable film; None if missing.
         sides: images of six sides; None if missing.
     """
 
     model: MeshView | None
     no_model: str
-    turntable: Media
+    turntable: Media | None
     sides: Media | None
 
 
@@ -43,18 +43,18 @@ def read_object(run: Path, name: str) -> ObjectSection | None:
         ValueError: the mesh is damaged.
         OSError: a file cannot be read.
     """
-    turntable = read_media(run / "media" / "turntable.gif")
-    if turntable is None:
+    turntable, sides = read_film(run / "media", "turntable"), read_media(run / "media" / "sides.png")
+    if turntable is None and sides is None:
         return None
     model, reason = None, "No mesh could be extracted; log.txt gives the reason."
     if (run / _MESH).exists():
         mesh = read_mesh(run / _MESH, torch.empty(0))
         reason = f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}."
         model = MeshView.of(mesh, name) if len(mesh.faces) <= MOST_FACES else None
-    return ObjectSection(model, reason, turntable, read_media(run / "media" / "sides.png"))
+    return ObjectSection(model, reason, turntable, sides)
 
 
 def scripts(run: Path) -> str:
-    """Script of the page: the slider, preceded by the mesh viewer if the run has a mesh."""
-    names = ["mesh_viewer", "slider"] if (run / _MESH).exists() else ["slider"]
+    """Script of the page: the mesh viewer if there is a mesh, slider, tooltips, values of curves and films."""
+    names = [*(["mesh_viewer"] if (run / _MESH).exists() else []), "slider", "terms", "curves", "films"]
     return "\n".join(map(read_script, names))

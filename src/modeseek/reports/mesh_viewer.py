@@ -14,6 +14,7 @@ from modeseek.generators.mesh.render import render_still
 MOST_FACES = 150_000
 """Maximum number of faces; more would make a page of several megabytes."""
 _SIDE = 384  # of the still image, pixels
+_LEVELS = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class MeshView:
     Attributes:
         name: name of the object, for the caption and for screen readers.
         n_faces: number of faces.
-        arrays: vertices, colours and faces in base64, by the key that the script reads.
+        arrays: in base64, by the key that the script reads: vertices as whole numbers of 16 bits between the two
+            corners of their bounding box, these corners as 32-bit floats, colours of 8 bits, and faces of 16 bits if
+            there are at most 65,536 vertices, else of 32.
         still: PNG that is shown without WebGL or scripts.
         side: side of the still image, pixels.
     """
@@ -49,10 +52,14 @@ class MeshView:
                 "grid"
             )
         colours = mesh.colours.detach().double().cpu().numpy() * 255
+        places = mesh.vertices.detach().double().cpu().numpy()
+        low, high = places.min(0), places.max(0)
+        steps = (places - low) / np.where(high > low, high - low, 1) * _LEVELS
         arrays = {
-            "places": _encode(mesh.vertices.detach().cpu().numpy().astype("<f4")),
+            "places": _encode(np.round(steps).astype("<u2")),
+            "corners": _encode(np.stack([low, high]).astype("<f4")),
             "colours": _encode(np.round(colours).astype(np.uint8)),
-            "faces": _encode(mesh.faces.cpu().numpy().astype("<u4")),
+            "faces": _encode(mesh.faces.cpu().numpy().astype("<u2" if len(places) <= _LEVELS + 1 else "<u4")),
         }
         return cls(name, len(mesh.faces), arrays, render_still(mesh))
 

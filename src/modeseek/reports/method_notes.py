@@ -6,6 +6,7 @@ import inspect
 from functools import singledispatch
 
 from modeseek.config.config import Config
+from modeseek.meanshift.bandwidth import as_bandwidth
 from modeseek.methods.base import Method
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
@@ -44,6 +45,17 @@ def tolerance_level(config: Config | None) -> tuple[float, str] | None:
 
 
 @singledispatch
+def convergence(method: Method) -> tuple[float, float] | None:
+    """Relative shift below which a row has converged, and the last bandwidth (0: that of a path); None without both."""
+    return None
+
+
+@convergence.register
+def _(method: MSD) -> tuple[float, float] | None:
+    return (method.tol, as_bandwidth(method.bandwidth).end) if method.tol > 0 else None
+
+
+@singledispatch
 def _watch(method: Method) -> str:
     return _GENERAL
 
@@ -53,7 +65,8 @@ def _(method: MSD) -> str:
     drawn = {method.estimator, method.finish} - {"denoiser", None} and method.noise != "common"
     noisy = callable(method.jitter) or method.jitter > 0 or drawn
     noise = "new noise is drawn at every step, " if noisy else ""
-    last = f", {method.bandwidth.end:g}" if method.bandwidth.end > 0 else " of its path"
+    end = as_bandwidth(method.bandwidth).end
+    last = f", {end:g}" if end > 0 else " of its path"
     measure = "|shift| / (h √d)".replace(" ", "\N{NO-BREAK SPACE}")
     return (
         "There is no loss that falls here: MSD gives a direction, the mean shift, not a loss. The value of a surrogate "

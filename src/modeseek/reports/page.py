@@ -18,8 +18,8 @@ _INVALID = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # control charac
 def render_page(template: str, *, title: str, script: str = "", **context: object) -> str:
     """A complete HTML page; markup in the context is shown as text, invalid characters as �.
 
-    Its content security policy allows inlined images and this one script only, so that injected markup can neither load
-    nor send anything.
+    Its content security policy allows inlined images and videos and this one script only, so that injected markup can
+    neither load nor send anything.
 
     Args:
         template: name of the template without `.html.j2`.
@@ -31,6 +31,12 @@ def render_page(template: str, *, title: str, script: str = "", **context: objec
     page = _environment().get_template(f"{template}.html.j2")
     text = page.render(title=title, script=Markup(script), script_hash=digest, **context)
     return _INVALID.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def render_fragment(template: str, macro: str, *values: object) -> str:
+    """HTML of a macro of a template, to embed in a page that is not from `render_page`, such as one of the docs."""
+    module = _environment().get_template(f"{template}.html.j2").module
+    return _INVALID.sub("\ufffd", str(vars(module)[macro](*values)))
 
 
 @cache
@@ -57,6 +63,6 @@ def _environment() -> Any:
     return environment
 
 
-def _data_uri(data: bytes, kind: str) -> str:
-    """Data URI of an image of that type, such as png."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _data_uri(data: bytes, kind: str, medium: str = "image") -> str:
+    """Data URI of an image of that type, such as png, or of a video."""
+    return f"data:{medium}/{kind};base64,{base64.b64encode(data).decode('ascii')}"

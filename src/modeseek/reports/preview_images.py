@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeseek.io.errors import one_line
+from modeseek.io.video import find_film
 
 _N_BETWEEN = 8  # previews between the first and the last
 _MAX_WARNINGS = 3  # about damaged previews
@@ -65,14 +66,14 @@ class PreviewImages:
 
 @dataclass(frozen=True)
 class Media:
-    """A GIF or PNG file.
+    """A GIF, PNG or MP4 file.
 
     Attributes:
         name: folder and name.
-        kind: type, gif or png.
+        kind: type: gif, png or mp4.
         n_bytes: size of the file.
         data: content; None if the file exceeds 3 MB.
-        size: width and height, pixels.
+        size: width and height, pixels; (0, 0) of a video.
     """
 
     name: str
@@ -111,7 +112,7 @@ def newest_first(folder: Path) -> list[Path]:
 
 
 def read_media(path: Path) -> Media | None:
-    """A GIF or PNG file, without its content if that exceeds 3 MB; None if the file is missing.
+    """A GIF, PNG or MP4 file, without its content if that exceeds 3 MB; None if the file is missing.
 
     Raises:
         ValueError: the file is damaged.
@@ -123,7 +124,17 @@ def read_media(path: Path) -> Media | None:
     if n_bytes > _MAX_MEDIA_BYTES:
         return Media(name, kind, n_bytes)
     data = path.read_bytes()
+    if kind == "mp4":
+        if data[4:8] != b"ftyp":
+            raise ValueError(f"{path.name} is damaged and left out: it does not begin as an MP4 file")
+        return Media(name, kind, n_bytes, data)
     return Media(name, kind, n_bytes, data, _read_size(data, kind, path.name))
+
+
+def read_film(folder: Path, stem: str) -> Media | None:
+    """The film `stem` in a folder as MP4, else as GIF, as `read_media`; None if there is neither."""
+    path = find_film(folder, stem)
+    return None if path is None else read_media(path)
 
 
 def _first_readable(files: Sequence[Path], damaged: list[str]) -> PreviewImage | None:

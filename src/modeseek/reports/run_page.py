@@ -1,7 +1,8 @@
-"""HTML report of one run: metrics, previews, curves, exports, configuration and environment."""
+"""HTML report of one run: the result, metrics, previews, curves, files, configuration and environment."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,18 @@ from markupsafe import Markup
 
 from modeseek.config.config import Config
 from modeseek.io.atomic import write_atomic
+from modeseek.io.remarks import LOGGED
 from modeseek.reports.curves import Chart, draw_chart, finite_number, read_curve
+from modeseek.reports.headline import headline, subtitle
 from modeseek.reports.mesh_section import read_object, scripts
 from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
 from modeseek.reports.page import render_page
-from modeseek.reports.preview_images import read_media, read_previews
+from modeseek.reports.preview_images import read_film, read_previews
+from modeseek.reports.result_images import read_images
+from modeseek.reports.run_files import list_downloads, list_files
 from modeseek.reports.settings_diff import flatten, format_setting
+from modeseek.reports.still_moving import still_moving
+from modeseek.reports.terms import explanation
 from modeseek.reports.tolerant_reading import damaged_lines, observed_state, try_read
 from modeseek.rundir.run_dir import Run
 from modeseek.rundir.status import Status
@@ -26,6 +33,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 _LOG_LINES = 20
 _MAX_PENALTIES = 12  # with curves
+_FOLDED = ("calls", "memory_mb")  # metrics whose charts are folded
+_REMARK = re.compile(rf"^\S+ {LOGGED}(.+)$")
 _CURVES = (  # metric, and its chart without the curve
     ("relative_shift", Chart("Relative shift", "|shift| / (h √d), mean over rows", "step")),
     ("direction_norm", Chart("Direction norm", "|dL/dz|, units of z, mean over rows", "step", smooth=True)),
@@ -50,11 +59,13 @@ class Curves:
 
     Attributes:
         charts: drawn charts.
+        folded: further charts, of costs.
         warnings: a line for what is damaged.
         n_omitted: number of penalties without a chart.
     """
 
     charts: list[Markup]
+    folded: list[Markup]
     warnings: list[str]
     n_omitted: int
 
@@ -66,29 +77,35 @@ def write_run_page(run: Run) -> Path:
     """
     config, config_damage = try_read(lambda: run.config)
     status, damage = try_read(lambda: run.status)
-    title = run.path.name if config is None else config.title
+    title = run.path.name if config is None else headline(config)
     rows, unread = try_read(lambda: run.metrics)
     state = None if status is None else observed_state(run, status)
     page = render_page(
         "run",
         title=title,
+        subtitle="" if config is None else subtitle(config),
         script=scripts(run.path),
         folder=run.path.name,
         status=status,
         damage=damage,
         state=state,
         reason=None if status is None else str(status.reason) or _STATES[str(state)],
+        remarks=try_read(lambda: _remarks(run))[0] or [],  # a log that cannot be read says so in its own section
+        moving=still_moving(config, rows or []) if config is not None and state == "finished" else "",
         key_metrics=_key_metrics(status, rows or []),
+        explanation=explanation,
+        images=try_read(lambda: read_images(run.path, () if config is None else config.prompts)),
+        downloads=try_read(lambda: list_downloads(run.path)),
         previews=read_previews(run.path / "previews"),
         shape=try_read(lambda: read_object(run.path, title)),
-        video=try_read(lambda: read_media(run.path / "media" / "optimisation.gif")),
+        video=try_read(lambda: read_film(run.path / "media", "optimisation")),
         curves=(None, unread) if rows is None else try_read(lambda: _curves(run, config, rows)),
         watch=watch_note(config),
         configuration=try_read(lambda: (run.path / "config.yaml").read_text(encoding="utf-8", errors="replace")),
         config_damage=config_damage,
         command=try_read(lambda: run.command),
         resume=f"modeseek resume {shlex.quote(str(run.path))}",
-        exports=try_read(lambda: _exports(run.path)),
+        files=try_read(lambda: list_files(run.path)),
         environment=try_read(lambda: _environment(run)),
         log=try_read(lambda: [line[:1000] for line in run.log]),
         n_log_lines=_LOG_LINES,
@@ -138,18 +155,20 @@ def _curves(run: Run, config: Config | None, rows: Rows) -> Curves:
         (key, Chart(f"Penalty {key[5:65]}", "value", "step", smooth=True)) for key in penalties[:_MAX_PENALTIES]
     ]
     charts: list[Markup] = []
+    folded: list[Markup] = []
     for key, chart in (*_CURVES, *penalty_charts):
         curve = read_curve(rows, "step", key)
         if curve is not None:
             level = tolerance_level(config) if key == "relative_shift" else None
-            charts.append(draw_chart(replace(chart, lines=(curve,), level=level)))
-    return Curves(charts, damaged_lines(run, rows), max(0, len(penalties) - _MAX_PENALTIES))
+            drawn = draw_chart(replace(chart, lines=(curve,), level=level, meaning=explanation(chart.title)))
+            (folded if key in _FOLDED else charts).append(drawn)
+    return Curves(charts, folded, damaged_lines(run, rows), max(0, len(penalties) - _MAX_PENALTIES))
 
 
-def _exports(run: Path) -> list[tuple[str, str]]:
-    """Name and size of each exported file."""
-    paths = sorted(path for name in ("exports", "media") for path in (run / name).glob("[!.]*") if path.is_file())
-    return [(path.relative_to(run).as_posix(), f"{path.stat().st_size / 1000:,.1f} kB") for path in paths]
+def _remarks(run: Run) -> list[str]:
+    """Remarks in the log, each once."""
+    found = [match[1] for line in run.log if (match := _REMARK.match(line))]
+    return list(dict.fromkeys(found))
 
 
 def _environment(run: Run) -> dict[str, list[tuple[str, str]]]:

@@ -109,8 +109,13 @@ for (const box of document.querySelectorAll('.model')) {
 
 function read(box) {
   const bytes = (name) => Uint8Array.from(atob(box.dataset[name]), (letter) => letter.charCodeAt(0));
-  const places = new Float32Array(bytes('places').buffer);
-  const faces = new Uint32Array(bytes('faces').buffer), normals = new Float32Array(places.length);
+  const corners = new Float32Array(bytes('corners').buffer), steps = new Uint16Array(bytes('places').buffer);
+  const places = Float32Array.from(steps, (step, k) => {  // steps between the corners of the bounding box
+    const [low, high] = [corners[k % 3], corners[3 + k % 3]];
+    return low + (high - low) * step / 65535;
+  });
+  const indices = places.length / 3 > 65536 ? Uint32Array : Uint16Array;
+  const faces = Uint32Array.from(new indices(bytes('faces').buffer)), normals = new Float32Array(places.length);
   for (let f = 0; f < faces.length; f += 3) {
     const [a, b, c] = [0, 1, 2].map((k) => 3 * faces[f + k]);
     const [p, q] = [b, c].map((end) => [0, 1, 2].map((k) => places[end + k] - places[a + k]));
