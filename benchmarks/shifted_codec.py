@@ -1,7 +1,7 @@
 """Effect of random shifts before the encoder on text to image: edges on the encoder's grid, and quality.
 
 Every case optimises the same prompts from the same seeds with the same noise, steps and prior calls; only the shift of
-the codec differs. Images are kept in runs/shifted-codec/, so that an interrupted benchmark goes on.
+the codec differs. Images are kept in runs/shifted-codec/, so that an interrupted benchmark resumes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ THINGS = (
     *("owl", "red apple", "grinning face", "umbrella", "cactus", "guitar", "pizza", "sunflower", "cat face", "rocket"),
     *("mushroom", "rainbow", "lemon", "penguin", "hot air balloon", "key"),  # no drawing is called a hot air balloon
 )
-_SHOWN = 6  # prompts on the pictures
+_SHOWN = 6  # prompts on the images
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def load(name: str) -> LoadedPrior:
 
 @cache
 def prompts(prior: str, n: int) -> tuple[str, ...]:
-    """Prompts of a prior: held-out captions of scenes, or everyday things; image k shows prompt k % n."""
+    """Prompts of a prior: held-out captions of scenes, or everyday objects; image k shows prompt k % n."""
     return held_out_captions(n, 0) if prior == "scenes" else tuple(map(with_article, THINGS[:n]))
 
 

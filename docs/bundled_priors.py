@@ -27,8 +27,8 @@ ENLARGED = 2  # times, without smoothing
 GAP = 4  # pixels
 
 
-def make_rows(name: str, methods: Sequence[str], steps: int | None, folder: Path) -> list[Path]:
-    """Runs the commands and returns the folders of their images, one per row."""
+def make_rows(name: str, methods: Sequence[str], steps: int | None, folder: Path) -> list[list[Path]]:
+    """Runs the commands and returns the files of their images, one list per row."""
     from modeseek.cli import main
 
     commands = [["sample", *PROMPTS[name]]]
@@ -40,20 +40,32 @@ def make_rows(name: str, methods: Sequence[str], steps: int | None, folder: Path
         argv = [*command, "--prior", name, "--out", str(out)]
         print(f"modeseek {shlex.join(argv)}")
         main(argv)
-        rows.append(out / "exports")
+        rows.append(image_files(out))
     return rows
 
 
-def paste_rows(rows: Sequence[Path], columns: int, path: Path) -> None:
-    """Writes the images of all rows as one picture."""
+def image_files(run: Path) -> list[Path]:
+    """PNG files of the images of a run folder, in the order of its prompts; earlier versions numbered them."""
+    from modeseek.rundir.run_dir import Run
+    from modeseek.runs.image_files import image_names
+
+    numbered = sorted((run / "exports").glob("image-*.png"))
+    if numbered:
+        return numbered
+    settings = Run(run).settings
+    return [run / "exports" / f"{name}.png" for name in image_names(settings["prompts"], settings["seed"])]
+
+
+def paste_rows(rows: Sequence[Sequence[Path]], columns: int, path: Path) -> None:
+    """Writes the first images of all rows as one image."""
     from PIL import Image
 
-    with Image.open(rows[0] / "image-000.png") as first:
+    with Image.open(rows[0][0]) as first:
         width, height = (ENLARGED * side for side in first.size)
     sheet = Image.new("RGB", (columns * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP), "white")
     for i, row in enumerate(rows):
         for k in range(columns):
-            with Image.open(row / f"image-{k:03d}.png") as image:
+            with Image.open(row[k]) as image:
                 enlarged = image.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (k * (width + GAP), i * (height + GAP)))
     sheet.save(path, optimize=True)
@@ -62,10 +74,12 @@ def paste_rows(rows: Sequence[Path], columns: int, path: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", choices=[*PROMPTS], metavar="NAME", help="scenes, emoji; default both")
+    parser.add_argument(
+        "names", nargs="*", choices=[*PROMPTS], default=[*PROMPTS], metavar="NAME", help="scenes, emoji; default both"
+    )
     parser.add_argument("--methods", nargs="*", default=["sds", "msd"], help="methods, one row each; default sds msd")
     parser.add_argument("--steps", type=int, help="number of optimisation steps; default that of modeseek image")
-    parser.add_argument("--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the pictures")
+    parser.add_argument("--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of the images")
     args = parser.parse_args()
     folder = Path("runs", "bundled_priors")
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent
 INTRODUCTION = """# Which models work
 
-Text-to-image pipelines of diffusers: folders written by `save_pretrained`, single-file checkpoints with their
-configurations at hand, repositories of the hub, and LoRA weights for them. What a folder says of its own numbers is
-honoured, or refused in one line that names the file or the field: nothing is filled in. `modeseek doctor --prior`
-makes the same checks before a run. All of this configuration is part of a run: a run whose prior has changed is not
-resumed, and the line says which field was what.
+Text-to-image pipelines of diffusers: folders written by `save_pretrained`, single-file checkpoints whose
+configurations are available, repositories of the hub, and LoRA weights for them. The configuration of a folder is
+applied, or rejected with one line that names the file or the field: nothing is guessed. `modeseek doctor --prior`
+makes the same checks before a run. This configuration is part of a run: a run whose prior has changed is not
+resumed, and the message has the old and the new value of the field.
 
-Every row below is a case of a test that runs it on a small model of that family; `python docs/which_models.py`
-generates the page from these tables. Distilled models of few steps (Turbo, Lightning, Hyper-SD) are ordinary folders to
-diffusers and to modeseek: nothing in them says that their predictions are no posterior means.
+Every row below is a case of a test that runs it on a small model of that family with random weights; `python
+docs/which_models.py` generates the page from these tables. Distilled models of few steps (Turbo, Lightning, Hyper-SD)
+are ordinary folders to diffusers and to modeseek: they do not record that their predictions are not posterior means.
 """
 
 
@@ -46,8 +46,10 @@ def _section(section: Section) -> str:
         if row.line
     ]
     parts = [f"## {section.title}", section.introduction]
-    parts += [_table(("What", "Tried on", "How it is read"), works)] if works else []
-    parts += [f"**Refused**, with this line:\n\n{_table(('What', 'Tried on', 'Line'), refused)}"] if refused else []
+    parts += [_table(("What", "Tested on", "How it is loaded"), works)] if works else []
+    parts += (
+        [f"**Rejected**, with this message:\n\n{_table(('What', 'Tested on', 'Message'), refused)}"] if refused else []
+    )
     return "\n\n".join([*parts, f"Test: `{section.test}`.\n"])
 
 

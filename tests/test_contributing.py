@@ -52,12 +52,12 @@ def test_three_edits_make_a_method_known_to_every_command(tmp_path: Path) -> Non
         [sys.executable, "-c", RUN], input=commands, cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
-    assert re.search(rf"^{name} +\w.*\n +2 calls a step, 4 guided$", ended.stdout, re.MULTILINE)
+    assert re.search(rf"^{name} +\w.*\n +2 calls per step, 4 guided$", ended.stdout, re.MULTILINE)
     assert f"@misc{{{name},\n  author = {{Hammersley" in ended.stdout
     commands_run = [shlex.split(line)[1] for line in commands.splitlines()]
-    assert commands_run == ["methods", "cite", "run", "compare"]
+    assert commands_run == ["methods", "cite", "run", "benchmark"]
     run, compared = (
-        next((tmp_path / "runs").glob(f"{kind}*/report.html")).read_text("utf-8") for kind in (name, "compare")
+        next((tmp_path / "runs").glob(f"{kind}*/report.html")).read_text("utf-8") for kind in (name, "benchmark")
     )
     assert all("Hammersley" in page for page in (run, compared))
     assert name in run and cls in compared and "eps(z, n) + eps(z, -n)" in compared

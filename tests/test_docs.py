@@ -6,7 +6,6 @@ import ast
 import functools
 import importlib.util
 import inspect
-import json
 import math
 import re
 import shlex
@@ -28,7 +27,6 @@ from modeseek.config.overrides import override
 from modeseek.config.yaml import read_yaml
 from modeseek.reports.results_files import RunRecord, write_results
 from modeseek.reports.table import Column, Row, Table
-from modeseek.rundir.status import read_status
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -126,7 +124,7 @@ def commands() -> Iterator[tuple[str, str]]:
 
 def test_commands_on_the_pages_exist(capsys: pytest.CaptureFixture[str]) -> None:
     verbs = {shlex.split(line, comments=True)[1] for _, line in commands()}
-    assert {"run", "resume", "shape", "image", "compare"} <= verbs
+    assert {"run", "resume", "shape", "image", "benchmark"} <= verbs
     for verb in verbs:
         with pytest.raises(SystemExit) as ended:
             main([verb, "--help"])
@@ -160,12 +158,14 @@ def test_the_configuration_from_threestudio_says_what_theirs_says() -> None:
     assert sparsity == ms.regularizers.Sparsity(loss["lambda_sparsity"])
 
 
-def test_its_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = (line for page, line in commands() if page == "threestudio.md" and "hamburger" in line)
-    main([*shlex.split(line)[1:], "--dry-run"])
-    parsed = read_config(read_yaml(capsys.readouterr().out, "output"))
+def test_its_commands_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     ours = read_config(read_yaml_file(DOCS / "threestudio" / "dreamfusion.yaml"))
-    assert parsed.to_dict() == ours.to_dict() | {"name": "a hamburger"}
+    lines = [line for page, line in commands() if page == "threestudio.md" and "hamburger" in line]
+    assert ["--preset" in line for line in lines] == [True, False]
+    for line in lines:
+        main([*shlex.split(line)[1:], "--dry-run"])
+        parsed = read_config(read_yaml(capsys.readouterr().out, "output"))
+        assert parsed.to_dict() == ours.to_dict() | {"name": "a hamburger"}
 
 
 def test_settings_that_are_named_exist() -> None:
@@ -183,6 +183,7 @@ def script(name: str) -> Iterator[ModuleType]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(DOCS)
         patched.setitem(sys.modules, name, module)  # where its dataclass looks for the names of its hints
         spec.loader.exec_module(module)
         yield module
@@ -209,44 +210,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
     return ms.run(config, tmp_path_factory.mktemp("runs") / "three-steps")
 
 
-def test_the_gallery_shows_what_a_run_left(gallery: ModuleType, finished: ms.Run, tmp_path: Path) -> None:
-    (tmp_path / "gallery").mkdir()
-    (tmp_path / "gallery" / "notes.yaml").write_text("three-steps: What there is to see.\n")
-    (tmp_path / "gallery" / "old.png").write_bytes(b"of another run")
-    gallery.main([str(finished.path), "--out", str(tmp_path)])
-    page = (tmp_path / "gallery.md").read_text()
-    status = read_status(finished.path)
-    assert "## MSD on ring\n\nWhat there is to see.\n\n![MSD on ring](gallery/three-steps.png)" in page
-    assert f"```sh\n{(finished.path / 'command.txt').read_text().strip()}\n```" in page
-    assert f"3 steps, {status.calls:,} prior calls, {status.seconds:.1f} s" in page and status.calls > 0
-    assert [path.name for path in (tmp_path / "gallery").glob("*.png")] == ["three-steps.png"]
-    assert str(tmp_path) not in page
-
-
-def test_the_gallery_keeps_the_sections_of_other_runs(gallery: ModuleType, finished: ms.Run, tmp_path: Path) -> None:
-    others = [Path(shutil.copytree(finished.path, tmp_path / "runs" / name)) for name in ("first", "last")]
-    out = ["--out", str(tmp_path)]
-    gallery.main([str(others[0]), str(finished.path), *out])
-    before = (tmp_path / "gallery.md").read_text()
-    gallery.main(["--add", str(finished.path), *out])
-    assert (tmp_path / "gallery.md").read_text() == before  # replaced where it stood
-    gallery.main(["--add", str(others[1]), *out])
-    page = (tmp_path / "gallery.md").read_text()
-    assert page.startswith(before) and re.findall(r"gallery/(\S+)\.png", page) == ["first", "three-steps", "last"]
-    assert len(list((tmp_path / "gallery").glob("*.png"))) == 3
-    gallery.main([str(others[1]), *out])
-    assert re.findall(r"gallery/(\S+)\.png", (tmp_path / "gallery.md").read_text()) == ["last"]
-    assert len(list((tmp_path / "gallery").glob("*.png"))) == 1
-
-
 def test_pictures_of_the_bundled_priors_have_a_column_per_prompt_and_a_row_per_way(tmp_path: Path) -> None:
     colours = {"samples": ["red", "lime"], "sds": ["blue", "black"]}
     for row, names in colours.items():
-        (tmp_path / row).mkdir()
+        (tmp_path / row / "exports").mkdir(parents=True)
+        (tmp_path / row / "config.yaml").write_text("verb: sample\nprompts: [prompt 0, prompt 1]\nseed: 0\n")
         for k, name in enumerate(names):
-            Image.new("RGB", (8, 6), name).save(tmp_path / row / f"image-{k:03d}.png")
+            Image.new("RGB", (8, 6), name).save(tmp_path / row / "exports" / f"prompt-{k}-s0.png")
     with script("bundled_priors") as module:
-        module.paste_rows([tmp_path / row for row in colours], 2, tmp_path / "sheet.png")
+        rows = [module.image_files(tmp_path / row) for row in colours]
+        module.paste_rows(rows, 2, tmp_path / "sheet.png")
         assert set(module.PROMPTS) == {"scenes", "emoji"}
         for name in module.PROMPTS:
             assert f"(prior_{name}.png)" in (DOCS / "bundled_priors.md").read_text()
@@ -255,45 +228,6 @@ def test_pictures_of_the_bundled_priors_have_a_column_per_prompt_and_a_row_per_w
         pixels = sheet.convert("RGB")
         seen = [pixels.getpixel(at) for at in ((0, 0), (35, 0), (0, 27), (35, 27), (17, 13))]
     assert seen == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)]
-
-
-@pytest.mark.parametrize("git", ["null", '{"commit": "0123456789abcdef", "changed": false}'])
-def test_the_gallery_names_the_commit_where_there_is_one(
-    gallery: ModuleType, finished: ms.Run, tmp_path: Path, git: str
-) -> None:
-    folder = Path(shutil.copytree(finished.path, tmp_path / "copy"))
-    environment = json.loads((folder / "env.json").read_text()) | {"git": json.loads(git)}
-    (folder / "env.json").write_text(json.dumps(environment))
-    gallery.main([str(folder), "--out", str(tmp_path)])
-    assert f"commit {'unknown' if git == 'null' else '0123456'}." in (tmp_path / "gallery.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("status.json", '"finished"', '"stopped"'), "is stopped"),
-        (("command.txt", "modeseek", "modeseek --out /home/me/x"), "a path of this machine"),
-        (("command.txt", "modeseek", "modeseek --out=~/x"), "a path of this machine"),
-    ],
-)
-def test_the_gallery_refuses(
-    gallery: ModuleType,
-    finished: ms.Run,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    change: tuple[str, str, str],
-    words: str,
-) -> None:
-    name, old, new = change
-    folder = Path(shutil.copytree(finished.path, tmp_path / "copy"))
-    text = (folder / name).read_text()
-    assert text.count(old) == 1
-    (folder / name).write_text(text.replace(old, new))
-    with pytest.raises(SystemExit) as ended:
-        gallery.main([str(folder), "--out", str(tmp_path)])
-    output = capsys.readouterr().err
-    assert ended.value.code == 2 and words in output and output.count("\n") == 1
-    assert not (tmp_path / "gallery.md").exists()
 
 
 @pytest.fixture
@@ -330,6 +264,19 @@ def test_a_page_shows_an_experiment(experiment: ModuleType, measured: Path, tmp_
     assert page.read_text() == text
 
 
+def test_tables_of_an_experiment_fit_a_page(experiment: ModuleType) -> None:
+    narrow = "| A | B |\n|---|---:|\n| **x** | **0.5 [-0.1, 1e-3]** |\n| y | a [0.1, 0.2] b |"
+    assert experiment.fit_tables(f"{narrow}\n\n- no [0.1, 0.2]\n") == (
+        "| A | B |\n|---|---:|\n| **x** | **0.5**<br><small>[-0.1, 1e-3]</small> |\n| y | a [0.1, 0.2] b |\n"
+        "\n- no [0.1, 0.2]\n"
+    )
+    n = experiment.MOST_COLUMNS
+    wide = [["M", *(f"c{k}" for k in range(n))], ["sds", *map(str, range(n))], ["msd", *map(str, range(n, 2 * n))]]
+    head, *body = (f"| {' | '.join(row)} |" for row in wide)
+    lines = experiment.fit_tables("\n".join([head, "|---|" + "---:|" * n, *body])).splitlines()
+    assert lines[:3] == ["| M | sds | msd |", "|---|---:|---:|", f"| c0 | 0 | {n} |"] and len(lines) == n + 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -363,15 +310,8 @@ def test_an_experiment_is_refused(
     assert page.read_text() == before and not (tmp_path / "words_experiment.png").exists()
 
 
-def test_the_gallery_page_matches_its_folder(gallery: ModuleType) -> None:
-    shown = re.findall(r"\(gallery/(\S+)\.png\)", (DOCS / "gallery.md").read_text())
-    notes = read_yaml((DOCS / "gallery" / "notes.yaml").read_text(), "notes")
-    assert 4 <= len(shown) == len(set(shown))
-    assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == set(shown) == set(notes)
-
-
 def test_pages_and_images_stay_small() -> None:
-    assert sum(path.stat().st_size for path in DOCS.rglob("*") if path.is_file()) < 4_500_000
+    assert sum(path.stat().st_size for path in DOCS.rglob("*") if path.is_file()) < 8_000_000
 
 
 @pytest.mark.parametrize("rate", [1.0, 2.0])

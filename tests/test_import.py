@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import modeseek
 
 HEAVY = (
@@ -50,6 +52,13 @@ def test_beyond_torch_it_loads_little_that_is_not_its_own() -> None:
 def test_it_draws_no_random_number_and_warns_of_nothing() -> None:
     code = "import torch\ns = torch.get_rng_state()\nimport modeseek\nprint(torch.equal(s, torch.get_rng_state()))"
     assert run("import warnings; warnings.simplefilter('error')\n" + code) == "True"
+
+
+def test_a_pipeline_is_loaded_without_a_word() -> None:
+    """Whatever its libraries have to say of packages that are not needed."""
+    pytest.importorskip("diffusers", reason="pip install -e '.[diffusers]' runs the tests of pipelines")
+    code = "import contextlib, io, modeseek\nerr = io.StringIO()\nwith contextlib.redirect_stderr(err):\n"
+    assert run(code + "    modeseek.Pipeline.load('scenes')\nprint(repr(err.getvalue()))") == "''"
 
 
 def test_every_public_name_exists() -> None:

@@ -189,7 +189,8 @@ def test_a_nerf_is_rendered_from_the_same_cameras_with_the_same_draws():
     module.register_forward_hook(record)
     method = Towards(torch.full((2, 3, 6, 6), 0.5), torch.ones(2))
     optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
-    steps = list(ms.distill(module, PRIOR, method, optimizer, steps=3, batch=2, inner_steps=3, rng=ms.Streams(1)))
+    prior = ms.Empirical(torch.zeros(1, 3, 6, 6))
+    steps = list(ms.distill(module, prior, method, optimizer, steps=3, batch=2, inner_steps=3, rng=ms.Streams(1)))
     assert len(views) == 9 and all(views[i] is views[i - i % 3] for i in range(9))
     for i, image in enumerate(images):  # parameters stand still, so that only draws could change it
         assert torch.equal(image, steps[i // 3].image)

@@ -75,7 +75,9 @@ def _factories(cls: type) -> dict[str, WrittenDefault]:
 
 
 def skip(app: Sphinx, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
-    """Skips fields that hold a function: autodoc takes them for methods, and the signature shows them."""
+    """Skips fields that hold a function, which the signature shows, and `forward` with the docstring of torch alone."""
+    if name == "forward" and not obj.__doc__:
+        return True
     if inspect.isfunction(obj) and obj.__qualname__ == obj.__name__:
         return True
     return None

@@ -50,6 +50,10 @@ from modeseek.ramp import Fading, Ramp, Until
 from modeseek.rng import Rng, Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
+from modeseek.runs.export_run import save_mesh
+from modeseek.runs.result import ImageResult, ShapeResult
+from modeseek.runs.text_to_3d import shape
+from modeseek.runs.text_to_image import image
 from modeseek.sampling.likelihood import log_likelihood
 from modeseek.sampling.samplers import ddim, ddpm, dpmpp_2m, heun, invert
 
@@ -86,6 +90,8 @@ __all__ = [
     "Guided",
     "heun",
     "Image",
+    "image",
+    "ImageResult",
     "invert",
     "kernel_score",
     "Latent",
@@ -115,9 +121,12 @@ __all__ = [
     "Rng",
     "Run",
     "run",
+    "save_mesh",
     "schedules",
     "SDI",
     "SDS",
+    "shape",
+    "ShapeResult",
     "shift",
     "Shifted",
     "sigma_squared",
@@ -148,6 +157,11 @@ _ROOMS = (
     meanshift,
     bandwidths,
 )
+
+
+def __dir__() -> list[str]:
+    """Public names: those of `__all__`. Submodules that serve the others, such as `modeseek.ramp`, are not shown."""
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"]
 
 
 def __getattr__(name: str) -> object:

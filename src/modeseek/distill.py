@@ -14,11 +14,12 @@ from torch import Tensor
 from modeseek.codec import Codec, Frame, Identity, draw_frame
 from modeseek.diffusion.prediction import expand_like
 from modeseek.distributed import Distributed, parameters_of
-from modeseek.generators.base import Generator, Rendering, View, advance, render
-from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps
+from modeseek.generators.base import Generator, Rendering, View, advance, render, renders_images
+from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps, check_method
 from modeseek.priors.base import Conditions, Prior, select_conditions
+from modeseek.priors.prompts import codec_of, encode_prompts
 from modeseek.pytree import map_tensors
-from modeseek.rng import Rng, Streams, at_step
+from modeseek.rng import Rng, Streams, as_rng, at_step
 
 Regularizer = Callable[[Rendering, float], Tensor]
 _SHARED = (0,)  # stream of what all items of a step share
@@ -55,10 +56,10 @@ def distill(
     start: int = 0,
     batch: int = 1,
     inner_steps: int = 1,
-    conditions: Conditions | Callable[[View], Conditions] | None = None,
+    conditions: str | Sequence[str] | Conditions | Callable[[View], Conditions] | None = None,
     codec: Codec | None = None,
     regularizers: Sequence[Regularizer] = (),
-    rng: Rng,
+    rng: int | Rng,
     state: Any = None,
     distributed: Distributed | None = None,
 ) -> Iterator[Step]:
@@ -84,11 +85,12 @@ def distill(
         batch: number of items per step, >= 1.
         inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
             directions have a target (`has_target`): MSD, SDS, SDI, ISM, VSD, ESD, ASD, and `Debiased` of these.
-        conditions: conditions of the prior: fixed, or a function of the view.
-        codec: map from image to z; default identity. Of a random one (`Shifted`) each step draws one frame for all
-            items.
+        conditions: conditions of the prior: a prompt, prompts (item i has prompt i modulo their number), fixed
+            conditions, or a function of the view.
+        codec: map from image to z; None is the prior's own for a generator that renders images, and the identity where
+            the prior has none. Of a random one (`Shifted`) each step draws one frame for all items.
         regularizers: functions of (rendering, progress) whose values are added to the loss.
-        rng: source of all random numbers.
+        rng: source of all random numbers: a seed (`Streams(seed)`), `Streams` or a torch.Generator.
         state: method state to resume from; None initialises it.
         distributed: processes that share the items of each step: `Distributed.current()` where there are several. Each
             calls `distill` with the same arguments and makes the same updates. None: this process alone.
@@ -99,19 +101,27 @@ def distill(
         `direction.prediction` are not gathered and are None.
 
     Raises:
+        TypeError: a class instead of an object, or an argument of another wrong type.
         ValueError: invalid steps, start, batch or inner_steps, inner steps for a method whose directions have no
-            target, or a batch that cannot be split over the processes.
+            target, renderings that are no z of the prior, or a batch that cannot be split over the processes.
         FloatingPointError: a direction is not finite; the message names step, noise level and row.
     """
+    check_method(method)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer must be such as torch.optim.Adam(generator.parameters(), lr=0.02), got {optimizer!r:.60}"
+        )
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
     check_inner_steps(inner_steps, method)
+    rng, conditions = as_rng(rng), encode_prompts(conditions, prior, batch)
     distributed = Distributed() if distributed is None else distributed
     if distributed.size > 1 and not isinstance(rng, Streams):
         raise ValueError(
             "with several processes rng must be Streams (one stream per item), got a Generator; pass ms.Streams(seed)"
         )
-    codec = Identity() if codec is None else codec
+    if codec is None:
+        codec = (codec_of(prior) if renders_images(generator) else None) or Identity()
     penalties = dict(zip(_regularizer_names(regularizers), regularizers, strict=True))
     own_rows = distributed.shard(batch, block_size(method, conditions))
     fraction = (own_rows.stop - own_rows.start) / batch
@@ -126,6 +136,7 @@ def distill(
             frame = draw_frame(codec, at_step(rng, index, _SHARED, use="codec"))
             z, context = _render(generator, view, frame)
             if index == start:
+                _check_shape(z, prior)
                 state = method.init(z.detach(), prior) if state is None else state
                 stack.enter_context(distributed.sync_auxiliary(state, fraction))
             direction, state = method.step(
@@ -201,6 +212,15 @@ def check_finite(direction: Direction, index: int) -> None:
         raise FloatingPointError(
             f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
             "lower the learning rate or check the prior's precision"
+        )
+
+
+def _check_shape(z: Tensor, prior: Prior) -> None:
+    """Raises ValueError if renderings, encoded or not, have other axes or channels than the z of the prior."""
+    if z.ndim != len(prior.shape) + 1 or z.shape[1] != prior.shape[0]:
+        raise ValueError(
+            f"the generator must render what the prior evaluates, items of shape {tuple(prior.shape)}, got "
+            f"{tuple(z.shape[1:])}; try another number of channels, or codec=..."
         )
 
 

@@ -53,6 +53,23 @@ class Streams:
 
 
 Rng = torch.Generator | Streams
+"""Source of random numbers: a torch.Generator, drawn from in sequence, or `Streams`, keyed by step and item."""
+
+
+def as_rng(rng: int | Rng) -> Rng:
+    """Returns the source of random numbers that a seed stands for, `Streams(seed)`; any other source is itself.
+
+    Raises:
+        TypeError: neither a seed nor a source of random numbers.
+        ValueError: a seed outside [0, 2^63).
+    """
+    if isinstance(rng, torch.Generator | Streams):
+        return rng
+    if not isinstance(rng, int) or isinstance(rng, bool):
+        raise TypeError(f"rng must be a seed such as 0, a torch.Generator or Streams, got {rng!r:.80}")
+    if not 0 <= rng < 2**63:
+        raise ValueError(f"a seed must be in [0, 2^63), got {rng}; try 0")
+    return Streams(rng)
 
 
 def at_step(rng: Rng, step: int, items: tuple[int, ...] | None = None, use: str = "") -> Rng:

@@ -163,7 +163,7 @@ def test_the_exam_of_emoji_from_end_to_end(folder, tmp_path, capsys) -> None:
             "the icons must be npm packages, got none of @iconify-json/fluent-emoji-flat",
         ),
         (["emoji", "--icons", "ICONS", "--captions", "7"], "an exam needs 1 to 6 names, got 7"),
-        (["emoji", "--icons", "ICONS", "--judge", "j"], "--judge scores scenes, got it with --icons"),
+        (["emoji", "--icons", "ICONS", "--judge", "j"], "--judge must not be combined with --icons"),
         (["nothing", "--icons", "ICONS"], "there is no pipeline nothing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`modeseek compare`, `methods` and `cite`: equal budgets, and a table of the outcomes."""
+"""`modeseek benchmark`, `methods` and `cite`: equal budgets, and a table of the outcomes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def last(job: Generator) -> object:
 @pytest.mark.usefixtures("blank_figures")
 def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["vsd", "sds", "csd", "sds-bridge", "msd", "ddim"]
-    main(["compare", "--methods", *names, "--budget", "60", "--side", "5", "--out", str(tmp_path / "out")])
+    main(["benchmark", "--methods", *names, "--budget", "60", "--side", "5", "--out", str(tmp_path / "out")])
     rows = table(tmp_path / "out")
     assert set(rows) == set(names)
     losses = [float(row["nll"]) for row in rows.values()]
@@ -154,11 +154,11 @@ def test_a_job_that_fails_or_dies_stops_the_others() -> None:
 def test_without_classes_methods_that_compare_them_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = cli_error(["compare", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
+    said = cli_error(["benchmark", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
     assert "NFSD compares conditions" in said and not (tmp_path / "a").exists()
-    assert "did you mean" in cli_error(["compare", "--methods", "vsdd"], capsys)
-    assert "each, none or a number" in cli_error(["compare", "--label", "some"], capsys)
-    assert "too small" in cli_error(["compare", "--budget", "3"], capsys)
+    assert "did you mean" in cli_error(["benchmark", "--methods", "vsdd"], capsys)
+    assert "each, none or a number" in cli_error(["benchmark", "--label", "some"], capsys)
+    assert "too small" in cli_error(["benchmark", "--budget", "3"], capsys)
 
 
 def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,8 +168,8 @@ def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[st
     lines = output.splitlines()
     pairs = zip(lines, lines[1:], strict=False)
     cost = {name.split()[0]: line.strip() for name, line in pairs if name[:1].isalpha() and line[:1] == " "}
-    assert cost["sds"] == "1 call a step, 2 guided" and cost["csd"] == "2 calls a step"
-    assert cost["msd"] == "1 call a step, 2 guided, 16 before the first step"
+    assert cost["sds"] == "1 call per step, 2 guided" and cost["csd"] == "2 calls per step"
+    assert cost["msd"] == "1 call per step, 2 guided, 16 before the first step"
     assert "arXiv 2305.16213" in output
 
 

@@ -11,7 +11,7 @@ import pytest
 from modeseek.config.priors import ToyPriorConfig
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
 from modeseek.experiments.text_to_3d.entries import ENTRIES as ENTRIES_3D
-from modeseek.experiments.text_to_3d.jobs import ShapeResult, ShapeResults
+from modeseek.experiments.text_to_3d.jobs import ShapeJobResult, ShapeResults
 from modeseek.experiments.text_to_3d.plan import TextTo3DJob
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.experiments.text_to_image.entries import ENTRIES
@@ -164,7 +164,9 @@ def test_means_over_runs_have_intervals_where_values_differ() -> None:
 
 def test_results_are_found_by_entry_views_and_seed() -> None:
     results = ShapeResults(
-        ShapeResult(TextTo3DJob(ENTRIES_3D[name], VIEW_CONDITIONINGS[views], 0, seed, name + views + str(seed)), values)
+        ShapeJobResult(
+            TextTo3DJob(ENTRIES_3D[name], VIEW_CONDITIONINGS[views], 0, seed, name + views + str(seed)), values
+        )
         for name in ("sds", "msd")
         for views in ("fine", "none")
         for seed, values in ((0, {"iou": 0.5}), (1, {}))

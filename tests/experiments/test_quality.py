@@ -335,7 +335,7 @@ def test_scores_are_enough_for_the_results_and_are_reused(emoji: tuple[EmojiSubj
     finish(subject.run(plan, make_run(plan, out), priors))
     before = results_of(out)
     assert before["sds@16"]["apart"] > 0
-    for path in out.glob("jobs/*/exports/image-*.png"):
+    for path in out.glob("jobs/*/exports/*.png"):
         path.unlink()
     jobs = names_of(list(out.glob("jobs/*/status.json")))
     times = {path: path.stat().st_mtime_ns for path in out.glob("jobs/*/status.json")}

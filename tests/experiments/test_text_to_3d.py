@@ -24,7 +24,7 @@ from modeseek.experiments.common.entries import fixed
 from modeseek.experiments.text_to_3d.entries import ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.findings import compare, summarise
-from modeseek.experiments.text_to_3d.jobs import ShapeJob, ShapeResult, ShapeResults
+from modeseek.experiments.text_to_3d.jobs import ShapeJob, ShapeJobResult, ShapeResults
 from modeseek.experiments.text_to_3d.metrics import front_counts
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.experiments.text_to_3d.table import main_table
@@ -61,7 +61,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An experiment that was stopped in the middle of its second job, then resumed."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("modeseek.generators.generator3d._MESH_RESOLUTION", 40)
+    patch.setattr("modeseek.generators.generator3d.MESH_RESOLUTION", 40)
     patch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
     out = tmp_path_factory.mktemp("shapes") / "out"
     plan, priors = COMMAND.plan(), PriorCache("cpu")
@@ -120,7 +120,7 @@ def test_both_counts_of_fronts_are_reported() -> None:
     measures = {key: count.value for key, count in front_counts(FrontFaces(2, none), FrontFaces(1, none)).items()}
     assert measures == {"fronts": 2.0, "one_front": 0.0, "fronts_judged": 1.0, "one_front_judged": 1.0}
     results = ShapeResults(
-        ShapeResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), measures)
+        ShapeJobResult(TextTo3DJob(ENTRIES["sds"], VIEW_CONDITIONINGS["fine"], 0, seed, str(seed)), measures)
         for seed in (0, 1)
     )
     plan = TextTo3D("bundled", (CUBE,), {ENTRIES["sds"]: None}, (VIEW_CONDITIONINGS["fine"],), 2)
@@ -199,7 +199,7 @@ def test_other_settings_and_other_folders_are_refused(
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert "was begun with steps 8: got 9" in cli_error(argv(out, "--steps", "9"), capsys)
     assert "was begun with size 8: got 16" in cli_error(argv(out, "--size", "16"), capsys)
-    assert "holds something else: it has no status.json" in cli_error(argv(out / "exports"), capsys)
+    assert "holds other files: it has no status.json" in cli_error(argv(out / "exports"), capsys)
     assert "belongs to modeseek run" in cli_error(argv(out / "plays" / SECOND), capsys)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
@@ -274,7 +274,7 @@ def test_inner_steps_are_those_of_modeseek_shape_or_as_given() -> None:
         plan = command.plan()
         assert all(plan.steps_of(entry, plan.conditionings[0]) == 100 for entry in plan.entries)
         assert command._settings(plan)["inner_steps"] == inner_steps
-        results = ShapeResults([ShapeResult(plan.jobs()[0], {"iou": 0.5})])
+        results = ShapeResults([ShapeJobResult(plan.jobs()[0], {"iou": 0.5})])
         found = {job.entry.name: plan.config(job).inner_steps for job in plan.jobs()}
         return found, summarise(plan, results)[0]
 
@@ -314,7 +314,7 @@ def test_sentences_follow_from_pairs() -> None:
     conditioning = VIEW_CONDITIONINGS["fine"]
     values = {"sds": [0.5, 0.6, 0.7, 0.8], "msd": [0.6, 0.71, 0.82, 0.93]}
     results = ShapeResults(
-        ShapeResult(
+        ShapeJobResult(
             TextTo3DJob(ENTRIES[name], conditioning, k // 2, k % 2, f"{name}{k}"),
             {"iou": value, "delta_e": 10 + value, "right": 0.5 + 0.1 * (-1) ** k * (name == "sds")},
         )
@@ -325,7 +325,7 @@ def test_sentences_follow_from_pairs() -> None:
     assert line.startswith("MSD against SDS, 4 pairs") and "better in IoU by 0.11 [0.1" in line
     assert "worse in Delta E by 0.12 [0.1" in line and "no difference beyond chance in All right" in line
     few = ShapeResults(results[:6])
-    assert compare(plan, few, ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to tell them apart.")
+    assert compare(plan, few, ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to distinguish them.")
     assert len(summarise(plan, results)) == 2
     table = main_table(plan, results, {"a red cone": {"right": 1.0}})
     assert table.rows[1].values["iou"] == pytest.approx(0.65) and table.rows[0].reference

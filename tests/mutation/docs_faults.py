@@ -15,9 +15,9 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("another function named ramp", "config/registry.py", '"ramp": Ramp', '"ramp": Fading', "docs"),
     (
         "shape forgets its prompt",
-        "cli/shape.py",
-        "prompts=() if exact else (clean_prompt(self.prompt),),",
-        "prompts=(clean_prompt(self.prompt),) if exact else (),",
+        "config/shape_config.py",
+        "prompts=() if exact else (clean_prompt(prompt),),",
+        "prompts=(clean_prompt(prompt),) if exact else (),",
         "docs",
     ),
     (
@@ -85,7 +85,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "emoji are given view phrases that the prior does not know",
-        "cli/shape.py",
+        "config/shape_config.py",
         '"coarse" if named is None else named.views',
         '"coarse" if named is None else "fine"',
         "bundled_names",

@@ -10,13 +10,17 @@ from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from docs_faults import DOCS_FAULTS
 from emoji_faults import EMOJI_FAULTS
+from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from input_faults import INPUT_FAULTS
 from method_faults import METHOD_FAULTS
 from model_folder_faults import MODEL_FOLDER_FAULTS
+from output_faults import OUTPUT_FAULTS
 from path_faults import PATH_FAULTS
 from process_group_faults import PROCESS_GROUP_FAULTS
+from python_api_faults import PYTHON_API_FAULTS
 from quality_faults import QUALITY_FAULTS
+from report_faults import REPORT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
 from viewer_faults import VIEWER_FAULTS
@@ -54,13 +58,17 @@ _TABLES = (
     CORE_FAULTS,
     DOCS_FAULTS,
     EMOJI_FAULTS,
+    FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
     METHOD_FAULTS,
     MODEL_FOLDER_FAULTS,
     INPUT_FAULTS,
+    OUTPUT_FAULTS,
     PATH_FAULTS,
     PROCESS_GROUP_FAULTS,
+    PYTHON_API_FAULTS,
     QUALITY_FAULTS,
+    REPORT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,
     VIEWER_FAULTS,

@@ -231,8 +231,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "colours sampled outside the surface",
         "generators/mesh/extract.py",
-        "mesh.vertices[:, None] - inward",
-        "mesh.vertices[:, None] + inward",
+        "points[:, None] - inward",
+        "points[:, None] + inward",
         "extract",
     ),
     (

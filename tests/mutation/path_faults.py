@@ -320,13 +320,13 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a report of a last bandwidth 0",
         "reports/method_notes.py",
-        'if method.bandwidth.end > 0 else " of its path"',
-        'if method.bandwidth.end >= 0 else " of its path"',
+        'if end > 0 else " of its path"',
+        'if end >= 0 else " of its path"',
         "run_page",
     ),
     (
         "inner steps asked for and forgotten",
-        "cli/shape.py",
+        "config/shape_config.py",
         "inner_steps=inner_steps,",
         "inner_steps=None,",
         "image_command",

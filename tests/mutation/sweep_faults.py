@@ -57,7 +57,7 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a run of other settings resumed",
         "sweeps/worker.py",
-        "if run.config != config:",
+        "if run.config != replace(config, device=run.config.device):",
         "if run.config is None:",
         "scheduler",
     ),

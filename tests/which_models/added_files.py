@@ -42,7 +42,7 @@ ADDED_FILES = Section(
     "LoRA and textual inversion",
     "Safetensors only, `--lora FILE[=SCALE]` and `--embedding FILE[=TOKEN]`, or `loras` and `embeddings` of "
     "`Pipeline.load`. Every layer is scaled by its own alpha / r, and compared by name and shape with those of the "
-    "network and of every text encoder; the command and `log.txt` name layers that are left out.",
+    "network and of every text encoder; the command and `log.txt` name layers that are ignored.",
     (
         _lora("LoRA of kohya", _kohya(f"{_KOHYA}_to_q"), note="alpha / r of each layer"),
         _lora(
@@ -67,7 +67,7 @@ ADDED_FILES = Section(
         _lora("DoRA", _kohya(f"{_KOHYA}_to_q") | {f"{_KOHYA}_to_q.dora_scale": torch.ones(16)}, "is DoRA"),
         _lora("LoHa", {f"{_KOHYA}_to_q.hada_w1_a": torch.ones(2, 2)}, "is LoHa"),
         _lora("LoKr", {f"{_KOHYA}_to_q.lokr_w1": torch.ones(2, 2)}, "is LoKr"),
-        _lora("checkpoint given as a LoRA", {"model.diffusion_model.out.weight": torch.ones(2)}, "a whole checkpoint"),
+        _lora("checkpoint given as a LoRA", {"model.diffusion_model.out.weight": torch.ones(2)}, "complete checkpoint"),
         _lora("textual inversion given as a LoRA", {"<x>": torch.ones(2, 16)}, "it is a textual inversion"),
         _embedding("textual inversion of diffusers, one or several vectors", {"<x>": torch.ones(2, 16)}),
         _embedding("textual inversion of AUTOMATIC1111 (`emb_params`)", {"emb_params": torch.ones(2, 16)},

@@ -65,11 +65,11 @@ ASYMMETRIC: dict[str, Any] = {
 VAE, UNET, TRANSFORMER, INDEX = "vae/config.json", "unet/config.json", "transformer/config.json", "model_index.json"
 CONFIGURATION = Section(
     "Networks and autoencoders",
-    "Fields of configurations that change numbers are honoured as diffusers' pipelines do, or refused. Captions are "
+    "Configuration fields that change results are applied as in diffusers' pipelines, or rejected. Captions are "
     "never cleaned (`clean_caption`), whatever is installed, and resolutions are not binned.",
     (
-        ModelRow("a U-Net that predicts a variance too", "if", note="the variance is left out"),
-        ModelRow("a transformer that predicts a variance too", "pixart", note="the variance is left out"),
+        ModelRow("a U-Net that predicts a variance too", "if", note="the variance is ignored"),
+        ModelRow("a transformer that predicts a variance too", "pixart", note="the variance is ignored"),
         ModelRow(
             "a U-Net with `time_cond_proj_dim`",
             "sd",

@@ -19,9 +19,9 @@ NAMES = {
 _PROMPT = "CLIP, 77 tokens"
 FAMILIES = Section(
     "Families",
-    "The class in `model_index.json` decides. Each family's own sampling in diffusers, from the same noise, agrees "
-    "with modeseek's DDIM on the same weights; DreamBooth and other full fine-tunes are ordinary folders. Classes that "
-    "are not in this table are refused, with the list of those that are.",
+    "The class in `model_index.json` decides. For each family, sampling with its diffusers pipeline agrees with "
+    "modeseek's DDIM from the same noise and weights; DreamBooth and other full fine-tunes are ordinary folders. Other "
+    "classes are rejected, with the list of supported ones.",
     (
         ModelRow("`StableDiffusionPipeline`, eps (Stable Diffusion 1 and 2 base)", "sd", note=_PROMPT),
         ModelRow("`StableDiffusionPipeline`, v (Stable Diffusion 2)", "sd-v", note=_PROMPT),

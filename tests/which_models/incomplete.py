@@ -36,9 +36,9 @@ def _mixed_index(folder: Path) -> None:
 
 
 INCOMPLETE = Section(
-    "Folders that lack something",
+    "Incomplete folders",
     "Every key of every component is compared with its configuration before anything is encoded or cached, by the "
-    "rules of diffusers and transformers: tied weights, older names and what they ignore are no fault.",
+    "rules of diffusers and transformers: tied weights, older names and keys that they ignore are accepted.",
     (
         ModelRow(
             "CLIP with `position_ids`, of an older transformers",

@@ -57,8 +57,8 @@ _OWN = "by the default betas of its class"
 _STEPS = (0.02, 0.05, 0.1, 0.2)
 SCHEDULERS = Section(
     "Schedulers",
-    """What a network predicts, and at which noise level, stands in the configuration of its scheduler. Each class is
-read by rules of its own:
+    """The configuration of the scheduler defines what a network predicts, and at which noise level. Each class is
+read by its own rules:
 
 - *by its betas*: variance-preserving training levels, the timestep is their index;
 - *EDM*: levels from `sigma_min` to `sigma_max`, input and output preconditioned by `sigma_data` (Karras et al. 2022),

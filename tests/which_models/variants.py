@@ -31,9 +31,9 @@ def _old_attention(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 VARIANTS = Section(
     "Variants of weights",
-    "Safetensors only. Each component's weights are chosen by themselves: the plain file or shards first, then those "
-    "of the dtype that is asked for, then `fp32`, `bf16`, `fp16`, `ema`, then the only ones there. `modeseek doctor "
-    "--prior` says which were taken. From the hub only those are downloaded.",
+    "Safetensors only. Weights are chosen for each component: the plain file or shards first, then those of the "
+    "requested dtype, then `fp32`, `bf16`, `fp16`, `ema`, then the only existing ones. `modeseek doctor --prior` "
+    "prints the choice. From the hub only chosen files are downloaded.",
     (
         ModelRow("plain weights", change=unchanged),
         ModelRow(
@@ -60,7 +60,7 @@ VARIANTS = Section(
             "SD3 without T5 (null in `model_index.json`)",
             base="sd3",
             change=edited("model_index.json", text_encoder_3=[None, None], tokenizer_3=[None, None]),
-            note="zeros stand for its texts, as in diffusers",
+            note="zeros instead of its embeddings, as in diffusers",
         ),
         ModelRow(
             "a pipeline without a safety checker",

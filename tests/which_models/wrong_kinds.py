@@ -80,8 +80,8 @@ NETWORK, AUTOENCODER = "model.diffusion_model.input_blocks.0.0.weight", "first_s
 QUANTISED = {"quant_method": "bitsandbytes", "load_in_4bit": True}
 
 WRONG_KINDS = Section(
-    "What is refused, and what it is",
-    "Refused in one line, from configurations and headers alone, before anything is loaded.",
+    "Rejected models",
+    "Rejected with one line, from configurations and headers alone, before anything is loaded.",
     (
         ModelRow(
             "an inpainting network (9 channels)",
@@ -241,7 +241,7 @@ WRONG_KINDS = Section(
         ModelRow(
             "a single-file checkpoint without configurations",
             change=_file("x.safetensors", [NETWORK, AUTOENCODER, "cond_stage_model.transformer.x"]),
-            line="is a file of a whole StableDiffusionPipeline without its configurations",
+            line="is a complete StableDiffusionPipeline without its configurations",
             note="give `prior.pipeline.config`, or convert it",
         ),
         ModelRow(

@@ -29,7 +29,7 @@ def encode_variants(
         before: whether the phrase precedes the text; otherwise it follows after a comma.
 
     Raises:
-        ValueError: no prompts, or a view phrase that no text encoder of the prior reads whole.
+        ValueError: no prompts, or a view phrase that fits into no text encoder of the prior.
     """
     if not prompts:
         raise ValueError("view prompts need at least one prompt, got none")

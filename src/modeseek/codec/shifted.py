@@ -57,11 +57,11 @@ class Shifted:
     divides 2 `pixels` is equally likely; the factor is uniform in [1 - scale, 1 + scale]. Methods see the moved image
     as `context.image`, its z, and a codec that decodes z to the moved image.
 
-    What of an image an encoder drops, such as noise inside a patch, it drops at one place relative to its grid only:
-    moved at random, all pixels are optimised.
+    An encoder drops parts of an image, such as noise inside a patch, at one position relative to its grid only: with
+    random shifts all pixels are optimised.
 
-    Whole pixels keep an image as sharp as it is; an interpolated shift would blur it, and the optimisation would answer
-    with edges that are too sharp. Scaling interpolates by cubic convolution, with little blur.
+    Whole pixels keep an image as sharp as it is; an interpolated shift would blur it, and the optimisation would
+    compensate with edges that are too sharp. Scaling interpolates by cubic convolution, with little blur.
 
     Called directly, it does not move anything: certificates, previews, exports and scores see the image as it is. It
     costs no prior calls.

@@ -70,6 +70,20 @@ class Fixed:
         return torch.full_like(relative_shift, self.h), None
 
 
+def as_bandwidth(bandwidth: object) -> Bandwidth:
+    """Returns the bandwidth schedule that a number stands for, `Fixed`; a schedule is itself.
+
+    Raises:
+        TypeError: neither a number nor a schedule.
+        ValueError: a number that is not positive and finite.
+    """
+    if isinstance(bandwidth, int | float) and not isinstance(bandwidth, bool):
+        return Fixed(float(bandwidth))
+    if isinstance(bandwidth, type) or not isinstance(bandwidth, Bandwidth):
+        raise TypeError(f"a bandwidth must be a number or an object such as Geometric(8, 0.2), got {bandwidth!r:.60}")
+    return bandwidth
+
+
 @dataclass(frozen=True)
 class Geometric:
     """Geometric schedule `h = start (end / start)^(progress / (1 - hold))`, then `end` for the last `hold` of the run.

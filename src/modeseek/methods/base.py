@@ -110,6 +110,18 @@ def has_target(method: object) -> bool:
     return isinstance(method, TargetingMethod) and method.has_target is True
 
 
+@runtime_checkable
+class PromptedMethod(Protocol):
+    """A method that compares prompts: `needs` are the fields of `Conditions` that it requires, too."""
+
+    needs: ClassVar[tuple[str, ...]]
+
+
+def needs_of(method: object) -> tuple[str, ...]:
+    """Returns the fields of `Conditions` that a method requires beside the positive and the null one."""
+    return method.needs if isinstance(method, PromptedMethod) else ()
+
+
 MAX_INNER_STEPS = 10_000
 
 
@@ -124,6 +136,14 @@ def check_inner_steps(inner_steps: int, method: object) -> None:
             f"inner_steps must be 1 for {type(method).__name__}, whose directions have no target in z, got "
             f"{inner_steps}; try msd or sds"
         )
+
+
+def check_method(method: object, expected: str = "an object such as MSD(0.2)") -> None:
+    """Raises TypeError, naming what is expected, for what is no method, such as the class of one."""
+    if isinstance(method, type):
+        raise TypeError(f"method must be {expected}, got the class {method.__name__}; try {method.__name__}()")
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be {expected}, got {method!r:.80}")
 
 
 @runtime_checkable

@@ -39,6 +39,7 @@ class DDS:
 
     references: ClassVar[tuple[str, ...]] = ("dds",)
     guides: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("source",)
     source: Source | None = None
     times: Times = Uniform(0.05, 0.95)
     weight: Weight = unit_weight

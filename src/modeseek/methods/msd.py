@@ -13,7 +13,7 @@ from torch import Tensor
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Cosine, ScaledSchedule, level_of
 from modeseek.diffusion.weighting import Weight, unit_weight
-from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, ScheduledBandwidth, prior_scale
+from modeseek.meanshift.bandwidth import Adaptive, Bandwidth, ScheduledBandwidth, as_bandwidth, prior_scale
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.kernel_score import kernel_score
 from modeseek.priors.base import Conditions, Prior, select_conditions
@@ -63,7 +63,8 @@ class MSD:
         kernel-score: the paper's sampler, see `kernel_score`; `samples` times `steps` calls. Biased.
 
     Attributes:
-        bandwidth: bandwidth schedule in units of z: Fixed, Geometric, Adaptive, Along, or another `Bandwidth`.
+        bandwidth: bandwidth schedule in units of z: Fixed, Geometric, Adaptive, Along, or another `Bandwidth`; a number
+            is `Fixed`.
         estimator: estimator of the target, see above.
         steps: sampler steps (product, kernel-score), >= 1.
         samples: number of samples averaged per row (product, kernel-score), >= 1.
@@ -83,7 +84,7 @@ class MSD:
     references: ClassVar[tuple[str, ...]] = ("msd", "meanshift", "annealed-meanshift")
     guides: ClassVar[bool] = False
     has_target: ClassVar[bool] = True
-    bandwidth: Bandwidth
+    bandwidth: Bandwidth | float
     estimator: Estimator = "denoiser"
     steps: int = 16
     samples: int = 1
@@ -98,6 +99,7 @@ class MSD:
     finish_from: float = 0.7
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bandwidth", as_bandwidth(self.bandwidth))
         for name, value in (("estimator", self.estimator), ("finish", self.finish)):
             if value not in ("denoiser", "product", "kernel-score") and not (name == "finish" and value is None):
                 raise ValueError(f"MSD {name} must be 'denoiser', 'product' or 'kernel-score', got {value!r}")
@@ -130,7 +132,7 @@ class MSD:
     ) -> tuple[Direction, MSDState]:
         """Returns the direction `w (z - target)` and the next state."""
         z = z.detach()
-        bandwidth, inner = self.bandwidth, state.bandwidth
+        bandwidth, inner = as_bandwidth(self.bandwidth), state.bandwidth
         if isinstance(bandwidth, ScheduledBandwidth):
             bandwidth = bandwidth.on(prior.schedule, rng)
         if state.relative_shift is None:
@@ -165,7 +167,7 @@ class MSD:
         if isinstance(self.bandwidth, ScheduledBandwidth):
             ended = self.bandwidth.ended(state.progress, state.h)
         else:
-            ended = state.h <= self.bandwidth.end * (1 + 1e-6)
+            ended = state.h <= as_bandwidth(self.bandwidth).end * (1 + 1e-6)
         return ended & (state.relative_shift <= self.tol)
 
     def _target(

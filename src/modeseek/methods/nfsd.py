@@ -32,6 +32,7 @@ class NFSD(NoisingMethod):
 
     references: ClassVar[tuple[str, ...]] = ("nfsd",)
     guides: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("negative",)
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
     scale: float = 7.5

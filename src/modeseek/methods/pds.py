@@ -48,6 +48,7 @@ class PDS:
 
     references: ClassVar[tuple[str, ...]] = ("pds",)
     guides: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("source",)
     source: Source | None = None
     times: Times = Uniform(0.02, 0.98)
     scale: float = 100.0

@@ -32,6 +32,7 @@ class SDSBridge(NoisingMethod):
 
     references: ClassVar[tuple[str, ...]] = ("sds-bridge",)
     guides: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("source",)
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = sigma_squared
     scale: float = 40.0

@@ -104,6 +104,10 @@ class BasePrior:
     def takes_text(self) -> bool:
         return False
 
+    def unknown_words(self, texts: Sequence[str]) -> tuple[str, ...] | None:
+        """Returns the words of texts that the prior does not know, each once; None, as here, if they are unknown."""
+        return None
+
     def __call__(self: Prior, z_t: Float[Tensor, "b *d"], t: Float[Tensor, "b"], cond: Cond = None) -> Prediction:
         """Returns the prediction at time t of the native schedule."""
         return self.at(z_t, *self.schedule(t), cond)

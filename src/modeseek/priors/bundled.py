@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from modeseek.device import best_device
 from modeseek.priors.pipeline.bundled_table import BUNDLED_PRIORS
 from modeseek.priors.pipeline.pipeline import Pipeline
 
@@ -17,7 +16,7 @@ def bundled(name: str = "scenes", device: str | torch.device | None = None, **op
     scenes: one or two simple objects in eight colours, with sizes, three relations, and viewpoints in words or in
     degrees, "a red cone on a blue cube, side view"; trained on our own renders.
 
-    emoji: one everyday thing, "an owl", "a red apple, flat emoji, on a pale blue background"; trained on drawings of
+    emoji: one everyday object, "an owl", "a red apple, flat emoji, on a pale blue background"; trained on drawings of
     Fluent Emoji (MIT) and Noto Emoji (Apache-2.0).
 
     Each has a model card, `data/NAME/README.md`; `python -m tools.bundled_priors train NAME` trains it anew. One
@@ -34,7 +33,7 @@ def bundled(name: str = "scenes", device: str | torch.device | None = None, **op
     if name not in BUNDLED_PRIORS:
         known = " or ".join(BUNDLED_PRIORS)
         raise ValueError(f"a bundled prior must be {known}, got {name!r}; try ms.Pipeline.load for a folder")
-    return Pipeline.load(name, device=best_device() if device is None else device, **options)
+    return Pipeline.load(name, device=device, **options)
 
 
 Bundled = bundled

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import float64_device
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, PerRow, Rows, positive_condition
@@ -69,6 +70,17 @@ class Empirical(BasePrior):
         for part, squares in zip(self._data.split(rows), self._squares.split(rows), strict=True):
             torch.sum(double[: len(part)].copy_(part).square_(), 1, out=squares)
         self._radius = self._squares.max().sqrt().item()
+
+    def to(self, device: str | torch.device) -> Empirical:
+        """Returns the prior on a device; itself if it is there.
+
+        Raises:
+            ValueError: a device without float64 (mps).
+        """
+        target = float64_device(device)
+        if target.type == self.device.type and target.index in (None, self.device.index):
+            return self
+        return Empirical(self.data.to(target), self.schedule, self.labels, self._chunk)
 
     @property
     def data(self) -> Float[Tensor, "n *d"]:

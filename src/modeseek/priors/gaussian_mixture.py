@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import float64_device
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, positive_condition
@@ -54,6 +55,18 @@ class GaussianMixture(BasePrior):
         self._values, axes = torch.linalg.eigh(self.covs.double())  # (k, d), (k, d, d): columns are axes
         self._rotated_means = torch.einsum("ki,kij->kj", self._means, axes)
         self._axes = axes.transpose(0, 1).flatten(1)  # (d, k * d)
+
+    def to(self, device: str | torch.device) -> GaussianMixture:
+        """Returns the prior on a device; itself if it is there.
+
+        Raises:
+            ValueError: a device without float64 (mps).
+        """
+        target = float64_device(device)
+        if target.type == self.device.type and target.index in (None, self.device.index):
+            return self
+        moved = (self.weights.to(target), self.means.to(target), self.covs.to(target))
+        return GaussianMixture(*moved, self.schedule, self.labels)
 
     @property
     def n_classes(self) -> int:

@@ -87,7 +87,10 @@ class Guided(PriorWrapper):
             TypeError: cond is no `Conditions`.
         """
         if not isinstance(cond, Conditions):
-            raise TypeError(f"Guided needs Conditions(positive=..., null=...): got {type(cond).__name__}; wrap it")
+            raise TypeError(
+                f"Guided needs Conditions(positive=..., null=...), got {type(cond).__name__}; "
+                "try prior.conditions([prompt])"
+            )
         n = z_t.shape[0]
         target = expand(cond.positive, n)
         guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -50,6 +50,10 @@ class PriorWrapper(BasePrior):
     @property
     def takes_text(self) -> bool:
         return self.prior.takes_text
+
+    def unknown_words(self, texts: Sequence[str]) -> tuple[str, ...] | None:
+        inner = unwrap(self.prior)
+        return inner.unknown_words(texts) if isinstance(inner, BasePrior) else None
 
     def grid(self, n: int) -> Tensor:
         return self.prior.grid(n)

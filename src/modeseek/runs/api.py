@@ -7,7 +7,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from modeseek.config.config import Config
+from modeseek.config.config import Config, check_config
+from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.paths import missing_paths
 from modeseek.io.progress import Progress
 from modeseek.methods.base import block_size
@@ -32,6 +33,7 @@ def run(config: Config, out: str | os.PathLike[str] | None = None) -> Run:
         modeseek.runs.interrupts.RunInterrupted: a stop was requested, or the disk is full; resumable.
         modeseek.runs.interrupts.RunFailed: a direction is not finite, or a rendering collapsed.
     """
+    check_config(config)
     created, objects = create_run(config, ["modeseek.run"], out)
     for _ in train(created, objects, config.steps):
         pass
@@ -58,25 +60,32 @@ def resume(run: Run | str | os.PathLike[str], steps: int | None = None) -> Run:
 
 
 def create_run(
-    config: Config, command: Sequence[str], out: str | os.PathLike[str] | None = None
+    config: Config,
+    command: Sequence[str],
+    out: str | os.PathLike[str] | None = None,
+    loaded: LoadedPrior | None = None,
 ) -> tuple[Run, RunObjects]:
     """Builds the objects of a run, then creates its folder; an invalid configuration leaves no folder.
 
-    With several processes rank 0 creates the folder once all have built their objects.
+    With several processes rank 0 creates the folder once all have built their objects. A prior that is loaded already
+    is used as it is.
     """
     group = ProcessGroup.current()
-    objects = build(config)
+    objects = build(config, loaded)
     group.distributed.shard(objects.batch, block_size(objects.method, objects.conditions))  # raises before any write
     group.gather(None)
     if not group.is_main_process:
         return Run(group.broadcast(None)), objects
-    run = Run.create_for(config, objects.loaded, command, out)
+    run = Run.create_for(objects.config, objects.loaded, command, out)
     group.broadcast(run.path)
     return run, objects
 
 
 def iter_resume(
-    run: Run, steps: int | None = None, on_failure: Literal["stop", "rollback"] | None = None
+    run: Run,
+    steps: int | None = None,
+    on_failure: Literal["stop", "rollback"] | None = None,
+    device: str | None = None,
 ) -> Generator[Progress, None, None]:
     """Generator form of `resume` that yields progress; a finished run yields nothing.
 
@@ -84,6 +93,7 @@ def iter_resume(
         run: run to resume.
         steps: new total number of steps; None keeps it.
         on_failure: new reaction to a failure: stop, or roll back once; None keeps it.
+        device: new device; None keeps it.
 
     Raises:
         ValueError: same conditions as `resume`.
@@ -103,6 +113,8 @@ def iter_resume(
         raise ValueError(f"{run.path.name} is already at step {status.checkpoint}, got --steps {total}; pass more")
     if on_failure is not None:
         config = replace(config, on_failure=on_failure)
+    if device is not None:
+        config = replace(config, device=device)
     _check_paths(run, config)
     objects = build(config)
     environment = run.environment

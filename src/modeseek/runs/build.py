@@ -14,8 +14,8 @@ from modeseek.config.generators import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
-from modeseek.io.remarks import collect_remarks
-from modeseek.io.video import check_video_support
+from modeseek.io.remarks import add_remark, collect_remarks
+from modeseek.io.video import film_formats
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
@@ -43,6 +43,7 @@ class RunObjects:
         conditions: conditions of the prior: fixed, or a function of the view.
         regularizers: functions of (rendering, progress) whose values are added to the loss.
         remarks: what of prior and prompts was left out, one line each, for the log.
+        enlarged: whether small images are exported enlarged, too.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class RunObjects:
     conditions: Conditions | Callable[[View], Conditions] | None
     regularizers: Sequence[Regularizer] = ()
     remarks: tuple[str, ...] = ()
+    enlarged: bool = True
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -95,10 +97,8 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         OSError: a file cannot be read.
     """
     check_trackers(config.trackers)
-    if config.mp4:
-        check_video_support()
-    if torch.device(config.device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"no CUDA device is available, got device {config.device!r}; use cpu")
+    film_formats(config.film)  # raises where MP4 cannot be written
+    config = config.with_device()
     loaded = config.prior.load(config.device) if loaded is None else loaded
     built = config.generator.make(_shifted(config, loaded), config.seed)
     with collect_remarks() as remarks:
@@ -152,10 +152,17 @@ def _conditions(
         if built.module.is_3d:
             if config.prompts[1:]:
                 raise ValueError(f"a 3D generator takes one prompt, got {len(config.prompts)}; start a run for each")
-            return config.views.conditions(prior, config.prompts[0], config.negative)
-        texts = [config.prompts[item % len(config.prompts)] for item in range(built.batch)]
-        return prior.conditions(texts, [config.negative] * len(texts) if config.negative else None)
+            return _with_source(
+                config.views.conditions(prior, config.prompts[0], config.negative),
+                config.views.conditions(prior, config.source, "") if config.source else None,
+            )
+        n = built.batch
+        texts = [config.prompts[item % len(config.prompts)] for item in range(n)]
+        source = prior.conditions([config.source] * n) if config.source else None
+        return _with_source(prior.conditions(texts, [config.negative] * n if config.negative else None), source)
     if config.label is None:
+        if loaded.prior.takes_text:
+            add_remark(f"no prompt was given: {config.prior.title} is evaluated for the empty text; try --prompt TEXT")
         return None
     n_classes = loaded.prior.n_classes
     if not n_classes:
@@ -164,3 +171,19 @@ def _conditions(
         raise ValueError(f"unknown label {config.label}: {config.prior.title} has 0 to {n_classes - 1}")
     device = loaded.prior.device
     return Conditions(torch.tensor([config.label], device=device), null=torch.tensor([-1], device=device))
+
+
+def _with_source(
+    target: Conditions | Callable[[View], Conditions], source: Conditions | Callable[[View], Conditions] | None
+) -> Conditions | Callable[[View], Conditions]:
+    """Conditions of the target with those of a source prompt beside them, fixed or as a function of the view."""
+    if source is None:
+        return target
+
+    def at(view: View) -> Conditions:
+        here, there = (part(view) if callable(part) else part for part in (target, source))
+        return replace(here, source=there.positive)
+
+    if callable(target) or callable(source):
+        return at
+    return replace(target, source=source.positive)

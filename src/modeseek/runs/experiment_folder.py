@@ -60,7 +60,7 @@ def open_experiment(
         out: folder to create or reopen; None creates one in `runs/`.
 
     Raises:
-        ValueError: the folder holds something else, or was created with other settings or another prior.
+        ValueError: the folder holds other files, or was created with other settings or another prior.
         OSError: the folder cannot be written to.
     """
     all_settings = _with_absolute_paths({"verb": kind.verb, **settings})
@@ -75,7 +75,7 @@ def open_experiment(
             out=path,
         )
     if not (path / "status.json").is_file():
-        raise ValueError(f"{path} holds something else: it has no status.json; choose another --out")
+        raise ValueError(f"{path} holds other files: it has no status.json; choose another --out")
     run = Run(path)
     before = _with_absolute_paths(run.settings)
     if before.get("verb") != kind.verb:
@@ -83,7 +83,7 @@ def open_experiment(
     for name, value in all_settings.items():
         if name not in kind.mutable and before.get(name) != value:
             raise ValueError(
-                f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; give the same settings "
+                f"{path} was begun with {name} {_short(before.get(name))}: got {_short(value)}; use the same settings "
                 "to resume it, or choose another --out"
             )
     change = changed_prior(run.environment.get("prior", {}), prior)

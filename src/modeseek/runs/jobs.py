@@ -96,7 +96,7 @@ class JobContext:
         if not (path / "status.json").is_file():
             return None
         run = Run(path)
-        if run.config != with_absolute_paths(config):
+        if run.config != with_absolute_paths(config.with_device()):
             raise ValueError(f"{path} holds a run of other settings; remove it or choose another --out")
         return run
 

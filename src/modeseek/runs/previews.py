@@ -32,7 +32,7 @@ class PreviewPainter:
         self.shape, self.extent = shape, None if extent is None else _MARGIN * extent
         self._density_image: np.ndarray | None = None
         if shape == (2,) and isinstance(prior, DensityPrior) and extent is not None:
-            self._density_image = _density(prior, cond, _MARGIN * extent)
+            self._density_image = _density(prior, cond, _MARGIN * extent, prior.device)
 
     def draw(self, image: Tensor, columns: int | None = None) -> bytes:
         """PNG of (n, *shape); images in `columns` columns (None: about square), clipped to [0, 1]."""
@@ -85,15 +85,15 @@ def _sheet(image: Tensor, columns: int | None) -> Any:
     return canvas
 
 
-def _density(prior: DensityPrior, cond: Any, extent: float) -> np.ndarray:
+def _density(prior: DensityPrior, cond: Any, extent: float, device: torch.device) -> np.ndarray:
     """Square root of the density as colours, (h, w, 3); the root makes low densities visible."""
     side = _SIDE // 2
     ticks = torch.linspace(-extent, extent, side, dtype=torch.float64)
     y, x = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")
-    z = torch.stack([x.flatten(), y.flatten()], 1)
-    ones = torch.ones(len(z), dtype=torch.float64)
+    z = torch.stack([x.flatten(), y.flatten()], 1).to(device)
+    ones = torch.ones_like(z[:, 0])
     _, log_prob = prior.evaluate(z, ones, ones * extent / side, cond)
-    share = ((log_prob - log_prob.max()) / 2).exp().reshape(side, side, 1)
+    share = ((log_prob - log_prob.max()) / 2).exp().reshape(side, side, 1).cpu()
     low, high = (
         torch.tensor(_BACKGROUND_COLOUR, dtype=torch.float64),
         torch.tensor(_DENSITY_COLOUR, dtype=torch.float64),

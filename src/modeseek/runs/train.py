@@ -13,6 +13,7 @@ from modeseek.config.optimizers import set_rate
 from modeseek.distill import Step, distill
 from modeseek.io.errors import is_out_of_memory
 from modeseek.io.progress import Progress
+from modeseek.io.remarks import LOGGED
 from modeseek.rng import Streams
 from modeseek.rundir.checkpoint import check_formats, list_checkpoints
 from modeseek.rundir.run_dir import Run
@@ -72,7 +73,7 @@ def train(
         sessions = status.sessions + 1
         replace(status, state="running", reason="", steps=steps, sessions=sessions, updated=utc_now()).write(run.path)
         for line in (*objects.remarks, *remarks):
-            recorder.log(line)
+            recorder.log(f"{LOGGED}{line}")
         context = RunContext(run, objects, recorder, process_group, RunState.from_status(status))
         try:
             with process_group.propagate_errors():

@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 def start_viser(port: int) -> Any:
     """Starts viser on a port of 127.0.0.1; 0 takes any free one.
 
-    viser accepts every connection to its port, and any of them may ask it to publish the page through an external
+    viser accepts every connection to its port, and any of them may make it publish the page through an external
     server: here that request has no effect.
 
     Raises:

@@ -47,6 +47,12 @@ class AbsentPrior(BasePrior):
         raise RuntimeError("the viewer holds no prior: it cannot be evaluated")
 
 
+def absent_prior(size: int | None, dtype: torch.dtype, device: str) -> AbsentPrior:
+    """Returns a placeholder for the prior of a 3D generator whose images have that side, None if it is the prior's."""
+    side = size or 64
+    return AbsentPrior((3, side, side), dtype, torch.device(device))
+
+
 def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
     """The generator with the parameters of a checkpoint.
 
@@ -60,8 +66,7 @@ def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") 
     settings = config.generator.as_3d
     if settings is None:
         raise ValueError(f"a generator must be 3D to be viewed, got {type(config.generator).__name__}")
-    side = settings.size or 64
-    prior = AbsentPrior((3, side, side), _dtype(checkpoint), torch.device(device))
+    prior = absent_prior(settings.size, _dtype(checkpoint), device)
     generator = settings.make(LoadedPrior(prior, ""), config.seed).module
     restore_generator(generator, checkpoint, device)
     return generator.requires_grad_(False)

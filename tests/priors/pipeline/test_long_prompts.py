@@ -161,11 +161,11 @@ def test_two_prompts_keep_their_own_places(loaded: Callable[..., Pipeline]) -> N
 
 def test_a_phrase_that_no_encoder_reads(loaded: Callable[..., Pipeline]) -> None:
     with pytest.raises(
-        ValueError, match=r"whole by a text encoder, got 'overhead view': 13 tokens, and text_encoder_2 reads 9"
+        ValueError, match=r"fit into a text encoder, got 'overhead view': 13 tokens, and text_encoder_2 reads 9"
     ):
         readers = [TextReader("text_encoder", 6, len), TextReader("text_encoder_2", 9, len)]
         PromptReaders(lambda: readers, "").place("red", ("side view", "overhead view"))
-    with pytest.raises(ValueError, match="a view phrase must be read whole by a text encoder, got 'from 165 degrees"):
+    with pytest.raises(ValueError, match="a view phrase must fit into a text encoder, got 'from 165 degrees"):
         FinePrompts((("from 165 degrees left, slightly above", "back"),)).encode(loaded("sd"), ["red"])
     texts = loaded("flux").place_phrases("red", ("from 165 degrees left",))  # T5 reads it
     assert texts == ["red, from 165 degrees left"]

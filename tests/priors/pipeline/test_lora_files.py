@@ -238,7 +238,7 @@ REFUSED: list[tuple[str, str, Tensors, dict[str, str], str]] = [  # name, pipeli
     ("an IP-Adapter", "sd", {"image_proj.proj.weight": torch.ones(2, 2)}, {}, "is an IP-Adapter"),
     ("a textual inversion", "sd", {"<cat>": torch.ones(2, 16)}, {}, "it is a textual inversion"),
     ("a textual inversion of SDXL", "sdxl", {"clip_l": torch.ones(2, 16), "clip_g": torch.ones(2, 16)}, {}, "textual"),
-    ("a checkpoint", "sd", {"model.diffusion_model.out.weight": torch.ones(2)}, {}, "it is a whole checkpoint"),
+    ("a checkpoint", "sd", {"model.diffusion_model.out.weight": torch.ones(2)}, {}, "it is a complete checkpoint"),
     ("a network", "sd", {"conv_in.weight": torch.ones(2), "conv_in.bias": torch.ones(2)}, {}, "named conv_in.bias"),
     ("nothing", "sd", {}, {}, "it is empty"),
     ("NaN", "sd", {key: value * torch.nan for key, value in peft(f"unet.{Q}").items()}, {}, "must be finite"),

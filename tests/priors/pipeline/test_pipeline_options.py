@@ -192,7 +192,7 @@ def test_contradictory_memory_options(folder: Callable[[str], Path]) -> None:
         MemoryOptions(offload="blocks", compile=True)
     with pytest.raises(ValueError, match="no sliced attention"):
         load(folder("flux"), economy=MemoryOptions(slices=True))
-    with pytest.raises(ValueError, match="works on pixels"):
+    with pytest.raises(ValueError, match="a pipeline of pixels"):
         load(folder("if"), economy=MemoryOptions(tiles=True))
 
 

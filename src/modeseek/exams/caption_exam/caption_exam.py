@@ -92,7 +92,7 @@ class ExamResult:
         predictions: predictions of the scene classifier on the samples.
         table: rows of the pipeline, of its samples by kind of caption, of renders of the same captions, and of renders
             under shuffled captions (chance level).
-        mistakes: confusion pairs (asked, seen, count) of "thing", "colour" and "relation", the most frequent first.
+        mistakes: confusion pairs (expected, predicted, count) of "thing", "colour" and "relation", most frequent first.
         classifier_mistakes: confusion pairs on renders, which are the classifier's own mistakes.
     """
 
@@ -164,7 +164,7 @@ def examine(exam: Exam, classifier: SceneClassifier) -> Generator[Progress, None
 def mistakes(
     predictions: Predictions, parsed: Sequence[ParsedCaption], most: int = 12
 ) -> dict[str, list[tuple[str, str, int]]]:
-    """Confusion pairs (asked, seen, count) of objects, colours and relations, the most frequent first.
+    """Confusion pairs (expected, predicted, count) of objects, colours and relations, the most frequent first.
 
     Args:
         predictions: predictions of the scene classifier, an image each.

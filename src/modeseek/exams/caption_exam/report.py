@@ -72,6 +72,6 @@ def _pairs(mistakes: Mapping[str, Sequence[tuple[str, str, int]]]) -> list[tuple
     """Name and confusion pairs of each attribute."""
 
     def line(pairs: Sequence[tuple[str, str, int]]) -> str:
-        return ", ".join(f"{asked} → {seen}" + (f" ({count})" if count > 1 else "") for asked, seen, count in pairs)
+        return ", ".join(f"{truth} → {seen}" + (f" ({count})" if count > 1 else "") for truth, seen, count in pairs)
 
     return [("object" if name == "thing" else name, line(pairs) or "none") for name, pairs in mistakes.items()]

@@ -55,7 +55,7 @@ ENTRIES = {
         _entry(
             "msd",
             "MSD",
-            "Mean-shift distillation, one call a step, bandwidth sigma / alpha at the noise levels of SDS, weight "
+            "Mean-shift distillation, one call per step, bandwidth sigma / alpha at the noise levels of SDS, weight "
             "alpha sigma, with noise (jitter 1) until 70 % of the run and none after it.",
             fixed(IMAGE_MSD),
         ),

@@ -136,7 +136,7 @@ class Quality:
         if not cells:
             raise ValueError(
                 f"--budgets must allow {_LEAST_STEPS} steps of {entry.name}, got {max(self.budgets)}, where they take "
-                f"{self.least_budget(entry)} prior calls; raise it, or leave it out of --methods"
+                f"{self.least_budget(entry)} prior calls; raise it, or remove it from --methods"
             )
         return cells
 

@@ -62,7 +62,7 @@ def compare(plan: TextTo3D, results: ShapeResults, a: Entry, b: Entry) -> str:
             worse.append(text)
     counted = f"{len(pairs)} pair{'s' * (len(pairs) != 1)} of equal caption, seed and prior calls"
     if not (better or worse or level):
-        return f"{a.title} against {b.title}: {counted} are too few to tell them apart."
+        return f"{a.title} against {b.title}: {counted} are too few to distinguish them."
     parts = [f"{word} in {', '.join(texts)}" for word, texts in (("better", better), ("worse", worse)) if texts]
     if level:
         parts.append(f"no difference beyond chance in {', '.join(level)}")

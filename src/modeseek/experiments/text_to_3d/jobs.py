@@ -28,7 +28,7 @@ WEIGHTS = Path("exports") / "generator.safetensors"
 
 
 @dataclass(frozen=True)
-class ShapeResult:
+class ShapeJobResult:
     """Measures of a finished job.
 
     Attributes:
@@ -50,7 +50,7 @@ class ShapeResult:
         return self.measures["seconds"]
 
 
-class ShapeResults(tuple[ShapeResult, ...]):
+class ShapeResults(tuple[ShapeJobResult, ...]):
     """Measures of finished jobs."""
 
     def where(
@@ -71,7 +71,7 @@ class ShapeResults(tuple[ShapeResult, ...]):
 
 
 @dataclass(frozen=True)
-class ShapeJob(Job[ShapeResult]):
+class ShapeJob(Job[ShapeJobResult]):
     """Run folder of one shape.
 
     The exports of `modeseek shape` (turntable, strips, mesh) are skipped: they take longer than a short run, and
@@ -97,17 +97,17 @@ class ShapeJob(Job[ShapeResult]):
     def group(self) -> str:
         return self.spec.name
 
-    def load(self) -> ShapeResult | None:
+    def load(self) -> ShapeJobResult | None:
         run = self._optimised()
         measures = None if run is None else load_measures(run)
-        return None if measures is None else ShapeResult(self.spec, measures)
+        return None if measures is None else ShapeJobResult(self.spec, measures)
 
-    def run(self) -> Generator[Progress, None, ShapeResult]:
+    def run(self) -> Generator[Progress, None, ShapeJobResult]:
         run = self._optimised()
         if run is None:
             run = yield from self.optimise()
         scene, free_yaw = self.plan.scenes[self.spec.caption], not self.spec.conditioning.conditioned
-        return ShapeResult(self.spec, measure(run, self._generator(run), scene, self.classifier, free_yaw))
+        return ShapeJobResult(self.spec, measure(run, self._generator(run), scene, self.classifier, free_yaw))
 
     def optimise(self) -> Generator[Progress, None, Run]:
         """Optimises the shape and saves its weights.

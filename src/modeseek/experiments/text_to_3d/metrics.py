@@ -134,10 +134,10 @@ METRICS: tuple[Metric[EvaluatedShape], ...] = (
            evaluate=_front("one_front")),
     Metric("fronts", "Fronts", "Mean number of front faces: 1 is right, more is the Janus problem.", ".2f",
            evaluate=_front("fronts")),
-    Metric("one_front_judged", "One front, judged", "The same by the scene classifier, without the ground truth: sides "
-           "that it classifies as the front of the object. Specks mislead it.", ".2f", "high", unit="share",
+    Metric("one_front_judged", "One front (classifier)", "The same by the scene classifier, without the ground truth: "
+           "sides that it classifies as the front of the object. Specks mislead it.", ".2f", "high", unit="share",
            evaluate=_front("one_front_judged")),
-    Metric("fronts_judged", "Fronts, judged", "Mean number of front faces by the scene classifier.", ".2f",
+    Metric("fronts_judged", "Fronts (classifier)", "Mean number of front faces by the scene classifier.", ".2f",
            evaluate=_front("fronts_judged")),
     Metric("watertight", "Watertight", "Share with a closed mesh.", ".2f", "high", unit="share", evaluate=_watertight),
     Metric("steps", "Steps", "Number of optimisation steps.", ".0f", resampled=False,

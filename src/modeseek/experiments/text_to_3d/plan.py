@@ -55,7 +55,7 @@ class TextTo3D:
         conditionings: view conditionings. The first is for all jobs; under the others only captions with a front face
             run, by entries of all captions.
         seeds: number of runs of each caption and entry.
-        steps: number of steps of an entry with one prior call a step (two guided); others take fewer, see `steps_of`.
+        steps: number of steps of an entry with one prior call per step (two guided); others take fewer, see `steps_of`.
         budget: prior calls per view of every entry, in place of `steps`; None derives it from `steps`.
         size: image side, pixels; None is 64, or the size of the pipeline.
         views: number of cameras a step.

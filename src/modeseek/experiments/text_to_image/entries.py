@@ -48,7 +48,7 @@ ENTRIES = {
         Entry(
             "msd",
             "MSD",
-            "Mean-shift distillation with the denoiser, one call a step, its bandwidth along the noise levels of SDS, "
+            "Mean-shift distillation with the denoiser, one call per step, bandwidth along the noise levels of SDS, "
             "with noise until 70 % of the run; 4 optimizer steps towards each target: the default of modeseek image.",
             fixed(IMAGE_MSD),
             lr=0.02,

@@ -16,6 +16,7 @@ from modeseek.io.progress import Progress
 from modeseek.io.remarks import collect_remarks
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import build
+from modeseek.runs.image_files import image_names
 from modeseek.runs.jobs import Job, JobContext
 from modeseek.runs.sampling import SamplingConfig, sample_to_run
 from modeseek.runs.train import train
@@ -75,7 +76,7 @@ class ImageJob(Job[BatchResult]):
             return None
         run = Run(self.path)
         status = run.status
-        images = tuple(self.path / "exports" / f"image-{index:03d}.png" for index in range(len(self.batch.items)))
+        images = self._images()
         if status.state != "finished" or status.calls == 0 or not all(image.is_file() for image in images):
             return None
         rows = run.metrics
@@ -84,13 +85,23 @@ class ImageJob(Job[BatchResult]):
             self.batch, images, status.calls, status.seconds, shift if isinstance(shift, float) else None
         )
 
+    def _images(self) -> tuple[Path, ...]:
+        """PNG files of the images; earlier versions numbered them."""
+        numbered = [f"image-{index:03d}" for index in range(len(self.batch.items))]
+        prompts = [self.plan.prompts[prompt] for prompt, _ in self.batch.items]
+        folder = self.path / "exports"
+        earlier = (folder / f"{numbered[0]}.png").is_file()
+        names = numbered if earlier else image_names(prompts, self.batch.seed)
+        return tuple(folder / f"{name}.png" for name in names)
+
     def run(self) -> Generator[Progress, None, BatchResult]:
         if self.batch.entry.make is None:
             yield from self._sample()
         else:
             config = self.plan.config(self.batch)
             run = self.context.open_run(config)
-            yield from train(run, build(config, self.context.priors.load(config.prior)), config.steps)
+            objects = replace(build(config, self.context.priors.load(config.prior)), enlarged=False)
+            yield from train(run, objects, config.steps)
         result = self.load()
         if result is None:
             raise ValueError(
@@ -117,7 +128,10 @@ class ImageJob(Job[BatchResult]):
         with collect_remarks() as remarks:
             conditions, title = prior.conditions(texts, None), f"DDIM: {batch.name}"
         remarks = (*priors.load(plan.prior_config).remarks, *remarks)
-        config = SamplingConfig(prior, conditions, len(texts), scale, steps, ddim, batch.seed, title, remarks=remarks)
+        config = SamplingConfig(
+            prior, conditions, len(texts), scale, steps, ddim, batch.seed, title, remarks=remarks, prompts=tuple(texts),
+            enlarged=False,
+        )  # fmt: skip
         calls = yield from sample_to_run(run, config)
         replace(run.status, calls=calls, step=steps, steps=steps).write(run.path)
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from modeseek.config.config import Config, GuardConfig
 from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig
 from modeseek.config.optimizers import AdamConfig
@@ -100,8 +98,6 @@ class TextToImage:
             )
         if not 0 <= self.reference <= 10**6:
             raise ValueError(f"the reference must hold 0 to 1e6 images, got {self.reference}; change --reference")
-        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"no CUDA device is available: got device {self.device!r}; use cpu")
         for name, scale in self.scales.items():
             if not math.isfinite(scale):
                 raise ValueError(f"a guidance scale must be finite, got {scale} for {name}; 1 is none")

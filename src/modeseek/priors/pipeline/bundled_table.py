@@ -77,12 +77,12 @@ SCENES = BundledPrior(
 )
 EMOJI = BundledPrior(
     "emoji",
-    "emoji drawings: one everyday thing each, on white or on a plain colour",
+    "emoji drawings: one everyday object each, on white or on a plain colour",
     knows=(
-        "the names and keywords of some 1,700 things (animals, food, faces, tools, vehicles, flags ...), two styles "
+        "the names and keywords of some 1,700 objects (animals, food, faces, tools, vehicles, flags ...), two styles "
         "(flat emoji, shaded emoji), and ten backgrounds (on a pale blue background)"
     ),
-    lacks="several things in one image, colours that the drawings do not have, and views",
+    lacks="several objects in one image, colours that the drawings do not have, and views",
     views="none",
     examples=("an owl", "a red apple, flat emoji", "a cactus, shaded emoji, on a pale blue background"),
     prompts=(

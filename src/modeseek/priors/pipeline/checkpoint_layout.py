@@ -39,7 +39,7 @@ def find_configurations(file: Path, config: str | os.PathLike[str] | None) -> Pa
     `model_index.json`, the scheduler, the tokenizers and each component's `config.json`; weights are optional.
 
     Raises:
-        ValueError: the file is no whole checkpoint, or there is no such folder; the line says what to do.
+        ValueError: the file is no complete checkpoint, or there is no such folder; the line says what to do.
     """
     keys = read_checkpoint(file)
     kind = checkpoint_class(keys)
@@ -119,7 +119,7 @@ def _refuse_without_configurations(file: Path, kind: str, config: str | os.PathL
         raise ValueError(f"{file} is a file of {kind}, which is not supported: try the base model")
     where = f"{file.with_suffix('')} beside it has none" if config is None else f"{config} has no model_index.json"
     raise ValueError(
-        f"{file} is a file of a whole {kind} without its configurations ({where}): give the folder of its base model, "
+        f"{file} is a complete {kind} without its configurations ({where}): give the folder of its base model, "
         f'with prior.pipeline.config or there, or convert it: python -c "import diffusers; diffusers.{kind}'
         f'.from_single_file({str(file)!r}).save_pretrained({str(file.with_suffix(""))!r})"'
     )

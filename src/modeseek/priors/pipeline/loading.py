@@ -77,7 +77,7 @@ def find_pipeline(
     checkpoint = place if place.is_file() else None
     folder = place if checkpoint is None else find_configurations(checkpoint, config)
     if checkpoint is None and config is not None:
-        raise ValueError(f"config is for single-file checkpoints, got {config} with the folder {path}; leave it out")
+        raise ValueError(f"config is for single-file checkpoints, got {config} with the folder {path}; remove it")
     family, kind = family_of(folder)
     check_components(folder, kind, family.network)
     return PipelineSource(folder, checkpoint, kind, family)

@@ -127,7 +127,7 @@ def _describe(keys: list[str]) -> str:
         return "it is empty"
     shown = ", ".join(keys[:2])[:120] + (" ..." if len(keys) > 2 else "")
     if any(key.startswith(_CHECKPOINT) for key in keys):
-        return f"it is a whole checkpoint, with {len(keys)} tensors ({shown})"
+        return f"it is a complete checkpoint, with {len(keys)} tensors ({shown})"
     if set(keys) <= {"clip_l", "clip_g", "t5", "emb_params"} or (len(keys) == 1 and "." not in keys[0]):
         return f"it is a textual inversion ({shown}), which goes to the embeddings"
     return f"its tensors are named {shown}"

@@ -55,10 +55,10 @@ def apply_memory_options(network: Any, vae: Any | None, device: torch.device, op
         if options.tiles:
             vae.enable_tiling()
     elif options.tiles or options.recompute:
-        raise ValueError("tiles and recompute are for the autoencoder: this pipeline works on pixels; leave them off")
+        raise ValueError("tiles and recompute need an autoencoder, got a pipeline of pixels; set them to false")
     if options.slices:
         if not hasattr(network, "set_attention_slice"):
-            raise ValueError(f"a {kind} has no sliced attention: got slices; leave it off")
+            raise ValueError(f"a {kind} has no sliced attention, got slices; set it to false")
         network.set_attention_slice("auto")
     if options.channels_last:
         network.to(memory_format=torch.channels_last)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import ImageCodec, RangeCodec
+from modeseek.device import resolve_device
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
 from modeseek.priors.base import BasePrior, Conditions, PerRow, Rows, positive_condition
@@ -32,6 +33,7 @@ from modeseek.priors.pipeline.text_encoding import LongPrompts, TextEncoding, sk
 from modeseek.priors.pipeline.textual_inversion import TextualInversion
 from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS
 from modeseek.priors.pipeline.vae import VAECodec, downscale
+from modeseek.priors.pipeline.vocabulary import read_vocabulary
 from modeseek.pytree import Cond, expand, map_tensors
 
 _PLAIN = MemoryOptions()
@@ -53,6 +55,7 @@ class Pipeline(BasePrior):
         codec: codec between pixels in [0, 1] and z.
         guidance: embedded guidance scale of models that take one (Flux; U-Nets with `time_cond_proj_dim`); ignored by
             others.
+        loaded_from: arguments of `load` that made it, by name, but for the device; None if it was built in Python.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Pipeline(BasePrior):
         economy: MemoryOptions = _PLAIN,
         device: torch.device | None = None,
         configuration: Mapping[str, Any] | None = None,
+        loaded_from: Mapping[str, Any] | None = None,
     ) -> None:
         self.pipe, self.family, self.shape, self.prompts, self.guidance = pipe, family, shape, prompts, guidance
         self.text_cache = prompts.cache
@@ -73,6 +77,7 @@ class Pipeline(BasePrior):
         self._network_dtype = self.network.dtype  # read once: diffusers' property walks all weights
         self.device = next(self.network.parameters()).device if device is None else device
         self.configuration = {} if configuration is None else dict(configuration)
+        self.loaded_from = None if loaded_from is None else dict(loaded_from)
         facts = NetworkFacts(family, type(pipe).__name__, shape[1] * shape[2] // family.multiple**2)
         self.reading = read_scheduler(pipe.scheduler, facts)
         self.schedule: Discrete | Flow = self.reading.schedule
@@ -87,7 +92,7 @@ class Pipeline(BasePrior):
         path: str | os.PathLike[str],
         *,
         config: str | os.PathLike[str] | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         size: int | tuple[int, int] | None = None,
         guidance: float = 3.5,
@@ -105,7 +110,8 @@ class Pipeline(BasePrior):
                 name on the hub. A folder whose name is that of a bundled prior is "./emoji", or a `Path`.
             config: folder of the configurations of a single-file checkpoint; default the folder beside it of the same
                 name, or its own.
-            device: device of the network and the autoencoder.
+            device: device of the network and the autoencoder; None is the fastest of this machine: cuda, else mps, else
+                cpu.
             dtype: dtype of the network; default bfloat16 on CUDA, else float32. With float16, which it overflows, the
                 autoencoder stays in float32.
             size: image size in pixels, (height, width) or the side of a square; default the training size.
@@ -121,7 +127,19 @@ class Pipeline(BasePrior):
             ValueError: no pipeline, an unsupported class, pickled weights only, or a size, a LoRA or an option that
                 does not fit.
         """
-        target = torch.device(device)
+        loaded_from = {
+            "path": path,
+            "config": config,
+            "dtype": dtype,
+            "size": size,
+            "guidance": guidance,
+            "loras": tuple(loras),
+            "embeddings": tuple(embeddings),
+            "long_prompts": long_prompts,
+            "economy": economy,
+            "cache": cache,
+        }
+        target = resolve_device(device)
         dtype = (torch.bfloat16 if target.type == "cuda" else torch.float32) if dtype is None else dtype
         source = find_pipeline(path, config, dtype)
         folder, family, name = source.folder, source.family, source.kind
@@ -141,7 +159,31 @@ class Pipeline(BasePrior):
         shape = z_shape(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
         apply_memory_options(network, pipe.vae if family.latent else None, target, economy)
         cache_dir = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
-        return cls(pipe, family, shape, PromptEncoder(encoding, pipe, cache_dir), guidance, economy, target, settings)
+        prompts = PromptEncoder(encoding, pipe, cache_dir, None if loras else read_vocabulary(folder))
+        return cls(pipe, family, shape, prompts, guidance, economy, target, settings, loaded_from)
+
+    @classmethod
+    def from_pretrained(cls, path: str | os.PathLike[str], **options: Any) -> Pipeline:
+        """Loads a pipeline: `load` under the name that diffusers gives it."""
+        return cls.load(path, **options)
+
+    def to(self, device: str | torch.device) -> Pipeline:
+        """Moves the network, the autoencoder and all later conditions to a device, in place; returns this pipeline.
+
+        Text encoders, which are loaded only while new texts are encoded, run where they did.
+
+        Raises:
+            ValueError: no device of this machine, or weights that memory options keep elsewhere.
+        """
+        if self.economy.offload != "none":
+            raise ValueError(
+                f"an offloaded network moves itself, got offload={self.economy.offload}; load it with device={device!r}"
+            )
+        self.device = resolve_device(device)
+        self.network.to(self.device)
+        if self.family.latent:
+            self.codec = VAECodec.of(self.pipe.vae.to(self.device), self.economy.recompute)
+        return self
 
     @property
     def takes_text(self) -> bool:
@@ -172,6 +214,16 @@ class Pipeline(BasePrior):
     def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> Conditions:
         """Returns the `Conditions` of guided priors: the texts, the empty text, and negative prompts if given."""
         return self.prompts.conditions(texts, negative).map(self._to_device)
+
+    def unknown_words(self, texts: Sequence[str]) -> tuple[str, ...] | None:
+        """Returns the words of texts that it was not trained on, each once; None if they are unknown.
+
+        Known are those of the priors that ship with modeseek and of any folder with a `words.txt`, unless a LoRA was
+        merged.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"unknown_words takes a list of texts, got one string {texts[:40]!r}; try [text]")
+        return self.prompts.unknown_words(texts)
 
     def place_phrases(self, prompt: str, phrases: Sequence[str], before: bool = False) -> list[str]:
         """Returns the prompt with each phrase, such as "front view", where its text encoders read the phrase.

@@ -172,7 +172,7 @@ class PromptReaders:
             reader = max(self.readers, key=lambda reader: reader.limit)
             longest = max(phrases, key=reader.count)
             raise ValueError(
-                f"a view phrase must be read whole by a text encoder, got {longest!r}: {reader.count(longest)} tokens, "
+                f"a view phrase must fit into a text encoder, got {longest!r}: {reader.count(longest)} tokens, "
                 f"and {reader.name} reads {reader.limit}; try shorter phrases, or views.words none"
             )
         texts = [f"{phrase}, {prompt}" if before else f"{prompt}, {phrase}" for phrase in phrases]

@@ -141,7 +141,7 @@ def add_tokens(pipe: Any, embeddings: Sequence[TextualInversion]) -> None:
         token, tensors = embedding.read()
         if not hasattr(pipe, "load_textual_inversion"):
             raise ValueError(
-                f"diffusers has no textual inversion for {type(pipe).__name__}: got {embedding.path}; leave it out"
+                f"diffusers has no textual inversion for {type(pipe).__name__}: got {embedding.path}; remove it"
             )
         for key, tensor in tensors.items():
             suffix = _suffix(_ENCODER_KEYS.get(key, 0))

@@ -94,7 +94,7 @@ def describe_folder(folder: Path) -> str | None:
 
 
 def describe_tensors(keys: Collection[str]) -> str | None:
-    """Returns what a safetensors file other than a whole checkpoint is, by the names of its tensors, and advice."""
+    """Returns what a safetensors file other than a complete checkpoint is, by the names of its tensors, and advice."""
     if any("lora" in key or "hada_" in key or "lokr_" in key or "oft_" in key for key in keys):
         return "a LoRA, not a pipeline: give its base model as the prior and this one with --lora"
     if set(keys) & {"emb_params", "clip_l", "clip_g"} or (len(keys) == 1 and not any("." in key for key in keys)):

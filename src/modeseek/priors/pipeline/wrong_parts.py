@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modeseek.io.quiet import silence
 from modeseek.priors.pipeline.configurations import component_class, model_index, read_config
 from modeseek.priors.pipeline.tokenizers import TEXT_ENCODERS, TOKENIZERS
 
@@ -85,7 +86,8 @@ def nullable_components(kind: str) -> tuple[str, ...]:
 def _check_present(folder: Path, kind: str, index: Mapping[str, Any]) -> None:
     import diffusers
 
-    accepted = inspect.signature(getattr(diffusers, kind).__init__).parameters
+    with silence("diffusers", "transformers"):  # the class is imported here
+        accepted = inspect.signature(getattr(diffusers, kind).__init__).parameters
     needed = ("unet", "transformer", "vae", "scheduler", *TOKENIZERS, *TEXT_ENCODERS)
     missing = [
         name

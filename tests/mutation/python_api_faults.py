@@ -1,0 +1,118 @@
+"""Likely faults of the Python front door (`ms.image`, `ms.shape`, prompts, seeds) and of plug-ins."""
+
+from __future__ import annotations
+
+PYTHON_API_FAULTS: list[tuple[str, str, str, str, str]] = [  # name, file, old, new, tests
+    (
+        "a loaded pipeline is loaded again",
+        "runs/result.py",
+        "create_run(config, [command], out, prior.loaded)",
+        "create_run(config, [command], out)",
+        "text_to_image",
+    ),
+    (
+        "the codec of the prior encodes latents",
+        "distill.py",
+        "(codec_of(prior) if renders_images(generator) else None)",
+        "codec_of(prior)",
+        "wrong_arguments",
+    ),
+    (
+        "images are not encoded by the prior's codec",
+        "priors/prompts.py",
+        "return inner.codec if isinstance(inner, EncodedPrior) else None",
+        "return None",
+        "wrong_arguments",
+    ),
+    (
+        "all items get the first prompt",
+        "priors/prompts.py",
+        "[texts[item % len(texts)] for item in range(n)]",
+        "[texts[0] for item in range(n)]",
+        "wrong_arguments",
+    ),
+    (
+        "every seed is the same",
+        "rng.py",
+        "return Streams(rng)",
+        "return Streams(0)",
+        "wrong_arguments",
+    ),
+    (
+        "a number is another bandwidth",
+        "meanshift/bandwidth.py",
+        "return Fixed(float(bandwidth))",
+        "return Fixed(1.0)",
+        "wrong_arguments",
+    ),
+    (
+        "renderings of any shape are evaluated",
+        "distill.py",
+        "if z.ndim != len(prior.shape) + 1 or z.shape[1] != prior.shape[0]:",
+        "if z.ndim != len(prior.shape) + 1:",
+        "wrong_arguments",
+    ),
+    (
+        "a given method loses its settings",
+        "config/defaults.py",
+        "made = given or default_method(",
+        "made = default_method(",
+        "text_to_image",
+    ),
+    (
+        "the guidance of a given method is the default",
+        "config/guidance.py",
+        "own = None if given is None else own_scale(given)",
+        "own = None",
+        "text_to_image",
+    ),
+    (
+        "a pipeline forgets its precision",
+        "config/priors.py",
+        'options["dtype"] = None if dtype == default else',
+        'options["dtype"] = None if True else',
+        "text_to_image",
+    ),
+    (
+        "a package takes a name of modeseek",
+        "config/plugins.py",
+        "points = [] if name in self.entries else [",
+        "points = [",
+        "plugins",
+    ),
+    (
+        "the first of two packages wins in silence",
+        "config/plugins.py",
+        "if offers[1:]:",
+        "if False:",
+        "plugins",
+    ),
+    (
+        "any class is a method",
+        "config/plugins.py",
+        "and all(hasattr(cls, member) for member in self.members)",
+        "and True",
+        "plugins",
+    ),
+    (
+        "listing imports the packages",
+        "config/plugins.py",
+        "names = sorted({point.name for point in find_entry_points(self.group)} - self.entries.keys())",
+        "names = sorted({p.load() and p.name for p in find_entry_points(self.group)} - self.entries.keys())",
+        "plugins",
+    ),
+    (
+        "the dots of an import path split it",
+        "config/overrides.py",
+        'return path if IMPORT_PATH.fullmatch(".".join(keys[:path])) else 1',
+        "return 1",
+        "plugins",
+    ),
+    (
+        "pipelines speak of torchvision",
+        "priors/pipeline/wrong_parts.py",
+        'with silence("diffusers", "transformers"):  # the class is imported here',
+        "with silence():  # the class is imported here",
+        "import",
+    ),
+]
