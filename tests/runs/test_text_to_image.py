@@ -86,6 +86,21 @@ def test_a_loaded_pipeline_is_used_as_it_is_and_loaded_again_on_resume(
     assert part.run.environment["prior"] == whole.run.environment["prior"]
 
 
+@pytest.mark.parametrize(("progress", "terminal", "shown"), [(True, False, 1), (False, True, 0), (None, False, 0)])
+def test_progress_is_shown_where_somebody_watches(
+    progress: bool | None,
+    terminal: bool,
+    shown: int,
+    loaded: ms.Pipeline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("modeseek.runs.result.has_viewer", lambda: terminal)
+    ms.image("a cube", loaded, steps=1, film="none", out=tmp_path / "run", progress=progress)
+    assert ("optimising" in capsys.readouterr().err) == shown
+
+
 def test_a_method_is_a_name_or_an_object_with_its_own_settings(sd: Path, tmp_path: Path) -> None:
     options = {"steps": 1, "size": 16, "film": "none"}
     sdi = ms.SDI(scale=5.0, inversion_steps=2)

@@ -63,7 +63,7 @@ class TrainCommand:
             self._train_prior(self.what)
 
     def _train_classifier(self) -> None:
-        from modeseek.cli.terminal import run_with_progress
+        from modeseek.io.progress_bars import run_with_progress
         from modeseek.metrics.scenes.classifier import SceneClassifier
         from tools.bundled_priors.recipe import parse_seconds
         from tools.bundled_priors.train_classifier import ClassifierRecipe, train_classifier
@@ -82,7 +82,7 @@ class TrainCommand:
         print(f"Accuracy on held-out renders: {accuracy}\nScene classifier: {self.out}")
 
     def _train_prior(self, prior: Literal["scenes", "emoji"]) -> None:
-        from modeseek.cli.terminal import run_with_progress
+        from modeseek.io.progress_bars import run_with_progress
         from tools.bundled_priors.recipe import parse_seconds
         from tools.bundled_priors.session import SessionSettings
         from tools.bundled_priors.train import train

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
+from modeseek.cli.terminal import print_report_path, print_result
 from modeseek.config.loaded_prior import problem_digest
 from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.registry import REGISTRY
@@ -18,6 +18,7 @@ from modeseek.experiments.toy2d.benchmark import run_benchmark
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.rundir.run_dir import Run
 
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]

@@ -57,7 +57,7 @@ class ExamCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the evaluation and prints the tables and the path of the report."""
-        from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
+        from modeseek.cli.terminal import print_report_path, print_result
         from modeseek.config.loaded_prior import files_digest
         from modeseek.config.registry import REGISTRY
         from modeseek.datasets.emoji import INSTALL, read_icons, with_article
@@ -66,6 +66,7 @@ class ExamCommand:
         from modeseek.exams.emoji_exam.emoji_exam import draw_names
         from modeseek.exams.emoji_exam.experiment import run_emoji_exam
         from modeseek.exams.exam import Exam
+        from modeseek.io.progress_bars import run_with_progress
         from modeseek.metrics.scenes.classifier import SceneClassifier
         from modeseek.priors.pipeline.bundled_table import EMOJI, SCENES, bundled_prior
         from modeseek.priors.pipeline.diffusers_sampling import find_stable_diffusion

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from modeseek.cli.terminal import run_with_progress
 from modeseek.config.config import Config
 from modeseek.config.guidance import default_guidance, own_scale
 from modeseek.device import device_title
 from modeseek.io.progress import Progress
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
 from modeseek.runs.process_group import ProcessGroup

@@ -8,7 +8,7 @@ from typing import Annotated, get_type_hints
 
 from modeseek.cli import options
 from modeseek.cli.follow_run import start_run
-from modeseek.cli.options import option
+from modeseek.cli.options import arguments_of, option
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.image_config import image_config
 from modeseek.config.presets import with_preset
@@ -87,33 +87,6 @@ class ImageCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the optimisation and prints the path of the report."""
-        given = with_preset(
-            "image",
-            self.preset,
-            {
-                "prior": self.prior,
-                "method": self.method,
-                "generator": self.generator,
-                "steps": self.steps,
-                "scale": self.scale,
-                "negative": self.negative,
-                "source": self.source,
-                "copies": self.copies,
-                "seed": self.seed,
-                "size": self.size,
-                "optimizer": self.optimizer,
-                "lr": self.lr,
-                "shift": self.shift,
-                "inner_steps": self.inner_steps,
-                "device": self.device,
-                "on_failure": self.on_failure,
-                "loras": self.lora,
-                "embeddings": self.embedding,
-                "long_prompts": self.long_prompts,
-                "film": self.film,
-                "trackers": self.tracker,
-                "settings": self.set,
-            },
-            get_type_hints(ImageCommand),
-        )
-        start_run(image_config(self.prompts, **given), argv, self.out, dry_run=self.dry_run, preset=self.preset)
+        given = arguments_of(self, image_config)
+        given = with_preset("image", self.preset, given, get_type_hints(ImageCommand))
+        start_run(image_config(**given), argv, self.out, dry_run=self.dry_run, preset=self.preset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,3 +112,10 @@ Trackers = Annotated[
 ]
 Settings = Annotated[tuple[str, ...], option("KEY=VALUE", "Any other settings by dotted key, as printed by --dry-run.")]
 Out = Annotated[Path | None, option("FOLDER", "Run folder to create. Default: runs/METHOD-NAME-TIME-ID.")]
+
+_FIELDS = {"loras": "lora", "embeddings": "embedding", "trackers": "tracker", "settings": "set"}
+
+
+def arguments_of(command: object, function: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the arguments of a function from the options of a command, which bear their names in the singular."""
+    return {name: getattr(command, _FIELDS.get(name, name)) for name in signature(function).parameters}

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import tyro
 
-from modeseek.cli.terminal import print_result, run_with_progress
+from modeseek.cli.terminal import print_result
 from modeseek.device import AUTO, resolve_device
 from modeseek.io.progress import Progress
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.reports.results_files import ExperimentResult
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.interrupts import RunInterrupted

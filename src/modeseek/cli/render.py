@@ -10,9 +10,9 @@ from typing import Annotated, get_args
 import tyro
 
 from modeseek.cli.options import Device, option
-from modeseek.cli.terminal import run_with_progress
 from modeseek.config.lookup import look_up
 from modeseek.device import AUTO
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.io.video import film_formats
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.render_run import Camera, RenderFormat, RenderSettings, iter_render, render_format

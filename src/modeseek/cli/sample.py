@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from modeseek.cli import options
 from modeseek.cli.options import option
-from modeseek.cli.terminal import print_report_path, run_with_progress
+from modeseek.cli.terminal import print_report_path
 from modeseek.config.defaults import DEFAULT_PRIOR, default_sampler_steps, default_scale
 from modeseek.config.loaded_prior import identified
 from modeseek.config.paths import absolute_paths
@@ -16,6 +16,7 @@ from modeseek.config.pipeline_options import pipeline_config
 from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import REGISTRY
 from modeseek.device import AUTO, resolve_device
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.io.remarks import collect_remarks
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.sampling import MAX_SAMPLES, SamplingConfig, sample_to_run

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_type_hints
 
 from modeseek.cli import options
 from modeseek.cli.follow_run import start_run
-from modeseek.cli.options import option
+from modeseek.cli.options import arguments_of, option
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.generators3d import VolumeKind
 from modeseek.config.presets import with_preset
@@ -111,37 +111,9 @@ class ShapeCommand:
         """Runs the optimisation, then the second stage if --refine is set, and prints the paths of the reports."""
         if self.refine < 0:
             raise ValueError(f"--refine must be at least 0, got {self.refine}")
-        given = with_preset(
-            "shape",
-            self.preset,
-            {
-                "prior": self.prior,
-                "method": self.method,
-                "volume": self.volume,
-                "steps": self.steps,
-                "cameras": self.cameras,
-                "scale": self.scale,
-                "views": self.views,
-                "perp_neg": self.perp_neg,
-                "negative": self.negative,
-                "source": self.source,
-                "seed": self.seed,
-                "size": self.size,
-                "optimizer": self.optimizer,
-                "lr": self.lr,
-                "shift": self.shift,
-                "inner_steps": self.inner_steps,
-                "device": self.device,
-                "loras": self.lora,
-                "embeddings": self.embedding,
-                "long_prompts": self.long_prompts,
-                "film": self.film,
-                "trackers": self.tracker,
-                "settings": self.set,
-            },
-            get_type_hints(ShapeCommand),
-        )
-        config = shape_config(self.prompt, **given)
+        given = arguments_of(self, shape_config)
+        given = with_preset("shape", self.preset, given, get_type_hints(ShapeCommand))
+        config = shape_config(**given)
         run = start_run(config, argv, self.out, dry_run=self.dry_run, preset=self.preset)
         if run is None or not self.refine:
             return

@@ -94,14 +94,14 @@ class SweepCommand:
 
     @contextmanager
     def _workers(self, jobs: Sequence[JobSpec], needed: bool) -> Generator[WorkerPool]:
-        devices = [torch.device(_device(job.config)) for job in jobs]
-        gpu = any(device.type == "cuda" for device in devices)
+        devices = [_device(job.config) for job in jobs]
+        gpu = any(device.startswith("cuda") for device in devices)
         if self.executor == "ray" and needed:
             with ray_workers(self.workers, self.address, gpu) as pool:
                 yield pool
             return
         gpus = [str(i) for i in range(torch.cuda.device_count())] if gpu else []
-        indexed = any(device.index is not None for device in devices)
+        indexed = any(":" in device for device in devices)
         count = (max(1, len(gpus)) if gpu else available_cores()) if self.workers is None else self.workers
         yield local_workers(min(count, len(jobs)), () if indexed or len(gpus) < 2 else gpus)
 

@@ -1,50 +1,18 @@
-"""Progress bars and tables in the terminal."""
+"""Tables and last lines in the terminal."""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from modeseek.io.progress import Progress
 from modeseek.reports.results_files import ExperimentResult
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 
-Result = TypeVar("Result")
 _UNBOUNDED = 1_000_000  # columns of a file or a pipe
-
-
-def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
-    """Runs a job to its end with one progress bar per stage and the remaining time; returns the job's result.
-
-    The job is closed, and so leaves its folder consistent, however it ends; also after Ctrl-C between two steps.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    bars = Bars(
-        TextColumn("{task.description:<20}", markup=False),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}", style="dim", markup=False),
-        console=Console(stderr=True),
-    )
-    tasks = {}
-    with bars, closing(job):
-        while True:
-            try:
-                progress = next(job)
-            except StopIteration as end:
-                return end.value
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, note=progress.note)
-            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, note=progress.note)
 
 
 def print_report_path(run: Run, out: Path | None) -> None:

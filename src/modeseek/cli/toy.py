@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from modeseek.cli.terminal import print_report_path, print_result, run_with_progress
+from modeseek.cli.terminal import print_report_path, print_result
 from modeseek.config.loaded_prior import problem_digest
 from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.paths import absolute_paths
@@ -20,6 +20,7 @@ from modeseek.experiments.toy2d.benchmark import ToyPlan, run_benchmark
 from modeseek.experiments.toy2d.digits import DigitsPlan
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 from modeseek.experiments.toy2d.train_prior import PriorRecipe, check_network
+from modeseek.io.progress_bars import run_with_progress
 from modeseek.priors.base import Prior
 from modeseek.priors.network_training import FINEST_TRAINED_NOISE
 from modeseek.rundir.run_dir import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from modeseek.generators.base import BaseGenerator
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.io.images import to_pixels
+from modeseek.io.progress_bars import has_viewer, run_with_progress
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
 from modeseek.runs.export_run import save_mesh
@@ -132,7 +134,7 @@ class ShapeMesh:
 
 
 def run_to_end(
-    config: Config, prior: GivenPrior, command: str, out: str | os.PathLike[str] | None
+    config: Config, prior: GivenPrior, command: str, out: str | os.PathLike[str] | None, progress: bool | None = None
 ) -> tuple[Run, Tensor, BaseGenerator]:
     """Trains a configuration to its last step; returns the run, its final renderings and its generator.
 
@@ -141,6 +143,7 @@ def run_to_end(
         prior: its prior, loaded or not.
         command: name of the function that was called, which the run folder keeps.
         out: run folder to create; None makes one in `runs/`.
+        progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
 
     Raises:
         ValueError: parts of the configuration do not fit together.
@@ -149,8 +152,11 @@ def run_to_end(
         RunFailed: a direction is not finite, or a rendering collapsed.
     """
     run, objects = create_run(config, [command], out, prior.loaded)
-    for _ in train(run, objects, config.steps):
-        pass
+    job = train(run, objects, config.steps)
+    if has_viewer() if progress is None else progress:
+        run_with_progress(job)
+    else:
+        deque(job, 0)
     with torch.no_grad():
         pixels = objects.render_preview().detach().float().cpu()
     return run, pixels, objects.generator

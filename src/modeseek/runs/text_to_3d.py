@@ -32,6 +32,7 @@ def shape(
     size: int | None = None,
     device: str | torch.device | None = None,
     out: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
     settings: Iterable[str] = (),
     **options: Any,
 ) -> ShapeResult:
@@ -55,6 +56,7 @@ def shape(
         size: side of the rendered images, pixels; None: input size of the prior.
         device: device of the run; None: that of a loaded pipeline, else the fastest of this machine.
         out: run folder to create; None makes one in `runs/`.
+        progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
         settings: any other settings as `modeseek run --set` takes them.
         options: other options of `modeseek.config.shape_config.shape_config`: views, perp_neg, shift, inner_steps,
             source, film, loras, embeddings, long_prompts.
@@ -87,5 +89,5 @@ def shape(
         settings=settings,
         **options,
     )
-    run, pixels, generator = run_to_end(config, given, "modeseek.shape", out)
+    run, pixels, generator = run_to_end(config, given, "modeseek.shape", out, progress)
     return ShapeResult(run, pixels, cast("Generator3D", generator))

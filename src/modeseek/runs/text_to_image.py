@@ -30,6 +30,7 @@ def image(
     size: int | tuple[int, int] | None = None,
     device: str | torch.device | None = None,
     out: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
     settings: Iterable[str] = (),
     **options: Any,
 ) -> ImageResult:
@@ -52,6 +53,7 @@ def image(
         size: side of square images, or height and width, pixels; None: training size of the model.
         device: device of the run; None: that of a loaded pipeline, else the fastest of this machine.
         out: run folder to create; None makes one in `runs/`.
+        progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
         settings: any other settings as `modeseek run --set` takes them, such as "optimizer.adam.lr=0.01".
         options: other options of `modeseek.config.image_config.image_config`: shift, inner_steps, source, on_failure,
             film, loras, embeddings, long_prompts.
@@ -82,7 +84,7 @@ def image(
         settings=settings,
         **options,
     )
-    return ImageResult(*run_to_end(config, given, "modeseek.image", out))
+    return ImageResult(*run_to_end(config, given, "modeseek.image", out, progress))
 
 
 def _texts(prompts: object) -> Sequence[str]:
