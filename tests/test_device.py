@@ -92,3 +92,17 @@ def test_a_run_keeps_the_device_that_it_was_on(tmp_path: Path) -> None:
     run = ms.run(config, tmp_path / "run")
     assert run.config.device == "cpu" and "device: cpu" in (run.path / "config.yaml").read_text()
     assert module.AUTO == config.device
+
+
+@pytest.mark.parametrize(("processes", "gpus", "best"), [(1, 1, "cuda"), (2, 2, "cuda"), (2, 1, "cpu"), (4, 2, "cpu")])
+def test_processes_without_a_gpu_each_take_the_cpu(
+    processes: int, gpus: int, best: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert resolve_device().type == best
+    if best == "cpu":
+        with pytest.raises(ValueError, match=f"{processes} processes need as many GPUs, got {gpus}"):
+            resolve_device("cuda")

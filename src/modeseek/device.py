@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 AUTO = "auto"  # the fastest device of this machine
@@ -10,10 +12,19 @@ _EXPECTED = "device must be auto, cpu, cuda, cuda:1 or mps"
 
 
 def best_device() -> torch.device:
-    """Returns the fastest device of this machine: cuda, else mps (Apple), else cpu."""
-    if torch.cuda.is_available():
+    """Returns the fastest device of this machine: cuda, else mps (Apple), else cpu.
+
+    Several processes of one command (torchrun) take cuda where each has a GPU of its own, else the CPU.
+    """
+    if torch.cuda.is_available() and (local_processes() == 1 or local_processes() <= torch.cuda.device_count()):
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device("mps" if torch.backends.mps.is_available() and local_processes() == 1 else "cpu")
+
+
+def local_processes() -> int:
+    """Returns the number of processes that torchrun started for this command on this machine; 1 without it."""
+    number = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return int(number) if number.isdigit() and "RANK" in os.environ else 1
 
 
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
@@ -29,6 +40,10 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         raise ValueError(f"no CUDA device is available, got device {str(device)!r}; use cpu")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device must be one of {torch.cuda.device_count()} CUDA devices, got {str(device)!r}")
+    if resolved.type == "cuda" and 1 < local_processes() > torch.cuda.device_count():
+        raise ValueError(
+            f"{local_processes()} processes need as many GPUs, got {torch.cuda.device_count()}; start fewer, or use cpu"
+        )
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"no MPS device (Apple) is available, got device {str(device)!r}; use cpu")
     return resolved

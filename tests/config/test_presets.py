@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 import yaml
@@ -11,22 +11,24 @@ from terminal import cli_error
 
 from modeseek.cli import main
 from modeseek.cli.image import ImageCommand
+from modeseek.cli.options import arguments_of
 from modeseek.cli.shape import ShapeCommand
 from modeseek.config.config import Config, read_config
 from modeseek.config.image_config import image_config
-from modeseek.config.presets import preset_names, read_preset, with_preset
-from modeseek.config.shape_config import shape_config
+from modeseek.config.presets import preset_names, read_preset
+from modeseek.config.shape_config import refined_config, shape_config
 
 VERBS = [(name, verb) for name in preset_names() for verb in read_preset(name).sections]
 
 
 def config_of(name: str | None, verb: str, **options: Any) -> Config:
-    keys = {"method", "steps", "scale", "negative", "inner_steps", "size", "optimizer", "lr"}
-    keys |= {"generator"} if verb == "image" else {"volume", "cameras", "views"}
-    given = dict.fromkeys(keys) | {"prior": "owner/name", "negative": "", "settings": ()} | options
-    command = ImageCommand if verb == "image" else ShapeCommand
-    given = with_preset("image" if verb == "image" else "shape", name, given, get_type_hints(command))
-    return image_config(["a cat"], **given) if verb == "image" else shape_config("a cat", **given)
+    """Configuration of a command with a preset and options, as its `run` makes it."""
+    options = {"set": options.pop("settings", ()), "preset": name, **options}
+    if verb == "image":
+        image = ImageCommand(("a cat",), **{"prior": "owner/name", **options})
+        return image_config(**arguments_of(image, image_config, "image"))
+    shape = ShapeCommand("a cat", **{"prior": "owner/name", **options})
+    return shape_config(**arguments_of(shape, shape_config, "shape"))
 
 
 @pytest.mark.parametrize(("name", "verb"), VERBS)
@@ -79,14 +81,26 @@ def test_what_is_given_wins() -> None:
     assert (config.steps, config.scale, config.optimizer.lr) == (7, 20.0, 0.5)  # pyright: ignore[reportAttributeAccessIssue]
     assert config.generator.samples == 9 and config.generator.kind == "dense"  # pyright: ignore[reportAttributeAccessIssue]
     assert config_of(None, "shape").method_name == "msd"
+    other = config_of("dreamfusion", "shape", method="msd")
+    assert other.method_name == "msd" and other.scale == 7.5 and other.generator.samples == 128  # pyright: ignore[reportAttributeAccessIssue]
+    assert config_of("dreamfusion", "image", method="sdi").method.scale == 7.5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_second_stage_has_no_penalties_on_rays_and_its_own_rate() -> None:
+    first = config_of("magic3d-coarse", "shape")
+    second = refined_config(first, Path("mesh.ply"), 5, None, ())
+    assert first.regularizers and not second.regularizers
+    assert second.optimizer.lr == 0.05 and second.generator.path.name == "mesh.ply"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_own_files(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "about: mine\nimage:\n  options: {method: sds, steps: 3}\n  settings: {method.sds.weight: uniform}\n"
+        "about: mine\nimage:\n  options: {method: sds, steps: 3, seed: 3, copies: 2, film: gif}\n"
+        "  settings: {method.sds.weight: uniform}\n"
     )
-    config = config_of(str(path), "image")
+    config = config_of(str(path), "image", prior="emoji")
+    assert (config.seed, config.generator.n, config.film) == (3, 2, "gif")  # pyright: ignore[reportAttributeAccessIssue]
     assert config.steps == 3 and config.to_dict()["method"]["sds"]["weight"] == "uniform"
 
 
@@ -98,6 +112,7 @@ def test_own_files(tmp_path: Path) -> None:
         (["--preset", "FILE"], "a: 1", "must have about, source, differs and image or shape"),
         (["--preset", "FILE"], "[1]", "must have about, source, differs and image or shape"),
         (["--preset", "FILE"], "image: {option: {}}", "must have about, source, differs and image or shape"),
+        (["--preset", "FILE"], "image: {options: [1]}", "must have about, source, differs and image or shape"),
         (["--preset", "FILE"], "image: {options: {stepps: 3}}", "image has no option 'stepps'; did you mean steps?"),
         (["--preset", "FILE"], "image: {options: {steps: many}}", "steps must be an integer, got 'many'"),
         (["--preset", "FILE"], "image: {settings: {nowhere.x: 3}}", "a run has no setting 'nowhere'"),
@@ -123,7 +138,7 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_start_of_a_run_says_where_its_guidance_comes_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["image", "a red cone", "--steps", "1", "--film", "none", "--out", str(tmp_path / "a")])
+    main(["image", "a red cone", "--steps", "1", "--film", "none", "--device", "cpu", "--out", str(tmp_path / "a")])
     output = capsys.readouterr().out
     assert "Prior: scenes, on cpu (" in output and "Method: msd, 1 steps, seed 0" in output
     assert "Guidance: 3 (default under scenes; --scale changes it)" in output

@@ -11,17 +11,17 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
         "vocabulary",
     ),
     (
-        "an unknown word is said at every prompt",
+        "negative prompts are judged, too",
         "priors/pipeline/prompt_encoder.py",
-        "if word not in self._remarked]",
-        "]",
+        "self._remark_unknown(texts)",
+        "self._remark_unknown(every)",
         "vocabulary",
     ),
     (
         "a LoRA is judged by the words of its base",
         "priors/pipeline/pipeline.py",
-        "None if loras else read_vocabulary(folder)",
-        "read_vocabulary(folder) if loras else None",
+        "None if loras else read_vocabulary(folder, str(path))",
+        "read_vocabulary(folder, str(path)) if loras else None",
         "vocabulary",
     ),
     (
@@ -48,8 +48,8 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the CPU preferred",
         "device.py",
-        "if torch.cuda.is_available():\n        return",
-        "if False:\n        return",
+        "if torch.cuda.is_available() and (local",
+        "if False and (local",
         "device",
     ),
     ("toys on the GPU", "config/config.py", '"cpu" if auto and self.prior.is_toy else', "", "device"),
@@ -57,8 +57,8 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a preset replaces what was given",
         "config/presets.py",
-        "{**options, **chosen, **given,",
-        "{**options, **given, **chosen,",
+        "{**options, **chosen, **given}",
+        "{**options, **given, **chosen}",
         "presets",
     ),
     (
@@ -75,7 +75,7 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
         "settings = [] if True else",
         "presets arguments",
     ),
-    ("one side of a size", "cli/arguments.py", "result += [arg, arg]", "result += [arg]", "arguments"),
+    ("one side of a size", "cli/arguments.py", "sides = (sides * 2)[:2] if pair", "sides = sides if pair", "arguments"),
     (
         "prompts by name left where they are",
         "cli/arguments.py",

@@ -327,8 +327,8 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "inner steps asked for and forgotten",
         "config/shape_config.py",
-        "inner_steps=inner_steps,",
-        "inner_steps=None,",
+        "inner_steps=inner_steps,\n        device=device",
+        "inner_steps=None,\n        device=device",
         "image_command",
     ),
 ]

@@ -7,8 +7,8 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a job's id of its method alone",
         "sweeps/jobs.py",
-        "json.dumps(config.to_dict(), sort_keys=True",
-        'json.dumps(config.to_dict()["method"], sort_keys=True',
+        "json.dumps(plain, sort_keys=True",
+        'json.dumps(plain["method"], sort_keys=True',
         "sweep",
     ),
     (

@@ -61,7 +61,7 @@ def test_every_file_is_linked_and_results_are_offered_for_download(whole: Run, t
 def test_exported_images_are_the_result_of_a_finished_run(tmp_path: Path, done: int, shown: bool) -> None:
     run = fabricate(tmp_path / "run", done=done, n_previews=2, video=False, prompts=["a red cone", "an <owl>"])
     note = PngInfo()
-    note.add_text("prompt", "an owl, as it was typed")
+    note.add_text("Prompt", "an owl, as it was typed")
     for name, side, text in (("a-s0", 8, None), ("a-s0@8x", 64, None), ("b-s0", 6, note), ("b-s0@8x", 48, note)):
         Image.new("RGB", (side, side)).save(run.path / "exports" / f"{name}.png", pnginfo=text)
     page = page_of(run)

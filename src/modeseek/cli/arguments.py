@@ -39,7 +39,9 @@ def normalize(args: list[str], command: type) -> list[str]:
     typed = {f"--{f.name.replace('_', '-')}": hints[f.name] for f in fields(command)}
     positional = {name for name, hint in typed.items() if _POSITIONAL <= set(get_args(hint)[1:])}
     known = {name: _bare(hint) for name, hint in typed.items()}
+    args, literal = _split_at_end(args)
     renamed: list[str] = []
+    trackers: list[str] = []
     for arg in args:
         name, equals, value = arg.partition("=")
         if not name.startswith("--"):
@@ -47,15 +49,22 @@ def normalize(args: list[str], command: type) -> list[str]:
             continue
         name = name.replace("_", "-")
         if name in _TRACKERS and "--tracker" in known:
-            renamed += ["--tracker", name[2:]]
+            trackers += ["--tracker", name[2:]]
             continue
         name = _ALIASES[name] if name not in known and _ALIASES.get(name) in known else name
-        renamed += [name, value] if equals else [name]
+        renamed += [f"{name}={value}"] if value.startswith("-") else [name, value] if equals else [name]
     if positional & _PROMPTS:
         renamed = _prompts_first(renamed)
     several = {name for name, hint in known.items() if _is_several(hint) and name not in positional}
-    renamed = _merged(renamed, several)
-    return _with_pairs(renamed) if _is_pair(known.get("--size")) else renamed
+    if "--size" in known:
+        renamed = _with_sizes(renamed, pair=_is_pair(known["--size"]))
+    return [*_merged([*renamed, *trackers], several), *literal]
+
+
+def _split_at_end(args: list[str]) -> tuple[list[str], list[str]]:
+    """Arguments before `--`, and those from it on, which are no options."""
+    end = args.index("--") if "--" in args else len(args)
+    return args[:end], args[end:]
 
 
 def _prompts_first(args: list[str]) -> list[str]:
@@ -86,21 +95,25 @@ def _merged(args: list[str], several: set[str]) -> list[str]:
     return [*others, *(part for name, given in values.items() for part in (name, *given))]
 
 
-def _with_pairs(args: list[str]) -> list[str]:
-    """Arguments in which `--size` has height and width."""
+def _with_sizes(args: list[str], pair: bool) -> list[str]:
+    """Arguments in which `--size` has height and width, or one side; what follows is positional and comes first."""
     result: list[str] = []
-    for index, arg in enumerate(args):
-        if index and args[index - 1] == "--size":
-            following = args[index + 1] if index + 1 < len(args) else ""
-            match = _SIZE.fullmatch(arg)
-            if match is not None:
-                result += match.groups()
-                continue
-            if arg.isdigit() and not following.isdigit():
-                result += [arg, arg]
-                continue
-        result.append(arg)
-    return result
+    first: list[str] = []
+    index = 0
+    while index < len(args):
+        result.append(args[index])
+        index += 1
+        if result[-1] != "--size":
+            continue
+        given = [number for arg in args[index : index + 1] for number in _SIZE.findall(arg)]
+        sides = list(given[0]) if given else [arg for arg in args[index : index + 2] if arg.isdigit()]
+        index += 1 if given else len(sides)
+        sides = (sides * 2)[:2] if pair else sides[:1] if len(set(sides)) == 1 else sides
+        result += sides
+        while sides and index < len(args) and not args[index].startswith("-"):
+            first.append(args[index])
+            index += 1
+    return [*first, *result]
 
 
 def _bare(hint: Any) -> Any:

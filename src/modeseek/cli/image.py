@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, get_type_hints
+from typing import Annotated
 
 from modeseek.cli import options
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.options import arguments_of, option
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.image_config import image_config
-from modeseek.config.presets import with_preset
 from modeseek.device import AUTO
 
 
@@ -87,6 +86,5 @@ class ImageCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the optimisation and prints the path of the report."""
-        given = arguments_of(self, image_config)
-        given = with_preset("image", self.preset, given, get_type_hints(ImageCommand))
-        start_run(image_config(**given), argv, self.out, dry_run=self.dry_run, preset=self.preset)
+        config = image_config(**arguments_of(self, image_config, "image"))
+        start_run(config, argv, self.out, dry_run=self.dry_run, preset=self.preset)

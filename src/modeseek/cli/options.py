@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
 from modeseek.config.config import Tracker
+from modeseek.config.presets import PresetVerb, with_preset
 from modeseek.io.paths import PATH_OR_NAME
 from modeseek.io.video import Film
 from modeseek.priors.pipeline.text_encoding import LongPrompts
@@ -116,6 +118,18 @@ Out = Annotated[Path | None, option("FOLDER", "Run folder to create. Default: ru
 _FIELDS = {"loras": "lora", "embeddings": "embedding", "trackers": "tracker", "settings": "set"}
 
 
-def arguments_of(command: object, function: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the arguments of a function from the options of a command, which bear their names in the singular."""
-    return {name: getattr(command, _FIELDS.get(name, name)) for name in signature(function).parameters}
+def arguments_of(command: Any, function: Callable[..., Any], verb: PresetVerb) -> dict[str, Any]:
+    """Returns the arguments of a function from the options of a command and its preset.
+
+    Options bear the names of the arguments, those that take several values in the singular.
+    """
+    names = {name: _FIELDS.get(name, name) for name in signature(function).parameters}
+    types = get_type_hints(type(command))
+    defaults = {f.name: f.default for f in fields(command)}
+    return with_preset(
+        verb,
+        command.preset,
+        {name: getattr(command, field) for name, field in names.items()},
+        {name: types[field] for name, field in names.items()},
+        {name: defaults[field] for name, field in names.items()},
+    )

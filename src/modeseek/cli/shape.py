@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
 from modeseek.cli import options
 from modeseek.cli.follow_run import start_run
 from modeseek.cli.options import arguments_of, option
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.generators3d import VolumeKind
-from modeseek.config.presets import with_preset
 from modeseek.config.shape_config import refined_config, shape_config
 from modeseek.device import AUTO
 
@@ -111,14 +110,12 @@ class ShapeCommand:
         """Runs the optimisation, then the second stage if --refine is set, and prints the paths of the reports."""
         if self.refine < 0:
             raise ValueError(f"--refine must be at least 0, got {self.refine}")
-        given = arguments_of(self, shape_config)
-        given = with_preset("shape", self.preset, given, get_type_hints(ShapeCommand))
-        config = shape_config(**given)
+        config = shape_config(**arguments_of(self, shape_config, "shape"))
         run = start_run(config, argv, self.out, dry_run=self.dry_run, preset=self.preset)
         if run is None or not self.refine:
             return
         mesh = run.path / "exports" / "mesh.ply"
         if not mesh.exists():
             raise ValueError(f"--refine needs a mesh, got none; see {shlex.quote(str(run.path))}/log.txt")
-        refined = refined_config(config, mesh, self.refine, self.inner_steps, given["settings"])
+        refined = refined_config(config, mesh, self.refine, self.inner_steps, self.set)
         start_run(refined, argv, run.path / "refined", dry_run=False)

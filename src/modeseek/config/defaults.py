@@ -209,8 +209,10 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
         )
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
-    if prompts and not written and name in ALL_METHODS and not ALL_METHODS[name].guides:
-        plain.setdefault("scale", default_guidance(name, prior).scale)
+    guidance = default_guidance(name, prior).scale if prompts and not written and name in ALL_METHODS else None
+    guides = name in ALL_METHODS and ALL_METHODS[name].guides
+    if guidance is not None and not guides:
+        plain.setdefault("scale", guidance)
     plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
     chosen = "inner_steps" in plain
     inner_steps = plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
@@ -218,6 +220,8 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
         settings_of = _fields(default_method(name, prior, generator))
         if written and given:  # what is missing is newer than the file: it had the default of its class
             settings_of = {key: settings_of[key] for key in _required(ALL_METHODS[name]) & settings_of.keys()}
+        if guidance is not None and guides:
+            settings_of = settings_of | {"scale": guidance}
         plain["method"] = {name: settings_of | given}
         if name == "msd" and "bandwidth" not in plain["method"][name]:
             raise ValueError(

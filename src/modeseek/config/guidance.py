@@ -11,6 +11,7 @@ from modeseek.config.registry import ALL_METHODS
 from modeseek.methods.base import Method
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.priors.pipeline.configurations import model_index
+from modeseek.priors.pipeline.hub import repository_class
 
 SAMPLER_SCALE = 7.5  # of Stable Diffusion's own pipelines
 _DREAMFUSION = "DreamFusion's 100, plus 1"
@@ -68,7 +69,7 @@ def default_guidance(method: str, prior: PriorConfig) -> GuidanceDefault:
         return GuidanceDefault(named.scale, f"default under {named.name}")
     if kind in _DISTILLED:
         return GuidanceDefault(1.0, _DISTILLED[kind])
-    title = "Stable Diffusion" if kind is None else kind.removesuffix("Pipeline")
+    title = "Stable Diffusion (family unknown)" if kind is None else kind.removesuffix("Pipeline")
     published = _BY_CLASS.get(kind or "", {}).get(method) or _PUBLISHED.get(method)
     if published is None and (own := _published_scale(method)) is not None:
         published = (own, "its authors'")
@@ -104,9 +105,9 @@ def own_scale(method: type[Any] | Method) -> float | None:
 
 
 def _pipeline_class(path: str) -> str | None:
-    """Class of a pipeline folder in diffusers; None where there is no folder to read yet."""
+    """Class of a pipeline in diffusers, from its folder or from the hub; None where there is neither."""
     folder = Path(path).expanduser()
     if not (folder / "model_index.json").is_file():
-        return None
+        return None if folder.exists() else repository_class(path)
     name = model_index(folder).get("_class_name")
     return name if isinstance(name, str) else None

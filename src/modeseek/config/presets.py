@@ -15,6 +15,7 @@ from modeseek.config.serialization import suggest_name
 
 PresetVerb = Literal["image", "shape"]
 _VERBS = ("image", "shape")
+_NOT_OF_PRESETS = {"prompt", "prompts", "settings"}
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -77,21 +78,30 @@ def read_preset(name: str) -> Preset:
             f"preset {path.name} must have about, source, differs and image or shape, each with options and settings, "
             f"got another form; see {_folder() / 'dreamfusion.yaml'}"
         )
-    sections = {key: PresetSection(**part) for key, part in parts.items()}
+    sections = {
+        key: PresetSection(part.get("options") or {}, part.get("settings") or {}) for key, part in parts.items()
+    }
     about, source, differs = (str(plain.get(key, "")) for key in texts)
     return Preset(path.stem, about, source, differs, sections)
 
 
 def with_preset(
-    verb: PresetVerb, name: str | None, options: Mapping[str, Any], types: Mapping[str, Any]
+    verb: PresetVerb,
+    name: str | None,
+    options: Mapping[str, Any],
+    types: Mapping[str, Any],
+    defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns the options of `image_config` or `shape_config`, with a preset's where they are None or empty.
+    """Returns the options of `image_config` or `shape_config`, with a preset's where they are as by default.
+
+    Where another method was given than the preset's, its settings of the method are left out.
 
     Args:
         verb: command of the run.
         name: name or path of a preset; None returns the options as they are.
         options: options by name; `settings` are KEY=VALUE texts, which follow those of the preset.
         types: type of each option, by name.
+        defaults: value of each option that was not given, by name.
 
     Raises:
         ValueError: an unknown preset, one for the other command, or one with an option that the command lacks,
@@ -102,23 +112,33 @@ def with_preset(
     preset = read_preset(name)
     if verb not in preset.sections:
         raise ValueError(f"preset {preset.name} must be for modeseek {verb}, got one for {', '.join(preset.sections)}")
-    section = preset.sections[verb]
-    unknown = section.options.keys() - (options.keys() & types.keys())
+    section, known = preset.sections[verb], types.keys() - _NOT_OF_PRESETS
+    unknown = section.options.keys() - known
     if unknown:
         raise ValueError(
-            f"preset {preset.name}: {verb} has no option {min(unknown)!r}; {suggest_name(min(unknown), options)}"
+            f"preset {preset.name}: {verb} has no option {min(unknown)!r}; {suggest_name(min(unknown), sorted(known))}"
         )
     chosen = {
         key: REGISTRY.deserialize(types[key], value, f"preset {preset.name}: {key}")
         for key, value in section.options.items()
     }
-    given = {key: value for key, value in options.items() if value is not None and value != ""}
-    settings = [f"{key}={json.dumps(value)}" for key, value in section.settings.items()]
-    return {**options, **chosen, **given, "settings": (*settings, *options["settings"])}
+    given = {key: value for key, value in options.items() if key in _NOT_OF_PRESETS or value != defaults.get(key)}
+    merged = {**options, **chosen, **given}
+    own = merged.get("method") == chosen.get("method")
+    settings = [
+        f"{key}={json.dumps(value)}" for key, value in section.settings.items() if own or not key.startswith("method.")
+    ]
+    if not own and "scale" not in given:
+        merged["scale"] = options.get("scale")  # that of the preset is for its method
+    return {**merged, "settings": (*settings, *options["settings"])}
 
 
 def _is_section(plain: Any) -> bool:
-    return isinstance(plain, dict) and plain.keys() <= {"options", "settings"}
+    return (
+        isinstance(plain, dict)
+        and plain.keys() <= {"options", "settings"}
+        and all(isinstance(part, dict | None) for part in plain.values())
+    )
 
 
 def _folder() -> Path:

@@ -15,6 +15,7 @@ from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.rendered_prior import BANDS, rendered_prior
 from modeseek.datasets.scenes.static_scene import DISTANCE, FOV, StaticScene
 from modeseek.datasets.toy2d import ToyDataset2D
+from modeseek.device import best_device
 from modeseek.diffusion.schedule import VE, Schedule
 from modeseek.generators.orbit import Orbit
 from modeseek.io.paths import PathOrName, PathText, absolute_path
@@ -144,7 +145,7 @@ class SamplesPriorConfig:
 
     @property
     def is_toy(self) -> bool:
-        return False
+        return True
 
     def load(self, device: str) -> LoadedPrior:
         """Reads the points.
@@ -278,7 +279,7 @@ class RenderedPriorConfig:
 
     @property
     def is_toy(self) -> bool:
-        return False
+        return best_device().type == "mps"  # which has no float64
 
     def load(self, device: str) -> LoadedPrior:
         """Renders the data set, on the CPU, and moves it to the device."""

@@ -30,6 +30,7 @@ from modeseek.methods.base import Method
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.priors.pipeline.text_encoding import LongPrompts
 
+_OF_FIRST_STAGE = ("generator.nerf.", "optimizer", "regularizers")
 RENDERS = "renders"  # name of the exact prior of ground-truth renders
 
 
@@ -138,7 +139,8 @@ def refined_config(
         mesh: mesh of the first stage, a PLY file.
         steps: number of optimisation steps, >= 1.
         inner_steps: number of optimizer steps per direction; None: default of generator and prior.
-        settings: other settings of the first stage, KEY=VALUE each; those of its volume are left out.
+        settings: other settings of the first stage, KEY=VALUE each; those of its volume, its optimizer and its
+            regularizers are left out.
 
     Raises:
         ValueError: the first stage has no NeRF.
@@ -149,5 +151,12 @@ def refined_config(
     surface = MeshConfig(mesh, nerf.views, nerf.size)
     if inner_steps is None:
         inner_steps = default_inner_steps(config.prior, surface, config.method_name)
-    refined = replace(config, generator=surface, optimizer=default_adam(surface), steps=steps, inner_steps=inner_steps)
-    return configure(refined.to_dict(), [text for text in settings if not text.startswith("generator.nerf.")])
+    refined = replace(
+        config,
+        generator=surface,
+        optimizer=default_adam(surface),
+        regularizers=(),
+        steps=steps,
+        inner_steps=inner_steps,
+    )
+    return configure(refined.to_dict(), [text for text in settings if not text.startswith(_OF_FIRST_STAGE)])

@@ -79,4 +79,4 @@ def _recorded_prompt(media: Media) -> str:
     if media.data is None:
         return ""
     with PngImageFile(io.BytesIO(media.data)) as image:
-        return str(image.text.get("prompt", ""))[:_MAX_PROMPT]
+        return str(image.text.get("Prompt", ""))[:_MAX_PROMPT]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 _FOLDERS = ("exports", "media", ".")  # in the order of the page
 _NAMES = {"mesh": "Model", "turntable": "Turntable", "optimisation": "Film", "points": "Points", "after": "Preview"}
-ENLARGED = re.compile(r"@(\d+)x$")  # at the end of the stem of an image that is enlarged
+ENLARGED = re.compile(r"@(\d+)x?$")  # at the end of the stem of an image that is enlarged
 _SUFFIXES = (".glb", ".obj", ".stl", ".ply", ".mp4", ".gif", ".webp", ".npy", ".png")
 
 

@@ -124,7 +124,7 @@ def iter_resume(
             f"the prior {config.prior.title} has changed since {run.path.name} began ({change}); restore the old prior "
             "or start a new run"
         )
-    yield from train(run, objects, total, _environment_changes(environment, config))
+    yield from train(run, objects, total, _environment_changes(environment, objects.config))
 
 
 def _check_paths(run: Run, config: Config) -> None:
@@ -146,6 +146,10 @@ def _environment_changes(environment: dict[str, object], config: Config) -> list
         if old != versions.get(name):
             changes.append(f"{name} was {old} and is {versions.get(name)}: the last bits may differ")
     old_device, device = environment.get("device"), describe_device(config.device)
-    if isinstance(old_device, dict) and (old := old_device.get("threads")) != device.get("threads"):
-        changes.append(f"threads were {old} and are {device.get('threads')}: the last bits may differ")
+    if not isinstance(old_device, dict):
+        return changes
+    for name, verbs in (("device", ("was", "is")), ("threads", ("were", "are"))):
+        old, new = old_device.get(name), device.get(name)
+        if None not in (old, new) and old != new:
+            changes.append(f"{name} {verbs[0]} {old} and {verbs[1]} {new}: the last bits may differ")
     return changes

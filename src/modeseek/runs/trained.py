@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
-from modeseek.device import resolve_device
+from modeseek.device import AUTO, resolve_device
 from modeseek.generators.base import BaseGenerator, render
 from modeseek.generators.generator3d import Generator3D
 from modeseek.rundir.checkpoint import Checkpoint
@@ -61,7 +61,9 @@ def load_trained(run: Run, device: str | torch.device | None = None) -> Trained:
         ValueError: there is neither, they do not fit the configuration, or another command made the folder.
         OSError: a file cannot be read.
     """
-    config, place = run.config, str(resolve_device(device))
+    config = run.config
+    auto = device is None or device == AUTO
+    place = replace(config, device=AUTO).with_device().device if auto else str(resolve_device(device))
     checkpoint, damaged = run.checkpoint()
     weights = run.path / WEIGHTS
     if checkpoint is None and not weights.is_file():

@@ -83,8 +83,9 @@ def job_specs(spec: SweepSpec) -> tuple[JobSpec, ...]:
 
 
 def config_id(config: Config) -> str:
-    """Hash of all settings of a configuration, 16 hexadecimal digits."""
-    text = json.dumps(config.to_dict(), sort_keys=True, ensure_ascii=False)
+    """Hash of all settings of a configuration but its device, 16 hexadecimal digits."""
+    plain = {key: value for key, value in config.to_dict().items() if key != "device"}
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_LENGTH]
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from modeseek.io.errors import reason
 from modeseek.priors.pipeline.weight_files import choose_weights
 
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_SECONDS = 5.0  # for a description from the hub
 _SMALL = (".json", ".txt", ".model")
 _UNUSED = ("safety_checker", "image_encoder", "feature_extractor", "watermarker")
 
@@ -67,3 +73,31 @@ def needed_files(names: Collection[str], dtype: torch.dtype | None = None) -> It
                 except ValueError:
                     break  # all of them: the line about the folder follows
         yield from (f"{folder}/{name}" for name in weights)
+
+
+@cache
+def repository_class(name: str) -> str | None:
+    """Returns the class of a repository's pipeline in diffusers, from the hub's cache or the hub; None where unknown.
+
+    Nothing is downloaded; the pipeline follows when it is loaded, and says why where it cannot be.
+
+    Args:
+        name: owner/name.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if not _REPOSITORY.fullmatch(name):
+        return None
+    cached = try_to_load_from_cache(name, "model_index.json")
+    if isinstance(cached, str):
+        return _class_name(json.loads(Path(cached).read_bytes()))
+    try:
+        described = HfApi().model_info(name, timeout=_SECONDS).config
+    except Exception:  # no such repository, or no hub: errors of the HTTP library differ between versions
+        return None
+    return _class_name((described or {}).get("diffusers"))
+
+
+def _class_name(index: Any) -> str | None:
+    name = index.get("_class_name") if isinstance(index, dict) else None
+    return name if isinstance(name, str) else None

@@ -159,7 +159,7 @@ class Pipeline(BasePrior):
         shape = z_shape(family, dict(network.config), dict(pipe.vae.config) if family.latent else None, size)
         apply_memory_options(network, pipe.vae if family.latent else None, target, economy)
         cache_dir = cache_folder() if cache is True else None if cache is None or cache is False else Path(cache)
-        prompts = PromptEncoder(encoding, pipe, cache_dir, None if loras else read_vocabulary(folder))
+        prompts = PromptEncoder(encoding, pipe, cache_dir, None if loras else read_vocabulary(folder, str(path)))
         return cls(pipe, family, shape, prompts, guidance, economy, target, settings, loaded_from)
 
     @classmethod

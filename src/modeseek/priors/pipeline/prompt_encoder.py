@@ -34,7 +34,7 @@ class PromptEncoder:
         self._encoding, self._tokens = encoding, read_tokens(encoding.embeddings)
         self.cache = TextCache(encoding, encoding.identity, folder)
         self.readers = encoding.readers(pipe)
-        self._vocabulary, self._remarked = vocabulary, set[str]()
+        self._vocabulary = vocabulary
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Returns the conditions of texts, (len(texts), ...); remarks say what the text encoders do not read."""
@@ -63,7 +63,7 @@ class PromptEncoder:
         """Returns the conditions of texts, of the empty text and of the negative texts; the last is None for none."""
         every = [*texts, *negative]
         self.readers.remark_cuts(every)
-        self._remark_unknown(every)
+        self._remark_unknown(texts)
         rows, null = self.cache(every), self.cache.null()
         if self._encoding.long_prompts == "chunk":
             filler = self.cache([""])[0]
@@ -74,10 +74,9 @@ class PromptEncoder:
         return concatenate(rows[:n]), null, concatenate(rows[n:]) if negative else None
 
     def _remark_unknown(self, texts: Sequence[str]) -> None:
-        """Adds a remark on the words that the pipeline does not know, each word once."""
-        unknown = [word for word in self.unknown_words(texts) or () if word not in self._remarked]
+        """Adds a remark on the words that the pipeline does not know; a run keeps equal ones once."""
+        unknown = self.unknown_words(texts)
         if unknown and self._vocabulary is not None:
-            self._remarked.update(unknown)
             self._vocabulary.remark(unknown)
 
     def _plain(self, text: str) -> str:

@@ -12,7 +12,7 @@ from modeseek.priors.pipeline.bundled_table import bundled_prior
 
 FILE = "words.txt"  # of a pipeline folder, one word a line
 _WORD = re.compile(r"[^\W\d_]+")  # digits are spelled, so every number is known
-_ARTICLES = frozenset(("a", "an", "the"))
+_FUNCTION_WORDS = frozenset("a an the and or of with in to is are at by for from its s".split())  # never the subject
 _LISTED = 12  # words in a message
 
 
@@ -21,7 +21,7 @@ class Vocabulary:
     """Words of the captions that a prior was trained on, in lower case; any other word is noise to it.
 
     Attributes:
-        words: words, without articles.
+        words: words, without function words ("a", "of", "and").
         title: name of the prior, for messages.
     """
 
@@ -29,7 +29,7 @@ class Vocabulary:
     title: str = "pipeline"
 
     def unknown(self, text: str) -> tuple[str, ...]:
-        """Returns the words of a text that it does not hold, each once, in order; articles and numbers are known."""
+        """Returns the words of a text that it does not hold, each once, in order; numbers and "of" do not count."""
         return tuple(word for word in split_words(text) if word not in self.words)
 
     def remark(self, unknown: Sequence[str]) -> None:
@@ -44,8 +44,8 @@ class Vocabulary:
 
 
 def split_words(text: str) -> list[str]:
-    """Returns the words of a text in lower case, each once, in order, without articles, numbers and punctuation."""
-    return [word for word in dict.fromkeys(_WORD.findall(text.lower())) if word not in _ARTICLES]
+    """Returns the words of a text in lower case, each once, in order, without function words and numbers."""
+    return [word for word in dict.fromkeys(_WORD.findall(text.lower())) if word not in _FUNCTION_WORDS]
 
 
 def read_vocabulary(folder: Path, title: str = "") -> Vocabulary | None:
@@ -54,8 +54,15 @@ def read_vocabulary(folder: Path, title: str = "") -> Vocabulary | None:
     Args:
         folder: folder of the pipeline.
         title: name of the prior, for messages; default the name of the folder.
+
+    Raises:
+        ValueError: it is not UTF-8 text.
     """
     path = folder / FILE
     if not path.is_file():
         return None
-    return Vocabulary(frozenset(path.read_text(encoding="utf-8").split()), title or folder.name)
+    try:
+        words = path.read_text(encoding="utf-8").lower().split()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be UTF-8 text, one word a line; mend or remove it") from error
+    return Vocabulary(frozenset(words), title or folder.name)
