@@ -86,6 +86,7 @@ def rendered(channels: int) -> ms.Image:
 
 
 IMAGES = ms.Empirical(GREY)
+SGD = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
 MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "rng is text": (lambda: step(points(), MIXTURE, rng="x"), TypeError, "rng must be a seed such as 0, a torch.Gen"),
     "rng is true": (lambda: step(points(), MIXTURE, rng=True), TypeError, "rng must be a seed such as 0"),
@@ -116,6 +117,18 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TypeError,
         "method must be an object such as MSD(0.2), got the class SDS; try SDS()",
     ),
+    "generator is a tensor": (
+        lambda: next(ms.distill(torch.zeros(3, 2), MIXTURE, ms.MSD(0.5), SGD, steps=1, rng=0)),
+        TypeError,
+        "generator must be such as ms.Points(z) or ms.Field(...), got Tensor",
+    ),
+    "prior is a name": (lambda: step(points(), "scenes"), TypeError, "prior must be such as ms.bundled('scenes')"),
+    "option of image": (
+        lambda: ms.image("a", stepz=3),
+        TypeError,
+        "ms.image has no option 'stepz'; did you mean steps?",
+    ),
+    "option of shape": (lambda: ms.shape("a", camera=3), TypeError, "ms.shape has no option 'camera'; did you mean"),
     "method is a name": (
         lambda: step(points(), MIXTURE, "sds"),
         TypeError,

@@ -107,6 +107,12 @@ def distill(
         FloatingPointError: a direction is not finite; the message names step, noise level and row.
     """
     check_method(method)
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be such as ms.Points(z) or ms.Field(...), got {type(generator).__name__}")
+    if not hasattr(prior, "at"):
+        raise TypeError(
+            f"prior must be such as ms.bundled('scenes') or ms.Pipeline.load(...), got {type(prior).__name__}"
+        )
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(
             f"optimizer must be such as torch.optim.Adam(generator.parameters(), lr=0.02), got {optimizer!r:.60}"

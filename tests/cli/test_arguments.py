@@ -98,15 +98,16 @@ def test_the_newest_run_is_the_default(
     main(["resume"])
     assert "is finished at step 2; --steps N extends it" in capsys.readouterr().out
     name = next((tmp_path / "runs").iterdir()).name
-    main(["inspect", name[-4:]])
-    assert name in capsys.readouterr().out
+    for short in (name[-4:], "latest"):
+        main(["inspect", short])
+        assert name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("typed", "verb"),
     [
         (["compare", "--problem", "ring"], "benchmark"),
-        (["compare"], "benchmark"),
+        (["compare"], "compare"),
         (["compare", "runs/a", "runs/b", "--out", "x.html"], "compare"),
         (["compare", "--out", "x.html", "runs/a"], "compare"),
         (["compare-runs", "runs/a"], "compare"),

@@ -101,6 +101,15 @@ RUN = ["run", "--prior", "ring"]
     ("argv", "words"),
     [
         (["rum"], "unknown command 'rum': did you mean run? known are image, shape, sample, run, resume"),
+        (
+            ["run", "a red cone"],
+            "CONFIG must be a YAML file or a run folder, got 'a red cone', which is neither",
+        ),
+        (["compare"], "at least two runs, got 0"),
+        (
+            ["image", "a cone", "--method", "mvdream"],
+            "mvdream needs a multiple of 4 items per step, got 1",
+        ),
         (["run", "--prior", "rings"], "unknown prior 'rings': did you mean ring?"),
         (["run", "--method", "msdd"], "unknown method 'msdd': did you mean msd?"),
         (["run", "--generator", "pixel"], "did you mean pixels?"),

@@ -29,4 +29,4 @@ class CiteCommand:
         if not self.methods:
             raise ValueError("cite needs at least one method, got none; try modeseek cite msd")
         keys = {key: (key,) for key in read_sources()} | {name: cls.references for name, cls in METHODS.items()}
-        print(bibtex(key for name in self.methods for key in look_up("method", name, keys)), end="")
+        print(bibtex(key for name in self.methods for key in look_up("method", name.lower(), keys)), end="")

@@ -140,6 +140,11 @@ class RunCommand:
 
     def run(self, argv: Sequence[str]) -> None:
         """Runs the configuration given by the file and the options."""
+        if self.config is not None and not self.config.exists() and not self.config.suffix:
+            raise ValueError(
+                f"CONFIG must be a YAML file or a run folder, got {str(self.config)!r}, which is neither; a prompt is "
+                f'given as --prompt "{self.config}"'
+            )
         plain = {} if self.config is None else read_yaml_file(self.config)
         if isinstance(plain, dict) and plain.get("verb") in _RERUNNABLE:
             self._rerun(plain, argv)

@@ -87,6 +87,6 @@ def current_name(args: list[str]) -> str:
     verb, rest = args[0], args[1:]
     if verb == "compare-runs":
         return "compare"
-    if verb == "compare" and (not rest or (rest[0].startswith("--") and rest[0] not in _OF_COMPARE)):
+    if verb == "compare" and rest and rest[0].startswith("--") and rest[0] not in _OF_COMPARE:
         return "benchmark"
     return verb

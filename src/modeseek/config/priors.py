@@ -241,6 +241,12 @@ class PipelinePriorConfig:
     def pipeline(self, device: str) -> Pipeline:
         """Loads the prior alone."""
         dtype = None if self.dtype is None else getattr(torch, self.dtype)
+        named = bundled_prior(self.path)
+        if named is not None and self.size not in (None, named.size):
+            add_remark(
+                f"{named.name} was trained on images of {named.size[0]} pixels, got size {self.size}: slow, and not "
+                "what it knows; leave --size out, and try modeseek export --size 512"
+            )
         return Pipeline.load(
             self.path,
             config=self.config,

@@ -29,6 +29,7 @@ from modeseek.rundir.metrics_tail import read_metrics
 from modeseek.rundir.status import Status, read_status
 
 _NAMED = re.compile(r".*-\d{8}T\d{6}Z-([0-9a-f]{4})")
+_LATEST = "latest"
 _FOLDERS = ("checkpoints", "previews", "media", "exports")
 
 
@@ -116,7 +117,9 @@ class Run:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
-        """Loads the run in that folder, or the run of that name in `runs/`; the last part of a name will do, ab12.
+        """Loads the run in that folder, or the run of that name in `runs/`.
+
+        The last part of a name will do, "ab12", and "latest" is the newest run.
 
         Raises:
             ValueError: there is no such run; the message suggests the closest name.
@@ -124,6 +127,8 @@ class Run:
         given = Path(path)
         if (given / "status.json").is_file():
             return cls(given)
+        if given.name == _LATEST and not given.exists():
+            return newest_run(given.parent if given.parent.name else Path("runs"))
         in_runs = Path("runs") / given
         if (in_runs / "status.json").is_file():
             return cls(in_runs)

@@ -72,7 +72,13 @@ def create_run(
     """
     group = ProcessGroup.current()
     objects = build(config, loaded)
-    group.distributed.shard(objects.batch, block_size(objects.method, objects.conditions))  # raises before any write
+    block = block_size(objects.method, objects.conditions)
+    if block is not None and objects.batch % block:
+        raise ValueError(
+            f"{config.method_name} needs a multiple of {block} items per step, got {objects.batch}; try --cameras "
+            f"{block} with modeseek shape, or --copies {block} with modeseek image"
+        )
+    group.distributed.shard(objects.batch, block)  # raises before any write
     group.gather(None)
     if not group.is_main_process:
         return Run(group.broadcast(None)), objects

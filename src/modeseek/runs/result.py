@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from modeseek.config.config import Config
 from modeseek.config.given_prior import GivenPrior
+from modeseek.config.serialization import suggest_name
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
@@ -160,3 +162,11 @@ def run_to_end(
     with torch.no_grad():
         pixels = objects.render_preview().detach().float().cpu()
     return run, pixels, objects.generator
+
+
+def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raises TypeError if a function of a configuration has no parameter of an option's name; suggests the nearest."""
+    known = signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise TypeError(f"{name} has no option {option!r}; {suggest_name(option, known)}")

@@ -15,7 +15,7 @@ from modeseek.config.shape_config import shape_config
 from modeseek.generators.generator3d import Generator3D
 from modeseek.methods.base import Method
 from modeseek.priors.pipeline import Pipeline
-from modeseek.runs.result import ShapeResult, run_to_end
+from modeseek.runs.result import ShapeResult, check_options, run_to_end
 
 
 def shape(
@@ -73,6 +73,7 @@ def shape(
     """
     if not isinstance(prompt, str):
         raise TypeError(f"the prompt must be one text, got {prompt!r:.80}; try 'a red cone on a blue cube'")
+    check_options("ms.shape", shape_config, options)
     given = find_prior(prior, device)
     config = shape_config(
         prompt,

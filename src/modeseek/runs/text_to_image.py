@@ -13,7 +13,7 @@ from modeseek.config.image_config import image_config
 from modeseek.config.priors import PriorConfig
 from modeseek.methods.base import Method
 from modeseek.priors.pipeline import Pipeline
-from modeseek.runs.result import ImageResult, run_to_end
+from modeseek.runs.result import ImageResult, check_options, run_to_end
 
 
 def image(
@@ -68,6 +68,7 @@ def image(
         modeseek.runs.RunInterrupted: a stop was requested, or the disk is full; resumable.
         modeseek.runs.RunFailed: a direction is not finite, or a rendering collapsed.
     """
+    check_options("ms.image", image_config, options)
     given = find_prior(prior, device)
     config = image_config(
         _texts(prompts),
