@@ -137,7 +137,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "optimizer is a class": (
         lambda: next(ms.distill(points(), MIXTURE, ms.MSD(0.5), torch.optim.Adam, steps=1, rng=0)),
         TypeError,
-        "optimizer must be such as torch.optim.Adam(generator.parameters(), lr=0.02), got <class",
+        "optimizer must be such as torch.optim.Adam(generator.parameters()), got <class",
     ),
     "channels": (
         lambda: step(rendered(4), IMAGES),

@@ -114,9 +114,7 @@ def distill(
             f"prior must be such as ms.bundled('scenes') or ms.Pipeline.load(...), got {type(prior).__name__}"
         )
     if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer must be such as torch.optim.Adam(generator.parameters(), lr=0.02), got {optimizer!r:.60}"
-        )
+        raise TypeError(f"optimizer must be such as torch.optim.Adam(generator.parameters()), got {optimizer!r:.60}")
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
     check_inner_steps(inner_steps, method)

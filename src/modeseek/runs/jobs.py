@@ -108,7 +108,7 @@ class JobContext:
         """
         run, loaded, title = self.find_run(config), self.priors.load(config.prior), config.prior.title
         if run is None:
-            return Run.create_for(config, loaded, self.command, self.folder / config.name)
+            return Run.create_for(config.with_device(), loaded, self.command, self.folder / config.name)
         change = changed_prior(run.environment.get("prior", {}), loaded.record(title))
         if change is not None:
             raise ValueError(
