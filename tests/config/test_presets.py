@@ -81,6 +81,7 @@ def test_what_is_given_wins() -> None:
     assert (config.steps, config.scale, config.optimizer.lr) == (7, 20.0, 0.5)  # pyright: ignore[reportAttributeAccessIssue]
     assert config.generator.samples == 9 and config.generator.kind == "dense"  # pyright: ignore[reportAttributeAccessIssue]
     assert config_of(None, "shape").method_name == "msd"
+    assert list(config_of("sdi", "image", optimizer="sgd").to_dict()["optimizer"]) == ["sgd"]
     other = config_of("dreamfusion", "shape", method="msd")
     assert other.method_name == "msd" and other.scale == 7.5 and other.generator.samples == 128  # pyright: ignore[reportAttributeAccessIssue]
     assert config_of("dreamfusion", "image", method="sdi").method.scale == 7.5  # pyright: ignore[reportAttributeAccessIssue]
