@@ -20,7 +20,7 @@ from modeseek.config.loaded_prior import LoadedPrior
 
 @dataclass(frozen=True)
 class Pull:
-    """Pull (nobody 2026): `grad = strength z`, towards the origin.
+    """Pull (an example): `grad = strength z`, towards the origin.
 
     Attributes:
         strength: factor of the gradient.
@@ -43,7 +43,7 @@ class Ball:
 
     spread: float = 1.0
     title: ClassVar[str] = "ball"
-    is_toy: ClassVar[bool] = True
+    default_device: ClassVar[str] = "cpu"
 
     def bandwidth(self):
         return 0.1

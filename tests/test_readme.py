@@ -85,9 +85,14 @@ NUMBERS: dict[str, Callable[[], bool]] = {
     "`scale = 1` is none": lambda: _guided_by(1.0) == _guided_by(None),
     "DreamFusion's 100 is 101 here": lambda: default_guidance("sds", PipelinePriorConfig("owner/name")).scale == 101,
     "Stable Diffusion 1, 2, XL and 3": lambda: _STABLE_DIFFUSION <= FAMILY_BY_CLASS.keys(),
-    "3 GB": lambda: sum(f.stat().st_size for f in Path(sys.prefix).rglob("*") if f.is_file()) < 3e9,
+    "3 GB": lambda: sys.prefix == sys.base_prefix or _size(Path(sys.prefix)) < 3e9,  # of a virtual environment
     "Apache-2.0": lambda: "Apache License" in (ROOT / "LICENSE").read_text(),
 }
+
+
+def _size(folder: Path) -> int:
+    """Size of all files of a folder, bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _guided_by(scale: float | None) -> list[float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from modeseek.distributed import launched_processes
+
 AUTO = "auto"  # the fastest device of this machine
+_LOCAL = "LOCAL_WORLD_SIZE"  # processes on this machine
 _KINDS = ("cpu", "cuda", "mps", "xpu")
 _EXPECTED = "device must be auto, cpu, cuda, cuda:1 or mps"
 
@@ -16,15 +17,10 @@ def best_device() -> torch.device:
 
     Several processes of one command (torchrun) take cuda where each has a GPU of its own, else the CPU.
     """
-    if torch.cuda.is_available() and (local_processes() == 1 or local_processes() <= torch.cuda.device_count()):
+    processes = launched_processes(_LOCAL)
+    if torch.cuda.is_available() and (processes == 1 or processes <= torch.cuda.device_count()):
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() and local_processes() == 1 else "cpu")
-
-
-def local_processes() -> int:
-    """Returns the number of processes that torchrun started for this command on this machine; 1 without it."""
-    number = os.environ.get("LOCAL_WORLD_SIZE", "")
-    return int(number) if number.isdigit() and "RANK" in os.environ else 1
+    return torch.device("mps" if torch.backends.mps.is_available() and processes == 1 else "cpu")
 
 
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
@@ -40,9 +36,10 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         raise ValueError(f"no CUDA device is available, got device {str(device)!r}; use cpu")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device must be one of {torch.cuda.device_count()} CUDA devices, got {str(device)!r}")
-    if resolved.type == "cuda" and 1 < local_processes() > torch.cuda.device_count():
+    processes = launched_processes(_LOCAL)
+    if resolved.type == "cuda" and 1 < processes > torch.cuda.device_count():
         raise ValueError(
-            f"{local_processes()} processes need as many GPUs, got {torch.cuda.device_count()}; start fewer, or use cpu"
+            f"{processes} processes need as many GPUs, got {torch.cuda.device_count()}; start fewer, or use cpu"
         )
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"no MPS device (Apple) is available, got device {str(device)!r}; use cpu")
@@ -82,3 +79,8 @@ def device_title(device: str | torch.device) -> str:
     if resolved.type == "cuda":
         return f"{resolved} ({torch.cuda.get_device_name(resolved)})"
     return f"cpu ({torch.get_num_threads()} threads)" if resolved.type == "cpu" else str(resolved)
+
+
+def is_on(device: torch.device, target: torch.device) -> bool:
+    """Whether a device is the target: the same kind, and the same index where the target names one."""
+    return target.type == device.type and target.index in (None, device.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -13,6 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.pytree import flatten, unflatten
+
+
+def launched_processes(variable: str = "WORLD_SIZE") -> int:
+    """Number of processes that `torchrun` or `accelerate launch` started for this command; 1 without a launcher.
+
+    Args:
+        variable: the launcher's variable: WORLD_SIZE, or LOCAL_WORLD_SIZE for those on this machine.
+    """
+    number = os.environ.get(variable, "1")
+    return int(number) if number.isdigit() and "RANK" in os.environ else 1
 
 
 @dataclass(frozen=True)

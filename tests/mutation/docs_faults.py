@@ -93,7 +93,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "other pipelines get the guidance of the bundled ones",
         "config/defaults.py",
-        "return 7.5 if named is None else named.scale",
+        "return SAMPLER_SCALE if named is None else named.scale",
         "return 3.0 if named is None else named.scale",
         "bundled_names image_command",
     ),

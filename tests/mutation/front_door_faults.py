@@ -48,11 +48,11 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the CPU preferred",
         "device.py",
-        "if torch.cuda.is_available() and (local",
-        "if False and (local",
+        "if torch.cuda.is_available() and (processes",
+        "if False and (processes",
         "device",
     ),
-    ("toys on the GPU", "config/config.py", '"cpu" if auto and self.prior.is_toy else', "", "device"),
+    ("toys on the GPU", "config/config.py", "self.prior.default_device if self.device == AUTO else", "", "device"),
     ("any index of a GPU", "device.py", ">= torch.cuda.device_count()", "> torch.cuda.device_count()", "device"),
     (
         "a preset replaces what was given",

@@ -27,9 +27,9 @@ REPORT_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "guidance without conditions in the headline",
-        "reports/headline.py",
-        "if config.scale == 1 and conditional and config.method.guides:",
-        "if config.scale == 1 and config.method.guides:",
+        "config/config.py",
+        "if self.prompts or self.label is not None else 1.0",
+        "if True else 1.0",
         "headline",
     ),
     ("links that are not quoted", "reports/run_files.py", 'f"./{quote(name)}"', 'f"./{name}"', "run_result"),

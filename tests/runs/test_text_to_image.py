@@ -96,7 +96,7 @@ def test_progress_is_shown_where_somebody_watches(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("modeseek.runs.result.has_viewer", lambda: terminal)
+    monkeypatch.setattr("modeseek.runs.result.is_interactive", lambda: terminal)
     ms.image("a cube", loaded, steps=1, film="none", out=tmp_path / "run", progress=progress)
     assert ("optimising" in capsys.readouterr().err) == shown
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from modeseek.config.config import Config
-from modeseek.config.guidance import default_guidance, own_scale
+from modeseek.config.guidance import default_guidance
 from modeseek.device import device_title
 from modeseek.io.progress import Progress
 from modeseek.io.progress_bars import run_with_progress
@@ -45,12 +45,11 @@ def describe_start(config: Config, preset: str | None = None) -> Iterator[str]:
     yield f"Prior: {config.prior.title}, on {device_title(config.device)}"
     of_preset = f" of preset {preset}" if preset else ""
     yield f"Method: {config.method_name}{of_preset}, {config.steps} steps, seed {config.seed}"
-    scale = own_scale(config.method) if config.method.guides else config.scale
-    if scale is None or not config.prompts:
+    if not config.prompts:
         return
     default = default_guidance(config.method_name, config.prior)
-    reason = f" ({default.reason}; --scale changes it)" if scale == default.scale else ""
-    yield f"Guidance: {scale:g}{reason}"
+    reason = f" ({default.reason}; --scale changes it)" if config.guidance == default.scale else ""
+    yield f"Guidance: {config.guidance:g}{reason}"
 
 
 def follow_run(run: Run, job: Generator[Progress, None, None]) -> None:

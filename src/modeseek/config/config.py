@@ -155,8 +155,7 @@ class Config:
         Raises:
             ValueError: this machine does not have the device.
         """
-        auto = self.device == AUTO
-        device = "cpu" if auto and self.prior.is_toy else str(resolve_device(self.device))
+        device = self.prior.default_device if self.device == AUTO else str(resolve_device(self.device))
         return self if device == self.device else replace(self, device=device)
 
     @property
@@ -166,15 +165,40 @@ class Config:
         return method if isinstance(method, str) else next(iter(method))
 
     @property
+    def method_title(self) -> str:
+        """Name of the method in capitals; of an import path the class."""
+        return self.method_name.rpartition(":")[2].upper()
+
+    @property
+    def generator_name(self) -> str:
+        """Registered name of the generator."""
+        generator = REGISTRY.serialize(self.generator, "config.generator", GeneratorConfig)
+        return generator if isinstance(generator, str) else next(iter(generator))
+
+    @property
+    def guidance(self) -> float:
+        """Guidance scale of the run, by its method if that guides by itself; 1 is none, as without conditions."""
+        if not self.method.guides:
+            return self.scale
+        return float(vars(self.method).get("scale", 1.0)) if self.prompts or self.label is not None else 1.0
+
+    @property
+    def more_prompts(self) -> str:
+        """Number of the prompts after the first, such as " and 2 more"; empty for none."""
+        return f" and {len(self.prompts) - 1} more" if self.prompts[1:] else ""
+
+    @property
+    def subject(self) -> str:
+        """Name of what is sought where there is no prompt: that of the run, else of the prior, and the class."""
+        return f"{self.name or self.prior.title}{'' if self.label is None else f', class {self.label}'}"
+
+    @property
     def title(self) -> str:
         """Title of the run, for headings."""
         guided = "" if self.scale == 1 else f", guidance {self.scale:g}"
-        method = self.method_name.rpartition(":")[2].upper()  # of an import path the class
         if self.prompts:
-            more = f" and {len(self.prompts) - 1} more" if self.prompts[1:] else ""
-            return f"{method}: {self.prompts[0]!r}{more}, under {self.prior.title}{guided}"
-        label = "" if self.label is None else f", class {self.label}"
-        return f"{method} on {self.name or self.prior.title}{label}{guided}"
+            return f"{self.method_title}: {self.prompts[0]!r}{self.more_prompts}, under {self.prior.title}{guided}"
+        return f"{self.method_title} on {self.subject}{guided}"
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain data."""

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from modeseek.config.config import Config, read_config
 from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
-from modeseek.config.guidance import default_guidance
+from modeseek.config.guidance import SAMPLER_SCALE, default_guidance
 from modeseek.config.lookup import look_up
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
@@ -119,9 +119,9 @@ def optimizer_settings(config: Config, name: str | None, lr: float | None) -> li
 
 
 def default_scale(path: str) -> float:
-    """Default guidance scale of a pipeline: that of a bundled prior, else 7.5."""
+    """Default guidance scale of samples of a pipeline: that of a bundled prior, else 7.5."""
     named = bundled_prior(path)
-    return 7.5 if named is None else named.scale
+    return SAMPLER_SCALE if named is None else named.scale
 
 
 def default_sampler_steps(path: str) -> int:

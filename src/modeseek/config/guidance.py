@@ -87,9 +87,10 @@ def chosen_scale(name: str, given: Method | None, prior: PriorConfig, scale: flo
         prior: configuration of the prior.
         scale: scale that was chosen; None for none.
     """
+    if scale is not None:
+        return scale
     own = None if given is None else own_scale(given)
-    default = default_guidance(name, prior).scale if own is None else own
-    return default if scale is None else scale
+    return default_guidance(name, prior).scale if own is None else own
 
 
 def _published_scale(method: str) -> float | None:

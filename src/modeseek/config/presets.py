@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from modeseek.config.config import read_yaml_file
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import suggest_name
 
 PresetVerb = Literal["image", "shape"]
-_VERBS = ("image", "shape")
+_VERBS = get_args(PresetVerb)
 _NOT_OF_PRESETS = {"prompt", "prompts", "settings"}
 _SUFFIXES = (".yaml", ".yml")
 

@@ -78,7 +78,7 @@ PRIORS = PluginNames(
         "renders": RenderedPriorConfig,
     },
     "modeseek.priors",
-    ("load", "title", "bandwidth", "is_toy"),
+    ("load", "title", "bandwidth", "default_device"),
 )
 GENERATORS = PluginNames(
     "generator",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from modeseek.io.video import FilmFormat
 
-SECONDS = 4  # of a full turn
+_SECONDS = 4  # of a full turn
 _LEAST, _MOST, _FACTOR = 128, 256, 4  # side on a CPU: four times that of the run's renders, within these bounds
 
 
@@ -24,7 +24,12 @@ class TurntableSize(NamedTuple):
     @property
     def fps(self) -> int:
         """Frames per second, so that a turn takes four seconds."""
-        return max(1, round(self.frames / SECONDS))
+        return turn_fps(self.frames)
+
+
+def turn_fps(frames: int) -> int:
+    """Returns the frames per second of a full turn that takes four seconds."""
+    return max(1, round(frames / _SECONDS))
 
 
 def default_turntable(side: int, on_cpu: bool, film: FilmFormat) -> TurntableSize:

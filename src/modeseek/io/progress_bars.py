@@ -41,6 +41,6 @@ def run_with_progress(job: Generator[Progress, None, Result]) -> Result:
             bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, note=progress.note)
 
 
-def has_viewer() -> bool:
-    """Whether somebody watches: standard error is a terminal, or this is a notebook."""
+def is_interactive() -> bool:
+    """Whether the session is interactive: standard error is a terminal, or this is a notebook."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.device import float64_device
+from modeseek.device import float64_device, is_on
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, PerRow, Rows, positive_condition
@@ -78,7 +78,7 @@ class Empirical(BasePrior):
             ValueError: a device without float64 (mps).
         """
         target = float64_device(device)
-        if target.type == self.device.type and target.index in (None, self.device.index):
+        if is_on(self.device, target):
             return self
         return Empirical(self.data.to(target), self.schedule, self.labels, self._chunk)
 

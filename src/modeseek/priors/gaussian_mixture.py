@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.device import float64_device
+from modeseek.device import float64_device, is_on
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, positive_condition
@@ -63,7 +63,7 @@ class GaussianMixture(BasePrior):
             ValueError: a device without float64 (mps).
         """
         target = float64_device(device)
-        if target.type == self.device.type and target.index in (None, self.device.index):
+        if is_on(self.device, target):
             return self
         moved = (self.weights.to(target), self.means.to(target), self.covs.to(target))
         return GaussianMixture(*moved, self.schedule, self.labels)

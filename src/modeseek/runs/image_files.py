@@ -55,17 +55,15 @@ class ImageSettings:
     @classmethod
     def of(cls, config: Config, prior: Mapping[str, Any], n: int) -> ImageSettings:
         """Settings of n images of a run; `prior` is the record in its env.json."""
-        plain = config.to_dict()
-        method, generator = (_split(plain[key]) for key in ("method", "generator"))
         name = f"{config.name or config.prior.title}{'' if config.label is None else f' class {config.label}'}"
         texts = config.prompts or (name,)
         return cls(
             tuple(texts[item % len(texts)] for item in range(n)),
             config.seed,
-            method[0],
+            config.method_name,
             config.steps,
-            method[1].get("scale", config.scale) if config.method.guides else config.scale,
-            generator[0],
+            config.guidance,
+            config.generator_name,
             prior,
             config.negative,
             bool(config.prompts),
@@ -169,11 +167,3 @@ def contact_sheet(images: Float[Tensor, "n c h w"], captions: Sequence[str] = ()
     kinds = len(set(captions[: len(shown)]))
     columns = kinds if 1 < kinds < len(shown) else math.ceil(math.sqrt(len(shown)))
     return ContactSheet.grid(tiles, min(columns, 8), side=side * max(1, round(_TILE / side))).png()
-
-
-def _split(plain: Any) -> tuple[str, dict[str, Any]]:
-    """Name and settings of a registered choice, such as `msd` or `{msd: {tol: 0.1}}`."""
-    if isinstance(plain, str):
-        return plain, {}
-    name, settings = next(iter(plain.items()))
-    return name, settings if isinstance(settings, dict) else {}

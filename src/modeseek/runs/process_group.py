@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from modeseek.distributed import Distributed
+from modeseek.distributed import Distributed, launched_processes
 from modeseek.io.errors import one_line
 from modeseek.runs.interrupts import RunFailed
 
@@ -87,12 +87,6 @@ class ProcessGroup:
 
 
 _CURRENT: ContextVar[ProcessGroup] = ContextVar("process_group")
-
-
-def launched_processes() -> int:
-    """Number of processes that `torchrun` or `accelerate launch` started for this command; 1 without a launcher."""
-    world_size = os.environ.get("WORLD_SIZE", "1")
-    return int(world_size) if world_size.isdigit() and "RANK" in os.environ else 1
 
 
 @contextmanager

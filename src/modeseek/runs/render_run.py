@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modeseek.generators.camera import Cameras
 from modeseek.generators.generator3d import Generator3D
-from modeseek.generators.turntable import SECONDS
+from modeseek.generators.turntable import turn_fps
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png
 from modeseek.io.progress import Progress
@@ -73,7 +73,7 @@ class RenderSettings:
     @property
     def rate(self) -> int:
         """Frames per second."""
-        return max(1, round(self.frames / SECONDS)) if self.fps is None else self.fps
+        return turn_fps(self.frames) if self.fps is None else self.fps
 
     def cameras(self, generator: Generator3D) -> Cameras:
         """Cameras of the frames, around a generator."""

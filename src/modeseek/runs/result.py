@@ -21,7 +21,7 @@ from modeseek.generators.base import BaseGenerator
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.io.images import to_pixels
-from modeseek.io.progress_bars import has_viewer, run_with_progress
+from modeseek.io.progress_bars import is_interactive, run_with_progress
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
 from modeseek.runs.export_run import save_mesh
@@ -155,7 +155,7 @@ def run_to_end(
     """
     run, objects = create_run(config, [command], out, prior.loaded)
     job = train(run, objects, config.steps)
-    if has_viewer() if progress is None else progress:
+    if is_interactive() if progress is None else progress:
         run_with_progress(job)
     else:
         deque(job, 0)

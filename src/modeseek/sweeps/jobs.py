@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ from modeseek.config.config import Config
 from modeseek.config.defaults import configure
 from modeseek.config.yaml import write_yaml
 from modeseek.io.errors import one_line
+from modeseek.io.paths import slug
 from modeseek.sweeps.spec import SweepSpec
 
 MAX_JOBS = 10_000
@@ -49,7 +49,7 @@ class JobSpec:
     @property
     def folder_name(self) -> str:
         """Default name of the job's folder: readable, then the id."""
-        slugs = [_slug(label, 28) for label in (*self.labels, self.method)]
+        slugs = [slug(label, 28) for label in (*self.labels, self.method)]
         readable = "-".join(filter(None, slugs))[:80].strip("-")
         return f"{readable}-seed{self.config.seed}-{self.id}"
 
@@ -94,7 +94,3 @@ def _checked(make: Callable[[], Config], title: str) -> Config:
         return make()
     except (ValueError, TypeError) as error:
         raise ValueError(f"{title}: {one_line(error)}") from error
-
-
-def _slug(text: str, max_length: int) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:max_length].strip("-")

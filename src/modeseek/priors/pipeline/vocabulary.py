@@ -64,5 +64,5 @@ def read_vocabulary(folder: Path, title: str = "") -> Vocabulary | None:
     try:
         words = path.read_text(encoding="utf-8").lower().split()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be UTF-8 text, one word a line; mend or remove it") from error
+        raise ValueError(f"{path} must be UTF-8 text, one word a line; correct or remove it") from error
     return Vocabulary(frozenset(words), title or folder.name)
