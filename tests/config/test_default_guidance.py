@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modeseek.config.defaults import default_scale
 from modeseek.config.guidance import default_guidance
 from modeseek.config.image_config import image_config
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig, ToyPriorConfig
@@ -73,3 +74,11 @@ def test_a_given_scale_is_kept() -> None:
     assert image_config(["a cube"], method="sdi", scale=2.0).method.scale == 2.0  # pyright: ignore[reportAttributeAccessIssue]
     assert "DreamFusion's 100" in default_guidance("sds", PipelinePriorConfig("owner/name")).reason
     assert default_guidance("sds", PipelinePriorConfig("scenes")).reason == "default under scenes"
+
+
+@pytest.mark.parametrize(
+    ("path", "scale"),
+    [("scenes", 3.0), ("emoji", 3.0), ("owner/name", 7.5), ("./emoji", 7.5), ("model.safetensors", 7.5)],
+)
+def test_samples_of_a_pipeline_have_the_scale_of_its_samplers(path: str, scale: float) -> None:
+    assert default_scale(path) == scale

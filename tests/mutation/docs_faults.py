@@ -95,7 +95,7 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
         "config/defaults.py",
         "return SAMPLER_SCALE if named is None else named.scale",
         "return 3.0 if named is None else named.scale",
-        "bundled_names image_command",
+        "default_guidance",
     ),
     (
         "a name alone is not read from YAML",
