@@ -32,9 +32,7 @@ def method_note(method: type) -> str:
 
 def citation_keys(config: Config) -> list[str]:
     """BibTeX keys of the method's papers, and of guidance if predictions are guided."""
-    conditional = config.label is not None or bool(config.prompts)
-    guided = config.scale != 1 or (conditional and config.method.guides and vars(config.method)["scale"] != 1)
-    return [*config.method.references, *(["guidance"] if guided else [])]
+    return [*config.method.references, *(["guidance"] if config.guidance != 1 else [])]
 
 
 def tolerance_level(config: Config | None) -> tuple[float, str] | None:
