@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,20 @@ def test_unused_paths(tmp_path: Path) -> None:
     assert unused_path(tmp_path / "lr0.5").name == "lr0.5", "an empty folder is free"
     (tmp_path / "lr0.5" / "x").touch()
     assert unused_path(tmp_path / "lr0.5").name == "lr0.5-2", "a folder has no suffix"
+
+
+def test_a_folder_that_another_process_takes_meanwhile_is_unused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.iterdir
+
+    def taken(path: Path) -> Iterator[Path]:
+        path.rmdir()
+        return real(path)
+
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(Path, "iterdir", taken)
+    assert unused_path(tmp_path / "mine").name == "mine"
 
 
 def test_a_full_disk_keeps_the_old_contents(tmp_path: Path) -> None:

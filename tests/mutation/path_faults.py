@@ -331,4 +331,11 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
         "inner_steps=None,\n        device=device",
         "image_command",
     ),
+    (
+        "a folder that vanishes meanwhile fails",
+        "io/atomic.py",
+        "    except FileNotFoundError:\n        return True\n    except NotADirectoryError",
+        "    except NotADirectoryError",
+        "atomic",
+    ),
 ]

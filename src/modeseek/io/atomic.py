@@ -74,7 +74,7 @@ def write_new_folder(target: Path, files: Mapping[str, bytes]) -> None:
         FileExistsError: the target exists and is no empty folder.
         OSError: the disk is full or the folder cannot be written to; nothing of it is left.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if not _is_free(target):
         raise FileExistsError(f"the target must be a new folder, got {target}, which exists; try another name")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target.absolute(), fresh=True) as folder:
@@ -107,10 +107,20 @@ def unused_path(wanted: Path) -> Path:
     """`wanted` if it is unused or an empty folder, else `wanted-2`, `wanted-3` ..., before the suffix of a file."""
     number, candidate = 1, wanted
     stem, suffix = (wanted.name, "") if wanted.is_dir() else (wanted.stem, wanted.suffix)
-    while candidate.exists() and not (candidate.is_dir() and not any(candidate.iterdir())):
+    while not _is_free(candidate):
         number += 1
         candidate = wanted.with_name(f"{stem}-{number}{suffix}")
     return candidate
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a path is unused or an empty folder; another process may take or remove it meanwhile."""
+    try:
+        return not any(path.iterdir())
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        return False
 
 
 class LineFile:
