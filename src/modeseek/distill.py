@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.codec import Codec, Frame, Identity, draw_frame
-from modeseek.diffusion.prediction import expand_like
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render, renders_images
 from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps, check_method
+from modeseek.methods.held_target import check_finite, check_target, hold_target
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.prompts import codec_of, encode_prompts
 from modeseek.pytree import map_tensors
@@ -153,7 +153,7 @@ def distill(
                 context=context,
             )
             if inner_steps > 1:
-                _check_target(direction, method)
+                check_target(direction, method)
             z_before = z.detach().clone()
             rendered = context.rendering.image
             image_before = z_before if rendered is z else rendered.detach().clone()
@@ -193,48 +193,12 @@ def surrogate(
     return total / len(z) if reduction == "mean" else total
 
 
-def hold_target(direction: Direction, z_before: Float[Tensor, "b *d"], z: Float[Tensor, "b *d"]) -> Direction:
-    """Returns the direction at z with the target that it had at `z_before`: `w (z - target)`.
-
-    Raises:
-        ValueError: the direction has no weight, so no target.
-    """
-    if direction.weight is None:
-        raise ValueError("direction must have a weight for a target in z, got None; try that of MSD or SDS")
-    moved = expand_like(direction.weight, z) * (z - z_before)
-    return Direction(direction.grad + moved, t=direction.t, weight=direction.weight)
-
-
-def check_finite(direction: Direction, index: int) -> None:
-    """Raises FloatingPointError, naming step, noise level and row, if the direction is not finite."""
-    if direction.grad.sum().isfinite():
-        return
-    bad = ~direction.grad.flatten(1).isfinite().all(1)
-    if bad.any():
-        row = int(bad.nonzero()[0, 0])
-        level = "" if direction.t is None else f", t = {direction.t[row].item():.4g}"
-        raise FloatingPointError(
-            f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
-            "lower the learning rate or check the prior's precision"
-        )
-
-
 def _check_shape(z: Tensor, prior: Prior) -> None:
     """Raises ValueError if renderings, encoded or not, have other axes or channels than the z of the prior."""
     if z.ndim != len(prior.shape) + 1 or z.shape[1] != prior.shape[0]:
         raise ValueError(
             f"the generator must render what the prior evaluates, items of shape {tuple(prior.shape)}, got "
             f"{tuple(z.shape[1:])}; try another number of channels, or codec=..."
-        )
-
-
-def _check_target(direction: Direction, method: Method) -> None:
-    """Raises ValueError if a method that says that it has targets returned a direction without one."""
-    if direction.weight is None or direction.grad_image is not None:
-        raise ValueError(
-            f"{type(method).__name__} has has_target = True, so its directions must have a weight and no grad_image, "
-            f"got weight={'None' if direction.weight is None else 'a tensor'}, "
-            f"grad_image={'None' if direction.grad_image is None else 'a tensor'}; try inner_steps=1"
         )
 
 

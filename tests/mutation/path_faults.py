@@ -183,14 +183,14 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "inner steps away from the target",
-        "distill.py",
+        "methods/held_target.py",
         "direction.grad + moved",
         "direction.grad - moved",
         "inner_steps",
     ),
     (
         "inner steps without the weight",
-        "distill.py",
+        "methods/held_target.py",
         "moved = expand_like(direction.weight, z) * (z - z_before)",
         "moved = z - z_before",
         "inner_steps",
@@ -243,7 +243,7 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a missing target is noticed after an update",
         "distill.py",
-        "            if inner_steps > 1:\n                _check_target(direction, method)\n",
+        "            if inner_steps > 1:\n                check_target(direction, method)\n",
         "",
         "inner_steps",
     ),
