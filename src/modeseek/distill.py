@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from modeseek.codec import Codec, Frame, Identity, draw_frame
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render, renders_images
+from modeseek.generators.relocation import Relocation, relocate
 from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps, check_method
 from modeseek.methods.held_target import check_finite, check_target, hold_target
 from modeseek.priors.base import Conditions, Prior, select_conditions
@@ -36,6 +38,7 @@ class Step:
         direction: descent direction that the method returned.
         losses: value of each regularizer, by name.
         state: method state after the step, for resuming.
+        relocation: elements of the generator that were relocated after the update; None for none.
     """
 
     index: int
@@ -44,6 +47,7 @@ class Step:
     direction: Direction
     losses: dict[str, float]
     state: Any
+    relocation: Relocation | None = None
 
 
 def distill(
@@ -69,6 +73,9 @@ def distill(
     `z.backward(gradient=grad / items)`, the mean over items and the sum within an item. Progress is
     `index / (steps - 1)`. With `Streams`, random numbers are keyed by step and item; a torch.Generator is drawn from
     in sequence.
+
+    After each step a generator of elements that can die relocates them (`RelocatingGenerator`). The gradient of a group
+    of parameters that has a `max_norm` is clipped to it before each update.
 
     With `inner_steps` > 1 the generator follows each target further, without a prior call: a direction is
     `w (z - target)`, so the same view is rendered again and descends `w (z' - target)` with the target held, as
@@ -164,7 +171,7 @@ def distill(
             step = Step(index, z_before, image_before, direction, values, state)
             step = _all_gather(step, distributed, parameters_of(optimizer), own_rows, items)
             check_finite(step.direction, index)
-            optimizer.step()
+            _update(optimizer)
             for _ in range(inner_steps - 1):
                 z, context = _render(generator, view, frame)
                 held = hold_target(direction, z_before, z.detach())
@@ -174,8 +181,9 @@ def distill(
                 rows = _scatter((held.grad, held.t), distributed, own_rows, items)
                 grad, t = distributed.sum_gradients(parameters_of(optimizer), rows)
                 check_finite(Direction(grad, t=t), index)
-                optimizer.step()
-            yield step
+                _update(optimizer)
+            relocation = relocate(generator, optimizer, index, at_step(rng, index, _SHARED, use="relocation"))
+            yield step if relocation is None else replace(step, relocation=relocation)
 
 
 def surrogate(
@@ -215,6 +223,14 @@ def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, Ren
     image = frame.move(rendering.image)
     z = frame.codec.encode(image)
     return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device))
+
+
+def _update(optimizer: torch.optim.Optimizer) -> None:
+    """Updates the parameters, the gradient of each group clipped to the norm that it has as `max_norm`, if any."""
+    for group in optimizer.param_groups:
+        if group.get("max_norm", math.inf) < math.inf:
+            torch.nn.utils.clip_grad_norm_(group["params"], group["max_norm"])
+    optimizer.step()
 
 
 def _backpropagate(direction: Direction, z: Tensor, image: Tensor, losses: list[Tensor], items: int) -> None:

@@ -23,6 +23,7 @@ from quality_faults import QUALITY_FAULTS
 from report_faults import REPORT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
+from vector_faults import VECTOR_FAULTS
 from viewer_faults import VIEWER_FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,7 @@ _TABLES = (
     REPORT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,
+    VECTOR_FAULTS,
     VIEWER_FAULTS,
 )
 FAULTS = [Fault(*row) for table in _TABLES for row in table]
