@@ -17,7 +17,7 @@ from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render, renders_images
 from modeseek.generators.relocation import Relocation, relocate
 from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps, check_method
-from modeseek.methods.held_target import check_finite, check_target, hold_target
+from modeseek.methods.held_target import check_finite, check_gradients, check_target, hold_target
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.prompts import codec_of, encode_prompts
 from modeseek.pytree import map_tensors
@@ -111,7 +111,8 @@ def distill(
         TypeError: a class instead of an object, or an argument of another wrong type.
         ValueError: invalid steps, start, batch or inner_steps, inner steps for a method whose directions have no
             target, renderings that are no z of the prior, or a batch that cannot be split over the processes.
-        FloatingPointError: a direction is not finite; the message names step, noise level and row.
+        FloatingPointError: a direction, a penalty, or the gradient of a parameter is not finite; the message names the
+            step and the row, penalty or parameter. Nothing was updated by then.
     """
     check_method(method)
     if not isinstance(generator, Generator):
@@ -136,6 +137,7 @@ def distill(
     penalties = dict(zip(_regularizer_names(regularizers), regularizers, strict=True))
     own_rows = distributed.shard(batch, block_size(method, conditions))
     fraction = (own_rows.stop - own_rows.start) / batch
+    names = {id(p): name for name, p in generator.named_parameters()} if isinstance(generator, torch.nn.Module) else {}
     distributed.broadcast_parameters(parameters_of(optimizer))
     with ExitStack() as stack:
         for index in range(start, steps):
@@ -171,6 +173,7 @@ def distill(
             step = Step(index, z_before, image_before, direction, values, state)
             step = _all_gather(step, distributed, parameters_of(optimizer), own_rows, items)
             check_finite(step.direction, index)
+            check_gradients(parameters_of(optimizer), step.losses, index, names)
             _update(optimizer)
             for _ in range(inner_steps - 1):
                 z, context = _render(generator, view, frame)
@@ -181,6 +184,9 @@ def distill(
                 rows = _scatter((held.grad, held.t), distributed, own_rows, items)
                 grad, t = distributed.sum_gradients(parameters_of(optimizer), rows)
                 check_finite(Direction(grad, t=t), index)
+                check_gradients(
+                    parameters_of(optimizer), {name: value.item() for name, value in losses.items()}, index, names
+                )
                 _update(optimizer)
             relocation = relocate(generator, optimizer, index, at_step(rng, index, _SHARED, use="relocation"))
             yield step if relocation is None else replace(step, relocation=relocation)

@@ -338,4 +338,25 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
         "    except NotADirectoryError",
         "atomic",
     ),
+    (
+        "gradients of images are not checked",
+        "methods/held_target.py",
+        "    if direction.grad_image is not None:\n        _check_rows(",
+        "    if False:\n        _check_rows(",
+        "finite_gradients",
+    ),
+    (
+        "gradients of parameters are not checked",
+        "methods/held_target.py",
+        "    if largest.sum().isfinite():",
+        "    if True:",
+        "finite_gradients",
+    ),
+    (
+        "penalties are not checked",
+        "methods/held_target.py",
+        "        if not math.isfinite(value):",
+        "        if False:",
+        "finite_gradients",
+    ),
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -32,14 +36,52 @@ def check_target(direction: Direction, method: Method) -> None:
 
 
 def check_finite(direction: Direction, index: int) -> None:
-    """Raises FloatingPointError, naming step, noise level and row, if the direction is not finite."""
-    if direction.grad.sum().isfinite():
+    """Raises FloatingPointError, naming step, noise level and row, if a gradient of the direction is not finite."""
+    _check_rows("direction", direction.grad, direction, index)
+    if direction.grad_image is not None:
+        _check_rows("gradient of the image", direction.grad_image, direction, index)
+
+
+def check_gradients(
+    parameters: Sequence[Tensor], losses: Mapping[str, float], index: int, names: Mapping[int, str]
+) -> None:
+    """Raises FloatingPointError, naming the penalty or the parameter, if one of them would make a parameter non-finite.
+
+    One synchronisation for all parameters: a direction may be finite and its gradient behind an encoder in half
+    precision not.
+
+    Args:
+        parameters: parameters whose gradients the optimizer is about to apply.
+        losses: value of each penalty.
+        index: index of the step.
+        names: name of each parameter by its id.
+    """
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(f"penalty {name} is {value} at step {index}; try a lower weight or learning rate")
+    with_gradient = [p for p in parameters if p.grad is not None and p.numel()]
+    if not with_gradient:
         return
-    bad = ~direction.grad.flatten(1).isfinite().all(1)
+    largest = torch.stack(torch._foreach_norm([p.grad for p in with_gradient], math.inf))  # type: ignore[arg-type]
+    if largest.sum().isfinite():
+        return
+    bad = [p for p, norm in zip(with_gradient, largest.tolist(), strict=True) if not math.isfinite(norm)]
+    if bad:
+        name = names.get(id(bad[0]), f"of shape {tuple(bad[0].shape)}")
+        raise FloatingPointError(
+            f"the gradient of parameter {name} is not finite at step {index}, though the direction is "
+            f"({len(bad)} of {len(with_gradient)} parameters); try a lower learning rate or dtype float32 for the prior"
+        )
+
+
+def _check_rows(what: str, grad: Tensor, direction: Direction, index: int) -> None:
+    if grad.sum().isfinite():
+        return
+    bad = ~grad.flatten(1).isfinite().all(1)
     if bad.any():
         row = int(bad.nonzero()[0, 0])
         level = "" if direction.t is None else f", t = {direction.t[row].item():.4g}"
         raise FloatingPointError(
-            f"the direction is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
+            f"the {what} is not finite at step {index}, row {row}{level} ({int(bad.sum())} of {len(bad)} rows); "
             "lower the learning rate or check the prior's precision"
         )

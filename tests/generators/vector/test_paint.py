@@ -164,3 +164,18 @@ def test_points_that_are_lost(value: float, match: str) -> None:
     ) as caught:
         paint(paths, SIZE)
     one_line(caught.value)
+
+
+def test_a_square_on_the_pixel_grid_is_pushed_out_on_all_sides() -> None:
+    corners = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]], dtype=torch.float64)
+    steps = torch.tensor([0, 1 / 3, 2 / 3], dtype=torch.float64)[:, None]
+    sides = torch.cat([a + steps * (b - a) for a, b in zip(corners, corners.roll(-1, 0), strict=True)])
+    paths = replace(
+        wild(1, 1, 0), fills=sides[None, None], colors=torch.tensor([[[0.0, 0, 0, 1]]], dtype=torch.float64)
+    )
+    paths = replace(paths, background=torch.ones_like(paths.background), even_odd=torch.zeros_like(paths.even_odd))
+    fills = paths.fills.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(paint(replace(paths, fills=fills), (16, 16)).sum(), fills)
+    expected = torch.zeros(12, 2, dtype=torch.float64)
+    expected[::3] = -2 * corners * 3 * (8 / 2) * 8  # three channels, half of each side of 8 pixels, 8 pixels a unit
+    torch.testing.assert_close(grad[0, 0], expected)
