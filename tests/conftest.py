@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import jaxtyping
 import pytest
+import shape_checks
 import torch
 from hypothesis import HealthCheck, settings
 
+jaxtyping.jaxtyped = shape_checks.jaxtyped  # what the import hook calls, see pyproject.toml
 torch.set_num_threads(1)
 settings.register_profile(
     "modeseek",
