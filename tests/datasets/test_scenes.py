@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from modeseek.datasets.scenes import (
     CaptionObject,
@@ -343,19 +343,18 @@ def test_colours_survive_shading(colour: str) -> None:
         assert list(COLOURS)[int(likeness.argmax())] == colour
 
 
-objects = st.tuples(st.sampled_from(NAMES), st.sampled_from(list(COLOURS)), st.sampled_from([None, *SIZES]))
-fine_views = st.tuples(st.none(), st.sampled_from(AZIMUTHS), st.sampled_from(list(HEIGHTS)))
-views = st.one_of(st.none(), st.tuples(st.sampled_from(COARSE_PHRASES)), fine_views)
-
-
-@settings(max_examples=3000)
-@given(st.lists(objects, min_size=1, max_size=2), st.sampled_from(RELATIONS), views)
-def test_parse_inverts_captions(
-    named: list[tuple[str, str, str | None]], relation: str, view: tuple[str] | tuple[None, int, str] | None
-) -> None:
-    objects = tuple(CaptionObject(*words) for words in named)
-    said = ParsedCaption(objects, relation if len(objects) == 2 else None, None if view is None else ViewPhrase(*view))
-    assert parse(said.caption) == said
+def test_parse_inverts_captions() -> None:
+    """Every object alone, first and second of two, with every relation and every view in turn."""
+    objects = [CaptionObject(*words) for words in itertools.product(NAMES, COLOURS, (None, *SIZES))]
+    views = [None, *map(ViewPhrase, COARSE_PHRASES)]
+    views += [ViewPhrase(None, *view) for view in itertools.product(AZIMUTHS, HEIGHTS)]
+    relation, view, seen = itertools.cycle(RELATIONS), itertools.cycle(views), set()
+    for item, other in zip(objects, random.Random(0).sample(objects, len(objects)), strict=True):
+        for named in ((item,), (item, other), (other, item)):
+            said = ParsedCaption(named, next(relation) if len(named) == 2 else None, next(view))
+            assert parse(said.caption) == said
+            seen |= {said.relation, said.view}
+    assert seen == {None, *RELATIONS, *views}
 
 
 @pytest.mark.parametrize(
