@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from modeseek.io.video import FilmFormat
 from modeseek.rng import Rng, Streams
+
+if TYPE_CHECKING:
+    from modeseek.generators.vector.simplify import SvgExport
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,12 @@ class BaseGenerator(nn.Module):
     Attributes:
         is_3d: whether it is rendered from cameras.
         encodes: whether it renders images, which the codec of the prior encodes; False: it renders z itself.
+        sharp_previews: whether previews are rendered larger than the images of the steps, by `render_at`.
     """
 
     is_3d: ClassVar[bool] = False
     encodes: ClassVar[bool] = True
+    sharp_previews: ClassVar[bool] = False
 
     @property
     def n_items(self) -> int:
@@ -140,6 +145,19 @@ class BaseGenerator(nn.Module):
     def render_at(self, size: tuple[int, int]) -> Iterator[Tensor] | None:
         """Renders the items of the preview view one by one, (c, height, width); None if its resolution is fixed."""
         return None
+
+    def svgs(self, titles: Sequence[str], max_bytes: int | None = None) -> Iterator[SvgExport] | None:
+        """Returns the items of the preview view as SVG files, one by one; None for a generator without paths.
+
+        Args:
+            titles: title of each file.
+            max_bytes: largest size of a file, bytes; None does not limit it.
+        """
+        return None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Returns groups of parameters for an optimizer; `relative` is a group's learning rate over that of a run."""
+        return [{"params": list(self.parameters())}]
 
     def exports(
         self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()

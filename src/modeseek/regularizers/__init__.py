@@ -12,13 +12,19 @@ from modeseek.regularizers.grid import TotalVariation
 from modeseek.regularizers.opacity import OpacityEntropy, Sparsity
 from modeseek.regularizers.ray import Distortion, ZVariance
 from modeseek.regularizers.surface import NormalSmoothness, Orientation
+from modeseek.regularizers.vector import ColorPalette, OpacityBinary, PathCrossing, SmallestArea, SmoothJoints
 
 __all__ = [
+    "ColorPalette",
     "Distortion",
     "NormalSmoothness",
+    "OpacityBinary",
     "OpacityEntropy",
     "Orientation",
+    "PathCrossing",
     "Penalty",
+    "SmallestArea",
+    "SmoothJoints",
     "Sparsity",
     "TotalVariation",
     "ZVariance",

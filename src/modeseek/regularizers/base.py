@@ -11,6 +11,8 @@ from torch import Tensor
 
 from modeseek.generators.base import Rendering
 from modeseek.generators.rendering3d import RaySamples, Rendering3D
+from modeseek.generators.vector.paths import Paths
+from modeseek.generators.vector.rendering import RenderedDrawing
 from modeseek.ramp import Varying, value_at
 
 
@@ -79,3 +81,17 @@ def require_ray_samples(rendering: Rendering, penalty: Penalty) -> tuple[RaySamp
             f"{type(penalty).__name__} needs samples along rays, got a surface; remove it, or use a volume"
         )
     return rendering.ray_samples, rendering.opacity.numel()
+
+
+def require_drawing(rendering: Rendering, penalty: Penalty) -> Paths:
+    """Returns the paths of a rendering after checking that it is one of drawings.
+
+    Raises:
+        ValueError: a rendering of another generator.
+    """
+    if not isinstance(rendering, RenderedDrawing):
+        raise ValueError(
+            f"{type(penalty).__name__} needs the paths of a drawing, got a {type(rendering).__name__}; "
+            "remove it, or use the generator Drawing"
+        )
+    return rendering.paths

@@ -15,7 +15,7 @@ def bounded(values: Float[Tensor, "*n"], low: float, high: float) -> Float[Tenso
     A sigmoid has no gradient left where it saturates, and a clamp none beyond its bounds: colours that were pushed to
     white would stay white.
     """
-    return _Bounded.apply(values, low, high)  # type: ignore[no-any-return]
+    return _Bounded.apply(values, low, high)
 
 
 class _Bounded(torch.autograd.Function):
@@ -26,7 +26,8 @@ class _Bounded(torch.autograd.Function):
         return values.clamp(low, high)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        (grad,) = grads
         (values,) = ctx.saved_tensors
         low, high = ctx.bounds
         outwards = ((values >= high) & (grad < 0)) | ((values <= low) & (grad > 0))

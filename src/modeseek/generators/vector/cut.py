@@ -109,4 +109,6 @@ def _repeat(counts: Int[Tensor, "m"]) -> tuple[Int[Tensor, "k"], Int[Tensor, "k"
 
 def segment_sum(values: Float[Tensor, "k f"], counts: Int[Tensor, "m"]) -> Float[Tensor, "m f"]:
     """Sums of consecutive rows, counts[i] of them each; in order, so deterministic on every device."""
+    if not len(counts):  # which segment_reduce refuses
+        return values
     return torch.segment_reduce(values, "sum", lengths=counts, axis=0, initial=0)

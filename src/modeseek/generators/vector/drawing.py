@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from modeseek.generators.base import BaseGenerator, VectorFile, View
+from modeseek.generators.base import BaseGenerator, View
 from modeseek.generators.relocation import Relocation, reset_moments
 from modeseek.generators.vector.bounded import bounded
 from modeseek.generators.vector.nested import NestedDropout, keep_first
@@ -20,7 +20,7 @@ from modeseek.generators.vector.paint import paint
 from modeseek.generators.vector.paths import Paths, random_paths
 from modeseek.generators.vector.rebirth import Relocate, dead_slots, reborn
 from modeseek.generators.vector.rendering import DrawingView, RenderedDrawing
-from modeseek.generators.vector.svg_files import svg_files
+from modeseek.generators.vector.simplify import SvgExport, svg_within
 from modeseek.rng import Rng, as_rng, rand
 
 Color = str | tuple[float, float, float]
@@ -120,8 +120,9 @@ class Drawing(BaseGenerator):
 
         Their background is that of the paths, as constant or as start of a learned one.
         """
-        counts = {"paths": paths.n_fills, "cubics": paths.cubics, "strokes": paths.n_strokes}
-        drawing = cls(paths.n, size, **counts, **{"like": paths.colors, **options})
+        options.setdefault("like", paths.colors)
+        drawing = cls(paths.n, size, paths.n_fills, paths.cubics, strokes=paths.n_strokes, **options)
+        drawing.strokes = nn.Parameter(paths.strokes.detach().clone())  # of other numbers of cubics than the fills
         drawing.set_paths(paths)
         return drawing
 
@@ -206,8 +207,10 @@ class Drawing(BaseGenerator):
 
         return write_svg(self.paths.detach(), item, size=self.size, title=title)
 
-    def svgs(self, titles: Sequence[str], max_bytes: int | None = None) -> Iterator[VectorFile]:
-        return svg_files(self.paths.detach(), self.size, titles, max_bytes)
+    def svgs(self, titles: Sequence[str], max_bytes: int | None = None) -> Iterator[SvgExport]:
+        paths = self.paths.detach()
+        for item, title in enumerate(titles):
+            yield svg_within(paths, item, self.size, title, max_bytes)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         rates = self.rates

@@ -34,7 +34,7 @@ def flatten(curves: Float[Tensor, "m 4 2"], counts: Int[Tensor, "m"]) -> Float[T
     Chords between points of a curve lie inside its bends, by `B'' h^2 / 12` on average (h the step of t): the inner
     vertices are moved out by as much, so that the area is that of the curve; the two ends stay.
     """
-    return _Flatten.apply(curves, counts)  # type: ignore[no-any-return]
+    return _Flatten.apply(curves, counts)
 
 
 class _Flatten(torch.autograd.Function):
@@ -51,7 +51,8 @@ class _Flatten(torch.autograd.Function):
         return weights @ curves.index_select(0, owner)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+        (grad,) = grads
         weights, counts = ctx.saved_tensors
         rows = (weights.transpose(1, 2) @ grad).flatten(1)
         return segment_sum(rows, counts).view(-1, 4, 2), None

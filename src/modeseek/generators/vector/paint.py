@@ -34,7 +34,7 @@ def paint(paths: Paths, size: Size) -> Float[Tensor, "n 3 h w"]:
     check_size(size)
     cover, boxes = _cover(paths, size)
     colors = paths.colors.gather(1, paths.order[..., None].expand(-1, -1, 4))
-    return _Composite.apply(cover, colors, paths.background, boxes, size)  # type: ignore[no-any-return]
+    return _Composite.apply(cover, colors, paths.background, boxes, size)
 
 
 @torch.no_grad()
@@ -123,7 +123,8 @@ class _Composite(torch.autograd.Function):
         return canvas[..., :-1].contiguous()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
         cover, opacity, *contrasts = ctx.saved_tensors
         boxes: Boxes = ctx.boxes
         grad = torch.nn.functional.pad(grad, (0, 1))

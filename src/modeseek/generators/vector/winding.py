@@ -91,7 +91,7 @@ def winding(
         boxes: boxes of the layers.
         size: (height, width) of the canvas.
     """
-    return _Winding.apply(edges, layer, item, boxes, size)  # type: ignore[no-any-return]
+    return _Winding.apply(edges, layer, item, boxes, size)
 
 
 class _Winding(torch.autograd.Function):
@@ -116,7 +116,8 @@ class _Winding(torch.autograd.Function):
         return buffer[:-1]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
         index, extent, middle, inside, counts = ctx.saved_tensors
         slope = -grad.index_select(0, index.clamp(max=len(grad) - 1)) * inside
         swept = slope[:, None] * torch.stack([extent[:, 1], -extent[:, 0]], 1)
@@ -144,7 +145,7 @@ def fill(winding: Float[Tensor, "k"], boxes: Boxes, even_odd: Bool[Tensor, "k"] 
         boxes: boxes of the planes.
         even_odd: where the even-odd rule holds; None for nowhere.
     """
-    return _Fill.apply(winding, boxes, even_odd)  # type: ignore[no-any-return]
+    return _Fill.apply(winding, boxes, even_odd)
 
 
 class _Fill(torch.autograd.Function):
@@ -156,7 +157,8 @@ class _Fill(torch.autograd.Function):
         return nonzero if even_odd is None else torch.where(even_odd, 1 - (winding.remainder(2) - 1).abs(), nonzero)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        (grad,) = grads
         winding, even_odd = ctx.saved_tensors
         orientation = ctx.boxes.spread(ctx.boxes.sums(winding).sign())
         size = winding.abs()
