@@ -59,18 +59,15 @@ def check_gradients(
     for name, value in losses.items():
         if not math.isfinite(value):
             raise FloatingPointError(f"penalty {name} is {value} at step {index}; try a lower weight or learning rate")
-    with_gradient = [p for p in parameters if p.grad is not None and p.numel()]
-    if not with_gradient:
+    gradients = {id(p): p.grad for p in parameters if p.grad is not None and p.numel()}
+    if torch.nn.utils.get_total_norm(gradients.values(), math.inf).isfinite():
         return
-    largest = torch.stack(torch._foreach_norm([p.grad for p in with_gradient], math.inf))  # type: ignore[arg-type]
-    if largest.sum().isfinite():
-        return
-    bad = [p for p, norm in zip(with_gradient, largest.tolist(), strict=True) if not math.isfinite(norm)]
+    bad = [key for key, grad in gradients.items() if not grad.isfinite().all()]
     if bad:
-        name = names.get(id(bad[0]), f"of shape {tuple(bad[0].shape)}")
+        name = names.get(bad[0], f"of shape {tuple(gradients[bad[0]].shape)}")
         raise FloatingPointError(
             f"the gradient of parameter {name} is not finite at step {index}, though the direction is "
-            f"({len(bad)} of {len(with_gradient)} parameters); try a lower learning rate or dtype float32 for the prior"
+            f"({len(bad)} of {len(gradients)} parameters); try a lower learning rate or dtype float32 for the prior"
         )
 
 
