@@ -16,6 +16,8 @@ HEAVY = (
     "matplotlib",
     "viser",
     "resvg_py",
+    "svgelements",
+    "defusedxml",
     "ray",
     "sklearn",
     "PIL",

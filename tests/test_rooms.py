@@ -210,7 +210,13 @@ ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a
     ("reports/method_notes.py", "MSD"),
     ("sweeps/log_densities.py", "ToyPriorConfig"),
 }
-SHARED = {"base", "camera", "rendering3d", "wrapper"}  # modules of protocols, views and renderings, of no single kind
+SHARED = {
+    "base",
+    "camera",
+    "rendering",
+    "rendering3d",
+    "wrapper",
+}  # modules of protocols, views and renderings, of no single kind
 
 
 def test_no_room_asks_which_kind_an_object_is() -> None:

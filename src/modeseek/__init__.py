@@ -25,6 +25,8 @@ from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
+from modeseek.generators.vector.coverage import coverage
+from modeseek.generators.vector.drawing import Drawing
 from modeseek.meanshift import bandwidth as bandwidths
 from modeseek.meanshift.bandwidth import Adaptive, Along, Fixed, Geometric
 from modeseek.meanshift.certify import certify
@@ -51,9 +53,10 @@ from modeseek.rng import Rng, Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
 from modeseek.runs.export_run import save_mesh
-from modeseek.runs.result import ImageResult, ShapeResult
+from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
 from modeseek.runs.text_to_image import image
+from modeseek.runs.text_to_svg import svg
 from modeseek.sampling.likelihood import log_likelihood
 from modeseek.sampling.samplers import ddim, ddpm, dpmpp_2m, heun, invert
 
@@ -71,12 +74,14 @@ __all__ = [
     "Conditions",
     "Config",
     "Counting",
+    "coverage",
     "ddim",
     "ddpm",
     "Direction",
     "distill",
     "Distributed",
     "dpmpp_2m",
+    "Drawing",
     "Empirical",
     "Fading",
     "Field",
@@ -134,6 +139,8 @@ __all__ = [
     "Streams",
     "Surface",
     "surrogate",
+    "svg",
+    "SvgResult",
     "Uniform",
     "Until",
     "VE",

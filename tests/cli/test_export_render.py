@@ -186,7 +186,7 @@ BAD = [
     ("export images --format glb", "a mesh needs a run of a 3D shape, got images, which optimised a Field"),
     ("export points --format stl", "a mesh needs a run of a 3D shape, got points, which optimised a Points"),
     ("export points --format png", "points must hold images, got items of shape (2,)"),
-    ("export shape --out a.fbx", "--out must end in .glb, .obj, .ply, .stl, .png, .npy, got a.fbx"),
+    ("export shape --out a.fbx", "--out must end in .glb, .obj, .ply, .stl, .svg, .png, .npy, got a.fbx"),
     ("export shape --out a.usdz", "usdz and fbx: convert the glb"),
     ("export shape --format glb --out a.obj", "--out must end in .glb, the --format, got a.obj; remove one of them"),
     ("export shape --format glb --out a", "--out must end in .glb, got a"),

@@ -13,10 +13,12 @@ from modeseek.cli import main
 from modeseek.cli.image import ImageCommand
 from modeseek.cli.options import arguments_of
 from modeseek.cli.shape import ShapeCommand
+from modeseek.cli.svg import SvgCommand
 from modeseek.config.config import Config, read_config
 from modeseek.config.image_config import image_config
 from modeseek.config.presets import preset_names, read_preset
 from modeseek.config.shape_config import refined_config, shape_config
+from modeseek.config.svg_config import svg_config
 
 VERBS = [(name, verb) for name in preset_names() for verb in read_preset(name).sections]
 
@@ -27,6 +29,9 @@ def config_of(name: str | None, verb: str, **options: Any) -> Config:
     if verb == "image":
         image = ImageCommand(("a cat",), **{"prior": "owner/name", **options})
         return image_config(**arguments_of(image, image_config, "image"))
+    if verb == "svg":
+        svg = SvgCommand(("a cat",), **{"prior": "owner/name", **options})
+        return svg_config(**arguments_of(svg, svg_config, "svg"))
     shape = ShapeCommand("a cat", **{"prior": "owner/name", **options})
     return shape_config(**arguments_of(shape, shape_config, "shape"))
 
@@ -66,12 +71,16 @@ def holds(actual: Any, expected: Any) -> bool:
 
 def test_the_published_numbers() -> None:
     """Those that people know by heart (threestudio's configurations; SDI's)."""
-    shape = {name: config_of(name, "shape") for name in preset_names()}
+    shape = {name: config_of(name, "shape") for name, verb in VERBS if verb == "shape"}
     assert shape["dreamfusion"].scale == 101 and shape["dreamfusion"].steps == 10_000
     assert shape["dreamfusion"].optimizer.lr == 0.01  # pyright: ignore[reportAttributeAccessIssue]
     assert shape["prolificdreamer"].method.scale == 7.5 and shape["prolificdreamer"].steps == 25_000  # pyright: ignore[reportAttributeAccessIssue]
     assert shape["sdi"].method.inversion_scale == -7.5 and shape["sdi"].method.inversion_eta == 0.3  # pyright: ignore[reportAttributeAccessIssue]
     assert "low contrast" in shape["nfsd"].negative
+    fusion, dreamer = (config_of(name, "svg") for name in ("vectorfusion", "svgdreamer"))
+    assert fusion.scale == 100 and fusion.steps == 1000 and fusion.generator.paths == 64  # pyright: ignore[reportAttributeAccessIssue]
+    assert fusion.generator.relocation.every == 50 and fusion.optimizer.betas == (0.9, 0.9)  # pyright: ignore[reportAttributeAccessIssue]
+    assert dreamer.method.scale == 7.5 and dreamer.generator.relocation.every == 100  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_what_is_given_wins() -> None:
@@ -110,10 +119,10 @@ def test_own_files(tmp_path: Path) -> None:
     [
         (["--preset", "dreamfuson"], "", "unknown preset 'dreamfuson': did you mean dreamfusion?"),
         (["--preset", "hifa"], "", "preset hifa must be for modeseek image, got one for shape"),
-        (["--preset", "FILE"], "a: 1", "must have about, source, differs and image or shape"),
-        (["--preset", "FILE"], "[1]", "must have about, source, differs and image or shape"),
-        (["--preset", "FILE"], "image: {option: {}}", "must have about, source, differs and image or shape"),
-        (["--preset", "FILE"], "image: {options: [1]}", "must have about, source, differs and image or shape"),
+        (["--preset", "FILE"], "a: 1", "must have about, source, differs and image, shape or svg"),
+        (["--preset", "FILE"], "[1]", "must have about, source, differs and image, shape or svg"),
+        (["--preset", "FILE"], "image: {option: {}}", "must have about, source, differs and image, shape or svg"),
+        (["--preset", "FILE"], "image: {options: [1]}", "must have about, source, differs and image, shape or svg"),
         (["--preset", "FILE"], "image: {options: {stepps: 3}}", "image has no option 'stepps'; did you mean steps?"),
         (["--preset", "FILE"], "image: {options: {steps: many}}", "steps must be an integer, got 'many'"),
         (["--preset", "FILE"], "image: {settings: {nowhere.x: 3}}", "a run has no setting 'nowhere'"),

@@ -416,8 +416,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "previews of a thing before its first step shown after it",
         "runs/train.py",
-        "recorder.save_preview(step.index + 1, painter.draw(objects.render_preview()))",
-        "recorder.save_preview(step.index, painter.draw(objects.render_preview()))",
+        "recorder.save_preview(step.index + 1, painter.draw(objects.draw_preview()))",
+        "recorder.save_preview(step.index, painter.draw(objects.draw_preview()))",
         "runs3d",
     ),
     (

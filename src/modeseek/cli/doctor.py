@@ -34,13 +34,21 @@ _PURPOSES = {
     "av": "MP4 films",
     "xatlas": "textures of meshes",
     "viser": "the live viewer",
-    "resvg-py": "the exam of emoji",
+    "resvg-py": "the exam of emoji, and SVG files rendered",
+    "svgelements": "SVG files as starts of drawings",
     "ray": "distributed sweeps",
     "tensorboard": "experiment tracking",
     "wandb": "experiment tracking",
     "trackio": "experiment tracking",
 }
-_EXTRAS = {"torchmetrics": "evaluation", "xatlas": "mesh", "viser": "viewer", "ray": "distributed", "resvg-py": "icons"}
+_EXTRAS = {
+    "torchmetrics": "evaluation",
+    "xatlas": "mesh",
+    "viser": "viewer",
+    "ray": "distributed",
+    "resvg-py": "vector",
+    "svgelements": "vector",
+}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Verb(NamedTuple):
 GROUPS: dict[str, dict[str, Verb]] = {
     "Make": {
         "image": Verb("image", "ImageCommand", "text to image by optimisation", '"an owl" --prior emoji', True),
+        "svg": Verb("svg", "SvgCommand", "text to vector graphics (SVG)", '"an owl"', True),
         "shape": Verb("shape", "ShapeCommand", "text to 3D: NeRF, mesh, turntable", '"a red cone"', True),
         "sample": Verb("sample", "SampleCommand", "samples of a pipeline, to compare with", '"an owl"'),
     },
@@ -66,8 +67,7 @@ def overview() -> str:
     """Returns the text of `modeseek --help`: one line a verb, 80 columns."""
     lines = [
         "usage: modeseek COMMAND [options]        modeseek COMMAND --help has the options",
-        "",
-        "Text to images and 3D by distilling diffusion priors: MSD, SDS, SDI, VSD, ...",
+        "Text to images, SVG and 3D by distilling diffusion priors: MSD, SDS, SDI, VSD, ...",
     ]
     for group, verbs in GROUPS.items():
         lines.append(f"{group}:")

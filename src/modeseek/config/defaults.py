@@ -18,6 +18,7 @@ from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName
 from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import ALL_METHODS, OPTIMIZERS, REGISTRY
 from modeseek.config.serialization import Plain
+from modeseek.config.vector import DrawingConfig
 from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
@@ -38,6 +39,8 @@ _IMAGE_PATH = Along(Annealed(0.98, 0.02))
 IMAGE_MSD = MSD(_IMAGE_PATH, weight=alpha_sigma, jitter=Until(0.7))  # noise while the image is decided
 LATENT_MSD = MSD(_IMAGE_PATH)  # under SGD with rate 1 mean shift itself
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
+DRAWING_MSD = MSD(Along(Annealed(0.8, 0.1)), weight=alpha_sigma, jitter=1.0)  # refines; noise to the end keeps details
+DRAWING_SDS = SDS(times=Annealed(0.8, 0.1))
 MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
 SDS_3D = SDS(times=Annealed(0.98, 0.1))
 _METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
@@ -47,14 +50,20 @@ _PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA 
     "esd": ESD(auxiliary=LoRAAuxiliary()),
     "asd": ASD(auxiliary=LoRAAuxiliary()),
 }
+_DRAWING_METHODS: dict[str, Method] = {"msd": DRAWING_MSD, "sds": DRAWING_SDS, "debiased": Debiased(DRAWING_SDS)}
 _METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
 _ADAM: dict[type, AdamConfig] = {
     PixelsConfig: AdamConfig(0.03),
     LatentConfig: AdamConfig(0.03),
     FieldConfig: AdamConfig(0.02, fall=0.1),
     MeshConfig: AdamConfig(0.05, fall=0.2),
+    DrawingConfig: AdamConfig(0.008, fall=0.1),  # a quarter of a pixel of 64
 }
-_SHIFTS: dict[type, int] = {PixelsConfig: 2, FieldConfig: 2}  # half a patch of the bundled priors' encoders
+_SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; outlines snap to it more than pixels do
+    PixelsConfig: 2,
+    FieldConfig: 2,
+    DrawingConfig: 3,
+}
 _UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
 _INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
@@ -75,6 +84,8 @@ def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) ->
         return _PIPELINE_METHODS[name]
     if generator.as_3d is not None:
         return _METHODS_3D.get(name)
+    if isinstance(prior, PipelinePriorConfig) and _refines(generator) and name in _DRAWING_METHODS:
+        return _DRAWING_METHODS[name]
     if isinstance(prior, PipelinePriorConfig) and name == "msd":
         return LATENT_MSD if isinstance(generator, LatentConfig) else IMAGE_MSD
     if isinstance(prior, PipelinePriorConfig):
@@ -142,8 +153,12 @@ def default_inner_steps(prior: PriorConfig, generator: GeneratorConfig, method: 
 
 
 def default_image_steps(method: str, generator: GeneratorConfig, inner_steps: int) -> int:
-    """Number of steps of an image by default: 100 where it follows each target, else 400."""
-    return 100 if inner_steps > 1 or (method == "msd" and isinstance(generator, LatentConfig)) else 400
+    """Number of steps of an image by default: 100 where it follows each target or is refined, else 400."""
+    return (
+        100
+        if inner_steps > 1 or _refines(generator) or (method == "msd" and isinstance(generator, LatentConfig))
+        else 400
+    )
 
 
 def default_shape_steps(inner_steps: int) -> int:
@@ -236,6 +251,11 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     if optimizer == "adam":
         plain["optimizer"] = {optimizer: _fields(default_adam(generator)) | given}
     return read_config(plain, location)
+
+
+def _refines(generator: GeneratorConfig) -> bool:
+    """Whether the optimisation of drawings starts from an image, which it refines."""
+    return isinstance(generator, DrawingConfig) and generator.start.finds_image
 
 
 def _is_bundled(prior: PriorConfig) -> bool:

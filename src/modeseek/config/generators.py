@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from modeseek.codec import Codec, Identity
+from modeseek.codec import Identity
+from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.field import Field, FieldKind
@@ -22,24 +23,6 @@ from modeseek.io.points import read_points
 from modeseek.rng import Streams, randn
 
 _MAX_NUMBERS = 50_000_000  # in the initial values of a generator
-G_co = TypeVar("G_co", bound=BaseGenerator, covariant=True)
-
-
-@dataclass(frozen=True)
-class BuiltGenerator(Generic[G_co]):
-    """Initialised generator with its codec and batch size.
-
-    Attributes:
-        module: generator module, theta -> image.
-        codec: map between its images and z.
-        batch: number of items per step, >= 1.
-        pixels: whether it renders pixels in [0, 1], which guards can check.
-    """
-
-    module: G_co
-    codec: Codec
-    batch: int
-    pixels: bool
 
 
 class GeneratorConfig(ABC):
@@ -59,6 +42,11 @@ class GeneratorConfig(ABC):
     @property
     def as_3d(self) -> Generator3DConfig | None:
         """This configuration if its generator is 3D, else None."""
+        return None
+
+    @property
+    def max_svg_bytes(self) -> int | None:
+        """Largest size of an SVG file of vector drawings, bytes; None for a generator of anything else."""
         return None
 
 

@@ -23,20 +23,21 @@ from modeseek.config.pipeline_options import prior_config
 from modeseek.config.priors import PriorConfig
 from modeseek.config.prompts import clean_prompt, name_of
 from modeseek.config.registry import GENERATORS, REGISTRY
+from modeseek.config.vector import DrawingConfig
 from modeseek.device import AUTO
 from modeseek.io.video import Film
 from modeseek.methods.base import Method
 from modeseek.priors.pipeline.text_encoding import LongPrompts
 
-ImageKind = Literal["field", "pixels", "latent"]
-_GENERATORS = {"field": FieldConfig, "pixels": PixelsConfig, "latent": LatentConfig}
+ImageKind = Literal["field", "pixels", "latent", "drawing"]
+_GENERATORS = {"field": FieldConfig, "pixels": PixelsConfig, "latent": LatentConfig, "drawing": DrawingConfig}
 
 
 def image_config(
     prompts: Sequence[str],
     prior: str | PriorConfig = DEFAULT_PRIOR,
     method: str | Method | None = None,
-    generator: str | None = None,
+    generator: str | ImageConfig | None = None,
     *,
     steps: int | None = None,
     scale: float | None = None,
@@ -65,8 +66,8 @@ def image_config(
         prior: name of a bundled prior, folder or single file of a diffusers pipeline, or owner/name on the hub; name or
             import path of another package's prior; or the configuration of a prior that takes text.
         method: registered name or import path of the method, or the method with its own settings; None: msd.
-        generator: image parametrisation: coordinate network (field), pixels, latents of the pipeline (latent), or one
-            of another package; None: field.
+        generator: image parametrisation: coordinate network (field), pixels, latents of the pipeline (latent), vector
+            drawing (drawing), one of another package, or a configuration, whose number of images is set; None: field.
         steps: number of optimisation steps; None: 100 with inner steps and for latents under msd, else 400.
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         negative: negative prompt.
@@ -122,8 +123,10 @@ def image_config(
     return configure(config.to_dict(), optimizer_settings(config, optimizer, lr))
 
 
-def _images(generator: str, n: int) -> GeneratorConfig:
+def _images(generator: str | ImageConfig, n: int) -> GeneratorConfig:
     """Configuration of n images of a kind of modeseek or of another package."""
+    if isinstance(generator, ImageConfig):
+        return replace(generator, n=n)  # pyright: ignore[reportArgumentType]
     if GENERATORS.is_foreign(generator):
         images = REGISTRY.deserialize(GeneratorConfig, generator, "generator")
         return replace(images, n=n) if isinstance(images, ImageConfig) else images  # pyright: ignore[reportArgumentType]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
+
+Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
 
 @runtime_checkable
 class OptimizerConfig(Protocol):
     """Configuration of an optimizer and its learning-rate schedule."""
 
-    def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Builds the optimizer for parameters."""
+    def make(self, parameters: Parameters) -> torch.optim.Optimizer:
+        """Builds the optimizer for parameters, or for groups of them; a group may have a `relative` learning rate."""
         ...
 
     def rate(self, progress: float) -> float:
@@ -48,7 +50,7 @@ class AdamConfig:
         if not all(0 <= b < 1 for b in self.betas) or not 0 < self.eps < 1 or not 0 <= self.weight_decay < 1:
             raise ValueError(f"Adam needs betas in [0, 1), eps in (0, 1), weight_decay in [0, 1), got {self}")
 
-    def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def make(self, parameters: Parameters) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
             parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
@@ -76,7 +78,7 @@ class SGDConfig:
         if not 0 <= self.momentum < 1 or (self.nesterov and self.momentum == 0):
             raise ValueError(f"SGD needs momentum in [0, 1), above 0 for Nesterov, got {self}; try 0.9")
 
-    def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def make(self, parameters: Parameters) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov)
 
     def rate(self, progress: float) -> float:
@@ -84,9 +86,9 @@ class SGDConfig:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of the next step, of all parameters."""
+    """Sets the learning rate of the next step: that of each group of parameters is `rate` times its `relative` rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("relative", 1.0)
 
 
 def _check_lr(name: str, lr: float) -> None:

@@ -13,7 +13,7 @@ from modeseek.config.config import read_yaml_file
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import suggest_name
 
-PresetVerb = Literal["image", "shape"]
+PresetVerb = Literal["image", "shape", "svg"]
 _VERBS = get_args(PresetVerb)
 _NOT_OF_PRESETS = {"prompt", "prompts", "settings"}
 _SUFFIXES = (".yaml", ".yml")
@@ -41,7 +41,7 @@ class Preset:
         about: description, one phrase.
         source: paper and code that the settings are of.
         differs: what differs here from there.
-        sections: settings by command, `image` or `shape`.
+        sections: settings by command, `image`, `shape` or `svg`.
     """
 
     name: str
@@ -75,8 +75,8 @@ def read_preset(name: str) -> Preset:
     texts = ("about", "source", "differs")
     if not parts or plain.keys() - {*texts, *_VERBS} or not all(map(_is_section, parts.values())):
         raise ValueError(
-            f"preset {path.name} must have about, source, differs and image or shape, each with options and settings, "
-            f"got another form; see {_folder() / 'dreamfusion.yaml'}"
+            f"preset {path.name} must have about, source, differs and image, shape or svg, each with options and "
+            f"settings, got another form; see {_folder() / 'dreamfusion.yaml'}"
         )
     sections = {
         key: PresetSection(part.get("options") or {}, part.get("settings") or {}) for key, part in parts.items()
@@ -92,7 +92,7 @@ def with_preset(
     types: Mapping[str, Any],
     defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns the options of `image_config` or `shape_config`, with a preset's where they are as by default.
+    """Returns the options of a command's configuration, with a preset's where they are as by default.
 
     Where another method was given than the preset's, its settings of the method are left out.
 

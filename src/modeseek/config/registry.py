@@ -33,6 +33,8 @@ from modeseek.config.priors import (
     ToyPriorConfig,
 )
 from modeseek.config.serialization import Registry
+from modeseek.config.vector import DrawingConfig
+from modeseek.config.vector_starts import NAMED_STARTS, DrawingStart, SvgStart
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Switch, Times, Uniform
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.diffusion.weighting import (
@@ -56,11 +58,16 @@ from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
 from modeseek.ramp import Fading, Ramp, Until
 from modeseek.regularizers import (
+    ColorPalette,
     Distortion,
     NormalSmoothness,
+    OpacityBinary,
     OpacityEntropy,
     Orientation,
+    PathCrossing,
     Penalty,
+    SmallestArea,
+    SmoothJoints,
     Sparsity,
     TotalVariation,
     ZVariance,
@@ -89,6 +96,7 @@ GENERATORS = PluginNames(
         "field": FieldConfig,
         "nerf": NeRFConfig,
         "surface": MeshConfig,
+        "drawing": DrawingConfig,
     },
     "modeseek.generators",
     ("make", "rows", "encodes", "as_3d"),
@@ -101,6 +109,7 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     GeneratorConfig: ("generator", GENERATORS),
     OptimizerConfig: ("optimizer", OPTIMIZERS),
     StartConfig: ("start", {"noise": NoiseStart, "grid": GridStart, "file": FileStart}),
+    DrawingStart: ("drawing start", {**NAMED_STARTS, "svg": SvgStart}),
     Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive, "along": Along}),
     Times: (
         "times",
@@ -117,6 +126,11 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
             "tv": TotalVariation,
             "z-variance": ZVariance,
             "smoothness": NormalSmoothness,
+            "path-crossing": PathCrossing,
+            "opacity-binary": OpacityBinary,
+            "smallest-area": SmallestArea,
+            "palette": ColorPalette,
+            "smooth-joints": SmoothJoints,
         },
     ),
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),

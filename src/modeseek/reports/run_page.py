@@ -15,6 +15,7 @@ from modeseek.config.config import Config
 from modeseek.io.atomic import write_atomic
 from modeseek.io.remarks import LOGGED
 from modeseek.reports.curves import Chart, draw_chart, finite_number, read_curve
+from modeseek.reports.drawings import read_drawings
 from modeseek.reports.headline import headline, subtitle
 from modeseek.reports.mesh_section import read_object, scripts
 from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
@@ -94,6 +95,7 @@ def write_run_page(run: Run) -> Path:
         moving=still_moving(config, rows or []) if config is not None and state == "finished" else "",
         key_metrics=_key_metrics(status, rows or []),
         explanation=explanation,
+        drawings=try_read(lambda: read_drawings(run.path)),
         images=try_read(lambda: read_images(run.path, () if config is None else config.prompts)),
         downloads=try_read(lambda: list_downloads(run.path)),
         previews=read_previews(run.path / "previews"),

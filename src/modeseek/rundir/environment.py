@@ -23,6 +23,8 @@ EXTRAS = (
     "av",
     "viser",
     "resvg-py",
+    "svgelements",
+    "defusedxml",
     "ray",
     "tensorboard",
     "wandb",

@@ -19,12 +19,15 @@ from modeseek.config.generators import (
 )
 from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, SamplesPriorConfig, ToyPriorConfig
+from modeseek.config.vector import DrawingConfig
+from modeseek.config.vector_starts import RandomStart, SaliencyStart, SampleStart, SvgStart
 from modeseek.runs.interrupts import RunFailed, RunInterrupted
 
 __all__ = [
     "AdamConfig",
     "CheckpointConfig",
     "Config",
+    "DrawingConfig",
     "FieldConfig",
     "FileStart",
     "GridStart",
@@ -35,9 +38,13 @@ __all__ = [
     "PipelinePriorConfig",
     "PixelsConfig",
     "PointsConfig",
+    "RandomStart",
     "RunFailed",
     "RunInterrupted",
     "SGDConfig",
+    "SaliencyStart",
+    "SampleStart",
     "SamplesPriorConfig",
+    "SvgStart",
     "ToyPriorConfig",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import Codec, Shifted
+from modeseek.config.built_generator import BuiltGenerator, Initialize, StartContext
 from modeseek.config.config import Config
-from modeseek.config.generators import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
@@ -23,6 +24,8 @@ from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.wrapper import Counting, require_text
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.trackers import check_trackers
+
+_PREVIEW_SIDE, _SHEET_SIDE = 256, 512  # least side of a sharp preview image, and about that of all, pixels
 
 
 @dataclass
@@ -44,6 +47,8 @@ class RunObjects:
         regularizers: functions of (rendering, progress) whose values are added to the loss.
         remarks: what of prior and prompts was left out, one line each, for the log.
         enlarged: whether small images are exported enlarged, too.
+        initialize: function that sets initial parameters which depend on the prior, before the first step; None: the
+            generator has its initial parameters.
     """
 
     config: Config
@@ -60,6 +65,7 @@ class RunObjects:
     regularizers: Sequence[Regularizer] = ()
     remarks: tuple[str, ...] = ()
     enlarged: bool = True
+    initialize: Initialize | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -70,6 +76,20 @@ class RunObjects:
         with torch.no_grad():
             return self.to_pixels(render(self.generator, self.generator.preview_view()).image)
 
+    def draw_preview(self) -> Tensor:
+        """Rendering of the preview view for a preview image: of generators with sharp previews, larger."""
+        if not self.generator.sharp_previews:
+            return self.render_preview()
+        images = self.render_preview()
+        scale = max(_PREVIEW_SIDE, _SHEET_SIDE // math.ceil(math.sqrt(len(images)))) / max(images.shape[2:])
+        rendered = self.generator.render_at((round(scale * images.shape[2]), round(scale * images.shape[3])))
+        return images if rendered is None else torch.stack(list(rendered))
+
+    @property
+    def draws_previews(self) -> bool:
+        """Whether previews are rendered for themselves: fixed views of a 3D shape, or images larger than a step's."""
+        return self.is_3d or self.generator.sharp_previews
+
     @property
     def is_3d(self) -> bool:
         """Whether the generator is a 3D shape, whose previews show fixed views instead of those of the step."""
@@ -78,6 +98,12 @@ class RunObjects:
     def to_pixels(self, image: Tensor) -> Tensor:
         """A rendering as previews draw it: pixels in [0, 1] for an image prior, else z."""
         return image if self.pixels else self.loaded.codec.decode(image)
+
+    @property
+    def start_context(self) -> StartContext:
+        """Prior and conditions, for initial parameters that are computed from them."""
+        config = self.config
+        return StartContext(self.counting, self.conditions, config.guidance, self.loaded.codec, config.seed)
 
     def preview_painter(self) -> PreviewPainter:
         """Painter of the previews of this run."""
@@ -115,7 +141,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
             )
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
     module = built.module
-    optimizer = config.optimizer.make(built.module.parameters())
+    optimizer = config.optimizer.make(module.parameter_groups())
     return RunObjects(
         config,
         loaded,
@@ -130,6 +156,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         conditions,
         config.regularizers,
         (*loaded.remarks, *remarks),
+        initialize=built.initialize,
     )
 
 

@@ -1,4 +1,4 @@
-"""Files of a run at any resolution: meshes of every format, images of any size, arrays."""
+"""Files of a run at any resolution: meshes of every format, drawings as SVG, images of any size, arrays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png, resize
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.image_files import ImageSettings
+from modeseek.runs.svg_files import short_title
 from modeseek.runs.trained import Trained, load_trained
 
-ExportFormat = Literal[MeshFormat, "png", "npy"]
-FORMATS: tuple[ExportFormat, ...] = (*MESH_FORMATS, "png", "npy")
+ExportFormat = Literal[MeshFormat, "svg", "png", "npy"]
+FORMATS: tuple[ExportFormat, ...] = (*MESH_FORMATS, "svg", "png", "npy")
 RESOLUTION, TEXTURED_RESOLUTION = 256, 128  # density samples along each axis of a mesh
 VIEW_SIZE = 512  # side of the views of a 3D shape, pixels
 _RESOLUTIONS, _SIZES = range(8, 513), range(1, 8193)
@@ -156,6 +157,44 @@ def export_images(
     files = {f"{name}.png": encode_png(image, settings.chunks(k, shape, how)) for k, (name, image) in
              enumerate(zip(names, images, strict=True))}  # fmt: skip
     return _write_all(path.parent if path.suffix else path, files)
+
+
+def export_svgs(
+    run: Run, path: Path, max_bytes: int | None = None, device: str | torch.device | None = None
+) -> list[Path]:
+    """Writes the drawings of a run as SVG files.
+
+    Args:
+        run: the run; its newest intact checkpoint counts.
+        path: folder of the files, which are named by prompt and seed; or a .svg file, numbered if there are several
+            drawings.
+        max_bytes: largest size of a file, bytes; None is that of the run.
+        device: device that measures which paths are visible; None is the fastest of this machine.
+
+    Raises:
+        ValueError: a run of anything else, another suffix, or too small a size.
+        OSError: a file cannot be read or written.
+    """
+    if path.suffix not in ("", ".svg"):
+        raise ValueError(f"drawings must be written to a folder or a .svg file, got {path.name!r}")
+    limit = run.config.generator.max_svg_bytes
+    if limit is None:
+        raise ValueError(
+            f"an SVG file needs a run of drawings, got {run.path.name}, which optimised a {run.config.generator_name}; "
+            f"for its images: modeseek export {run.path} --format png"
+        )
+    limit = limit if max_bytes is None else max_bytes
+    check_target(path)
+    trained = load_trained(run, device)
+    settings = ImageSettings.of(trained.config, run.environment["prior"], trained.generator.n_items)
+    names = [f"{name}{'' if max_bytes is None else f'-{max_bytes}-bytes'}" for name in settings.names()]
+    if path.suffix:
+        names = [path.stem] if len(names) == 1 else [f"{path.stem}-{k + 1}" for k in range(len(names))]
+    titles = [short_title(prompt, limit) for prompt in settings.prompts]
+    files = trained.generator.svgs(titles, limit)
+    assert files is not None
+    texts = {f"{name}.svg": file.text.encode() for name, file in zip(names, files, strict=True)}
+    return _write_all(path.parent if path.suffix else path, texts)
 
 
 def choose_resolution(resolution: int | None, texture: int | None) -> int:

@@ -18,6 +18,7 @@ from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects
 from modeseek.runs.image_files import ImageSettings, contact_sheet, enlargement, write_images
 from modeseek.runs.recorder import Recorder
+from modeseek.runs.svg_files import write_svgs
 
 _FPS = 8  # of the film of the optimisation
 _HOLD = 1.5  # seconds for which its last frame stays
@@ -37,7 +38,7 @@ def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
             write_atomic(run.path / artifact.path, artifact.data)
         if artifact.note:
             recorder.log(artifact.note)
-    _export_images(run, objects)
+    _export_images(run, objects, recorder)
     previews = sorted((run.path / "previews").glob("step-*.png"))
     if not previews:
         return
@@ -50,8 +51,8 @@ def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
     recorder.log(f"exports and {len(previews)} previews written")
 
 
-def _export_images(run: Run, objects: RunObjects) -> None:
-    """Writes the images and `results.png`; of what is no image, `results.png` is the preview."""
+def _export_images(run: Run, objects: RunObjects, recorder: Recorder) -> None:
+    """Writes the images, their SVG files and `results.png`; of what is no image, `results.png` is the preview."""
     images, generator = objects.render_preview().detach().float().cpu(), objects.generator
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         write_atomic(run.path / "results.png", objects.preview_painter().draw(images))
@@ -59,14 +60,14 @@ def _export_images(run: Run, objects: RunObjects) -> None:
     settings = ImageSettings.of(objects.config, run.environment["prior"], len(images))
     render = generator.render_at if objects.pixels else None
     write_images(run, images, settings, render, generator.item_labels, objects.enlarged)
-    if not objects.is_3d:
-        write_atomic(run.path / "results.png", contact_sheet(images, settings.prompts if settings.prompted else ()))
-        return
+    for line in write_svgs(run, generator, images, settings, objects.config.generator.max_svg_bytes):
+        recorder.log(line)
     height, width = images.shape[2:]
-    factor = enlargement(height, width, _SHEET_SIDE)
+    factor = enlargement(height, width, _SHEET_SIDE) if objects.draws_previews else 1
     large = generator.render_at((factor * height, factor * width)) if factor > 1 else None
     views = images if large is None else torch.stack([image.cpu() for image in large])
-    write_atomic(run.path / "results.png", contact_sheet(views))
+    captions = settings.prompts if settings.prompted and not objects.is_3d else ()
+    write_atomic(run.path / "results.png", contact_sheet(views, captions))
 
 
 def write_film(run: Run, path: Path) -> Path:

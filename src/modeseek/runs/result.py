@@ -20,8 +20,10 @@ from modeseek.config.serialization import suggest_name
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.io.atomic import write_atomic
 from modeseek.io.images import to_pixels
 from modeseek.io.progress_bars import is_interactive, run_with_progress
+from modeseek.rundir.drawing_records import read_records
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import create_run
 from modeseek.runs.export_run import save_mesh
@@ -68,6 +70,37 @@ class ImageResult:
             OSError: the file cannot be written.
         """
         return write_film(self.run, Path(path))
+
+
+@dataclass(frozen=True)
+class SvgResult(ImageResult):
+    """Result of `ms.svg`: the run and its drawings; its images are rendered with a longest side of about 512 pixels."""
+
+    @property
+    def svgs(self) -> list[str]:
+        """Content of the SVG files of all drawings."""
+        folder = self.run.path / "exports"
+        return [(folder / record.file).read_text("utf-8") for record in read_records(self.run.path)]
+
+    @property
+    def svg(self) -> str:
+        """Content of the SVG file of the first drawing."""
+        return self.svgs[0]
+
+    def save(self, path: str | os.PathLike[str], index: int = 0) -> Path:
+        """Writes a drawing as an SVG file, the first by default, and returns the path.
+
+        Raises:
+            ValueError: another suffix than .svg, or there is no drawing of that index.
+            OSError: the file cannot be written.
+        """
+        svgs, target = self.svgs, Path(path)
+        if target.suffix.lower() != ".svg":
+            raise ValueError(f"a drawing must be written to a .svg file, got {target.name!r}; for pixels: .image.save")
+        if not 0 <= index < len(svgs):
+            raise ValueError(f"index must be 0 to {len(svgs) - 1}, got {index}")
+        write_atomic(target, svgs[index])
+        return target
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ def rollback(context: RunContext) -> None:
     if group.broadcast(_newest_checkpoint(context)[0] is None if group.is_main_process else None):
         initial = context.objects.rebuild()
         context.objects.generator, context.objects.optimizer = initial.generator, initial.optimizer
+        context.objects.initialize = initial.initialize
     state = context.state = load_checkpoint(context)
     state.attempt += 1
     state.guard_state = GuardState(lived=state.guard_state.lived)

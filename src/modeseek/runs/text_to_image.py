@@ -71,7 +71,7 @@ def image(
     check_options("ms.image", image_config, options)
     given = find_prior(prior, device)
     config = image_config(
-        _texts(prompts),
+        given_texts(prompts),
         given.config,
         method,
         generator,
@@ -80,7 +80,7 @@ def image(
         negative=negative,
         copies=copies,
         seed=seed,
-        size=_size(size, given.loaded is not None),
+        size=given_size(size, given.loaded is not None),
         device=given.device,
         settings=settings,
         **options,
@@ -88,7 +88,8 @@ def image(
     return ImageResult(*run_to_end(config, given, "modeseek.image", out, progress))
 
 
-def _texts(prompts: object) -> Sequence[str]:
+def given_texts(prompts: object) -> Sequence[str]:
+    """Returns prompts as a list; TypeError for what is neither a text nor a list of texts."""
     texts = [prompts] if isinstance(prompts, str) else prompts
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise TypeError(
@@ -97,7 +98,8 @@ def _texts(prompts: object) -> Sequence[str]:
     return texts
 
 
-def _size(size: int | tuple[int, int] | None, loaded: bool) -> tuple[int, int] | None:
+def given_size(size: int | tuple[int, int] | None, loaded: bool) -> tuple[int, int] | None:
+    """Returns a size as height and width; ValueError where the pipeline is loaded, which has its size."""
     if size is not None and loaded:
         raise ValueError(f"size must be set where the pipeline is loaded, got {size}; try ms.Pipeline.load(..., size=)")
     return (size, size) if isinstance(size, int) else size

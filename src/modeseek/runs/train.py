@@ -21,6 +21,7 @@ from modeseek.rundir.status import utc_now
 from modeseek.runs.build import RunObjects
 from modeseek.runs.divergence import check_step
 from modeseek.runs.exports import export_run
+from modeseek.runs.initialization import initialize
 from modeseek.runs.interrupts import RunFailed, RunInterrupted, StopRequest, stop_on_signal
 from modeseek.runs.process_group import ProcessGroup
 from modeseek.runs.recorder import NullRecorder, open_recorder
@@ -118,6 +119,7 @@ def _train_with_rollback(context: RunContext, steps: int, stop_request: StopRequ
     """Trains to the last step; after a failure it rolls back once, where the configuration allows it."""
     while True:
         try:
+            yield from initialize(context, stop_request)
             yield from _train_steps(context, steps, stop_request)
             return
         except (FloatingPointError, RunFailed) as error:
@@ -155,8 +157,8 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
     )
     calls_before = state.calls - objects.counting.calls if process_group.is_main_process else -objects.counting.calls
     _set_learning_rate(objects, state, steps)
-    if process_group.is_main_process and objects.is_3d and state.step == 0 and config.previews:
-        recorder.save_preview(0, painter.draw(objects.render_preview()))
+    if process_group.is_main_process and objects.draws_previews and state.step == 0 and config.previews:
+        recorder.save_preview(0, painter.draw(objects.draw_preview()))
     for step in distillation:
         state.seconds = time.perf_counter() - began
         since_save = time.perf_counter() - saved_at
@@ -168,10 +170,10 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
         check_step(step, objects.loaded.extent)
         recorder.log_step(step, objects, state.seconds, state.calls)
         if recorder.preview_due(step.index, steps):
-            if not objects.is_3d:
+            if not objects.draws_previews:
                 recorder.save_preview(step.index, painter.draw(objects.to_pixels(step.image)))
             elif step.index:  # rendered after the update
-                recorder.save_preview(step.index + 1, painter.draw(objects.render_preview()))
+                recorder.save_preview(step.index + 1, painter.draw(objects.draw_preview()))
         if objects.pixels and config.guard.active:
             state.guard_state = state.guard_state.update(step.image, config.guard, step.index, steps)
         state.step, state.method_state = step.index + 1, step.state
@@ -188,7 +190,7 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
             )
         yield Progress("optimising", state.step, steps, _progress_note(step))
     if process_group.is_main_process:
-        recorder.save_preview(state.step, painter.draw(objects.render_preview()))
+        recorder.save_preview(state.step, painter.draw(objects.draw_preview()))
 
 
 def _set_learning_rate(objects: RunObjects, state: RunState, steps: int) -> None:

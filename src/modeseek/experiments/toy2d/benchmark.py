@@ -124,7 +124,7 @@ class ToyPlan(ABC):
             entry.check(task)
 
 
-class Drawing(NamedTuple):
+class ReportFigure(NamedTuple):
     """Figure of a report: file name, title, caption, and the function that draws it into a file."""
 
     file: str
@@ -150,7 +150,7 @@ class ToyResult:
     table: Table
     facts: dict[str, Any]
     findings: tuple[str, ...]
-    drawings: tuple[Drawing, ...]
+    drawings: tuple[ReportFigure, ...]
     sources: tuple[str, ...]
 
 

@@ -15,7 +15,7 @@ from modeseek.datasets.digits import Digits
 from modeseek.experiments.toy2d.benchmark import (
     COSTS,
     MOVING,
-    Drawing,
+    ReportFigure,
     ToyPlan,
     ToyResult,
     metric,
@@ -130,7 +130,7 @@ class DigitsPlan(ToyPlan):
             rows.append(Row("training images", row_values(measure(train)), reference=True))
         real = _select_images(self.labels, digits.held_out, digits.held_out_labels)
         table = Table((*METRICS, *COSTS), tuple(rows))
-        sheets = Drawing(
+        sheets = ReportFigure(
             "sheets.png",
             "End points",
             "100 end points per method, and 100 held-out images with the same labels. All methods start from the same "
@@ -139,7 +139,7 @@ class DigitsPlan(ToyPlan):
         )
         moving = [outcome for name, outcome in by_name.items() if name in MOVING]
         titles = ", ".join(outcome.entry.title for outcome in moving)
-        animation = Drawing(
+        animation = ReportFigure(
             "images.gif",
             "Trajectories",
             f"From noise to end points, left to right: {titles}.",

@@ -15,7 +15,7 @@ from modeseek.datasets.toy2d import ToyDataset2D
 from modeseek.experiments.toy2d.benchmark import (
     COSTS,
     MOVING,
-    Drawing,
+    ReportFigure,
     ToyPlan,
     ToyResult,
     run_entries,
@@ -168,25 +168,25 @@ def summarise(values: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _drawings(truth: GroundTruth, outcomes: Mapping[str, ToyOutcome], table: Table) -> tuple[Drawing, ...]:
+def _drawings(truth: GroundTruth, outcomes: Mapping[str, ToyOutcome], table: Table) -> tuple[ReportFigure, ...]:
     exact, extent = truth.problem.prior, truth.problem.extent
     field = log_density(exact, torch.linspace(-extent, extent, _PIXELS, dtype=torch.float64), cond=truth.cond)
     moving = [outcome for name, outcome in outcomes.items() if name in MOVING]
-    panels = Drawing(
+    panels = ReportFigure(
         "panels.png",
         "End points",
         "End points (dots) and some trajectories (lines) over the true log density. All methods start from the same "
         "grid, except DDIM, which starts from noise, and find_modes, which starts from samples.",
         partial(draw_panels, truth.modes, list(outcomes.values()), table, field, extent),
     )
-    landscapes = Drawing(
+    landscapes = ReportFigure(
         "landscape.png",
         "Objectives",
         f"At bandwidth H = {truth.middle:.3g}: SDS averages the log density over noise, so narrow branches blur into "
         "their surroundings and its minima move; MSD descends the log density of p_H itself.",
         partial(draw_landscapes, exact, truth.middle, extent, truth.cond),
     )
-    animation = Drawing(
+    animation = ReportFigure(
         "points.gif",
         "Trajectories",
         "The same runs as an animation, aligned by the share of prior calls spent.",

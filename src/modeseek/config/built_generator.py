@@ -1,0 +1,57 @@
+"""Initialised generators of a configuration, and the prior and conditions on which an initialisation may depend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from modeseek.codec import Codec
+from modeseek.generators.base import BaseGenerator, View
+from modeseek.io.progress import Progress
+from modeseek.priors.base import Conditions, Prior
+
+G_co = TypeVar("G_co", bound=BaseGenerator, covariant=True)
+
+
+@dataclass(frozen=True)
+class StartContext:
+    """Prior and conditions of a run, for initial parameters that are computed from them.
+
+    Attributes:
+        prior: prior without guidance, which counts its calls.
+        conditions: conditions of the run: fixed, a function of the view, or None.
+        guidance: guidance scale of the run; 1 is none.
+        codec: map between images and z, which shifts nothing.
+        seed: random seed of the run.
+    """
+
+    prior: Prior
+    conditions: Conditions | Callable[[View], Conditions] | None
+    guidance: float
+    codec: Codec
+    seed: int
+
+
+Initialize = Callable[[StartContext], Iterator[Progress]]
+"""Function that sets initial parameters of a generator, and yields progress."""
+
+
+@dataclass(frozen=True)
+class BuiltGenerator(Generic[G_co]):
+    """Initialised generator with its codec and batch size.
+
+    Attributes:
+        module: generator module, theta -> image.
+        codec: map between its images and z.
+        batch: number of items per step, >= 1.
+        pixels: whether it renders pixels in [0, 1], which guards can check.
+        initialize: function that sets initial parameters which depend on the prior; a run calls it once, before its
+            first step. None: the module has its initial parameters.
+    """
+
+    module: G_co
+    codec: Codec
+    batch: int
+    pixels: bool
+    initialize: Initialize | None = None
