@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -38,22 +40,38 @@ def run(code: str) -> str:
     return process.stdout.strip()
 
 
-def test_nothing_heavy_is_loaded() -> None:
-    loaded = run(f"import modeseek\nprint([m for m in {HEAVY} if m in sys.modules])")
-    assert loaded == "[]"
+class Imported(NamedTuple):
+    """Modules after the import, those of them that torch had not loaded, whether torch's random state is the same."""
+
+    modules: frozenset[str]
+    beyond_torch: frozenset[str]
+    same_random_state: bool
 
 
-def test_beyond_torch_it_loads_little_that_is_not_its_own() -> None:
+@pytest.fixture(scope="module")
+def imported() -> Imported:
+    """What `import modeseek` does in a fresh interpreter that has torch and turns warnings into errors."""
+    code = "import json, torch\nbefore, state = set(sys.modules), torch.get_rng_state()\n"
+    code += "import warnings; warnings.simplefilter('error')\nimport modeseek\n"
+    code += "same = torch.equal(state, torch.get_rng_state())\n"
+    code += "print(json.dumps([sorted(sys.modules), sorted(set(sys.modules) - before), same]))"
+    modules, beyond_torch, same = json.loads(run(code))
+    return Imported(frozenset(modules), frozenset(beyond_torch), same)
+
+
+def test_nothing_heavy_is_loaded(imported: Imported) -> None:
+    assert imported.modules.isdisjoint(HEAVY)
+
+
+def test_beyond_torch_it_loads_little_that_is_not_its_own(imported: Imported) -> None:
     """The import time itself is measured by benchmarks/import_time.py: a clock in a test measures the machine."""
-    code = "import torch\nbefore = set(sys.modules)\nimport modeseek\n"
-    code += "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
-    packages = {name for name in run(code).split() if name not in sys.stdlib_module_names and name[0] != "_"}
+    names = {name.split(".")[0] for name in imported.beyond_torch}
+    packages = {name for name in names if name not in sys.stdlib_module_names and name[0] != "_"}
     assert packages == {"modeseek", "jaxtyping", "numpy", "safetensors"}
 
 
-def test_it_draws_no_random_number_and_warns_of_nothing() -> None:
-    code = "import torch\ns = torch.get_rng_state()\nimport modeseek\nprint(torch.equal(s, torch.get_rng_state()))"
-    assert run("import warnings; warnings.simplefilter('error')\n" + code) == "True"
+def test_it_draws_no_random_number_and_warns_of_nothing(imported: Imported) -> None:
+    assert imported.same_random_state
 
 
 def test_a_pipeline_is_loaded_without_a_word() -> None:
