@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gallery_runs import ALL, IMAGES, MODELS, PLANES, PROMPTS, GalleryRun
+from gallery_runs import ALL, DRAWINGS, DRAWN, IMAGES, MODELS, PLANES, PROMPTS, GalleryRun
 
 DOCS = Path(__file__).parent
 RUNS = Path("runs") / "gallery"
@@ -43,6 +43,11 @@ MODELS_INTRODUCTION = """## Text to 3D
 Six volumes (NeRF) by MSD under the prior `scenes`, which saw images only; each mesh is the `mesh.glb` of its run on a
 coarser grid. Drag them.
 """
+DRAWINGS_INTRODUCTION = """## Text to SVG
+
+Twelve prompts under the prior `emoji`, one [SVG file](vector.md) each, by MSD from a fitted sample.
+"""
+DRAWINGS_WIDTH = 6  # drawings in a row of the table
 PLANES_INTRODUCTION = """## Densities in the plane
 
 The priors are exact here, so that one sees what a method does rather than what a network knows.
@@ -137,6 +142,13 @@ def final_images(folder: Path) -> list[Any]:
     return [Image.fromarray(each).resize((128, 128), Image.Resampling.LANCZOS) for each in pixels]
 
 
+def drawings(folder: Path) -> list[str]:
+    """SVG files of a run in the order of its prompts."""
+    from modeseek.rundir.drawing_records import read_records
+
+    return [(folder / "exports" / record.file).read_text() for record in read_records(folder)]
+
+
 def animation(folder: Path) -> bytes:
     """Previews of a run as an animated WebP; the last one stays two seconds."""
     from PIL import Image
@@ -194,6 +206,8 @@ def build_files(folder: Path) -> dict[str, bytes]:
             files |= {f"{run.name}-{index}.webp": webp(image) for index, image in enumerate(images)}
     for prompt, run in MODELS.items():
         files[f"{run.name}.html"] = model_html(check_run(folder / run.name, run), prompt).encode()
+    for index, text in enumerate(drawings(check_run(folder / DRAWINGS.name, DRAWINGS))):
+        files[f"{DRAWINGS.name}-{index}.svg"] = text.encode()
     for run in PLANES:
         files[f"{run.name}.webp"] = animation(check_run(folder / run.name, run))
     landing = [final_images(folder / runs["msd"].name) for runs in IMAGES.values()]
@@ -217,6 +231,12 @@ def page(folder: Path) -> str:
     models = "\n".join(f"```{{raw}} html\n:file: gallery/{run.name}.html\n```\n" for run in MODELS.values())
     parts.append(f"::::{{container}} models\n{models}::::\n")
     parts.append(_commands(folder, list(MODELS.values())))
+    parts.append(DRAWINGS_INTRODUCTION)
+    for start in range(0, len(DRAWN), DRAWINGS_WIDTH):
+        chunk = range(start, min(start + DRAWINGS_WIDTH, len(DRAWN)))
+        images = [f"![{DRAWN[k]}, drawing](gallery/{DRAWINGS.name}-{k}.svg)" for k in chunk]
+        parts.append(_list_table([["", *(DRAWN[k] for k in chunk)], ["MSD", *images]]))
+    parts.append(_commands(folder, [DRAWINGS]))
     parts.append(PLANES_INTRODUCTION)
     cards = [f":::{{container}} card\n![{run.name}](gallery/{run.name}.webp)\n\n{run.note}\n:::\n" for run in PLANES]
     parts.append(f"::::{{container}} cards\n{''.join(cards)}::::\n")

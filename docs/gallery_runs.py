@@ -27,6 +27,10 @@ SHAPES = (
     "an orange car",
     "a blue house",
 )
+DRAWN = (
+    *("an owl", "a red apple", "a cat face", "a rocket", "a mushroom", "a tropical fish"),
+    *("a house", "a cactus", "a birthday cake", "a bicycle", "a robot", "a sunflower"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def shape_run(prompt: str) -> GalleryRun:
 
 IMAGES = {prior: {method: image_run(prior, method) for method in METHODS} for prior in PROMPTS}
 MODELS = {prompt: shape_run(prompt) for prompt in SHAPES}
+DRAWINGS = GalleryRun("drawings", ("svg", *DRAWN))
 PLANES = (
     GalleryRun(
         "ring-msd",
@@ -81,4 +86,4 @@ PLANES = (
         "ridges of the two moons.",
     ),
 )
-ALL = (*(run for runs in IMAGES.values() for run in runs.values()), *MODELS.values(), *PLANES)
+ALL = (*(run for runs in IMAGES.values() for run in runs.values()), *MODELS.values(), DRAWINGS, *PLANES)

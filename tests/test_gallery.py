@@ -21,6 +21,7 @@ from PIL import Image
 
 from modeseek import cli
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.rundir.drawing_records import DrawingRecord, write_records
 from modeseek.rundir.status import read_status
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -60,11 +61,19 @@ def small(gallery: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gallery, "IMAGES", {"scenes": {"msd": images}})
     monkeypatch.setattr(gallery, "MODELS", {"a red cone": model})
     monkeypatch.setattr(gallery, "PLANES", (plane,))
-    monkeypatch.setattr(gallery, "ALL", (images, model, plane))
+    drawings = run("drawings", ("svg", "an owl", "a cat", "a fish"))
+    monkeypatch.setattr(gallery, "DRAWN", ("an owl", "a cat", "a fish"))
+    monkeypatch.setattr(gallery, "DRAWINGS", drawings)
+    monkeypatch.setattr(gallery, "DRAWINGS_WIDTH", 2)
+    monkeypatch.setattr(gallery, "ALL", (images, model, drawings, plane))
     folder = tmp_path / "runs"
-    for each in (images, model, plane):
+    for each in (images, model, drawings, plane):
         made = fabricate(folder / each.name, steps=12, n_previews=3, video=False)
         made.path.joinpath("command.txt").write_text(shlex.join(["modeseek", *each.arguments, "--out", "x"]) + "\n")
+    records = [DrawingRecord(f"{k}.svg", prompt, 1, 9, 0, 0, 0, 0.0) for k, prompt in enumerate(gallery.DRAWN)]
+    write_records(folder / "drawings", records)
+    for k in range(3):
+        (folder / "drawings" / "exports" / f"{k}.svg").write_text(f"<svg>{k}</svg>")
     pixels = np.array(COLOURS, dtype=float)[:2, :, None, None] / 255 * np.ones((8, 8))
     np.save(folder / "scenes-msd" / "exports" / "images.npy", pixels)
 
@@ -88,7 +97,10 @@ def test_the_page_shows_the_results_of_the_runs(small: Small) -> None:
     assert "\nring 3,072 prior calls, 0 s; on a shared machine (cpu, 1 thread), modeseek 0.1.0.\n" in page
     assert "* - MSD\n  - ![a red cone, MSD](gallery/scenes-msd-0.webp)" in page and "All of the ring." in page
     files = {path.name for path in (small.out / "gallery").iterdir()}
-    assert files == {"scenes-msd-0.webp", "scenes-msd-1.webp", "a-cone.html", "ring.webp", "landing.webp"}
+    drawn = {f"drawings-{k}.svg" for k in range(3)}
+    assert files == {"scenes-msd-0.webp", "scenes-msd-1.webp", "a-cone.html", "ring.webp", "landing.webp", *drawn}
+    assert all((small.out / "gallery" / f"drawings-{k}.svg").read_text() == f"<svg>{k}</svg>" for k in range(3))
+    assert "* - MSD\n  - ![a fish, drawing](gallery/drawings-2.svg)" in page, "the second row"
     assert files - {"landing.webp"} == set(re.findall(r"gallery/([^)\s]+)", page))
     for index in range(2):
         with Image.open(small.out / "gallery" / f"scenes-msd-{index}.webp") as image:

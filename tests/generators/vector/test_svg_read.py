@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cases import one_line
-from vector_oracle import resvg
+from vector_oracle import curve, resvg
 
 from modeseek.generators.vector import svg_walk
 from modeseek.generators.vector.paint import paint

@@ -139,7 +139,7 @@ class Drawing(BaseGenerator):
             ValueError: not an SVG, or one that cannot be read; one line.
             OSError: the file cannot be read.
         """
-        from modeseek.generators.vector.svg_read import read_svg_file  # TEMPORARY until S's module exists
+        from modeseek.generators.vector.svg_read import read_svg_file
 
         paths, own = read_svg_file(path)
         return cls.of(paths, own if size is None else size, **options)
@@ -203,7 +203,7 @@ class Drawing(BaseGenerator):
             item: number of the drawing.
             title: text of its <title>.
         """
-        from modeseek.generators.vector.svg_write import write_svg  # TEMPORARY until S's module exists
+        from modeseek.generators.vector.svg_write import write_svg
 
         return write_svg(self.paths.detach(), item, size=self.size, title=title)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from modeseek.io.errors import one_line
@@ -125,10 +126,11 @@ class _Builder:
         if not math.isfinite(arc.sweep):
             raise OverflowError
         curves = list(arc.as_cubic_curves(max(1, math.ceil(abs(arc.sweep) / (math.pi / 2) - 1e-9))))
-        ends = [*(Point(curve.end.x, curve.end.y) for curve in curves[:-1]), end]
-        for curve, to in zip(curves, ends, strict=True):
-            first, second = curve.control1, curve.control2
-            self._cubic(Point(first.x, first.y), Point(second.x, second.y), to)
+        ends = [start, *(Point(curve.end.x, curve.end.y) for curve in curves[:-1]), end]
+        longer = _handle_ratio(abs(arc.sweep) / len(curves))
+        for curve, (here, to) in zip(curves, pairwise(ends), strict=True):
+            first, second = Point(curve.control1.x, curve.control1.y), Point(curve.control2.x, curve.control2.y)
+            self._cubic(_between(here, first, longer), _between(to, second, longer), to)
 
     def closed(self, relative: bool) -> None:
         self._here()
@@ -166,6 +168,15 @@ class _Builder:
             raise ValueError(f"a path must have at most {_MAX_OUTLINES:,} outlines, got more; split it into several")
         self._points = []
         self._smooth = ("", _ORIGIN)
+
+
+def _handle_ratio(angle: float) -> float:
+    """Handles of the usual cubic of an arc, `4/3 tan(angle / 4)`, over those of svgelements.
+
+    The usual ones are off by less than 3e-4 radii for a quarter, those of svgelements by 2e-3.
+    """
+    theirs = math.sin(angle) * (math.sqrt(4 + 3 * math.tan(angle / 2) ** 2) - 1) / 3
+    return 4 / 3 * math.tan(angle / 4) / theirs
 
 
 def _point(coordinates: Any) -> Point:
