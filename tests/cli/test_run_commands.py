@@ -100,7 +100,7 @@ RUN = ["run", "--prior", "ring"]
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["rum"], "unknown command 'rum': did you mean run? known are image, shape, sample, run, resume"),
+        (["rum"], "unknown command 'rum': did you mean run? known are image, svg, shape, sample, run, resume"),
         (
             ["run", "a red cone"],
             "CONFIG must be a YAML file or a run folder, got 'a red cone', which is neither",

@@ -31,6 +31,7 @@ from modeseek.config.priors import (
 )
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Registry
+from modeseek.config.vector_starts import SvgStart
 from modeseek.config.yaml import read_yaml, write_yaml
 from modeseek.methods.base import Method
 
@@ -66,6 +67,7 @@ def test_all_names_of_all_kinds_are_read_back() -> None:
     examples |= {ms.methods.Debiased: ms.methods.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
     examples |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
     examples |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
+    examples |= {SvgStart: SvgStart(Path("f.svg"))}
     count = 0
     for kind, (_, names) in REGISTRY.tables.items():
         for name, entry in names.items():

@@ -24,6 +24,7 @@ PATHS = {  # every setting that is a path, as plain data around it
     "prior.pipeline.loras.path": {"prior": {"pipeline": {"path": "emoji", "loras": [{"path": "a.npy", "scale": 2}]}}},
     "prior.pipeline.embeddings.path": {"prior": {"pipeline": {"path": "emoji", "embeddings": [{"path": "a.npy"}]}}},
     "generator.points.start.file.path": {"generator": {"points": {"start": {"file": {"path": "a.npy"}}}}},
+    "generator.drawing.start.svg.path": {"generator": {"drawing": {"start": {"svg": {"path": "a.npy"}}}}},
     "generator.surface.path": {"generator": {"surface": {"path": "a.npy"}}},
 }
 

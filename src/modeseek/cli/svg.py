@@ -89,7 +89,9 @@ class SvgCommand:
     lr: Annotated[
         float | None,
         option(
-            "RATE", "Learning rate of points, where 2 is the longer side; others are relative to it. Default: 0.008."
+            "RATE",
+            "Learning rate of points, where 2 is the longer side; others are relative to it. Default: 0.002 from a "
+            "sample or a file, else 0.016.",
         ),
     ] = None
     shift: Annotated[

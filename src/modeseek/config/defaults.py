@@ -57,8 +57,9 @@ _ADAM: dict[type, AdamConfig] = {
     LatentConfig: AdamConfig(0.03),
     FieldConfig: AdamConfig(0.02, fall=0.1),
     MeshConfig: AdamConfig(0.05, fall=0.2),
-    DrawingConfig: AdamConfig(0.008, fall=0.1),  # a quarter of a pixel of 64
+    DrawingConfig: AdamConfig(0.016, fall=0.1),  # half a pixel of 64
 }
+_REFINING_ADAM = AdamConfig(0.002, fall=0.1)  # of drawings that show an image already; tuned in docs/text_to_svg.md
 _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; outlines snap to it more than pixels do
     PixelsConfig: 2,
     FieldConfig: 2,
@@ -98,6 +99,8 @@ def default_adam(generator: GeneratorConfig) -> AdamConfig:
     """Adam with its default learning rate for a generator."""
     if isinstance(generator, NeRFConfig):
         return _NERF_ADAM[generator.kind]
+    if _refines(generator):
+        return _REFINING_ADAM
     return _ADAM.get(type(generator), AdamConfig())
 
 
