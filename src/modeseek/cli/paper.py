@@ -11,8 +11,14 @@ import tyro
 from modeseek.cli.paper_quality import QualityCommand
 from modeseek.cli.paper_text_to_3d import TextTo3DCommand
 from modeseek.cli.paper_text_to_image import TextToImageCommand
+from modeseek.cli.paper_text_to_svg import TextToSvgCommand
 
-EXPERIMENTS = {"text-to-image": TextToImageCommand, "text-to-3d": TextTo3DCommand, "quality": QualityCommand}
+EXPERIMENTS = {
+    "text-to-image": TextToImageCommand,
+    "text-to-3d": TextTo3DCommand,
+    "text-to-svg": TextToSvgCommand,
+    "quality": QualityCommand,
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,10 @@ class PaperCommand:
         | Annotated[
             TextTo3DCommand,
             tyro.conf.subcommand("text-to-3d", description=TextTo3DCommand.__doc__, prefix_name=False),
+        ]
+        | Annotated[
+            TextToSvgCommand,
+            tyro.conf.subcommand("text-to-svg", description=TextToSvgCommand.__doc__, prefix_name=False),
         ]
         | Annotated[
             QualityCommand,

@@ -1,0 +1,1 @@
+"""Text-to-SVG experiment: distilled vector drawings against traced and fitted samples, and against true drawings."""
