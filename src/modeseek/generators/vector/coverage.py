@@ -17,7 +17,7 @@ Rule = Literal["nonzero", "evenodd"]
 def coverage(polygons: Float[Tensor, "p v 2"], size: Size, rule: Rule = "nonzero") -> Float[Tensor, "p h w"]:
     """Returns the share of each pixel that each polygon covers: box-filtered area, exact for simple polygons.
 
-    A pixel's value is min(|W|, 1) (nonzero) or the triangle wave of W (even-odd), where W is the integral of the
+    A pixel's value is `min(abs(W), 1)` (nonzero) or the triangle wave of W (even-odd), where W is the integral of the
     winding number over the pixel: exact but where parts of opposite or double orientation share a pixel.
     Differentiable in the polygons, exactly, at a cost that follows their perimeters; the same bits at each call, on the
     CPU and on CUDA. Pixel (0, 0) covers [0, 1]^2.
