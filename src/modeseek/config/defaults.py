@@ -99,9 +99,7 @@ def default_adam(generator: GeneratorConfig) -> AdamConfig:
     """Adam with its default learning rate for a generator."""
     if isinstance(generator, NeRFConfig):
         return _NERF_ADAM[generator.kind]
-    if _refines(generator):
-        return _REFINING_ADAM
-    return _ADAM.get(type(generator), AdamConfig())
+    return _REFINING_ADAM if _refines(generator) else _ADAM.get(type(generator), AdamConfig())
 
 
 def default_optimizer(method: str, generator: GeneratorConfig) -> OptimizerConfig:
