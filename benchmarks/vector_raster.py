@@ -111,7 +111,7 @@ def main() -> None:
         tasks = {"boxes": step(paths, side, paint)}
         if side <= 256:
             tasks["planes"] = step(paths, side, paint_planes)
-        alone = time_alternately({"boxes": tasks["boxes"]}, 3 * rounds if side < 512 else rounds, warm=3)
+        alone = time_alternately({"boxes": tasks["boxes"]}, 5 * rounds if side < 512 else rounds, warm=5 * rounds)
         timings = time_alternately(tasks, rounds if side < 512 else max(3, rounds // 3), warm=2)
         median = 1e3 * summarise(alone.cpu["boxes"])["median"]
         gain = ratio(timings.cpu, "planes", "boxes")["median"] if "planes" in tasks else None
