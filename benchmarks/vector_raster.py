@@ -7,7 +7,6 @@ of resvg itself at the same size stands beside it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +20,7 @@ from modeseek.generators.vector.flatten import bernstein
 from modeseek.generators.vector.paint import paint
 from modeseek.generators.vector.paths import Paths, canvas_to_pixels, random_paths
 from modeseek.generators.vector.svg_write import write_svg
+from modeseek.metrics.vector import render_svg
 
 CASES = {"32 paths, 64 px": (1, 32, 64, 5), "5 x 24 paths, 64 px": (5, 24, 64, None)}
 CASES |= {"64 paths, 256 px": (1, 64, 256, 25), "256 paths, 512 px": (1, 256, 512, 250)}  # n, paths, side, limit in ms
@@ -60,25 +60,15 @@ def step(paths: Paths, side: int, painter: Callable[[Paths, tuple[int, int]], to
     return run
 
 
-def resvg(text: str, side: int, scale: int) -> torch.Tensor:
-    """Pixels of an SVG by resvg, rendered `scale` times as large and averaged."""
-    import resvg_py
-    from PIL import Image
-
-    png = bytes(resvg_py.svg_to_bytes(svg_string=text, width=side * scale, height=side * scale))
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.float64) / 255
-    return torch.from_numpy(pixels).permute(2, 0, 1).reshape(3, side, scale, side, scale).mean((2, 4))
-
-
 def accuracy(count: int, opacity: float, seeds: int, side: int = 96) -> dict[str, float]:
     """Mean absolute differences to resvg at 8 times the size: ours, and resvg at the size itself."""
     ours, theirs = [], []
     for seed in range(seeds):
         paths = wild(1, count, seed, opacity, 0.1)
         text = write_svg(paths, 0, size=(side, side), decimals=6)
-        truth = resvg(text, side, 8)
+        truth = render_svg(text, (side, side), 8)
         ours.append((paint(paths, (side, side))[0] - truth).abs().mean().item())
-        theirs.append((resvg(text, side, 1) - truth).abs().mean().item())
+        theirs.append((render_svg(text, (side, side)) - truth).abs().mean().item())
     return {"ours": float(np.mean(ours)), "resvg": float(np.mean(theirs)), "most": max(ours)}
 
 

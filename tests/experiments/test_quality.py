@@ -19,6 +19,7 @@ import tiny  # noqa: E402 - needs diffusers
 
 from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig  # noqa: E402
 from modeseek.datasets.emoji import canonical, read_icons, render_icons  # noqa: E402
+from modeseek.experiments.common.tuning import Trial  # noqa: E402
 from modeseek.experiments.quality import scorers  # noqa: E402
 from modeseek.experiments.quality.comparison import comparison_table, gain, reach  # noqa: E402
 from modeseek.experiments.quality.entries import BASELINE, ENTRIES  # noqa: E402
@@ -27,7 +28,7 @@ from modeseek.experiments.quality.measure import ScoredBatch, ScoredCell  # noqa
 from modeseek.experiments.quality.plan import Cell, Prompt, Quality, Tuning  # noqa: E402
 from modeseek.experiments.quality.scorers import DrawingScorer, SceneScorer  # noqa: E402
 from modeseek.experiments.quality.subjects import DigitSubject, EmojiSubject, SceneSubject  # noqa: E402
-from modeseek.experiments.quality.tuning import Trial, TunedEntry  # noqa: E402
+from modeseek.experiments.quality.tuning import TunedEntry  # noqa: E402
 from modeseek.experiments.text_to_image.jobs import BatchResult  # noqa: E402
 from modeseek.experiments.text_to_image.plan import ImageBatch  # noqa: E402
 from modeseek.io.progress import Progress  # noqa: E402
@@ -141,14 +142,14 @@ def test_a_summary_names_the_best_of_each_budget_and_the_goal() -> None:
 def test_caveats_name_what_is_missing_and_rates_at_an_edge() -> None:
     plan = plan_of("sds", "msd", budgets=(50, 100), seeds=2, tuning=Tuning((Prompt("an ant", "ant"),)))
     trial = Trial(0.04, 0.1, 0.3)
-    tuned = {"msd": TunedEntry(200, (trial,), trial)}
+    tuned = {"msd": TunedEntry((trial,), trial, 200)}
     lines = caveats(plan, [cell_of("msd", 50, {(p, 0): 0.1 for p in range(3)})], tuned)
     text = "\n".join(lines)
     assert "images per method so far 3 of 8 at 50 calls" in text and "no image yet at 100 calls" in text
     assert "Comparisons are missing: they need sds" in text
     assert "The chosen rate is the highest tried (0.04) for MSD: a higher one may be better" in text
     assert "Not tuned, since every run of the tuning failed: SDS" in text and "lowest" not in text
-    inside = {name: TunedEntry(200, (Trial(0.02, 0.1, 0.3),), None) for name in ("sds", "msd")}
+    inside = {name: TunedEntry((Trial(0.02, 0.1, 0.3),), None, 200) for name in ("sds", "msd")}
     full = [cell_of(name, b, {(p, s): 0.1 for p in range(4) for s in range(2)}) for name in inside for b in (50, 100)]
     assert caveats(plan, full, inside) == ()
 

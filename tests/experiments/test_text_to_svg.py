@@ -21,6 +21,7 @@ import tiny  # noqa: E402 - needs diffusers
 from modeseek.config.defaults import default_method  # noqa: E402
 from modeseek.config.priors import PipelinePriorConfig  # noqa: E402
 from modeseek.datasets.emoji import Icon, read_icons  # noqa: E402
+from modeseek.experiments.common.tuning import Trial  # noqa: E402
 from modeseek.experiments.text_to_svg.entries import BASELINES, ENTRIES, FIT, SAMPLE, TRACED, TRUTH  # noqa: E402
 from modeseek.experiments.text_to_svg.experiment import run_text_to_svg  # noqa: E402
 from modeseek.experiments.text_to_svg.measure import MeasuredDrawings, Ruler  # noqa: E402
@@ -34,7 +35,7 @@ from modeseek.experiments.text_to_svg.plan import (  # noqa: E402
 from modeseek.experiments.text_to_svg.report import caveats, summarise  # noqa: E402
 from modeseek.experiments.text_to_svg.table import COLUMNS, drawing_table, gain_table, paired_gain  # noqa: E402
 from modeseek.experiments.text_to_svg.tracer import trace_to_svg  # noqa: E402
-from modeseek.experiments.text_to_svg.tuning import DrawingTrial, TunedDrawing  # noqa: E402
+from modeseek.experiments.text_to_svg.tuning import TunedDrawing  # noqa: E402
 from modeseek.metrics.vector import count_paths, render_error, render_svg  # noqa: E402
 from modeseek.priors.pipeline.bundled_table import EMOJI  # noqa: E402
 from modeseek.rundir.run_dir import Run  # noqa: E402
@@ -199,7 +200,7 @@ def test_the_summary_says_what_intervals_show() -> None:
         "MSD": "drawings are farther from",
         "SDI": "drawings are not shown to be nearer to or farther from",
     }
-    tuned = {name: TunedDrawing((DrawingTrial(rate, 0.1, 0.5),), None, 0.5)
+    tuned = {name: TunedDrawing((Trial(rate, 0.1, 0.5),), None, 0.5)
              for name, rate in (("sds", 0.1), ("msd", 0.2), ("sdi", 0.3))}  # fmt: skip
     assert caveats(plan, found, tuned) == (
         "The chosen rate is the least or the greatest that was tried for sds (0.1), sdi (0.3); a lower rate leaves the "

@@ -949,4 +949,11 @@ VECTOR_FAULTS: list[tuple[str, str, str, str, str]] = [
         "encode_png(image)",
         "text_to_svg",
     ),
+    (
+        "relocations are not logged",
+        "runs/recorder.py",
+        "        if step.relocation is not None:",
+        "        if False:",
+        "relocation_log",
+    ),
 ]

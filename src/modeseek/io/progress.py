@@ -28,6 +28,15 @@ class Progress:
     note: str = ""
 
 
+def run_to_result(steps: Generator[object, None, Result]) -> Result:
+    """Runs a generator to its end without showing its progress, and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def relay(
     steps: Generator[Item, None, Result], progress: Callable[[Item], Progress]
 ) -> Generator[Progress, None, Result]:

@@ -39,6 +39,9 @@ class Recorder:
         }
         row |= {name: values.double().mean().item() for name, values in direction.logs.items()}
         row |= {f"loss_{name}": value for name, value in step.losses.items()}
+        if step.relocation is not None:
+            row["relocated"] = len(step.relocation.items)
+            self.log(f"relocated after step {step.index + 1}: {step.relocation}")
         row = {k: v if math.isfinite(v) else None for k, v in row.items()}
         if self._metrics is None:
             self._metrics = LineFile(self._run.path / "metrics.jsonl")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 
 from modeseek.experiments.common.entries import Entry
+from modeseek.experiments.common.tuning import FILE, Trial, Tuned, read_tuning, write_tuning
 from modeseek.experiments.quality.plan import Cell, Quality, Tuning
 from modeseek.experiments.quality.runner import BatchRunner
-from modeseek.io.atomic import write_atomic
 from modeseek.io.progress import Progress
 from modeseek.reports.table import Column, Row, Table
 
-FILE = "tuning.json"
 _COLUMNS = (
     Column("lr", "Rate", "Learning rate of Adam, chosen.", "g"),
     Column("fall", "Fall", "Final learning rate relative to the first, chosen; 1 is constant.", "g"),
@@ -27,42 +24,14 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Settings that were tried.
-
-    Attributes:
-        lr: learning rate of Adam.
-        fall: final learning rate relative to the first.
-        score: mean of the main score.
-    """
-
-    lr: float
-    fall: float
-    score: float
-
-
-@dataclass(frozen=True)
-class TunedEntry:
+class TunedEntry(Tuned):
     """Settings chosen for a method.
 
     Attributes:
         budget: prior calls per image of its trials.
-        trials: all settings tried, the best first.
-        default: the trial of the settings that the method has without tuning; None if its run failed.
     """
 
     budget: int
-    trials: tuple[Trial, ...]
-    default: Trial | None
-
-    @property
-    def best(self) -> Trial:
-        """The chosen settings."""
-        return self.trials[0]
-
-    def apply(self, entry: Entry) -> Entry:
-        """The entry with the chosen settings."""
-        return replace(entry, lr=self.best.lr, fall=self.best.fall)
 
 
 def tune(plan: Quality, tuning: Tuning, runner: BatchRunner) -> Generator[Progress, None, dict[str, TunedEntry]]:
@@ -77,7 +46,7 @@ def tune(plan: Quality, tuning: Tuning, runner: BatchRunner) -> Generator[Progre
         runner: runner of the batches.
     """
     path, columns = runner.run.path / FILE, runner.scorer.columns
-    tuned = _read(path)
+    tuned = read_tuning(path, TunedEntry)
     pending = [entry for entry in plan.entries if entry.name not in tuned]
     cells = {
         entry.name: [_cell(plan, tuning, entry, rate, entry.fall) for rate in dict.fromkeys((entry.lr, *tuning.rates))]
@@ -94,9 +63,8 @@ def tune(plan: Quality, tuning: Tuning, runner: BatchRunner) -> Generator[Progre
         trials = [Trial(cell.entry.lr, cell.entry.fall, scores[cell.name]) for cell in ranked]
         default = [trial for trial in trials if (trial.lr, trial.fall) == (entry.lr, entry.fall)]
         if trials:
-            tuned[entry.name] = TunedEntry(ranked[0].budget, tuple(trials), default[0] if default else None)
-    text = json.dumps({name: asdict(entry) for name, entry in tuned.items()}, indent=2)
-    write_atomic(path, text + "\n")
+            tuned[entry.name] = TunedEntry(tuple(trials), default[0] if default else None, ranked[0].budget)
+    write_tuning(path, tuned)
     return tuned
 
 
@@ -144,14 +112,3 @@ def _rank(cells: Sequence[Cell], scores: Mapping[str, float], main: Column) -> l
     """Cells with a score, the best first."""
     found = [cell for cell in cells if cell.name in scores]
     return sorted(found, key=lambda cell: scores[cell.name], reverse=main.best == "high")
-
-
-def _read(path: Path) -> dict[str, TunedEntry]:
-    """Choices that an earlier session has written."""
-    if not path.is_file():
-        return {}
-    choices = {}
-    for name, plain in json.loads(path.read_text(encoding="utf-8")).items():
-        trials, default = tuple(Trial(**trial) for trial in plain["trials"]), plain["default"]
-        choices[name] = TunedEntry(plain["budget"], trials, None if default is None else Trial(**default))
-    return choices

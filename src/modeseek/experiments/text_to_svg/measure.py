@@ -19,7 +19,7 @@ from modeseek.experiments.text_to_svg.jobs import JobOutput, MadeDrawings
 from modeseek.experiments.text_to_svg.plan import DrawingBatch
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import read_images
-from modeseek.io.progress import Progress
+from modeseek.io.progress import Progress, run_to_result
 from modeseek.metrics.drawing_distance import drawing_distances, nearest_drawings
 from modeseek.metrics.drawing_regions import (
     draw_placed,
@@ -135,7 +135,7 @@ class Ruler:
     ) -> tuple[dict[str, list[float]], tuple[str, ...]]:
         icons = [word.icon for word in batch.words]
         coarse, fine = render_icons(icons, _SMALL), render_icons(icons, _ICON)
-        distances = _finish(drawing_distances(small, self.pixels))
+        distances = run_to_result(drawing_distances(small, self.pixels))
         found = nearest_drawings(distances, NEAREST)
         right = [
             [word.name in self.names[k] for k in row]
@@ -214,12 +214,3 @@ def _read(path: Path, name: str, batch: DrawingBatch) -> MeasuredDrawings | None
 
 def _reduce(image: Tensor) -> Tensor:
     return torch.nn.functional.interpolate(image[None], (_REGIONS, _REGIONS), mode="area")[0]
-
-
-def _finish(job: Generator[Progress, None, Tensor]) -> Tensor:
-    """Result of a job whose progress is not shown."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value

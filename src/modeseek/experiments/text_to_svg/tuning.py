@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+from modeseek.experiments.common.tuning import FILE, Trial, Tuned, read_tuning, write_tuning
 from modeseek.experiments.text_to_svg.entries import FIT, DrawingEntry
 from modeseek.experiments.text_to_svg.jobs import DrawingJob, JobOutput, MadeDrawings, SampleJob
 from modeseek.experiments.text_to_svg.plan import DrawingTuning, TextToSvg
-from modeseek.io.atomic import LineFile, write_atomic
+from modeseek.io.atomic import LineFile
 from modeseek.io.progress import Progress
 from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.jobs import JobContext, run_jobs
 
-FILE = "tuning.json"
 Score = Callable[[MadeDrawings], float]
 """Mean score of drawings; lower is better."""
 _DISTANCE = "distance of the words of the tuning to their true drawings"
@@ -32,42 +30,14 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class DrawingTrial:
-    """Settings that were tried.
-
-    Attributes:
-        lr: learning rate of Adam.
-        fall: final learning rate relative to the first.
-        score: mean score, lower is better.
-    """
-
-    lr: float
-    fall: float
-    score: float
-
-
-@dataclass(frozen=True)
-class TunedDrawing:
+class TunedDrawing(Tuned):
     """Settings chosen for a method.
 
     Attributes:
-        trials: all settings tried, the best first.
-        default: the trial of the default settings; None if its run failed.
         fit: score of the fitted samples.
     """
 
-    trials: tuple[DrawingTrial, ...]
-    default: DrawingTrial | None
     fit: float
-
-    @property
-    def best(self) -> DrawingTrial:
-        """The chosen settings."""
-        return self.trials[0]
-
-    def apply(self, entry: DrawingEntry) -> DrawingEntry:
-        """The entry with the chosen settings."""
-        return replace(entry, lr=self.best.lr, fall=self.best.fall)
 
 
 def tune_drawings(
@@ -87,7 +57,7 @@ def tune_drawings(
         score: mean score of drawings, lower is better.
     """
     path = run.path / FILE
-    tuned = read_tuning(path)
+    tuned = read_tuning(path, TunedDrawing)
     batches = plan.tuning_batches
     samples = [SampleJob(plan, batch, context) for batch in batches]
     starts, _ = yield from run_jobs(run, samples, log)
@@ -103,8 +73,7 @@ def tune_drawings(
         default = [trial for trial in trials if (trial.lr, trial.fall) == (entry.lr, entry.fall)]
         ranked = tuple(sorted(trials, key=lambda trial: trial.score))
         tuned[entry.name] = TunedDrawing(ranked, default[0] if default else None, fit)
-        text = json.dumps({name: asdict(chosen) for name, chosen in tuned.items()}, indent=2)
-        write_atomic(path, text + "\n")
+        write_tuning(path, tuned)
     return tuned
 
 
@@ -122,7 +91,7 @@ def drawing_tuning_table(tuned: Mapping[str, TunedDrawing]) -> Table:
 
 def _try(
     entries: Sequence[DrawingEntry], plan: TextToSvg, run: Run, context: JobContext, log: LineFile, score: Score
-) -> Generator[Progress, None, list[DrawingTrial]]:
+) -> Generator[Progress, None, list[Trial]]:
     """Trials of settings; those whose run fails are left out."""
     named = {f"tune-{entry.name}-lr{entry.lr:g}-fall{entry.fall:g}": entry for entry in entries}
     jobs = [
@@ -131,22 +100,10 @@ def _try(
         for batch in plan.tuning_batches
     ]
     found, _ = yield from run_jobs(run, jobs, log)
-    return [DrawingTrial(named[name].lr, named[name].fall, _mean(own, name, score)) for name, own in found.items()]
+    return [Trial(named[name].lr, named[name].fall, _mean(own, name, score)) for name, own in found.items()]
 
 
 def _mean(outputs: Sequence[JobOutput], entry: str, score: Score) -> float:
     """Mean score over batches, weighted by their drawings."""
     made = [output.made[entry] for output in outputs]
     return sum(score(drawings) * len(drawings.svgs) for drawings in made) / sum(len(d.svgs) for d in made)
-
-
-def read_tuning(path: Path) -> dict[str, TunedDrawing]:
-    """Choices that an earlier session has written; none without the file."""
-    if not path.is_file():
-        return {}
-    choices = {}
-    for name, plain in json.loads(path.read_text(encoding="utf-8")).items():
-        trials = tuple(DrawingTrial(**trial) for trial in plain["trials"])
-        default = None if plain["default"] is None else DrawingTrial(**plain["default"])
-        choices[name] = TunedDrawing(trials, default, plain["fit"])
-    return choices

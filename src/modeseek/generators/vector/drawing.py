@@ -21,6 +21,8 @@ from modeseek.generators.vector.paths import Paths, random_paths
 from modeseek.generators.vector.rebirth import Relocate, dead_slots, reborn
 from modeseek.generators.vector.rendering import DrawingView, RenderedDrawing
 from modeseek.generators.vector.simplify import SvgExport, svg_within
+from modeseek.generators.vector.svg_read import read_svg_file
+from modeseek.generators.vector.svg_write import write_svg
 from modeseek.rng import Rng, as_rng, rand
 
 Color = str | tuple[float, float, float]
@@ -139,8 +141,6 @@ class Drawing(BaseGenerator):
             ValueError: not an SVG, or one that cannot be read; one line.
             OSError: the file cannot be read.
         """
-        from modeseek.generators.vector.svg_read import read_svg_file
-
         paths, own = read_svg_file(path)
         return cls.of(paths, own if size is None else size, **options)
 
@@ -203,8 +203,6 @@ class Drawing(BaseGenerator):
             item: number of the drawing.
             title: text of its <title>.
         """
-        from modeseek.generators.vector.svg_write import write_svg
-
         return write_svg(self.paths.detach(), item, size=self.size, title=title)
 
     def svgs(self, titles: Sequence[str], max_bytes: int | None = None) -> Iterator[SvgExport]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modeseek.generators.vector.paint import paint
 from modeseek.generators.vector.paths import Paths
+from modeseek.io.progress import run_to_result
 
 _FALL = 0.1  # last learning rates as a share of the first
 
@@ -44,12 +45,7 @@ def fit(
     Raises:
         ValueError: images of another number or not finite, or a setting out of its range.
     """
-    errors = fit_steps(paths, images, steps, points=points, colors=colors, background=background)
-    while True:
-        try:
-            next(errors)
-        except StopIteration as end:
-            return end.value
+    return run_to_result(fit_steps(paths, images, steps, points=points, colors=colors, background=background))
 
 
 def fit_steps(

@@ -1,4 +1,4 @@
-"""Cubic Bezier curves as chords, as many as the size of the picture asks for."""
+"""Cubic Bezier curves as chords, as many as the size of the image needs."""
 
 from __future__ import annotations
 

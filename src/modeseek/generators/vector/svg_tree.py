@@ -1,4 +1,4 @@
-"""XML trees of SVG files that nobody vouches for: nothing is executed, fetched or expanded, and sizes are bounded."""
+"""XML trees of untrusted SVG files: nothing is executed, fetched or expanded, and sizes are bounded."""
 
 from __future__ import annotations
 
