@@ -956,4 +956,11 @@ VECTOR_FAULTS: list[tuple[str, str, str, str, str]] = [
         "        if False:",
         "relocation_log",
     ),
+    (
+        "saliency at another signal than its noise level",
+        "sampling/saliency.py",
+        "z_t = expand_like(alpha, z) * z + expand_like(sigma, z) * randn",
+        "z_t = expand_like(alpha, z).square() * z + expand_like(sigma, z) * randn",
+        "starts",
+    ),
 ]

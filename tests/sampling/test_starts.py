@@ -96,6 +96,25 @@ def test_the_likeliest_candidate_of_each_image_is_kept() -> None:
     assert torch.allclose(first, singles[0].float().clamp(0, 1), atol=1e-6)
 
 
+def test_saliency_is_averaged_over_standard_normal_noise_of_the_prediction() -> None:
+    calls: list[tuple[Tensor, ...]] = []
+
+    class Recording(PaintedPrior):
+        def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond: Cond = None) -> Prediction:
+            calls.append((z_t, alpha, sigma))
+            return super().at(z_t, alpha, sigma, cond)
+
+    saliency_start(
+        Recording(), Identity(), LABELS, 2, ms.Streams(0), size=(8, 8), paths=2, cubics=4, steps=2, draws=3, scale=1.0
+    )
+    image = PAINTED.at(torch.zeros(2, 3, 8, 8, dtype=F64), *torch.ones(2, 2, dtype=F64), LABELS.positive).z
+    for z_t, alpha, sigma in calls[-2:]:
+        own, a, s = z_t[:2], alpha[:2, None, None, None], sigma[:2, None, None, None]  # the conditional rows
+        noise = (own - a * image) / s
+        assert abs(noise.mean()) < 0.15 and noise.std().item() == pytest.approx(1, abs=0.12)
+    assert not torch.equal(calls[-1][0], calls[-2][0])
+
+
 def test_circles_lie_where_the_prompt_changes_the_prediction() -> None:
     prior = ms.Counting(PAINTED)
     settings: dict[str, Any] = {"size": (24, 24), "paths": 12, "cubics": 4, "steps": 3, "draws": 2, "scale": 1.5}
