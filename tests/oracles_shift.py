@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ class Mixture(NamedTuple):
     covs: Tensor
 
 
+@cache
 def level(schedule: str, t: float) -> tuple[float, float]:
     """`alpha, sigma` at time t of the default schedules, from their definitions."""
     if schedule == "VP":
@@ -183,3 +185,40 @@ def inversion_moments(mean: float, std: float, z: float, levels: list[tuple[floa
         m = a_next * mean + gain * (m - a * mean)
         v = gain**2 * v + fresh**2
     return torch.tensor([m, v], dtype=F64)
+
+
+def clock_ratio(t: float) -> float:
+    """sigma / alpha at a time of Stable Diffusion's schedule, from the integral of its rate."""
+    a, c = math.sqrt(0.85), math.sqrt(12.0) - math.sqrt(0.85)
+    return math.sqrt(math.expm1(((a + c * t) ** 3 - a**3) / (3 * c)))
+
+
+def ratio_at(schedule: str, t: float) -> float:
+    """sigma / alpha at a time of a schedule."""
+    alpha, sigma = level(schedule, t)
+    return math.inf if alpha == 0 else sigma / alpha
+
+
+def clock_of(schedule: str, t: float) -> float:
+    """Time of a schedule on Stable Diffusion's clock, at most 2, by bisection of levels."""
+    return bisect(clock_ratio, ratio_at(schedule, t), 2.0)
+
+
+@cache
+def at_clock(schedule: str, clock: float) -> float:
+    """The time of a schedule at a time on Stable Diffusion's clock; its nearest end if beyond."""
+    return bisect(lambda t: ratio_at(schedule, t), clock_ratio(max(0.0, clock)), 1.0)
+
+
+def moved(schedule: str, t: float, difference: float) -> float:
+    """The time of a schedule that is later by a difference of time on Stable Diffusion's."""
+    return at_clock(schedule, clock_of(schedule, t) + difference)
+
+
+def bisect(rising: Callable[[float], float], value: float, end: float) -> float:
+    """Where a rising function on [0, end] has a value; the nearest end if it has it nowhere."""
+    low, high = 0.0, end
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < value else (low, middle)
+    return (low + high) / 2

@@ -26,6 +26,7 @@ from cases_methods import (
     one_line,
     step,
 )
+from oracles_shift import clock_of
 from scipy.stats import kstest
 
 import modeseek as ms
@@ -35,21 +36,21 @@ from modeseek.methods.sds_bridge import SDSBridge
 
 
 @pytest.mark.parametrize("schedule", NAMES)
-@pytest.mark.parametrize("threshold", [0.2, 0.0, 1.0, 0.4])
+@pytest.mark.parametrize("threshold", [1.124, float("inf"), -30.0, -0.5])
 def test_nfsd_takes_each_row_s_own_branch(schedule, threshold):
     alpha, sigma = levels(schedule)
-    far = torch.tensor([[t >= threshold] for t in TIMES])
+    far = 2 * (alpha / sigma).log() <= threshold
     near = branch_sum({NULL: 1 - 3.0, POSITIVE: 3.0}, 0.0, alpha, sigma)
     away = branch_sum({NULL: 1 - 3.0, POSITIVE: 3.0, NEGATIVE: -1.0}, 0.0, alpha, sigma)
     mean, factor = (torch.where(far, b, a) * sigma**2 for a, b in zip(near, away, strict=True))
     check_linear(
-        NFSD(PerRow(), scale=3.0, threshold=threshold),
+        NFSD(PerRow(), scale=3.0, log_snr_threshold=threshold),
         class_prior(schedule),
         mean,
         factor,
         conditions=label_conditions(),
     )
-    assert count_calls(NFSD(PerRow(), threshold=threshold), conditions=label_conditions()) == 8 + int(far.sum())
+    assert count_calls(NFSD(PerRow(), log_snr_threshold=threshold), conditions=label_conditions()) == 8 + int(far.sum())
 
 
 def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_threshold():
@@ -65,7 +66,7 @@ def test_nfsd_with_the_empty_negative_prompt_is_the_condition_s_term_above_the_t
 def test_nfsd_below_the_threshold_has_the_mean_of_unconditional_sds():
     n = 3000
     direction = step(
-        NFSD(PerRow(), ms.weights.unit_weight, 0.0, 1.0), class_prior(), Z.repeat(n, 1), conditions=label_conditions()
+        NFSD(PerRow(), ms.weights.unit_weight, 0.0, -30.0), class_prior(), Z.repeat(n, 1), conditions=label_conditions()
     )
     mean, _ = branch_sum({NULL: 1.0}, -1.0, *levels("VP"))
     _, factor = branch_sum({NULL: 1.0}, 0.0, *levels("VP"))
@@ -129,12 +130,18 @@ def test_async_sd_is_the_difference_of_two_levels_with_one_noise(schedule, scale
     z_u = later[0] * z[rows] + later[1] * eps[rows]
     expected = sigma[rows] ** 2 * (first[rows] - eps_of(POSITIVE, z_u, *later))
     assert torch.allclose(direction.grad[rows], expected, rtol=1e-8, atol=1e-8)
-    # later by a uniform share of shift (t - low), never beyond 1
+    # later by a uniform share of shift (t - low) on Stable Diffusion's clock, never beyond the schedule's end
     for i, time in enumerate(TIMES):
-        reach = min(0.4 * (time - 0.02), 1 - time)
-        share = ((u - t)[i::4] / reach).numpy()
-        assert kstest(share, "uniform").pvalue > 0.001 and share.min() >= 0
-    assert u.max() <= 1 and (u > t).all()
+        now, end = (clock_of(schedule, x) for x in (time, 1.0))
+        reach, drawn = 0.4 * max(0.0, now - 0.02), u[i::4][:150].tolist()
+        if reach == 0:
+            assert set(drawn) == {time}
+            continue
+        top = min(1.0, (end - now) / reach)
+        shares = [(clock_of(schedule, x) - now) / reach for x in drawn if x < 1 - 1e-9]
+        assert kstest(shares, "uniform", args=(0.0, top)).pvalue > 0.001
+        assert abs(len(shares) / 150 - top) < 4 * (top * (1 - top) / 150) ** 0.5 + 1e-9
+    assert u.max() <= 1 and (u >= t).all()
 
 
 def test_async_sd_without_delay_and_guidance_goes_nowhere():
@@ -203,7 +210,7 @@ def test_a_guided_prior_is_refused(kind):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: NFSD(threshold=1.2),
+        lambda: NFSD(log_snr_threshold=float("nan")),
         lambda: SDSBridge(since=-0.1),
         lambda: AsyncSD(shift=-0.1),
         lambda: AsyncSD(low=2.0),
@@ -211,6 +218,6 @@ def test_a_guided_prior_is_refused(kind):
     ],
 )
 def test_bad_options_are_one_clear_line(build):
-    with pytest.raises(ValueError, match=r"needs .*got") as error:
+    with pytest.raises(ValueError, match=r"(needs|must be) .*got") as error:
         build()
     one_line(error.value)

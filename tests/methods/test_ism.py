@@ -26,7 +26,7 @@ from cases_methods import (
     step,
 )
 from cases_shift import generator
-from oracles_shift import F64, level
+from oracles_shift import F64, at_clock, level, moved
 
 import modeseek as ms
 from modeseek.methods.ism import ISM
@@ -42,8 +42,8 @@ def recursion(schedule: str, gap: float, stride: float, scale: float, pos: int, 
 
     answers = []
     for z, t in zip(Z, TIMES, strict=True):
-        s = max(t - gap, 0.0)
-        stops = [k * stride for k in range(100) if k * stride < s - 1e-9] + [s, t]
+        s, grid = moved(schedule, t, -gap), [at_clock(schedule, k * stride) for k in range(int(2 / stride) + 1)]
+        stops = [stop for stop in grid if stop < s - 1e-9] + [s, t]
         x = numbers(stops[0])[0] * z if stops[0] > 0 else z
         for t_from, t_to in zip(stops[:-1], stops[1:], strict=True):
             alpha, sigma = numbers(t_from)
@@ -103,14 +103,14 @@ def test_it_converges_to_the_closed_form_of_the_probability_flow_at_first_order(
 
     unit = (Z - MEANS[POSITIVE]) / VARIANCES[POSITIVE].sqrt()
     errors = []
-    for width in (0.02, 0.01, 0.005):
+    for width in (0.01, 0.005, 0.0025):
         method = ISM(PerRow(), ms.weights.unit_weight, 1.0, width, width)
         grad = step(method, class_prior(schedule), Z, conditions=label_conditions(null=POSITIVE, negative=None)).grad
-        slope = torch.stack([along(t) - along(t - width) for t in TIMES]) / width
+        slope = torch.stack([along(t) - along(moved(schedule, t, -width)) for t in TIMES]) / width
         errors.append(float((grad / width - slope * unit).norm()) / float((slope * unit).norm()))
-    assert errors[-1] < 0.02
+    assert errors[-1] < 0.03
     for coarse, fine in zip(errors[:-1], errors[1:], strict=True):
-        assert 1.8 <= coarse / fine <= 2.2
+        assert 1.7 <= coarse / fine <= 2.3
 
 
 def test_without_gap_and_guidance_it_goes_nowhere():

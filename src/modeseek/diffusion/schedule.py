@@ -100,17 +100,19 @@ class VP:
         return torch.exp(-integral / 2), torch.sqrt(-torch.expm1(-integral))
 
     def t_of(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        return _within(self.time_beyond(log_snr), log_snr, self)
+
+    def time_beyond(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Returns the time >= 0 at which the log-SNR is `log_snr`, also beyond 1, where the rate goes on growing."""
         integral = torch.nn.functional.softplus(-log_snr, threshold=100)
         if self.spacing == "linear":
             slope = self.beta_max - self.beta_min
-            t = 2 * integral / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * integral))
-        else:
-            a, c = self._roots()
-            # cbrt(a^3 + y) - a, written without cancellation
-            y = 3 * c * integral
-            root = (a**3 + y) ** (1 / 3)
-            t = y / (root * root + root * a + a * a) / c
-        return _within(t, log_snr, self)
+            return 2 * integral / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * integral))
+        a, c = self._roots()
+        # cbrt(a^3 + y) - a, written without cancellation
+        y = 3 * c * integral
+        root = (a**3 + y) ** (1 / 3)
+        return y / (root * root + root * a + a * a) / c
 
     def _roots(self) -> tuple[float, float]:
         a = math.sqrt(self.beta_min)

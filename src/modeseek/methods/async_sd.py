@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from modeseek.diffusion.noise_levels import Times, Uniform
+from modeseek.diffusion.reference_clock import moved_time, reference_time
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction
 from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, add_noise
@@ -21,8 +20,9 @@ class AsyncSD(NoisingMethod):
 
     Where VSD trains a second network on the rendered images, this evaluates the prior itself at a later time
     `u = t + U shift (t - low)` with the same noise, U uniform in [0, 1): the network is slightly less accurate there,
-    as it is on renderings. The second branch is conditional and unguided. u is at most 1 (the original clamps t + 1
-    step into its table in two places, differently).
+    as it is on renderings. The second branch is conditional and unguided. These times are those of Stable Diffusion's
+    schedule, converted to the prior's by log-SNR; u is at most the prior's last (the original clamps t + 1 step into
+    its table in two places, differently).
 
     Costs 3 prior calls per row, unguided prior; 2 with scale 1 or without conditions.
 
@@ -31,7 +31,7 @@ class AsyncSD(NoisingMethod):
         weight: loss weight w(alpha, sigma) at t.
         scale: classifier-free guidance scale of the first branch; 1 is no guidance.
         shift: largest time difference u - t as a share of `t - low`, >= 0.
-        low: time in [0, 1] at and below which both branches have the same noise level.
+        low: time in [0, 1] on Stable Diffusion's schedule, at and below which both branches have the same noise level.
     """
 
     references: ClassVar[tuple[str, ...]] = ("async-sd",)
@@ -51,9 +51,10 @@ class AsyncSD(NoisingMethod):
     def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:
         """Returns the direction at the noised points; ValueError for guidance without a null or negative condition."""
         z, conditions = noised.z, inputs.conditions
-        reach = torch.minimum(self.shift * (noised.t - self.low).clamp(min=0), 1 - noised.t)
-        u = noised.t + reach * rand((len(z),), inputs.rng, z)
-        later = inputs.prior.schedule(u)
+        schedule = inputs.prior.schedule
+        reach = self.shift * (reference_time(schedule, noised.t) - self.low).clamp(min=0)
+        u = moved_time(schedule, noised.t, reach * rand((len(z),), inputs.rng, z))
+        later = schedule(u)
         target = None if conditions is None else conditions.positive
         queries: list[Query] = [
             (noised.z_t, noised.alpha, noised.sigma, target),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.reference_clock import moved_time, reference_time
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noise_maps import PerItem
@@ -42,7 +43,8 @@ class DSD:
     sigma e` and `z_t' = alpha' z + sigma' e`. Different n0 give different trajectories and different results. The
     gradient is zero at t' = t with r = s (or without conditions).
 
-    t' is `t + u gap (t - least)`, u uniform, at most 1. Costs `ode_steps + 3` calls of the unguided prior per row
+    t' is `t + u gap (t - least)`, u uniform, at most the prior's last; these times are those of Stable Diffusion's
+    schedule, converted to the prior's by log-SNR. Costs `ode_steps + 3` calls of the unguided prior per row
     without conditions; `2 ode_steps + 5` with guidance. The original fixes its noise at 1 x 4 x 64 x 64, and its
     unguided branch interprets r = 1 as 2.
 
@@ -53,7 +55,7 @@ class DSD:
         weight: loss weight w(alpha, sigma) at t.
         ode_steps: DDIM steps from 1 to t', >= 1; each row has its own times.
         gap: largest t' - t as a share of `t - least`, in [0, 1].
-        least: smallest time of the run, in [0, 1].
+        least: smallest time of the run, in [0, 1], on Stable Diffusion's schedule (the authors: 0.32).
     """
 
     references: ClassVar[tuple[str, ...]] = ("dsd", "ddim")
@@ -64,7 +66,7 @@ class DSD:
     weight: Weight = sigma_squared
     ode_steps: int = 10
     gap: float = 0.1
-    least: float = 0.02
+    least: float = 0.32
 
     def __post_init__(self) -> None:
         if self.ode_steps < 1 or not (0 <= self.gap <= 1 and 0 <= self.least <= 1):
@@ -95,7 +97,8 @@ class DSD:
         require_unguided(prior, "DSD")
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
-        later = (t + rand((len(z),), rng, z) * self.gap * (t - self.least).clamp(min=0)).clamp(max=1)
+        reach = self.gap * (reference_time(prior.schedule, t) - self.least).clamp(min=0)
+        later = moved_time(prior.schedule, t, rand((len(z),), rng, z) * reach)
         noise_by_item = PerItem().draw(state.noise, z, context, rng)
         initial_noise = PerItem()(noise_by_item, z, context, rng)
         guided, reference = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.reference_scale))

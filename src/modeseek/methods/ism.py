@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.reference_clock import moved_time, time_at
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noising import add_noise
@@ -28,7 +29,8 @@ class ISM:
     """LucidDreamer's ISM (Liang et al. 2023, arXiv 2311.11284): `grad = w (eps_scale(z_t, t) - eps_null(z_s, s))`.
 
     z_s is the DDIM inversion of z up to `s = t - gap` (0 if t is less than the gap) under the null condition, in
-    steps of `stride` and a last shorter one; z_t is one more such step. Only t is random. Both branches are evaluated
+    steps of `stride` and a last shorter one; z_t is one more such step. Gap and stride are differences of time on
+    Stable Diffusion's schedule, converted to the prior's by log-SNR. Only t is random. Both branches are evaluated
     exactly at the noise levels of their points, and every row is inverted to its own s; the original draws one t per
     batch and starts from a slightly noised point.
 
@@ -40,7 +42,7 @@ class ISM:
         weight: loss weight w(alpha, sigma) at t.
         scale: classifier-free guidance scale of the branch at t; 1 is no guidance.
         gap: t - s in [0, 1], a number or a function of progress (the authors: 0.1 falling to 0.05).
-        stride: largest inversion step in t, in (0, 1].
+        stride: largest inversion step, in (0, 1] (the authors: 0.2).
     """
 
     references: ClassVar[tuple[str, ...]] = ("ism", "ddim")
@@ -83,7 +85,7 @@ class ISM:
             raise ValueError(f"ISM gap must be in [0, 1], got {gap:g} at progress {progress:g}")
         z = z.detach()
         t = self.times(progress, len(z), rng).to(z)
-        s = (t - gap).clamp(min=0)
+        s = moved_time(prior.schedule, t, -gap)
         back = self._invert(z, prior, s, expand(null, len(z)))
         level = prior.schedule(t)
         prediction = with_guidance(prior, self.scale, conditions).at(
@@ -98,11 +100,11 @@ class ISM:
         """Returns the prediction at z_s; rows that have reached their s take no further inversion steps."""
         z_s = z
         for k in count():
-            rows = (s > k * self.stride).nonzero()[:, 0]
+            t_from, t_to = (time_at(prior.schedule, s.new_full((), (k + i) * self.stride)) for i in (0, 1))
+            rows = (s > t_from).nonzero()[:, 0]
             if len(rows) == 0:
                 break
-            t_from = torch.full_like(s[rows], k * self.stride)
-            t_to = torch.minimum(s[rows], t_from + self.stride)
+            t_from, t_to = t_from.expand(len(rows)), torch.minimum(s[rows], t_to)
             p = prior.at(z_s[rows], *prior.schedule(t_from), select(null, rows))
             z_s = z_s.index_copy(0, rows, add_noise(p.z, p.eps, *prior.schedule(t_to)))
         return prior.at(z_s, *prior.schedule(s), null)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
-from modeseek.diffusion.schedule import Schedule
+from modeseek.diffusion.reference_clock import moved_time, reference_time
+from modeseek.diffusion.schedule import Schedule, log_snr, variance_preserving
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.editing import EditState, Source, init_edit, predict_pair, resolve_source
 from modeseek.priors.base import Conditions, Prior
@@ -42,8 +43,9 @@ class PDS:
         source: z of the edited source; None is the initial z of the run (every step must then render the same items).
         times: distribution of t in [0, 1], one draw per row.
         scale: classifier-free guidance scale of both branches; 1 is no guidance.
-        coefficients: exact or the authors' coefficients, see above.
-        step_size: time difference t - s on the prior's schedule, in (0, 1) (the authors: 500 steps).
+        coefficients: exact or the authors' (official) coefficients, see above.
+        step_size: time difference t - s on Stable Diffusion's clock, in (0, 1) (the authors: 500 steps); at most half
+            of t.
     """
 
     references: ClassVar[tuple[str, ...]] = ("pds",)
@@ -52,7 +54,7 @@ class PDS:
     source: Source | None = None
     times: Times = Uniform(0.02, 0.98)
     scale: float = 100.0
-    coefficients: Literal["exact", "official"] = "exact"
+    coefficients: Literal["exact", "official"] = "official"
     step_size: float = 0.002
 
     def __post_init__(self) -> None:
@@ -80,8 +82,8 @@ class PDS:
 
         Raises:
             TypeError: the prior is already guided.
-            ValueError: no source condition, no guidance baseline, a source that does not broadcast to z, or
-                t < step_size.
+            ValueError: no source condition, no guidance baseline, or a source that does not broadcast to
+                z.
         """
         require_unguided(prior, "PDS")
         z = z.detach()
@@ -97,13 +99,12 @@ class PDS:
         """Returns psi and chi at times t, (b,) each.
 
         Raises:
-            ValueError: t < step_size, sigma = 0 at t - step_size, or alpha = 0 at t.
+            ValueError: sigma = 0 at t - step_size, or alpha = 0 at t.
         """
-        if (t < self.step_size).any():
-            raise ValueError(
-                f"PDS needs t >= step_size = {self.step_size}, got t = {float(t.min()):.4g}; try a higher lowest time"
-            )
-        (alpha, sigma), (alpha_s, sigma_s) = schedule(t), schedule(t - self.step_size)
+        step = (reference_time(schedule, t) / 2).clamp(max=self.step_size)
+        (alpha, sigma), (alpha_s, sigma_s) = (
+            variance_preserving(log_snr(*schedule(moved_time(schedule, t, -back)))) for back in (0 * step, step)
+        )
         if (sigma_s <= 0).any() or (alpha <= 0).any():
             raise ValueError(
                 "PDS needs sigma > 0 at t - step_size and alpha > 0 at t, got a level with 0; try times within (0, 1)"
@@ -111,7 +112,7 @@ class PDS:
         if self.coefficients == "exact":
             chi = ((alpha_s * sigma / (alpha * sigma_s)) ** 2 - 1).sqrt()
             return torch.zeros_like(chi), chi
-        half, sigma_half = schedule(t - self.step_size / 2)
+        half, sigma_half = variance_preserving(log_snr(*schedule(moved_time(schedule, t, -step / 2))))
         ratio = alpha / half
         beta = sigma**2 - (ratio * sigma_half) ** 2
         gamma, delta = alpha_s * beta / sigma**2, ratio * (sigma_s / sigma) ** 2
