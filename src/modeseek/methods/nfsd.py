@@ -31,8 +31,8 @@ class NFSD(NoisingMethod):
         times: distribution of t in [0, 1], one draw per row.
         weight: loss weight w(alpha, sigma).
         scale: weight of `eps_pos - eps_null` (the authors: 7.5).
-        log_snr_threshold: log-SNR at and below which the negative prompt is in the domain term; the default is that of the
-            authors' step 200 of 1,000 on Stable Diffusion's schedule, sigma / alpha = 0.57.
+        log_snr_threshold: log-SNR at and below which the negative prompt is in the domain term; the default is that of
+            the authors' step 200 of 1,000 on Stable Diffusion's schedule, sigma / alpha = 0.57.
     """
 
     references: ClassVar[tuple[str, ...]] = ("nfsd",)
