@@ -21,7 +21,7 @@ class NFSD(NoisingMethod):
     """NFSD (Katzir et al. 2023, arXiv 2310.17590): `grad = w (d + scale (eps_pos - eps_null))`, without the noise.
 
     The domain term is `d = eps_null` at small noise, where the prediction contains hardly any noise, and
-    `d = eps_null - eps_neg` from `log_snr_threshold` on, where the negative prompt ("blurry, low quality, ...") replaces
+    `d = eps_null - eps_neg` at noisier levels, where the negative prompt ("blurry, low quality, ...") replaces
     it. Every row takes the branch of its own level; the common reimplementation takes one branch for the whole batch.
 
     Costs 3 prior calls per row at noisier levels than the threshold, 2 at cleaner ones, as one batched call of an
