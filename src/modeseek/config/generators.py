@@ -1,28 +1,22 @@
-"""Configurations of generators of points and images, and of their initial values."""
+"""Configurations of generators of points and images."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
-
-import torch
-from torch import Tensor
 
 from modeseek.codec import Identity
 from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.starts import NoiseStart, StartConfig, check_size
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.field import Field, FieldKind
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
-from modeseek.io.points import read_points
 from modeseek.rng import Streams, randn
-
-_MAX_NUMBERS = 50_000_000  # in the initial values of a generator
 
 
 class GeneratorConfig(ABC):
@@ -90,94 +84,6 @@ class Generator3DConfig(GeneratorConfig):
         return 0.0
 
 
-class StartConfig(ABC):
-    """Base class of configurations of initial points."""
-
-    @abstractmethod
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        """Initial points z, (n, *d), in the prior's space."""
-
-    @property
-    def rows(self) -> int | None:
-        """Number of points; None where only a file determines it."""
-        return None
-
-
-@dataclass(frozen=True)
-class NoiseStart(StartConfig):
-    """Initial points from a normal distribution.
-
-    Attributes:
-        n: number of points or images, >= 1.
-        spread: standard deviation, units of z, >= 0.
-    """
-
-    n: int = 100
-    spread: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.n < 1 or not 0 <= self.spread < float("inf"):
-            raise ValueError(f"noise needs n >= 1 and a finite spread >= 0, got {self.n} and {self.spread}")
-
-    @property
-    def rows(self) -> int:
-        return self.n
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        shape = loaded.prior.shape
-        _check_size(self.n, shape)
-        return self.spread * randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
-
-
-@dataclass(frozen=True)
-class GridStart(StartConfig):
-    """Initial points on a regular grid over the extent of a 2-D prior, side^2 points.
-
-    Attributes:
-        side: number of points along each side, >= 1.
-    """
-
-    side: int = 20
-
-    def __post_init__(self) -> None:
-        if self.side < 1:
-            raise ValueError(f"grid needs side >= 1, got {self.side}")
-
-    @property
-    def rows(self) -> int:
-        return self.side**2
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        if loaded.prior.shape != (2,) or loaded.extent is None:
-            raise ValueError(f"a grid start needs a 2-D prior, got shape {loaded.prior.shape}; try start: noise")
-        _check_size(self.side**2, (2,))
-        prior = loaded.prior
-        ticks = torch.linspace(-loaded.extent, loaded.extent, self.side, dtype=prior.dtype, device=prior.device)
-        return torch.cartesian_prod(ticks, ticks)
-
-
-@dataclass(frozen=True)
-class FileStart(StartConfig):
-    """Initial points from a file.
-
-    Attributes:
-        path: .npy file of shape (n, d) or a table such as .csv, one point per row.
-        columns: columns of the coordinates, by name or by number from 1; empty: all but an index, ids, dates and text.
-    """
-
-    path: Path
-    columns: tuple[str, ...] = ()
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        points = read_points(self.path, self.columns)
-        shape = loaded.prior.shape
-        if points[0].numel() != torch.Size(shape).numel():
-            raise ValueError(
-                f"points of {self.path.name} must match the prior's shape {shape}, got {points.shape[1]} numbers each"
-            )
-        return points.reshape(-1, *shape).to(dtype=loaded.prior.dtype, device=loaded.prior.device)
-
-
 @dataclass(frozen=True)
 class PointsConfig(GeneratorConfig):
     """Free points, or whole images, in the prior's space. Under SGD with learning rate 1, MSD is mean shift.
@@ -219,7 +125,7 @@ class PixelsConfig(ImageConfig):
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Image]:
         shape = image_shape(loaded)
-        _check_size(self.n, shape)
+        check_size(self.n, shape)
         noise = randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
         start = (self.gray + self.spread * noise).clamp(0, 1)
         return BuiltGenerator(Image(start, self.levels), loaded.codec, self.n, pixels=True)
@@ -266,7 +172,7 @@ class FieldConfig(ImageConfig):
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Field]:
         channels, height, width = image_shape(loaded)
-        _check_size(self.n, (channels, height, width))
+        check_size(self.n, (channels, height, width))
         rng = Streams(seed, use="start")
         field = Field(
             self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, loaded.like
@@ -280,9 +186,3 @@ def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
     if len(shape) != 3:
         raise ValueError(f"pixels need a prior of images, got shape {shape}; try generator: points")
     return loaded.codec.image_shape(shape)
-
-
-def _check_size(n: int, shape: tuple[int, ...]) -> None:
-    total = n * torch.Size(shape).numel()
-    if total > _MAX_NUMBERS:
-        raise ValueError(f"initial values must hold at most {_MAX_NUMBERS:,} numbers, got {total:,}; try fewer items")
