@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from modeseek.codec import Identity
 from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.source_images import encode_sources, fit_sources, read_sources
 from modeseek.config.starts import NoiseStart, StartConfig, check_size
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.field import Field, FieldKind
@@ -17,6 +20,8 @@ from modeseek.generators.image import Image, Latent
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
 from modeseek.rng import Streams, randn
+
+_FIT_RATES: dict[FieldKind, float] = {"fourier": 0.01, "hash": 0.01, "siren": 0.0003}  # of Adam, see `Field`
 
 
 class GeneratorConfig(ABC):
@@ -112,12 +117,14 @@ class PixelsConfig(ImageConfig):
         gray: mean of the initial pixels, in [0, 1].
         spread: standard deviation of the initial pixels, >= 0.
         levels: number of levels of an image pyramid whose sum is the image, >= 1; 1 is plain pixels.
+        files: image files that the images start from, item i from file i modulo their number; empty: from noise.
     """
 
     n: int = 16
     gray: float = 0.5
     spread: float = 0.1
     levels: int = 1
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf") or not 1 <= self.levels <= 16:
@@ -125,6 +132,9 @@ class PixelsConfig(ImageConfig):
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Image]:
         shape = image_shape(loaded)
+        if self.files:
+            sources = read_sources(self.files, self.n, shape, loaded)
+            return BuiltGenerator(Image(sources, self.levels), loaded.codec, self.n, pixels=True, sources=sources)
         check_size(self.n, shape)
         noise = randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
         start = (self.gray + self.spread * noise).clamp(0, 1)
@@ -138,16 +148,23 @@ class LatentConfig(ImageConfig):
     Attributes:
         n: number of latents, >= 1.
         spread: standard deviation of the initial latents, units of z, >= 0.
+        files: image files whose encodings the latents start from, item i from file i modulo their number; empty: from
+            noise.
     """
 
     encodes: ClassVar[bool] = False
     n: int = 1
     spread: float = 1.0
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         NoiseStart(self.n, self.spread)
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Latent]:
+        if self.files:
+            sources = read_sources(self.files, self.n, image_shape(loaded), loaded)
+            latent = Latent(encode_sources(sources, loaded))
+            return BuiltGenerator(latent, Identity(), self.n, pixels=False, sources=sources)
         return BuiltGenerator(Latent(NoiseStart(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
 
 
@@ -162,6 +179,8 @@ class FieldConfig(ImageConfig):
         depth: number of hidden layers.
         frequency: standard deviation of the Fourier features, cycles per image side, > 0; for siren, factor of the
             first layer.
+        files: image files that the networks are first fitted to, item i to file i modulo their number; empty: none.
+        fit_steps: number of steps in which they are fitted to the files, >= 0.
     """
 
     n: int = 1
@@ -169,6 +188,12 @@ class FieldConfig(ImageConfig):
     width: int = 128
     depth: int = 3
     frequency: float = 4.8
+    files: tuple[Path, ...] = ()
+    fit_steps: int = 400
+
+    def __post_init__(self) -> None:
+        if self.fit_steps < 0:
+            raise ValueError(f"fit_steps of a field must be at least 0, got {self.fit_steps}; try 400")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Field]:
         channels, height, width = image_shape(loaded)
@@ -177,7 +202,11 @@ class FieldConfig(ImageConfig):
         field = Field(
             self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, loaded.like
         )
-        return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
+        if not self.files:
+            return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
+        sources = read_sources(self.files, self.n, (channels, height, width), loaded)
+        fit = partial(fit_sources, field, sources, self.fit_steps, _FIT_RATES[self.kind])
+        return BuiltGenerator(field, loaded.codec, self.n, pixels=True, initialize=fit, sources=sources)
 
 
 def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:

@@ -49,6 +49,7 @@ class RunObjects:
         enlarged: whether small images are exported enlarged, too.
         initialize: function that sets initial parameters which depend on the prior, before the first step; None: the
             generator has its initial parameters.
+        sources: images that the generator starts from, one per item, in [0, 1]; None: from noise.
     """
 
     config: Config
@@ -66,6 +67,7 @@ class RunObjects:
     remarks: tuple[str, ...] = ()
     enlarged: bool = True
     initialize: Initialize | None = None
+    sources: Tensor | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -126,8 +128,8 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     film_formats(config.film)  # raises where MP4 cannot be written
     config = config.with_device()
     loaded = config.prior.load(config.device) if loaded is None else loaded
-    built = config.generator.make(_shifted(config, loaded), config.seed)
     with collect_remarks() as remarks:
+        built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
     counting = Counting(loaded.prior)
     prior: Prior = counting
@@ -157,6 +159,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         config.regularizers,
         (*loaded.remarks, *remarks),
         initialize=built.initialize,
+        sources=built.sources,
     )
 
 
