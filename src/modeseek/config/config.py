@@ -14,7 +14,7 @@ from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 from modeseek.device import AUTO, check_device, resolve_device
 from modeseek.io.video import Film
-from modeseek.methods.base import Method, check_inner_steps, needs_of
+from modeseek.methods.base import Method, check_inner_steps, needs_of, own_scale
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
@@ -133,6 +133,8 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
+        if self.scale != 1 and self.method.guides:
+            raise ValueError(self._own_guidance())
         check_inner_steps(self.inner_steps, self.method)
         for need in needs_of(self.method):
             if not getattr(self, need):
@@ -157,6 +159,16 @@ class Config:
         """
         device = self.prior.default_device if self.device == AUTO else str(resolve_device(self.device))
         return self if device == self.device else replace(self, device=device)
+
+    def _own_guidance(self) -> str:
+        """Message of a scale under a method that guides by itself, with what to set instead."""
+        name = self.method_name
+        if own_scale(self.method) is not None:
+            return f"{name} applies guidance itself: scale must be 1, got {self.scale:g}; use method.{name}.scale"
+        return (
+            f"{name} has no guidance scale, its coefficients are its guidance: scale must be 1, got {self.scale:g}; "
+            f"try sds, or --set method.{name}.positive={self.scale:g} --set method.{name}.null={-self.scale:g}"
+        )
 
     @property
     def method_name(self) -> str:

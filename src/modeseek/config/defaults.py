@@ -23,7 +23,7 @@ from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
 from modeseek.methods import ASD, ESD, VSD, LoRAAuxiliary
-from modeseek.methods.base import Method, has_target
+from modeseek.methods.base import Method, has_target, own_scale
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
 from modeseek.methods.sds import SDS
@@ -191,11 +191,10 @@ def default_config(
     """
     inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
     made = given or default_method(method, prior, generator) or ALL_METHODS[method]()
-    if made.guides:
-        made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
+    if own_scale(made) is not None:
+        made, scale = replace(made, scale=scale), 1.0  # pyright: ignore[reportArgumentType,reportCallIssue]
     optimizer = default_optimizer(method, generator)
     shift = default_shift(prior, generator, method) if shift is None else shift
-    scale = 1.0 if made.guides else scale
     return Config(prior, made, generator, optimizer, scale=scale, shift=shift, inner_steps=inner_steps, **settings)
 
 
@@ -226,7 +225,7 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
     name, given = _split(plain["method"])
     guidance = default_guidance(name, prior).scale if prompts and not written and name in ALL_METHODS else None
-    guides = name in ALL_METHODS and ALL_METHODS[name].guides
+    guides = name in ALL_METHODS and own_scale(ALL_METHODS[name]) is not None
     if guidance is not None and not guides:
         plain.setdefault("scale", guidance)
     plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))

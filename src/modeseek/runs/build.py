@@ -136,11 +136,6 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     if config.scale != 1:
         if conditions is None:
             raise ValueError(f"guidance needs a condition: got scale {config.scale:g} alone; set label or prompts")
-        if config.method.guides:
-            name = config.method_name
-            raise ValueError(
-                f"{name} applies guidance itself: scale must be 1, got {config.scale:g}; use method.{name}.scale"
-            )
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
     module = built.module
     optimizer = config.optimizer.make(module.parameter_groups())
