@@ -1,13 +1,17 @@
 """Comparison of methods that edit images: `python docs/edit_comparison.py` prints the tables of docs/edit.md.
 
 Rendered scenes are edited under the prior `scenes`, and compared with renders of the same scene in which the change was
-made. `--tune` prints the rates on scenes of another seed, `--image FILE` writes the first edits of every method.
+made. `--tune` prints every rate, on scenes of another seed.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,8 +19,10 @@ from torch import Tensor
 import modeseek as ms
 from modeseek.datasets.scenes import Layouts, Scenes, parse
 from modeseek.datasets.scenes.sampling import SceneContents
+from modeseek.io.atomic import write_atomic
 from modeseek.metrics.scenes.caption_accuracy import score_captions
 from modeseek.metrics.scenes.classifier import SceneClassifier
+from modeseek.reports.contact_sheet import ContactSheet, Tile
 
 EDITS = (
     ("a red cone on a blue cube", "a green cone on a blue cube"),
@@ -32,8 +38,8 @@ EDITS = (
     ("a black cylinder beside a red cube", "a black cone beside a red cube"),
     ("a blue duck", "a blue car"),
 )
-SCALE, STEPS, TUNING = 3.0, 50, 100  # guidance, steps, and the seed of the scenes on which rates are tuned
-SDEdit = float  # time up to which an image is noised
+SCALE, STEPS = 3.0, 50  # guidance, and steps of the methods
+SEEDS, TUNING = (0, 1), 100  # of scenes and noise; rates are tuned on those of another seed
 
 
 @dataclass(frozen=True)
@@ -120,21 +126,69 @@ def score(classifier: SceneClassifier, scene: Scene, images: Tensor) -> dict[str
     }
 
 
-METHODS: Mapping[str, Callable[[ms.Pipeline, Scene, float, int], Tensor]] = {
-    "dds": lambda prior, scene, rate, seed: optimise(prior, scene, ms.methods.DDS(scale=SCALE), rate, seed),
-    "pds": lambda prior, scene, rate, seed: optimise(
-        prior, scene, ms.methods.PDS(scale=SCALE, coefficients="official"), rate, seed
-    ),
-    "pds-exact": lambda prior, scene, rate, seed: optimise(prior, scene, ms.methods.PDS(scale=SCALE), rate, seed),
-    "sds-bridge": lambda prior, scene, rate, seed: optimise(
-        prior, scene, ms.methods.SDSBridge(scale=SCALE, since=0.0), rate, seed
-    ),
-    "sdedit": sdedit,
+Edit = Callable[[ms.Pipeline, Scene, float, int], Tensor]
+
+
+def by(method: ms.Method) -> Edit:
+    """Edits by a method at a rate and a seed."""
+    return lambda prior, scene, rate, seed: optimise(prior, scene, method, rate, seed)
+
+
+METHODS: Mapping[str, tuple[Edit, tuple[float, ...], float]] = {  # edits, the rates tried (of sdedit times), the chosen
+    "dds": (by(ms.methods.DDS(scale=SCALE)), (0.2, 0.4, 0.8), 0.4),
+    "pds": (by(ms.methods.PDS(scale=SCALE, coefficients="official")), (0.2, 0.8), 0.2),
+    "pds-exact": (by(ms.methods.PDS(scale=SCALE, coefficients="exact")), (1.0, 4.0), 4.0),
+    "sds-bridge": (by(ms.methods.SDSBridge(scale=SCALE, since=0.0)), (0.2, 0.8), 0.2),
+    "sdedit": (sdedit, (0.5, 0.6, 0.7, 0.8), 0.7),
 }
-RATES: Mapping[str, tuple[float, ...]] = {  # those that are tried; of sdedit times
-    "dds": (0.1, 0.2, 0.4, 0.8),
-    "pds": (0.05, 0.2, 0.8),
-    "pds-exact": (1.0, 4.0, 16.0),
-    "sds-bridge": (0.05, 0.2, 0.8),
-    "sdedit": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
-}
+COLUMNS = {
+    "made": "Made", "kept": "Kept", "both": "Both", "to_truth": "To the true edit", "to_source": "To the source"
+}  # fmt: skip
+
+
+def compare(names: Sequence[str], seeds: Sequence[int], tune: bool, folder: Path) -> list[dict[str, object]]:
+    """Rows of the comparison, each printed when it is there; images go to the folder, by row and seed."""
+    classifier, prior = SceneClassifier.packaged(), ms.bundled("scenes")
+    scenes = {seed: draw(seed, classifier) for seed in seeds}
+    rows: list[dict[str, object]] = []
+    for name in names:
+        edit, rates, chosen = METHODS[name]
+        for rate in rates if tune else (chosen,):
+            images = {seed: edit(prior, scenes[seed], rate, seed) for seed in seeds}
+            scores = [score(classifier, scenes[seed], images[seed]) for seed in seeds]
+            rows.append(
+                {"method": name, "rate": rate} | {key: sum(s[key] for s in scores) / len(seeds) for key in COLUMNS}
+            )
+            print(table_row(rows[-1]), flush=True)
+            for seed, batch in images.items():
+                tiles = [[[Tile(image)] for image in line] for line in (scenes[seed].before, scenes[seed].after, batch)]
+                sheet = ContactSheet(tiles, labels=["source", "true edit", name], side=96, label_width=110, gap=6)
+                write_atomic(folder / f"{name}-{rate:g}-{seed}.png", sheet.png())
+    return rows
+
+
+def table_row(row: Mapping[str, object]) -> str:
+    """Row of the table in Markdown."""
+    return f"| {row['method']} | {row['rate']:g} | " + " | ".join(f"{row[key]:.2f}" for key in COLUMNS) + " |"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: prints the table; an error is one line and exit code 2."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"methods of {', '.join(METHODS)}; default all")
+    parser.add_argument("--tune", action="store_true", help="every rate, on scenes of another seed")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of rows.json and the images")
+    args = parser.parse_args(argv)
+    try:
+        if unknown := sorted(set(args.methods) - METHODS.keys()):
+            raise ValueError(f"METHOD must be one of {', '.join(METHODS)}, got {unknown[0]}")
+        print(f"| Method | Rate | {' | '.join(COLUMNS.values())} |\n|{'---|' * (2 + len(COLUMNS))}")
+        rows = compare(args.methods or list(METHODS), (TUNING,) if args.tune else SEEDS, args.tune, args.out)
+        write_atomic(args.out / "rows.json", json.dumps(rows, indent=1) + "\n")
+    except (OSError, ValueError) as error:
+        print(f"edit_comparison: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
