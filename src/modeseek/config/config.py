@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.generators import GeneratorConfig, PointsConfig
+from modeseek.config.method_checks import check_method_fits
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 from modeseek.device import AUTO, check_device, resolve_device
 from modeseek.io.video import Film
-from modeseek.methods.base import Method, check_inner_steps, needs_of, own_scale
+from modeseek.methods.base import Method
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
-_EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,7 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
-        if self.scale != 1 and self.method.guides:
-            raise ValueError(self._own_guidance())
-        check_inner_steps(self.inner_steps, self.method)
-        for need in needs_of(self.method):
-            if not getattr(self, need):
-                raise ValueError(f"{self.method_name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
+        check_method_fits(self)
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
         if self.shift and not self.generator.encodes:
@@ -159,16 +154,6 @@ class Config:
         """
         device = self.prior.default_device if self.device == AUTO else str(resolve_device(self.device))
         return self if device == self.device else replace(self, device=device)
-
-    def _own_guidance(self) -> str:
-        """Message of a scale under a method that guides by itself, with what to set instead."""
-        name = self.method_name
-        if own_scale(self.method) is not None:
-            return f"{name} applies guidance itself: scale must be 1, got {self.scale:g}; use method.{name}.scale"
-        return (
-            f"{name} has no guidance scale, its coefficients are its guidance: scale must be 1, got {self.scale:g}; "
-            f"try sds, or --set method.{name}.positive={self.scale:g} --set method.{name}.null={-self.scale:g}"
-        )
 
     @property
     def method_name(self) -> str:

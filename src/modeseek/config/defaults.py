@@ -11,6 +11,7 @@ from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfi
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import SAMPLER_SCALE, default_guidance
 from modeseek.config.lookup import look_up
+from modeseek.config.method_choice import follow_auxiliary
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
 from modeseek.config.paths import absolute_paths
@@ -190,7 +191,8 @@ def default_config(
         settings: other settings of the configuration.
     """
     inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
-    made = given or default_method(method, prior, generator) or ALL_METHODS[method]()
+    default = default_method(method, prior, generator)
+    made = default or ALL_METHODS[method]() if given is None else follow_auxiliary(given, default)
     if own_scale(made) is not None:
         made, scale = replace(made, scale=scale), 1.0  # pyright: ignore[reportArgumentType,reportCallIssue]
     optimizer = default_optimizer(method, generator)

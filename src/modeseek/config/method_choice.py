@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from modeseek.config.lookup import look_up
 from modeseek.config.registry import ALL_METHODS
 from modeseek.methods.base import Method, check_method
+
+
+def follow_auxiliary(given: Method, default: Method | None) -> Method:
+    """Returns a given method with the auxiliary of the default one, where its own is that of its class.
+
+    So a second score that was not chosen follows the prior: a LoRA on pipelines, a small network elsewhere.
+
+    Args:
+        given: method with its own settings.
+        default: method of the same name with the default settings under a prior and a generator; None: of its class.
+    """
+    own: dict[str, Any] = vars(given)
+    if default is None or "auxiliary" not in own or own["auxiliary"] != type(given)().auxiliary:  # pyright: ignore[reportAttributeAccessIssue]
+        return given
+    return replace(given, auxiliary=vars(default)["auxiliary"])  # pyright: ignore[reportArgumentType]
 
 
 def choose_method(method: str | Method | None) -> tuple[str, Method | None]:

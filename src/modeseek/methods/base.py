@@ -122,6 +122,21 @@ def needs_of(method: object) -> tuple[str, ...]:
     return method.needs if isinstance(method, PromptedMethod) else ()
 
 
+@runtime_checkable
+class ViewMethod(Protocol):
+    """A method that may need several views of one 3D object."""
+
+    @property
+    def needs_cameras(self) -> bool:
+        """True if it needs them with these hyperparameters."""
+        ...
+
+
+def needs_cameras(method: object) -> bool:
+    """Returns True if a method needs views of a 3D object from cameras, so that free images will not do."""
+    return isinstance(method, ViewMethod) and method.needs_cameras is True
+
+
 def own_scale(method: Any) -> float | None:
     """Returns the guidance scale of a method, or the default of its class, that guides by one; None for others.
 

@@ -1,0 +1,44 @@
+"""Checks that a method fits the other settings of a run, before anything is loaded or built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modeseek.methods.base import block_size, check_inner_steps, needs_cameras, needs_of, own_scale
+
+if TYPE_CHECKING:
+    from modeseek.config.config import Config
+
+_EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
+
+
+def check_method_fits(config: Config) -> None:
+    """Raises ValueError, one line with what to set, if the method of a configuration lacks what it needs.
+
+    It may need other prompts, views of a 3D object, cameras in groups, no guidance of the prior, or one inner step.
+    """
+    method, name = config.method, config.method_name
+    if config.scale != 1 and method.guides:
+        raise ValueError(_guides_by_itself(config, name))
+    check_inner_steps(config.inner_steps, method)
+    for need in needs_of(method):
+        if not getattr(config, need):
+            raise ValueError(f"{name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
+    shape, rows, group = config.generator.as_3d, config.generator.rows, block_size(method)
+    if needs_cameras(method) and shape is None:
+        raise ValueError(
+            f"{name} needs views of one 3D object, got generator {config.generator_name}; try modeseek shape"
+        )
+    if shape is not None and rows is not None and group is not None and rows % group:
+        raise ValueError(f"{name} needs a multiple of {group} cameras per step, got {rows}; try --cameras {group}")
+
+
+def _guides_by_itself(config: Config, name: str) -> str:
+    """Message of a scale under a method that guides by itself, with what to set instead."""
+    scale = f"{config.scale:g}"
+    if own_scale(config.method) is not None:
+        return f"{name} applies guidance itself: scale must be 1, got {scale}; use method.{name}.scale"
+    return (
+        f"{name} has no guidance scale, its coefficients are its guidance: scale must be 1, got {scale}; try sds, or "
+        f"--set method.{name}.positive={scale} --set method.{name}.null=-{scale}"
+    )
