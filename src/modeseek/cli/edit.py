@@ -63,9 +63,10 @@ class EditCommand:
             "coordinate network that is fitted first (field), or drawing, the default for an SVG file.",
         ),
     ] = None
-    steps: Annotated[int | None, option("N", "Number of optimisation steps. Default: 100 for latents, else 200.")] = (
-        None
-    )
+    steps: Annotated[
+        int | None,
+        option("N", "Number of optimisation steps. Default: 50 for dds and 100 for others on latents, else 200."),
+    ] = None
     scale: options.Scale = None
     negative: options.Negative = ""
     copies: Annotated[int, option("N", "Number of edits of each prompt, from different noise. Default: 1.")] = 1

@@ -45,7 +45,7 @@ class EditDefaults:
 
 
 _LATENT_DEFAULTS: dict[str, EditDefaults] = {  # measured under scenes, docs/edit.md
-    "dds": EditDefaults("sgd", 0.2, 100),
+    "dds": EditDefaults("sgd", 0.4, 50),
 }
 _DEFAULTS: dict[type, EditDefaults] = {
     LatentConfig: EditDefaults("adam", 0.03, 100),

@@ -40,9 +40,9 @@ def read_sources(
 
 
 def encode_sources(images: Float[Tensor, "n c h w"], loaded: LoadedPrior) -> Float[Tensor, "n *d"]:
-    """Encodes images to z by the codec of the prior, without gradients."""
+    """Encodes images to z by the codec of the prior, without gradients; laid out as a checkpoint restores it."""
     with torch.no_grad():
-        return loaded.codec.encode(images)
+        return loaded.codec.encode(images).contiguous()
 
 
 def fit_sources(
