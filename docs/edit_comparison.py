@@ -136,10 +136,10 @@ def by(method: ms.Method) -> Edit:
 
 METHODS: Mapping[str, tuple[Edit, tuple[float, ...], float]] = {  # edits, the rates tried (of sdedit times), the chosen
     "dds": (by(ms.methods.DDS(scale=SCALE)), (0.2, 0.4, 0.8), 0.4),
-    "pds": (by(ms.methods.PDS(scale=SCALE, coefficients="official")), (0.2, 0.8), 0.2),
-    "pds-exact": (by(ms.methods.PDS(scale=SCALE, coefficients="exact")), (1.0, 4.0), 4.0),
-    "sds-bridge": (by(ms.methods.SDSBridge(scale=SCALE, since=0.0)), (0.2, 0.8), 0.2),
+    "sds-bridge": (by(ms.methods.SDSBridge(scale=SCALE)), (0.1, 0.2), 0.2),
     "sdedit": (sdedit, (0.5, 0.6, 0.7, 0.8), 0.7),
+    "pds": (by(ms.methods.PDS(scale=30.0)), (0.2,), 0.2),  # at its authors' guidance 100 and at 3 and 10 fewer are made
+    "pds-exact": (by(ms.methods.PDS(scale=SCALE, coefficients="exact")), (1.0, 4.0), 1.0),
 }
 COLUMNS = {
     "made": "Made", "kept": "Kept", "both": "Both", "to_truth": "To the true edit", "to_source": "To the source"
