@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from modeseek.methods.base import block_size, check_inner_steps, needs_cameras, needs_of, own_scale
+from modeseek.methods.base import Method, ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
 
 if TYPE_CHECKING:
     from modeseek.config.config import Config
@@ -31,6 +32,26 @@ def check_method_fits(config: Config) -> None:
         )
     if shape is not None and rows is not None and group is not None and rows % group:
         raise ValueError(f"{name} needs a multiple of {group} cameras per step, got {rows}; try --cameras {group}")
+
+
+def requirements(method: type[Method]) -> Iterator[str]:
+    """Yields what a method needs in a run, at its default settings, and how it is guided; a line each."""
+    needs = needs_of(method)
+    prompts = [f"a {need} prompt (--{need})" for need in needs]
+    views = (
+        ["views of one 3D object (modeseek shape)"]
+        if isinstance(method, ViewMethod) and needs_cameras(method())
+        else []
+    )
+    if prompts or views:
+        yield f"needs: {', '.join([*prompts, *views])}"
+    scale = own_scale(method)
+    if scale is not None:
+        yield f"guidance: its own, scale {scale:g} as published (--scale)"
+    else:
+        yield "guidance: its coefficients" if method.guides else "guidance: that of the prior (--scale)"
+    if "source" in needs:
+        yield 'edits images: modeseek edit IMAGE "prompt" --source "prompt"'
 
 
 def _guides_by_itself(config: Config, name: str) -> str:
