@@ -54,12 +54,12 @@ The priors are exact here, so that one sees what a method does rather than what 
 """
 
 
-def make_runs(folder: Path) -> None:
-    """Makes all runs that are not finished, or resumes them."""
+def make_runs(folder: Path, runs: Sequence[GalleryRun] = ALL) -> None:
+    """Makes the runs that are not finished, or resumes them."""
     from modeseek.cli import main
     from modeseek.rundir.status import read_status
 
-    for run in ALL:
+    for run in runs:
         path = folder / run.name
         if not (path / "status.json").exists():
             argv = [*run.arguments, "--out", path.as_posix()]
