@@ -414,8 +414,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "DSD: a new seed every step",
         "methods/dsd.py",
-        "noise_by_item = PerItem().draw(state.noise, z, context, rng)",
-        "noise_by_item = PerItem().draw({}, z, context, rng)",
+        "noise_by_particle = PerParticle().draw(state.noise, z, context, rng)",
+        "noise_by_particle = PerParticle().draw({}, z, context, rng)",
         "dsd",
     ),
     (

@@ -22,6 +22,7 @@ from modeseek.config.generators import (
     StartConfig,
 )
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.names import Names
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.plugins import PluginNames
 from modeseek.config.priors import (
@@ -53,7 +54,7 @@ from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.mvdream import Opening
-from modeseek.methods.noise_maps import NoiseMap, PerItem
+from modeseek.methods.noise_maps import NoiseMap, PerParticle
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
 from modeseek.ramp import Fading, Ramp, Until
@@ -134,7 +135,7 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
-    NoiseMap: ("noise map", {"per-item": PerItem}),
+    NoiseMap: ("noise map", Names({"per-particle": PerParticle}, earlier={"per-item": "per-particle"})),
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),

@@ -26,7 +26,7 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.mvdream import MVDream
 from modeseek.methods.mvdream import Opening as Opening
 from modeseek.methods.nfsd import NFSD
-from modeseek.methods.noise_maps import PerItem as PerItem
+from modeseek.methods.noise_maps import PerParticle as PerParticle
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
 from modeseek.methods.rfds import RFDS

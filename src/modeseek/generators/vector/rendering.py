@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.base import Rendering, View
+from modeseek.generators.base import Rendering, View, concatenate_optional
 from modeseek.generators.vector.paths import Paths
 
 
@@ -23,9 +25,16 @@ class DrawingView(View):
     backdrop: Float[Tensor, "n 3"] | None = None
     keep: tuple[int, ...] | None = None
 
-    def select(self, rows: slice) -> DrawingView:
+    def select(self, rows: slice) -> Self:
         backdrop, keep = (part if part is None else part[rows] for part in (self.backdrop, self.keep))
-        return replace(self, items=self.items[rows], backdrop=backdrop, keep=keep)
+        return replace(super().select(rows), backdrop=backdrop, keep=keep)
+
+    @classmethod
+    def concatenate(cls, views: Sequence[Self]) -> Self:
+        backdrop = concatenate_optional([view.backdrop for view in views])
+        keeps = [view.keep for view in views if view.keep is not None]
+        keep = sum(keeps, ()) if len(keeps) == len(views) else None
+        return replace(super().concatenate(views), backdrop=backdrop, keep=keep)
 
 
 @dataclass(frozen=True)
@@ -37,3 +46,8 @@ class RenderedDrawing(Rendering):
     """
 
     paths: Paths
+
+    @classmethod
+    def concatenate(cls, view: View, renderings: Sequence[Self]) -> Self:
+        paths = Paths.concatenate([part.paths for part in renderings])
+        return replace(super().concatenate(view, renderings), paths=paths)
