@@ -59,8 +59,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "previews show the moved image",
         "distill.py",
-        "rendered = context.rendering.image",
-        "rendered = context.image",
+        "rendered, z_before = context.rendering.image,",
+        "rendered, z_before = context.image,",
         "shifted",
     ),
     ("runs do not shift", "runs/build.py", "if config.shift else loaded", "if not config.shift else loaded", "train"),
@@ -373,15 +373,15 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "gradients pile up",
         "distill.py",
-        "optimizer.zero_grad(set_to_none=True)\n            _backpropagate(direction",
-        "_backpropagate(direction",
+        "optimizer.zero_grad(set_to_none=True)\n            for number",
+        "for number",
         "distill",
     ),
     (
         "every step draws alike",
         "distill.py",
-        "at_step(rng, index, view.items)",
-        "at_step(rng, 0, view.items)",
+        "at_step(rng, index, view.items, use)",
+        "at_step(rng, 0, view.items, use)",
         "distill",
     ),
     (

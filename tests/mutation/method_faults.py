@@ -434,7 +434,7 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "kept noise depends on the step",
         "methods/noise_maps.py",
-        'rng.at(0, items, f"{rng.use}/kept")',
+        'rng.at(0, particles, f"{rng.use}/kept")',
         'rng.at(rng.step, items, f"{rng.use}/kept")',
         "cfd",
     ),

@@ -55,7 +55,7 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a step holds its own items alone",
-        "distill.py",
+        "methods/batches.py",
         "distributed.scatter_rows(value, own_rows, n)",
         "value",
         "distributed",
@@ -63,8 +63,8 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "cameras of other processes",
         "generators/camera.py",
-        "cameras = self.cameras.select(rows)",
-        "cameras = self.cameras",
+        "cameras=self.cameras.select(rows)",
+        "cameras=self.cameras",
         "distributed",
     ),
     (
