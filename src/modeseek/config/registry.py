@@ -55,8 +55,11 @@ from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.mvdream import Opening
 from modeseek.methods.noise_maps import NoiseMap, PerParticle
+from modeseek.methods.pose import pose
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
+from modeseek.methods.vsd import Camera
+from modeseek.methods.world_noise import Triplanes, Voxels
 from modeseek.ramp import Fading, Ramp, Until
 from modeseek.regularizers import (
     ColorPalette,
@@ -103,6 +106,9 @@ GENERATORS = PluginNames(
     ("make", "rows", "encodes", "as_3d"),
 )
 OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
+_NOISE_MAPS = Names(
+    {"per-particle": PerParticle, "voxels": Voxels, "triplanes": Triplanes}, earlier={"per-item": "per-particle"}
+)
 
 _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     Method: ("method", ALL_METHODS),
@@ -135,7 +141,8 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
-    NoiseMap: ("noise map", Names({"per-particle": PerParticle}, earlier={"per-item": "per-particle"})),
+    NoiseMap: ("noise map", _NOISE_MAPS),
+    Camera: ("camera", {"pose": pose}),
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),

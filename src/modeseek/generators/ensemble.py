@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modeseek.generators.base import Artifact, BaseGenerator, Rendering, View, advance, render
+from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.orbit import per_item_streams
 from modeseek.generators.relocation import Relocation, relocate
 from modeseek.io.video import FilmFormat
@@ -158,3 +159,19 @@ class Ensemble(BaseGenerator):
             return replace(view, items=items, particles=(index,) * len(view.items))
         own = tuple(item + index * self.particles[index].n_items for item in view.items)
         return replace(view, items=own, particles=own)
+
+
+def single_shape(generator: BaseGenerator, wish: str) -> Generator3D:
+    """Returns a 3D generator, for what shows or exports one shape.
+
+    Raises:
+        ValueError: an ensemble of several, or a generator of images; the message names the wish, such as "a mesh".
+    """
+    if isinstance(generator, Ensemble) and generator.is_3d:
+        raise ValueError(
+            f"{wish} needs one 3D shape, got {len(generator.members)} particles; the files of each are in the run "
+            "folder: exports/particle-0/, media/particle-0/ ..."
+        )
+    if not isinstance(generator, Generator3D):
+        raise ValueError(f"{wish} needs a 3D shape, got a {type(generator).__name__}")
+    return generator

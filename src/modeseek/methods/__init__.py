@@ -29,6 +29,8 @@ from modeseek.methods.nfsd import NFSD
 from modeseek.methods.noise_maps import PerParticle as PerParticle
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
+from modeseek.methods.pose import POSE_NUMBERS as POSE_NUMBERS
+from modeseek.methods.pose import pose as pose
 from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RBF as RBF
@@ -41,6 +43,8 @@ from modeseek.methods.stein import Stein as Stein
 from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vsd import VSD
+from modeseek.methods.world_noise import Triplanes as Triplanes
+from modeseek.methods.world_noise import Voxels as Voxels
 
 METHODS: dict[str, type[Method]] = {
     "msd": MSD,

@@ -16,7 +16,7 @@ from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noise_maps import NoiseByParticle, NoiseMap, PerParticle, refresh_noise
 from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
-from modeseek.rng import Rng
+from modeseek.rng import Rng, Streams
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,11 @@ class ConsistentState:
 
     Attributes:
         noise: current noise of each particle, or of its world, by index of the particle.
+        refreshed: step of the last drift of the noise: with several batches in a step it drifts once; -1 for none.
     """
 
     noise: Mapping[int, Tensor] = field(default_factory=dict)
+    refreshed: int = -1
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,23 @@ class CFD:
         eps = self.noise(noise_by_particle, z, context, rng)
         prediction = prior.at(add_noise(z, eps, alpha, sigma), alpha, sigma, conditions)
         grad = expand_like(self.weight(alpha, sigma), z) * (prediction.eps - eps)
-        noise = {**state.noise, **refresh_noise(noise_by_particle, self.refresh, rng)}
-        return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), ConsistentState(noise)
+        index = rng.step if isinstance(rng, Streams) else -1
+        share = 0.0 if index == state.refreshed >= 0 else self.refresh
+        noise = {**state.noise, **refresh_noise(noise_by_particle, share, rng)}
+        return Direction(grad, t=t, eps=eps, prediction=prediction, logs={"t": t}), ConsistentState(noise, index)
 
 
 @dataclass(frozen=True)
 class FSD:
     """FSD (Yan et al. 2024, arXiv 2405.10988): CFD with constant noise.
 
-    In 3-D the authors look the noise up on a world map around the object: `noise=WorldNoise(cells, places)`. Costs 1
+    In 3-D the authors look the noise up on a world map around the object: `noise=Voxels()`. Costs 1
     prior call per row; guidance: pass a `Guided` prior.
 
     Attributes:
         times: t in [0, 1] per row as a function of progress, falling along the run.
         weight: loss weight w(alpha, sigma).
-        noise: source of each item's noise.
+        noise: source of the noise of each row: `PerParticle`, or in 3-D `Voxels` or `Triplanes`.
     """
 
     references: ClassVar[tuple[str, ...]] = ("fsd",)
