@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from modeseek.rng import Rng, Streams
 
 if TYPE_CHECKING:
     from modeseek.generators.vector.simplify import SvgExport
+
+AnyView = TypeVar("AnyView", bound="View")
+AnyRendering = TypeVar("AnyRendering", bound="Rendering")
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ class View:
             return torch.tensor(self.particle_of_item)
         return (each * torch.tensor(self.items)[:, None] + torch.arange(each)).flatten()
 
-    def select(self, rows: slice) -> Self:
+    def select(self, rows: slice) -> View:
         """Returns the view of a subset of the items; each renders as it does within the full batch."""
         particles = None if self.particles is None else self.particles[rows]
         return replace(self, items=self.items[rows], particles=particles)
 
     @classmethod
-    def concatenate(cls, views: Sequence[Self]) -> Self:
+    def concatenate(cls: type[AnyView], views: Sequence[AnyView]) -> AnyView:
         """Returns the view of the items of several views, in order."""
         items = tuple(item for view in views for item in view.items)
         return replace(views[0], items=items, particles=tuple(p for view in views for p in view.particle_of_item))
@@ -75,7 +78,7 @@ class Rendering:
     image: Float[Tensor, "b *d"]
 
     @classmethod
-    def concatenate(cls, view: View, renderings: Sequence[Self]) -> Self:
+    def concatenate(cls: type[AnyRendering], view: View, renderings: Sequence[AnyRendering]) -> AnyRendering:
         """Returns the rendering of a view that was rendered in parts."""
         return replace(renderings[0], view=view, image=torch.cat([part.image for part in renderings]))
 

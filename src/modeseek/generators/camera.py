@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,7 @@ from torch import Tensor
 from modeseek.generators.base import View, concatenate_optional
 
 Degrees = TypeVar("Degrees", float, Tensor)
+AnyCameraView = TypeVar("AnyCameraView", bound="CameraView")
 
 
 class CameraFrame(NamedTuple):
@@ -149,12 +150,12 @@ class CameraView(View):
     def particle_of_item(self) -> tuple[int, ...]:
         return (0,) * len(self.items) if self.particles is None else self.particles
 
-    def select(self, rows: slice) -> Self:
+    def select(self, rows: slice) -> CameraView:
         backdrop, jitter = (draws if draws is None else draws[rows] for draws in (self.backdrop, self.jitter))
         return replace(super().select(rows), cameras=self.cameras.select(rows), backdrop=backdrop, jitter=jitter)
 
     @classmethod
-    def concatenate(cls, views: Sequence[Self]) -> Self:
+    def concatenate(cls: type[AnyCameraView], views: Sequence[AnyCameraView]) -> AnyCameraView:
         backdrop, jitter = (concatenate_optional(p) for p in zip(*((v.backdrop, v.jitter) for v in views), strict=True))
         cameras = Cameras.concatenate([view.cameras for view in views])
         return replace(super().concatenate(views), cameras=cameras, backdrop=backdrop, jitter=jitter)

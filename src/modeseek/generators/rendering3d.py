@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.base import Rendering, View, concatenate_optional
+
+AnyRendering3D = TypeVar("AnyRendering3D", bound="Rendering3D")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Rendering3D(Rendering):
     grids: tuple[Tensor, ...] = ()
 
     @classmethod
-    def concatenate(cls, view: View, renderings: Sequence[Self]) -> Self:
+    def concatenate(cls: type[AnyRendering3D], view: View, renderings: Sequence[AnyRendering3D]) -> AnyRendering3D:
         """Returns the rendering of a view that was rendered in parts.
 
         Grids of a part of more items stand more often, so that a mean over the grids is one over the items.
@@ -79,7 +81,9 @@ class Rendering3D(Rendering):
         counts = [len(part.image) for part in renderings]
         least, pixels = math.gcd(*counts), [part.opacity.numel() for part in renderings]
         return replace(
-            super().concatenate(view, renderings),
+            renderings[0],
+            view=view,
+            image=torch.cat([part.image for part in renderings]),
             opacity=torch.cat([part.opacity for part in renderings]),
             depth=torch.cat([part.depth for part in renderings]),
             normal=concatenate_optional([part.normal for part in renderings]),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.generators.base import Rendering, View, concatenate_optional
 from modeseek.generators.vector.paths import Paths
+
+AnyDrawingView = TypeVar("AnyDrawingView", bound="DrawingView")
+AnyRenderedDrawing = TypeVar("AnyRenderedDrawing", bound="RenderedDrawing")
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,12 @@ class DrawingView(View):
     backdrop: Float[Tensor, "n 3"] | None = None
     keep: tuple[int, ...] | None = None
 
-    def select(self, rows: slice) -> Self:
+    def select(self, rows: slice) -> DrawingView:
         backdrop, keep = (part if part is None else part[rows] for part in (self.backdrop, self.keep))
         return replace(super().select(rows), backdrop=backdrop, keep=keep)
 
     @classmethod
-    def concatenate(cls, views: Sequence[Self]) -> Self:
+    def concatenate(cls: type[AnyDrawingView], views: Sequence[AnyDrawingView]) -> AnyDrawingView:
         backdrop = concatenate_optional([view.backdrop for view in views])
         keeps = [view.keep for view in views if view.keep is not None]
         keep = sum(keeps, ()) if len(keeps) == len(views) else None
@@ -48,6 +52,8 @@ class RenderedDrawing(Rendering):
     paths: Paths
 
     @classmethod
-    def concatenate(cls, view: View, renderings: Sequence[Self]) -> Self:
+    def concatenate(
+        cls: type[AnyRenderedDrawing], view: View, renderings: Sequence[AnyRenderedDrawing]
+    ) -> AnyRenderedDrawing:
         paths = Paths.concatenate([part.paths for part in renderings])
-        return replace(super().concatenate(view, renderings), paths=paths)
+        return replace(renderings[0], view=view, image=torch.cat([part.image for part in renderings]), paths=paths)
