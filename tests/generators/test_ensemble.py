@@ -180,7 +180,7 @@ def test_files_of_each_particle():
         assert artifacts[f"media/particle-{particle}/sides.png"].data
         assert f"exports/particle-{particle}/mesh.glb" in artifacts
         assert artifacts[f"media/particle-{particle}/sides.png"].note.startswith(f"particle {particle}: ")
-    assert len(module.item_labels) == 12 and module.item_labels[6] == "1-az000"
+    assert len(module.item_labels) == 12 and module.item_labels[6] == "p1-az000"
     assert module.preview_view().particle_of_item == (0,) * 6 + (1,) * 6
 
 

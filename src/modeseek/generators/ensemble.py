@@ -126,8 +126,8 @@ class Ensemble(BaseGenerator):
 
     @property
     def item_labels(self) -> tuple[str, ...]:
-        """Labels of the generators' items behind the number of the generator: 0-az000 ..."""
-        return tuple(f"{index}-{label}" for index, member in enumerate(self.particles) for label in member.item_labels)
+        """Labels of the generators' items behind the number of the generator: p0-az000 ..."""
+        return tuple(f"p{index}-{label}" for index, member in enumerate(self.particles) for label in member.item_labels)
 
     def render_at(self, size: tuple[int, int]) -> Iterator[Tensor] | None:
         parts = [part for member in self.particles if (part := member.render_at(size)) is not None]
@@ -146,9 +146,13 @@ class Ensemble(BaseGenerator):
         self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
     ) -> Iterator[Artifact]:
         """Yields the rendered preview views, and the files of each generator: exports/particle-0/mesh.glb ..."""
-        yield from super().exports(decode, films)
+        common = list(super().exports(decode, films))
+        yield from common
+        names = {artifact.path for artifact in common}
         for index, member in enumerate(self.particles):
             for artifact in member.exports(decode, films):
+                if artifact.path in names:  # the images, which are those of all
+                    continue
                 folder, _, name = artifact.path.rpartition("/")
                 note = f"particle {index}: {artifact.note}" if artifact.note else ""
                 yield Artifact(f"{folder}/particle-{index}/{name}", artifact.data, note)
