@@ -38,7 +38,10 @@ def method_3d(name: str, pipeline: bool) -> Method | None:
         name: registered name.
         pipeline: whether the prior is a pipeline, of whose network phi is a LoRA; else it is a small network.
     """
-    if name not in _VARIATIONAL:
-        return _METHODS.get(name)
+    return variational_3d(name, pipeline) if name in _VARIATIONAL else _METHODS.get(name)
+
+
+def variational_3d(name: str, pipeline: bool) -> VSD:
+    """Returns VSD, ESD or ASD whose phi is conditioned on the pose of the camera; arguments as of `method_3d`."""
     auxiliary = LoRAAuxiliary(cameras=POSE_NUMBERS) if pipeline else MLPAuxiliary(cameras=POSE_NUMBERS)
     return _VARIATIONAL[name](auxiliary=auxiliary, camera=pose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from modeseek.rng import Rng, Streams
 
 if TYPE_CHECKING:
     from modeseek.generators.vector.simplify import SvgExport
-
-AnyView = TypeVar("AnyView", bound="View")
-AnyRendering = TypeVar("AnyRendering", bound="Rendering")
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class View:
         return replace(self, items=self.items[rows], particles=particles)
 
     @classmethod
-    def concatenate(cls: type[AnyView], views: Sequence[AnyView]) -> AnyView:
+    def concatenate(cls, views: Sequence[Any]) -> View:
         """Returns the view of the items of several views, in order."""
         items = tuple(item for view in views for item in view.items)
         return replace(views[0], items=items, particles=tuple(p for view in views for p in view.particle_of_item))
@@ -78,7 +75,7 @@ class Rendering:
     image: Float[Tensor, "b *d"]
 
     @classmethod
-    def concatenate(cls: type[AnyRendering], view: View, renderings: Sequence[AnyRendering]) -> AnyRendering:
+    def concatenate(cls, view: View, renderings: Sequence[Any]) -> Rendering:
         """Returns the rendering of a view that was rendered in parts."""
         return replace(renderings[0], view=view, image=torch.cat([part.image for part in renderings]))
 
@@ -167,6 +164,11 @@ class BaseGenerator(nn.Module):
     def n_items(self) -> int:
         """Number of items of every view, >= 1."""
         return 1
+
+    @property
+    def particles(self) -> tuple[BaseGenerator, ...]:
+        """Generators that are optimised together: itself, or the members of an ensemble."""
+        return (self,)
 
     def view(self, n: int, rng: Rng) -> View:
         """Returns the view of all items; n must be their number."""

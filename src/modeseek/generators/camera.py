@@ -25,7 +25,6 @@ from torch import Tensor
 from modeseek.generators.base import View, concatenate_optional
 
 Degrees = TypeVar("Degrees", float, Tensor)
-AnyCameraView = TypeVar("AnyCameraView", bound="CameraView")
 
 
 class CameraFrame(NamedTuple):
@@ -152,10 +151,16 @@ class CameraView(View):
 
     def select(self, rows: slice) -> CameraView:
         backdrop, jitter = (draws if draws is None else draws[rows] for draws in (self.backdrop, self.jitter))
-        return replace(super().select(rows), cameras=self.cameras.select(rows), backdrop=backdrop, jitter=jitter)
+        kept, cameras = super().select(rows), self.cameras.select(rows)
+        return replace(
+            self, items=kept.items, particles=kept.particles, cameras=cameras, backdrop=backdrop, jitter=jitter
+        )
 
     @classmethod
-    def concatenate(cls: type[AnyCameraView], views: Sequence[AnyCameraView]) -> AnyCameraView:
+    def concatenate(cls, views: Sequence[CameraView]) -> CameraView:
         backdrop, jitter = (concatenate_optional(p) for p in zip(*((v.backdrop, v.jitter) for v in views), strict=True))
         cameras = Cameras.concatenate([view.cameras for view in views])
-        return replace(super().concatenate(views), cameras=cameras, backdrop=backdrop, jitter=jitter)
+        whole = super().concatenate(views)
+        return CameraView(
+            whole.items, cameras, views[0].size, views[0].normals, backdrop, jitter, particles=whole.particles
+        )

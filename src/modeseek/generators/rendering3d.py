@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.base import Rendering, View, concatenate_optional
-
-AnyRendering3D = TypeVar("AnyRendering3D", bound="Rendering3D")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Rendering3D(Rendering):
     grids: tuple[Tensor, ...] = ()
 
     @classmethod
-    def concatenate(cls: type[AnyRendering3D], view: View, renderings: Sequence[AnyRendering3D]) -> AnyRendering3D:
+    def concatenate(cls, view: View, renderings: Sequence[Rendering3D]) -> Rendering3D:
         """Returns the rendering of a view that was rendered in parts.
 
         Grids of a part of more items stand more often, so that a mean over the grids is one over the items.

@@ -69,10 +69,12 @@ class Direction:
         """Returns the direction of the rows of several batches; one is itself, the prediction of several is None."""
         if len(parts) == 1:
             return parts[0]
-        names = ("grad_image", "t", "eps", "weight")
-        optional = {name: concatenate_optional([getattr(part, name) for part in parts]) for name in names}
+        grad_image, t, eps, weight = (
+            concatenate_optional([getattr(part, name) for part in parts])
+            for name in ("grad_image", "t", "eps", "weight")
+        )
         logs = {name: torch.cat([part.logs[name] for part in parts]) for name in parts[0].logs}
-        return cls(torch.cat([part.grad for part in parts]), **optional, logs=logs)
+        return cls(torch.cat([part.grad for part in parts]), grad_image, t, eps, weight=weight, logs=logs)
 
 
 @runtime_checkable

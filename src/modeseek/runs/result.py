@@ -121,7 +121,7 @@ class ShapeResult(ImageResult):
         Raises:
             ValueError: there is no surface, or an argument is out of its range.
         """
-        shapes = self.generator.particles if isinstance(self.generator, Ensemble) else (self.generator,)
+        shapes = self.generator.particles
         if not 0 <= particle < len(shapes):
             raise ValueError(f"particle must be 0 to {len(shapes) - 1}, got {particle}; try 0")
         shape = single_shape(shapes[particle], "a mesh")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeseek.config.methods3d import MSD_3D, SDS_3D, method_3d
+from modeseek.config.methods3d import MSD_3D, SDS_3D, variational_3d
 from modeseek.experiments.common.entries import Entry, fixed, sdi, sdi_negative
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.sds import SDS
@@ -13,9 +13,7 @@ from modeseek.ramp import Ramp
 
 
 def _vsd(scale: float, pipeline: bool) -> VSD:
-    method = method_3d("vsd", pipeline)
-    assert isinstance(method, VSD)
-    return replace(method, scale=scale)
+    return replace(variational_3d("vsd", pipeline), scale=scale)
 
 
 ENTRIES = {
