@@ -52,7 +52,9 @@ class Ensemble(BaseGenerator):
             )
         self.members = nn.ModuleList(members)
         first = members[0]
-        self.is_3d, self.encodes, self.sharp_previews = first.is_3d, first.encodes, first.sharp_previews
+        self.is_3d = first.is_3d  # pyright: ignore[reportAttributeAccessIssue]: of this ensemble, not of the class
+        self.encodes = first.encodes  # pyright: ignore[reportAttributeAccessIssue]
+        self.sharp_previews = first.sharp_previews  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def particles(self) -> tuple[BaseGenerator, ...]:

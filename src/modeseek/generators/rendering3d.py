@@ -45,7 +45,10 @@ class RaySamples:
         before = [sum(pixels[:k]) for k in range(len(pixels))]
         return cls(
             torch.cat([part.ray + first for part, first in zip(parts, before, strict=True)]),
-            *(torch.cat([getattr(p, name) for p in parts]) for name in ("direction", "weights", "near", "far")),
+            torch.cat([part.direction for part in parts]),
+            torch.cat([part.weights for part in parts]),
+            torch.cat([part.near for part in parts]),
+            torch.cat([part.far for part in parts]),
             lambda: torch.cat([part.normals() for part in parts]),
         )
 
