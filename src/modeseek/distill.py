@@ -91,7 +91,7 @@ def distill(
         start: index of the first step, > 0 when resuming.
         batch: number of items per step, >= 1.
         inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
-            directions have a target (`has_target`): MSD, SDS, SDI, ISM, VSD, ESD, ASD, and `Debiased` of these.
+            directions have a target (`has_target`): MSD, SDS, SDI, PFD, ISM, VSD, ESD, ASD, and `Debiased` of these.
         conditions: conditions of the prior: a prompt, prompts (item i has prompt i modulo their number), fixed
             conditions, or a function of the view.
         codec: map from image to z; None is the prior's own for a generator that renders images, and the identity where

@@ -31,6 +31,8 @@ METHODS = {
     "sds annealed": ms.SDS(ms.noise_levels.Annealed(), ms.weights.sigma_over_alpha),
     "sdi": ms.SDI(inversion_steps=2),
     "sdi ancestral": ms.SDI(inversion_steps=2, inversion_eta=0.3),
+    "pfd": ms.methods.PFD(inversion_steps=2, steps=2),
+    "pfd heun": ms.methods.PFD(inversion_steps=2, steps=3, sampler=ms.heun),
     "sds dreaming": ms.SDS(ms.noise_levels.DreamTime()),
     "sjc": ms.methods.SJC(),
     "sjc plain": ms.methods.SJC(variance_reduction=False, samples=2),
@@ -266,6 +268,8 @@ CALLS = {
     "sds dreaming": (1, 2),
     "sdi": (3, 6),
     "sdi ancestral": (3, 6),
+    "pfd": (4, 8),
+    "pfd heun": (7, 14),
     "sjc": (1, 2),
     "sjc plain": (2, 4),
     "hifa": (1, 2),
@@ -322,7 +326,7 @@ def test_every_method_of_the_roster_is_here():
     assert set(ms.methods.METHODS.values()) <= {type(method) for method in METHODS.values()}
 
 
-WITH_TARGET = {"msd", "sds", "sdi", "ism", "vsd", "esd", "asd", "debiased", "control variate"}
+WITH_TARGET = {"msd", "sds", "sdi", "pfd", "ism", "vsd", "esd", "asd", "debiased", "control variate"}
 """First words of the names of methods whose directions are `w (z - target)`."""
 
 

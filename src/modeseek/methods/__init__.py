@@ -29,6 +29,7 @@ from modeseek.methods.nfsd import NFSD
 from modeseek.methods.noise_maps import PerItem as PerItem
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
+from modeseek.methods.pfd import PFD
 from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RBF as RBF
@@ -53,6 +54,7 @@ METHODS: dict[str, type[Method]] = {
     "async-sd": AsyncSD,
     "debiased": Debiased,
     "sdi": SDI,
+    "pfd": PFD,
     "ism": ISM,
     "stein": SteinDreamer,
     "vsd": VSD,
