@@ -67,10 +67,15 @@ METHODS = {
     "cfd": ms.methods.CFD(),
     "fsd": ms.methods.FSD(),
     "dds": ms.methods.DDS(ZERO),
+    "dvrf": ms.methods.DVRF(ZERO),
+    "dvrf unshifted": ms.methods.DVRF(ZERO, source_scale=1.0, eta=0.0, rate=1.0),
     "pds": ms.methods.PDS(ZERO),
     "pds official": ms.methods.PDS(ZERO, coefficients="official"),
 }
-CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
+CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"} | {
+    "dvrf",
+    "dvrf unshifted",
+}
 """Methods that compare conditions and need them."""
 NEGATIVE = {"csd negative", "nfsd"}
 
@@ -302,6 +307,8 @@ CALLS = {
     "fsd": (1, 2),
     "dds": (None, 4),
     "pds": (None, 4),
+    "dvrf": (None, 4),
+    "dvrf unshifted": (None, 3),
     "pds official": (None, 4),
 }
 

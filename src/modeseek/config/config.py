@@ -79,7 +79,7 @@ class Config:
         label: class to condition on, for class-conditional priors; None is unconditional.
         prompts: text prompts, for text-conditional priors; item i uses prompt i modulo their number.
         negative: negative prompt, used under guidance.
-        source: prompt of what is there before the run, for methods that compare it with the prompts (dds, pds,
+        source: prompt of what is there before the run, for methods that compare it with the prompts (dds, pds, dvrf,
             sds-bridge).
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.

@@ -56,7 +56,7 @@ from modeseek.methods.mvdream import Opening
 from modeseek.methods.noise_maps import NoiseMap, PerItem
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
-from modeseek.ramp import Fading, Ramp, Until
+from modeseek.ramp import Fading, Hump, Ramp, Until
 from modeseek.regularizers import (
     ColorPalette,
     Distortion,
@@ -138,7 +138,7 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),
-    Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp, "until": Until}),
+    Callable[[float], float]: ("varying", {"fading": Fading, "ramp": Ramp, "until": Until, "hump": Hump}),
     Callable[..., Tensor]: ("sampler", {"ddim": ddim, "heun": heun, "dpmpp-2m": dpmpp_2m}),
     Weight: (
         "weight",

@@ -17,6 +17,7 @@ from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.dsd import DSD
+from modeseek.methods.dvrf import DVRF
 from modeseek.methods.esd import ESD
 from modeseek.methods.hifa import HiFA
 from modeseek.methods.irfds import IRFDS as IRFDS
@@ -67,6 +68,7 @@ METHODS: dict[str, type[Method]] = {
     "mvdream": MVDream,
     "dds": DDS,
     "pds": PDS,
+    "dvrf": DVRF,
     "rfds": RFDS,
     "rfds-rev": RFDSRev,
     "ucm": UCM,

@@ -76,6 +76,7 @@ _TUNED = (
     _entry("mvdream", "One view per group.", views=1),
     _entry("dds", "No class as source.", weight=w, needs=("source",)),
     _entry("pds", "No class as source, exact coefficients.", needs=("source",)),
+    _entry("dvrf", "No class as source.", rate=1.0, needs=("source",)),
     _entry("rfds-rev", title="RFDS-Rev"),
 )  # fmt: skip
 _PLAIN = {name: _entry(name) for name in METHODS if name not in TOY2D_ENTRIES}
