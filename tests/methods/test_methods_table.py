@@ -52,6 +52,8 @@ METHODS = {
     "ucm midpoint": ms.methods.UCM(solver="midpoint"),
     "debiased": ms.methods.Debiased(ms.SDS(), 0.5),
     "stein": ms.methods.SteinDreamer(),
+    "reward-sds": ms.methods.RewardWeighted(steps=2),
+    "reward-sds softmax": ms.methods.RewardWeighted(n=2, strategy="softmax", steps=1),
     "stein quadratic": ms.methods.SteinDreamer(lambda z_t, context: z_t.flatten(1).square().sum(1)),
     "control variate": ms.methods.ControlVariate(
         ms.SDS(), ms.methods.Stein(lambda z_t, context: z_t.flatten(1).sum(1))
@@ -292,6 +294,8 @@ CALLS = {
     "ucm": (4, 5),
     "ucm midpoint": (7, 8),
     "debiased": (1, 2),
+    "reward-sds": (4 * (1 + 2 + 8), 4 * (2 + 4 + 8)),
+    "reward-sds softmax": (2 * (1 + 1 + 8), 2 * (2 + 2 + 8)),
     "stein": (1, 2),
     "stein quadratic": (1, 2),
     "control variate": (1, 2),
@@ -333,7 +337,7 @@ def test_every_method_of_the_roster_is_here():
     assert set(ms.methods.METHODS.values()) <= {type(method) for method in METHODS.values()}
 
 
-WITH_TARGET = {"msd", "sds", "sdi", "pfd", "ism", "vsd", "esd", "asd", "debiased", "control variate"}
+WITH_TARGET = {"msd", "sds", "sdi", "pfd", "ism", "vsd", "esd", "asd", "debiased", "control variate", "reward-sds"}
 """First words of the names of methods whose directions are `w (z - target)`."""
 
 

@@ -54,6 +54,7 @@ from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.mvdream import Opening
 from modeseek.methods.noise_maps import NoiseMap, PerItem
+from modeseek.methods.rewards import LikelihoodReward, Reward
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
 from modeseek.ramp import Fading, Hump, Ramp, Until
@@ -101,6 +102,7 @@ GENERATORS = PluginNames(
     "modeseek.generators",
     ("make", "rows", "encodes", "as_3d"),
 )
+REWARDS = PluginNames("reward", {"likelihood": LikelihoodReward}, "modeseek.rewards", ("__call__",))
 OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
 
 _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
@@ -135,6 +137,7 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     ),
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
     NoiseMap: ("noise map", {"per-item": PerItem}),
+    Reward: ("reward", REWARDS),
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),
     Schedule: ("schedule", {"vp": VP, "cosine": Cosine, "ve": VE, "flow": Flow}),

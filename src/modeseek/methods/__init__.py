@@ -31,6 +31,9 @@ from modeseek.methods.noise_maps import PerItem as PerItem
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
 from modeseek.methods.pfd import PFD
+from modeseek.methods.reward_weighted import RewardWeighted
+from modeseek.methods.rewards import LikelihoodReward as LikelihoodReward
+from modeseek.methods.rewards import Reward as Reward
 from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RBF as RBF
@@ -54,6 +57,7 @@ METHODS: dict[str, type[Method]] = {
     "sds-bridge": SDSBridge,
     "async-sd": AsyncSD,
     "debiased": Debiased,
+    "reward-sds": RewardWeighted,
     "sdi": SDI,
     "pfd": PFD,
     "ism": ISM,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Switch, Times
 from modeseek.diffusion.prediction import Prediction
-from modeseek.methods.sdi import SDI, even_times
+from modeseek.methods.reverse_flow import flow_to_data
+from modeseek.methods.sdi import SDI
 from modeseek.priors.base import Conditions, Prior
 from modeseek.sampling.samplers import dpmpp_2m
 
@@ -55,6 +56,4 @@ class PFD(SDI):
             raise ValueError(f"PFD steps must be >= 1, got {self.steps}; try 10, or 1, which is SDI")
 
     def _predict(self, z_t: Tensor, t: Tensor, prior: Prior, conditions: Conditions | None) -> Prediction:
-        times = even_times(t, self.steps)[:-1]
-        z_s = z_t if self.steps == 1 else self.sampler(prior, z_t, times, conditions)
-        return prior.at(z_s, *prior.schedule(times[-1]), conditions)
+        return flow_to_data(prior, z_t, t, self.steps, conditions, self.sampler)

@@ -13,6 +13,7 @@ from modeseek.diffusion.noise_levels import Annealed, Times
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noising import add_noise
+from modeseek.methods.reverse_flow import even_times
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng, randn
@@ -92,8 +93,3 @@ class SDI:
     def _predict(self, z_t: Tensor, t: Tensor, prior: Prior, conditions: Conditions | None) -> Prediction:
         """Returns the prediction whose z is the target."""
         return prior.at(z_t, *prior.schedule(t), conditions)
-
-
-def even_times(t: Float[Tensor, "b"], steps: int) -> Float[Tensor, "n b"]:
-    """Returns `steps + 1` evenly spaced times of each row, from t down to 0."""
-    return torch.linspace(1, 0, steps + 1, dtype=t.dtype, device=t.device)[:, None] * t

@@ -61,6 +61,7 @@ _TUNED = (
              "Noise levels of DreamTime's schedule.", SDS, ("dreamtime",)),
     _entry("debiased", "Around SDS.", "D-SDS", method=SDS(weight=w)),
     _entry("pfd", "Unguided inversion, falling noise levels.", times=_FALL, inversion_scale=1.0),
+    _entry("reward-sds", "Around SDS, by likelihood.", "RewardSDS", method=SDS(weight=w), strategy="softmax", steps=1),
     _entry("async-sd", weight=w),
     _entry("csd", weight=w, needs=("null",)),
     _entry("nfsd", "The opposite class as negative.", weight=w, needs=("negative",)),
