@@ -77,4 +77,32 @@ DISTILLATION_FAULTS: list[tuple[str, str, str, str, str]] = [
         "return self.sharpness",
         "reward_weighted",
     ),
+    (
+        "SegmentDreamer returns under guidance",
+        "methods/segment_dreamer.py",
+        "(move(x_s, level_s, level_e) - x_e)",
+        "(move(x_t, level_t, level_e) - x_e)",
+        "segment_dreamer",
+    ),
+    (
+        "SegmentDreamer pushes from the condition",
+        "methods/segment_dreamer.py",
+        "(x_e - x_e_cond)",
+        "(x_e_cond - x_e)",
+        "segment_dreamer",
+    ),
+    (
+        "SegmentDreamer's scale without its 1",
+        "methods/segment_dreamer.py",
+        "(self.scale + 1) *",
+        "self.scale *",
+        "segment_dreamer",
+    ),
+    (
+        "SegmentDreamer draws its noise anew",
+        "methods/segment_dreamer.py",
+        "PerItem().draw(state.noise, z",
+        "PerItem().draw({}, z",
+        "segment_dreamer",
+    ),
 ]

@@ -41,6 +41,7 @@ from modeseek.methods.rsd import RSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.methods.sds_bridge import SDSBridge
+from modeseek.methods.segment_dreamer import SegmentDreamer
 from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import Stein as Stein
 from modeseek.methods.stein import SteinDreamer
@@ -61,6 +62,7 @@ METHODS: dict[str, type[Method]] = {
     "sdi": SDI,
     "pfd": PFD,
     "ism": ISM,
+    "segment-dreamer": SegmentDreamer,
     "stein": SteinDreamer,
     "vsd": VSD,
     "esd": ESD,
