@@ -63,6 +63,7 @@ METHODS = {
     "jsd": ms.methods.JSD(bowl, scale=5.0),
     "jsd jacobian": ms.methods.JSD(bowl, scale=5.0, jacobian=True),
     "vsd": ms.VSD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
+    "vpsd": ms.methods.VPSD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
     "esd": ms.methods.ESD(auxiliary=ms.methods.MLPAuxiliary(width=8), entropy=0.0),
     "asd": ms.methods.ASD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
     "dsd": ms.methods.DSD(ode_steps=2),
@@ -305,6 +306,7 @@ CALLS = {
     "jsd": (1, 2),
     "jsd jacobian": (1, 2),
     "vsd": (1, 2),
+    "vpsd": (1, 2),
     "esd": (1, 2),
     "asd": (2, 3),
     "dsd": (5, 9),
@@ -339,7 +341,20 @@ def test_every_method_of_the_roster_is_here():
     assert set(ms.methods.METHODS.values()) <= {type(method) for method in METHODS.values()}
 
 
-WITH_TARGET = {"msd", "sds", "sdi", "pfd", "ism", "vsd", "esd", "asd", "debiased", "control variate", "reward-sds"}
+WITH_TARGET = {
+    "msd",
+    "sds",
+    "sdi",
+    "pfd",
+    "ism",
+    "vsd",
+    "vpsd",
+    "esd",
+    "asd",
+    "debiased",
+    "control variate",
+    "reward-sds",
+}
 """First words of the names of methods whose directions are `w (z - target)`."""
 
 

@@ -105,4 +105,19 @@ DISTILLATION_FAULTS: list[tuple[str, str, str, str, str]] = [
         "PerItem().draw({}, z",
         "segment_dreamer",
     ),
+    (
+        "VPSD's rewarded samples weigh as particles",
+        "methods/vpsd.py",
+        "self.strength * rewards]",
+        "torch.full_like(rewards, self.strength)]",
+        "vpsd",
+    ),
+    ("VPSD's phi at levels of its own", "methods/vpsd.py", "if self.share else", "if not self.share else", "vpsd"),
+    (
+        "VPSD's samples end noised",
+        "methods/vpsd.py",
+        "p.z if index == len(levels)",
+        "p.eps if index == len(levels)",
+        "vpsd",
+    ),
 ]

@@ -307,8 +307,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "VSD: phi draws from the directions' stream",
         "methods/vsd.py",
-        "phi_rng, phi = _auxiliary_rng(rng), state.phi",
-        "phi_rng, phi = rng, state.phi",
+        "_auxiliary_rng(rng), self._training_times",
+        "rng, self._training_times",
         "vsd",
     ),
     (

@@ -46,6 +46,7 @@ from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import Stein as Stein
 from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
+from modeseek.methods.vpsd import VPSD
 from modeseek.methods.vsd import VSD
 
 METHODS: dict[str, type[Method]] = {
@@ -65,6 +66,7 @@ METHODS: dict[str, type[Method]] = {
     "segment-dreamer": SegmentDreamer,
     "stein": SteinDreamer,
     "vsd": VSD,
+    "vpsd": VPSD,
     "esd": ESD,
     "asd": ASD,
     "dsd": DSD,

@@ -13,7 +13,7 @@ from modeseek.diffusion.prediction import expand_like
 from modeseek.methods.base import Direction, Method, RenderContext, has_target
 from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput, noise_batch
 from modeseek.methods.reverse_flow import flow_to_data
-from modeseek.methods.rewards import Candidates, LikelihoodReward, Reward
+from modeseek.methods.rewards import Candidates, LikelihoodReward, Reward, evaluate_reward
 from modeseek.methods.sds import SDS
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.guidance import find_guidance, with_guidance
@@ -130,14 +130,8 @@ class RewardWeighted:
         with torch.no_grad():
             denoiser = with_guidance(bare, self.denoise_scale, expanded)
             z = flow_to_data(denoiser, noised.z_t, noised.t, self.steps, expanded).z
-            images = z if z.ndim != 4 or context is None else context.codec.decode(z).clamp(0, 1)
-            rewards = self.reward(images, Candidates(z, row, self.n, bare, conditions, rng, context))
-        if rewards.shape != (len(row),) or not rewards.isfinite().all():
-            raise ValueError(
-                f"reward must be {len(row)} finite numbers, one per image, got shape {tuple(rewards.shape)}"
-                f"{'' if rewards.isfinite().all() else ' with NaN or infinity'}; correct the reward"
-            )
-        return rewards.to(z).unflatten(0, (-1, self.n))
+        candidates = Candidates(z, row, self.n, bare, conditions, rng, context)
+        return evaluate_reward(self.reward, candidates).unflatten(0, (-1, self.n))
 
     def _weights(self, rewards: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
         """Returns the weight of each candidate; ties go to the earlier one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -44,6 +45,24 @@ class Reward(Protocol):
     def __call__(self, images: Float[Tensor, "m ..."], candidates: Candidates) -> Float[Tensor, "m"]:
         """Returns the reward of each candidate, (m,); images (m, c, h, w) in [0, 1], z itself if it is no image."""
         ...
+
+
+def evaluate_reward(reward: Reward, candidates: Candidates) -> Float[Tensor, "m"]:
+    """Returns the reward of every candidate, whose images are decoded where there is a context; nothing has a graph.
+
+    Raises:
+        ValueError: the rewards are not one finite number per candidate.
+    """
+    z, context = candidates.z, candidates.context
+    with torch.no_grad():
+        images = z if z.ndim != 4 or context is None else context.codec.decode(z).clamp(0, 1)
+        rewards = reward(images, candidates)
+    if rewards.shape != (len(z),) or not rewards.isfinite().all():
+        raise ValueError(
+            f"reward must be {len(z)} finite numbers, one per image, got shape {tuple(rewards.shape)}"
+            f"{'' if rewards.isfinite().all() else ' with NaN or infinity'}; correct the reward"
+        )
+    return rewards.to(z)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ _TUNED = (
     _entry("sds-bridge", "No class as source.", "SDS-Bridge", weight=w, needs=("source",)),
     _entry("stein", weight=w),
     _entry("vsd", "phi is an auxiliary MLP.", weight=w, auxiliary=_PHI),
+    _entry("vpsd", "Without a reward, phi at the levels of the direction.", weight=w, auxiliary=_PHI),
     _entry("esd", "Equal to VSD without a camera.", weight=w, auxiliary=_PHI, entropy=0.0),
     _entry("asd", weight=w, auxiliary=_PHI),
     _entry("dsd", weight=w),
