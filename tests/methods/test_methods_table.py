@@ -21,6 +21,12 @@ def bowl(z: torch.Tensor, context: ms.RenderContext | None) -> torch.Tensor:
     return 0.5 * z.flatten(1).square().sum(1)
 
 
+def grid_features(prior: ms.Prior, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, cond: object):
+    """Two channels of what is predicted, on a grid of one number a patch."""
+    z = prior.at(z_t, alpha, sigma, cond).z
+    return [torch.stack([z.sin(), z.cos()], 1).reshape(len(z), 2, -1, z.shape[-1])]
+
+
 METHODS = {
     "msd denoiser": ms.MSD(ms.Fixed(0.7)),
     "msd denoiser jittered": ms.MSD(ms.Fixed(0.7), jitter=0.5),
@@ -71,14 +77,16 @@ METHODS = {
     "cfd": ms.methods.CFD(),
     "fsd": ms.methods.FSD(),
     "dds": ms.methods.DDS(ZERO),
+    "cds": ms.methods.CDS(ZERO, features=grid_features),
+    "cds uncut": ms.methods.CDS(ZERO, cut=0.0),
     "dvrf": ms.methods.DVRF(ZERO),
     "dvrf unshifted": ms.methods.DVRF(ZERO, source_scale=1.0, eta=0.0, rate=1.0),
     "pds": ms.methods.PDS(ZERO),
     "pds official": ms.methods.PDS(ZERO, coefficients="official"),
 }
-CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"} | {
-    "dvrf",
-    "dvrf unshifted",
+CONDITIONED_ONLY = {
+    *("csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"),
+    *("cds", "cds uncut", "dvrf", "dvrf unshifted"),
 }
 """Methods that compare conditions and need them."""
 NEGATIVE = {"csd negative", "nfsd"}
@@ -315,6 +323,8 @@ CALLS = {
     "fsd": (1, 2),
     "dds": (None, 4),
     "pds": (None, 4),
+    "cds": (None, 6),
+    "cds uncut": (None, 4),
     "dvrf": (None, 4),
     "dvrf unshifted": (None, 3),
     "pds official": (None, 4),

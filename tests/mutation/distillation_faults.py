@@ -120,4 +120,33 @@ DISTILLATION_FAULTS: list[tuple[str, str, str, str, str]] = [
         "p.eps if index == len(levels)",
         "vpsd",
     ),
+    (
+        "CDS's contrast at the scale of z_t",
+        "methods/cds.py",
+        "expand_like(level[0], z) * slope",
+        "slope",
+        "cds",
+    ),
+    (
+        "CDS's source contrasted under the target",
+        "methods/cds.py",
+        "self.features(prior, fixed, *level, conditions.source)",
+        "self.features(prior, fixed, *level, conditions.positive)",
+        "cds",
+    ),
+    (
+        "features of the first block alone",
+        "priors/pipeline/feature_hooks.py",
+        r"up_blocks\..*\.attn1",
+        r"up_blocks\.0\..*\.attn1",
+        "cds",
+    ),
+    ("the source of the contrast has a graph", "methods/patch_nce.py", "source.detach()", "source", "cds"),
+    (
+        "features are not normalised",
+        "methods/patch_nce.py",
+        "nn.functional.normalize(maps.flatten(2), dim=1)",
+        "maps.flatten(2)",
+        "cds",
+    ),
 ]

@@ -66,15 +66,8 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     FieldConfig: 2,
     DrawingConfig: 3,
 }
-_UNSHIFTED = (
-    "cfd",
-    "fsd",
-    "dsd",
-    "segment-dreamer",
-    "dds",
-    "pds",
-    "dvrf",
-)  # methods that keep noise or a source from step to step
+# Methods that keep noise or a source from step to step
+_UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")
 _INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),

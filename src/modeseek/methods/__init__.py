@@ -11,6 +11,7 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary as ExactAuxiliary
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary as LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary as MLPAuxiliary
 from modeseek.methods.base import Method
+from modeseek.methods.cds import CDS
 from modeseek.methods.cfd import CFD, FSD
 from modeseek.methods.control_variate import ControlVariate as ControlVariate
 from modeseek.methods.csd import CSD
@@ -76,6 +77,7 @@ METHODS: dict[str, type[Method]] = {
     "mvdream": MVDream,
     "dds": DDS,
     "pds": PDS,
+    "cds": CDS,
     "dvrf": DVRF,
     "rfds": RFDS,
     "rfds-rev": RFDSRev,

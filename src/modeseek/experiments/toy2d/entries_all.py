@@ -78,6 +78,7 @@ _TUNED = (
     _entry("mvdream", "One view per group.", views=1),
     _entry("dds", "No class as source.", weight=w, needs=("source",)),
     _entry("pds", "No class as source, exact coefficients.", needs=("source",)),
+    _entry("cds", "No class as source; DDS, without a network.", weight=w, cut=0.0, needs=("source",)),
     _entry("dvrf", "No class as source.", rate=1.0, needs=("source",)),
     _entry("rfds-rev", title="RFDS-Rev"),
 )  # fmt: skip
