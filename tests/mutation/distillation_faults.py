@@ -149,4 +149,11 @@ DISTILLATION_FAULTS: list[tuple[str, str, str, str, str]] = [
         "maps.flatten(2)",
         "cds",
     ),
+    (
+        "RFDS-Rev's full step stays at the noise",
+        "methods/rfds_rev.py",
+        "refined.flow + noised.z if",
+        "refined.eps + noised.z if",
+        "flow_methods",
+    ),
 ]
