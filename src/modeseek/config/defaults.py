@@ -66,8 +66,7 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     FieldConfig: 2,
     DrawingConfig: 3,
 }
-# Methods that keep noise or a source from step to step
-_UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")
+_UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")  # they keep noise or a source
 _INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),

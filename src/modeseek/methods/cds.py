@@ -125,8 +125,9 @@ class CDS:
         level, inner = prior.schedule(t), unwrap(prior)
 
         def record() -> AbstractContextManager[list[FeatureMap]]:
-            own = self.features is None and isinstance(inner, FeaturePrior)
-            return inner.record_features() if own else nullcontext([])
+            if self.features is None and isinstance(inner, FeaturePrior):
+                return inner.record_features()
+            return nullcontext([])
 
         noised, fixed = add_noise(z, eps, *level), add_noise(source, eps, *level)
         with torch.no_grad(), record() as of_source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ _LAYERS = re.compile(r"up_blocks\..*\.attn1|transformer_blocks\.\d+\.attn1?")
 
 
 @contextmanager
-def record_self_attention(network: nn.Module, shape: tuple[int, ...]) -> Iterator[list[FeatureMap]]:
+def record_self_attention(network: nn.Module, shape: tuple[int, ...]) -> Generator[list[FeatureMap]]:
     """Records the outputs of the network's self-attention layers in a list of maps (b, c, h, w).
 
     Args:
