@@ -100,7 +100,7 @@ def distill(
         start: index of the first step, > 0 when resuming.
         batch: number of items per evaluation of the method, >= 1.
         inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
-            directions have a target (`has_target`): MSD, SDS, SDI, ISM, VSD, ESD, ASD, and `Debiased` of these.
+            directions have a target (`has_target`): MSD, SDS, SDI, PFD, ISM, VSD, ESD, ASD, and `Debiased` of these.
         accumulate: number of batches per update of the optimizer, >= 1: gradients are the mean over all items of all
             batches, rendered and evaluated one batch after the other, at the memory of one. Views, noise and noise
             levels are drawn anew for each batch; of a 3D generator k batches of n are one batch of k n items. The

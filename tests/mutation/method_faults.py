@@ -307,8 +307,8 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "VSD: phi draws from the directions' stream",
         "methods/vsd.py",
-        "phi_rng, phi = _auxiliary_rng(rng), state.phi",
-        "phi_rng, phi = rng, state.phi",
+        "_auxiliary_rng(rng), self._training_times",
+        "rng, self._training_times",
         "vsd",
     ),
     (
@@ -681,15 +681,15 @@ METHOD_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "source at the target's point",
         "methods/editing.py",
-        "points = [add_noise(x, eps, alpha, sigma) for x in (z, source)]",
-        "points = [add_noise(x, eps, alpha, sigma) for x in (z, z)]",
+        "points = (add_noise(z, eps, alpha, sigma), add_noise(source, eps, alpha, sigma))",
+        "points = (add_noise(z, eps, alpha, sigma), add_noise(z, eps, alpha, sigma))",
         "editing",
     ),
     (
         "source guided from the target's baseline",
         "methods/editing.py",
-        "extrapolate(bases[0], target, s), extrapolate(bases[1], origin, s)",
-        "extrapolate(bases[0], target, s), extrapolate(bases[0], origin, s)",
+        "pair[k] = extrapolate(base, pair[k], ",
+        "pair[k] = extrapolate(bases[0], pair[k], ",
         "editing",
     ),
     (

@@ -79,8 +79,8 @@ class Config:
         label: class to condition on, for class-conditional priors; None is unconditional.
         prompts: text prompts, for text-conditional priors; item i uses prompt i modulo their number.
         negative: negative prompt, used under guidance.
-        source: prompt of what is there before the run, for methods that compare it with the prompts (dds, pds,
-            sds-bridge).
+        source: prompt of what is there before the run, for methods that compare it with the prompts (dds, pds, cds,
+            dvrf, sds-bridge).
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.

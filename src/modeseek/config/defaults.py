@@ -23,7 +23,7 @@ from modeseek.config.vector import DrawingConfig
 from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
-from modeseek.methods import ASD, ESD, VSD, LoRAAuxiliary
+from modeseek.methods import ASD, ESD, VPSD, VSD, LoRAAuxiliary
 from modeseek.methods.base import Method, has_target
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
@@ -48,6 +48,7 @@ _PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA 
     "vsd": VSD(auxiliary=LoRAAuxiliary()),
     "esd": ESD(auxiliary=LoRAAuxiliary()),
     "asd": ASD(auxiliary=LoRAAuxiliary()),
+    "vpsd": VPSD(auxiliary=LoRAAuxiliary()),
 }
 _DRAWING_METHODS: dict[str, Method] = {"msd": DRAWING_MSD, "sds": DRAWING_SDS, "debiased": Debiased(DRAWING_SDS)}
 _ADAM: dict[type, AdamConfig] = {
@@ -63,7 +64,7 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     FieldConfig: 2,
     DrawingConfig: 3,
 }
-_UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
+_UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")  # they keep noise or a source
 _INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),

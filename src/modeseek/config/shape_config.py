@@ -77,7 +77,7 @@ def shape_config(
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.
         negative: negative prompt.
-        source: prompt of what is there before the run, for dds, pds and sds-bridge.
+        source: prompt of what is there before the run, for dds, pds, cds, dvrf and sds-bridge.
         seed: random seed.
         shift: largest random shift of the renders at every step, pixels; None: default of generator and prior.
         inner_steps: number of optimizer steps per direction; None: default of generator and prior.
