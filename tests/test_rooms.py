@@ -207,6 +207,7 @@ KINDS = ("generators", "methods", "priors", "config")  # rooms whose classes are
 ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors
     ("runs/jobs.py", "Pipeline"),
     ("methods/auxiliary_lora.py", "Pipeline"),
+    ("methods/cds.py", "FeaturePrior"),
     ("reports/method_notes.py", "MSD"),
     ("sweeps/log_densities.py", "ToyPriorConfig"),
 }

@@ -75,6 +75,39 @@ class Until:
         return self.start if progress < self.until else self.end
 
 
+@dataclass(frozen=True)
+class Hump:
+    """Hump with a linear tail: `height beta(x) / max beta + tail x`, `beta(x) = x^(a - 1) (1 - x)^(b - 1)`.
+
+    `x = reach progress`. DVRF's learning rate (Beaudouin et al. 2025, arXiv 2509.05342); the defaults are its values
+    for 50 steps of Stable Diffusion 3.
+
+    Attributes:
+        height: height of the hump, >= 0.
+        tail: slope of the tail, >= 0.
+        a: first exponent, > 1.
+        b: second exponent, > 1; the hump is highest at `x = (a - 1) / (a + b - 2)`.
+        reach: x at progress 1, in (0, 1].
+    """
+
+    height: float = 0.0299
+    tail: float = 0.0199
+    a: float = 10.0
+    b: float = 8.0
+    reach: float = 0.636
+
+    def __post_init__(self) -> None:
+        if not (self.height >= 0 and self.tail >= 0 and self.a > 1 and self.b > 1 and 0 < self.reach <= 1):
+            raise ValueError(
+                f"Hump needs height and tail >= 0, a and b > 1 and reach in (0, 1]: got {self}; try the defaults"
+            )
+
+    def __call__(self, progress: float) -> float:
+        x, peak = self.reach * progress, (self.a - 1) / (self.a + self.b - 2)
+        hump = (x / peak) ** (self.a - 1) * ((1 - x) / (1 - peak)) ** (self.b - 1)
+        return self.height * hump + self.tail * x
+
+
 Varying = float | Callable[[float], float]
 """Constant, or function of progress in [0, 1]."""
 

@@ -168,6 +168,16 @@ def test_rfds_rev_refines_as_the_papers_step_in_flow_time_does():
     assert (plain.grad - direction.grad).abs().max() > 0.1  # the refinement has a scale of its own
 
 
+def test_rfds_rev_with_a_full_step_is_the_papers_step_of_length_one():
+    method = RFDSRev(PerRow(), scale=1.0, full_step=True)
+    d = step(method, class_prior("Flow"), Z, conditions=label_conditions(negative=None))
+    for i, s in enumerate(PerRow().t):
+        velocity, n, z = Velocity(POSITIVE), d.eps[i], Z[i]
+        n = n + 1.0 * (velocity((1 - s) * z + s * n, s) + z - n)
+        expected = velocity((1 - s) * z + s * n, s) - (n - z)
+        assert torch.allclose(d.grad[i], expected, rtol=0, atol=1e-10)
+
+
 def test_rfds_rev_takes_most_of_the_noise_s_variance_away():
     n = 4000
     alpha, sigma = levels("Flow")

@@ -21,6 +21,12 @@ def bowl(z: torch.Tensor, context: ms.RenderContext | None) -> torch.Tensor:
     return 0.5 * z.flatten(1).square().sum(1)
 
 
+def grid_features(prior: ms.Prior, z_t: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, cond: object):
+    """Two channels of what is predicted, on a grid of one number a patch."""
+    z = prior.at(z_t, alpha, sigma, cond).z
+    return [torch.stack([z.sin(), z.cos()], 1).reshape(len(z), 2, -1, z.shape[-1])]
+
+
 METHODS = {
     "msd denoiser": ms.MSD(ms.Fixed(0.7)),
     "msd denoiser jittered": ms.MSD(ms.Fixed(0.7), jitter=0.5),
@@ -31,6 +37,8 @@ METHODS = {
     "sds annealed": ms.SDS(ms.noise_levels.Annealed(), ms.weights.sigma_over_alpha),
     "sdi": ms.SDI(inversion_steps=2),
     "sdi ancestral": ms.SDI(inversion_steps=2, inversion_eta=0.3),
+    "pfd": ms.methods.PFD(inversion_steps=2, steps=2),
+    "pfd heun": ms.methods.PFD(inversion_steps=2, steps=3, sampler=ms.heun),
     "sds dreaming": ms.SDS(ms.noise_levels.DreamTime()),
     "sjc": ms.methods.SJC(),
     "sjc plain": ms.methods.SJC(variance_reduction=False, samples=2),
@@ -43,6 +51,7 @@ METHODS = {
     "sds-bridge": ms.methods.SDSBridge(since=0.0),
     "sds-bridge first": ms.methods.SDSBridge(since=0.5),
     "ism": ms.methods.ISM(ms.noise_levels.Annealed(0.5, 0.5)),
+    "segment-dreamer": ms.methods.SegmentDreamer(),
     "rfds": ms.methods.RFDS(),
     "irfds": ms.methods.IRFDS(torch.zeros(1, 2, dtype=F64)),
     "rfds-rev": ms.methods.RFDSRev(),
@@ -50,6 +59,8 @@ METHODS = {
     "ucm midpoint": ms.methods.UCM(solver="midpoint"),
     "debiased": ms.methods.Debiased(ms.SDS(), 0.5),
     "stein": ms.methods.SteinDreamer(),
+    "reward-sds": ms.methods.RewardWeighted(steps=2),
+    "reward-sds softmax": ms.methods.RewardWeighted(n=2, strategy="softmax", steps=1),
     "stein quadratic": ms.methods.SteinDreamer(lambda z_t, context: z_t.flatten(1).square().sum(1)),
     "control variate": ms.methods.ControlVariate(
         ms.SDS(), ms.methods.Stein(lambda z_t, context: z_t.flatten(1).sum(1))
@@ -58,6 +69,7 @@ METHODS = {
     "jsd": ms.methods.JSD(bowl, scale=5.0),
     "jsd jacobian": ms.methods.JSD(bowl, scale=5.0, jacobian=True),
     "vsd": ms.VSD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
+    "vpsd": ms.methods.VPSD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
     "esd": ms.methods.ESD(auxiliary=ms.methods.MLPAuxiliary(width=8), entropy=0.0),
     "asd": ms.methods.ASD(auxiliary=ms.methods.MLPAuxiliary(width=8)),
     "dsd": ms.methods.DSD(ode_steps=2),
@@ -65,10 +77,17 @@ METHODS = {
     "cfd": ms.methods.CFD(),
     "fsd": ms.methods.FSD(),
     "dds": ms.methods.DDS(ZERO),
+    "cds": ms.methods.CDS(ZERO, features=grid_features),
+    "cds uncut": ms.methods.CDS(ZERO, cut=0.0),
+    "dvrf": ms.methods.DVRF(ZERO),
+    "dvrf unshifted": ms.methods.DVRF(ZERO, source_scale=1.0, eta=0.0, rate=1.0),
     "pds": ms.methods.PDS(ZERO),
     "pds official": ms.methods.PDS(ZERO, coefficients="official"),
 }
-CONDITIONED_ONLY = {"csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"}
+CONDITIONED_ONLY = {
+    *("csd", "csd negative", "nfsd", "sds-bridge", "sds-bridge first", "dds", "pds", "pds official"),
+    *("cds", "cds uncut", "dvrf", "dvrf unshifted"),
+}
 """Methods that compare conditions and need them."""
 NEGATIVE = {"csd negative", "nfsd"}
 
@@ -266,6 +285,8 @@ CALLS = {
     "sds dreaming": (1, 2),
     "sdi": (3, 6),
     "sdi ancestral": (3, 6),
+    "pfd": (4, 8),
+    "pfd heun": (7, 14),
     "sjc": (1, 2),
     "sjc plain": (2, 4),
     "hifa": (1, 2),
@@ -277,12 +298,15 @@ CALLS = {
     "sds-bridge": (None, 2),
     "sds-bridge first": (None, 2),
     "ism": (5, 6),
+    "segment-dreamer": (4, 5),
     "rfds": (1, 2),
     "irfds": (1, 2),
     "rfds-rev": (2, 3),
     "ucm": (4, 5),
     "ucm midpoint": (7, 8),
     "debiased": (1, 2),
+    "reward-sds": (4 * (1 + 2 + 8), 4 * (2 + 4 + 8)),
+    "reward-sds softmax": (2 * (1 + 1 + 8), 2 * (2 + 2 + 8)),
     "stein": (1, 2),
     "stein quadratic": (1, 2),
     "control variate": (1, 2),
@@ -290,6 +314,7 @@ CALLS = {
     "jsd": (1, 2),
     "jsd jacobian": (1, 2),
     "vsd": (1, 2),
+    "vpsd": (1, 2),
     "esd": (1, 2),
     "asd": (2, 3),
     "dsd": (5, 9),
@@ -298,6 +323,10 @@ CALLS = {
     "fsd": (1, 2),
     "dds": (None, 4),
     "pds": (None, 4),
+    "cds": (None, 6),
+    "cds uncut": (None, 4),
+    "dvrf": (None, 4),
+    "dvrf unshifted": (None, 3),
     "pds official": (None, 4),
 }
 
@@ -322,7 +351,20 @@ def test_every_method_of_the_roster_is_here():
     assert set(ms.methods.METHODS.values()) <= {type(method) for method in METHODS.values()}
 
 
-WITH_TARGET = {"msd", "sds", "sdi", "ism", "vsd", "esd", "asd", "debiased", "control variate"}
+WITH_TARGET = {
+    "msd",
+    "sds",
+    "sdi",
+    "pfd",
+    "ism",
+    "vsd",
+    "vpsd",
+    "esd",
+    "asd",
+    "debiased",
+    "control variate",
+    "reward-sds",
+}
 """First words of the names of methods whose directions are `w (z - target)`."""
 
 

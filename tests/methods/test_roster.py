@@ -30,7 +30,7 @@ def test_a_method_has_known_sources_its_own_scale_if_it_guides_and_an_entry(name
 def test_methods_whose_directions_have_a_target_say_so() -> None:
     """`debiased` has the target of the method that it wraps, so its class alone says nothing."""
     known = {name for name, cls in METHODS.items() if has_target(cls)}
-    assert known == {"msd", "sds", "sdi", "ism", "vsd", "esd", "asd"}
+    assert known == {"msd", "sds", "sdi", "pfd", "ism", "vsd", "vpsd", "esd", "asd"}
     assert has_target(Debiased(SDS())) and not has_target(Debiased(SJC()))
 
 

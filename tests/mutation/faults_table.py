@@ -8,6 +8,7 @@ from pathlib import Path
 from added_file_faults import ADDED_FILE_FAULTS
 from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
+from distillation_faults import DISTILLATION_FAULTS
 from docs_faults import DOCS_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
@@ -57,6 +58,7 @@ _TABLES = (
     ADDED_FILE_FAULTS,
     CONFIGURATION_FAULTS,
     CORE_FAULTS,
+    DISTILLATION_FAULTS,
     DOCS_FAULTS,
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,

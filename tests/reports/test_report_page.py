@@ -138,7 +138,7 @@ def test_every_entry_cites_known_sources() -> None:
 
 def test_bibtex_has_each_source_once_and_is_balanced() -> None:
     text = bibtex(["msd", "sds", "msd", *read_sources()])
-    assert sorted(re.findall(r"^@misc\{([^,]+),$", text, re.M)) == sorted(read_sources())
+    assert sorted(re.findall(r"^@\w+\{([^,]+),$", text, re.M)) == sorted(read_sources())
     assert text.count("{") == text.count("}")
     for source in read_sources().values():
         assert not source.venue.startswith("arXiv") or source.url.endswith(source.venue.removeprefix("arXiv "))

@@ -171,7 +171,7 @@ def test_it_says_what_to_watch_and_cites(
     text = write_run_page(run).read_text(encoding="utf-8")
     (line,) = re.findall(r"<p class='watch'>(.*?)</p>\s*<div class='curves'>", text)
     assert "no loss that falls" in line and all(word in line for word in watched) and never not in line
-    cited = re.findall(r"@misc\{([^,]+),$", text, re.M)
+    cited = re.findall(r"@\w+\{([^,]+),$", text, re.M)
     assert cited[: len(keys)] == keys
     assert ("guidance" in cited) == ("guidance" in keys)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,15 @@ from modeseek.config.edit_config import edit_methods
 from modeseek.config.image_config import image_config
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.config.shape_config import shape_config
+from modeseek.config.shape_config import refined_config, shape_config
 from modeseek.config.svg_config import svg_config
 from modeseek.io.images import encode_png
 from modeseek.methods import METHODS, LoRAAuxiliary, MLPAuxiliary
 from modeseek.methods.base import needs_of
 from modeseek.reports import run_page
 from modeseek.runs import train
+from modeseek.runs.build import build
 
-BUILT = (  # commands under the priors that they are for; both priors under images and edits
-    *(("image", "scenes"), ("image", "emoji"), ("edit", "scenes"), ("edit", "emoji")),
-    *(("svg", "emoji"), ("shape", "scenes")),
-)
 VERBS: dict[str, list[str]] = {  # what keeps two steps small
     "image": ["--generator", "latent"],
     "edit": [],
@@ -43,7 +41,14 @@ FAST = {  # of methods that evaluate the prior many times in a step
     "ism": ["method.ism.stride=0.5"],
 }
 NEEDS_VIEWS = ("mvdream", "esd")
+DRAWN = ("msd", "vsd", "sds-bridge", "dsd")  # of svg; the others run in image
 TEXTS = {"negative": "a blue cube", "source": "a yellow cube"}
+RUN = [  # each method once in images and once in 3-D, edits under both priors
+    *((name, "image", ("scenes", "emoji")[number % 2]) for number, name in enumerate(METHODS)),
+    *((name, "edit", prior) for name in edit_methods() for prior in ("scenes", "emoji")),
+    *((name, "svg", "emoji") for name in DRAWN),
+    *((name, "shape", "scenes") for name in METHODS),
+]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -60,8 +65,6 @@ def expected_line(verb: str, name: str, given: frozenset[str]) -> str:
         return f"{name} needs a {missing} prompt, got none; try --{missing}"
     if verb != "shape" and name in NEEDS_VIEWS:
         return f"{name} needs views of one 3D object, got generator {'latent' if verb == 'image' else 'drawing'}; try"
-    if name == "esd":
-        return "ESD with entropy > 0 needs a camera"
     return ""
 
 
@@ -106,18 +109,11 @@ def arguments(verb: str, name: str, prior: str, folder: Path, texts: dict[str, s
     return [*argv, "--device", "cpu", *options, *VERBS[verb], *fast, "--set", "previews=0"]
 
 
-@pytest.mark.parametrize(("verb", "prior"), BUILT)
-@pytest.mark.parametrize("name", METHODS)
-def test_two_steps_or_the_line(
-    name: str, verb: str, prior: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    argv = [*arguments(verb, name, prior, folder, TEXTS), "--out", str(tmp_path / "run")]
-    line = expected_line(verb, name, frozenset(TEXTS))
-    if line:
-        assert line in cli_error(argv, capsys)
-        assert not (tmp_path / "run").exists()
-        return
-    main(argv)
+@pytest.mark.parametrize(
+    ("name", "verb", "prior"), [row for row in RUN if not expected_line(row[1], row[0], frozenset(TEXTS))]
+)
+def test_two_steps(name: str, verb: str, prior: str, folder: Path, tmp_path: Path) -> None:
+    main([*arguments(verb, name, prior, folder, TEXTS), "--out", str(tmp_path / "run")])
     run = ms.Run.load(tmp_path / "run")
     assert run.status.state == "finished" and run.status.step == 2 and run.config.method_name == name
     assert all(row["direction_norm"] is not None for row in run.metrics)
@@ -126,13 +122,14 @@ def test_two_steps_or_the_line(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if needs_of(method)])
-def test_a_missing_prompt_is_named_before_anything_is_loaded(
-    name: str, verb: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_what_a_method_lacks_is_one_line_before_anything_is_loaded(
+    verb: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PipelinePriorConfig, "load", lambda self, device: pytest.fail("the prior was loaded"))
-    line = expected_line(verb, name, frozenset())
-    assert line and line in cli_error(arguments(verb, name, "scenes", folder, {}), capsys)
+    for texts in (TEXTS, {}):
+        for name in METHODS:
+            if line := expected_line(verb, name, frozenset(texts)):
+                assert line in cli_error(arguments(verb, name, "scenes", folder, texts), capsys)
 
 
 def test_views_are_needed_in_groups_of_cameras(
@@ -143,7 +140,7 @@ def test_views_are_needed_in_groups_of_cameras(
     assert "mvdream needs a multiple of 4 cameras per step, got 6; try --cameras 4" in cli_error(argv, capsys)
 
 
-@pytest.mark.parametrize("name", ["vsd", "esd", "asd"])
+@pytest.mark.parametrize("name", ["vsd", "esd", "asd", "vpsd"])
 def test_a_second_score_is_a_lora_under_pipelines_and_a_small_network_elsewhere(name: str) -> None:
     made, settings = METHODS[name](), ["generator.nerf.views=4"]
     shapes = [shape_config("a cone", method=method) for method in (name, made)]
@@ -157,6 +154,31 @@ def test_a_second_score_is_a_lora_under_pipelines_and_a_small_network_elsewhere(
         assert isinstance(vars(renders.method)["auxiliary"], MLPAuxiliary)
     chosen = METHODS[name](auxiliary=MLPAuxiliary(width=8))  # pyright: ignore[reportCallIssue]
     assert vars(shape_config("a cone", method=chosen).method)["auxiliary"] == MLPAuxiliary(width=8)
+
+
+def test_in_three_dimensions_phi_sees_the_camera_and_noise_lives_in_the_world() -> None:
+    for prior in ("scenes", "renders"):
+        for name in ("vsd", "esd", "asd"):
+            for given in (name, METHODS[name]()):
+                method = shape_config("a red cone", prior, method=given).method
+                assert isinstance(method, ms.VSD) and method.camera is ms.methods.pose
+                assert method.auxiliary.cameras == ms.methods.POSE_NUMBERS  # pyright: ignore[reportAttributeAccessIssue]
+        cfd, fsd = (shape_config("a red cone", prior, method=name).method for name in ("cfd", "fsd"))
+        assert isinstance(cfd, ms.methods.CFD) and cfd.noise == ms.methods.Triplanes()
+        assert isinstance(fsd, ms.methods.FSD) and fsd.noise == ms.methods.Voxels()
+    assert image_config(["a cone"], method="vsd").method.camera is None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_several_particles_by_name(loaded: Callable[[str], LoadedPrior]) -> None:
+    config = shape_config("a red cone", method="rsd", device="cpu", settings=VERBS["shape"][1:4])
+    config = replace(config, generator=replace(config.generator, particles=3, views=2))  # pyright: ignore[reportCallIssue]
+    assert config.generator.rows == 6
+    objects = build(config, loaded("scenes"))
+    assert isinstance(objects.generator, ms.Ensemble) and objects.batch == 6 and objects.is_3d
+    with pytest.raises(ValueError, match="particles must be 1 to 64, got 0; try 4"):
+        shape_config("a red cone", particles=0)
+    with pytest.raises(ValueError, match="the second stage refines one mesh, got 3 particles; try particles=1"):
+        refined_config(config, Path("mesh.ply"), 4)
 
 
 def test_the_preset_of_vsd_has_a_lora(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,8 @@ Scale = Annotated[
 ]
 Negative = Annotated[str, option("TEXT", "Negative prompt (--negative-prompt).")]
 Source = Annotated[
-    str, option("TEXT", "Prompt of what is there before the run, for methods that edit: dds, pds, sds-bridge.")
+    str,
+    option("TEXT", "Prompt of what is there before the run, for edits: dds, pds, cds, dvrf, sds-bridge."),
 ]
 Copies = Annotated[int, option("N", "Number of images of each prompt. Default: 1.")]
 Seed = Annotated[int, option("N", "Random seed. Default: 0.")]

@@ -12,6 +12,7 @@ from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import SAMPLER_SCALE, default_guidance
 from modeseek.config.lookup import look_up
 from modeseek.config.method_choice import follow_auxiliary
+from modeseek.config.methods3d import method_3d
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
 from modeseek.config.paths import absolute_paths
@@ -23,7 +24,7 @@ from modeseek.config.vector import DrawingConfig
 from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
-from modeseek.methods import ASD, ESD, VSD, LoRAAuxiliary
+from modeseek.methods import ASD, ESD, VPSD, VSD, LoRAAuxiliary
 from modeseek.methods.base import Method, has_target, own_scale
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
@@ -42,17 +43,15 @@ LATENT_MSD = MSD(_IMAGE_PATH)  # under SGD with rate 1 mean shift itself
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
 DRAWING_MSD = MSD(Along(Annealed(0.8, 0.1)), weight=alpha_sigma, jitter=1.0)  # refines; noise to the end keeps details
 DRAWING_SDS = SDS(times=Annealed(0.8, 0.1))
-MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
-SDS_3D = SDS(times=Annealed(0.98, 0.1))
 _METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
 _IMAGE_METHODS: dict[str, Method] = {"sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
 _PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA of its own network
     "vsd": VSD(auxiliary=LoRAAuxiliary()),
     "esd": ESD(auxiliary=LoRAAuxiliary()),
     "asd": ASD(auxiliary=LoRAAuxiliary()),
+    "vpsd": VPSD(auxiliary=LoRAAuxiliary()),
 }
 _DRAWING_METHODS: dict[str, Method] = {"msd": DRAWING_MSD, "sds": DRAWING_SDS, "debiased": Debiased(DRAWING_SDS)}
-_METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
 _ADAM: dict[type, AdamConfig] = {
     PixelsConfig: AdamConfig(0.03),
     LatentConfig: AdamConfig(0.03),
@@ -66,7 +65,7 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     FieldConfig: 2,
     DrawingConfig: 3,
 }
-_UNSHIFTED = ("cfd", "fsd", "dsd", "dds", "pds")  # methods that keep noise or a source from step to step
+_UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")  # they keep noise or a source
 _INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
@@ -82,10 +81,11 @@ def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) ->
     MSD on images has noise until 70 % of the run, while it is decided what an image shows: without, a clean render of
     what is not yet there is taken as evidence against it. Latents under SGD follow each target and need none.
     """
-    if isinstance(prior, PipelinePriorConfig) and name in _PIPELINE_METHODS:
-        return _PIPELINE_METHODS[name]
+    own = _PIPELINE_METHODS.get(name) if isinstance(prior, PipelinePriorConfig) else None
     if generator.as_3d is not None:
-        return _METHODS_3D.get(name)
+        return method_3d(name, isinstance(prior, PipelinePriorConfig)) or own
+    if own is not None:
+        return own
     if isinstance(prior, PipelinePriorConfig) and _refines(generator) and name in _DRAWING_METHODS:
         return _DRAWING_METHODS[name]
     if isinstance(prior, PipelinePriorConfig) and name == "msd":

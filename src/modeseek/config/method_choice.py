@@ -11,18 +11,22 @@ from modeseek.methods.base import Method, check_method
 
 
 def follow_auxiliary(given: Method, default: Method | None) -> Method:
-    """Returns a given method with the auxiliary of the default one, where its own is that of its class.
+    """Returns a given method with auxiliary and camera of the default one, where its own are those of its class.
 
-    So a second score that was not chosen follows the prior: a LoRA on pipelines, a small network elsewhere.
+    So a second score that was not chosen follows prior and generator: a LoRA on pipelines, a small network elsewhere,
+    conditioned on the camera in 3-D.
 
     Args:
         given: method with its own settings.
         default: method of the same name with the default settings under a prior and a generator; None: of its class.
     """
-    own: dict[str, Any] = vars(given)
-    if default is None or "auxiliary" not in own or own["auxiliary"] != type(given)().auxiliary:  # pyright: ignore[reportAttributeAccessIssue]
+    names = [name for name in ("auxiliary", "camera") if name in vars(given)]
+    if default is None or "auxiliary" not in names:
         return given
-    return replace(given, auxiliary=vars(default)["auxiliary"])  # pyright: ignore[reportArgumentType]
+    first: dict[str, Any] = vars(type(given)())
+    if any(vars(given)[name] != first[name] for name in names):
+        return given
+    return replace(given, **{name: vars(default)[name] for name in names})  # pyright: ignore[reportArgumentType]
 
 
 def choose_method(method: str | Method | None) -> tuple[str, Method | None]:

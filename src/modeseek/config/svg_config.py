@@ -72,7 +72,7 @@ def svg_config(
         steps: number of optimisation steps; None: 100 from a sample or a file, else 400.
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         negative: negative prompt.
-        source: prompt of what is there before the run, for dds, pds and sds-bridge.
+        source: prompt of what is there before the run, for dds, pds, cds, dvrf and sds-bridge.
         copies: number of drawings of each prompt, >= 1.
         seed: random seed.
         shift: largest random shift of the images at every step, pixels; None: default of drawings under the prior.

@@ -11,12 +11,14 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary as ExactAuxiliary
 from modeseek.methods.auxiliary_lora import LoRAAuxiliary as LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary as MLPAuxiliary
 from modeseek.methods.base import Method
+from modeseek.methods.cds import CDS
 from modeseek.methods.cfd import CFD, FSD
 from modeseek.methods.control_variate import ControlVariate as ControlVariate
 from modeseek.methods.csd import CSD
 from modeseek.methods.dds import DDS
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.dsd import DSD
+from modeseek.methods.dvrf import DVRF
 from modeseek.methods.esd import ESD
 from modeseek.methods.hifa import HiFA
 from modeseek.methods.irfds import IRFDS as IRFDS
@@ -26,9 +28,15 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.mvdream import MVDream
 from modeseek.methods.mvdream import Opening as Opening
 from modeseek.methods.nfsd import NFSD
-from modeseek.methods.noise_maps import PerItem as PerItem
+from modeseek.methods.noise_maps import PerParticle as PerParticle
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
+from modeseek.methods.pfd import PFD
+from modeseek.methods.pose import POSE_NUMBERS as POSE_NUMBERS
+from modeseek.methods.pose import pose as pose
+from modeseek.methods.reward_weighted import RewardWeighted
+from modeseek.methods.rewards import LikelihoodReward as LikelihoodReward
+from modeseek.methods.rewards import Reward as Reward
 from modeseek.methods.rfds import RFDS
 from modeseek.methods.rfds_rev import RFDSRev
 from modeseek.methods.rsd import RBF as RBF
@@ -36,11 +44,15 @@ from modeseek.methods.rsd import RSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.methods.sds_bridge import SDSBridge
+from modeseek.methods.segment_dreamer import SegmentDreamer
 from modeseek.methods.sjc import SJC
 from modeseek.methods.stein import Stein as Stein
 from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
+from modeseek.methods.vpsd import VPSD
 from modeseek.methods.vsd import VSD
+from modeseek.methods.world_noise import Triplanes as Triplanes
+from modeseek.methods.world_noise import Voxels as Voxels
 
 METHODS: dict[str, type[Method]] = {
     "msd": MSD,
@@ -52,10 +64,14 @@ METHODS: dict[str, type[Method]] = {
     "sds-bridge": SDSBridge,
     "async-sd": AsyncSD,
     "debiased": Debiased,
+    "reward-sds": RewardWeighted,
     "sdi": SDI,
+    "pfd": PFD,
     "ism": ISM,
+    "segment-dreamer": SegmentDreamer,
     "stein": SteinDreamer,
     "vsd": VSD,
+    "vpsd": VPSD,
     "esd": ESD,
     "asd": ASD,
     "dsd": DSD,
@@ -65,6 +81,8 @@ METHODS: dict[str, type[Method]] = {
     "mvdream": MVDream,
     "dds": DDS,
     "pds": PDS,
+    "cds": CDS,
+    "dvrf": DVRF,
     "rfds": RFDS,
     "rfds-rev": RFDSRev,
     "ucm": UCM,

@@ -72,12 +72,12 @@ class AuxiliaryTarget:
     """Regression target of phi: loss `share * |prediction - target|^2` in phi's own parametrisation.
 
     Attributes:
-        share: loss weight of this target; a negative one repels.
+        share: loss weight of this target, a number or one per row (b,); a negative one repels.
         z: target of the signal prediction, (b, *d).
         eps: target of the noise prediction, (b, *d).
     """
 
-    share: float
+    share: float | Float[Tensor, "b"]
     z: Float[Tensor, "b *d"]
     eps: Float[Tensor, "b *d"]
 

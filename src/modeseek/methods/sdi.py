@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.diffusion.noise_levels import Annealed, Times
-from modeseek.diffusion.prediction import expand_like
+from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.methods.base import Direction, RenderContext
 from modeseek.methods.noising import add_noise
+from modeseek.methods.reverse_flow import even_times
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import require_unguided, with_guidance
 from modeseek.rng import Rng, randn
@@ -48,12 +49,12 @@ class SDI:
     def __post_init__(self) -> None:
         if self.inversion_steps < 1 or not 0 <= self.inversion_eta <= 1:
             raise ValueError(
-                f"SDI needs inversion_steps >= 1 and inversion_eta in [0, 1], got {self.inversion_steps} and "
-                f"{self.inversion_eta}"
+                f"{type(self).__name__} needs inversion_steps >= 1 and inversion_eta in [0, 1], got "
+                f"{self.inversion_steps} and {self.inversion_eta}"
             )
 
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        require_unguided(prior, "SDI")
+        require_unguided(prior, type(self).__name__)
 
     def step(
         self,
@@ -71,18 +72,24 @@ class SDI:
         Raises:
             TypeError: the prior is already guided.
         """
-        require_unguided(prior, "SDI")
-        z = z.detach()
-        backward = with_guidance(prior, self.inversion_scale, conditions)
-        t = self.times(progress, len(z), rng).to(z)
-        times = torch.linspace(1, 0, self.inversion_steps + 1, dtype=z.dtype, device=z.device)[:, None] * t
+        require_unguided(prior, type(self).__name__)
+        z, t = z.detach(), self.times(progress, len(z), rng).to(z)
+        z_t = self._invert(z, t, with_guidance(prior, self.inversion_scale, conditions), conditions, rng)
+        prediction = self._predict(z_t, t, with_guidance(prior, self.scale, conditions), conditions)
+        return Direction(z - prediction.z, t=t, prediction=prediction, weight=torch.ones_like(t), logs={"t": t}), None
+
+    def _invert(self, z: Tensor, t: Tensor, prior: Prior, conditions: Conditions | None, rng: Rng) -> Tensor:
+        """Returns z_t, from z by inversion up to t of each row."""
         z_t = z
-        for noisy, clean in reversed(list(level_pairs(prior, z, times))):
-            p = backward.at(z_t, *clean, conditions)
+        for noisy, clean in reversed(list(level_pairs(prior, z, even_times(t, self.inversion_steps)))):
+            p = prior.at(z_t, *clean, conditions)
             fresh = self.inversion_eta * clean[1] * torch.sqrt(1 - snr_ratio(noisy, clean))
             predicted_std = torch.sqrt((noisy[1] ** 2 - fresh**2).clamp(min=0))
             z_t = add_noise(p.z, p.eps, noisy[0], predicted_std)
             if self.inversion_eta > 0:
                 z_t = z_t + expand_like(fresh, z) * randn(tuple(z.shape), rng, z)
-        prediction = with_guidance(prior, self.scale, conditions).at(z_t, *prior.schedule(t), conditions)
-        return Direction(z - prediction.z, t=t, prediction=prediction, weight=torch.ones_like(t), logs={"t": t}), None
+        return z_t
+
+    def _predict(self, z_t: Tensor, t: Tensor, prior: Prior, conditions: Conditions | None) -> Prediction:
+        """Returns the prediction whose z is the target."""
+        return prior.at(z_t, *prior.schedule(t), conditions)

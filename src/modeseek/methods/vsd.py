@@ -40,6 +40,31 @@ class VSDState:
 
 
 @dataclass(frozen=True)
+class AuxiliaryTraining:
+    """What an update of phi is made of.
+
+    Attributes:
+        z: particles, (b, *d).
+        prior: unguided prior.
+        conditions: conditions of the prior, or None.
+        camera: camera of each row as k numbers, (b, k), or None.
+        progress: completed share of the run in [0, 1].
+        rng: random stream of phi.
+        times: distribution of t.
+        context: rendering behind z, or None.
+    """
+
+    z: Float[Tensor, "b *d"]
+    prior: Prior
+    conditions: Conditions | None
+    camera: Float[Tensor, "b k"] | None
+    progress: float
+    rng: Rng
+    times: Times
+    context: RenderContext | None
+
+
+@dataclass(frozen=True)
 class VSD:
     """VSD, ProlificDreamer (Wang et al. 2023, arXiv 2305.16213): `grad = w (eps_s(z_t; y) - eps_phi(z_t; y, c))`.
 
@@ -62,7 +87,8 @@ class VSD:
         warmup: training steps of phi before the first direction, >= 0, all on the initial particles.
         drop: dropout probability in [0, 1] of the condition (if there is a null one) and of the camera while phi is
             trained.
-        camera: camera conditioning of phi, from the render context to (b, k); None is no camera.
+        camera: camera conditioning of phi, from the render context to (b, k), such as `pose`, for an auxiliary with
+            `cameras` = k; None is no camera.
     """
 
     references: ClassVar[tuple[str, ...]] = ("vsd",)
@@ -115,15 +141,18 @@ class VSD:
         z = z.detach()
         camera = self._camera_numbers(context, z)
         noised = sample_noised(z, prior, self.times, progress, rng)
-        phi_rng, phi = _auxiliary_rng(rng), state.phi
+        phi = state.phi
+        training = AuxiliaryTraining(
+            z, prior, conditions, camera, progress, _auxiliary_rng(rng), self._training_times(noised.t), context
+        )
         for _ in range(self.warmup if state.steps == 0 else 0):
-            phi, _ = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
+            phi, _ = self._update_auxiliary(phi, training)
         prediction = noised.predict(with_guidance(prior, self.scale, conditions), conditions)
         cond = None if conditions is None else conditions.positive
         baseline = self._predict_auxiliary(phi, AuxiliaryInput(z, noised.z_t, noised.alpha, noised.sigma, cond, camera))
         logs = {}
         for _ in range(self.updates):
-            phi, logs["phi_loss"] = self._update_auxiliary(phi, z, prior, conditions, camera, progress, phi_rng)
+            phi, logs["phi_loss"] = self._update_auxiliary(phi, training)
         direction = noised.direction_to_target(self.weight, prediction.eps - baseline.eps, prediction, **logs)
         return direction, VSDState(phi, state.steps + 1)
 
@@ -135,18 +164,22 @@ class VSD:
         """Returns the regression targets of phi: the particles and their noise."""
         return (AuxiliaryTarget(1.0, inputs.z, eps),)
 
-    def _update_auxiliary(
-        self,
-        phi: Any,
-        z: Tensor,
-        prior: Prior,
-        conditions: Conditions | None,
-        camera: Tensor | None,
-        progress: float,
-        rng: Rng,
-    ) -> tuple[Any, Tensor]:
+    def _training_times(self, t: Float[Tensor, "b"]) -> Times:
+        """Returns the distribution of t for training phi; t are the times of the direction."""
+        return self.phi_times
+
+    def _update_auxiliary(self, phi: Any, training: AuxiliaryTraining) -> tuple[Any, Float[Tensor, "b"]]:
+        """Trains phi once; returns its next state, and the loss of each particle."""
+        phi, losses = self.auxiliary.update(phi, *self._training_batch(phi, training))
+        return phi, losses[: len(training.z)]
+
+    def _training_batch(
+        self, phi: Any, training: AuxiliaryTraining
+    ) -> tuple[AuxiliaryInput, tuple[AuxiliaryTarget, ...]]:
+        """Returns the noised particles and their regression targets, the particles first."""
+        z, conditions, camera, rng = training.z, training.conditions, training.camera, training.rng
         n = len(z)
-        noised = sample_noised(z, prior, self.phi_times, progress, rng)
+        noised = sample_noised(z, training.prior, training.times, training.progress, rng)
         drop_cond, drop_camera = (rand((n,), rng, z) < self.drop for _ in range(2))
         cond = None if conditions is None else expand(conditions.positive, n)
         if conditions is not None and conditions.null is not None:
@@ -156,7 +189,7 @@ class VSD:
                 expand(conditions.null, n),
             )
         inputs = AuxiliaryInput(z, noised.z_t, noised.alpha, noised.sigma, cond, camera, ~drop_camera)
-        return self.auxiliary.update(phi, inputs, self._targets(inputs, prior, noised.eps))
+        return inputs, self._targets(inputs, training.prior, noised.eps)
 
     def _camera_numbers(self, context: RenderContext | None, z: Tensor) -> Tensor | None:
         if self.camera is None:

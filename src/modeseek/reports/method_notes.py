@@ -88,7 +88,7 @@ def _(method: SDS) -> str:
 def _(method: SDI) -> str:
     noise = ", and new noise is drawn at every step" if method.inversion_eta > 0 else ""
     return (
-        "There is no loss that falls here: SDI gives a direction, towards what the prior predicts at noise level t, "
-        f"not a loss. Its length depends on t, which the schedule changes, more than on progress{noise}. Watch the "
-        "previews instead, and the trend of the direction norm beside that of t."
+        f"There is no loss that falls here: {type(method).__name__} gives a direction, towards what the prior predicts "
+        "from noise level t, not a loss. Its length depends on t, which the schedule changes, more than on "
+        f"progress{noise}. Watch the previews instead, and the trend of the direction norm beside that of t."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from modeseek.device import resolve_device
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
 from modeseek.priors.base import BasePrior, Conditions, PerRow, Rows, positive_condition
+from modeseek.priors.features import FeatureMap
 from modeseek.priors.pipeline.architectures import PipelineFamily
 from modeseek.priors.pipeline.configuration_checks import check_configuration
+from modeseek.priors.pipeline.feature_hooks import record_self_attention
 from modeseek.priors.pipeline.identity import read_configuration
 from modeseek.priors.pipeline.loading import (
     check_weights,
@@ -204,6 +207,10 @@ class Pipeline(BasePrior):
             return output[:, : self.shape[0]].to(z)
 
         return self.reading.predict(call_network, z_t, alpha, sigma)
+
+    def record_features(self) -> AbstractContextManager[list[FeatureMap]]:
+        """Returns a context whose list gets the self-attention maps of each call, see `FeaturePrior`."""
+        return record_self_attention(self.network, self.shape)
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Returns the conditions of texts, (len(texts), ...); no prior call, and no encoding of cached texts."""
