@@ -51,9 +51,11 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def context(z: Tensor, particle: Tensor | None = None) -> ms.RenderContext:
-    """A context of n items around z."""
+    """A context of n items around z, each its own particle unless others are given."""
     view = View(tuple(range(len(z))))
-    return ms.RenderContext(view, Rendering(view, z), z, ms.codec.Identity(), torch.arange(len(z)), particle)
+    items = torch.arange(len(z))
+    own = items if particle is None else particle
+    return ms.RenderContext(view, Rendering(view, z), z, ms.codec.Identity(), items, own)
 
 
 @dataclass(frozen=True)

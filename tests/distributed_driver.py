@@ -37,8 +37,8 @@ def images(dtype: torch.dtype, size: int = 8) -> ms.Prior:
     return ms.Empirical(torch.rand(6, 3, size, size, generator=rng, dtype=dtype), ms.VP())
 
 
-def latent(dtype: torch.dtype = F64) -> ms.Latent:
-    rng = torch.Generator().manual_seed(2)
+def latent(seed: int = 2, dtype: torch.dtype = F64) -> ms.Latent:
+    rng = torch.Generator().manual_seed(seed)
     return ms.Latent(torch.randn(ITEMS, 3, generator=rng, dtype=dtype))
 
 
@@ -63,6 +63,7 @@ def optimise(
     method: ms.Method,
     optimizer: Callable[..., torch.optim.Optimizer],
     steps: int,
+    batch: int = ITEMS,
     **options: object,
 ) -> dict[str, Tensor]:
     """Final parameters, the first step's flat gradient, the fields of all steps, and the gathered method state."""
@@ -75,7 +76,7 @@ def optimise(
         method,
         optimizer_,
         steps=steps,
-        batch=ITEMS,
+        batch=batch,
         rng=ms.Streams(11),
         distributed=distributed,
         **options,
@@ -101,7 +102,7 @@ def optimise(
     parts: list[object] = [None] * distributed.size
     if distributed.size > 1:
         dist.all_gather_object(parts, without_modules(state))
-        shards = [Distributed(rank, distributed.size).shard(ITEMS) for rank in range(distributed.size)]
+        shards = [Distributed(rank, distributed.size).shard(batch) for rank in range(distributed.size)]
         state = gather_state(parts, [shard.stop - shard.start for shard in shards])
     for name in ("h", "relative_shift", "mean", "cross", "visits"):
         if isinstance(getattr(state, name, None), Tensor):
@@ -151,6 +152,21 @@ CASES: dict[str, Callable[[Distributed], dict[str, Tensor]]] = {
     "field adam": lambda d: optimise(d, field(F32), images(F32), ms.MSD(ms.Geometric(0.8, 0.1)), adam, 12),
     "vsd": lambda d: optimise(d, latent(), vectors(), ms.VSD(scale=1.0), sgd, 6),
     "kept noise": lambda d: optimise(d, latent(), vectors(), ms.methods.CFD(), sgd, 6),
+    "accumulated": lambda d: optimise(
+        d, nerf(F64), images(F64), ms.SDS(), sgd, 6, accumulate=3, regularizers=(brightness,)
+    ),
+    "ensemble": lambda d: optimise(
+        d,
+        ms.Ensemble([nerf(F64), nerf(F64)]),
+        images(F64),
+        ms.methods.CFD(noise=ms.methods.Voxels(), refresh=0.1),
+        sgd,
+        6,
+        regularizers=(ms.regularizers.TotalVariation(), ms.regularizers.Sparsity()),
+    ),
+    "kept seeds": lambda d: optimise(
+        d, ms.Ensemble([latent(), latent(3)]), vectors(), ms.methods.DSD(ode_steps=2), sgd, 4, batch=2 * ITEMS
+    ),
     "shifted": lambda d: optimise(
         d, field(F64), images(F64), ms.SDS(), sgd, 20, codec=ms.Shifted(ms.codec.RangeCodec(), 3, 0.05)
     ),

@@ -18,6 +18,7 @@ from modeseek.diffusion.weighting import sigma_squared
 from modeseek.distill import Step, distill, surrogate
 from modeseek.distributed import Distributed
 from modeseek.generators.base import Generator, Rendering, View
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.mesh.mesh import Mesh
@@ -83,6 +84,7 @@ __all__ = [
     "dpmpp_2m",
     "Drawing",
     "Empirical",
+    "Ensemble",
     "Fading",
     "Field",
     "find_modes",

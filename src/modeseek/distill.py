@@ -16,11 +16,19 @@ from modeseek.codec import Codec, Frame, Identity, draw_frame
 from modeseek.distributed import Distributed, parameters_of
 from modeseek.generators.base import Generator, Rendering, View, advance, render, renders_images
 from modeseek.generators.relocation import Relocation, relocate
-from modeseek.methods.base import Direction, Method, RenderContext, block_size, check_inner_steps, check_method
+from modeseek.methods.base import (
+    Direction,
+    Method,
+    RenderContext,
+    block_size,
+    check_accumulate,
+    check_inner_steps,
+    check_method,
+)
+from modeseek.methods.batches import Batch, gather_batches, values_of
 from modeseek.methods.held_target import check_finite, check_gradients, check_target, hold_target
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.prompts import codec_of, encode_prompts
-from modeseek.pytree import map_tensors
 from modeseek.rng import Rng, Streams, as_rng, at_step
 
 Regularizer = Callable[[Rendering, float], Tensor]
@@ -60,6 +68,7 @@ def distill(
     start: int = 0,
     batch: int = 1,
     inner_steps: int = 1,
+    accumulate: int = 1,
     conditions: str | Sequence[str] | Conditions | Callable[[View], Conditions] | None = None,
     codec: Codec | None = None,
     regularizers: Sequence[Regularizer] = (),
@@ -89,9 +98,13 @@ def distill(
         optimizer: optimizer over the generator's parameters.
         steps: number of optimisation steps of the whole run, >= 1.
         start: index of the first step, > 0 when resuming.
-        batch: number of items per step, >= 1.
+        batch: number of items per evaluation of the method, >= 1.
         inner_steps: number of optimizer steps towards each direction's target, >= 1; above 1 for methods whose
             directions have a target (`has_target`): MSD, SDS, SDI, PFD, ISM, VSD, ESD, ASD, and `Debiased` of these.
+        accumulate: number of batches per update of the optimizer, >= 1: gradients are the mean over all items of all
+            batches, rendered and evaluated one batch after the other, at the memory of one. Views, noise and noise
+            levels are drawn anew for each batch; of a 3D generator k batches of n are one batch of k n items. The
+            method's state advances with every batch.
         conditions: conditions of the prior: a prompt, prompts (item i has prompt i modulo their number), fixed
             conditions, or a function of the view.
         codec: map from image to z; None is the prior's own for a generator that renders images, and the identity where
@@ -103,14 +116,15 @@ def distill(
             calls `distill` with the same arguments and makes the same updates. None: this process alone.
 
     Yields:
-        One `Step` per step, at the prior calls of one method step. With several processes each yields the same tensors,
-        gathered over all items, except `state`, which holds the process's own items; `direction.eps` and
+        One `Step` per step, at the prior calls of one method step per batch; its rows are those of all batches in
+        order, and `direction.prediction` is None where there are several. With several processes each yields the same
+        tensors, gathered over all items, except `state`, which holds the process's own items; `direction.eps` and
         `direction.prediction` are not gathered and are None.
 
     Raises:
         TypeError: a class instead of an object, or an argument of another wrong type.
-        ValueError: invalid steps, start, batch or inner_steps, inner steps for a method whose directions have no
-            target, renderings that are no z of the prior, or a batch that cannot be split over the processes.
+        ValueError: invalid steps, start, batch, accumulate or inner_steps, inner steps for a method whose directions
+            have no target, renderings that are no z of the prior, or a batch that cannot be split over the processes.
         FloatingPointError: a direction, a penalty, or the gradient of a parameter is not finite; the message names the
             step and the row, penalty or parameter. Nothing was updated by then.
     """
@@ -126,6 +140,7 @@ def distill(
     if steps < 1 or not 0 <= start <= steps or batch < 1:
         raise ValueError(f"distill needs steps >= 1, 0 <= start <= steps, batch >= 1: got {steps}, {start}, {batch}")
     check_inner_steps(inner_steps, method)
+    check_accumulate(accumulate)
     rng, conditions = as_rng(rng), encode_prompts(conditions, prior, batch)
     distributed = Distributed() if distributed is None else distributed
     if distributed.size > 1 and not isinstance(rng, Streams):
@@ -136,57 +151,64 @@ def distill(
         codec = (codec_of(prior) if renders_images(generator) else None) or Identity()
     penalties = dict(zip(_regularizer_names(regularizers), regularizers, strict=True))
     own_rows = distributed.shard(batch, block_size(method, conditions))
-    fraction = (own_rows.stop - own_rows.start) / batch
+    fraction, share = (own_rows.stop - own_rows.start) / batch, 1 / accumulate
     names = {id(p): name for name, p in generator.named_parameters()} if isinstance(generator, torch.nn.Module) else {}
     distributed.broadcast_parameters(parameters_of(optimizer))
     with ExitStack() as stack:
         for index in range(start, steps):
             progress = index / max(1, steps - 1)
             advance(generator, progress)
-            view = generator.view(batch, at_step(rng, index, use="view"))
-            items = len(view.items)
-            view = view if distributed.size == 1 else view.select(own_rows)
+            views = [generator.view(batch, at_step(rng, index, use="view"))]
+            views += [
+                generator.view(batch, at_step(rng, index, tuple(range(k * batch, (k + 1) * batch)), use="view"))
+                for k in range(1, accumulate)
+            ]
             frame = draw_frame(codec, at_step(rng, index, _SHARED, use="codec"))
-            z, context = _render(generator, view, frame)
-            if index == start:
-                _check_shape(z, prior)
-                state = method.init(z.detach(), prior) if state is None else state
-                stack.enter_context(distributed.sync_auxiliary(state, fraction))
-            direction, state = method.step(
-                z.detach(),
-                prior,
-                state,
-                conditions=_own_conditions(conditions, view, own_rows, distributed),
-                progress=progress,
-                rng=at_step(rng, index, view.items),
-                context=context,
-            )
-            if inner_steps > 1:
-                check_target(direction, method)
-            z_before = z.detach().clone()
-            rendered = context.rendering.image
-            image_before = z_before if rendered is z else rendered.detach().clone()
-            losses = _losses(penalties, fraction, context, progress)
+            parts: list[Batch] = []
+            seen: set[int] = set()
             optimizer.zero_grad(set_to_none=True)
-            _backpropagate(direction, z, context.image, list(losses.values()), items)
-            values = {name: value.item() for name, value in losses.items()}
-            step = Step(index, z_before, image_before, direction, values, state)
-            step = _all_gather(step, distributed, parameters_of(optimizer), own_rows, items)
+            for number, view in enumerate(views):
+                items, use = len(view.items), "" if seen.isdisjoint(view.items) else f"batch {number}"
+                seen.update(view.items)
+                view = view if distributed.size == 1 else view.select(own_rows)
+                z, context = _render(generator, view, frame)
+                if index == start and not parts:
+                    _check_shape(z, prior)
+                    state = method.init(z.detach(), prior) if state is None else state
+                    stack.enter_context(distributed.sync_auxiliary(state, fraction))
+                direction, state = method.step(
+                    z.detach(),
+                    prior,
+                    state,
+                    conditions=_own_conditions(conditions, view, own_rows, distributed),
+                    progress=progress,
+                    rng=at_step(rng, index, view.items, use),
+                    context=context,
+                )
+                if inner_steps > 1:
+                    check_target(direction, method)
+                rendered, z_before = context.rendering.image, z.detach().clone()
+                image_before = z_before if rendered is z else rendered.detach().clone()
+                losses = _losses(penalties, share * fraction, context, progress)
+                _backpropagate(direction, z, context.image, list(losses.values()), accumulate * items)
+                parts.append(Batch(view, items, z_before, image_before, direction, values_of(losses)))
+            rows = gather_batches(parts, distributed, parameters_of(optimizer), own_rows)
+            step = Step(index, rows.z, rows.image, rows.direction, rows.losses, state)
             check_finite(step.direction, index)
             check_gradients(parameters_of(optimizer), step.losses, index, names)
             _update(optimizer)
             for _ in range(inner_steps - 1):
-                z, context = _render(generator, view, frame)
-                held = hold_target(direction, z_before, z.detach())
-                losses = _losses(penalties, fraction, context, progress)
                 optimizer.zero_grad(set_to_none=True)
-                _backpropagate(held, z, context.image, list(losses.values()), items)
-                rows = _scatter((held.grad, held.t), distributed, own_rows, items)
-                grad, t = distributed.sum_gradients(parameters_of(optimizer), rows)
-                check_finite(Direction(grad, t=t), index)
-                check_gradients(
-                    parameters_of(optimizer), {name: value.item() for name, value in losses.items()}, index, names
-                )
+                held_parts: list[Batch] = []
+                for part in parts:
+                    z, context = _render(generator, part.view, frame)
+                    held = hold_target(part.direction, part.z, z.detach())
+                    losses = _losses(penalties, share * fraction, context, progress)
+                    _backpropagate(held, z, context.image, list(losses.values()), accumulate * part.items)
+                    held_parts.append(replace(part, direction=held, losses=values_of(losses)))
+                rows = gather_batches(held_parts, distributed, parameters_of(optimizer), own_rows)
+                check_finite(rows.direction, index)
+                check_gradients(parameters_of(optimizer), rows.losses, index, names)
                 _update(optimizer)
             relocation = relocate(generator, optimizer, index, at_step(rng, index, _SHARED, use="relocation"))
             yield step if relocation is None else replace(step, relocation=relocation)
@@ -219,7 +241,7 @@ def _check_shape(z: Tensor, prior: Prior) -> None:
 def _losses(
     penalties: dict[str, Regularizer], fraction: float, context: RenderContext, progress: float
 ) -> dict[str, Tensor]:
-    """Values of the regularizers, attached to the graph; their share of this process."""
+    """Values of the regularizers, attached to the graph; their share of this process and batch."""
     return {name: fraction * penalty(context.rendering, progress) for name, penalty in penalties.items()}
 
 
@@ -228,7 +250,8 @@ def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, Ren
     rendering = render(generator, view)
     image = frame.move(rendering.image)
     z = frame.codec.encode(image)
-    return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device))
+    particle = view.particle_of_row(len(z)).to(z.device)
+    return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device), particle)
 
 
 def _update(optimizer: torch.optim.Optimizer) -> None:
@@ -258,26 +281,6 @@ def _own_conditions(
     if conditions is None or distributed.size == 1:
         return conditions
     return select_conditions(conditions, torch.arange(rows.start, rows.stop))
-
-
-def _scatter(tensors: Any, distributed: Distributed, own_rows: slice, n: int) -> Any:
-    """Rows of this process at their place among all n, zeros elsewhere, in a tree of tensors."""
-    return map_tensors(lambda value: distributed.scatter_rows(value, own_rows, n), tensors)
-
-
-def _all_gather(step: Step, distributed: Distributed, parameters: Sequence[Tensor], own_rows: slice, n: int) -> Step:
-    """Sums the gradients over all processes, and gathers the rows of their steps into one step of all n items."""
-    if distributed.size == 1:
-        return step
-    own, image = step.direction, None if step.image is step.z else step.image
-    logs = {name: value if value.is_floating_point() else value.double() for name, value in own.logs.items()}
-    rows = _scatter((step.z, image, own.grad, own.grad_image, own.t, own.weight, logs), distributed, own_rows, n)
-    dtype = torch.promote_types(step.z.dtype, torch.float32)  # float32 z: same dtype as gradients, one message
-    losses = torch.tensor(list(step.losses.values()), dtype=dtype, device=step.z.device)
-    (z, image, grad, grad_image, t, weight, logs), losses = distributed.sum_gradients(parameters, (rows, losses))
-    direction = Direction(grad, grad_image, t, weight=weight, logs=logs)
-    values = dict(zip(step.losses, losses.tolist(), strict=True))
-    return Step(step.index, z, z if image is None else image, direction, values, step.state)
 
 
 def _regularizer_names(regularizers: Sequence[Regularizer]) -> list[str]:

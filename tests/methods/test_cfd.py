@@ -1,4 +1,4 @@
-"""CFD and FSD: a step with fixed noise is a DDIM step; per-item and world noise."""
+"""CFD and FSD: a step with fixed noise is a DDIM step; noise per particle and of a world."""
 
 from __future__ import annotations
 
@@ -132,7 +132,9 @@ def test_views_of_one_place_see_one_noise(planes):
 def part_of(s: ms.RenderContext, row: int) -> ms.RenderContext:
     """The context of one item."""
     view = type(s.view)((int(s.item[row]),))
-    return ms.RenderContext(view, s.rendering, s.image[row : row + 1], s.codec, s.item[row : row + 1])
+    return ms.RenderContext(
+        view, s.rendering, s.image[row : row + 1], s.codec, s.item[row : row + 1], s.particle[row : row + 1]
+    )
 
 
 def test_a_world_of_noise_is_standard_normal_everywhere():
@@ -198,12 +200,12 @@ def test_mistakes_are_one_clear_line():
         WorldNoise(0, shifted(1))
     with pytest.raises(ValueError, match="WorldNoise needs a context, got none"):
         step(FSD(noise=world), z, images, generator())
-    with pytest.raises(ValueError, match=r"needs z of shape \(b, c, h, w\), got \(4, 2\); try PerItem"):
+    with pytest.raises(ValueError, match=r"needs z of shape \(b, c, h, w\), got \(4, 2\); try PerParticle"):
         step(FSD(noise=world), FOUR, prior, generator(), context=context(FOUR))
     with pytest.raises(ValueError, match=r"places must have shape \(2, p, 3, 4\), got \(2, 1, 3, 3\)"):
         few = WorldNoise(24, lambda s: shifted(1)(s)[..., :3])
         step(FSD(noise=few), z, images, generator(), context=surface())
-    with pytest.raises(ValueError, match="item 0 must keep the shape .* of its noise, got"):
+    with pytest.raises(ValueError, match="particle 0 must keep the shape .* of its noise, got"):
         FSD().step(FOUR, prior, ConsistentState({0: torch.zeros(1, 3, dtype=F64)}), progress=0.0, rng=generator())
     with pytest.raises(ValueError, match="items must be distinct"):
         FSD().step(FOUR[:2], prior, ConsistentState(), progress=0.0, rng=ms.Streams(0, 0, (1, 1)))

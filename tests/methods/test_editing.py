@@ -191,7 +191,7 @@ def test_a_batch_is_its_items_alone_and_calls(method) -> None:
 
 def test_a_source_may_be_rendered_for_every_scene() -> None:
     view = View((0, 1, 2, 3))
-    context = RenderContext(view, Rendering(view, POINTS), POINTS, Identity(), torch.arange(4))
+    context = RenderContext(view, Rendering(view, POINTS), POINTS, Identity(), torch.arange(4), torch.arange(4))
     prior = two_class_prior("VP")
     moving = DDS(lambda where: SOURCE[where.item], PerRow(TIMES), scale=1.0)
     fixed = step(DDS(SOURCE, PerRow(TIMES), scale=1.0), prior)

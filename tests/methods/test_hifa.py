@@ -48,7 +48,7 @@ class RecordingCodec:
 def context(image: torch.Tensor, codec) -> RenderContext:
     """Render context as `distill` would pass it."""
     view = View(tuple(range(len(image))))
-    return RenderContext(view, Rendering(view, image), image, codec, torch.arange(len(image)))
+    return RenderContext(view, Rendering(view, image), image, codec, torch.arange(len(image)), torch.arange(len(image)))
 
 
 LATENT = {"image_weight": 0.0}

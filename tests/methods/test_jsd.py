@@ -139,7 +139,7 @@ def test_an_energy_of_pixels_receives_pixels() -> None:
     image = torch.rand(2, 1, 3, 3, generator=generator(1), dtype=F64)
     prior = ms.Empirical(2 * torch.rand(20, 1, 3, 3, generator=generator(2), dtype=F64) - 1)
     codec, view = RangeCodec(), View((0, 1))
-    context = RenderContext(view, Rendering(view, image), image, codec, torch.tensor([0, 1]))
+    context = RenderContext(view, Rendering(view, image), image, codec, torch.tensor([0, 1]), torch.tensor([0, 1]))
     decoded = []
 
     def bright(pixels: Tensor, where: RenderContext | None) -> Tensor:

@@ -101,8 +101,8 @@ DISTILLATION_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "SegmentDreamer draws its noise anew",
         "methods/segment_dreamer.py",
-        "PerItem().draw(state.noise, z",
-        "PerItem().draw({}, z",
+        "PerParticle().draw(state.noise, z",
+        "PerParticle().draw({}, z",
         "segment_dreamer",
     ),
     (

@@ -55,7 +55,7 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a step holds its own items alone",
-        "distill.py",
+        "methods/batches.py",
         "distributed.scatter_rows(value, own_rows, n)",
         "value",
         "distributed",
@@ -63,8 +63,8 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "cameras of other processes",
         "generators/camera.py",
-        "cameras = self.cameras.select(rows)",
-        "cameras = self.cameras",
+        "kept, cameras = super().select(rows), self.cameras.select(rows)",
+        "kept, cameras = super().select(rows), self.cameras",
         "distributed",
     ),
     (
@@ -120,7 +120,7 @@ PROCESS_GROUP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the method state is not sharded",
         "runs/run_state.py",
-        "method_state = shard_state(method_state, context.own_rows, objects.batch, items[context.own_rows])",
+        "method_state = shard_state(method_state, context.own_rows, objects.batch, particles[context.own_rows])",
         "pass",
         "process_group",
     ),

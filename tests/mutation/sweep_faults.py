@@ -85,8 +85,8 @@ SWEEP_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "calls before the first step forgotten",
         "sweeps/cost.py",
-        "return n * (first + each * config.steps)",
-        "return n * each * config.steps",
+        "(first + each * config.steps)",
+        "(each * config.steps)",
         "sweep",
     ),
     (

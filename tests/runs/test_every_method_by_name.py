@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 import modeseek as ms
 from modeseek.config.config import Config
 from modeseek.config.image_config import image_config
 from modeseek.config.loaded_prior import LoadedPrior
-from modeseek.config.shape_config import shape_config
+from modeseek.config.shape_config import refined_config, shape_config
 from modeseek.methods import METHODS
 from modeseek.runs.build import build
 
@@ -23,7 +26,6 @@ PROMPTS = {
 REFUSED = {
     ("image", "mvdream"): "MVDream needs a multiple of 4 views, got 1 rows",
     ("image", "esd"): "ESD with entropy > 0 needs a camera",
-    ("shape", "esd"): "ESD with entropy > 0 needs a camera",
 }
 
 
@@ -81,3 +83,27 @@ def test_a_second_score_is_a_lora_under_pipelines_and_a_small_network_elsewhere(
         assert isinstance(shape_config("a cone", method=name).method.auxiliary, ms.methods.LoRAAuxiliary)  # pyright: ignore[reportAttributeAccessIssue]
         renders = shape_config("a red cone", "renders", method=name)
         assert isinstance(renders.method.auxiliary, ms.methods.MLPAuxiliary)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_in_three_dimensions_phi_sees_the_camera_and_noise_lives_in_the_world() -> None:
+    for prior in ("scenes", "renders"):
+        for name in ("vsd", "esd", "asd"):
+            method = shape_config("a red cone", prior, method=name).method
+            assert isinstance(method, ms.VSD) and method.camera is ms.methods.pose
+            assert method.auxiliary.cameras == ms.methods.POSE_NUMBERS  # pyright: ignore[reportAttributeAccessIssue]
+        cfd, fsd = (shape_config("a red cone", prior, method=name).method for name in ("cfd", "fsd"))
+        assert isinstance(cfd, ms.methods.CFD) and cfd.noise == ms.methods.Triplanes()
+        assert isinstance(fsd, ms.methods.FSD) and fsd.noise == ms.methods.Voxels()
+    assert image_config(["a cone"], method="vsd").method.camera is None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_several_particles_by_name(loaded: LoadedPrior) -> None:
+    config = config_of("shape", "rsd")
+    config = replace(config, generator=replace(config.generator, particles=3, views=2))
+    assert config.generator.rows == 6
+    objects = build(config, loaded)
+    assert isinstance(objects.generator, ms.Ensemble) and objects.batch == 6 and objects.is_3d
+    with pytest.raises(ValueError, match="particles must be 1 to 64, got 0; try 4"):
+        shape_config("a red cone", particles=0)
+    with pytest.raises(ValueError, match="the second stage refines one mesh, got 3 particles; try particles=1"):
+        refined_config(config, Path("mesh.ply"), 4)

@@ -57,7 +57,15 @@ class ShapeCommand:
     steps: Annotated[
         int | None, option("N", "Number of optimisation steps. Default: 100 with inner steps, else 300.")
     ] = None
-    cameras: Annotated[int | None, option("N", "Number of views per step. Default: 4.")] = None
+    cameras: Annotated[int | None, option("N", "Number of views per step, of each particle. Default: 4.")] = None
+    particles: Annotated[
+        int,
+        option(
+            "K",
+            "Number of shapes that are optimised together, for methods that compare them: vsd, esd, asd, rsd. Default: "
+            "1.",
+        ),
+    ] = 1
     scale: options.Scale = None
     views: Annotated[
         Literal["none", "coarse", "fine"] | None,
@@ -110,6 +118,8 @@ class ShapeCommand:
         """Runs the optimisation, then the second stage if --refine is set, and prints the paths of the reports."""
         if self.refine < 0:
             raise ValueError(f"--refine must be at least 0, got {self.refine}")
+        if self.refine and self.particles > 1:
+            raise ValueError(f"--refine takes one shape, got --particles {self.particles}; try --particles 1")
         config = shape_config(**arguments_of(self, shape_config, "shape"))
         run = start_run(config, argv, self.out, dry_run=self.dry_run, preset=self.preset)
         if run is None or not self.refine:

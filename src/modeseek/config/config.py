@@ -14,7 +14,7 @@ from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 from modeseek.device import AUTO, check_device, resolve_device
 from modeseek.io.video import Film
-from modeseek.methods.base import Method, check_inner_steps, needs_of
+from modeseek.methods.base import Method, check_accumulate, check_inner_steps, needs_of
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
@@ -89,6 +89,8 @@ class Config:
         inner_steps: number of optimizer steps towards the target of each direction, >= 1; more than 1 lets a generator
             follow faster at equal prior calls, for methods whose directions have a target in z (msd, sds, sdi, ism,
             vsd, esd, asd; debiased).
+        accumulate: number of batches per update of the optimizer, >= 1: the gradient is the mean over all of their
+            items, at the memory of one batch and as many times the prior calls.
         device: auto, cpu, cuda, cuda:1 or mps; auto is the fastest of this machine, and the CPU under toy priors. A
             run's config.yaml has the device that it was.
         saving: schedule of checkpoints.
@@ -116,6 +118,7 @@ class Config:
     scale: float = 1.0
     shift: int = 0
     inner_steps: int = 1
+    accumulate: int = 1
     device: str = AUTO
     saving: CheckpointConfig = field(default_factory=CheckpointConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
@@ -134,6 +137,7 @@ class Config:
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
         check_inner_steps(self.inner_steps, self.method)
+        check_accumulate(self.accumulate)
         for need in needs_of(self.method):
             if not getattr(self, need):
                 raise ValueError(f"{self.method_name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")

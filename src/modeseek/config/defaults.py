@@ -11,6 +11,7 @@ from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfi
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import SAMPLER_SCALE, default_guidance
 from modeseek.config.lookup import look_up
+from modeseek.config.methods3d import method_3d
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
 from modeseek.config.paths import absolute_paths
@@ -41,8 +42,6 @@ LATENT_MSD = MSD(_IMAGE_PATH)  # under SGD with rate 1 mean shift itself
 IMAGE_SDS = SDS(times=Annealed(0.98, 0.02))
 DRAWING_MSD = MSD(Along(Annealed(0.8, 0.1)), weight=alpha_sigma, jitter=1.0)  # refines; noise to the end keeps details
 DRAWING_SDS = SDS(times=Annealed(0.8, 0.1))
-MSD_3D = MSD(Along(Annealed(0.98, 0.1)), weight=alpha_sigma, jitter=Until(0.7))
-SDS_3D = SDS(times=Annealed(0.98, 0.1))
 _METHODS: dict[str, Method] = {"debiased": Debiased(SDS())}
 _IMAGE_METHODS: dict[str, Method] = {"sds": IMAGE_SDS, "debiased": Debiased(IMAGE_SDS)}
 _PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA of its own network
@@ -52,7 +51,6 @@ _PIPELINE_METHODS: dict[str, Method] = {  # a pipeline's second score is a LoRA 
     "vpsd": VPSD(auxiliary=LoRAAuxiliary()),
 }
 _DRAWING_METHODS: dict[str, Method] = {"msd": DRAWING_MSD, "sds": DRAWING_SDS, "debiased": Debiased(DRAWING_SDS)}
-_METHODS_3D: dict[str, Method] = {"msd": MSD_3D, "sds": SDS_3D, "debiased": Debiased(SDS_3D)}
 _ADAM: dict[type, AdamConfig] = {
     PixelsConfig: AdamConfig(0.03),
     LatentConfig: AdamConfig(0.03),
@@ -82,10 +80,10 @@ def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) ->
     MSD on images has noise until 70 % of the run, while it is decided what an image shows: without, a clean render of
     what is not yet there is taken as evidence against it. Latents under SGD follow each target and need none.
     """
+    if generator.as_3d is not None:
+        return method_3d(name, isinstance(prior, PipelinePriorConfig))
     if isinstance(prior, PipelinePriorConfig) and name in _PIPELINE_METHODS:
         return _PIPELINE_METHODS[name]
-    if generator.as_3d is not None:
-        return _METHODS_3D.get(name)
     if isinstance(prior, PipelinePriorConfig) and _refines(generator) and name in _DRAWING_METHODS:
         return _DRAWING_METHODS[name]
     if isinstance(prior, PipelinePriorConfig) and name == "msd":

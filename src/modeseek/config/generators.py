@@ -14,6 +14,7 @@ from modeseek.codec import Identity
 from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.base import BaseGenerator
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field, FieldKind
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
@@ -74,7 +75,7 @@ class Generator3DConfig(GeneratorConfig):
     orbit: Orbit | None
 
     @abstractmethod
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Generator3D]: ...
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Generator3D | Ensemble]: ...
 
     @property
     def rows(self) -> int:

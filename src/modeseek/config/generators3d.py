@@ -11,6 +11,7 @@ from torch import Tensor
 from modeseek.codec import ImageCodec, ResizeCodec
 from modeseek.config.generators import BuiltGenerator, Generator3DConfig, image_shape
 from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane, Volume
@@ -18,6 +19,7 @@ from modeseek.generators.orbit import Orbit
 from modeseek.rng import Streams
 
 _MAX_SIDE = 8192  # of rendered images, pixels
+_MAX_PARTICLES = 64
 VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 
@@ -28,7 +30,7 @@ class NeRFConfig(Generator3DConfig):
     Attributes:
         kind: representation: dense (grids, coarse to fine; tuned for Adam with learning rate 0.25, falling to a fifth),
             triplane, fourier or hash (small networks; tuned for Adam with learning rates 0.02, 0.005 and 0.01).
-        views: number of cameras per step, one item each, >= 1.
+        views: number of cameras per step of each particle, one item each, >= 1.
         size: side of the rendered images, pixels, resized for the prior; null is the prior's input size.
         coarse: share of `size` that is rendered while the first grid is in use, in (0, 1].
         samples: number of samples per ray.
@@ -38,6 +40,8 @@ class NeRFConfig(Generator3DConfig):
         prune: density per world unit below which space is marked empty when a finer grid begins, >= 0; 0 marks nothing.
         background: constant (white), random (one colour per item) or learned (smooth environment map).
         orbit: distribution of the cameras; null is the prior's own.
+        particles: number of NeRFs that are optimised together (`modeseek.Ensemble`), 1 to 64, for methods that compare
+            them (vsd, esd, asd, rsd); they differ by their cameras, noise and random initial parameters.
     """
 
     kind: VolumeKind = "dense"
@@ -51,8 +55,11 @@ class NeRFConfig(Generator3DConfig):
     prune: float = 0.05
     background: Literal["constant", "random", "learned"] = "constant"
     orbit: Orbit | None = None
+    particles: int = 1
 
     def __post_init__(self) -> None:
+        if not 1 <= self.particles <= _MAX_PARTICLES:
+            raise ValueError(f"particles must be 1 to {_MAX_PARTICLES}, got {self.particles}; try 4")
         if self.views < 1 or not 0 < self.finer < 1 or not 0 <= self.prune < float("inf"):
             raise ValueError(
                 f"nerf needs views >= 1, finer in (0, 1), prune >= 0, got {self.views}, {self.finer}, {self.prune}"
@@ -65,11 +72,19 @@ class NeRFConfig(Generator3DConfig):
     def density_radius(self) -> float:
         return self.radius
 
-    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[NeRF]:
-        like = loaded.like
+    @property
+    def rows(self) -> int:
+        return self.views * self.particles
+
+    def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[NeRF | Ensemble]:
         codec, side = _codec_and_size(loaded, self.size, resizes=self.coarse < 1)
-        volume = self._volume(Streams(seed, use="start"), like)
-        nerf = NeRF(
+        nerfs = [self._nerf(loaded, side, seed, particle) for particle in range(self.particles)]
+        return BuiltGenerator(nerfs[0] if len(nerfs) == 1 else Ensemble(nerfs), codec, self.rows, pixels=True)
+
+    def _nerf(self, loaded: LoadedPrior, side: int, seed: int, particle: int) -> NeRF:
+        like = loaded.like
+        volume = self._volume(Streams(seed, items=(particle,), use="start"), like)
+        return NeRF(
             volume,
             orbit=self.orbit or loaded.orbit or Orbit(),
             size=side,
@@ -78,7 +93,6 @@ class NeRFConfig(Generator3DConfig):
             background=Background(self.background, like=like),
             stages=self._stages(side, volume),
         )
-        return BuiltGenerator(nerf, codec, self.views, pixels=True)
 
     def _volume(self, rng: Streams, like: Tensor) -> Dense | Triplane | Fourier | HashGrid:
         if self.kind == "dense":

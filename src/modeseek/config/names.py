@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -11,13 +12,14 @@ class Names(Mapping[str, Any]):
 
     Args:
         entries: dataclass or function by name.
+        earlier: present name by a name that earlier versions wrote: it is read, but not listed.
     """
 
-    def __init__(self, entries: Mapping[str, Any]) -> None:
-        self.entries = dict(entries)
+    def __init__(self, entries: Mapping[str, Any], earlier: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.entries, self.earlier = dict(entries), dict(earlier)
 
     def __getitem__(self, name: str) -> Any:
-        return self.entries[name]
+        return self.entries[self.earlier.get(name, name)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)

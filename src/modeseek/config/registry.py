@@ -22,6 +22,7 @@ from modeseek.config.generators import (
     StartConfig,
 )
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
+from modeseek.config.names import Names
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.plugins import PluginNames
 from modeseek.config.priors import (
@@ -53,10 +54,13 @@ from modeseek.methods.auxiliary_lora import LoRAAuxiliary
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import Method
 from modeseek.methods.mvdream import Opening
-from modeseek.methods.noise_maps import NoiseMap, PerItem
+from modeseek.methods.noise_maps import NoiseMap, PerParticle
+from modeseek.methods.pose import pose
 from modeseek.methods.rewards import LikelihoodReward, Reward
 from modeseek.methods.rsd import RBF, Kernel
 from modeseek.methods.stein import Baseline, constant_baseline
+from modeseek.methods.vsd import Camera
+from modeseek.methods.world_noise import Triplanes, Voxels
 from modeseek.ramp import Fading, Hump, Ramp, Until
 from modeseek.regularizers import (
     ColorPalette,
@@ -104,6 +108,9 @@ GENERATORS = PluginNames(
 )
 REWARDS = PluginNames("reward", {"likelihood": LikelihoodReward}, "modeseek.rewards", ("__call__",))
 OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
+_NOISE_MAPS = Names(
+    {"per-particle": PerParticle, "voxels": Voxels, "triplanes": Triplanes}, earlier={"per-item": "per-particle"}
+)
 
 _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     Method: ("method", ALL_METHODS),
@@ -136,7 +143,8 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     Law: ("law", {"gaussian": gaussian, "delta": delta, "particles": particles}),
-    NoiseMap: ("noise map", {"per-item": PerItem}),
+    NoiseMap: ("noise map", _NOISE_MAPS),
+    Camera: ("camera", {"pose": pose}),
     Reward: ("reward", REWARDS),
     Kernel: ("kernel", {"rbf": RBF}),
     Baseline: ("baseline", {"constant": constant_baseline}),

@@ -42,6 +42,7 @@ def shape_config(
     *,
     steps: int | None = None,
     cameras: int | None = None,
+    particles: int = 1,
     scale: float | None = None,
     views: Literal["none", "coarse", "fine"] | None = None,
     perp_neg: bool = False,
@@ -70,7 +71,8 @@ def shape_config(
         method: registered name or import path of the method, or the method with its own settings; None: msd.
         volume: representation of density and colour; None: dense.
         steps: number of optimisation steps; None: 100 with inner steps, else 300.
-        cameras: number of views per step, >= 1; None: 4.
+        cameras: number of views per step, of each particle, >= 1; None: 4.
+        particles: number of shapes that are optimised together, >= 1, for methods that compare them.
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.
@@ -104,7 +106,7 @@ def shape_config(
     )
     named = bundled_prior(source_prior.path) if isinstance(source_prior, PipelinePriorConfig) else None
     views = views or ("coarse" if named is None else named.views)
-    nerf = NeRFConfig(volume or "dense", 4 if cameras is None else cameras, size)
+    nerf = NeRFConfig(volume or "dense", 4 if cameras is None else cameras, size, particles=particles)
     inner_steps = default_inner_steps(source_prior, nerf, method_name) if inner_steps is None else inner_steps
     config = default_config(
         method_name,
@@ -143,11 +145,13 @@ def refined_config(
             regularizers are left out.
 
     Raises:
-        ValueError: the first stage has no NeRF.
+        ValueError: the first stage has no NeRF, or several.
     """
     nerf = config.generator
     if not isinstance(nerf, NeRFConfig):
         raise ValueError(f"the second stage refines the mesh of a nerf, got a first stage with {config.generator}")
+    if nerf.particles > 1:
+        raise ValueError(f"the second stage refines one mesh, got {nerf.particles} particles; try particles=1")
     surface = MeshConfig(mesh, nerf.views, nerf.size)
     if inner_steps is None:
         inner_steps = default_inner_steps(config.prior, surface, config.method_name)

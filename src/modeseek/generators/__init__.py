@@ -5,6 +5,7 @@ from __future__ import annotations
 from modeseek.generators.background import Background
 from modeseek.generators.base import Artifact, BaseGenerator, Generator, Rendering, View
 from modeseek.generators.camera import Cameras, CameraView
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
@@ -34,6 +35,7 @@ __all__ = [
     "CameraView",
     "Dense",
     "EmptySpaceSkipping",
+    "Ensemble",
     "Field",
     "Fourier",
     "Generator",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from modeseek.io.video import FilmFormat
@@ -25,13 +25,41 @@ class View:
 
     Attributes:
         items: global item indices, one per item of the batch; they key the random streams.
+        particles: global index of the particle (the object that is optimised) that each item shows; None is that of the
+            kind of view: an image is its own particle, and all cameras show particle 0.
     """
 
     items: tuple[int, ...]
+    particles: tuple[int, ...] | None = field(default=None, kw_only=True)
+
+    @property
+    def particle_of_item(self) -> tuple[int, ...]:
+        """Global index of the particle that each item shows."""
+        return self.items if self.particles is None else self.particles
+
+    def particle_of_row(self, n: int) -> Int[Tensor, "n"]:
+        """Returns the particle of each of n rows; each row of an item of several (a point cloud) is one of its own.
+
+        Raises:
+            ValueError: n is not a multiple of the number of items.
+        """
+        each, rest = divmod(n, len(self.items))
+        if rest:
+            raise ValueError(f"the number of rows must be a multiple of the {len(self.items)} items, got {n}")
+        if each == 1:
+            return torch.tensor(self.particle_of_item)
+        return (each * torch.tensor(self.items)[:, None] + torch.arange(each)).flatten()
 
     def select(self, rows: slice) -> View:
         """Returns the view of a subset of the items; each renders as it does within the full batch."""
-        return replace(self, items=self.items[rows])
+        particles = None if self.particles is None else self.particles[rows]
+        return replace(self, items=self.items[rows], particles=particles)
+
+    @classmethod
+    def concatenate(cls, views: Sequence[Any]) -> View:
+        """Returns the view of the items of several views, in order."""
+        items = tuple(item for view in views for item in view.items)
+        return replace(views[0], items=items, particles=tuple(p for view in views for p in view.particle_of_item))
 
 
 @dataclass(frozen=True)
@@ -45,6 +73,11 @@ class Rendering:
 
     view: View
     image: Float[Tensor, "b *d"]
+
+    @classmethod
+    def concatenate(cls, view: View, renderings: Sequence[Any]) -> Rendering:
+        """Returns the rendering of a view that was rendered in parts."""
+        return replace(renderings[0], view=view, image=torch.cat([part.image for part in renderings]))
 
 
 @runtime_checkable
@@ -74,6 +107,12 @@ class DeclaredGenerator(Protocol):
     """A generator that says whether it renders images, which a codec encodes, or z itself."""
 
     encodes: bool
+
+
+def concatenate_optional(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Returns the concatenation of tensors; None where one is missing."""
+    given = [part for part in parts if part is not None]
+    return torch.cat(given) if len(given) == len(parts) else None
 
 
 def renders_images(generator: Generator) -> bool:
@@ -125,6 +164,11 @@ class BaseGenerator(nn.Module):
     def n_items(self) -> int:
         """Number of items of every view, >= 1."""
         return 1
+
+    @property
+    def particles(self) -> tuple[BaseGenerator, ...]:
+        """Generators that are optimised together: itself, or the members of an ensemble."""
+        return (self,)
 
     def view(self, n: int, rng: Rng) -> View:
         """Returns the view of all items; n must be their number."""

@@ -14,6 +14,7 @@ along the ray. Normals are in world axes, pointing out of the surface.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -21,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.base import View
+from modeseek.generators.base import View, concatenate_optional
 
 Degrees = TypeVar("Degrees", float, Tensor)
 
@@ -99,6 +100,12 @@ class Cameras:
         subset = slice(rows, rows + 1) if isinstance(rows, int) else rows
         return Cameras(self.azimuth[subset], self.elevation[subset], self.distance[subset], self.fov[subset])
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Cameras]) -> Cameras:
+        """Returns the cameras of several batches, in order."""
+        columns = zip(*((c.azimuth, c.elevation, c.distance, c.fov) for c in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
+
     def to(self, like: Tensor) -> Cameras:
         """Returns the cameras in the dtype and on the device of another tensor."""
         return Cameras(*(part.to(like) for part in (self.azimuth, self.elevation, self.distance, self.fov)))
@@ -138,7 +145,22 @@ class CameraView(View):
     backdrop: Float[Tensor, "n 3"] | None = None
     jitter: Float[Tensor, "n s s"] | None = None
 
+    @property
+    def particle_of_item(self) -> tuple[int, ...]:
+        return (0,) * len(self.items) if self.particles is None else self.particles
+
     def select(self, rows: slice) -> CameraView:
         backdrop, jitter = (draws if draws is None else draws[rows] for draws in (self.backdrop, self.jitter))
-        cameras = self.cameras.select(rows)
-        return replace(self, items=self.items[rows], cameras=cameras, backdrop=backdrop, jitter=jitter)
+        kept, cameras = super().select(rows), self.cameras.select(rows)
+        return replace(
+            self, items=kept.items, particles=kept.particles, cameras=cameras, backdrop=backdrop, jitter=jitter
+        )
+
+    @classmethod
+    def concatenate(cls, views: Sequence[CameraView]) -> CameraView:
+        backdrop, jitter = (concatenate_optional(p) for p in zip(*((v.backdrop, v.jitter) for v in views), strict=True))
+        cameras = Cameras.concatenate([view.cameras for view in views])
+        whole = super().concatenate(views)
+        return CameraView(
+            whole.items, cameras, views[0].size, views[0].normals, backdrop, jitter, particles=whole.particles
+        )

@@ -28,10 +28,12 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.mvdream import MVDream
 from modeseek.methods.mvdream import Opening as Opening
 from modeseek.methods.nfsd import NFSD
-from modeseek.methods.noise_maps import PerItem as PerItem
+from modeseek.methods.noise_maps import PerParticle as PerParticle
 from modeseek.methods.noise_maps import WorldNoise as WorldNoise
 from modeseek.methods.pds import PDS
 from modeseek.methods.pfd import PFD
+from modeseek.methods.pose import POSE_NUMBERS as POSE_NUMBERS
+from modeseek.methods.pose import pose as pose
 from modeseek.methods.reward_weighted import RewardWeighted
 from modeseek.methods.rewards import LikelihoodReward as LikelihoodReward
 from modeseek.methods.rewards import Reward as Reward
@@ -49,6 +51,8 @@ from modeseek.methods.stein import SteinDreamer
 from modeseek.methods.ucm import UCM
 from modeseek.methods.vpsd import VPSD
 from modeseek.methods.vsd import VSD
+from modeseek.methods.world_noise import Triplanes as Triplanes
+from modeseek.methods.world_noise import Voxels as Voxels
 
 METHODS: dict[str, type[Method]] = {
     "msd": MSD,

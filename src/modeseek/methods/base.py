@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from modeseek.codec import Codec
 from modeseek.diffusion.prediction import Prediction
-from modeseek.generators.base import Rendering, View
+from modeseek.generators.base import Rendering, View, concatenate_optional
 from modeseek.priors.base import Conditions, Prior
 from modeseek.rng import Rng
 
@@ -27,7 +29,8 @@ class RenderContext:
             and moved as a random codec (`Shifted`) drew it for this step.
         codec: differentiable maps between that image and z.
         item: global item index of each row, (b,).
-        particle: index of the particle (optimised object) of each row, (b,); None if every row is its own.
+        particle: global index of the particle (optimised object) of each row, (b,): all views of one NeRF share theirs,
+            each image is its own, and each point of a cloud.
     """
 
     view: View
@@ -35,7 +38,7 @@ class RenderContext:
     image: Tensor
     codec: Codec
     item: Tensor
-    particle: Tensor | None = None
+    particle: Int[Tensor, "b"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,18 @@ class Direction:
     prediction: Prediction | None = None
     weight: Float[Tensor, "b"] | None = None
     logs: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Direction]) -> Direction:
+        """Returns the direction of the rows of several batches; one is itself, the prediction of several is None."""
+        if len(parts) == 1:
+            return parts[0]
+        grad_image, t, eps, weight = (
+            concatenate_optional([getattr(part, name) for part in parts])
+            for name in ("grad_image", "t", "eps", "weight")
+        )
+        logs = {name: torch.cat([part.logs[name] for part in parts]) for name in parts[0].logs}
+        return cls(torch.cat([part.grad for part in parts]), grad_image, t, eps, weight=weight, logs=logs)
 
 
 @runtime_checkable
@@ -123,6 +138,15 @@ def needs_of(method: object) -> tuple[str, ...]:
 
 
 MAX_INNER_STEPS = 10_000
+MAX_BATCHES = 10_000
+
+
+def check_accumulate(accumulate: int) -> None:
+    """Raises ValueError unless the number of batches per update is 1 to 10,000."""
+    if not 1 <= accumulate <= MAX_BATCHES:
+        raise ValueError(
+            f"accumulate must be 1 to {MAX_BATCHES}, got {accumulate}; try 1, an update of the optimizer per batch"
+        )
 
 
 def check_inner_steps(inner_steps: int, method: object) -> None:

@@ -15,7 +15,7 @@ from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.reference_clock import moved_time, reference_time
 from modeseek.diffusion.weighting import Weight, sigma_squared
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noise_maps import PerItem
+from modeseek.methods.noise_maps import PerParticle
 from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import require_unguided, with_guidance
@@ -28,7 +28,7 @@ class DSDState:
     """State of DSD.
 
     Attributes:
-        noise: initial noise of each item's trajectory, by item index.
+        noise: initial noise of each particle's trajectory, by index of the particle.
     """
 
     noise: Mapping[int, Tensor] = field(default_factory=dict)
@@ -38,10 +38,10 @@ class DSDState:
 class DSD:
     """DSD (Xu et al. 2024, arXiv 2412.06780): `grad = w (eps_s(z_t, t) - eps_r(z_t', t'))`, t' a little noisier than t.
 
-    Each item has one noise n0 for the whole run, the start of one trajectory of the probability flow. DDIM integrates
-    from `sigma_1 n0` at t = 1 to t'; the predicted noise e at its end is used for both points, `z_t = alpha z +
-    sigma e` and `z_t' = alpha' z + sigma' e`. Different n0 give different trajectories and different results. The
-    gradient is zero at t' = t with r = s (or without conditions).
+    Each particle has one noise n0 for the whole run, shared by all of its views: the start of one trajectory of the
+    probability flow. DDIM integrates from `sigma_1 n0` at t = 1 to t'; the predicted noise e at its end is used for
+    both points, `z_t = alpha z + sigma e` and `z_t' = alpha' z + sigma' e`. Different n0 give different trajectories
+    and different results. The gradient is zero at t' = t with r = s (or without conditions).
 
     t' is `t + u gap (t - least)`, u uniform, at most the prior's last; these times are those of Stable Diffusion's
     schedule, converted to the prior's by log-SNR. Costs `ode_steps + 3` calls of the unguided prior per row
@@ -89,7 +89,7 @@ class DSD:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, DSDState]:
-        """Returns the direction and the state with every item's initial noise.
+        """Returns the direction and the state with the initial noise of every particle.
 
         Raises:
             TypeError: the prior is already guided.
@@ -99,8 +99,8 @@ class DSD:
         t = self.times(progress, len(z), rng).to(z)
         reach = self.gap * (reference_time(prior.schedule, t) - self.least).clamp(min=0)
         later = moved_time(prior.schedule, t, rand((len(z),), rng, z) * reach)
-        noise_by_item = PerItem().draw(state.noise, z, context, rng)
-        initial_noise = PerItem()(noise_by_item, z, context, rng)
+        noise_by_particle = PerParticle().draw(state.noise, z, context, rng)
+        initial_noise = PerParticle()(noise_by_particle, z, context, rng)
         guided, reference = (with_guidance(prior, scale, conditions) for scale in (self.scale, self.reference_scale))
         sigma_1 = prior.schedule(torch.ones_like(t))[1]
         shares = torch.linspace(0, 1, self.ode_steps + 1, dtype=z.dtype, device=z.device)[:, None]
@@ -111,7 +111,7 @@ class DSD:
         base = _predict_noised(reference, z, eps, later, conditions)
         grad = expand_like(self.weight(*prior.schedule(t)), z) * (prediction.eps - base.eps)
         logs = {"t": t, "gap": later - t}
-        return Direction(grad, t=t, prediction=prediction, logs=logs), DSDState({**state.noise, **noise_by_item})
+        return Direction(grad, t=t, prediction=prediction, logs=logs), DSDState({**state.noise, **noise_by_particle})
 
 
 def _predict_noised(prior: Prior, z: Tensor, eps: Tensor, t: Tensor, conditions: Conditions | None) -> Prediction:

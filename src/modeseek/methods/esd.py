@@ -42,8 +42,8 @@ class ESD(VSD):
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         if self.entropy > 0 and self.camera is None:
             raise ValueError(
-                f"ESD with entropy > 0 needs a camera, got entropy={self.entropy} and camera=None; try camera=..., a "
-                "function from RenderContext to (b, k)"
+                f"ESD with entropy > 0 needs a camera, got entropy={self.entropy} and camera=None; try camera=pose "
+                "with a 3D generator, or entropy=0"
             )
         return super().init(z, prior)
 

@@ -13,7 +13,7 @@ from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.reference_clock import time_at
 from modeseek.diffusion.weighting import Weight, sigma_over_alpha
 from modeseek.methods.base import Direction, RenderContext
-from modeseek.methods.noise_maps import PerItem
+from modeseek.methods.noise_maps import PerParticle
 from modeseek.methods.noising import add_noise
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.batched import require_conditions
@@ -28,7 +28,7 @@ class SegmentState:
     """State of SegmentDreamer.
 
     Attributes:
-        noise: noise of each item, kept along the run, by item index.
+        noise: noise of each particle, kept along the run, by its index.
     """
 
     noise: Mapping[int, Tensor] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class SegmentDreamer:
     """SegmentDreamer (Zhu et al. 2025, arXiv 2507.05256): `grad = w ((x_e' - x_e) + (scale + 1) (x_e - x_e cond))`.
 
     Segmented consistency trajectory distillation: the noise levels are cut into segments; t is random, e the clean end
-    of its segment and s random between the two. With one noise n per item, kept along the run, and DDIM steps,
+    of its segment and s random between the two. With one noise n per particle, kept along the run, and DDIM steps,
 
         x_e = alpha_e z + sigma_e n,  then e -> s -> t under the null condition gives x_t;
         t -> s and t -> e under guidance give x_s and x_e cond;  s -> e under the null condition gives x_e'.
@@ -86,7 +86,7 @@ class SegmentDreamer:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, SegmentState]:
-        """Returns the direction and the state with every item's noise; logs the times t, s and e of the prior.
+        """Returns the direction and the state with the noise of every particle; logs the times t, s and e of the prior.
 
         Raises:
             TypeError: the prior is already guided.
@@ -96,8 +96,8 @@ class SegmentDreamer:
         z, null = z.detach(), None
         if conditions is not None:
             null = expand(require_conditions(conditions, "SegmentDreamer", "positive", "null").null, len(z))
-        noise_by_item = PerItem().draw(state.noise, z, context, rng)
-        n = PerItem()(noise_by_item, z, context, rng)
+        noise_by_particle = PerParticle().draw(state.noise, z, context, rng)
+        n = PerParticle()(noise_by_particle, z, context, rng)
         e, s, t = (time_at(prior.schedule, x) for x in self._draw_times(progress, len(z), rng, z))
         level_e, level_s, level_t = (prior.schedule(x) for x in (e, s, t))
 
@@ -114,7 +114,7 @@ class SegmentDreamer:
         residual = (move(x_s, level_s, level_e) - x_e) + (self.scale + 1) * (x_e - x_e_cond)
         grad = expand_like(self.weight(*level_t), z) * residual
         logs = {"t": t, "s": s, "e": e}
-        return Direction(grad, t=t, prediction=p, logs=logs), SegmentState({**state.noise, **noise_by_item})
+        return Direction(grad, t=t, prediction=p, logs=logs), SegmentState({**state.noise, **noise_by_particle})
 
     def _draw_times(self, progress: float, n: int, rng: Rng, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns e <= s <= t on Stable Diffusion's clock, (n,) each."""

@@ -87,7 +87,8 @@ class VSD:
         warmup: training steps of phi before the first direction, >= 0, all on the initial particles.
         drop: dropout probability in [0, 1] of the condition (if there is a null one) and of the camera while phi is
             trained.
-        camera: camera conditioning of phi, from the render context to (b, k); None is no camera.
+        camera: camera conditioning of phi, from the render context to (b, k), such as `pose`, for an auxiliary with
+            `cameras` = k; None is no camera.
     """
 
     references: ClassVar[tuple[str, ...]] = ("vsd",)

@@ -1,8 +1,8 @@
 """Gathering and sharding of method states by item, so that a checkpoint fits any number of processes.
 
 Convention for states: outside modules and optimizers, a tensor whose leading axis has the batch size holds one row per
-item, and a mapping with integer keys holds entries by item (negative keys: common to all items). Everything else is
-the same in every process.
+item, and a mapping with integer keys holds entries by particle (negative keys: common to all). Everything else is the
+same in every process.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ def gather_state(states: Sequence[Any], counts: Sequence[int]) -> Any:
     return _walk(join, unite, *states)
 
 
-def shard_state(state: Any, rows: slice, n: int, items: Sequence[int]) -> Any:
+def shard_state(state: Any, rows: slice, n: int, particles: Sequence[int]) -> Any:
     """State of one process's rows.
 
     Args:
         state: state of all items.
         rows: rows of the process.
         n: number of rows over all processes.
-        items: global item numbers of those rows.
+        particles: particle of each of those rows (`View.particle_of_item`).
     """
-    own = set(items)
+    own = set(particles)
     return _walk(
         lambda x: x[rows].clone() if x.ndim and len(x) == n else x,
-        lambda entries: {item: value for item, value in entries.items() if item < 0 or item in own},
+        lambda entries: {key: value for key, value in entries.items() if key < 0 or key in own},
         state,
     )
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.generators.ensemble import single_shape
 from modeseek.generators.export_mesh import MESH_FORMATS, MeshFormat, check_textured, encode_mesh, encode_textured
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.extract import surface_colours
@@ -37,7 +38,7 @@ def as_3d(trained: Trained, wish: str) -> Generator3D:
     """The 3D generator of a run.
 
     Raises:
-        ValueError: it is of images or points; the message names the wish, such as "a mesh".
+        ValueError: it is of images, points or several particles; the message names the wish, such as "a mesh".
     """
     if trained.shape is None:
         name = type(trained.generator).__name__
@@ -45,7 +46,7 @@ def as_3d(trained: Trained, wish: str) -> Generator3D:
             f"{wish} needs a run of a 3D shape, got {trained.run.path.name}, which optimised a {name}; "
             f"for its images: modeseek export {trained.run.path} --format png --size 512"
         )
-    return trained.shape
+    return single_shape(trained.shape, wish)
 
 
 def export_mesh(

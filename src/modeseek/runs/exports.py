@@ -35,6 +35,7 @@ def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
     write_atomic(run.path / WEIGHTS, safetensors.torch.save(weights))
     for artifact in generator.exports(objects.to_pixels, films):
         if artifact.data is not None:
+            (run.path / artifact.path).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(run.path / artifact.path, artifact.data)
         if artifact.note:
             recorder.log(artifact.note)

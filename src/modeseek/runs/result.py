@@ -18,6 +18,7 @@ from modeseek.config.config import Config
 from modeseek.config.given_prior import GivenPrior
 from modeseek.config.serialization import suggest_name
 from modeseek.generators.base import BaseGenerator
+from modeseek.generators.ensemble import Ensemble, single_shape
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.io.atomic import write_atomic
@@ -107,20 +108,25 @@ class SvgResult(ImageResult):
 class ShapeResult(ImageResult):
     """Result of `ms.shape`: the run and the optimised 3D shape; its images are six views around it."""
 
-    generator: Generator3D = field(repr=False)
+    generator: Generator3D | Ensemble = field(repr=False)
 
-    def mesh(self, resolution: int = 128, level: float | None = None) -> ShapeMesh:
+    def mesh(self, resolution: int = 128, level: float | None = None, particle: int = 0) -> ShapeMesh:
         """Extracts the mesh of the visible surface.
 
         Args:
             resolution: number of density samples along each axis, 8 to 512.
             level: density at the surface, per world unit, > 0; None finds it.
+            particle: number of the shape, where a run optimised several.
 
         Raises:
             ValueError: there is no surface, or an argument is out of its range.
         """
-        mesh, summary = self.generator.extract_mesh(resolution, level)
-        return ShapeMesh(mesh, summary, self.generator, resolution)
+        shapes = self.generator.particles
+        if not 0 <= particle < len(shapes):
+            raise ValueError(f"particle must be 0 to {len(shapes) - 1}, got {particle}; try 0")
+        shape = single_shape(shapes[particle], "a mesh")
+        mesh, summary = shape.extract_mesh(resolution, level)
+        return ShapeMesh(mesh, summary, shape, resolution)
 
     def turntable(self, path: str | os.PathLike[str], size: int = 512, frames: int = 120) -> Path:
         """Writes a film of a full turn, .mp4 or .gif, and returns its path; 30 to 60 s on two CPU cores.

@@ -131,12 +131,12 @@ def load_checkpoint(context: RunContext) -> RunState:
         context.recorder.log(f"{line}; using {'the checkpoint before it' if checkpoint else 'the start'}")
     state = RunState()
     if checkpoint is not None:
-        z, items = _current_z(objects)
+        z, particles = _current_z(objects)
         template = state.checkpoint_contents(objects, objects.method.init(z, objects.prior))
         contents = checkpoint.restore(template, objects.config.device)
         method_state = contents["method"]
         if group.distributed.size > 1:
-            method_state = shard_state(method_state, context.own_rows, objects.batch, items[context.own_rows])
+            method_state = shard_state(method_state, context.own_rows, objects.batch, particles[context.own_rows])
         state = RunState(
             checkpoint.step,
             method_state,
@@ -191,7 +191,7 @@ def _gather_method_state(context: RunContext) -> Any:
 
 
 def _current_z(objects: RunObjects) -> tuple[torch.Tensor, tuple[int, ...]]:
-    """Input of the prior for the current generator, and the items that it shows."""
+    """Input of the prior for the current generator, and the particle that each item shows."""
     with torch.no_grad():
         view = objects.generator.view(objects.batch, Streams(objects.config.seed, use="view"))
-        return objects.codec.encode(render(objects.generator, view).image).detach(), view.items
+        return objects.codec.encode(render(objects.generator, view).image).detach(), view.particle_of_item

@@ -12,6 +12,7 @@ from modeseek.config.generators3d import VolumeKind
 from modeseek.config.given_prior import find_prior
 from modeseek.config.priors import PriorConfig
 from modeseek.config.shape_config import shape_config
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.generator3d import Generator3D
 from modeseek.methods.base import Method
 from modeseek.priors.pipeline import Pipeline
@@ -58,8 +59,8 @@ def shape(
         out: run folder to create; None makes one in `runs/`.
         progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
         settings: any other settings as `modeseek run --set` takes them.
-        options: other options of `modeseek.config.shape_config.shape_config`: views, perp_neg, shift, inner_steps,
-            source, film, loras, embeddings, long_prompts.
+        options: other options of `modeseek.config.shape_config.shape_config`: views, perp_neg, particles, shift,
+            inner_steps, source, film, loras, embeddings, long_prompts.
 
     Returns:
         The run and its shape: `result.mesh(128).save("cone.glb")`, `result.turntable("cone.mp4")`, `result.image`.
@@ -91,4 +92,4 @@ def shape(
         **options,
     )
     run, pixels, generator = run_to_end(config, given, "modeseek.shape", out, progress)
-    return ShapeResult(run, pixels, cast("Generator3D", generator))
+    return ShapeResult(run, pixels, cast("Generator3D | Ensemble", generator))

@@ -148,6 +148,7 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
         start=min(state.step, steps),
         batch=objects.batch,
         inner_steps=objects.config.inner_steps,
+        accumulate=objects.config.accumulate,
         conditions=objects.conditions,
         codec=objects.codec,
         regularizers=objects.regularizers,
@@ -171,7 +172,8 @@ def _train_steps(context: RunContext, steps: int, stop_request: StopRequest) -> 
         recorder.log_step(step, objects, state.seconds, state.calls)
         if recorder.preview_due(step.index, steps):
             if not objects.draws_previews:
-                recorder.save_preview(step.index, painter.draw(objects.to_pixels(step.image)))
+                first = step.image[: len(step.image) // config.accumulate]  # of each item the first batch
+                recorder.save_preview(step.index, painter.draw(objects.to_pixels(first)))
             elif step.index:  # rendered after the update
                 recorder.save_preview(step.index + 1, painter.draw(objects.draw_preview()))
         if objects.pixels and config.guard.active:

@@ -12,6 +12,7 @@ from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.device import AUTO, resolve_device
 from modeseek.generators.base import BaseGenerator, render
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.generator3d import Generator3D
 from modeseek.rundir.checkpoint import Checkpoint
 from modeseek.rundir.run_dir import Run
@@ -28,7 +29,7 @@ class Trained:
         config: its configuration.
         generator: the generator, without gradients.
         step: number of steps after which it was saved.
-        shape: the same generator if it is 3D, else None.
+        shape: the same generator if it is 3D, an ensemble of several included, else None.
         decode: function from its renderings to pixels; None where they are pixels.
         remarks: a line for each damaged checkpoint that is newer.
     """
@@ -37,7 +38,7 @@ class Trained:
     config: Config
     generator: BaseGenerator
     step: int
-    shape: Generator3D | None = None
+    shape: Generator3D | Ensemble | None = None
     decode: Callable[[Tensor], Tensor] | None = None
     remarks: tuple[str, ...] = ()
 
@@ -75,7 +76,7 @@ def load_trained(run: Run, device: str | torch.device | None = None) -> Trained:
     return Trained(run, config, generator, step, generator, remarks=tuple(damaged))
 
 
-def load_3d(run: Run, config: Config, checkpoint: Checkpoint | None, device: str) -> Generator3D:
+def load_3d(run: Run, config: Config, checkpoint: Checkpoint | None, device: str) -> Generator3D | Ensemble:
     """The 3D generator of a run with the parameters of a checkpoint, or without one those that the run exported."""
     if checkpoint is not None:
         return load_generator(config, checkpoint, device)

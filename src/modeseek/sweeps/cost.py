@@ -18,7 +18,7 @@ def prior_calls(config: Config) -> int | None:
         first, each = count_prior_calls(config.method, config.scale, guided, conditions)
     except (ValueError, TypeError):  # the method needs a pipeline, a source or a camera, which the stand-in lacks
         return None
-    return n * (first + each * config.steps)
+    return n * config.accumulate * (first + each * config.steps)
 
 
 def total_prior_calls(configs: Sequence[Config]) -> tuple[int, int]:
@@ -26,7 +26,8 @@ def total_prior_calls(configs: Sequence[Config]) -> tuple[int, int]:
     cache: dict[str, int | None] = {}
     counts = []
     for config in configs:
-        key = repr((config.method, config.generator, config.steps, config.scale, config.label, config.prompts[:1]))
+        run = (config.method, config.generator, config.steps, config.accumulate)
+        key = repr((*run, config.scale, config.label, config.prompts[:1]))
         if key not in cache:
             cache[key] = prior_calls(config)
         counts.append(cache[key])

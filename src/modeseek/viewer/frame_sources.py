@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from modeseek.generators.ensemble import single_shape
 from modeseek.generators.generator3d import Generator3D
 from modeseek.io.errors import one_line
 from modeseek.rundir.checkpoint import read_checkpoint
@@ -70,7 +71,7 @@ class CheckpointFrames:
         checkpoint = read_checkpoint(self._run.path / "checkpoints" / f"step-{step:08d}")
         with self._lock:
             if self._generator is None:
-                self._generator = load_generator(self._config, checkpoint, self._device)
+                self._generator = single_shape(load_generator(self._config, checkpoint, self._device), "the viewer")
             else:
                 restore_generator(self._generator, checkpoint, self._device)
 

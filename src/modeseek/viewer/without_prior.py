@@ -12,6 +12,7 @@ from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, Schedule
+from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.generator3d import Generator3D
 from modeseek.priors.base import BasePrior
 from modeseek.pytree import Cond
@@ -53,7 +54,7 @@ def absent_prior(size: int | None, dtype: torch.dtype, device: str) -> AbsentPri
     return AbsentPrior((3, side, side), dtype, torch.device(device))
 
 
-def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D:
+def load_generator(config: Config, checkpoint: Checkpoint, device: str = "cpu") -> Generator3D | Ensemble:
     """The generator with the parameters of a checkpoint.
 
     What a run takes from its prior at the start is in the checkpoint (parameters and their dtype) or does not matter

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modeseek.config.defaults import MSD_3D, SDS_3D
+from modeseek.config.methods3d import MSD_3D, SDS_3D, variational_3d
 from modeseek.experiments.common.entries import Entry, fixed, sdi, sdi_negative
-from modeseek.methods.auxiliary_lora import LoRAAuxiliary
-from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.sds import SDS
 from modeseek.methods.vsd import VSD
@@ -15,7 +13,7 @@ from modeseek.ramp import Ramp
 
 
 def _vsd(scale: float, pipeline: bool) -> VSD:
-    return VSD(scale=scale, auxiliary=LoRAAuxiliary() if pipeline else MLPAuxiliary())
+    return replace(variational_3d("vsd", pipeline), scale=scale)
 
 
 ENTRIES = {

@@ -14,6 +14,7 @@ from modeseek.experiments.text_to_3d.measure import load_measures, measure
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
 from modeseek.generators.base import BaseGenerator
+from modeseek.generators.ensemble import single_shape
 from modeseek.generators.generator3d import Generator3D
 from modeseek.io.atomic import remove_folder, write_atomic
 from modeseek.io.progress import Progress
@@ -146,7 +147,7 @@ class ShapeJob(Job[ShapeJobResult]):
             generator.load_state_dict(safetensors.torch.load_file(run.path / WEIGHTS, device=config.device))
         except (RuntimeError, safetensors.SafetensorError) as error:
             raise ValueError(f"{run.path / WEIGHTS} is damaged; remove {run.path} and run the command again") from error
-        return generator.requires_grad_(False)
+        return single_shape(generator.requires_grad_(False), "the experiment")
 
 
 def _save_weights(run: Run, generator: BaseGenerator) -> None:

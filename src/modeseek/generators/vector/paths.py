@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -70,6 +71,11 @@ class Paths:
     def select(self, items: list[int] | tuple[int, ...]) -> Paths:
         """Returns the drawings of these items."""
         return Paths(**{field.name: getattr(self, field.name)[list(items)] for field in fields(self)})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Paths]) -> Paths:
+        """Returns the drawings of several sets, in order, each of the same numbers of paths and cubics."""
+        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def detach(self) -> Paths:
         """Returns the same paths, detached and copied."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.generators.base import Rendering, View
+from modeseek.generators.base import Rendering, View, concatenate_optional
 from modeseek.generators.vector.paths import Paths
 
 
@@ -25,7 +27,16 @@ class DrawingView(View):
 
     def select(self, rows: slice) -> DrawingView:
         backdrop, keep = (part if part is None else part[rows] for part in (self.backdrop, self.keep))
-        return replace(self, items=self.items[rows], backdrop=backdrop, keep=keep)
+        kept = super().select(rows)
+        return replace(self, items=kept.items, particles=kept.particles, backdrop=backdrop, keep=keep)
+
+    @classmethod
+    def concatenate(cls, views: Sequence[DrawingView]) -> DrawingView:
+        backdrop = concatenate_optional([view.backdrop for view in views])
+        keeps = [view.keep for view in views if view.keep is not None]
+        keep = sum(keeps, ()) if len(keeps) == len(views) else None
+        whole = super().concatenate(views)
+        return DrawingView(whole.items, backdrop, keep, particles=whole.particles)
 
 
 @dataclass(frozen=True)
@@ -37,3 +48,8 @@ class RenderedDrawing(Rendering):
     """
 
     paths: Paths
+
+    @classmethod
+    def concatenate(cls, view: View, renderings: Sequence[RenderedDrawing]) -> RenderedDrawing:
+        paths = Paths.concatenate([part.paths for part in renderings])
+        return replace(renderings[0], view=view, image=torch.cat([part.image for part in renderings]), paths=paths)
