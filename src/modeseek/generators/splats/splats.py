@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +19,11 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.relocation import Relocation
 from modeseek.generators.rendering3d import Rendering3D
-from modeseek.generators.splats.compositing import composite
+from modeseek.generators.splats.compositing import composite, median_values
 from modeseek.generators.splats.fusion import SURFACE, fuse_depths
 from modeseek.generators.splats.pairs import find_pairs
 from modeseek.generators.splats.ply import encode_splats
-from modeseek.generators.splats.projection import project, rotation_matrices
+from modeseek.generators.splats.projection import ProjectedSplats, project, rotation_matrices
 from modeseek.generators.splats.relocate import RelocateSplats
 from modeseek.generators.splats.starts import Ball, SplatStart, StartingSplats
 from modeseek.io.video import FilmFormat
@@ -32,13 +33,7 @@ RATES = {"means": 1.0, "colors": 10.0, "logits": 50.0, "log_scales": 5.0, "quats
 """Learning rates of the parameters relative to that of the means: those of 3D Gaussian splatting and DreamGaussian."""
 
 _RELOCATE = RelocateSplats()
-_FUSED_VIEWS = (
-    (14, 0.0),
-    (12, 35.0),
-    (12, -35.0),
-    (4, 75.0),
-    (4, -75.0),
-)  # number and elevation in degrees of the views of a mesh
+_FUSED_VIEWS = ((14, 0.0), (12, 35.0), (12, -35.0), (4, 75.0), (4, -75.0))  # of a mesh: number, elevation in degrees
 _FUSED_SIZE = 128  # side of their images, pixels
 
 
@@ -128,7 +123,7 @@ class Splats(Generator3D):
         resolution = MESH_RESOLUTION if resolution is None else resolution
         rings = [self.orbit.ring(n, elevation) for n, elevation in _FUSED_VIEWS]
         field = fuse_depths(
-            lambda camera: self(self.view_from(camera, _FUSED_SIZE)),
+            lambda camera: self.with_median_depth(self.view_from(camera, _FUSED_SIZE)),
             join_cameras(rings),
             reach,
             4 * reach / resolution,
@@ -137,6 +132,21 @@ class Splats(Generator3D):
         with torch.no_grad():
             extracted = extract(field, resolution, SURFACE)
         return extracted.mesh, extracted.summary
+
+    @torch.no_grad()
+    def with_median_depth(self, view: CameraView) -> Rendering3D:
+        """Renders a view, its depth that at which half of the light is absorbed: a mean mixes front and back."""
+        projected, opacity = self._project(view)
+        pairs = find_pairs(projected, opacity, view.size)
+        peaks = opacity.expand_as(projected.depth).flatten()
+        depth = median_values(projected.conic.flatten(0, 1), peaks, projected.depth.flatten(), pairs)
+        rendering = self(view)
+        return replace(rendering, depth=depth.view_as(rendering.depth))
+
+    def _project(self, view: CameraView) -> tuple[ProjectedSplats, Tensor]:
+        """The splats as the cameras of a view see them, and their peak opacities."""
+        cameras = view.cameras.to(self.means)
+        return project(self.means, self.quats, self.log_scales.exp(), cameras, view.size), self.logits.sigmoid()
 
     def exports(
         self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
@@ -149,8 +159,7 @@ class Splats(Generator3D):
         """Renders a view."""
         cameras = view.cameras.to(self.means)
         b, n = len(cameras), self.capacity
-        projected = project(self.means, self.quats, self.log_scales.exp(), cameras, view.size)
-        opacity = self.logits.sigmoid()
+        projected, opacity = self._project(view)
         pairs = find_pairs(projected, opacity, view.size)
         values = [
             self.colors.sigmoid().expand(b, n, 3),
