@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import modeseek as ms
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.splats import MeshSurface, Splats
+from modeseek.generators.splats.gltf import encode_glb_splats
 from modeseek.generators.splats.ply import encode_splats, read_splats
 
 NAMES = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3".split()
@@ -55,6 +57,38 @@ def test_what_was_written_is_read_again(tmp_path):
     again = read_splats(path)
     for name in ("means", "quats", "scales", "opacities", "colors"):
         assert torch.allclose(getattr(again, name), getattr(splats, name), atol=1e-6), name
+
+
+def test_a_glb_file_has_points_and_the_activated_values_of_the_extension():
+    splats = Splats(20, rng=ms.Streams(0)).splats
+    data = encode_glb_splats(splats)
+    magic, version, length, size, kind = struct.unpack_from("<4sII I4s", data)
+    assert (magic, version, length, kind) == (b"glTF", 2, len(data), b"JSON")
+    tree = json.loads(data[20 : 20 + size])
+    body_size, kind = struct.unpack_from("<I4s", data, 20 + size)
+    body = data[28 + size :]
+    assert kind == b"BIN\0" and len(body) == body_size == tree["buffers"][0]["byteLength"] and length % 4 == 0
+    (primitive,) = tree["meshes"][0]["primitives"]
+    assert primitive["mode"] == 0 and tree["extensionsUsed"] == ["KHR_gaussian_splatting"]
+    assert primitive["extensions"]["KHR_gaussian_splatting"]["colorSpace"] == "srgb_rec709_display"
+    columns = {}
+    for name, index in primitive["attributes"].items():
+        accessor = tree["accessors"][index]
+        view = tree["bufferViews"][accessor["bufferView"]]
+        width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+        assert accessor["componentType"] == 5126 and accessor["count"] == 20 and view["byteLength"] == 80 * width
+        values = struct.unpack_from(f"<{20 * width}f", body, view["byteOffset"])
+        columns[name.removeprefix("KHR_gaussian_splatting:")] = np.array(values).reshape(20, width)
+    assert columns["POSITION"] == pytest.approx(splats.means.numpy())
+    assert columns["SCALE"] == pytest.approx(splats.scales.numpy())  # standard deviations
+    assert columns["OPACITY"][:, 0] == pytest.approx(splats.opacities.numpy())
+    assert columns["ROTATION"][:, 3] == pytest.approx(splats.quats[:, 0].numpy())
+    color = 0.5 + 0.28209479 * columns["SH_DEGREE_0_COEF_0"]
+    assert color == pytest.approx(splats.colors.numpy(), abs=1e-6)
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+    assert columns["COLOR_0"][:, :3] == pytest.approx(linear, abs=1e-5)
+    bounds = tree["accessors"][primitive["attributes"]["POSITION"]]
+    assert bounds["min"] == pytest.approx(splats.means.amin(0).tolist())
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from modeseek.generators.relocation import Relocation
 from modeseek.generators.rendering3d import Rendering3D
 from modeseek.generators.splats.compositing import composite, median_values
 from modeseek.generators.splats.fusion import SURFACE, fuse_depths
+from modeseek.generators.splats.gltf import encode_glb_splats
 from modeseek.generators.splats.pairs import find_pairs
 from modeseek.generators.splats.ply import encode_splats
 from modeseek.generators.splats.projection import ProjectedSplats, project, rotation_matrices
@@ -151,8 +152,9 @@ class Splats(Generator3D):
     def exports(
         self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
     ) -> Iterator[Artifact]:
-        """Yields what every 3D generator exports, and the splats as a PLY file."""
+        """Yields what every 3D generator exports, and the splats as PLY and GLB files."""
         yield from super().exports(decode, films)
+        yield Artifact("exports/splats.glb", encode_glb_splats(self.splats))
         yield Artifact("exports/splats.ply", encode_splats(self.splats), f"{self.capacity:,} splats written")
 
     def forward(self, view: CameraView) -> Rendering3D:
