@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modeseek.generators.background import Background
 from modeseek.generators.base import Artifact
-from modeseek.generators.camera import CameraView, join_cameras
+from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.generator3d import MESH_RESOLUTION, Generator3D
 from modeseek.generators.mesh.extract import extract
 from modeseek.generators.mesh.mesh import Mesh
@@ -69,6 +69,12 @@ class Splats(Generator3D):
         ValueError: a capacity or a size below 1.
     """
 
+    means: nn.Parameter
+    quats: nn.Parameter
+    log_scales: nn.Parameter
+    logits: nn.Parameter
+    colors: nn.Parameter
+
     def __init__(
         self,
         capacity: int,
@@ -90,9 +96,8 @@ class Splats(Generator3D):
         self.orbit = Orbit() if orbit is None else orbit
         self.background = Background(like=like) if background is None else background
         self.size, self.normals, self.policy = size, normals, relocate
-        self.means, self.quats = nn.Parameter(first.means), nn.Parameter(first.quats)
-        self.log_scales, self.logits = nn.Parameter(first.scales.log()), nn.Parameter(first.opacities.logit())
-        self.colors = nn.Parameter(first.colors.logit())
+        for name, value in _parameters(first).items():
+            self.register_parameter(name, nn.Parameter(value))
         self._progress = 0.0
 
     @property
@@ -108,6 +113,12 @@ class Splats(Generator3D):
             return StartingSplats(
                 self.means.clone(), quats, self.log_scales.exp(), self.logits.sigmoid(), self.colors.sigmoid()
             )
+
+    @torch.no_grad()
+    def set(self, splats: StartingSplats) -> None:
+        """Sets the parameters to those of as many splats."""
+        for name, value in _parameters(splats).items():
+            self.get_parameter(name).copy_(value)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         groups = [{"params": [getattr(self, name)], "relative": rate} for name, rate in RATES.items()]
@@ -125,7 +136,7 @@ class Splats(Generator3D):
         rings = [self.orbit.ring(n, elevation) for n, elevation in _FUSED_VIEWS]
         field = fuse_depths(
             lambda camera: self.with_median_depth(self.view_from(camera, _FUSED_SIZE)),
-            join_cameras(rings),
+            Cameras.concatenate(rings),
             reach,
             4 * reach / resolution,
             self.means.detach(),
@@ -197,3 +208,14 @@ class Splats(Generator3D):
         if self.policy is None or self._progress >= self.policy.until:
             return None
         return self.policy.apply(self, optimizer, step, rng)
+
+
+def _parameters(splats: StartingSplats) -> dict[str, Tensor]:
+    """Values of the parameters of splats, by their names."""
+    return {
+        "means": splats.means.clone(),
+        "quats": splats.quats.clone(),
+        "log_scales": splats.scales.log(),
+        "logits": splats.opacities.logit(),
+        "colors": splats.colors.logit(),
+    }

@@ -68,6 +68,30 @@ class Ball:
 
 
 @dataclass(frozen=True)
+class GivenSplats:
+    """Given splats, whose number must be the generator's.
+
+    Attributes:
+        values: the splats.
+    """
+
+    values: StartingSplats
+
+    def splats(self, n: int, rng: Rng, like: Tensor) -> StartingSplats:
+        values = self.values
+        if n != len(values.means):
+            raise ValueError(f"capacity must be {len(values.means)}, as in the given splats, got {n}")
+        opacities, colors = values.opacities.to(like), values.colors.to(like)
+        return StartingSplats(
+            values.means.to(like),
+            values.quats.to(like),
+            values.scales.to(like),
+            opacities.clamp(1e-6, 1 - 1e-6),
+            colors.clamp(_MARGIN, 1 - _MARGIN),
+        )
+
+
+@dataclass(frozen=True)
 class PointCloud:
     """Round splats at the points of a cloud, drawn with replacement where it has fewer.
 
