@@ -50,7 +50,7 @@ Twelve prompts under the prior `emoji`, one [SVG file](vector.md) each, by MSD f
 DRAWINGS_WIDTH = 6  # drawings in a row of the table
 EDITS = """## Edits
 
-Six images and two [edits](edit.md) of each by DDS, 50 steps of 4 prior calls; `python docs/edit_pictures.py` makes them.
+Six images and two [edits](edit.md) of each by DDS in 50 steps; `python docs/edit_pictures.py` makes them.
 
 ![A grinning face made sad, an apple made green, a cone, mugs, robots and houses in other colours](edit.webp)
 """

@@ -26,6 +26,7 @@ from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
+from modeseek.generators.splats import Splats
 from modeseek.generators.vector.coverage import coverage
 from modeseek.generators.vector.drawing import Drawing
 from modeseek.meanshift import bandwidth as bandwidths
@@ -140,6 +141,7 @@ __all__ = [
     "shift",
     "Shifted",
     "sigma_squared",
+    "Splats",
     "Step",
     "Streams",
     "Surface",

@@ -22,6 +22,7 @@ from process_group_faults import PROCESS_GROUP_FAULTS
 from python_api_faults import PYTHON_API_FAULTS
 from quality_faults import QUALITY_FAULTS
 from report_faults import REPORT_FAULTS
+from splat_faults import SPLAT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
 from vector_faults import VECTOR_FAULTS
@@ -72,6 +73,7 @@ _TABLES = (
     PYTHON_API_FAULTS,
     QUALITY_FAULTS,
     REPORT_FAULTS,
+    SPLAT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,
     VECTOR_FAULTS,

@@ -54,6 +54,14 @@ class ShapeCommand:
             "grids.",
         ),
     ] = None
+    generator: Annotated[
+        Literal["nerf", "splats"],
+        option(
+            "nerf|splats",
+            "3D representation: volume (nerf, default), or Gaussian splats, which start in a volume that is optimised "
+            "first.",
+        ),
+    ] = "nerf"
     steps: Annotated[
         int | None, option("N", "Number of optimisation steps. Default: 100 with inner steps, else 300.")
     ] = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +16,11 @@ from modeseek.io.progress import Progress
 from modeseek.priors.base import Conditions, Prior
 
 G_co = TypeVar("G_co", bound=BaseGenerator, covariant=True)
+
+
+DistillStart = Callable[
+    [BaseGenerator, Codec, int, torch.optim.Optimizer, Callable[[float], float], int], Iterator[Progress]
+]
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class StartContext:
         guidance: guidance scale of the run; 1 is none.
         codec: map between images and z, which shifts nothing.
         seed: random seed of the run.
+        distill: function that optimises another generator under them by the run's method, for a start that is
+            distilled itself: of generator, codec, batch size, optimizer, learning rate by progress, and steps.
     """
 
     prior: Prior
@@ -34,6 +42,7 @@ class StartContext:
     guidance: float
     codec: Codec
     seed: int
+    distill: DistillStart
 
 
 Initialize = Callable[[StartContext], Iterator[Progress]]

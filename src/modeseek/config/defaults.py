@@ -20,6 +20,7 @@ from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName
 from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import ALL_METHODS, OPTIMIZERS, REGISTRY
 from modeseek.config.serialization import Plain
+from modeseek.config.splats import SplatsConfig
 from modeseek.config.vector import DrawingConfig
 from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
@@ -57,6 +58,7 @@ _ADAM: dict[type, AdamConfig] = {
     LatentConfig: AdamConfig(0.03),
     FieldConfig: AdamConfig(0.02, fall=0.1),
     MeshConfig: AdamConfig(0.05, fall=0.2),
+    SplatsConfig: AdamConfig(0.002, fall=0.2),  # of centres; see `Splats.parameter_groups`
     DrawingConfig: AdamConfig(0.016, fall=0.1),  # half a pixel of 64
 }
 _REFINING_ADAM = AdamConfig(0.002, fall=0.1)  # of drawings that show an image already; tuned in docs/text_to_svg.md

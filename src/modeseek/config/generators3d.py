@@ -58,13 +58,12 @@ class NeRFConfig(Generator3DConfig):
     particles: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.particles <= _MAX_PARTICLES:
-            raise ValueError(f"particles must be 1 to {_MAX_PARTICLES}, got {self.particles}; try 4")
+        check_particles(self.particles)
         if self.views < 1 or not 0 < self.finer < 1 or not 0 <= self.prune < float("inf"):
             raise ValueError(
                 f"nerf needs views >= 1, finer in (0, 1), prune >= 0, got {self.views}, {self.finer}, {self.prune}"
             )
-        _check_size(self.size)
+        check_size(self.size)
         if not 0 < self.coarse <= 1:
             raise ValueError(f"coarse must be in (0, 1], got {self.coarse}; 1 renders the full size")
 
@@ -77,7 +76,7 @@ class NeRFConfig(Generator3DConfig):
         return self.views * self.particles
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[NeRF | Ensemble]:
-        codec, side = _codec_and_size(loaded, self.size, resizes=self.coarse < 1)
+        codec, side = codec_and_size(loaded, self.size, resizes=self.coarse < 1)
         nerfs = [self._nerf(loaded, side, seed, particle) for particle in range(self.particles)]
         return BuiltGenerator(nerfs[0] if len(nerfs) == 1 else Ensemble(nerfs), codec, self.rows, pixels=True)
 
@@ -130,13 +129,13 @@ class MeshConfig(Generator3DConfig):
     orbit: Orbit | None = None
 
     def __post_init__(self) -> None:
-        _check_size(self.size)
+        check_size(self.size)
         if self.views < 1:
             raise ValueError(f"surface needs views >= 1, got {self.views}")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Surface]:
         like = loaded.like
-        codec, side = _codec_and_size(loaded, self.size)
+        codec, side = codec_and_size(loaded, self.size)
         surface = Surface(
             read_mesh(self.path, like),
             orbit=self.orbit or loaded.orbit or Orbit(),
@@ -147,12 +146,19 @@ class MeshConfig(Generator3DConfig):
         return BuiltGenerator(surface, codec, self.views, pixels=True)
 
 
-def _check_size(size: int | None) -> None:
+def check_particles(particles: int) -> None:
+    """Raises ValueError for a number of particles outside 1 to 64."""
+    if not 1 <= particles <= _MAX_PARTICLES:
+        raise ValueError(f"particles must be 1 to {_MAX_PARTICLES}, got {particles}; try 4")
+
+
+def check_size(size: int | None) -> None:
+    """Raises ValueError for a side of rendered images of more than 8192 pixels."""
     if size is not None and size > _MAX_SIDE:
         raise ValueError(f"size must be at most {_MAX_SIDE} pixels, got {size}; try 64")
 
 
-def _codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[ImageCodec, int]:
+def codec_and_size(loaded: LoadedPrior, size: int | None, *, resizes: bool = False) -> tuple[ImageCodec, int]:
     """Codec, wrapped for resizing if needed, and side of the rendered images, pixels.
 
     Raises:

@@ -15,6 +15,7 @@ from modeseek.methods.esd import ESD
 from modeseek.methods.msd import MSD
 from modeseek.methods.pose import POSE_NUMBERS, pose
 from modeseek.methods.sds import SDS
+from modeseek.methods.vpsd import VPSD
 from modeseek.methods.vsd import VSD
 from modeseek.methods.world_noise import Triplanes, Voxels
 from modeseek.ramp import Until
@@ -28,7 +29,7 @@ _METHODS: dict[str, Method] = {
     "cfd": CFD(noise=Triplanes()),
     "fsd": FSD(noise=Voxels()),
 }
-_VARIATIONAL: dict[str, type[VSD]] = {"vsd": VSD, "esd": ESD, "asd": ASD}
+_VARIATIONAL: dict[str, type[VSD]] = {"vsd": VSD, "esd": ESD, "asd": ASD, "vpsd": VPSD}
 
 
 def method_3d(name: str, pipeline: bool) -> Method | None:

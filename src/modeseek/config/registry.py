@@ -30,6 +30,7 @@ from modeseek.config.priors import (
     ToyPriorConfig,
 )
 from modeseek.config.serialization import Registry
+from modeseek.config.splats import BallStart, SplatFileStart, SplatsConfig, SplatsStart, VolumeStart
 from modeseek.config.starts import FileStart, GridStart, NoiseStart, StartConfig
 from modeseek.config.vector import DrawingConfig
 from modeseek.config.vector_starts import NAMED_STARTS, DrawingStart, SvgStart
@@ -98,6 +99,7 @@ GENERATORS = PluginNames(
         "field": FieldConfig,
         "nerf": NeRFConfig,
         "surface": MeshConfig,
+        "splats": SplatsConfig,
         "drawing": DrawingConfig,
     },
     "modeseek.generators",
@@ -115,6 +117,7 @@ _TABLES: dict[Any, tuple[str, Mapping[str, Any]]] = {
     GeneratorConfig: ("generator", GENERATORS),
     OptimizerConfig: ("optimizer", OPTIMIZERS),
     StartConfig: ("start", {"noise": NoiseStart, "grid": GridStart, "file": FileStart}),
+    SplatsStart: ("splats start", {"ball": BallStart, "volume": VolumeStart, "file": SplatFileStart}),
     DrawingStart: ("drawing start", {**NAMED_STARTS, "svg": SvgStart}),
     Bandwidth: ("bandwidth", {"fixed": Fixed, "geometric": Geometric, "adaptive": Adaptive, "along": Along}),
     Times: (

@@ -20,10 +20,12 @@ from modeseek.config.defaults import (
 )
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import chosen_scale
+from modeseek.config.lookup import look_up
 from modeseek.config.method_choice import choose_method
 from modeseek.config.pipeline_options import prior_config
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.config.prompts import clean_prompt, name_of
+from modeseek.config.splats import SplatsConfig
 from modeseek.device import AUTO
 from modeseek.io.video import Film
 from modeseek.methods.base import Method
@@ -43,6 +45,7 @@ def shape_config(
     steps: int | None = None,
     cameras: int | None = None,
     particles: int = 1,
+    generator: Literal["nerf", "splats"] = "nerf",
     scale: float | None = None,
     views: Literal["none", "coarse", "fine"] | None = None,
     perp_neg: bool = False,
@@ -73,6 +76,7 @@ def shape_config(
         steps: number of optimisation steps; None: 100 with inner steps, else 300.
         cameras: number of views per step, of each particle, >= 1; None: 4.
         particles: number of shapes that are optimised together, >= 1, for methods that compare them.
+        generator: 3D representation: volume (nerf) or Gaussian splats.
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.
@@ -106,7 +110,7 @@ def shape_config(
     )
     named = bundled_prior(source_prior.path) if isinstance(source_prior, PipelinePriorConfig) else None
     views = views or ("coarse" if named is None else named.views)
-    nerf = NeRFConfig(volume or "dense", 4 if cameras is None else cameras, size, particles=particles)
+    nerf = _generator(generator, volume, 4 if cameras is None else cameras, size, particles)
     inner_steps = default_inner_steps(source_prior, nerf, method_name) if inner_steps is None else inner_steps
     config = default_config(
         method_name,
@@ -129,6 +133,18 @@ def shape_config(
     )
     config = configure(config.to_dict(), settings)
     return configure(config.to_dict(), optimizer_settings(config, optimizer, lr))
+
+
+def _generator(
+    kind: str, volume: VolumeKind | None, views: int, size: int | None, particles: int
+) -> NeRFConfig | SplatsConfig:
+    """Configuration of a 3D representation; a volume's kind belongs to a NeRF."""
+    look_up("generator", kind, {"nerf": NeRFConfig, "splats": SplatsConfig})
+    if kind == "nerf":
+        return NeRFConfig(volume or "dense", views, size, particles=particles)
+    if volume is not None:
+        raise ValueError(f"volume must be left out for splats, got {volume}; try --generator nerf")
+    return SplatsConfig(views=views, size=size, particles=particles)
 
 
 def refined_config(

@@ -86,7 +86,7 @@ class SegmentDreamer:
         rng: Rng,
         context: RenderContext | None = None,
     ) -> tuple[Direction, SegmentState]:
-        """Returns the direction and the state with every particle's noise; logs the times t, s and e of the prior.
+        """Returns the direction and the state with the noise of every particle; logs the times t, s and e of the prior.
 
         Raises:
             TypeError: the prior is already guided.

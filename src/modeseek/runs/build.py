@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.guidance import Guided
 from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.wrapper import Counting, require_text
+from modeseek.runs.distill_start import distill_start
 from modeseek.runs.previews import PreviewPainter
 from modeseek.runs.trackers import check_trackers
 
@@ -105,7 +107,8 @@ class RunObjects:
     def start_context(self) -> StartContext:
         """Prior and conditions, for initial parameters that are computed from them."""
         config = self.config
-        return StartContext(self.counting, self.conditions, config.guidance, self.loaded.codec, config.seed)
+        distill = partial(distill_start, self.prior, config.method, self.conditions, config.seed)
+        return StartContext(self.counting, self.conditions, config.guidance, self.loaded.codec, config.seed, distill)
 
     def preview_painter(self) -> PreviewPainter:
         """Painter of the previews of this run."""
