@@ -39,15 +39,36 @@ VERBS: dict[str, list[str]] = {  # what keeps two steps small
 FAST = {  # of methods that evaluate the prior many times in a step
     "sdi": ["method.sdi.inversion_steps=1"],
     "ism": ["method.ism.stride=0.5"],
+    "pfd": ["method.pfd.inversion_steps=1", "method.pfd.steps=1"],
+    "dsd": ["method.dsd.ode_steps=1"],
+    "reward-sds": ["method.reward-sds.n=2", "method.reward-sds.steps=1"],
 }
 NEEDS_VIEWS = ("mvdream", "esd")
 DRAWN = ("msd", "vsd", "sds-bridge", "dsd")  # of svg; the others run in image
+SHAPED = (  # of shape: what has other settings there, sees the camera, or keeps something per particle
+    *(
+        "msd",
+        "sds",
+        "vsd",
+        "esd",
+        "asd",
+        "vpsd",
+        "cfd",
+        "fsd",
+        "rsd",
+        "dsd",
+        "mvdream",
+        "segment-dreamer",
+        "dds",
+        "cds",
+    ),
+)
 TEXTS = {"negative": "a blue cube", "source": "a yellow cube"}
-RUN = [  # each method once in images and once in 3-D, edits under both priors
+RUN = [  # each method in images, those of which 3-D is another case there, too, edits under both priors
     *((name, "image", ("scenes", "emoji")[number % 2]) for number, name in enumerate(METHODS)),
     *((name, "edit", prior) for name in edit_methods() for prior in ("scenes", "emoji")),
     *((name, "svg", "emoji") for name in DRAWN),
-    *((name, "shape", "scenes") for name in METHODS),
+    *((name, "shape", "scenes") for name in SHAPED),
 ]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
