@@ -60,12 +60,12 @@ The priors are exact here, so that one sees what a method does rather than what 
 """
 
 
-def make_runs(folder: Path, runs: Sequence[GalleryRun] = ALL) -> None:
-    """Makes the runs that are not finished, or resumes them."""
+def make_runs(folder: Path, runs: Sequence[GalleryRun] | None = None) -> None:
+    """Makes the runs that are not finished, by default all of the gallery, or resumes them."""
     from modeseek.cli import main
     from modeseek.rundir.status import read_status
 
-    for run in runs:
+    for run in ALL if runs is None else runs:
         path = folder / run.name
         if not (path / "status.json").exists():
             argv = [*run.arguments, "--out", path.as_posix()]
