@@ -41,7 +41,7 @@ FAST = {  # of methods that evaluate the prior many times in a step
     "ism": ["method.ism.stride=0.5"],
     "pfd": ["method.pfd.inversion_steps=1", "method.pfd.steps=1"],
     "dsd": ["method.dsd.ode_steps=1"],
-    "reward-sds": ["method.reward-sds.n=2", "method.reward-sds.steps=1"],
+    "reward-sds": ["method.reward-sds.steps=1"],
 }
 NEEDS_VIEWS = ("mvdream", "esd")
 DRAWN = ("msd", "vsd", "sds-bridge", "dsd")  # of svg; the others run in image
