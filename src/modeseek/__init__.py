@@ -54,6 +54,7 @@ from modeseek.ramp import Fading, Ramp, Until
 from modeseek.rng import Rng, Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
+from modeseek.runs.edit import EditResult, edit
 from modeseek.runs.export_run import save_mesh
 from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
@@ -84,6 +85,8 @@ __all__ = [
     "Distributed",
     "dpmpp_2m",
     "Drawing",
+    "edit",
+    "EditResult",
     "Empirical",
     "Ensemble",
     "Fading",

@@ -17,7 +17,7 @@ from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
 from modeseek.methods import CFD, FSD, METHODS, SDS
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
-from modeseek.methods.base import Method
+from modeseek.methods.base import Method, own_scale
 
 _PHI = MLPAuxiliary(width=32)
 _FALL = Annealed()
@@ -28,7 +28,7 @@ def _entry(name: str, note: str = "", title: str = "", needs: tuple[str, ...] = 
     cls = METHODS[name]
 
     def algorithm(task: ToyTask) -> Descent:
-        own = {"scale": task.scale} if cls.guides else {}
+        own = {} if own_scale(cls) is None else {"scale": task.scale}
         return Descent(cls(**settings, **own), adam(0.01), guided=not (cls.guides or needs), needs=needs)
 
     return ToyEntry(name, title or cls.__name__, algorithm, note, cls)
