@@ -10,6 +10,7 @@ from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from distillation_faults import DISTILLATION_FAULTS
 from docs_faults import DOCS_FAULTS
+from edit_faults import EDIT_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
@@ -61,6 +62,7 @@ _TABLES = (
     CORE_FAULTS,
     DISTILLATION_FAULTS,
     DOCS_FAULTS,
+    EDIT_FAULTS,
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,

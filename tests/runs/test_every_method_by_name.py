@@ -44,7 +44,7 @@ FAST = {  # of methods that evaluate the prior many times in a step
     "reward-sds": ["method.reward-sds.steps=1"],
 }
 NEEDS_VIEWS = ("mvdream", "esd")
-DRAWN = ("msd", "vsd", "sds-bridge", "dsd")  # of svg; the others run in image
+DRAWN = ("msd", "vsd", "sds-bridge")  # of svg; the others run in image
 SHAPED = (  # of shape: what has other settings there, sees the camera, or keeps something per particle
     *(
         "msd",
