@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modeseek.diffusion.noise_levels import Annealed, DreamTime, Uniform
+from modeseek.diffusion.noise_levels import Annealed, DreamTime
 from modeseek.diffusion.weighting import sigma_over_alpha as w
 from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
@@ -65,7 +65,7 @@ _TUNED = (
     _entry("fsd", "DDIM's step lengths, SGD 1.", "", _DDIM, True, times=_FALL),
     _entry("mvdream", "One view per group.", views=1),
     _entry("dds", "Edits.", weight=w),
-    _entry("pds", "Edits.", times=Uniform(0.05, 0.98)),
+    _entry("pds", "Edits."),
     _entry("cds", "Edits; DDS, without a network.", weight=w, cut=0.0),
     _entry("dvrf", "Edits.", rate=1.0),
     _entry("rfds-rev", title="RFDS-Rev"),
