@@ -50,6 +50,8 @@ class Benchmark:
     def __post_init__(self) -> None:
         check_least(2, steps=self.steps)
         check_least(1, seeds=self.seeds)
+        if not 0 < self.blur < float("inf"):
+            raise ValueError(f"blur must be positive and finite, got {self.blur}; try 0.5")
 
     @property
     def problem(self) -> ToyDataset2D:

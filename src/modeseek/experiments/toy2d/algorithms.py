@@ -60,7 +60,7 @@ class Descent(Algorithm):
     def prior_calls(self, task: ToyTask) -> tuple[int, int]:
         one, null = torch.tensor([1]), torch.tensor([-1])
         labels = Conditions(torch.tensor([0]), null=null, negative=one, source=one)
-        conditions = None if task.conditions is None else self.needed(labels)
+        conditions = self.needed(None if task.conditions is None else labels)
         return count_prior_calls(self.method, task.scale, self.guided, conditions)
 
     def needed(self, conditions: Conditions | None) -> Conditions | None:
