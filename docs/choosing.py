@@ -15,8 +15,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from modeseek.experiments.known_density.measure import columns
 from modeseek.experiments.known_density.plan import CONTESTS, Contest
 from modeseek.io.atomic import write_atomic
@@ -72,6 +70,8 @@ def with_tables(page: str, results: Mapping[str, Any]) -> str:
 
 def main(folder: Path) -> None:
     """Copies results and figure of a run into the docs, and writes the tables of the pages."""
+    from PIL import Image
+
     results = json.loads((folder / "exports" / "results.json").read_text(encoding="utf-8"))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     image = Image.open(folder / "media" / "panels-calls.png").convert("RGB")

@@ -1,4 +1,4 @@
-"""`{defaults-table}`: hyperparameters of every method, official and ours, read from the code while the docs are built."""
+"""`{defaults-table}`: hyperparameters of every method, official and ours; ours are read from the code by the build."""
 
 from __future__ import annotations
 
