@@ -64,7 +64,8 @@ def rows() -> list[str]:
 def unlisted() -> list[str]:
     """Hyperparameters whose official value is not in the table, a phrase per method, as lines of Markdown."""
     lines = []
-    for name, cls in METHODS.items():
+    methods: dict[str, Any] = METHODS
+    for name, cls in methods.items():
         listed = {row.field for row in OFFICIAL if row.method == name}
         others = [f"`{field.name}`" for field in dataclasses.fields(cls) if field.name not in listed]
         if others:

@@ -24,7 +24,7 @@ from modeseek.experiments.known_density.tuning import chosen_setting, tune
 from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
-from modeseek.experiments.toy2d.settings import DDIM, Setting, ddim_lengths
+from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting, ddim_lengths
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 from modeseek.experiments.toy2d.toy2d_metrics import EndPoints, GroundTruth
 from modeseek.meanshift.modes import Modes
@@ -127,7 +127,7 @@ def test_a_bad_default_is_found_and_replaced(tmp_path: Path) -> None:
     """Planted: SDS at a hundred times its rate."""
     bad = replace(
         ALL_ENTRIES["sds"],
-        algorithm=lambda task: replace(ALL_ENTRIES["sds"].algorithm(task), setting=Setting("adam", 1.0)),
+        algorithm=lambda task: replace(ALL_ENTRIES["sds"].algorithm(task), setting=OptimizerSetting("adam", 1.0)),
     )
     base = Toy2DPlan(ring(), (bad,), 60, side=4, label="each")
     plan, grid = Benchmark(base), Grid()
@@ -247,7 +247,7 @@ def test_a_setting_that_diverges_leaves_the_others(tmp_path: Path) -> None:
     """Side by side all would fail; one by one the others end where they end without it."""
     entry = ALL_ENTRIES["sds"]
     plan = plan_of("sds", budget=40)
-    job = CloudJob(plan, "calls", entry, (Setting("sgd", 0.1), Setting("sgd", 1e300)), (0,), "tune")
+    job = CloudJob(plan, "calls", entry, (OptimizerSetting("sgd", 0.1), OptimizerSetting("sgd", 1e300)), (0,), "tune")
     last(job.work(tmp_path))
     good, bad = job.load(tmp_path)
     assert isinstance(bad, str) and "finite" in bad

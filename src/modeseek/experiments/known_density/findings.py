@@ -13,7 +13,8 @@ _FAR = 10.0  # nats of NLL above the best reference at which points have left th
 def summarise(plan: Benchmark, tables: Mapping[Contest, Table], titles: Mapping[str, str]) -> tuple[str, ...]:
     """Sentences on the best method, on what tuning changed, and on methods whose points left the data."""
     lines = []
-    for contest, where in (("calls", f"{plan.base.budget:,} prior calls"), ("steps", f"{plan.steps:,} steps")):
+    places: dict[Contest, str] = {"calls": f"{plan.base.budget:,} prior calls", "steps": f"{plan.steps:,} steps"}
+    for contest, where in places.items():
         table = tables.get(contest)
         rows = [] if table is None else [row for row in table.rows if not row.reference]
         if not rows:

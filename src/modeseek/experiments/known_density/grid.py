@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from modeseek.experiments.common.entries import check_least
 from modeseek.experiments.toy2d.entries import Algorithm, ToyEntry
-from modeseek.experiments.toy2d.settings import DDIM, Setting
+from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Grid:
     def __post_init__(self) -> None:
         check_least(1, tuning_seeds=self.seeds)
 
-    def families(self, descent: Algorithm) -> list[tuple[Setting, ...]]:
+    def families(self, descent: Algorithm) -> list[tuple[OptimizerSetting, ...]]:
         """Settings of a descent by optimizer, its default among them; empty for a reference."""
         if descent.setting is None:
             return []
         tried = [descent.setting]
         for optimizer, rates in (("adam", self.adam), ("sgd", self.sgd)):
-            tried += [Setting(optimizer, rate, fall) for rate in rates for fall in self.falls]
+            tried += [OptimizerSetting(optimizer, rate, fall) for rate in rates for fall in self.falls]
         if descent.flows:
-            tried.append(Setting(DDIM, 1.0))
+            tried.append(OptimizerSetting(DDIM, 1.0))
         distinct = dict.fromkeys(tried)
         kinds = dict.fromkeys(setting.optimizer for setting in distinct)
         return [tuple(setting for setting in distinct if setting.optimizer == kind) for kind in kinds]
 
 
-def with_settings(entry: ToyEntry, settings: tuple[Setting, ...]) -> ToyEntry:
+def with_settings(entry: ToyEntry, settings: tuple[OptimizerSetting, ...]) -> ToyEntry:
     """The entry with settings of one optimizer, each for an equal share of the clouds; none are its own."""
     return replace(entry, algorithm=lambda task: entry.algorithm(task).trying(settings))

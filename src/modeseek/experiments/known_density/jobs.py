@@ -17,7 +17,7 @@ from torch import Tensor
 from modeseek.experiments.known_density.grid import with_settings
 from modeseek.experiments.known_density.plan import Benchmark, Contest
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome, ToyTask
-from modeseek.experiments.toy2d.settings import Setting
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.io.atomic import write_atomic
 from modeseek.io.errors import one_line
 from modeseek.io.process_pool import run_in_processes
@@ -69,7 +69,7 @@ class CloudJob:
     plan: Benchmark
     contest: Contest
     entry: ToyEntry
-    settings: tuple[Setting, ...]
+    settings: tuple[OptimizerSetting, ...]
     streams: tuple[int, ...]
     purpose: str
 
@@ -122,7 +122,7 @@ class CloudJob:
         return [_read(result) for result in file["results"]] if file["identity"] == self.identity else None
 
     def _run(
-        self, task: ToyTask, settings: tuple[Setting, ...], couples: bool
+        self, task: ToyTask, settings: tuple[OptimizerSetting, ...], couples: bool
     ) -> Generator[Progress, None, list[dict[str, Any]]]:
         entry, n = with_settings(self.entry, settings), len(task.clouds)
         tasks = [select_clouds(task, [index]) for index in range(n)] if couples else [task]
@@ -190,5 +190,7 @@ def _results(task: ToyTask, outcomes: Sequence[ToyOutcome], groups: int) -> list
 def _read(result: dict[str, Any]) -> Clouds2D | str:
     if "failed" in result:
         return str(result["failed"])
-    arrays = {name: torch.tensor(result[name], dtype=torch.float64) for name in ("starts", "z", "trajectory")}
+    arrays: dict[str, Any] = {
+        name: torch.tensor(result[name], dtype=torch.float64) for name in ("starts", "z", "trajectory")
+    }
     return Clouds2D(**{**result, **arrays})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -129,7 +130,7 @@ def columns(contest: Contest) -> tuple[Column, ...]:
     return (main, default, *(column for column in metrics if column is not main), *COLUMNS)
 
 
-def _mean(metrics: Sequence[Metric], subjects: Sequence[object], seed: int) -> dict[str, float]:
+def _mean(metrics: Sequence[Metric[Any]], subjects: Sequence[object], seed: int) -> dict[str, float]:
     estimates = {}
     for each in metrics:
         values = [found.value for subject in subjects if (found := each.evaluate(subject)) is not None]

@@ -11,7 +11,7 @@ from modeseek.experiments.known_density.jobs import CloudJob, Clouds2D, run_clou
 from modeseek.experiments.known_density.measure import Score
 from modeseek.experiments.known_density.plan import CONTESTS, Benchmark, Contest, tuning_streams
 from modeseek.experiments.toy2d.entries import ToyEntry
-from modeseek.experiments.toy2d.settings import Setting
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.io.progress import Progress
 from modeseek.rundir.run_dir import Run
 
@@ -26,7 +26,7 @@ class Pair:
     contest: Contest
     entry: ToyEntry
     jobs: tuple[CloudJob, ...]
-    default: Setting
+    default: OptimizerSetting
 
 
 def tune(
@@ -64,9 +64,9 @@ def tune(
     return tuned
 
 
-def chosen_setting(choice: Tuned) -> Setting:
+def chosen_setting(choice: Tuned) -> OptimizerSetting:
     """Chosen setting."""
-    return Setting(choice.best.optimizer, choice.best.lr, choice.best.fall)
+    return OptimizerSetting(choice.best.optimizer, choice.best.lr, choice.best.fall)
 
 
 def _pair(plan: Benchmark, grid: Grid, contest: Contest, entry: ToyEntry) -> Pair | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from modeseek.distill import distill
 from modeseek.experiments.toy2d.clouds import Clouds
 from modeseek.experiments.toy2d.entries import Algorithm, Reference, ToyEntry, ToyOutcome, ToyTask
-from modeseek.experiments.toy2d.settings import DDIM, Setting, ddim_lengths
+from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting, ddim_lengths
 from modeseek.io.progress import Progress
 from modeseek.meanshift.mean_shift import mean_shift
 from modeseek.meanshift.modes import merge_modes
@@ -44,17 +44,17 @@ class Descent(Algorithm):
     """
 
     method: Method  # pyright: ignore[reportIncompatibleVariableOverride]
-    setting: Setting = Setting()  # pyright: ignore[reportIncompatibleVariableOverride]
+    setting: OptimizerSetting = OptimizerSetting()  # pyright: ignore[reportIncompatibleVariableOverride]
     guided: bool = True
     needs: tuple[str, ...] = ()
     flows: bool = False
-    trials: tuple[Setting, ...] = ()
+    trials: tuple[OptimizerSetting, ...] = ()
 
     @property
-    def couples(self) -> bool:
+    def couples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return isinstance(self.method, TrainingMethod) or block_size(self.method) is None
 
-    def trying(self, settings: tuple[Setting, ...]) -> Descent:
+    def trying(self, settings: tuple[OptimizerSetting, ...]) -> Descent:
         return replace(self, trials=settings)
 
     def prior_calls(self, task: ToyTask) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class Descent(Algorithm):
         walk, seconds = torch.stack(trajectory), time.thread_time() - began
         return ToyOutcome(entry, walk[-1], walk, counting.calls / n, seconds, converged, updates)
 
-    def method_at(self, setting: Setting, task: ToyTask, steps: int) -> Method:
+    def method_at(self, setting: OptimizerSetting, task: ToyTask, steps: int) -> Method:
         """The method; with DDIM's step lengths as its weight where the setting asks for them."""
         if setting.optimizer != DDIM:
             return self.method
@@ -195,7 +195,7 @@ def _is_kept(index: int, steps: int) -> bool:
     return index == steps or (index * _MAX_FRAMES) // steps > ((index - 1) * _MAX_FRAMES) // steps
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, settings: tuple[Setting, ...], progress: float) -> None:
+def _set_rates(optimizer: torch.optim.Optimizer, settings: tuple[OptimizerSetting, ...], progress: float) -> None:
     """Sets the learning rate of each group of parameters by its own setting."""
     for group, setting in zip(optimizer.param_groups, settings, strict=True):
         group["lr"] = setting.config.rate(progress)

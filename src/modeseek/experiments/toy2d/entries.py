@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.experiments.toy2d.settings import Setting
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.io.progress import Progress
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
@@ -61,10 +61,10 @@ class Algorithm(ABC):
     method: Method | None
     needs: tuple[str, ...]
     couples: bool
-    setting: Setting | None
+    setting: OptimizerSetting | None
     flows: bool
 
-    def trying(self, settings: tuple[Setting, ...]) -> Algorithm:
+    def trying(self, settings: tuple[OptimizerSetting, ...]) -> Algorithm:
         """The algorithm with settings of one optimizer side by side; a reference, which has none, as it is."""
         return self
 

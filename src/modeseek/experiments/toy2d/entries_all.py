@@ -9,21 +9,21 @@ from modeseek.diffusion.weighting import sigma_over_alpha as w
 from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
-from modeseek.experiments.toy2d.settings import DDIM, Setting
+from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting
 from modeseek.methods import METHODS, SDI, SDS, SDSBridge
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import needs_of
 
 _PHI = MLPAuxiliary(width=32)
 _FALL = Annealed()
-_ADAM, _DDIM = adam(0.01), Setting(DDIM, 1.0)
+_ADAM, _DDIM = adam(0.01), OptimizerSetting(DDIM, 1.0)
 
 
 def _entry(
     name: str,
     note: str = "",
     title: str = "",
-    setting: Setting = _ADAM,
+    setting: OptimizerSetting = _ADAM,
     flows: bool = False,
     needs: tuple[str, ...] = (),
     **settings: Any,

@@ -6,7 +6,7 @@ from modeseek.diffusion.noise_levels import Annealed, Uniform
 from modeseek.diffusion.weighting import sigma_over_alpha
 from modeseek.experiments.toy2d.algorithms import Descent, ModeSearch, Sampling
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
-from modeseek.experiments.toy2d.settings import Setting
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.meanshift.bandwidth import Adaptive, Geometric
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
@@ -14,17 +14,17 @@ from modeseek.methods.sds import SDS
 from modeseek.ramp import Fading
 
 
-def adam(lr: float) -> Setting:
+def adam(lr: float) -> OptimizerSetting:
     """Adam with betas (0.9, 0.99)."""
-    return Setting("adam", lr)
+    return OptimizerSetting("adam", lr)
 
 
-def sgd(lr: float) -> Setting:
+def sgd(lr: float) -> OptimizerSetting:
     """Gradient descent; at rate 1, MSD is the mean-shift iteration."""
-    return Setting("sgd", lr)
+    return OptimizerSetting("sgd", lr)
 
 
-NESTEROV = Setting("nesterov", 1.0)
+NESTEROV = OptimizerSetting("nesterov", 1.0)
 """Gradient descent at rate 1 with Nesterov momentum: mean shift, accelerated along flat ridges."""
 
 

@@ -29,7 +29,7 @@ _TITLES = {"adam": "Adam", "sgd": "SGD", "nesterov": "SGD with Nesterov momentum
 
 
 @dataclass(frozen=True)
-class Setting:
+class OptimizerSetting:
     """Optimizer of the points with its learning rate and its fall.
 
     Attributes:
