@@ -256,6 +256,22 @@ def test_a_setting_that_diverges_leaves_the_others(tmp_path: Path) -> None:
     assert torch.allclose(good.z, alone.load(tmp_path)[0].z, atol=1e-12)
 
 
+def test_settings_side_by_side_end_where_each_ends_alone(tmp_path: Path) -> None:
+    settings = (OptimizerSetting("adam", 0.1, 0.0), OptimizerSetting("adam", 0.01), OptimizerSetting("adam", 0.03))
+    job = CloudJob(plan_of("sds", budget=40), "calls", ALL_ENTRIES["sds"], settings, (0, 1), "tune")
+    last(job.work(tmp_path))
+    for index, together in enumerate(results_of(job, tmp_path)):
+        alone = replace(job, settings=settings[index : index + 1], streams=(2 * index, 2 * index + 1))
+        last(alone.work(tmp_path))
+        assert torch.allclose(together.z, results_of(alone, tmp_path)[0].z, atol=1e-12)
+
+
+def results_of(job: CloudJob, folder: Path) -> list[Clouds2D]:
+    found = job.load(folder)
+    assert found is not None
+    return [result for result in found if isinstance(result, Clouds2D)]
+
+
 def test_without_classes_methods_that_compare_them_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
