@@ -83,11 +83,14 @@ def test_a_comparison_is_sorted_and_counted(folder: Path) -> None:
     assert (folder / "media" / "panels-calls.png").is_file()
 
 
-def test_what_is_reported_was_not_tuned_on(folder: Path) -> None:
+def test_what_is_reported_is_not_tuned_on() -> None:
     plan = plan_of("sds")
     assert not {*plan.reported} & {*tuning_streams(100)} and min(tuning_streams(2)) == TUNING_STREAMS
     clouds = plan.task("calls", ALL_ENTRIES["sds"], tuple(tuning_streams(2)), groups=3).clouds
     assert len(set(clouds)) == 6 and not {*clouds} & {*plan.reported}
+
+
+def test_the_tuning_is_kept(folder: Path) -> None:
     names = {path.name for path in (folder / "jobs").iterdir()}
     assert "tune-calls-sds-adam-2seeds.json" in names and "default-calls-sds-3seeds.json" in names
     tried = json.loads((folder / "tuning.json").read_text())["calls/sds"]

@@ -142,9 +142,11 @@ def run_cloud_jobs(run: Run, jobs: Sequence[CloudJob], stage: str) -> Generator[
         (folder / f"{name}.json").unlink(missing_ok=True)  # of a method with other hyperparameters
     yield Progress(stage, len(distinct) - len(pending), len(distinct))
 
+    started: dict[str, None] = {}
+
     def progress(item: tuple[str, Progress]) -> Progress:
-        done = sum((folder / f"{name}.json").is_file() for name in pending)
-        return Progress(stage, len(distinct) - len(pending) + done, len(distinct), item[0])
+        started[item[0]] = None
+        return Progress(stage, len(distinct) - len(pending) + len(started) - 1, len(distinct), item[0])
 
     if pending:
         yield from relay(run_in_processes(pending), progress)
