@@ -13,6 +13,7 @@ import modeseek as ms
 from modeseek.diffusion.noise_levels import Annealed, Switch, Uniform
 from modeseek.diffusion.weighting import sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.methods.mvdream import Opening
+from modeseek.sampling.samplers import dpmpp_2m
 
 CODE, PAPER = "code", "paper"
 
@@ -61,16 +62,21 @@ OFFICIAL = (
     Official("async-sd", "shift", 0.1),
     Official("async-sd", "times", "0.5 falling to 0.02, up to 0.98 falling to 0.5, over 25,000 steps"),
     Official("debiased", "threshold", ms.Ramp(2.0, 8.0), "code (threestudio, Stable Diffusion, over 10,000 steps)"),
+    Official("reward-sds", "strategy", "min-max", PAPER),
+    Official("reward-sds", "steps", 15, PAPER),
     Official("sdi", "times", Annealed(0.98, 0.25), "code (3-D; 0.98 to 0.02 in 2-D)"),
     Official("sdi", "scale", 7.5),
     Official("sdi", "inversion_scale", -7.5),
     Official("sdi", "inversion_steps", "a grid of 10 steps over all noise levels, of which those below t are taken"),
     Official("sdi", "inversion_eta", 0.3, "code (3-D)"),
+    Official("pfd", "times", "0.02 to 0.98, later to 0.7", PAPER),
+    Official("pfd", "sampler", dpmpp_2m, PAPER),
     Official("ism", "times", Uniform(0.02, 0.5), "code (up to 0.98 in the first 1,500 steps)"),
     Official("ism", "scale", 7.5),
     Official("ism", "gap", "0.1 falling to 0.05 over 1,500 steps (0.025 or 0.08 in some configurations)"),
     Official("ism", "stride", 0.2),
     Official("ism", "weight", sigma_over_alpha, PAPER),
+    Official("segment-dreamer", "high", "0.98, after a warm-up 0.5", PAPER),
     Official("stein", "times", "not stated in public code", PAPER),
     Official("vsd", "times", Switch(0.02, 0.98, 0.5, 0.2), "code (after 5,000 of 25,000 steps)"),
     Official("vsd", "scale", 7.5),
@@ -78,6 +84,9 @@ OFFICIAL = (
     Official("vsd", "updates", 1),
     Official("vsd", "warmup", 500, "code (the authors'; none in threestudio)"),
     Official("vsd", "drop", 0.1),
+    Official("vpsd", "times", "to 0.98, to 0.5 from step 1,000 on"),
+    Official("vpsd", "scale", 7.5),
+    Official("vpsd", "share", True),
     Official("esd", "entropy", 0.5, "code (threestudio: 1 - guidance_scale_lora)"),
     Official("asd", "scale", 7.5),
     Official("asd", "gamma", -0.75, "code (configurations; -1 in the class, which has no minimum)"),
@@ -104,6 +113,10 @@ OFFICIAL = (
     Official("pds", "coefficients", "official"),
     Official("pds", "step_size", 0.002, "code (a grid of 500 steps)"),
     Official("pds", "times", _STANDARD),
+    Official("cds", "cut", 3.0),
+    Official("cds", "weight", unit_weight, "code (that of DDS)"),
+    Official("dvrf", "scale", "16.5 on Stable Diffusion 3", PAPER),
+    Official("dvrf", "source_scale", "6 on Stable Diffusion 3", PAPER),
     Official("rfds", "weight", unit_weight),
     Official("rfds", "scale", "100 on Stable Diffusion 3, 50 in 2-D"),
     Official("rfds-rev", "scale", "100 on Stable Diffusion 3, 50 on InstaFlow and in 2-D"),

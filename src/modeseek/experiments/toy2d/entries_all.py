@@ -49,7 +49,8 @@ _TUNED = (
              "Noise levels of DreamTime's schedule.", SDS, ("dreamtime",)),
     _entry("debiased", "Around SDS.", "D-SDS", method=SDS(weight=w)),
     _entry("pfd", "Unguided inversion, falling noise levels.", times=_FALL, inversion_scale=1.0),
-    _entry("reward-sds", "Around SDS, by likelihood.", "RewardSDS", method=SDS(weight=w), strategy="softmax", steps=1),
+    _entry("reward-sds", "Around SDS, by likelihood.", "RewardSDS", method=SDS(weight=w), strategy="softmax", steps=1,
+           denoise_scale=1.0),
     _entry("async-sd", weight=w),
     _entry("csd", weight=w, needs=("null",)),
     _entry("nfsd", "The class, blurred, as negative.", weight=w),
@@ -67,7 +68,7 @@ _TUNED = (
     _entry("dds", "Edits.", weight=w),
     _entry("pds", "Edits."),
     _entry("cds", "Edits; DDS, without a network.", weight=w, cut=0.0),
-    _entry("dvrf", "Edits.", rate=1.0),
+    _entry("dvrf", "Edits.", rate=1.0, source_scale=1.0),
     _entry("rfds-rev", title="RFDS-Rev"),
 )  # fmt: skip
 _PLAIN = {name: _entry(name) for name in METHODS if name not in TOY2D_ENTRIES}
