@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from modeseek.diffusion.noise_levels import Annealed, DreamTime
+from modeseek.diffusion.reference_clock import time_at
 from modeseek.diffusion.weighting import sigma_over_alpha as w
 from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
 from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting
-from modeseek.methods import METHODS, SDI, SDS, SDSBridge
+from modeseek.methods import DSD, METHODS, SDI, SDS, SDSBridge
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import needs_of
 
@@ -40,6 +43,12 @@ def _entry(
     return ToyEntry(name, title or cls.__name__, algorithm, note, cls, edits=edits)
 
 
+def _dsd(task: ToyTask) -> Descent:
+    """DSD down to the noise level of its authors' last time, 0.32 on Stable Diffusion's clock."""
+    end = time_at(task.prior.schedule, torch.tensor(DSD().least, dtype=torch.float64)).item()
+    return Descent(DSD(Annealed(0.98, end, 0.5), task.scale), _ADAM, guided=False, flows=True)
+
+
 _TUNED = (
     ToyEntry("sdi-3", "SDI, 3 steps", lambda task: Descent(
         SDI(Annealed(0.98, 0.02), task.scale, 1.0, inversion_steps=3), sgd(1.0), guided=False),
@@ -60,7 +69,7 @@ _TUNED = (
     _entry("vpsd", "Without a reward, phi at the levels of the direction.", weight=w, auxiliary=_PHI),
     _entry("esd", "Equal to VSD without a camera.", weight=w, auxiliary=_PHI, entropy=0.0),
     _entry("asd", weight=w, auxiliary=_PHI),
-    _entry("dsd", "With its own weight and times.", flows=True),
+    ToyEntry("dsd", "DSD", _dsd, "With its own weight, down to its authors' last noise level.", DSD),
     _entry("rsd", weight=w, repulsion=0.1),
     _entry("cfd", "DDIM's step lengths, SGD 1.", "", _DDIM, True, times=_FALL),
     _entry("fsd", "DDIM's step lengths, SGD 1.", "", _DDIM, True, times=_FALL),
