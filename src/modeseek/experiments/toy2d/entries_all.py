@@ -13,7 +13,7 @@ from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
 from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting
-from modeseek.methods import DSD, METHODS, SDI, SDS, SDSBridge
+from modeseek.methods import DSD, METHODS, PDS, SDI, SDS, SDSBridge
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
 from modeseek.methods.base import needs_of
 
@@ -76,6 +76,8 @@ _TUNED = (
     _entry("mvdream", "One view per group.", views=1),
     _entry("dds", "Edits.", weight=w),
     _entry("pds", "Edits."),
+    ToyEntry("pds-exact", "PDS, exact", lambda task: Descent(PDS(scale=task.scale, coefficients="exact"), _ADAM,
+             guided=False, needs=needs_of(PDS)), "Edits; with the exact coefficients.", PDS, edits=True),
     _entry("cds", "Edits; DDS, without a network.", weight=w, cut=0.0),
     _entry("dvrf", "Edits.", rate=1.0, source_scale=1.0),
     _entry("rfds-rev", title="RFDS-Rev"),
