@@ -48,18 +48,24 @@ DRAWINGS_INTRODUCTION = """## Text to SVG
 Twelve prompts under the prior `emoji`, one [SVG file](vector.md) each, by MSD from a fitted sample.
 """
 DRAWINGS_WIDTH = 6  # drawings in a row of the table
+EDITS = """## Edits
+
+Six images and two [edits](edit.md) of each by DDS in 50 steps; `python docs/edit_pictures.py` makes them.
+
+![A grinning face made sad, an apple made green, a cone, mugs, robots and houses in other colours](edit.webp)
+"""
 PLANES_INTRODUCTION = """## Densities in the plane
 
 The priors are exact here, so that one sees what a method does rather than what a network knows.
 """
 
 
-def make_runs(folder: Path) -> None:
-    """Makes all runs that are not finished, or resumes them."""
+def make_runs(folder: Path, runs: Sequence[GalleryRun] | None = None) -> None:
+    """Makes the runs that are not finished, by default all of the gallery, or resumes them."""
     from modeseek.cli import main
     from modeseek.rundir.status import read_status
 
-    for run in ALL:
+    for run in ALL if runs is None else runs:
         path = folder / run.name
         if not (path / "status.json").exists():
             argv = [*run.arguments, "--out", path.as_posix()]
@@ -237,7 +243,7 @@ def page(folder: Path) -> str:
         images = [f"![{DRAWN[k]}, drawing](gallery/{DRAWINGS.name}-{k}.svg)" for k in chunk]
         parts.append(_list_table([["", *(DRAWN[k] for k in chunk)], ["MSD", *images]]))
     parts.append(_commands(folder, [DRAWINGS]))
-    parts.append(PLANES_INTRODUCTION)
+    parts += [EDITS, PLANES_INTRODUCTION]
     cards = [f":::{{container}} card\n![{run.name}](gallery/{run.name}.webp)\n\n{run.note}\n:::\n" for run in PLANES]
     parts.append(f"::::{{container}} cards\n{''.join(cards)}::::\n")
     parts.append(_commands(folder, PLANES))

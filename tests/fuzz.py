@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import modeseek as ms
 from modeseek.config.config import CheckpointConfig, Config, GuardConfig
-from modeseek.config.generators import FileStart, GridStart, NoiseStart, PixelsConfig, PointsConfig
+from modeseek.config.generators import PixelsConfig, PointsConfig
 from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import NetworkPriorConfig, SamplesPriorConfig, ToyPriorConfig
+from modeseek.config.starts import FileStart, GridStart, NoiseStart
 from modeseek.diffusion.weighting import alpha_sigma, alpha_sigma_squared, sigma_over_alpha, sigma_squared, unit_weight
 from modeseek.ramp import Fading, Until
 

@@ -26,6 +26,7 @@ from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
+from modeseek.generators.splats import Splats
 from modeseek.generators.vector.coverage import coverage
 from modeseek.generators.vector.drawing import Drawing
 from modeseek.meanshift import bandwidth as bandwidths
@@ -53,6 +54,7 @@ from modeseek.ramp import Fading, Ramp, Until
 from modeseek.rng import Rng, Streams
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
+from modeseek.runs.edit import EditResult, edit
 from modeseek.runs.export_run import save_mesh
 from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
@@ -83,6 +85,8 @@ __all__ = [
     "Distributed",
     "dpmpp_2m",
     "Drawing",
+    "edit",
+    "EditResult",
     "Empirical",
     "Ensemble",
     "Fading",
@@ -137,6 +141,7 @@ __all__ = [
     "shift",
     "Shifted",
     "sigma_squared",
+    "Splats",
     "Step",
     "Streams",
     "Surface",

@@ -100,7 +100,7 @@ RUN = ["run", "--prior", "ring"]
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["rum"], "unknown command 'rum': did you mean run? known are image, svg, shape, sample, run, resume"),
+        (["rum"], "unknown command 'rum': did you mean run? known are image, svg, edit, shape, sample, run, resume"),
         (
             ["run", "a red cone"],
             "CONFIG must be a YAML file or a run folder, got 'a red cone', which is neither",
@@ -108,7 +108,7 @@ RUN = ["run", "--prior", "ring"]
         (["compare"], "at least two runs, got 0"),
         (
             ["image", "a cone", "--method", "mvdream"],
-            "mvdream needs a multiple of 4 items per step, got 1",
+            "mvdream needs views of one 3D object, got generator field; try modeseek shape",
         ),
         (["run", "--prior", "rings"], "unknown prior 'rings': did you mean ring?"),
         (["run", "--method", "msdd"], "unknown method 'msdd': did you mean msd?"),

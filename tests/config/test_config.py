@@ -18,7 +18,7 @@ from torch import Tensor
 
 import modeseek as ms
 from modeseek.config.config import CheckpointConfig, Config, GuardConfig, read_config, read_yaml_file
-from modeseek.config.generators import FileStart, GeneratorConfig, GridStart, PixelsConfig, PointsConfig, StartConfig
+from modeseek.config.generators import GeneratorConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.priors import (
@@ -31,6 +31,7 @@ from modeseek.config.priors import (
 )
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Registry
+from modeseek.config.starts import FileStart, GridStart, StartConfig
 from modeseek.config.vector_starts import SvgStart
 from modeseek.config.yaml import read_yaml, write_yaml
 from modeseek.methods.base import Method

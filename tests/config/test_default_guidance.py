@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from modeseek.config.defaults import default_scale
+from modeseek.config.defaults import configure, default_scale
 from modeseek.config.guidance import default_guidance
 from modeseek.config.image_config import image_config
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig, ToyPriorConfig
 from modeseek.config.shape_config import shape_config
-from modeseek.methods import METHODS
+from modeseek.methods import CSD, DDS, METHODS, SDS
+from modeseek.methods.base import own_scale
 
 # method, class of the pipeline ("" where there is no folder to read), scale: from the papers and their code
 PUBLISHED = [
@@ -47,12 +48,30 @@ def pipeline(folder: Path, kind: str) -> PipelinePriorConfig:
 def test_the_published_scale(method: str, kind: str, scale: float, tmp_path: Path) -> None:
     default = default_guidance(method, pipeline(tmp_path, kind))
     assert default.scale == scale and default.reason
-    for config in (
-        image_config(["a cat"], pipeline(tmp_path, kind), method, negative="blurry", source="a dog"),
-        shape_config("a cat", pipeline(tmp_path, kind), method, negative="blurry", source="a dog"),
-    ):
-        own = getattr(config.method, "scale", None) if config.method.guides else config.scale
+    configs = [shape_config("a cat", pipeline(tmp_path, kind), method, negative="blurry", source="a dog")]
+    if method != "mvdream":  # which needs views
+        configs.append(image_config(["a cat"], pipeline(tmp_path, kind), method, negative="blurry", source="a dog"))
+    for config in configs:
+        own = config.scale if own_scale(config.method) is None else own_scale(config.method)
         assert own == scale and (config.scale == 1 or not config.method.guides)
+
+
+def test_a_method_that_guides_by_coefficients_has_no_scale(tmp_path: Path) -> None:
+    assert CSD.guides and own_scale(CSD) is None and own_scale(CSD()) is None and own_scale(SDS()) is None
+    assert own_scale(DDS) == 7.5 and own_scale(DDS(scale=2.0)) == 2.0
+    line = "csd has no guidance scale, its coefficients are its guidance: scale must be 1, got 3; try sds, or --set"
+    for make in (
+        lambda: image_config(["a cone"], method="csd", scale=3.0),
+        lambda: shape_config("a cone", method=CSD(), scale=3.0),
+        lambda: configure({"prior": "scenes", "prompts": ["a cone"], "method": "csd", "scale": 3.0}),
+    ):
+        with pytest.raises(ValueError, match=line):
+            make()
+    settings = ["method.csd.positive=3", "method.csd.null=-3"]
+    assert image_config(["a cone"], method="csd", settings=settings).method == CSD(positive=3.0, null=-3.0)
+    assert configure({"prior": "scenes", "prompts": ["a cone"], "method": "csd"}).scale == 1
+    with pytest.raises(ValueError, match=r"sdi applies guidance itself: scale must be 1, got 3; use method.sdi.scale"):
+        configure({"prior": "scenes", "prompts": ["a cone"], "method": "sdi", "scale": 3.0})
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "csd"])

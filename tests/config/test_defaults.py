@@ -19,6 +19,7 @@ from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import PipelinePriorConfig, RenderedPriorConfig, ToyPriorConfig
 from modeseek.datasets.toy2d import ring
 from modeseek.diffusion.noise_levels import Annealed
+from modeseek.methods.base import own_scale
 
 SDS = ms.SDS(times=Annealed(0.98, 0.02))
 TEXT = {"pipeline": {"path": DEFAULT_PRIOR}}
@@ -136,7 +137,8 @@ def test_generators_take_inner_steps_where_that_was_measured_to_help(
 
 
 def _scale(config: ms.Config) -> dict[str, float]:
-    return {"scale": vars(config.method)["scale"]} if config.method.guides else {}
+    own = own_scale(config.method)
+    return {} if own is None else {"scale": own}
 
 
 @pytest.mark.parametrize("inner_steps", [1, 2])

@@ -12,7 +12,7 @@ from cases import one_line
 
 import modeseek as ms
 from modeseek.codec import Identity, RangeCodec
-from modeseek.config.generators import FileStart, GridStart, NoiseStart, PixelsConfig, PointsConfig
+from modeseek.config.generators import PixelsConfig, PointsConfig
 from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import (
     LoadedPrior,
@@ -22,6 +22,7 @@ from modeseek.config.priors import (
     files_digest,
     tensors_digest,
 )
+from modeseek.config.starts import FileStart, GridStart, NoiseStart
 
 
 def test_problems_have_distinct_and_stable_checksums() -> None:

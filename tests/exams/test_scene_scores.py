@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.datasets.scenes import Scenes
+from modeseek.datasets.scenes import Scenes, are_captions
 from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.text_to_image.entries import ENTRIES
 from modeseek.experiments.text_to_image.jobs import BatchResult
-from modeseek.experiments.text_to_image.measure import are_captions
 from modeseek.experiments.text_to_image.metrics import METRICS, EntryImages, MetricNetworks, render_features
 from modeseek.experiments.text_to_image.plan import ImageBatch, TextToImage
 from modeseek.io.images import encode_png

@@ -12,7 +12,7 @@ from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 from modeseek.methods import METHODS, SDS, SJC, Debiased
-from modeseek.methods.base import has_target
+from modeseek.methods.base import has_target, own_scale
 from modeseek.reports.method_notes import method_note
 
 
@@ -20,7 +20,8 @@ from modeseek.reports.method_notes import method_note
 def test_a_method_has_known_sources_its_own_scale_if_it_guides_and_an_entry(name: str) -> None:
     cls = METHODS[name]
     assert cls.references and set(cls.references) <= read_sources().keys()
-    assert cls.guides == ("scale" in {f.name for f in fields(cls)})  # pyright: ignore[reportArgumentType]
+    scaled = "scale" in {f.name for f in fields(cls)}  # pyright: ignore[reportArgumentType]
+    assert cls.guides == (scaled or name == "csd") and scaled == (own_scale(cls) is not None)
     assert "arXiv" in (cls.__doc__ or "").partition("): ")[0] and len(method_note(cls)) > 10
     entry = ALL_ENTRIES[name]
     assert entry.references[: len(cls.references)] == cls.references and entry.note.startswith(method_note(cls))

@@ -471,7 +471,7 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "rows of a grid are those of one side",
-        "config/generators.py",
+        "config/starts.py",
         "return self.side**2",
         "return self.side",
         "generator_configs",

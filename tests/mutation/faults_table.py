@@ -11,6 +11,7 @@ from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from distillation_faults import DISTILLATION_FAULTS
 from docs_faults import DOCS_FAULTS
+from edit_faults import EDIT_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
@@ -23,6 +24,7 @@ from process_group_faults import PROCESS_GROUP_FAULTS
 from python_api_faults import PYTHON_API_FAULTS
 from quality_faults import QUALITY_FAULTS
 from report_faults import REPORT_FAULTS
+from splat_faults import SPLAT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
 from vector_faults import VECTOR_FAULTS
@@ -62,6 +64,7 @@ _TABLES = (
     CORE_FAULTS,
     DISTILLATION_FAULTS,
     DOCS_FAULTS,
+    EDIT_FAULTS,
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
@@ -74,6 +77,7 @@ _TABLES = (
     PYTHON_API_FAULTS,
     QUALITY_FAULTS,
     REPORT_FAULTS,
+    SPLAT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,
     VECTOR_FAULTS,

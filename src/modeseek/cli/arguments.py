@@ -54,7 +54,8 @@ def normalize(args: list[str], command: type) -> list[str]:
         name = _ALIASES[name] if name not in known and _ALIASES.get(name) in known else name
         renamed += [f"{name}={value}"] if value.startswith("-") else [name, value] if equals else [name]
     if positional & _PROMPTS:
-        renamed = _prompts_first(renamed)
+        order = [name for name in typed if name in positional]
+        renamed = _prompts_first(renamed, min(order.index(name) for name in positional & _PROMPTS))
     several = {name for name, hint in known.items() if _is_several(hint) and name not in positional}
     if "--size" in known:
         renamed = _with_sizes(renamed, pair=_is_pair(known["--size"]))
@@ -67,8 +68,8 @@ def _split_at_end(args: list[str]) -> tuple[list[str], list[str]]:
     return args[:end], args[end:]
 
 
-def _prompts_first(args: list[str]) -> list[str]:
-    """Arguments with the values of `--prompt` and `--prompts` first, as positional ones."""
+def _prompts_first(args: list[str], before: int) -> list[str]:
+    """Arguments with the values of `--prompt` and `--prompts` after the first `before` ones, positional too."""
     prompts: list[str] = []
     others: list[str] = []
     taking = others
@@ -78,7 +79,7 @@ def _prompts_first(args: list[str]) -> list[str]:
             continue
         taking = others if arg.startswith("--") else taking
         taking.append(arg)
-    return [*prompts, *others]
+    return [*others[:before], *prompts, *others[before:]]
 
 
 def _merged(args: list[str], several: set[str]) -> list[str]:

@@ -18,9 +18,10 @@ import tyro
 
 from modeseek.cli.pipeline_requirements import describe_pipeline
 from modeseek.config.config import CheckpointConfig, Config
-from modeseek.config.generators import NoiseStart, PointsConfig
+from modeseek.config.generators import PointsConfig
 from modeseek.config.optimizers import SGDConfig
 from modeseek.config.priors import PipelinePriorConfig, ToyPriorConfig
+from modeseek.config.starts import NoiseStart
 from modeseek.device import AUTO, resolve_device
 from modeseek.io.errors import one_line
 from modeseek.meanshift.bandwidth import Fixed

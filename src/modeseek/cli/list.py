@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +18,7 @@ from modeseek.cli.settings_help import settings_of, summary
 from modeseek.cli.terminal import print_grid
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.lookup import look_up
+from modeseek.config.method_checks import requirements
 from modeseek.config.plugins import PluginNames
 from modeseek.config.presets import Preset, preset_names, read_preset
 from modeseek.config.registry import ALL_METHODS, GENERATORS, PRIORS
@@ -76,7 +77,8 @@ class ListCommand:
             _print_bundled(bundled)
         else:
             names = ChainMap[str, Any](tables[self.kind], BUNDLED_PRIORS if self.kind == "priors" else {})  # pyright: ignore[reportArgumentType]
-            _print_settings(self.name, look_up(self.kind[:-1], self.name, names))
+            found = look_up(self.kind[:-1], self.name, names)
+            _print_settings(self.name, found, requirements(found) if self.kind == "methods" else ())
 
 
 def _print_names(kind: str, names: PluginNames) -> None:
@@ -114,8 +116,10 @@ def _print_bundled(prior: BundledPrior) -> None:
     print(f'\nmodeseek image "{prior.examples[0]}" --prior {prior.name}, or ms.bundled("{prior.name}") in Python.')
 
 
-def _print_settings(name: str, cls: type) -> None:
+def _print_settings(name: str, cls: type, about: Iterable[str] = ()) -> None:
     print(f"{name}: {summary(cls)}\n")
+    for line in about:
+        print(f"  {line}")
     for setting in settings_of(cls):
         print(f"  {setting.name}: {setting.kind}{'' if setting.default is None else ' = ' + setting.default}")
         if setting.meaning:

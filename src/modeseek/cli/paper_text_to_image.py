@@ -13,12 +13,11 @@ from modeseek.cli.paper_options import Name, PaperOptions, run_and_print
 from modeseek.config.defaults import DEFAULT_PRIOR, default_scale, default_shift
 from modeseek.config.lookup import look_up, look_up_all
 from modeseek.config.priors import PipelinePriorConfig
-from modeseek.datasets.scenes import parse
+from modeseek.datasets.scenes import are_captions, parse
 from modeseek.exams.caption_exam.caption_exam import held_out_captions
 from modeseek.experiments.common.entries import Entry
 from modeseek.experiments.text_to_image.entries import DEFAULT_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_image.experiment import run_text_to_image
-from modeseek.experiments.text_to_image.measure import are_captions
 from modeseek.experiments.text_to_image.metrics import MetricNetworks
 from modeseek.experiments.text_to_image.plan import GENERATORS, TextToImage
 from modeseek.metrics.clip import CLIPSimilarity

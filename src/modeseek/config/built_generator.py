@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from modeseek.codec import Codec
 from modeseek.generators.base import BaseGenerator, View
@@ -58,6 +60,7 @@ class BuiltGenerator(Generic[G_co]):
         pixels: whether it renders pixels in [0, 1], which guards can check.
         initialize: function that sets initial parameters which depend on the prior; a run calls it once, before its
             first step. None: the module has its initial parameters.
+        sources: images that it starts from, one per item, in [0, 1]; None: from noise.
     """
 
     module: G_co
@@ -65,3 +68,4 @@ class BuiltGenerator(Generic[G_co]):
     batch: int
     pixels: bool
     initialize: Initialize | None = None
+    sources: Float[Tensor, "n c h w"] | None = None

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.generators import GeneratorConfig, PointsConfig
+from modeseek.config.method_checks import check_method_fits
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
 from modeseek.device import AUTO, check_device, resolve_device
 from modeseek.io.video import Film
-from modeseek.methods.base import Method, check_accumulate, check_inner_steps, needs_of
+from modeseek.methods.base import Method, check_accumulate
 from modeseek.regularizers import Penalty
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
-_EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,8 @@ class Config:
             raise ValueError(f"previews must be 0 to 1000, got {self.previews}")
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
-        check_inner_steps(self.inner_steps, self.method)
+        check_method_fits(self)
         check_accumulate(self.accumulate)
-        for need in needs_of(self.method):
-            if not getattr(self, need):
-                raise ValueError(f"{self.method_name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")
         if self.shift and not self.generator.encodes:

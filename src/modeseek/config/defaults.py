@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 from modeseek.config.config import Config, read_config
@@ -11,10 +11,12 @@ from modeseek.config.generators import FieldConfig, GeneratorConfig, LatentConfi
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import SAMPLER_SCALE, default_guidance
 from modeseek.config.lookup import look_up
+from modeseek.config.method_choice import follow_auxiliary
 from modeseek.config.methods3d import method_3d
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
 from modeseek.config.paths import absolute_paths
+from modeseek.config.plain_data import fields_of, required_fields, split_named
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
 from modeseek.config.prompts import clean_prompt
 from modeseek.config.registry import ALL_METHODS, OPTIMIZERS, REGISTRY
@@ -25,7 +27,7 @@ from modeseek.diffusion.noise_levels import Annealed
 from modeseek.diffusion.weighting import alpha_sigma
 from modeseek.meanshift.bandwidth import Adaptive, Along
 from modeseek.methods import ASD, ESD, VPSD, VSD, LoRAAuxiliary
-from modeseek.methods.base import Method, has_target
+from modeseek.methods.base import Method, has_target, own_scale
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.msd import MSD
 from modeseek.methods.sds import SDS
@@ -82,10 +84,11 @@ def default_method(name: str, prior: PriorConfig, generator: GeneratorConfig) ->
     MSD on images has noise until 70 % of the run, while it is decided what an image shows: without, a clean render of
     what is not yet there is taken as evidence against it. Latents under SGD follow each target and need none.
     """
+    own = _PIPELINE_METHODS.get(name) if isinstance(prior, PipelinePriorConfig) else None
     if generator.as_3d is not None:
-        return method_3d(name, isinstance(prior, PipelinePriorConfig))
-    if isinstance(prior, PipelinePriorConfig) and name in _PIPELINE_METHODS:
-        return _PIPELINE_METHODS[name]
+        return method_3d(name, isinstance(prior, PipelinePriorConfig)) or own
+    if own is not None:
+        return own
     if isinstance(prior, PipelinePriorConfig) and _refines(generator) and name in _DRAWING_METHODS:
         return _DRAWING_METHODS[name]
     if isinstance(prior, PipelinePriorConfig) and name == "msd":
@@ -124,7 +127,7 @@ def optimizer_settings(config: Config, name: str | None, lr: float | None) -> li
     Raises:
         ValueError: an unknown optimizer.
     """
-    kept, _ = _split(REGISTRY.serialize(config.optimizer))
+    kept, _ = split_named(REGISTRY.serialize(config.optimizer))
     chosen = kept if name is None else name
     look_up("optimizer", chosen, OPTIMIZERS)
     settings = [] if chosen == kept else [f"optimizer={chosen}"]
@@ -191,12 +194,12 @@ def default_config(
         settings: other settings of the configuration.
     """
     inner_steps = default_inner_steps(prior, generator, method) if inner_steps is None else inner_steps
-    made = given or default_method(method, prior, generator) or ALL_METHODS[method]()
-    if made.guides:
-        made = replace(made, scale=scale)  # pyright: ignore[reportArgumentType]
+    default = default_method(method, prior, generator)
+    made = default or ALL_METHODS[method]() if given is None else follow_auxiliary(given, default)
+    if own_scale(made) is not None:
+        made, scale = replace(made, scale=scale), 1.0  # pyright: ignore[reportArgumentType,reportCallIssue]
     optimizer = default_optimizer(method, generator)
     shift = default_shift(prior, generator, method) if shift is None else shift
-    scale = 1.0 if made.guides else scale
     return Config(prior, made, generator, optimizer, scale=scale, shift=shift, inner_steps=inner_steps, **settings)
 
 
@@ -225,18 +228,18 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
             "generator", {"field": {"n": max(1, len(prompts))}} if isinstance(prompts, list | tuple) else "field"
         )
     generator = REGISTRY.deserialize(GeneratorConfig, plain.get("generator", "points"), f"{location}.generator")
-    name, given = _split(plain["method"])
+    name, given = split_named(plain["method"])
     guidance = default_guidance(name, prior).scale if prompts and not written and name in ALL_METHODS else None
-    guides = name in ALL_METHODS and ALL_METHODS[name].guides
+    guides = name in ALL_METHODS and own_scale(ALL_METHODS[name]) is not None
     if guidance is not None and not guides:
         plain.setdefault("scale", guidance)
     plain.setdefault("shift", 0 if written else default_shift(prior, generator, name))
     chosen = "inner_steps" in plain
     inner_steps = plain.setdefault("inner_steps", 1 if written else default_inner_steps(prior, generator, name))
     if name in ALL_METHODS:
-        settings_of = _fields(default_method(name, prior, generator))
+        settings_of = fields_of(default_method(name, prior, generator))
         if written and given:  # what is missing is newer than the file: it had the default of its class
-            settings_of = {key: settings_of[key] for key in _required(ALL_METHODS[name]) & settings_of.keys()}
+            settings_of = {key: settings_of[key] for key in required_fields(ALL_METHODS[name]) & settings_of.keys()}
         if guidance is not None and guides:
             settings_of = settings_of | {"scale": guidance}
         plain["method"] = {name: settings_of | given}
@@ -249,9 +252,9 @@ def configure(plain: Plain, settings: Iterable[str] = (), location: str = "confi
             method = REGISTRY.deserialize(Method, plain["method"], f"{location}.method")
             plain["inner_steps"] = inner_steps if has_target(method) else 1
     plain.setdefault("optimizer", REGISTRY.serialize(default_optimizer(name, generator)))
-    optimizer, given = _split(plain["optimizer"])
+    optimizer, given = split_named(plain["optimizer"])
     if optimizer == "adam":
-        plain["optimizer"] = {optimizer: _fields(default_adam(generator)) | given}
+        plain["optimizer"] = {optimizer: fields_of(default_adam(generator)) | given}
     return read_config(plain, location)
 
 
@@ -281,20 +284,3 @@ def _with_clean_prompts(plain: dict[str, Plain]) -> dict[str, Plain]:
     return plain | {
         key: clean_prompt(text) for key in ("negative", "source") if isinstance(text := plain.get(key), str)
     }
-
-
-def _required(kind: type) -> set[str]:
-    """Names of the fields of a dataclass that have no default."""
-    return {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-
-
-def _split(plain: Plain) -> tuple[str, dict[str, Plain]]:
-    """Name and settings of a registered object; an empty name where the data describe none."""
-    if isinstance(plain, str):
-        return plain, {}
-    ((name, settings),) = plain.items() if isinstance(plain, dict) and len(plain) == 1 else (("", None),)
-    return (name, settings or {}) if isinstance(settings, dict | None) else ("", {})
-
-
-def _fields(value: Any) -> dict[str, Plain]:
-    return {} if value is None else REGISTRY.serialize_fields(value, "config")

@@ -1,18 +1,18 @@
-"""Configurations of generators of points and images, and of their initial values."""
+"""Configurations of generators of points and images."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
-
-import torch
-from torch import Tensor
 
 from modeseek.codec import Identity
 from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.source_images import encode_sources, fit_sources, read_sources
+from modeseek.config.starts import NoiseStart, StartConfig, check_size
 from modeseek.generators.base import BaseGenerator
 from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field, FieldKind
@@ -20,10 +20,9 @@ from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
-from modeseek.io.points import read_points
 from modeseek.rng import Streams, randn
 
-_MAX_NUMBERS = 50_000_000  # in the initial values of a generator
+_FIT_RATES: dict[FieldKind, float] = {"fourier": 0.01, "hash": 0.01, "siren": 0.0003}  # of Adam, see `Field`
 
 
 class GeneratorConfig(ABC):
@@ -91,94 +90,6 @@ class Generator3DConfig(GeneratorConfig):
         return 0.0
 
 
-class StartConfig(ABC):
-    """Base class of configurations of initial points."""
-
-    @abstractmethod
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        """Initial points z, (n, *d), in the prior's space."""
-
-    @property
-    def rows(self) -> int | None:
-        """Number of points; None where only a file determines it."""
-        return None
-
-
-@dataclass(frozen=True)
-class NoiseStart(StartConfig):
-    """Initial points from a normal distribution.
-
-    Attributes:
-        n: number of points or images, >= 1.
-        spread: standard deviation, units of z, >= 0.
-    """
-
-    n: int = 100
-    spread: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.n < 1 or not 0 <= self.spread < float("inf"):
-            raise ValueError(f"noise needs n >= 1 and a finite spread >= 0, got {self.n} and {self.spread}")
-
-    @property
-    def rows(self) -> int:
-        return self.n
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        shape = loaded.prior.shape
-        _check_size(self.n, shape)
-        return self.spread * randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
-
-
-@dataclass(frozen=True)
-class GridStart(StartConfig):
-    """Initial points on a regular grid over the extent of a 2-D prior, side^2 points.
-
-    Attributes:
-        side: number of points along each side, >= 1.
-    """
-
-    side: int = 20
-
-    def __post_init__(self) -> None:
-        if self.side < 1:
-            raise ValueError(f"grid needs side >= 1, got {self.side}")
-
-    @property
-    def rows(self) -> int:
-        return self.side**2
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        if loaded.prior.shape != (2,) or loaded.extent is None:
-            raise ValueError(f"a grid start needs a 2-D prior, got shape {loaded.prior.shape}; try start: noise")
-        _check_size(self.side**2, (2,))
-        prior = loaded.prior
-        ticks = torch.linspace(-loaded.extent, loaded.extent, self.side, dtype=prior.dtype, device=prior.device)
-        return torch.cartesian_prod(ticks, ticks)
-
-
-@dataclass(frozen=True)
-class FileStart(StartConfig):
-    """Initial points from a file.
-
-    Attributes:
-        path: .npy file of shape (n, d) or a table such as .csv, one point per row.
-        columns: columns of the coordinates, by name or by number from 1; empty: all but an index, ids, dates and text.
-    """
-
-    path: Path
-    columns: tuple[str, ...] = ()
-
-    def z(self, loaded: LoadedPrior, seed: int) -> Tensor:
-        points = read_points(self.path, self.columns)
-        shape = loaded.prior.shape
-        if points[0].numel() != torch.Size(shape).numel():
-            raise ValueError(
-                f"points of {self.path.name} must match the prior's shape {shape}, got {points.shape[1]} numbers each"
-            )
-        return points.reshape(-1, *shape).to(dtype=loaded.prior.dtype, device=loaded.prior.device)
-
-
 @dataclass(frozen=True)
 class PointsConfig(GeneratorConfig):
     """Free points, or whole images, in the prior's space. Under SGD with learning rate 1, MSD is mean shift.
@@ -207,12 +118,14 @@ class PixelsConfig(ImageConfig):
         gray: mean of the initial pixels, in [0, 1].
         spread: standard deviation of the initial pixels, >= 0.
         levels: number of levels of an image pyramid whose sum is the image, >= 1; 1 is plain pixels.
+        files: image files that the images start from, item i from file i modulo their number; empty: from noise.
     """
 
     n: int = 16
     gray: float = 0.5
     spread: float = 0.1
     levels: int = 1
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.gray <= 1 or not 0 <= self.spread < float("inf") or not 1 <= self.levels <= 16:
@@ -220,7 +133,10 @@ class PixelsConfig(ImageConfig):
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Image]:
         shape = image_shape(loaded)
-        _check_size(self.n, shape)
+        if self.files:
+            sources = read_sources(self.files, self.n, shape, loaded)
+            return BuiltGenerator(Image(sources, self.levels), loaded.codec, self.n, pixels=True, sources=sources)
+        check_size(self.n, shape)
         noise = randn((self.n, *shape), Streams(seed, use="start"), loaded.like)
         start = (self.gray + self.spread * noise).clamp(0, 1)
         return BuiltGenerator(Image(start, self.levels), loaded.codec, self.n, pixels=True)
@@ -233,16 +149,23 @@ class LatentConfig(ImageConfig):
     Attributes:
         n: number of latents, >= 1.
         spread: standard deviation of the initial latents, units of z, >= 0.
+        files: image files whose encodings the latents start from, item i from file i modulo their number; empty: from
+            noise.
     """
 
     encodes: ClassVar[bool] = False
     n: int = 1
     spread: float = 1.0
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         NoiseStart(self.n, self.spread)
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Latent]:
+        if self.files:
+            sources = read_sources(self.files, self.n, image_shape(loaded), loaded)
+            latent = Latent(encode_sources(sources, loaded))
+            return BuiltGenerator(latent, Identity(), self.n, pixels=False, sources=sources)
         return BuiltGenerator(Latent(NoiseStart(self.n, self.spread).z(loaded, seed)), Identity(), self.n, pixels=False)
 
 
@@ -257,6 +180,8 @@ class FieldConfig(ImageConfig):
         depth: number of hidden layers.
         frequency: standard deviation of the Fourier features, cycles per image side, > 0; for siren, factor of the
             first layer.
+        files: image files that the networks are first fitted to, item i to file i modulo their number; empty: none.
+        fit_steps: number of steps in which they are fitted to the files, >= 0.
     """
 
     n: int = 1
@@ -264,15 +189,25 @@ class FieldConfig(ImageConfig):
     width: int = 128
     depth: int = 3
     frequency: float = 4.8
+    files: tuple[Path, ...] = ()
+    fit_steps: int = 400
+
+    def __post_init__(self) -> None:
+        if self.fit_steps < 0:
+            raise ValueError(f"fit_steps of a field must be at least 0, got {self.fit_steps}; try 400")
 
     def make(self, loaded: LoadedPrior, seed: int) -> BuiltGenerator[Field]:
         channels, height, width = image_shape(loaded)
-        _check_size(self.n, (channels, height, width))
+        check_size(self.n, (channels, height, width))
         rng = Streams(seed, use="start")
         field = Field(
             self.n, (height, width), rng, self.kind, channels, self.width, self.depth, self.frequency, loaded.like
         )
-        return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
+        if not self.files:
+            return BuiltGenerator(field, loaded.codec, self.n, pixels=True)
+        sources = read_sources(self.files, self.n, (channels, height, width), loaded)
+        fit = partial(fit_sources, field, sources, self.fit_steps, _FIT_RATES[self.kind])
+        return BuiltGenerator(field, loaded.codec, self.n, pixels=True, initialize=fit, sources=sources)
 
 
 def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
@@ -281,9 +216,3 @@ def image_shape(loaded: LoadedPrior) -> tuple[int, ...]:
     if len(shape) != 3:
         raise ValueError(f"pixels need a prior of images, got shape {shape}; try generator: points")
     return loaded.codec.image_shape(shape)
-
-
-def _check_size(n: int, shape: tuple[int, ...]) -> None:
-    total = n * torch.Size(shape).numel()
-    if total > _MAX_NUMBERS:
-        raise ValueError(f"initial values must hold at most {_MAX_NUMBERS:,} numbers, got {total:,}; try fewer items")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig
 from modeseek.config.registry import ALL_METHODS
-from modeseek.methods.base import Method
+from modeseek.methods.base import Method, own_scale
 from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.priors.pipeline.configurations import model_index
 from modeseek.priors.pipeline.hub import repository_class
@@ -41,7 +40,6 @@ _PUBLISHED: dict[str, tuple[float, str]] = {
     "rfds": (100.0, "its authors' on Stable Diffusion 3"),
     "cfd": (70.0, "its authors'"),
     "fsd": (70.0, "that of CFD"),
-    "csd": (1.0, "its coefficients are its guidance"),
 }
 _BY_CLASS: dict[str, dict[str, tuple[float, str]]] = {
     "IFPipeline": {"sds": (21.0, "threestudio's 20, plus 1")},
@@ -63,8 +61,9 @@ def default_guidance(method: str, prior: PriorConfig) -> GuidanceDefault:
     if not isinstance(prior, PipelinePriorConfig):
         return GuidanceDefault(1.0, f"none under {prior.title}")
     named, kind = bundled_prior(prior.path), _pipeline_class(prior.path)
-    if method == "csd":
-        return GuidanceDefault(*_PUBLISHED[method])
+    made = ALL_METHODS.get(method)
+    if made is not None and made.guides and own_scale(made) is None:
+        return GuidanceDefault(1.0, "its coefficients are its guidance")
     if named is not None:
         return GuidanceDefault(named.scale, f"default under {named.name}")
     if kind in _DISTILLED:
@@ -97,12 +96,6 @@ def _published_scale(method: str) -> float | None:
     """Scale with which a method that guides by itself was published; None for others."""
     made = ALL_METHODS.get(method)
     return None if made is None else own_scale(made)
-
-
-def own_scale(method: type[Any] | Method) -> float | None:
-    """Guidance scale of a method that guides by itself, or the default of its class; None for others."""
-    scale = getattr(method, "scale", None) if method.guides else None
-    return None if scale is None else float(scale)
 
 
 def _pipeline_class(path: str) -> str | None:

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from modeseek.config.lookup import look_up
 from modeseek.config.registry import ALL_METHODS
 from modeseek.methods.base import Method, check_method
+
+
+def follow_auxiliary(given: Method, default: Method | None) -> Method:
+    """Returns a given method with auxiliary and camera of the default one, where its own are those of its class.
+
+    So a second score that was not chosen follows prior and generator: a LoRA on pipelines, a small network elsewhere,
+    conditioned on the camera in 3-D.
+
+    Args:
+        given: method with its own settings.
+        default: method of the same name with the default settings under a prior and a generator; None: of its class.
+    """
+    names = [name for name in ("auxiliary", "camera") if name in vars(given)]
+    if default is None or "auxiliary" not in names:
+        return given
+    first: dict[str, Any] = vars(type(given)())
+    if any(vars(given)[name] != first[name] for name in names):
+        return given
+    return replace(given, **{name: vars(default)[name] for name in names})  # pyright: ignore[reportArgumentType]
 
 
 def choose_method(method: str | Method | None) -> tuple[str, Method | None]:

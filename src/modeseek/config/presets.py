@@ -13,7 +13,7 @@ from modeseek.config.config import read_yaml_file
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import suggest_name
 
-PresetVerb = Literal["image", "shape", "svg"]
+PresetVerb = Literal["image", "shape", "svg", "edit"]
 _VERBS = get_args(PresetVerb)
 _NOT_OF_PRESETS = {"prompt", "prompts", "settings"}
 _SUFFIXES = (".yaml", ".yml")
@@ -41,7 +41,7 @@ class Preset:
         about: description, one phrase.
         source: paper and code that the settings are of.
         differs: what differs here from there.
-        sections: settings by command, `image`, `shape` or `svg`.
+        sections: settings by command, `image`, `shape`, `svg` or `edit`.
     """
 
     name: str
@@ -75,7 +75,7 @@ def read_preset(name: str) -> Preset:
     texts = ("about", "source", "differs")
     if not parts or plain.keys() - {*texts, *_VERBS} or not all(map(_is_section, parts.values())):
         raise ValueError(
-            f"preset {path.name} must have about, source, differs and image, shape or svg, each with options and "
+            f"preset {path.name} must have about, source, differs and image, shape, svg or edit, each with options and "
             f"settings, got another form; see {_folder() / 'dreamfusion.yaml'}"
         )
     sections = {

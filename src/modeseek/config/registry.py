@@ -12,14 +12,10 @@ from torch import Tensor
 
 from modeseek.config.generators import (
     FieldConfig,
-    FileStart,
     GeneratorConfig,
-    GridStart,
     LatentConfig,
-    NoiseStart,
     PixelsConfig,
     PointsConfig,
-    StartConfig,
 )
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.names import Names
@@ -35,6 +31,7 @@ from modeseek.config.priors import (
 )
 from modeseek.config.serialization import Registry
 from modeseek.config.splats import BallStart, SplatFileStart, SplatsConfig, SplatsStart, VolumeStart
+from modeseek.config.starts import FileStart, GridStart, NoiseStart, StartConfig
 from modeseek.config.vector import DrawingConfig
 from modeseek.config.vector_starts import NAMED_STARTS, DrawingStart, SvgStart
 from modeseek.diffusion.noise_levels import Annealed, DreamTime, Switch, Times, Uniform

@@ -11,6 +11,7 @@ from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.vector_starts import DrawingStart, SampleStart
 from modeseek.generators.vector.drawing import Drawing, Rates, parse_color
 from modeseek.generators.vector.nested import NestedDropout
+from modeseek.generators.vector.paint import paint
 from modeseek.generators.vector.paths import Paths
 from modeseek.generators.vector.rebirth import Relocate
 from modeseek.rng import Streams
@@ -99,7 +100,8 @@ class DrawingConfig(ImageConfig):
             drawing = Drawing.of(self._with_background(first).select([0] * self.n), size, **options)
         self._check_bytes(drawing.paths.cubics)
         initialize = self.start.initialize(drawing, background=self.background in (None, "learned"))
-        return BuiltGenerator(drawing, loaded.codec, self.n, pixels=True, initialize=initialize)
+        sources = None if first is None else paint(drawing.paths.detach(), size)
+        return BuiltGenerator(drawing, loaded.codec, self.n, pixels=True, initialize=initialize, sources=sources)
 
     def _check_bytes(self, cubics: int) -> None:
         """Raises ValueError if one path may take more bytes than a file may have."""

@@ -25,6 +25,7 @@ from modeseek.generators.nerf import (
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.points import Points
 from modeseek.generators.rendering3d import RaySamples, Rendering3D
+from modeseek.generators.splats import Splats
 
 __all__ = [
     "Artifact",
@@ -51,6 +52,7 @@ __all__ = [
     "Rendering",
     "Rendering3D",
     "ResolutionStage",
+    "Splats",
     "Surface",
     "Triplane",
     "View",

@@ -137,6 +137,30 @@ def needs_of(method: object) -> tuple[str, ...]:
     return method.needs if isinstance(method, PromptedMethod) else ()
 
 
+@runtime_checkable
+class ViewMethod(Protocol):
+    """A method that may need several views of one 3D object."""
+
+    @property
+    def needs_cameras(self) -> bool:
+        """True if it needs them with these hyperparameters."""
+        ...
+
+
+def needs_cameras(method: object) -> bool:
+    """Returns True if a method needs views of a 3D object from cameras, so that free images will not do."""
+    return isinstance(method, ViewMethod) and method.needs_cameras is True
+
+
+def own_scale(method: Any) -> float | None:
+    """Returns the guidance scale of a method, or the default of its class, that guides by one; None for others.
+
+    One that `guides` without a `scale` mixes its branches by coefficients.
+    """
+    scale = getattr(method, "scale", None) if method.guides else None
+    return None if scale is None else float(scale)
+
+
 MAX_INNER_STEPS = 10_000
 MAX_BATCHES = 10_000
 
@@ -176,7 +200,7 @@ class Method(Protocol):
 
     Attributes:
         references: BibTeX keys of its papers, in `citations/references.bib`.
-        guides: True if it applies classifier-free guidance itself, by its own `scale`, to an unguided prior.
+        guides: True if it applies guidance itself to an unguided prior, by its own `scale` or its coefficients.
     """
 
     references: ClassVar[tuple[str, ...]]

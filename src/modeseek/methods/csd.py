@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor
-
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, unit_weight
 from modeseek.methods.base import Direction
 from modeseek.methods.noising import NoisedBatch, NoisingMethod, StepInput
-from modeseek.priors.base import Prior
 from modeseek.priors.batched import predict_branches, require_conditions
-from modeseek.priors.guidance import require_unguided
 from modeseek.ramp import Varying, value_at
 
 _BRANCHES = ("positive", "negative", "null")
@@ -45,7 +40,7 @@ class CSD(NoisingMethod):
     """
 
     references: ClassVar[tuple[str, ...]] = ("csd",)
-    guides: ClassVar[bool] = False
+    guides: ClassVar[bool] = True
     times: Times = Uniform(0.02, 0.98)
     weight: Weight = unit_weight
     positive: Varying = 1.0
@@ -57,10 +52,6 @@ class CSD(NoisingMethod):
     def __post_init__(self) -> None:
         for progress in (0.0, 0.5, 1.0):
             self.coefficients(progress)
-
-    def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> None:
-        """Refuses a guided prior: the coefficients mix raw branches."""
-        require_unguided(prior, "CSD")
 
     def coefficients(self, progress: float) -> tuple[float, float, float, float]:
         """Returns a, b, c and d at this progress.

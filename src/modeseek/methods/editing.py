@@ -34,7 +34,8 @@ class EditState:
 
 def init_edit(source: Source | None, z: Float[Tensor, "b *d"]) -> EditState:
     """Returns the state before the first step: z itself is the source, unless one is given."""
-    return EditState(z.detach().clone() if source is None else None)
+    contiguous = torch.contiguous_format  # as a checkpoint restores it: kernels round by the layout
+    return EditState(z.detach().clone(memory_format=contiguous) if source is None else None)
 
 
 def resolve_source(

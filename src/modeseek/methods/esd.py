@@ -39,6 +39,11 @@ class ESD(VSD):
         if not 0 <= self.entropy <= 1:
             raise ValueError(f"ESD entropy must be in [0, 1], got {self.entropy}; try 0, which is VSD")
 
+    @property
+    def needs_cameras(self) -> bool:
+        """True unless entropy is 0, which is VSD."""
+        return self.entropy > 0
+
     def init(self, z: Float[Tensor, "b *d"], prior: Prior) -> VSDState:
         if self.entropy > 0 and self.camera is None:
             raise ValueError(

@@ -78,6 +78,11 @@ class MVDream(NoisingMethod):
             raise ValueError(f"MVDream needs views >= 1, rescale in [0, 1], got {self.views} and {self.rescale}")
 
     @property
+    def needs_cameras(self) -> bool:
+        """True if a group has several views."""
+        return self.views > 1
+
+    @property
     def block(self) -> int | None:
         """Group size: number of consecutive rows that are views of one scene."""
         return self.views

@@ -16,6 +16,7 @@ from modeseek.io.atomic import write_atomic
 from modeseek.io.remarks import LOGGED
 from modeseek.reports.curves import Chart, draw_chart, finite_number, read_curve
 from modeseek.reports.drawings import read_drawings
+from modeseek.reports.edits import read_edits
 from modeseek.reports.headline import headline, subtitle
 from modeseek.reports.mesh_section import read_object, scripts
 from modeseek.reports.method_notes import citation_keys, tolerance_level, watch_note
@@ -96,6 +97,7 @@ def write_run_page(run: Run) -> Path:
         key_metrics=_key_metrics(status, rows or []),
         explanation=explanation,
         drawings=try_read(lambda: read_drawings(run.path)),
+        edits=try_read(lambda: read_edits(run.path)),
         images=try_read(lambda: read_images(run.path, () if config is None else config.prompts)),
         downloads=try_read(lambda: list_downloads(run.path)),
         previews=read_previews(run.path / "previews"),

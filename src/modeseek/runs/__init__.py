@@ -8,17 +8,10 @@ From Python a run is `ms.run(ms.Config(prior, method, generator, optimizer, step
 """
 
 from modeseek.config.config import CheckpointConfig, Config, GuardConfig
-from modeseek.config.generators import (
-    FieldConfig,
-    FileStart,
-    GridStart,
-    LatentConfig,
-    NoiseStart,
-    PixelsConfig,
-    PointsConfig,
-)
+from modeseek.config.generators import FieldConfig, LatentConfig, PixelsConfig, PointsConfig
 from modeseek.config.optimizers import AdamConfig, SGDConfig
 from modeseek.config.priors import NetworkPriorConfig, PipelinePriorConfig, SamplesPriorConfig, ToyPriorConfig
+from modeseek.config.starts import FileStart, GridStart, NoiseStart
 from modeseek.config.vector import DrawingConfig
 from modeseek.config.vector_starts import RandomStart, SaliencyStart, SampleStart, SvgStart
 from modeseek.runs.interrupts import RunFailed, RunInterrupted

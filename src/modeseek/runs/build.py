@@ -51,6 +51,7 @@ class RunObjects:
         enlarged: whether small images are exported enlarged, too.
         initialize: function that sets initial parameters which depend on the prior, before the first step; None: the
             generator has its initial parameters.
+        sources: images that the generator starts from, one per item, in [0, 1]; None: from noise.
     """
 
     config: Config
@@ -68,6 +69,7 @@ class RunObjects:
     remarks: tuple[str, ...] = ()
     enlarged: bool = True
     initialize: Initialize | None = None
+    sources: Tensor | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -129,19 +131,14 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     film_formats(config.film)  # raises where MP4 cannot be written
     config = config.with_device()
     loaded = config.prior.load(config.device) if loaded is None else loaded
-    built = config.generator.make(_shifted(config, loaded), config.seed)
     with collect_remarks() as remarks:
+        built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
         if conditions is None:
             raise ValueError(f"guidance needs a condition: got scale {config.scale:g} alone; set label or prompts")
-        if config.method.guides:
-            name = config.method_name
-            raise ValueError(
-                f"{name} applies guidance itself: scale must be 1, got {config.scale:g}; use method.{name}.scale"
-            )
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
     module = built.module
     optimizer = config.optimizer.make(module.parameter_groups())
@@ -160,6 +157,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         config.regularizers,
         (*loaded.remarks, *remarks),
         initialize=built.initialize,
+        sources=built.sources,
     )
 
 

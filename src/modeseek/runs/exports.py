@@ -16,6 +16,7 @@ from modeseek.io.images import decode_image
 from modeseek.io.video import encode_film, film_formats
 from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects
+from modeseek.runs.edit_files import is_edit, write_edits
 from modeseek.runs.image_files import ImageSettings, contact_sheet, enlargement, write_images
 from modeseek.runs.recorder import Recorder
 from modeseek.runs.svg_files import write_svgs
@@ -68,7 +69,10 @@ def _export_images(run: Run, objects: RunObjects, recorder: Recorder) -> None:
     large = generator.render_at((factor * height, factor * width)) if factor > 1 else None
     views = images if large is None else torch.stack([image.cpu() for image in large])
     captions = settings.prompts if settings.prompted and not objects.is_3d else ()
-    write_atomic(run.path / "results.png", contact_sheet(views, captions))
+    if is_edit(objects):
+        write_edits(run, objects, images)
+    else:
+        write_atomic(run.path / "results.png", contact_sheet(views, captions))
 
 
 def write_film(run: Run, path: Path) -> Path:

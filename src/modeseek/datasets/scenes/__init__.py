@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, parse
+from modeseek.datasets.scenes.caption import CaptionObject, ParsedCaption, are_captions, parse
 from modeseek.datasets.scenes.held_out import is_held_out
 from modeseek.datasets.scenes.layouts import Layouts
 from modeseek.datasets.scenes.scenes import RenderedScenes, Scenes
@@ -15,6 +15,7 @@ __all__ = [
     "Scenes",
     "RenderedScenes",
     "ViewPhrase",
+    "are_captions",
     "is_held_out",
     "parse",
 ]

@@ -8,6 +8,7 @@ orange mug, side view".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -93,3 +94,13 @@ def parse(caption: str) -> ParsedCaption:
         f"caption must be in the grammar of the scenes, got {shown!r}; try 'a red cone on a small blue cube, front "
         f"view' with objects {', '.join(OBJECT_TYPES)} and colours {', '.join(COLOURS)}"
     )
+
+
+def are_captions(prompts: Sequence[str]) -> bool:
+    """Whether every prompt is in the grammar of the rendered scenes."""
+    try:
+        for prompt in prompts:
+            parse(prompt)
+    except ValueError:
+        return False
+    return True

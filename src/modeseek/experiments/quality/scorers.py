@@ -97,9 +97,4 @@ class SceneScorer:
     ) -> Generator[Progress, None, dict[str, Float[Tensor, "n"]]]:
         scores = compare_predictions(predict(self.classifier, images), [parse(truth) for truth in truths])
         yield Progress("scoring", len(images), len(images))
-        right, n_right, n = scores.by_attribute, torch.zeros(len(images)), torch.zeros(len(images))
-        for name in ("object", "colour", "relation", "view"):
-            applies = scores.applicable(name)
-            n_right += right[name] & applies
-            n += applies
-        return {"attributes": n_right / n, "right": right["all"].float()}
+        return {"attributes": scores.share, "right": scores.by_attribute["all"].float()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 
-from modeseek.datasets.scenes import parse
 from modeseek.experiments.text_to_image.jobs import BatchResult
 from modeseek.experiments.text_to_image.metrics import EntryImages, MetricNetworks, render_features
 from modeseek.experiments.text_to_image.plan import TextToImage
@@ -50,16 +49,6 @@ def measure(
             "few for the network's flow, or none suffice; raise --likelihood."
         )
     return Table(tuple(metrics), tuple(rows)), tuple(remarks)
-
-
-def are_captions(prompts: Sequence[str]) -> bool:
-    """Whether every prompt is in the grammar of the rendered scenes."""
-    try:
-        for prompt in prompts:
-            parse(prompt)
-    except ValueError:
-        return False
-    return True
 
 
 def _remarks(plan: TextToImage, networks: MetricNetworks, real: EntryImages | None, n: int) -> list[str]:

@@ -15,7 +15,7 @@ from modeseek.experiments.toy2d.entries_tuned import TOY2D_ENTRIES, adam, sgd
 from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting
 from modeseek.methods import DSD, METHODS, PDS, SDI, SDS, SDSBridge
 from modeseek.methods.auxiliary_mlp import MLPAuxiliary
-from modeseek.methods.base import needs_of
+from modeseek.methods.base import needs_of, own_scale
 
 _PHI = MLPAuxiliary(width=32)
 _FALL = Annealed()
@@ -35,8 +35,8 @@ def _entry(
     cls = METHODS[name]
 
     def algorithm(task: ToyTask) -> Descent:
-        method = cls(**settings, **({"scale": task.scale} if cls.guides else {}))
-        parts = (*needs_of(method), *needs)
+        method = cls(**settings, **({} if own_scale(cls) is None else {"scale": task.scale}))
+        parts = tuple(dict.fromkeys((*needs_of(method), *needs)))
         return Descent(method, setting, not (cls.guides or parts), parts, flows)
 
     edits = "source" in needs_of(cls) and cls is not SDSBridge

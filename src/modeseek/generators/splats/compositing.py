@@ -34,16 +34,14 @@ def composite(
         values: values to composite: colours, depths ...
         pairs: pairs of these splats and the k pixels.
     """
-    return _Composite.apply(center, conic, opacity, values, pairs)  # pyright: ignore[reportReturnType]
+    return _Composite.apply(center, conic, opacity, values, pairs)
 
 
 class _Composite(torch.autograd.Function):
     """`composite` with its derivative in two passes over the pairs, where autograd would keep twenty arrays."""
 
     @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, center: Tensor, conic: Tensor, opacity: Tensor, values: Tensor, pairs: Pairs
-    ) -> Tensor:
+    def forward(ctx: Any, center: Tensor, conic: Tensor, opacity: Tensor, values: Tensor, pairs: Pairs) -> Tensor:
         table = torch.cat([conic, opacity[:, None], values], 1).index_select(0, pairs.splats)
         table = table.repeat_interleave(pairs.lengths, 0, output_size=len(pairs.pixel))
         bell, alpha, passing = _blend(table, pairs)

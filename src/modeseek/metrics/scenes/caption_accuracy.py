@@ -102,6 +102,14 @@ class CaptionAccuracy:
         """Accuracy of some of the images."""
         return CaptionAccuracy(*(value[rows] for value in vars(self).values()))
 
+    @property
+    def share(self) -> Float[Tensor, "n"]:
+        """Share of the attributes that apply (objects, colours, relation, view) that are right, in [0, 1]."""
+        names = ("object", "colour", "relation", "view")
+        applies = torch.stack([self.applicable(name) for name in names])
+        right = torch.stack([self.by_attribute[name] for name in names])
+        return (right & applies).sum(0) / applies.sum(0)
+
     def applicable(self, attribute: str) -> Bool[Tensor, "n"]:
         """Images to which an attribute of `by_attribute` applies."""
         return {"relation": self.two_objects, "view": self.view_visible}.get(

@@ -1,0 +1,65 @@
+"""Checks that a method fits the other settings of a run, before anything is loaded or built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modeseek.methods.base import Method, ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
+
+if TYPE_CHECKING:
+    from modeseek.config.config import Config
+
+_EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
+
+
+def check_method_fits(config: Config) -> None:
+    """Raises ValueError, one line with what to set, if the method of a configuration lacks what it needs.
+
+    It may need other prompts, views of a 3D object, cameras in groups, no guidance of the prior, or one inner step.
+    """
+    method, name = config.method, config.method_name
+    if config.scale != 1 and method.guides:
+        raise ValueError(_guides_by_itself(config, name))
+    check_inner_steps(config.inner_steps, method)
+    for need in needs_of(method):
+        if not getattr(config, need):
+            raise ValueError(f"{name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
+    shape, rows, group = config.generator.as_3d, config.generator.rows, block_size(method)
+    if needs_cameras(method) and shape is None:
+        raise ValueError(
+            f"{name} needs views of one 3D object, got generator {config.generator_name}; try modeseek shape"
+        )
+    if shape is not None and rows is not None and group is not None and rows % group:
+        raise ValueError(f"{name} needs a multiple of {group} cameras per step, got {rows}; try --cameras {group}")
+
+
+def requirements(method: type[Method]) -> Iterator[str]:
+    """Yields what a method needs in a run, at its default settings, and how it is guided; a line each."""
+    needs = needs_of(method)
+    prompts = [f"a {need} prompt (--{need})" for need in needs]
+    views = (
+        ["views of one 3D object (modeseek shape)"]
+        if isinstance(method, ViewMethod) and needs_cameras(method())
+        else []
+    )
+    if prompts or views:
+        yield f"needs: {', '.join([*prompts, *views])}"
+    scale = own_scale(method)
+    if scale is not None:
+        yield f"guidance: its own, scale {scale:g} as published (--scale)"
+    else:
+        yield "guidance: its coefficients" if method.guides else "guidance: that of the prior (--scale)"
+    if "source" in needs:
+        yield 'edits images: modeseek edit IMAGE "prompt" --source "prompt"'
+
+
+def _guides_by_itself(config: Config, name: str) -> str:
+    """Message of a scale under a method that guides by itself, with what to set instead."""
+    scale = f"{config.scale:g}"
+    if own_scale(config.method) is not None:
+        return f"{name} applies guidance itself: scale must be 1, got {scale}; use method.{name}.scale"
+    return (
+        f"{name} has no guidance scale, its coefficients are its guidance: scale must be 1, got {scale}; try sds, or "
+        f"--set method.{name}.positive={scale} --set method.{name}.null=-{scale}"
+    )

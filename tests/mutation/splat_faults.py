@@ -1,0 +1,126 @@
+"""Planted faults in Gaussian splats: projection, pairs, compositing, starts, relocation, files; see `faults_table`."""
+
+from __future__ import annotations
+
+# Name of the fault, file in src/modeseek, text that occurs exactly once, its replacement, tests that must fail.
+SPLAT_FAULTS: list[tuple[str, str, str, str, str]] = [
+    (
+        "rows of a splat count from below",
+        "generators/splats/projection.py",
+        "torch.stack([right, -up, forward], 1)",
+        "torch.stack([right, up, forward], 1)",
+        "rendering",
+    ),
+    (
+        "no perspective in a splat's shape",
+        "generators/splats/projection.py",
+        "spread[..., :2, :] - held[..., None] * spread[..., 2:, :]",
+        "spread[..., :2, :]",
+        "rendering",
+    ),
+    (
+        "splats without a low-pass",
+        "generators/splats/projection.py",
+        "torch.stack([xx + LOW_PASS, xy, yy + LOW_PASS], -1)",
+        "torch.stack([xx + 1e-6, xy, yy + 1e-6], -1)",
+        "rendering",
+    ),
+    (
+        "a quaternion turned the other way",
+        "generators/splats/projection.py",
+        "2 * (x * y - w * z), 2 * (x * z + w * y)",
+        "2 * (x * y + w * z), 2 * (x * z + w * y)",
+        "rendering",
+    ),
+    (
+        "splats from back to front",
+        "generators/splats/pairs.py",
+        "torch.where(shown, projected.depth.flatten(), torch.inf).argsort(stable=True)",
+        "torch.where(shown, -projected.depth.flatten(), torch.inf).argsort(stable=True)",
+        "rendering",
+    ),
+    (
+        "an ellipse without its shear",
+        "generators/splats/pairs.py",
+        "middle = x - shear * rise",
+        "middle = x",
+        "rendering",
+    ),
+    (
+        "what lies behind a splat has no say in its opacity",
+        "generators/splats/compositing.py",
+        "slope = passing * gain - behind / (1 - alpha)",
+        "slope = passing * gain",
+        "rendering",
+    ),
+    (
+        "half of the gradient of the mixed term",
+        "generators/splats/compositing.py",
+        "2 * squares[1]",
+        "squares[1]",
+        "rendering",
+    ),
+    (
+        "a ball filled towards its centre",
+        "generators/splats/starts.py",
+        "rand((n, 1), rng, like) ** (1 / 3)",
+        "rand((n, 1), rng, like)",
+        "splat_starts",
+    ),
+    (
+        "triangles filled towards one corner",
+        "generators/splats/starts.py",
+        "root, share = draws[:, 1].sqrt(), draws[:, 2]",
+        "root, share = draws[:, 1], draws[:, 2]",
+        "splat_starts",
+    ),
+    (
+        "relocated splats keep their opacity",
+        "generators/splats/relocate.py",
+        "splats.logits[hosts] = shared",
+        "splats.logits[hosts] = 0 * shared + opacity[hosts]",
+        "relocation",
+    ),
+    (
+        "relocated splats keep their scales",
+        "generators/splats/relocate.py",
+        "splats.log_scales[hosts] += factor.log()[:, None]",
+        "splats.log_scales[hosts] += 0.5",
+        "relocation",
+    ),
+    (
+        "hosts keep the moments of their optimizer",
+        "generators/splats/relocate.py",
+        "(torch.cat([dead, hosts]),)",
+        "(dead,)",
+        "relocation",
+    ),
+    (
+        "scales in a PLY file are no logarithms",
+        "generators/splats/ply.py",
+        "splats.scales.log(),",
+        "splats.scales,",
+        "files",
+    ),
+    (
+        "rotations in a GLB file begin with w",
+        "generators/splats/gltf.py",
+        "splats.quats.roll(-1, 1)",
+        "splats.quats",
+        "files",
+    ),
+    (
+        "what a view sees behind a surface counts",
+        "generators/splats/fusion.py",
+        "known = ahead > -1",
+        "known = ahead > -100",
+        "files",
+    ),
+    (
+        "the volume's calls are not counted",
+        "runs/build.py",
+        "distill = partial(distill_start, self.prior,",
+        "distill = partial(distill_start, self.loaded.prior,",
+        "splats_config",
+    ),
+]
