@@ -52,6 +52,13 @@ def test_the_page_has_every_table_and_the_command(choosing: ModuleType) -> None:
         assert {"nll", "nll_default"} <= row.keys()
 
 
+def test_the_tuning_found_what_is_known_to_be_possible() -> None:
+    """Settings found by hand before: SDS and annealed SDS with a falling rate, DSD with its own weight under SGD."""
+    rows = RESULTS["facts"]["contests"]["calls"]
+    assert rows["sds"]["distance"] < 0.03 and rows["sds-annealed"]["nll"] < -0.158 and rows["dsd"]["nll"] < 0.64
+    assert all(row["nll"] <= row["nll_default"] + 0.02 for row in rows.values())
+
+
 def test_every_method_is_in_a_table() -> None:
     contests = RESULTS["facts"]["contests"]
     assert set(METHODS) - {"esd"} <= {name for rows in contests.values() for name in rows}
