@@ -146,11 +146,11 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def compare(names: Sequence[str], seeds: Sequence[int], tune: bool, folder: Path) -> list[dict[str, object]]:
+def compare(names: Sequence[str], seeds: Sequence[int], tune: bool, folder: Path) -> list[Mapping[str, object]]:
     """Rows of the comparison, each printed when it is there; images go to the folder, by row and seed."""
     classifier, prior = SceneClassifier.packaged(), ms.bundled("scenes")
     scenes = {seed: draw(seed, classifier) for seed in seeds}
-    rows: list[dict[str, object]] = []
+    rows: list[Mapping[str, object]] = []
     for name in names:
         edit, rates, chosen = METHODS[name]
         for rate in rates if tune else (chosen,):
@@ -174,7 +174,7 @@ def table_row(row: Mapping[str, object]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: prints the table; an error is one line and exit code 2."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"methods of {', '.join(METHODS)}; default all")
     parser.add_argument("--tune", action="store_true", help="every rate, on scenes of another seed")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of rows.json and the images")

@@ -81,21 +81,16 @@ def test_every_generator_starts_at_the_image(generator: str, photo: Path, sd: Pa
         assert record.target_share is None and record.margin is not None and record.margin_before is not None
 
 
-def test_the_first_preview_is_the_image_and_the_method_leaves_it_from_there(
-    photo: Path, sd: Path, tmp_path: Path
-) -> None:
-    config = edit_config(photo, ["a cube"], "a red cone", str(sd), generator="pixels", size=(16, 16), steps=1)
+@pytest.mark.parametrize("generator", ["pixels", "latent"])
+def test_the_optimisation_starts_at_the_image(generator: str, photo: Path, sd: Path, tmp_path: Path) -> None:
+    config = edit_config(photo, ["a cube"], "a red cone", str(sd), generator=generator, size=(16, 16), steps=1)
     run, objects = create_run(config, ["test"], tmp_path / "run")
-    assert objects.sources is not None and torch.equal(
-        objects.generator(objects.generator.preview_view()), objects.sources
-    )
+    assert objects.sources is not None
+    expected = objects.sources if generator == "pixels" else objects.loaded.codec.encode(objects.sources)
+    view = objects.generator.preview_view()
+    assert torch.equal(objects.generator(view), expected)
     list(train(run, objects, 1))
-    assert not torch.equal(objects.generator(objects.generator.preview_view()), objects.sources)
-    latent = create_run(edit_config(photo, ["a cube"], "a red cone", str(sd), size=(16, 16)), ["test"], tmp_path / "z")[
-        1
-    ]
-    encoded = latent.loaded.codec.encode(latent.sources)
-    assert torch.equal(latent.generator(latent.generator.preview_view()), encoded)
+    assert not torch.equal(objects.generator(view), expected)
 
 
 def test_an_svg_file_is_edited_as_a_drawing(sd: Path, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "shape guides the wrong methods",
         "config/defaults.py",
-        "scale = 1.0 if made.guides else scale",
-        "scale = scale if made.guides else 1.0",
+        "if own_scale(made) is not None:",
+        "if own_scale(made) is None:",
         "defaults docs",
     ),
     (

@@ -40,7 +40,7 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a method's own scale forgotten",
-        "config/guidance.py",
+        "methods/base.py",
         "if method.guides else None",
         "if False else None",
         "default_guidance",
@@ -79,7 +79,7 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "prompts by name left where they are",
         "cli/arguments.py",
-        "return [*prompts, *others]",
+        "return [*others[:before], *prompts, *others[before:]]",
         "return [*others, *prompts]",
         "arguments",
     ),
@@ -93,8 +93,8 @@ FRONT_DOOR_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "a pipeline's second score is a small network",
         "config/defaults.py",
-        "name in _PIPELINE_METHODS:",
-        "name == None:",
+        "_PIPELINE_METHODS.get(name) if isinstance(prior, PipelinePriorConfig) else None",
+        "None",
         "every_method_by_name",
     ),
     (

@@ -275,8 +275,8 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "a configuration promises a target",
-        "config/config.py",
-        "check_inner_steps(self.inner_steps, self.method)",
+        "config/method_checks.py",
+        "check_inner_steps(config.inner_steps, method)",
         "pass",
         "defaults",
     ),

@@ -55,8 +55,8 @@ PYTHON_API_FAULTS: list[tuple[str, str, str, str, str]] = [  # name, file, old, 
     (
         "a given method loses its settings",
         "config/defaults.py",
-        "made = given or default_method(",
-        "made = default_method(",
+        " if given is None else follow_auxiliary(given, default)",
+        "",
         "text_to_image",
     ),
     (

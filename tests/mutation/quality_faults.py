@@ -90,9 +90,9 @@ QUALITY_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "attributes that do not apply are counted as right",
-        "experiments/quality/scorers.py",
-        "n_right += right[name] & applies",
-        "n_right += right[name]",
+        "metrics/scenes/caption_accuracy.py",
+        "(right & applies).sum(0)",
+        "right.sum(0)",
         "quality",
     ),
     (

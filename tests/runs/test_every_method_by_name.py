@@ -192,7 +192,7 @@ def test_in_three_dimensions_phi_sees_the_camera_and_noise_lives_in_the_world() 
 
 def test_several_particles_by_name(loaded: Callable[[str], LoadedPrior]) -> None:
     config = shape_config("a red cone", method="rsd", device="cpu", settings=VERBS["shape"][1:4])
-    config = replace(config, generator=replace(config.generator, particles=3, views=2))  # pyright: ignore[reportCallIssue]
+    config = replace(config, generator=replace(config.generator, particles=3, views=2))  # pyright: ignore[reportArgumentType]
     assert config.generator.rows == 6
     objects = build(config, loaded("scenes"))
     assert isinstance(objects.generator, ms.Ensemble) and objects.batch == 6 and objects.is_3d

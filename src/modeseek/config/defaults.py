@@ -197,7 +197,7 @@ def default_config(
     default = default_method(method, prior, generator)
     made = default or ALL_METHODS[method]() if given is None else follow_auxiliary(given, default)
     if own_scale(made) is not None:
-        made, scale = replace(made, scale=scale), 1.0  # pyright: ignore[reportArgumentType,reportCallIssue]
+        made, scale = replace(made, scale=scale), 1.0  # pyright: ignore[reportArgumentType]
     optimizer = default_optimizer(method, generator)
     shift = default_shift(prior, generator, method) if shift is None else shift
     return Config(prior, made, generator, optimizer, scale=scale, shift=shift, inner_steps=inner_steps, **settings)

@@ -175,4 +175,4 @@ def _images(generator: str | None, path: Path) -> ImageConfig:
         expected, other = ("an SVG file", "latent") if name == "drawing" else ("a PNG, JPEG or WebP image", "drawing")
         raise ValueError(f"generator {name} must start from {expected}, got {path.name}; try --generator {other}")
     check_image_file(path)
-    return kind(files=(path,))
+    return kind(files=(path,))  # pyright: ignore[reportCallIssue] - a drawing has returned

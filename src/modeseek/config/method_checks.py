@@ -40,7 +40,7 @@ def requirements(method: type[Method]) -> Iterator[str]:
     prompts = [f"a {need} prompt (--{need})" for need in needs]
     views = (
         ["views of one 3D object (modeseek shape)"]
-        if isinstance(method, ViewMethod) and needs_cameras(method())
+        if isinstance(method, ViewMethod) and needs_cameras(method())  # pyright: ignore[reportCallIssue] - defaults suffice
         else []
     )
     if prompts or views:
