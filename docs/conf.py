@@ -25,6 +25,7 @@ extensions = [
     "myst_nb",
     "mathml",
     "written_signatures",
+    "defaults_table",
     "method_list",
 ]
 exclude_patterns = ["jupyter_execute"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,6 +152,19 @@ def test_optimizers_match_their_names() -> None:
     assert type(sgd) is torch.optim.SGD
     group = sgd.param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.5, 0.9, True)
+
+
+@pytest.mark.parametrize("config", [AdamConfig, SGDConfig])
+def test_rates_fall_geometrically_or_by_a_cosine_to_zero(config: Any) -> None:
+    assert [config(0.4).rate(p) for p in (0.0, 0.5, 1.0)] == [0.4] * 3
+    assert [config(0.4, fall=0.01).rate(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([0.4, 0.04, 0.004])
+    assert [config(0.4, fall=0.0).rate(p) for p in (0.0, 1 / 3, 0.5, 2 / 3, 1.0)] == pytest.approx(
+        [0.4, 0.3, 0.2, 0.1, 0]
+    )
+    for fall in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"needs fall in \[0, 1\], got") as caught:
+            config(0.4, fall=fall)
+        one_line(caught.value)
 
 
 def test_until_switches_once() -> None:

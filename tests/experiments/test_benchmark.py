@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import time
@@ -17,6 +16,8 @@ from terminal import cli_error
 from modeseek.citations.bibtex import read_sources
 from modeseek.cli import main
 from modeseek.datasets.toy2d import ring
+from modeseek.experiments.known_density.jobs import select_clouds
+from modeseek.experiments.known_density.plan import Benchmark
 from modeseek.experiments.toy2d.benchmark import run_entries
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
@@ -42,36 +43,16 @@ def last(job: Generator) -> object:
             return end.value
 
 
-@pytest.mark.usefixtures("blank_figures")
-def test_a_comparison_is_sorted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["vsd", "sds", "csd", "sds-bridge", "msd", "ddim"]
-    main(["benchmark", "--methods", *names, "--budget", "60", "--side", "5", "--out", str(tmp_path / "out")])
-    rows = table(tmp_path / "out")
-    assert set(rows) == set(names)
-    losses = [float(row["nll"]) for row in rows.values()]
-    assert losses == sorted(losses)
-    assert {name: float(row["calls"]) for name, row in rows.items()} == dict.fromkeys(names, 60.0)
-    assert float(rows["vsd"]["lessons"]) == 60 and not rows["sds"]["lessons"]
-    assert 0 <= float(rows["msd"]["found"]) <= 8
-    assert (tmp_path / "out" / "media" / "panels.png").is_file()
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "2305.16213" in page and "Updates" in page and "Every method on the ring" in page
-    results = json.loads((tmp_path / "out" / "exports" / "results.json").read_text())
-    assert results["settings"]["label"] == "each" and list(results["methods"]) == list(rows)
-    assert "Report:" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ALL_ENTRIES)
-def test_no_method_exceeds_the_budget(name: str) -> None:
-    """On the prior itself, not on the one that prices are counted on; the budget is used up to a step or two."""
-    plan = Toy2DPlan(ring(), (ALL_ENTRIES[name],), side=2, budget=60, label="each")
-    task = plan.task(plan.problem.prior)
-    entry = ALL_ENTRIES[name]
-    calls = entry.check(task)
-    outcome = last(entry.algorithm(task).run(entry, task, calls))
-    assert outcome.z.isfinite().all() and outcome.calls <= 60
-    if entry.descends is not None:
-        assert outcome.calls > 60 - 2 * calls[1] - 10
+def test_clouds_move_side_by_side_as_alone() -> None:
+    """Every entry, a cloud per stream: what one draws does not depend on the others, nor does its rate."""
+    for name, entry in ALL_ENTRIES.items():
+        plan = Benchmark(Toy2DPlan(ring(), (entry,), side=3, budget=40, label="each"))
+        task = plan.task("calls", entry, (3, 8))
+        if entry.algorithm(task).couples:
+            continue
+        together = last(entry.run(task)).z
+        alone = torch.cat([last(entry.run(select_clouds(task, [index]))).z for index in range(2)])
+        torch.testing.assert_close(together, alone, rtol=0, atol=1e-12, msg=name)
 
 
 def test_classes_are_assigned_in_turn() -> None:
@@ -150,16 +131,6 @@ def test_a_job_that_fails_or_dies_stops_the_others() -> None:
         last(run_in_processes({"long": lambda: counting(10**6), "broken": broken}, 2))
     with pytest.raises(RuntimeError, match=r"dying ended without a result \(exit code 7\)"):
         last(run_in_processes({"long": lambda: counting(10**6), "dying": dying}, 2))
-
-
-def test_without_classes_methods_that_compare_them_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = cli_error(["benchmark", "--problem", "spiral", "--methods", "nfsd", "--out", str(tmp_path / "a")], capsys)
-    assert "NFSD compares conditions" in said and not (tmp_path / "a").exists()
-    assert "did you mean" in cli_error(["benchmark", "--methods", "vsdd"], capsys)
-    assert "each, none or a number" in cli_error(["benchmark", "--label", "some"], capsys)
-    assert "too small" in cli_error(["benchmark", "--budget", "3"], capsys)
 
 
 def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:

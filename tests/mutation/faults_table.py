@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from added_file_faults import ADDED_FILE_FAULTS
+from benchmark_faults import BENCHMARK_FAULTS
 from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from distillation_faults import DISTILLATION_FAULTS
@@ -58,6 +59,7 @@ class Fault:
 
 _TABLES = (
     ADDED_FILE_FAULTS,
+    BENCHMARK_FAULTS,
     CONFIGURATION_FAULTS,
     CORE_FAULTS,
     DISTILLATION_FAULTS,

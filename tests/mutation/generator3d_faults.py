@@ -409,8 +409,8 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the rate stays",
         "config/optimizers.py",
-        "return self.lr * self.fall**progress",
-        "return self.lr",
+        "return lr * fall**progress if fall > 0 else",
+        "return lr if fall > 0 else",
         "runs3d",
     ),
     (

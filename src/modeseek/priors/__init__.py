@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modeseek.priors.base import BasePrior, Conditions, DensityPrior, PhrasePlacing, Prior, TextPrior
+from modeseek.priors.blurred import BlurredClasses
 from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
@@ -16,6 +17,7 @@ from modeseek.priors.wrapper import Counting
 __all__ = [
     "AutoGuidance",
     "BasePrior",
+    "BlurredClasses",
     "Bundled",
     "Conditions",
     "Counting",

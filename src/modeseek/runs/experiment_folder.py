@@ -22,22 +22,25 @@ _NO_PATHS = ("renders", "digits")  # names of priors
 
 @dataclass(frozen=True)
 class ExperimentKind:
-    """Type of an experiment of the paper.
+    """Type of an experiment.
 
     Attributes:
-        name: subcommand of `modeseek paper`.
+        name: its command, or its subcommand.
         mutable: settings that a resumed call may change without invalidating finished results.
+        group: command that it is a subcommand of; empty for none.
     """
 
     name: str
     mutable: tuple[str, ...]
+    group: str = "paper"
 
     @property
     def verb(self) -> str:
         """Command of the experiment."""
-        return f"paper {self.name}"
+        return f"{self.group} {self.name}".strip()
 
 
+BENCHMARK = ExperimentKind("benchmark", ("methods", "seeds"), group="")
 TEXT_TO_IMAGE = ExperimentKind("text-to-image", ("methods", "features", "clip", "judge", "likelihood", "sweep"))
 QUALITY = ExperimentKind("quality", ("methods", "budgets", "device"))
 TEXT_TO_SVG = ExperimentKind("text-to-svg", ("methods", "words", "seeds", "device"))
@@ -69,7 +72,7 @@ def open_experiment(
     if path is None or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return Run.create(
             all_settings,
-            name_parts=["paper", kind.name],
+            name_parts=kind.verb.split(),
             command=command,
             prior=prior,
             device=str(settings["device"]),

@@ -21,14 +21,16 @@ class Trial:
     """Settings that were tried.
 
     Attributes:
-        lr: learning rate of Adam.
+        lr: learning rate.
         fall: final learning rate relative to the first.
         score: mean of the main score.
+        optimizer: name of the optimizer.
     """
 
     lr: float
     fall: float
     score: float
+    optimizer: str = "adam"
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from modeseek.distill import distill
+from modeseek.experiments.toy2d.clouds import Clouds
 from modeseek.experiments.toy2d.entries import Algorithm, Reference, ToyEntry, ToyOutcome, ToyTask
-from modeseek.generators.points import Points
+from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting, ddim_lengths
 from modeseek.io.progress import Progress
 from modeseek.meanshift.mean_shift import mean_shift
 from modeseek.meanshift.modes import merge_modes
-from modeseek.methods.base import ConvergingMethod, Method, TrainingMethod
+from modeseek.methods.base import ConvergingMethod, Method, TrainingMethod, block_size
 from modeseek.priors.base import Conditions, DensityPrior
 from modeseek.priors.guidance import Guided
 from modeseek.priors.wrapper import Counting
@@ -34,66 +36,87 @@ class Descent(Algorithm):
 
     Attributes:
         method: the method.
-        optimizer: optimizer of the points.
+        setting: optimizer of the points, its learning rate and its fall.
         guided: whether the method uses a guided prior.
         needs: see `Algorithm`.
+        flows: whether its noise is fixed while its annealed times fall, so that DDIM's step lengths are a setting.
+        trials: settings of one optimizer that take the place of `setting`, each for an equal share of the clouds.
     """
 
     method: Method  # pyright: ignore[reportIncompatibleVariableOverride]
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    setting: OptimizerSetting = OptimizerSetting()  # pyright: ignore[reportIncompatibleVariableOverride]
     guided: bool = True
     needs: tuple[str, ...] = ()
+    flows: bool = False
+    trials: tuple[OptimizerSetting, ...] = ()
+
+    @property
+    def couples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return isinstance(self.method, TrainingMethod) or block_size(self.method) is None
+
+    def trying(self, settings: tuple[OptimizerSetting, ...]) -> Descent:
+        return replace(self, trials=settings)
 
     def prior_calls(self, task: ToyTask) -> tuple[int, int]:
-        labels = None if task.conditions is None else Conditions(torch.tensor([0]), null=torch.tensor([-1]))
-        return count_prior_calls(self.method, task.scale, self.guided, self.complete_conditions(labels, 2))
+        one, null = torch.tensor([1]), torch.tensor([-1])
+        labels = Conditions(torch.tensor([0]), null=null, negative=one, source=one)
+        conditions = self.needed(None if task.conditions is None else labels)
+        return count_prior_calls(self.method, task.scale, self.guided, conditions)
 
-    def complete_conditions(self, conditions: Conditions | None, classes: int) -> Conditions | None:
-        """Conditions with the needed parts: the opposite class as negative, no class as source.
+    def needed(self, conditions: Conditions | None) -> Conditions | None:
+        """The target class, its null, and of negative and source what the method needs.
 
         Raises:
             ValueError: the method compares conditions, and there are none.
         """
-        if not self.needs:
-            return conditions
-        if conditions is None:
+        if self.needs and conditions is None:
             raise ValueError(
                 f"{type(self.method).__name__} compares conditions: got a task without classes; add --label or remove "
                 "it from the methods"
             )
-        target = conditions.positive
-        parts = {"negative": (target + classes // 2) % classes, "source": torch.full_like(target, -1)}
-        return replace(conditions, **{name: parts[name] for name in self.needs if name in parts})
+        unused = {part: None for part in ("negative", "source") if part not in self.needs}
+        return None if conditions is None else replace(conditions, **unused)
 
     def run(self, entry: ToyEntry, task: ToyTask, calls: tuple[int, int]) -> Generator[Progress, None, ToyOutcome]:
         began = time.thread_time()
         counting = Counting(task.prior)
         prior = Guided(counting, task.scale) if self.guided and task.conditions is not None else counting
-        generator, n = Points(task.starts), len(task.starts)
+        settings, n = self.trials or (self.setting,), len(task.starts)
+        generator = Clouds(task.starts, task.clouds, len(settings))
         first, each = calls
-        steps = (task.budget - first) // each
+        steps = (task.budget - first) // each if task.steps is None else task.steps
+        method = self.method_at(settings[0], task, steps)
+        optimizer = settings[0].config.make([{"params": [part]} for part in generator.parts])
+        _set_rates(optimizer, settings, 0.0)
         trajectory, state = [task.starts], None
         for step in distill(
             generator,
             prior,
-            self.method,
-            self.optimizer(generator.parameters()),
+            method,
+            optimizer,
             steps=steps,
-            conditions=self.complete_conditions(task.conditions, task.classes),
+            conditions=self.needed(task.conditions),
             rng=Streams(task.seed),
         ):
             z, state = generator.z.detach().clone(), step.state
+            _set_rates(optimizer, settings, min(1.0, (step.index + 1) / max(1, steps - 1)))
             if _is_kept(step.index + 1, steps):
                 trajectory.append(z)
             yield Progress(entry.name, step.index + 1, steps)
             if step.index + 1 < steps and counting.calls + each * n > task.budget * n:  # steps above the mean cost
                 trajectory.append(z)
                 break
-        method = self.method
         converged = method.done(state).double().mean().item() if isinstance(method, ConvergingMethod) else None
         updates = steps * method.updates + method.warmup if isinstance(method, TrainingMethod) else 0
         walk, seconds = torch.stack(trajectory), time.thread_time() - began
         return ToyOutcome(entry, walk[-1], walk, counting.calls / n, seconds, converged, updates)
+
+    def method_at(self, setting: OptimizerSetting, task: ToyTask, steps: int) -> Method:
+        """The method; with DDIM's step lengths as its weight where the setting asks for them."""
+        if setting.optimizer != DDIM:
+            return self.method
+        method: Any = self.method
+        return replace(method, weight=ddim_lengths(task.prior.schedule, method.times, steps))
 
 
 @dataclass(frozen=True)
@@ -110,7 +133,7 @@ class Sampling(Reference):
         counting = Counting(task.prior)
         prior = counting if task.conditions is None else Guided(counting, task.scale)
         n, steps = len(task.starts), min(self.steps, task.budget // calls[1])
-        z, times = prior.start(n, Streams(task.seed)).to(task.starts), prior.grid(steps)
+        z, times = prior.start(n, Streams(task.seed, items=task.clouds)).to(task.starts), prior.grid(steps)
         trajectory = [z]
         for index in range(steps):
             z = ddim(prior, z, times[index : index + 2], task.conditions)
@@ -127,6 +150,7 @@ class ModeSearch(Reference):
     n_starts: int = 2000
     tol: float = 1e-6
     max_steps: int = 2000
+    couples: ClassVar[bool] = True
 
     def prior_calls(self, task: ToyTask) -> tuple[int, int]:
         if task.conditions is not None and task.scale != 1:
@@ -138,7 +162,7 @@ class ModeSearch(Reference):
 
     def run(self, entry: ToyEntry, task: ToyTask, calls: tuple[int, int]) -> Generator[Progress, None, ToyOutcome]:
         began = time.thread_time()
-        counting, rng = Counting(task.prior), Streams(task.seed)
+        counting, rng = Counting(task.prior), Streams(task.seed, items=task.clouds)
         cond: Cond = None
         if task.conditions is not None:
             cond = task.conditions.positive
@@ -169,3 +193,9 @@ def apportion(weight: Float[Tensor, "m"], n: int) -> Tensor:
 
 def _is_kept(index: int, steps: int) -> bool:
     return index == steps or (index * _MAX_FRAMES) // steps > ((index - 1) * _MAX_FRAMES) // steps
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, settings: tuple[OptimizerSetting, ...], progress: float) -> None:
+    """Sets the learning rate of each group of parameters by its own setting."""
+    for group, setting in zip(optimizer.param_groups, settings, strict=True):
+        group["lr"] = setting.config.rate(progress)

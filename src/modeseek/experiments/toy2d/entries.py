@@ -10,6 +10,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.io.progress import Progress
 from modeseek.methods.base import Method
 from modeseek.priors.base import Conditions, Prior
@@ -29,6 +30,9 @@ class ToyTask:
         conditions: condition of each start, or None.
         scale: guidance scale; 1 is none.
         classes: number of classes; 1 without classes.
+        clouds: stream of each cloud of points, of which the starts are so many, one after the other; what is drawn for
+            a cloud is determined by `seed` and its stream alone.
+        steps: number of steps of a descent; None takes as many as the budget allows.
     """
 
     prior: Prior
@@ -39,6 +43,8 @@ class ToyTask:
     conditions: Conditions | None = None
     scale: float = 1.0
     classes: int = 1
+    clouds: tuple[int, ...] = (0,)
+    steps: int | None = None
 
 
 class Algorithm(ABC):
@@ -47,10 +53,20 @@ class Algorithm(ABC):
     Attributes:
         method: method whose direction it descends; None for a reference, which is never marked best.
         needs: parts of the conditions that it needs besides the target class: "null", "negative", "source".
+        couples: whether a point depends on the other points, as by repulsion or a network trained on all of them.
+        setting: optimizer of the points with its learning rate; None for a reference.
+        flows: whether DDIM's step lengths are a setting of its method.
     """
 
     method: Method | None
     needs: tuple[str, ...]
+    couples: bool
+    setting: OptimizerSetting | None
+    flows: bool
+
+    def trying(self, settings: tuple[OptimizerSetting, ...]) -> Algorithm:
+        """The algorithm with settings of one optimizer side by side; a reference, which has none, as it is."""
+        return self
 
     @abstractmethod
     def prior_calls(self, task: ToyTask) -> tuple[int, int]:
@@ -66,6 +82,9 @@ class Reference(Algorithm):
 
     method = None
     needs = ()
+    couples = False
+    setting = None
+    flows = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,7 @@ class ToyEntry:
         settings: description of its settings, or of the algorithm if it has no method; sentences.
         descends: class of the method that it descends along; None for a reference.
         also: citation keys beside those of the method.
+        edits: whether it edits the points of a source class, and does not sample.
     """
 
     name: str
@@ -87,6 +107,7 @@ class ToyEntry:
     settings: str = ""
     descends: type[Any] | None = None  # Method: issubclass refuses a protocol with data
     also: tuple[str, ...] = ()
+    edits: bool = False
 
     @property
     def note(self) -> str:

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
-import torch
-from torch import nn
-
 from modeseek.diffusion.noise_levels import Annealed, Uniform
 from modeseek.diffusion.weighting import sigma_over_alpha
 from modeseek.experiments.toy2d.algorithms import Descent, ModeSearch, Sampling
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
+from modeseek.experiments.toy2d.settings import OptimizerSetting
 from modeseek.meanshift.bandwidth import Adaptive, Geometric
 from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.ramp import Fading
 
-Optimize = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
-
-def adam(lr: float) -> Optimize:
+def adam(lr: float) -> OptimizerSetting:
     """Adam with betas (0.9, 0.99)."""
-    return lambda parameters: torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99))
+    return OptimizerSetting("adam", lr)
 
 
-def sgd(lr: float) -> Optimize:
+def sgd(lr: float) -> OptimizerSetting:
     """Gradient descent; at rate 1, MSD is the mean-shift iteration."""
-    return lambda parameters: torch.optim.SGD(parameters, lr=lr)
+    return OptimizerSetting("sgd", lr)
 
 
-def nesterov(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Gradient descent at rate 1 with Nesterov momentum: mean shift, accelerated along flat ridges."""
-    return torch.optim.SGD(parameters, lr=1.0, momentum=0.9, nesterov=True)
+NESTEROV = OptimizerSetting("nesterov", 1.0)
+"""Gradient descent at rate 1 with Nesterov momentum: mean shift, accelerated along flat ridges."""
 
 
 def _adaptive(task: ToyTask, settle: float, hold: float) -> Adaptive:
@@ -63,10 +56,10 @@ TOY2D_ENTRIES = {
                  "Noise levels that fall along the run; Adam 0.01.", SDS),
         ToyEntry("sdi", "SDI", lambda task: Descent(_sdi(task, Annealed(0.98, 0.02)), sgd(1.0), guided=False),
                  "10 inversion steps, falling noise levels; SGD 1.", SDI),
-        ToyEntry("msd", "MSD", lambda task: Descent(MSD(_adaptive(task, 0.2, 0.4)), nesterov),
+        ToyEntry("msd", "MSD", lambda task: Descent(MSD(_adaptive(task, 0.2, 0.4)), NESTEROV),
                  "One call per step, bandwidth adapted to each point; SGD 1 with Nesterov momentum.", MSD),
         ToyEntry("msd-jitter", "MSD, fading jitter",
-                 lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), nesterov),
+                 lambda task: Descent(MSD(_adaptive(task, 0.3, 0.15), jitter=Fading()), NESTEROV),
                  "With jitter that fades out by 60 % of the run: explores like SDS, refines like MSD.", MSD),
         ToyEntry("msd-product", "MSD, product",
                  lambda task: Descent(MSD(Geometric(1.0, task.bandwidth), "product", steps=8), sgd(1.0)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -50,13 +49,11 @@ class Toy2DPlan(ToyPlan):
 
     Attributes:
         side: side of the grid of side^2 start points.
-        order: key of the column that sorts rows and panels, the lowest first; None keeps the order of the entries.
     """
 
     problem: ToyDataset2D
     budget: int = 800
     side: int = 20
-    order: str | None = None
     known_entries: ClassVar = TOY2D_ENTRIES
     recipe: ClassVar = PriorRecipe(steps=3000, width=96, batch=768, lr=4e-3)
 
@@ -122,10 +119,6 @@ class Toy2DPlan(ToyPlan):
                 points = EndPoints(outcome.z, truth, method, prior)
                 rows.append(score_outcome(outcome, evaluate(METRICS, points)))
             yield Progress("scoring", len(rows), len(rows))
-        if self.order is not None:
-            values = {row.name: row.values[self.order] for row in rows}
-            rows.sort(key=lambda row: value if (value := values[row.name]) == value else math.inf)
-        outcomes = {row.name: outcomes[row.name] for row in rows}
         table = Table((*METRICS, *COSTS), tuple(rows))
         facts = {"bandwidth": self.end, "direction_bandwidth": truth.middle, "true_modes": len(modes.z)}
         findings = summarise({row.name: row.values for row in rows})
