@@ -154,8 +154,15 @@ optimizers = st.one_of(
     st.builds(AdamConfig, lr=_positive, betas=st.tuples(_below_one, _below_one), eps=_inside, weight_decay=_below_one),
     st.builds(SGDConfig, lr=_positive, momentum=_inside, nesterov=st.booleans()),
 )
+
+
+def _config(method: ms.Method, scale: float, **settings: Any) -> Config:
+    """A configuration without guidance of the prior where the method guides."""
+    return Config(method=method, scale=1.0 if method.guides else scale, **settings)
+
+
 configs = st.builds(
-    Config,
+    _config,
     prior=priors,
     method=methods,
     generator=generators,

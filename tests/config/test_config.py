@@ -31,6 +31,7 @@ from modeseek.config.priors import (
 )
 from modeseek.config.registry import REGISTRY
 from modeseek.config.serialization import Registry
+from modeseek.config.splats import SplatFileStart
 from modeseek.config.starts import FileStart, GridStart, StartConfig
 from modeseek.config.vector_starts import SvgStart
 from modeseek.config.yaml import read_yaml, write_yaml
@@ -68,7 +69,7 @@ def test_all_names_of_all_kinds_are_read_back() -> None:
     examples |= {ms.methods.Debiased: ms.methods.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
     examples |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
     examples |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
-    examples |= {SvgStart: SvgStart(Path("f.svg"))}
+    examples |= {SvgStart: SvgStart(Path("f.svg")), SplatFileStart: SplatFileStart(Path("g.ply"))}
     count = 0
     for kind, (_, names) in REGISTRY.tables.items():
         for name, entry in names.items():

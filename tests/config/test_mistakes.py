@@ -78,8 +78,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     ),
     "camera in a file": (
         "method: {vsd: {camera: front}}",
-        "vsd.camera can be set in Python only",
-        "set it to null",
+        "config.method.vsd.camera: unknown camera 'front'; known are pose",
     ),
     "jitter misspelt": (
         "method: {msd: {bandwidth: {fixed: {h: 1}}, jitter: fadin}}",

@@ -25,6 +25,10 @@ PATHS = {  # every setting that is a path, as plain data around it
     "prior.pipeline.embeddings.path": {"prior": {"pipeline": {"path": "emoji", "embeddings": [{"path": "a.npy"}]}}},
     "generator.points.start.file.path": {"generator": {"points": {"start": {"file": {"path": "a.npy"}}}}},
     "generator.drawing.start.svg.path": {"generator": {"drawing": {"start": {"svg": {"path": "a.npy"}}}}},
+    "generator.splats.start.file.path": {"generator": {"splats": {"start": {"file": {"path": "a.npy"}}}}},
+    "generator.latent.files": {"generator": {"latent": {"files": ["a.npy"]}}},
+    "generator.pixels.files": {"generator": {"pixels": {"files": ["a.npy"]}}},
+    "generator.field.files": {"generator": {"field": {"files": ["a.npy"]}}},
     "generator.surface.path": {"generator": {"surface": {"path": "a.npy"}}},
 }
 
@@ -50,7 +54,9 @@ def settings(hint: Any, key: str = "", seen: tuple[Any, ...] = ()) -> Iterator[t
 
 def test_every_path_is_marked() -> None:
     marked = {key for key, hint in settings(Config) if hint is Path or get_origin(hint) is Annotated}
-    named = {key for key, hint in settings(Config) if key.rsplit(".")[-1] in ("path", "file", "folder", "config")}
+    named = {
+        key for key, hint in settings(Config) if key.rsplit(".")[-1] in ("path", "file", "files", "folder", "config")
+    }
     assert marked == named == set(PATHS)
 
 

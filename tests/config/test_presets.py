@@ -119,10 +119,14 @@ def test_own_files(tmp_path: Path) -> None:
     [
         (["--preset", "dreamfuson"], "", "unknown preset 'dreamfuson': did you mean dreamfusion?"),
         (["--preset", "hifa"], "", "preset hifa must be for modeseek image, got one for shape"),
-        (["--preset", "FILE"], "a: 1", "must have about, source, differs and image, shape or svg"),
-        (["--preset", "FILE"], "[1]", "must have about, source, differs and image, shape or svg"),
-        (["--preset", "FILE"], "image: {option: {}}", "must have about, source, differs and image, shape or svg"),
-        (["--preset", "FILE"], "image: {options: [1]}", "must have about, source, differs and image, shape or svg"),
+        (["--preset", "FILE"], "a: 1", "must have about, source, differs and image, shape, svg or edit"),
+        (["--preset", "FILE"], "[1]", "must have about, source, differs and image, shape, svg or edit"),
+        (["--preset", "FILE"], "image: {option: {}}", "must have about, source, differs and image, shape, svg or edit"),
+        (
+            ["--preset", "FILE"],
+            "image: {options: [1]}",
+            "must have about, source, differs and image, shape, svg or edit",
+        ),
         (["--preset", "FILE"], "image: {options: {stepps: 3}}", "image has no option 'stepps'; did you mean steps?"),
         (["--preset", "FILE"], "image: {options: {steps: many}}", "steps must be an integer, got 'many'"),
         (["--preset", "FILE"], "image: {settings: {nowhere.x: 3}}", "a run has no setting 'nowhere'"),

@@ -42,7 +42,7 @@ def started(
 ) -> tuple[BuiltGenerator[Drawing], int, list[str]]:
     """The generator after its start, the prior calls of that, and the stages that it reported."""
     built, counting = config.make(prior, 0), ms.Counting(prior.prior)
-    context = StartContext(counting, conditions, 3.0, Identity(), 0)
+    context = StartContext(counting, conditions, 3.0, Identity(), 0, lambda *given: iter(()))
     stages = [] if built.initialize is None else [progress.stage for progress in built.initialize(context)]
     return built, counting.calls, list(dict.fromkeys(stages))
 

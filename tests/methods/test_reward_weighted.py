@@ -149,7 +149,9 @@ def test_images_are_decoded_and_clamped(tmp_path) -> None:
     z = torch.rand(2, 1, 3, 3, dtype=F64, generator=generator(1))
     prior = ms.Empirical(3 * torch.randn(20, 1, 3, 3, dtype=F64, generator=generator()), ms.VP())
     view = ms.generators.base.View((4, 7))
-    context = ms.RenderContext(view, ms.Rendering(view, z), z, ms.codec.Identity(), torch.tensor([4, 7]))
+    context = ms.RenderContext(
+        view, ms.Rendering(view, z), z, ms.codec.Identity(), torch.tensor([4, 7]), torch.tensor([4, 7])
+    )
     step(RewardWeighted(reward=record, n=5, steps=2), prior, z, context=context)
     images, candidates = seen[0]
     assert images.shape == (10, 1, 3, 3) and images.min() >= 0 and images.max() <= 1

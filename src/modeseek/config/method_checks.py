@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from modeseek.methods.base import Method, ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
+from modeseek.methods.base import ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
 
 if TYPE_CHECKING:
     from modeseek.config.config import Config
@@ -18,29 +18,31 @@ def check_method_fits(config: Config) -> None:
 
     It may need other prompts, views of a 3D object, cameras in groups, no guidance of the prior, or one inner step.
     """
-    method, name = config.method, config.method_name
+    method = config.method
     if config.scale != 1 and method.guides:
-        raise ValueError(_guides_by_itself(config, name))
+        raise ValueError(_guides_by_itself(config, config.method_name))
     check_inner_steps(config.inner_steps, method)
     for need in needs_of(method):
         if not getattr(config, need):
-            raise ValueError(f"{name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
+            raise ValueError(f"{config.method_name} needs a {need} prompt, got none; try {_EXAMPLES[need]}")
     shape, rows, group = config.generator.as_3d, config.generator.rows, block_size(method)
     if needs_cameras(method) and shape is None:
         raise ValueError(
-            f"{name} needs views of one 3D object, got generator {config.generator_name}; try modeseek shape"
+            f"{config.method_name} needs views of one 3D object, got generator {config.generator_name}; try modeseek "
+            "shape"
         )
     if shape is not None and rows is not None and group is not None and rows % group:
+        name = config.method_name
         raise ValueError(f"{name} needs a multiple of {group} cameras per step, got {rows}; try --cameras {group}")
 
 
-def requirements(method: type[Method]) -> Iterator[str]:
-    """Yields what a method needs in a run, at its default settings, and how it is guided; a line each."""
+def requirements(method: Any) -> Iterator[str]:
+    """Yields what a class of methods needs in a run, at its default settings, and how it is guided; a line each."""
     needs = needs_of(method)
     prompts = [f"a {need} prompt (--{need})" for need in needs]
     views = (
         ["views of one 3D object (modeseek shape)"]
-        if isinstance(method, ViewMethod) and needs_cameras(method())  # pyright: ignore[reportCallIssue] - defaults suffice
+        if isinstance(method, ViewMethod) and needs_cameras(method())
         else []
     )
     if prompts or views:

@@ -105,7 +105,7 @@ GENERATORS = PluginNames(
     "modeseek.generators",
     ("make", "rows", "encodes", "as_3d"),
 )
-REWARDS = PluginNames("reward", {"likelihood": LikelihoodReward}, "modeseek.rewards", ("__call__",))
+REWARDS = PluginNames("reward", {"likelihood": LikelihoodReward}, "modeseek.rewards", ("__call__", "scores_images"))
 OPTIMIZERS = {"adam": AdamConfig, "sgd": SGDConfig}
 _NOISE_MAPS = Names(
     {"per-particle": PerParticle, "voxels": Voxels, "triplanes": Triplanes}, earlier={"per-item": "per-particle"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -40,7 +40,11 @@ class Candidates:
 
 @runtime_checkable
 class Reward(Protocol):
-    """Score of images, higher is better; a function of the same arguments will do in Python."""
+    """Score of images, higher is better; a function of the same arguments will do in Python.
+
+    A dataclass that is named by its import path in a configuration also says `scores_images: ClassVar[bool] = True`,
+    by which it is told from other callable objects.
+    """
 
     def __call__(self, images: Float[Tensor, "m ..."], candidates: Candidates) -> Float[Tensor, "m"]:
         """Returns the reward of each candidate, (m,); images (m, c, h, w) in [0, 1], z itself if it is no image."""
@@ -76,6 +80,7 @@ class LikelihoodReward:
         sharpness: factor of the reward, > 0; it matters to softmax weights only.
     """
 
+    scores_images: ClassVar[bool] = True
     sharpness: float = 100.0
 
     def __post_init__(self) -> None:
