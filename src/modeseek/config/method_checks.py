@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeseek.methods.base import ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
-
-if TYPE_CHECKING:
-    from modeseek.config.config import Config
 
 _EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
 
 
-def check_method_fits(config: Config) -> None:
-    """Raises ValueError, one line with what to set, if the method of a configuration lacks what it needs.
+def check_method_fits(config: Any) -> None:
+    """Raises ValueError, one line with what to set, if the method of a configuration (`Config`) lacks what it needs.
 
     It may need other prompts, views of a 3D object, cameras in groups, no guidance of the prior, or one inner step.
     """
@@ -40,11 +37,7 @@ def requirements(method: Any) -> Iterator[str]:
     """Yields what a class of methods needs in a run, at its default settings, and how it is guided; a line each."""
     needs = needs_of(method)
     prompts = [f"a {need} prompt (--{need})" for need in needs]
-    views = (
-        ["views of one 3D object (modeseek shape)"]
-        if isinstance(method, ViewMethod) and needs_cameras(method())
-        else []
-    )
+    views = ["views of one 3D object (modeseek shape)"] if _says_cameras(method) and needs_cameras(method()) else []
     if prompts or views:
         yield f"needs: {', '.join([*prompts, *views])}"
     scale = own_scale(method)
@@ -56,7 +49,12 @@ def requirements(method: Any) -> Iterator[str]:
         yield 'edits images: modeseek edit IMAGE "prompt" --source "prompt"'
 
 
-def _guides_by_itself(config: Config, name: str) -> str:
+def _says_cameras(method: Any) -> bool:
+    """Whether a class of methods says if it needs cameras; its default settings suffice to make one."""
+    return isinstance(method, ViewMethod)
+
+
+def _guides_by_itself(config: Any, name: str) -> str:
     """Message of a scale under a method that guides by itself, with what to set instead."""
     scale = f"{config.scale:g}"
     if own_scale(config.method) is not None:
