@@ -176,7 +176,7 @@ def test_lists(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr().out
     assert "bandwidth: bandwidth (fixed, geometric, adaptive, along) or number\n" in output
     assert "tol: number = 0.0001" in output
-    assert "jitter: number or varying (fading, hump, ramp, until) = 0.0" in output and "share of h in [0, 1]" in output
+    assert "jitter: number or varying (fading, ramp, until, hump) = 0.0" in output and "share of h in [0, 1]" in output
     for kind in ("priors", "generators"):
         main(["list", kind])
         names = re.findall(r"^(\w+) {2,}\S", capsys.readouterr().out, re.MULTILINE)

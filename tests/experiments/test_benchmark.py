@@ -46,7 +46,7 @@ def last(job: Generator) -> object:
 def test_clouds_move_side_by_side_as_alone() -> None:
     """Every entry, a cloud per stream: what one draws does not depend on the others, nor does its rate."""
     for name, entry in ALL_ENTRIES.items():
-        plan = Benchmark(Toy2DPlan(ring(), (entry,), side=3, budget=40, label="each"))
+        plan = Benchmark(Toy2DPlan(ring(), (entry,), side=3, budget=100, label="each"))
         task = plan.task("calls", entry, (3, 8))
         if entry.algorithm(task).couples:
             continue

@@ -182,7 +182,7 @@ def test_invalid_settings_are_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         lambda: NeRFConfig(coarse=1.5),
         lambda: MeshConfig(tmp_path / "a.ply", views=0),
         lambda: CameraPromptsConfig("fine", opposed=True),
-        lambda: runs.AdamConfig(0.1, fall=0.0),
+        lambda: runs.AdamConfig(0.1, fall=-0.1),
         lambda: build(replace(CONFIG, prior=runs.ToyPriorConfig("digits"), label=1)),
         lambda: build(replace(CONFIG, prior=replace(PRIOR, caption="a zebra"))),
     ):

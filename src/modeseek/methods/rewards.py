@@ -43,7 +43,7 @@ class Reward(Protocol):
     """Score of images, higher is better; a function of the same arguments will do in Python.
 
     A dataclass that is named by its import path in a configuration also says `scores_images: ClassVar[bool] = True`,
-    by which it is told from other callable objects.
+    which distinguishes it from other callable objects.
     """
 
     def __call__(self, images: Float[Tensor, "m ..."], candidates: Candidates) -> Float[Tensor, "m"]:
