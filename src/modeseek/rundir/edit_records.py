@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from modeseek.io.atomic import write_atomic
+from modeseek.rundir.record_files import read_rows, write_rows
 
 RECORDS = Path("exports") / "edits.json"
 
@@ -45,7 +44,7 @@ def write_edit_records(run: Path, records: Sequence[EditRecord]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    write_atomic(run / RECORDS, json.dumps([asdict(record) for record in records], indent=1))
+    write_rows(run, RECORDS, records)
 
 
 def read_edit_records(run: Path) -> tuple[EditRecord, ...]:
@@ -55,11 +54,4 @@ def read_edit_records(run: Path) -> tuple[EditRecord, ...]:
         ValueError: the file is damaged.
         OSError: it cannot be read.
     """
-    path = run / RECORDS
-    if not path.exists():
-        return ()
-    names = {field.name for field in fields(EditRecord)}
-    try:
-        return tuple(EditRecord(**{name: row[name] for name in names}) for row in json.loads(path.read_text("utf-8")))
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{RECORDS} is damaged: {error}; resume the run, which writes it again") from error
+    return read_rows(run, RECORDS, EditRecord)

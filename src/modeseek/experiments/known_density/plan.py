@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from jaxtyping import Int
 from torch import Tensor
@@ -15,6 +15,7 @@ from modeseek.experiments.common.entries import check_least
 from modeseek.experiments.known_density.grid import Grid
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyTask
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
+from modeseek.io.progress import run_to_result
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.blurred import BlurredClasses
 from modeseek.rng import Streams, rand
@@ -134,17 +135,8 @@ class Benchmark:
         task = self._task(contest, entry, (TUNING_STREAMS,))
         first, _ = entry.check(task)
         short = replace(task, steps=_COUNTED, budget=_UNLIMITED)
-        each = (finish(entry.run(short)).calls - first) / _COUNTED
+        each = (run_to_result(entry.run(short)).calls - first) / _COUNTED
         return int((task.budget - first) / each + 1e-9)
-
-
-def finish(job: Generator[Any, None, Any]) -> Any:
-    """Result of a job whose progress nobody watches."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 def tuning_streams(seeds: int) -> Sequence[int]:

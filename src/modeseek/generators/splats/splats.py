@@ -22,7 +22,7 @@ from modeseek.generators.rendering3d import Rendering3D
 from modeseek.generators.splats.compositing import composite, median_values
 from modeseek.generators.splats.fusion import SURFACE, fuse_depths
 from modeseek.generators.splats.gltf import encode_glb_splats
-from modeseek.generators.splats.pairs import find_pairs
+from modeseek.generators.splats.pairs import Pairs, find_pairs
 from modeseek.generators.splats.ply import encode_splats
 from modeseek.generators.splats.projection import ProjectedSplats, project, rotation_matrices
 from modeseek.generators.splats.relocate import RelocateSplats
@@ -148,17 +148,17 @@ class Splats(Generator3D):
     @torch.no_grad()
     def with_median_depth(self, view: CameraView) -> Rendering3D:
         """Renders a view, its depth that at which half of the light is absorbed: a mean mixes front and back."""
-        projected, opacity = self._project(view)
-        pairs = find_pairs(projected, opacity, view.size)
+        projected, opacity, pairs = self._seen_by(view)
         peaks = opacity.expand_as(projected.depth).flatten()
         depth = median_values(projected.conic.flatten(0, 1), peaks, projected.depth.flatten(), pairs)
-        rendering = self(view)
+        rendering = self._render(view, projected, opacity, pairs)
         return replace(rendering, depth=depth.view_as(rendering.depth))
 
-    def _project(self, view: CameraView) -> tuple[ProjectedSplats, Tensor]:
-        """The splats as the cameras of a view see them, and their peak opacities."""
-        cameras = view.cameras.to(self.means)
-        return project(self.means, self.quats, self.log_scales.exp(), cameras, view.size), self.logits.sigmoid()
+    def _seen_by(self, view: CameraView) -> tuple[ProjectedSplats, Tensor, Pairs]:
+        """The splats as the cameras of a view see them, their peak opacities, and the pixels that each covers."""
+        cameras, opacity = view.cameras.to(self.means), self.logits.sigmoid()
+        projected = project(self.means, self.quats, self.log_scales.exp(), cameras, view.size)
+        return projected, opacity, find_pairs(projected, opacity, view.size)
 
     def exports(
         self, decode: Callable[[Tensor], Tensor] | None = None, films: Sequence[FilmFormat] = ()
@@ -170,10 +170,12 @@ class Splats(Generator3D):
 
     def forward(self, view: CameraView) -> Rendering3D:
         """Renders a view."""
+        return self._render(view, *self._seen_by(view))
+
+    def _render(self, view: CameraView, projected: ProjectedSplats, opacity: Tensor, pairs: Pairs) -> Rendering3D:
+        """Renders a view of projected splats."""
         cameras = view.cameras.to(self.means)
         b, n = len(cameras), self.capacity
-        projected, opacity = self._project(view)
-        pairs = find_pairs(projected, opacity, view.size)
         values = [
             self.colors.sigmoid().expand(b, n, 3),
             torch.ones_like(projected.depth)[..., None],
