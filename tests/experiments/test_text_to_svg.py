@@ -282,7 +282,7 @@ def test_a_run_writes_tables_svgs_sheet_and_page(study: tuple[TextToSvg, Ruler, 
     facts = json.loads((out / "exports" / "results.json").read_text())["facts"]
     assert facts["steps"] == {"sds": 3} and facts["against"].keys() == set(rows) - {TRUTH, FIT}
     for name, chosen in facts["tuning"].items():
-        assert {trial["lr"] for trial in chosen["trials"]} == {0.008, 0.01} and chosen["default"]["fall"] == 0.1
+        assert {trial["lr"] for trial in chosen["trials"]} == {0.002, 0.01} and chosen["default"]["fall"] == 0.1
         scores = [trial["score"] for trial in chosen["trials"]]
         assert scores == sorted(scores) and len(scores) == 3
         first = [trial for trial in chosen["trials"] if trial["fall"] == 0.1]

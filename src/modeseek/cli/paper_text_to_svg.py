@@ -69,8 +69,8 @@ class TextToSvgCommand:
     tuning_words: int | None = None
     """Number of words of the tuning. Default: 6."""
     rates: tuple[float, ...] = ()
-    """Adam learning rates of points that are tried beside the default 0.008, each falling to a tenth; then the best one
-    without a fall. Default: 0.002 0.004 0.008 0.016."""
+    """Adam learning rates of points that are tried beside the default (0.002; 0.016 from circles), each falling to a
+    tenth; then the best one without a fall. Default: 0.002 0.004 0.008 0.016."""
     quick: bool = False
     """Quick run: 4 words, 2 for the tuning with 2 rates, 40 prior calls, unless these are given."""
     batch: int = 20

@@ -30,7 +30,7 @@ def _vsd(scale: float, pipeline: bool) -> VSD:
     return VSD(scale=scale, auxiliary=LoRAAuxiliary() if pipeline else MLPAuxiliary())
 
 
-_method = partial(DrawingEntry, lr=0.008, fall=0.1)
+_method = partial(DrawingEntry, lr=0.002, fall=0.1)  # as `modeseek svg` from a sample
 BASELINES = (
     DrawingEntry(TRUTH, "True drawing", "The drawing of the word in the icon set: the ceiling.", None),
     DrawingEntry(SAMPLE, "Sample, no SVG", "The DDIM sample itself, an image of pixels.", None, ("ddim",)),
@@ -89,6 +89,8 @@ ENTRIES = {
             "modeseek svg.",
             fixed(DRAWING_MSD),
         ),
-        _method("msd-random", "MSD from circles", "MSD from random circles.", fixed(IMAGE_MSD), start="random"),
+        _method(
+            "msd-random", "MSD from circles", "MSD from random circles.", fixed(IMAGE_MSD), lr=0.016, start="random"
+        ),
     )
 }
