@@ -250,8 +250,9 @@ def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, Ren
     rendering = render(generator, view)
     image = frame.move(rendering.image)
     z = frame.codec.encode(image)
-    particle = view.particle_of_row(len(z)).to(z.device)
-    return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device), particle)
+    particle = view.particle_of_row(len(z)).to(z.device, non_blocking=True)
+    item = torch.tensor(view.items).to(z.device, non_blocking=True)
+    return z, RenderContext(view, rendering, image, frame.codec, item, particle)
 
 
 def _update(optimizer: torch.optim.Optimizer) -> None:
