@@ -77,6 +77,10 @@ class IndexedNetwork(BasePrior):
 
         def call(z: Tensor, timestep: Tensor) -> Tensor:
             out = self.network(z) + 1e-3 * timestep.float()[:, None, None, None]
-            return out if embedding is None else out + embedding.mean(1)[:, None, None, None]
+            return (
+                out
+                if embedding is None
+                else out + embedding.float().reshape(len(embedding), -1).mean(1)[:, None, None, None]
+            )
 
         return self.reading.predict(call, z_t, alpha, sigma)
