@@ -69,8 +69,13 @@ class IndexedNetwork(BasePrior):
     def __init__(self, device: torch.device | str = DEVICE, channels: int = 4, side: int = 8) -> None:
         levels = ms.schedules.Discrete(tuple(8 - 12 * i / 49 for i in range(50)))
         self.reading = IndexReading(levels, "eps")
-        self.schedule, self.shape, self.dtype, self.device = levels, (channels, side, side), torch.float32, device
+        self.schedule, self.shape, self.dtype = levels, (channels, side, side), torch.float32
+        self.device = torch.device(device)
         self.network = nn.Conv2d(channels, channels, 3, padding=1, device=device)
+
+    @property
+    def n_classes(self) -> int:
+        return 1
 
     def at(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, cond=None) -> Prediction:
         embedding = positive_condition(cond)

@@ -1,4 +1,4 @@
-"""Every generator on the device: images and gradients of the CPU, equal renderings to the bit where that is promised."""
+"""Every generator on the device: images and gradients of the CPU, equal renderings to the bit where promised."""
 
 from __future__ import annotations
 
