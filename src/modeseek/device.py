@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from modeseek.distributed import launched_processes
 
@@ -92,6 +93,15 @@ def device_title(device: str | torch.device) -> str:
     if resolved.type == "cuda":
         return f"{resolved} ({torch.cuda.get_device_name(resolved)})"
     return f"cpu ({torch.get_num_threads()} threads)" if resolved.type == "cpu" else str(resolved)
+
+
+def on_host(values: Tensor) -> bool:
+    """Whether reading values waits for nothing: on an accelerator it waits for all work that is queued there.
+
+    Checks of values in a step of the loop are made where this is True; elsewhere a value out of range becomes NaN or
+    infinity, which the loop finds before it updates a parameter.
+    """
+    return values.is_cpu
 
 
 def is_on(device: torch.device, target: torch.device) -> bool:
