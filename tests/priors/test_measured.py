@@ -232,7 +232,9 @@ def test_least_squares_of_a_nonlinear_measurement_never_fall() -> None:
 
 def test_gauss_newton_of_a_linear_map_is_the_linear_solve() -> None:
     prior, matrix, y, z = mixture(12), draw(24, E, D), draw(25, 1, E), draw(26, 4, D)
-    term = LeastSquares(lambda x: x @ matrix.mT, y, torch.tensor([0.2], dtype=torch.float64), tolerance=1e-9)
+    term = LeastSquares(
+        lambda x: x @ matrix.mT, y, torch.tensor([0.2], dtype=torch.float64), iterations=20, tolerance=1e-9
+    )
     by_gauss_newton = ms.shift(Constrained(prior, term), z, 0.4)
     exact = ms.shift(ms.Measured(prior, Matrix(matrix), y, 0.2), z, 0.4)
     assert torch.allclose(by_gauss_newton, exact, atol=1e-7)

@@ -17,8 +17,8 @@ def data_weight(method: MSD, schedule: Schedule, noise: float) -> Callable[[floa
     """Returns the weight of a Gaussian data term beside MSD's directions, as a function of progress.
 
     MSD's direction is `-w h^2 grad log p_h`. With the weight `w / (1 / h^2 + 1 / s^2)` on `-log p(y | image)` of noise
-    s the sum descends the posterior of the likelihood `N(y; A image, (s^2 + h^2) I)`, blurred by the kernel as the prior
-    is, for `A A' = I`; once h is below s it is the measured one. Its gradient is at most w times the residual.
+    s the sum descends the posterior of the likelihood `N(y; A image, (s^2 + h^2) I)`, blurred by the kernel as the
+    prior is, for `A A' = I`; once h is below s it is the measured one. Its gradient is at most w times the residual.
 
     Args:
         method: MSD whose bandwidth does not depend on the shift.
