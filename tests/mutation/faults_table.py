@@ -16,6 +16,7 @@ from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from input_faults import INPUT_FAULTS
+from measurement_faults import MEASUREMENT_FAULTS
 from method_faults import METHOD_FAULTS
 from model_folder_faults import MODEL_FOLDER_FAULTS
 from output_faults import OUTPUT_FAULTS
@@ -68,6 +69,7 @@ _TABLES = (
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
+    MEASUREMENT_FAULTS,
     METHOD_FAULTS,
     MODEL_FOLDER_FAULTS,
     INPUT_FAULTS,
