@@ -17,6 +17,7 @@ from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
 from gpu_faults import GPU_FAULTS
 from input_faults import INPUT_FAULTS
+from measurement_faults import MEASUREMENT_FAULTS
 from method_faults import METHOD_FAULTS
 from model_folder_faults import MODEL_FOLDER_FAULTS
 from output_faults import OUTPUT_FAULTS
@@ -69,6 +70,7 @@ _TABLES = (
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
+    MEASUREMENT_FAULTS,
     METHOD_FAULTS,
     MODEL_FOLDER_FAULTS,
     GPU_FAULTS,
