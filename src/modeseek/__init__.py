@@ -1,10 +1,10 @@
 """modeseek: mode seeking with diffusion priors.
 
-The names that most programs need are here; all others are in `methods`, `generators`, `priors`, `camera_conditions`,
-`regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and `meanshift`.
+The names that most programs need are here; all others are in `methods`, `generators`, `priors`, `operators`,
+`camera_conditions`, `regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and `meanshift`.
 """
 
-from modeseek import camera_conditions, codec, generators, meanshift, methods, priors, regularizers
+from modeseek import camera_conditions, codec, generators, meanshift, methods, operators, priors, regularizers
 from modeseek.camera_conditions.view_prompts import ViewPrompts
 from modeseek.codec.shifted import Shifted
 from modeseek.config.config import Config
@@ -40,11 +40,17 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.methods.vsd import VSD
+from modeseek.operators.blur import Blur
+from modeseek.operators.downsample import Downsample
+from modeseek.operators.likelihood import Likelihood
+from modeseek.operators.linear import Linear
+from modeseek.operators.mask import Mask
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.bundled import Bundled, bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
 from modeseek.priors.guidance import Guided
+from modeseek.priors.measured import Measured
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import Pipeline
@@ -69,6 +75,7 @@ __all__ = [
     "Adaptive",
     "Along",
     "bandwidths",
+    "Blur",
     "Bundled",
     "bundled",
     "camera_conditions",
@@ -83,6 +90,7 @@ __all__ = [
     "Direction",
     "distill",
     "Distributed",
+    "Downsample",
     "dpmpp_2m",
     "Drawing",
     "edit",
@@ -106,9 +114,13 @@ __all__ = [
     "invert",
     "kernel_score",
     "Latent",
+    "Likelihood",
+    "Linear",
     "log_likelihood",
+    "Mask",
     "mean_shift",
     "meanshift",
+    "Measured",
     "Mesh",
     "Method",
     "methods",
@@ -116,6 +128,7 @@ __all__ = [
     "NeRF",
     "Network",
     "noise_levels",
+    "operators",
     "Orbit",
     "PerpNeg",
     "Pipeline",
@@ -162,6 +175,7 @@ _ROOMS = (
     methods,
     generators,
     priors,
+    operators,
     camera_conditions,
     regularizers,
     schedules,

@@ -18,6 +18,7 @@ def conjugate_gradients(
     rhs: Float[Tensor, "b *d"],
     tolerance: float | None = None,
     max_iterations: int = MAX_ITERATIONS,
+    truncate: bool = False,
 ) -> Float[Tensor, "b *d"]:
     """Returns the x with `product(x) = rhs`, from x = 0 (Hestenes and Stiefel, 1952).
 
@@ -28,9 +29,10 @@ def conjugate_gradients(
         rhs: right-hand sides, (b, *d).
         tolerance: largest `|product(x) - rhs| / |rhs|` of each row; None: 1e-12 in float64, 1e-6 below.
         max_iterations: largest number of products, >= 1.
+        truncate: whether to return the last iterate of a row that did not converge.
 
     Raises:
-        ValueError: a row that did not converge.
+        ValueError: a row that did not converge, unless `truncate`; a right-hand side that is not finite.
     """
     if tolerance is None:
         tolerance = 1e-12 if rhs.dtype == torch.float64 else 1e-6
@@ -53,7 +55,7 @@ def conjugate_gradients(
         direction = residual + expand_like(growth, x) * direction
         energy = new_energy
         running = running & (energy > goal)
-    if not running.any():
+    if truncate or not running.any():
         return x
     worst = (energy[running] / goal[running]).max().sqrt().item() * tolerance
     raise ValueError(

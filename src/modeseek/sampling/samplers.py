@@ -14,6 +14,7 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.priors.base import Prior, Rows
+from modeseek.priors.wrapper import find_denoiser
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
@@ -99,8 +100,14 @@ def level_pairs(prior: Prior, z_t: Tensor, times: Times) -> Iterator[tuple[Level
     """Yields consecutive pairs of levels (alpha, sigma) along the times, each (b,).
 
     Raises:
-        ValueError: fewer than two times, times outside [0, 1] or not descending, or a second axis other than b.
+        ValueError: a prior whose predictions are no posterior means (`Measured`), fewer than two times,
+            times outside [0, 1] or not descending, or a second axis other than b.
     """
+    if find_denoiser(prior) is not prior:
+        raise ValueError(
+            f"a sampler needs posterior means, got a {type(prior).__name__} prior, whose predictions are targets of "
+            "mean shift; try ms.mean_shift, or ms.MSD with estimator denoiser"
+        )
     n = z_t.shape[0]
     if times.ndim not in (1, 2) or len(times) < 2 or (times.ndim == 2 and times.shape[1] != n):
         raise ValueError(
