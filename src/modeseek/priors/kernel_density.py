@@ -34,7 +34,7 @@ class KernelDensity(BasePrior):
         self, data: Tensor, bandwidth: float, schedule: Schedule | None = None, labels: Tensor | None = None
     ) -> None:
         if not 0 < bandwidth < float("inf"):
-            raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}; try a share of the data's spread")
+            raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}; try a share of the spread")
         self.empirical, self.bandwidth = Empirical(data, schedule, labels), bandwidth
         self.schedule = self.empirical.schedule
         self.shape, self.dtype, self.device = self.empirical.shape, self.empirical.dtype, self.empirical.device
