@@ -62,6 +62,7 @@ from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
 from modeseek.runs.edit import EditResult, edit
 from modeseek.runs.export_run import save_mesh
+from modeseek.runs.restore import RestoreResult, restore
 from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
 from modeseek.runs.text_to_image import image
@@ -141,6 +142,8 @@ __all__ = [
     "regularizers",
     "RenderContext",
     "Rendering",
+    "restore",
+    "RestoreResult",
     "resume",
     "Rng",
     "Run",

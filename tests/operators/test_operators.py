@@ -64,6 +64,9 @@ def test_adjoint_and_solve_are_those_of_the_matrix(name: str) -> None:
         a[:, None, None] * torch.eye(len(normal)).double() + b[:, None, None] * normal, x.flatten(1)
     )
     assert torch.allclose(operator.solve(x, a, b).flatten(1), expected, rtol=1e-9, atol=1e-10)
+    gained = operator.gain(y, a, b).flatten(1)
+    rhs = b[:, None] * (y.flatten(1) @ matrix)
+    assert torch.allclose(a[:, None] * gained + b[:, None] * (gained @ normal), rhs, rtol=1e-8, atol=1e-8)
     assert torch.allclose(operator.solve(x, 0.3, 4.0)[1].flatten(), expected[1], rtol=1e-9, atol=1e-10)
 
 
@@ -85,6 +88,17 @@ def test_the_dtype_is_that_of_the_image(name: str) -> None:
         return  # functions of a float64 matrix
     x = torch.randn(2, *shape, generator=G)
     assert operator(x).dtype == operator.adjoint(operator(x)).dtype == operator.solve(x, 1.0, 2.0).dtype == x.dtype
+    assert operator.gain(operator(x), 1.0, 2.0).dtype == x.dtype
+
+
+@pytest.mark.parametrize("name", ["mask", "blur", "downsample", "blur and downsample", "matrix", "composition"])
+def test_the_gain_of_data_that_are_kept_is_accurate_in_single_precision(name: str) -> None:
+    operator, shape = OPERATORS[name]
+    x = torch.randn(2, *shape, generator=G, dtype=torch.float64)
+    if name == "mask":
+        x = x * (MASK > 0.1)
+    expected, rough = operator.gain(operator(x), 1.0, 1e5), operator.gain(operator(x).float(), 1.0, 1e5)
+    assert torch.allclose(rough.double(), expected, atol=5e-3 if name == "blur" else 1e-4)
 
 
 def test_a_downsampling_of_block_means_is_its_blur_and_every_pixel() -> None:

@@ -131,19 +131,18 @@ def test_a_saddle_of_the_posterior_is_no_mode() -> None:
 
 def test_power_iteration_finds_what_the_dense_jacobian_has() -> None:
     d = 66
-    prior = ms.GaussianMixture(
-        torch.ones(1).double(), torch.zeros(1, d).double(), torch.diag(torch.linspace(0.1, 2, d).double())[None]
-    )
+    values = torch.linspace(0.02, 0.1, d, dtype=torch.float64)
+    values[5] = 3.0
+    prior = ms.GaussianMixture(torch.ones(1).double(), torch.zeros(1, d).double(), torch.diag(values)[None])
     matrix, h, s = 0.3 * draw(11, 20, d), 0.5, 0.2
     measured = ms.Measured(prior, Matrix(matrix), draw(12, 1, 20), s)
     z = ms.mean_shift(measured, torch.zeros(1, d).double(), h, 1e-10).z
-    certificate = ms.certify(measured, z, h, rng=torch.Generator().manual_seed(0), iterations=400)
-    values = torch.linspace(0.1, 2, d).double()
+    certificate = ms.certify(measured, z, h, rng=torch.Generator().manual_seed(0), iterations=12)
     jacobian = torch.linalg.solve(
         torch.eye(d).double() + (h / s) ** 2 * matrix.mT @ matrix, torch.diag(values / (values + h * h))
     )
     expected = torch.linalg.eigvals(jacobian).abs().max().item()
-    assert certificate.top_eigenvalue.item() == pytest.approx(expected, abs=1e-5)
+    assert certificate.top_eigenvalue.item() == pytest.approx(expected, abs=5e-3)
     assert certificate.spectral_radius.item() == pytest.approx(expected, abs=1e-3) and certificate.is_mode.all()
 
 
@@ -233,10 +232,12 @@ def test_least_squares_of_a_nonlinear_measurement_never_fall() -> None:
 
 def test_gauss_newton_of_a_linear_map_is_the_linear_solve() -> None:
     prior, matrix, y, z = mixture(12), draw(24, E, D), draw(25, 1, E), draw(26, 4, D)
-    term = LeastSquares(lambda x: x @ matrix.mT, y, torch.tensor([0.2], dtype=torch.float64), steps=3, iterations=20)
+    term = LeastSquares(
+        lambda x: x @ matrix.mT, y, torch.tensor([0.2], dtype=torch.float64), iterations=20, tolerance=1e-9
+    )
     by_gauss_newton = ms.shift(Constrained(prior, term), z, 0.4)
     exact = ms.shift(ms.Measured(prior, Matrix(matrix), y, 0.2), z, 0.4)
-    assert torch.allclose(by_gauss_newton, exact, atol=1e-3)
+    assert torch.allclose(by_gauss_newton, exact, atol=1e-7)
 
 
 MASK = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64)

@@ -31,9 +31,16 @@ class Operator(Protocol):
         """Returns the x with `(a I + b A'A) x = rhs`, for a > 0 and b > 0."""
         ...
 
+    def gain(self, residual: Float[Tensor, "b *e"], a: Scale, b: Scale) -> Float[Tensor, "b *d"]:
+        """Returns `b A' (a I + b A A')^-1 residual = (a I + b A'A)^-1 b A' residual`, the Kalman gain.
+
+        It is accurate where b / a is large, where `solve` amplifies the rounding of what A does not see.
+        """
+        ...
+
 
 class IterativeOperator:
-    """Base class of operators without a closed form: `solve` by conjugate gradients.
+    """Base class of operators without a closed form: `solve` and `gain` by conjugate gradients.
 
     Two applications of A and A' an iteration; to a relative residual of 1e-12 in float64 and 1e-6 in float32.
     """
@@ -41,6 +48,10 @@ class IterativeOperator:
     def solve(self: Operator, rhs: Float[Tensor, "b *d"], a: Scale, b: Scale) -> Float[Tensor, "b *d"]:
         first, second = per_row(a, rhs), per_row(b, rhs)
         return conjugate_gradients(lambda x: first * x + second * self.adjoint(self(x)), rhs)
+
+    def gain(self: Operator, residual: Float[Tensor, "b *e"], a: Scale, b: Scale) -> Float[Tensor, "b *d"]:
+        ratio = per_row(a, residual) / per_row(b, residual)
+        return self.adjoint(conjugate_gradients(lambda y: ratio * y + self(self.adjoint(y)), residual))
 
 
 def per_row(scale: Scale, x: Float[Tensor, "b *d"]) -> Tensor:

@@ -62,6 +62,10 @@ class Blur:
     def solve(self, rhs: Float[Tensor, "b *c h w"], a: Scale, b: Scale) -> Float[Tensor, "b *c h w"]:
         return _filter(rhs, 1 / (per_row(a, rhs) + per_row(b, rhs) * self.transfer(rhs).abs() ** 2))
 
+    def gain(self, residual: Float[Tensor, "b *c h w"], a: Scale, b: Scale) -> Float[Tensor, "b *c h w"]:
+        transfer, ratio = self.transfer(residual), per_row(a, residual) / per_row(b, residual)
+        return _filter(residual, transfer.conj() / (ratio + transfer.abs() ** 2))
+
     def transfer(self, x: Tensor) -> Complex[Tensor, "h w"]:
         """Returns K, the Fourier transform of the kernel on the grid of x.
 

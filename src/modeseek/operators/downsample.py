@@ -52,14 +52,17 @@ class Downsample:
         return self.blur.adjoint(x)
 
     def solve(self, rhs: Float[Tensor, "b *c h w"], a: Scale, b: Scale) -> Float[Tensor, "b *c h w"]:
-        first, second, y = per_row(a, rhs), per_row(b, rhs), self(rhs)
-        if self.blur is None:
-            y = y / (first + second / self.factor**2)
-        else:
-            y = torch.fft.ifft2(torch.fft.fft2(y) / (first + second * self._folded(self.blur, rhs))).real
-        return (rhs - second * self.adjoint(y)) / first
+        return (rhs - self.gain(self(rhs), a, b)) / per_row(a, rhs)
 
-    def _folded(self, blur: Blur, x: Tensor) -> Float[Tensor, "p q"]:
+    def gain(self, residual: Float[Tensor, "b *c p q"], a: Scale, b: Scale) -> Float[Tensor, "b *c h w"]:
+        ratio = per_row(a, residual) / per_row(b, residual)
+        if self.blur is None:
+            return self.adjoint(residual / (ratio + 1 / self.factor**2))
+        folded = self._folded(self.blur, residual)
+        return self.adjoint(torch.fft.ifft2(torch.fft.fft2(residual) / (ratio + folded)).real)
+
+    def _folded(self, blur: Blur, y: Tensor) -> Float[Tensor, "p q"]:
         """Returns the transfer function of `A A'`, the mean of `|K|^2` over the frequencies that fold onto each."""
-        f, power = self.factor, blur.transfer(x).abs() ** 2
+        f, (height, width) = self.factor, y.shape[-2:]
+        power = blur.transfer(y.new_empty(1, 1, f * height, f * width)).abs() ** 2
         return power.reshape(f, power.shape[0] // f, f, power.shape[1] // f).mean((0, 2))

@@ -21,7 +21,7 @@ _CONTRADICTION = 1e-4  # relative distance of y from the range of the operator a
 class GaussianLikelihood:
     """Gaussian likelihood `log p(y | z) = -|A z - y|^2 / (2 s^2) - (e / 2) log(2 pi s^2)` of a linear measurement.
 
-    `maximise` is one linear solve, exact: `center + (I + (h / s)^2 A'A)^-1 (h / s)^2 A' (y - A center)`.
+    `maximise` is one linear solve, exact: `center + r A' (I + r A A')^-1 (y - A center)`, `r = (h / s)^2`.
     `measured` checks the data and resolves a noise of 0.
 
     Attributes:
@@ -63,8 +63,7 @@ class GaussianLikelihood:
     ) -> Float[Tensor, "b *d"]:
         """Returns the maximiser of `log p(y | z) - |z - center|^2 / (2 h^2)`."""
         ratio = (bandwidth / self.noise.to(center)) ** 2
-        pull = self.operator.adjoint(rows_like(self.y, center) - self.operator(center))
-        return center + self.operator.solve(expand_like(ratio, center) * pull, 1.0, ratio)
+        return center + self.operator.gain(rows_like(self.y, center) - self.operator(center), 1.0, ratio)
 
     def select(self, rows: Int[Tensor, "r"]) -> GaussianLikelihood:
         y, noise = (part if len(part) == 1 else part[rows] for part in (self.y, self.noise))
@@ -111,7 +110,7 @@ def _check_consistent(operator: Operator, y: Float[Tensor, "n *e"]) -> None:
     pull = operator.adjoint(data)
     size = data.flatten(1).norm(dim=1).clamp(min=1e-30)
     gain = (pull.flatten(1).norm(dim=1) / size).square().clamp(min=1e-30)
-    nearest = operator.solve(pull, 1e-12 * gain, torch.ones_like(gain))
+    nearest = operator.gain(data, 1e-12 * gain, torch.ones_like(gain))
     distance = ((operator(nearest) - data).flatten(1).norm(dim=1) / size).max().item()
     if distance > _CONTRADICTION:
         raise ValueError(

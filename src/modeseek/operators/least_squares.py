@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.operators.backtracking import backtrack, better
+from modeseek.operators.backtracking import backtrack
 from modeseek.operators.conjugate_gradients import conjugate_gradients
 from modeseek.operators.data_term import rows_like
 from modeseek.operators.gaussian import check_noise
 
+LinearMap = Callable[[Tensor], Tensor]
 _NO_NOISE = 1e-3  # noise that stands for none, over the root mean square of y
 
 
@@ -23,10 +24,10 @@ _NO_NOISE = 1e-3  # noise that stands for none, over the root mean square of y
 class LeastSquares:
     """Gaussian likelihood `log p(y | z) = -|f(z) - y|^2 / (2 s^2) - (e / 2) log(2 pi s^2)`, f differentiable.
 
-    `maximise` starts at the better of `start` and `center` and takes Gauss-Newton steps: with J the Jacobian of f,
-    `(I + (h / s)^2 J'J) step = center - z + (h / s)^2 J' (y - f(z))`, by truncated conjugate gradients, whose every
-    iterate is an ascent direction of the bound; the step is halved until the bound does not fall (Nash 2000). Cost: one
-    forward and one backward derivative of f per iteration.
+    `maximise` takes Gauss-Newton steps from the centre: with J the Jacobian of f at z and `r = (h / s)^2`, towards
+    `center + u`, `(I / r + J'J) u = J' (y - f(z) + J (z - center))`, by truncated conjugate gradients; each step is
+    halved until the bound does not fall (Nash 2000). A row that ends below `start` ascends from there instead. Cost:
+    two derivatives of f per iteration, of about its own cost each.
 
     Attributes:
         forward: f, from z (b, *d) to (b, *e), row by row.
@@ -34,13 +35,15 @@ class LeastSquares:
         noise: s > 0, in units of y, (b,), or (1,) for all rows.
         steps: number of Gauss-Newton steps, >= 1.
         iterations: largest number of conjugate-gradient iterations a step, >= 1.
+        tolerance: relative residual at which they end, > 0.
     """
 
     forward: Callable[[Tensor], Tensor]
     y: Float[Tensor, "n *e"]
     noise: Float[Tensor, "m"]
     steps: int = 1
-    iterations: int = 8
+    iterations: int = 6
+    tolerance: float = 0.03
 
     @classmethod
     def measured(
@@ -68,36 +71,58 @@ class LeastSquares:
             with torch.no_grad():
                 return self.log_prob(x) - (x - center).flatten(1).square().sum(1) / (2 * bandwidth**2)
 
-        z, value = better(bound, start, center)
+        center, start, ratio = center.detach(), start.detach(), (bandwidth / self.noise.to(center)) ** 2
+        z, value = center, bound(center)
         for _ in range(self.steps):
-            step = self._step(z, center, (bandwidth / self.noise.to(z)) ** 2)
-            z, value = backtrack(bound, z, value, step)
+            z, value = backtrack(bound, z, value, self._step(z, center, ratio))
+        least = bound(start)
+        behind = value < least
+        if behind.any():
+            ascent = backtrack(bound, start, least, self._ascent(start, center, ratio))[0]
+            z = torch.where(expand_like(behind, z), ascent, z)
         return z
 
     def select(self, rows: Int[Tensor, "r"]) -> LeastSquares:
         y, noise = (part if len(part) == 1 else part[rows] for part in (self.y, self.noise))
-        return LeastSquares(self.forward, y, noise, self.steps, self.iterations)
+        return replace(self, y=y, noise=noise)
 
     def metric(self, bandwidth: Float[Tensor, "b"]) -> None:
         return None
 
     def _step(self, z: Tensor, center: Tensor, ratio: Tensor) -> Tensor:
-        """Returns the Gauss-Newton step from z."""
-        from torch.func import jvp
+        """Returns the step to the maximiser of the linearised bound: from the centre, exact where f sees nothing."""
+        image, forward, transposed = self._linearised(z)
+        residual = rows_like(self.y, z) - image + forward(z - center)
+        return center - z + self._solve(transposed(residual), 1 / ratio, forward, transposed)
 
+    def _ascent(self, z: Tensor, center: Tensor, ratio: Tensor) -> Tensor:
+        """Returns an ascent direction of the bound at z: every iterate of its conjugate gradients is one."""
+        image, forward, transposed = self._linearised(z)
+        slope = transposed(rows_like(self.y, z) - image) + (center - z) / expand_like(ratio, z)
+        return self._solve(slope, 1 / ratio, forward, transposed)
+
+    def _solve(self, rhs: Tensor, shift: Tensor, forward: LinearMap, transposed: LinearMap) -> Tensor:
+        """Returns the truncated solution of `(shift I + J'J) x = rhs`."""
+        return conjugate_gradients(
+            lambda v: expand_like(shift, v) * v + transposed(forward(v)),
+            rhs,
+            tolerance=self.tolerance,
+            max_iterations=self.iterations,
+            truncate=True,
+        )
+
+    def _linearised(self, z: Tensor) -> tuple[Tensor, LinearMap, LinearMap]:
+        """Returns f(z), and the products with J and with J' there; that with J by a second backward pass."""
         with torch.enable_grad():
             x = z.detach().requires_grad_()
             image = self.forward(x)
+            dual = torch.zeros_like(image).requires_grad_()
+            pulled = torch.autograd.grad(image, x, dual, create_graph=True)[0]
+
+        def forward(v: Tensor) -> Tensor:
+            return torch.autograd.grad(pulled, dual, v, retain_graph=True)[0]
 
         def transposed(v: Tensor) -> Tensor:
             return torch.autograd.grad(image, x, v, retain_graph=True)[0]
 
-        r = expand_like(ratio, z)
-        rhs = center - z + r * transposed(rows_like(self.y, z) - image.detach())
-        return conjugate_gradients(
-            lambda v: v + r * transposed(jvp(self.forward, (z,), (v,))[1]),
-            rhs.detach(),
-            tolerance=0.03,
-            max_iterations=self.iterations,
-            truncate=True,
-        )
+        return image.detach(), forward, transposed

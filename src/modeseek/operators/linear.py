@@ -63,7 +63,7 @@ def _derived(forward: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Cal
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Matrix as an operator on vectors; `solve` by the eigenvectors of A'A, computed once: O(d^3), then O(d^2) a row.
+    """Matrix as an operator on vectors; `solve` by its singular value decomposition, computed once.
 
     Attributes:
         matrix: A, (e, d), not 0 everywhere.
@@ -89,15 +89,16 @@ class Matrix:
         return y @ self.matrix.to(y)
 
     def solve(self, rhs: Float[Tensor, "b d"], a: Scale, b: Scale) -> Float[Tensor, "b d"]:
-        values, vectors = (part.to(rhs) for part in self._spectrum)
-        return ((rhs @ vectors) / (per_row(a, rhs) + per_row(b, rhs) * values)) @ vectors.mT
+        return (rhs - self.gain(rhs @ self.matrix.to(rhs).mT, a, b)) / per_row(a, rhs)
+
+    def gain(self, residual: Float[Tensor, "b e"], a: Scale, b: Scale) -> Float[Tensor, "b d"]:
+        left, values, right = (part.to(residual) for part in self._decomposition)
+        ratio = per_row(a, residual) / per_row(b, residual)
+        return ((residual @ left) * (values / (ratio + values**2))) @ right
 
     @cached_property
-    def _spectrum(self) -> tuple[Tensor, Tensor]:
-        _, singular, vectors = torch.linalg.svd(self.matrix.double())
-        values = torch.zeros(self.matrix.shape[1], dtype=torch.float64, device=self.matrix.device)
-        values[: len(singular)] = singular**2
-        return values, vectors.mT
+    def _decomposition(self) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.linalg.svd(self.matrix.double(), full_matrices=False)
 
 
 @dataclass(frozen=True, eq=False)

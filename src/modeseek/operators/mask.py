@@ -38,6 +38,10 @@ class Mask:
     def solve(self, rhs: Float[Tensor, "b *d"], a: Scale, b: Scale) -> Float[Tensor, "b *d"]:
         return rhs / (per_row(a, rhs) + per_row(b, rhs) * self._like(rhs) ** 2)
 
+    def gain(self, residual: Float[Tensor, "b *d"], a: Scale, b: Scale) -> Float[Tensor, "b *d"]:
+        mask = self._like(residual)
+        return mask * residual / (per_row(a, residual) / per_row(b, residual) + mask**2)
+
     def _like(self, x: Tensor) -> Tensor:
         mask, shape = self.mask, tuple(x.shape[1:])
         fits = mask.ndim <= len(shape) and all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False))
