@@ -25,8 +25,7 @@ EXPERIMENTS = {
 
 @dataclass(frozen=True)
 class PaperCommand:
-    """Run an experiment of the mean-shift distillation paper (arXiv 2502.15989), or measure quality
-    against calls, or restoration.
+    """Run an experiment of the mean-shift distillation paper (arXiv 2502.15989), or measure quality.
 
     The 2-D experiment is modeseek toy.
     """

@@ -30,10 +30,10 @@ _CALLS, _QUICK_CALLS = 100, 24
 class RestorationCommand:
     """Restore held-out images from measurements, by mean shift and by published posterior samplers.
 
-    Images are degraded by hiding half the side or 70 % of the pixels, by down-sampling 4 times or by a blur, at several
-    noise levels. Mean shift on the measured prior, MSD, DPS, DiffPIR, PiGDM, RED-diff and DAPS restore the same images
-    at equal prior calls, each with a setting that is tuned on other images in each cell of degradation and noise; beside
-    them the mean of 8 posterior samples and, for digits, the exact posterior. PSNR, SSIM, feature distance and log
+    Images are degraded by hiding a box or 70 % of the pixels, by down-sampling 4 times or by a blur, at several noise
+    levels. Mean shift on the measured prior, MSD, DPS, DiffPIR, PiGDM, RED-diff and DAPS restore the same images at
+    equal prior calls, each with a setting that is tuned on other images for each degradation and noise; beside them are
+    the mean of 8 posterior samples and, for digits, the exact posterior. Scores: PSNR, SSIM, feature distance and log
     posterior, paired by image.
 
     Writes tables, a contact sheet, results.json, results.csv and report.html after every cell. To resume after Ctrl-C,
@@ -46,7 +46,7 @@ class RestorationCommand:
     """
 
     prior: Annotated[str, tyro.conf.arg(metavar="digits|scenes|emoji")] = "digits"
-    """Prior: digits, an exact one, or scenes or emoji, the networks that ship with modeseek, conditioned on captions."""
+    """Prior: digits, an exact one, or scenes or emoji, which ship with modeseek, conditioned on captions."""
     icons: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder with the drawings of emoji, node_modules after npm install. Needs pip install 'modeseek[icons]'."""
     methods: tuple[Name, ...] = ()

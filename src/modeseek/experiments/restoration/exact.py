@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,7 @@ class ExactPosterior:
     prior: KernelDensity
     measurement: Measurement
 
+    @cached_property
     def components(self) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n d"]]:
         """Weights and means of the components, float64."""
         data = self.prior.empirical.data.double()
@@ -41,13 +43,13 @@ class ExactPosterior:
 
     def mean(self) -> Float[Tensor, "b *d"]:
         """Posterior mean."""
-        weights, means = self.components()
+        weights, means = self.components
         z = torch.einsum("bn,bnd->bd", weights, means)
         return z.reshape(-1, *self.prior.shape).to(self.measurement.y)
 
     def sample(self, rng: Rng) -> Float[Tensor, "b *d"]:
         """One draw for each measurement: a datum by its weight, then its Gaussian."""
-        weights, _ = self.components()
+        weights, _ = self.components
         u = rand((len(weights), 1), rng, weights)
         index = torch.searchsorted(weights.cumsum(1), u)[:, 0].clamp(max=weights.shape[1] - 1)
         data = self.prior.empirical.data[index]

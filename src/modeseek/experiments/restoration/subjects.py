@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -27,7 +27,10 @@ from modeseek.priors.wrapper import require_text
 from modeseek.rng import Streams
 from modeseek.runs.jobs import PriorCache
 
+_LEAST = 4  # other images, from which the scales of a pipeline are measured
 
+
+@runtime_checkable
 class ImageSubject(Protocol):
     """Prior with images that it was not trained on."""
 
@@ -36,7 +39,7 @@ class ImageSubject(Protocol):
         ...
 
     def load(self, priors: PriorCache, n: int, m: int, seed: int) -> tuple[ImagePrior, Truth, Truth]:
-        """The prior, n images to restore and m other ones for the tuning.
+        """The prior, n images to restore and m or more other ones for the tuning.
 
         Raises:
             ValueError: there are fewer images.
@@ -89,7 +92,9 @@ class SceneImages:
         return priors.load(self.prior_config).record(self.prior_config.title)
 
     def load(self, priors: PriorCache, n: int, m: int, seed: int) -> tuple[ImagePrior, Truth, Truth]:
-        captions = (*held_out_captions(n, seed), *held_out_captions(m, seed, part=2))
+        captions, m = held_out_captions(n, seed), max(m, _LEAST)
+        others = [text for text in held_out_captions(2 * m, seed, part=2) if text not in captions]
+        captions = (*captions, *others[:m])
         rng = Streams(seed, use="restoration renders").generator(0, torch.device("cpu"))
         images = Scenes().render(Scenes().layouts_for(captions, rng)).image
         return _latent(priors, self.prior_config, images, captions, n)
@@ -111,7 +116,7 @@ class EmojiImages:
         return priors.load(self.prior_config).record(self.prior_config.title)
 
     def load(self, priors: PriorCache, n: int, m: int, seed: int) -> tuple[ImagePrior, Truth, Truth]:
-        names = draw_names(self.icons, n + m, seed)
+        names = draw_names(self.icons, n + max(m, _LEAST), seed)
         by_name = {icon.name: icon for icon in self.icons}
         images = canonical(render_icons([by_name[name] for name in names]))
         return _latent(priors, self.prior_config, images, [with_article(name) for name in names], n)

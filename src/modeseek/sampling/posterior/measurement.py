@@ -48,7 +48,7 @@ class Measurement:
         return self.y.to(image) - self.operator(image)
 
     def update(self, image: Float[Tensor, "b *d"], width: PerRow) -> Float[Tensor, "b *d"]:
-        """Change of x to the mean of `N(x, w^2 I)` times the likelihood, `w^2 (w^2 A'A + s^2 I)^-1 A'(y - A x)`.
+        """Change of x to the mean of `N(x, w^2 I)` times the likelihood, `w^2 A' (w^2 A A' + s^2 I)^-1 (y - A x)`.
 
         The mean minimises `|y - A x'|^2 / s^2 + |x' - x|^2 / w^2`. One solve, in float64.
 
@@ -87,6 +87,5 @@ class Measurement:
         return self.gain * spread * sigma / torch.hypot(sigma, alpha * spread)
 
     def _update(self, image: Tensor, y: Tensor, width: PerRow) -> Tensor:
-        x, b = image.double(), (width.double() / self.noise) ** 2
-        pull = self.operator.adjoint(y.double() - self.operator(x))
-        return self.operator.solve(expand_like(b, x) * pull, 1.0, b).to(image)
+        b = (width.double() / self.noise) ** 2
+        return self.operator.gain(y.double() - self.operator(image.double()), 1.0, b).to(image)
