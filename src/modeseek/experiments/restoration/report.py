@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modeseek.experiments.restoration.findings import summarise
 from modeseek.experiments.restoration.jobs import Restored
-from modeseek.experiments.restoration.measure import table
+from modeseek.experiments.restoration.measure import MAIN, table
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import Problem
 from modeseek.experiments.restoration.restorers import Restorer
@@ -15,6 +15,7 @@ from modeseek.io.atomic import write_atomic
 from modeseek.reports.contact_sheet import ContactSheet, Tile
 from modeseek.reports.results_files import ExperimentResult, write_experiment
 from modeseek.reports.results_page import ImageSection, ResultsPage, TableSection, write_results_page
+from modeseek.reports.table import Column, Row, Table
 from modeseek.rundir.run_dir import Run
 
 _SIDE = 96  # of a tile, pixels
@@ -57,18 +58,18 @@ def write_restoration(
     titles = {entry.name: entry.title for entry in entries}
     complete = [entry for entry in entries if all(entry.name in cell.results for cell in cells)]
     whole = table(complete, {e.name: [cell.results[e.name] for cell in cells] for e in complete}, plan.seed)
-    more = {
-        cell.cell.title: table(entries, {name: [own] for name, own in cell.results.items()}, plan.seed)
-        for cell in cells
+    tables = {
+        cell.cell: table(entries, {name: [own] for name, own in cell.results.items()}, plan.seed) for cell in cells
     }
-    findings = summarise(plan, whole, {cell.cell: more[cell.cell.title] for cell in cells}, titles)
+    findings = summarise(plan, whole, tables, titles)
     missing = [line for cell in cells for line in cell.missing]
     if len(cells) < len(plan.cells):
         missing.append(f"Not finished: {len(cells)} of {len(plan.cells)} cells so far.")
+    more = {f"PSNR at noise {noise:g}": psnr_table(noise, tables) for noise in {cell.noise: None for cell in tables}}
     result = ExperimentResult(run.path, whole, findings, titles, tuple(missing), more)
     facts = {
         "images": plan.images,
-        "cells": {cell.cell.name: {r.name: r.values for r in more[cell.cell.title].rows} for cell in cells},
+        "cells": {cell.name: {row.name: row.values for row in own.rows} for cell, own in tables.items()},
         "chosen": {cell.cell.name: dict(cell.chosen) for cell in cells},
     }
     title = "Restoration"
@@ -82,12 +83,30 @@ def write_restoration(
         TableSection("All cells", whole, titles, _NOTES),
         [ImageSection.read(path, "Restored images", caption)],
         tuple(missing),
-        [TableSection(heading, own, titles, folded=True) for heading, own in more.items()],
+        [
+            *(TableSection(heading, own, titles) for heading, own in more.items()),
+            *(TableSection(cell.title, own, titles, folded=True) for cell, own in tables.items()),
+        ],
         list(entries),
         note="To resume, rerun the command with the same --out; finished runs are reused.",
     )
     write_results_page(run, page)
     return result
+
+
+def psnr_table(noise: float, tables: Mapping[Cell, Table]) -> Table:
+    """PSNR at a noise level, a column per degradation, of the methods that have one in each."""
+    own = {cell.degradation: table for cell, table in tables.items() if cell.noise == noise}
+    columns = tuple(Column(item.name, item.title, f"PSNR at noise {noise:g}, decibels.", ".2f", "high") for item in own)
+    rows: dict[str, Row] = {}
+    for item, table_of_cell in own.items():
+        for row in table_of_cell.rows:
+            values = {
+                item.name + side: row.values[MAIN + side] for side in ("", "_low", "_high") if MAIN + side in row.values
+            }
+            before = rows.get(row.name, Row(row.name, {}, row.reference))
+            rows[row.name] = Row(row.name, before.values | values, row.reference)
+    return Table(columns, tuple(rows.values()))
 
 
 def _sheet(plan: Restoration, entries: Sequence[Restorer], cells: Sequence[CellResult], problem: Problem) -> bytes:
