@@ -1,10 +1,21 @@
 """modeseek: mode seeking with diffusion priors.
 
 The names that most programs need are here; all others are in `methods`, `generators`, `priors`, `operators`,
-`camera_conditions`, `regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and `meanshift`.
+`sampling`, `camera_conditions`, `regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and
+`meanshift`.
 """
 
-from modeseek import camera_conditions, codec, generators, meanshift, methods, operators, priors, regularizers
+from modeseek import (
+    camera_conditions,
+    codec,
+    generators,
+    meanshift,
+    methods,
+    operators,
+    priors,
+    regularizers,
+    sampling,
+)
 from modeseek.camera_conditions.view_prompts import ViewPrompts
 from modeseek.codec.shifted import Shifted
 from modeseek.config.config import Config
@@ -149,6 +160,7 @@ __all__ = [
     "Run",
     "run",
     "save_mesh",
+    "sampling",
     "schedules",
     "SDI",
     "SDS",
@@ -179,6 +191,7 @@ _ROOMS = (
     generators,
     priors,
     operators,
+    sampling,
     camera_conditions,
     regularizers,
     schedules,

@@ -26,6 +26,7 @@ from process_group_faults import PROCESS_GROUP_FAULTS
 from python_api_faults import PYTHON_API_FAULTS
 from quality_faults import QUALITY_FAULTS
 from report_faults import REPORT_FAULTS
+from restoration_faults import RESTORATION_FAULTS
 from splat_faults import SPLAT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
@@ -81,6 +82,7 @@ _TABLES = (
     PYTHON_API_FAULTS,
     QUALITY_FAULTS,
     REPORT_FAULTS,
+    RESTORATION_FAULTS,
     SPLAT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,

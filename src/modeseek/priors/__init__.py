@@ -8,6 +8,7 @@ from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
 from modeseek.priors.guidance import AutoGuidance, Guided
+from modeseek.priors.kernel_density import KernelDensity
 from modeseek.priors.measured import Constrained, Measured
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
@@ -27,6 +28,7 @@ __all__ = [
     "Empirical",
     "GaussianMixture",
     "Guided",
+    "KernelDensity",
     "LoRA",
     "Measured",
     "MemoryOptions",
