@@ -150,9 +150,7 @@ def _generator(
     if kind == "splats" and volume is not None:
         raise ValueError(f"volume must be left out for splats, got {volume}; try --generator nerf")
     if kind in kinds and volume not in (None, kind):
-        raise ValueError(
-            f"generator must be nerf or {volume}, got {kind} and volume {volume}; leave one out"
-        )
+        raise ValueError(f"generator must be nerf or {volume}, got {kind} and volume {volume}; leave one out")
     if kind == "splats":
         return SplatsConfig(views=views, size=size, particles=particles)
     chosen = next((name for name in kinds if name == kind), volume or "dense")
