@@ -33,14 +33,10 @@ exclude_patterns = ["jupyter_execute"]
 html_theme = "furo"
 html_title = "modeseek"
 VIEWER = DOCS.parent / "src" / "modeseek" / "reports" / "templates"  # of meshes, that of the reports
-html_static_path = [
-    "_static",
-    str(VIEWER / "mesh_viewer.js"),
-    str(VIEWER / "model_viewer.js"),
-    str(VIEWER / "model.css"),
-]
+SCRIPTS = ("mesh_viewer.js", "model_viewer.js")
+html_static_path = ["_static", *(str(VIEWER / name) for name in (*SCRIPTS, "model.css"))]
 html_css_files = ["model.css", "modeseek.css"]
-html_js_files = [(name, {"defer": "defer"}) for name in ("mesh_viewer.js", "model_viewer.js")]
+html_js_files = [(name, {"defer": "defer"}) for name in SCRIPTS]
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {
