@@ -86,8 +86,8 @@ def test_a_volume_is_sampled_where_it_absorbs():
 
 
 def test_few_splats_start_in_a_haze():
-    """A haze of a twentieth of the ball's optical depth and fifty times its volume gets few of them."""
-    field = DensityField(lambda p: (32 * torch.where(p.norm(dim=-1) < 0.25, 1.0, 0.05), 0 * p + 0.5), 1.0)
+    """A haze of 2 % of the ball's density, in 63 times its volume, gets few of them."""
+    field = DensityField(lambda p: (32 * torch.where(p.norm(dim=-1) < 0.25, 1.0, 0.02), 0 * p + 0.5), 1.0)
     splats = FromVolume(field).splats(1000, ms.Streams(0), LIKE)
     assert float((splats.means.norm(dim=1) < 0.25 + 2 * 3**0.5 / 64).double().mean()) > 0.5
 

@@ -31,8 +31,9 @@ from modeseek.generators.splats.starts import Ball, SplatStart, StartingSplats
 from modeseek.io.video import FilmFormat
 from modeseek.rng import Rng
 
-RATES = {"means": 1.0, "colors": 10.0, "logits": 50.0, "log_scales": 5.0, "quats": 5.0}
-"""Learning rates of the parameters relative to that of the means: those of 3D Gaussian splatting and DreamGaussian."""
+RATES = {"means": 1.0, "colors": 10.0, "logits": 50.0, "log_scales": 20.0, "quats": 10.0}
+"""Learning rates of the parameters relative to that of the means: those of 3D Gaussian splatting and DreamGaussian, but
+larger ones of scales and rotations, since runs are short."""
 
 _RELOCATE = RelocateSplats()
 _FUSED_VIEWS = ((14, 0.0), (12, 35.0), (12, -35.0), (4, 75.0), (4, -75.0))  # of a mesh: number, elevation in degrees
