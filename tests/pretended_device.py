@@ -71,7 +71,7 @@ class IndexedNetwork(BasePrior):
         self.reading = IndexReading(levels, "eps")
         self.schedule, self.shape, self.dtype = levels, (channels, side, side), torch.float32
         self.device = torch.device(device)
-        self.network = nn.Conv2d(channels, channels, 3, padding=1, device=device)
+        self.network = nn.Conv2d(channels, channels, 3, padding=1, device=device).requires_grad_(False)
 
     @property
     def n_classes(self) -> int:
