@@ -15,7 +15,9 @@ from edit_faults import EDIT_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
+from gpu_faults import GPU_FAULTS
 from input_faults import INPUT_FAULTS
+from measurement_faults import MEASUREMENT_FAULTS
 from method_faults import METHOD_FAULTS
 from model_folder_faults import MODEL_FOLDER_FAULTS
 from output_faults import OUTPUT_FAULTS
@@ -69,8 +71,10 @@ _TABLES = (
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
+    MEASUREMENT_FAULTS,
     METHOD_FAULTS,
     MODEL_FOLDER_FAULTS,
+    GPU_FAULTS,
     INPUT_FAULTS,
     OUTPUT_FAULTS,
     PATH_FAULTS,

@@ -16,9 +16,7 @@ from modeseek.device import AUTO
 from modeseek.io.image_files import check_image_file
 from modeseek.io.paths import absolute_path
 from modeseek.io.video import Film
-from modeseek.methods.msd import MSD
 from modeseek.priors.pipeline.text_encoding import LongPrompts
-from modeseek.ramp import Until
 
 DEFAULT_SCALE = 1.0  # the data say what the image shows; guidance would move it away from them
 _STEPS = {"latent": 50}
@@ -118,8 +116,5 @@ def restore_config(
     rate = config.optimizer
     if name == "latent":  # each step goes to the target of EM; directions are means over the images
         rate = replace(rate, lr=float(copies * len(prompts)))  # pyright: ignore[reportCallIssue]
-    method = config.method
-    if isinstance(method, MSD) and name == "latent":
-        method = replace(method, jitter=Until(0.7))
-    config = replace(config, measurement=measurement, optimizer=rate, method=method)
+    config = replace(config, measurement=measurement, optimizer=rate)
     return configure(config.to_dict(), settings)

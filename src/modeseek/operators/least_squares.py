@@ -113,7 +113,9 @@ class LeastSquares:
 
     def _linearised(self, z: Tensor) -> tuple[Tensor, LinearMap, LinearMap]:
         """Returns f(z), and the products with J and with J' there; that with J by a second backward pass."""
-        with torch.enable_grad():
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
             x = z.detach().requires_grad_()
             image = self.forward(x)
             dual = torch.zeros_like(image).requires_grad_()

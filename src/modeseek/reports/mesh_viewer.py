@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _LEVELS = 2**16 - 1
 
 @dataclass(frozen=True)
 class MeshView:
-    """Content of `templates/model.html.j2`; the page needs the script `mesh_viewer`.
+    """Content of `templates/model.html.j2`; the page needs the scripts `mesh_viewer` and `model_viewer`.
 
     The mesh rotates by itself unless the reader's system prefers reduced motion, and stops at a touch.
 
@@ -38,6 +39,12 @@ class MeshView:
     arrays: Mapping[str, str]
     still: bytes
     side: int = _SIDE
+    kind: ClassVar[str] = "mesh"
+
+    @property
+    def size(self) -> str:
+        """Number of faces, in words."""
+        return f"{self.n_faces:,} faces"
 
     @classmethod
     def of(cls, mesh: Mesh, name: str) -> MeshView:
@@ -53,16 +60,24 @@ class MeshView:
             )
         colours = mesh.colours.detach().double().cpu().numpy() * 255
         places = mesh.vertices.detach().double().cpu().numpy()
-        low, high = places.min(0), places.max(0)
-        steps = (places - low) / np.where(high > low, high - low, 1) * _LEVELS
         arrays = {
-            "places": _encode(np.round(steps).astype("<u2")),
-            "corners": _encode(np.stack([low, high]).astype("<f4")),
-            "colours": _encode(np.round(colours).astype(np.uint8)),
-            "faces": _encode(mesh.faces.cpu().numpy().astype("<u2" if len(places) <= _LEVELS + 1 else "<u4")),
+            **encode_places(places),
+            "colours": encode_array(np.round(colours).astype(np.uint8)),
+            "faces": encode_array(mesh.faces.cpu().numpy().astype("<u2" if len(places) <= _LEVELS + 1 else "<u4")),
         }
         return cls(name, len(mesh.faces), arrays, render_still(mesh))
 
 
-def _encode(values: np.ndarray) -> str:
+def encode_array(values: np.ndarray) -> str:
+    """Base64 of the bytes of an array."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def encode_places(places: np.ndarray) -> dict[str, str]:
+    """Points, (n, 3), as whole numbers of 16 bits between the corners of their bounding box, and the corners."""
+    low, high = places.min(0), places.max(0)
+    steps = (places - low) / np.where(high > low, high - low, 1) * _LEVELS
+    return {
+        "places": encode_array(np.round(steps).astype("<u2")),
+        "corners": encode_array(np.stack([low, high]).astype("<f4")),
+    }

@@ -110,7 +110,7 @@ class RunObjects:
     def start_context(self) -> StartContext:
         """Prior and conditions, for initial parameters that are computed from them."""
         config = self.config
-        distill = partial(distill_start, self.prior, config.method, self.conditions, config.seed)
+        distill = partial(distill_start, self.prior, config.method, self.conditions, config.seed, config.inner_steps)
         return StartContext(self.counting, self.conditions, config.guidance, self.loaded.codec, config.seed, distill)
 
     def preview_painter(self) -> PreviewPainter:

@@ -45,7 +45,7 @@ TEXT_TO_IMAGE = ExperimentKind("text-to-image", ("methods", "features", "clip", 
 QUALITY = ExperimentKind("quality", ("methods", "budgets", "device"))
 TEXT_TO_SVG = ExperimentKind("text-to-svg", ("methods", "words", "seeds", "device"))
 RESTORATION = ExperimentKind("restoration", ("methods", "noises", "operators", "device"))
-TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "captions", "consistency", "seeds", "full"))
+TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "generators", "captions", "consistency", "seeds", "full"))
 
 
 def open_experiment(

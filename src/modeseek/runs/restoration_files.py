@@ -30,6 +30,7 @@ def write_restorations(run: Run, objects: RunObjects, images: Float[Tensor, "n c
     """
     measurement, config = objects.measurement, objects.config
     assert measurement is not None and config.measurement is not None
+    images = images.clamp(0, 1)  # as their files
     residual = (measurement.operator(images) - measurement.y.float().cpu()) * _share(measurement)
     scale = (residual[0].numel() / (torch.ones_like(residual[:1]) * _share(measurement)).sum()).sqrt()
     rms = scale * residual.square().flatten(1).mean(1).sqrt()

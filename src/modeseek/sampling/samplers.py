@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.schedule import has_noise
 from modeseek.priors.base import Prior, Rows
 from modeseek.priors.wrapper import find_denoiser
 from modeseek.pytree import Cond
@@ -50,10 +52,10 @@ def heun(prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift 
     `d(z_t / sigma) = z d(alpha / sigma)` where the noise does (finite at alpha = 0). A last step onto sigma = 0 is
     plain DDIM, as a prior need not be defined there.
     """
-    for start, end in level_pairs(prior, z_t, times):
+    for (start, end), t in zip(level_pairs(prior, z_t, times), times[1:], strict=True):
         p = predict_with_drift(prior, z_t, start, cond, drift)
         z_s = _ddim_step(p, end)
-        if (end[1] > 0).any():
+        if has_noise(prior.schedule, t).any():  # of the times as given: on the CPU they are read without waiting
             q = predict_with_drift(prior, z_s, end, cond, drift)
             noisy = start[1] > start[0]
             by_z = (end[0] - end[1] * start[0] / start[1].where(noisy, torch.ones_like(start[1]))) * noisy
@@ -113,9 +115,9 @@ def level_pairs(prior: Prior, z_t: Tensor, times: Times) -> Iterator[tuple[Level
         raise ValueError(
             f"times must have shape (n + 1,) or (n + 1, {n}), n >= 1, got {tuple(times.shape)}; try prior.grid(n)"
         )
-    if not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any():
+    if on_host(times) and (not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any()):
         raise ValueError("times must descend within [0, 1], got times that rise or leave it; try prior.grid(n)")
-    times = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32))
+    times = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32), non_blocking=True)
     times = times[:, None].expand(-1, n) if times.ndim == 1 else times
     pairs = [prior.schedule(t) for t in times]
     yield from zip(pairs[:-1], pairs[1:], strict=True)
