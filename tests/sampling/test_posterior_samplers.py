@@ -216,7 +216,7 @@ def test_bad_input_is_one_line() -> None:
     for noise in (0.0, -1.0, float("inf")):
         with pytest.raises(ValueError, match="noise must be positive") as raised:
             Measurement(mask, points(1, 3), noise)
-        assert one_line(raised)
+        assert one_line(raised.value)
     with pytest.raises(ValueError, match="y must be finite"):
         Measurement(mask, points(1, 3) * float("nan"), 0.1)
     where = Measurement(mask, points(1, 3), 0.1)
