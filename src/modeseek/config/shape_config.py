@@ -34,6 +34,7 @@ from modeseek.priors.pipeline.text_encoding import LongPrompts
 
 _OF_FIRST_STAGE = ("generator.nerf.", "optimizer", "regularizers")
 ShapeKind = Literal["nerf", "splats", "dense", "triplane", "fourier", "hash"]
+_VOLUMES: tuple[VolumeKind, ...] = get_args(VolumeKind)
 RENDERS = "renders"  # name of the exact prior of ground-truth renders
 
 
@@ -145,15 +146,14 @@ def _generator(
     Raises:
         ValueError: an unknown name, or two different volumes.
     """
-    kinds = get_args(VolumeKind)
-    look_up("generator", kind, dict.fromkeys(("nerf", "splats", *kinds)))
+    look_up("generator", kind, dict.fromkeys(("nerf", "splats", *_VOLUMES)))
     if kind == "splats" and volume is not None:
         raise ValueError(f"volume must be left out for splats, got {volume}; try --generator nerf")
-    if kind in kinds and volume not in (None, kind):
+    if kind in _VOLUMES and volume not in (None, kind):
         raise ValueError(f"generator must be nerf or {volume}, got {kind} and volume {volume}; leave one out")
     if kind == "splats":
         return SplatsConfig(views=views, size=size, particles=particles)
-    chosen = next((name for name in kinds if name == kind), volume or "dense")
+    chosen: VolumeKind = next((name for name in _VOLUMES if name == kind), volume or "dense")
     return NeRFConfig(chosen, views, size, particles=particles)
 
 

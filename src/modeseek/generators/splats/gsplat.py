@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -47,7 +48,7 @@ def composite_gsplat(
         cameras: b cameras.
         size: side of the images, pixels.
     """
-    from gsplat import rasterization
+    rasterization = import_module("gsplat").rasterization  # no package of every installation
 
     position, right, up, forward = cameras.frame
     rotation = torch.stack([right, -up, forward], 1)  # columns, rows, depth
