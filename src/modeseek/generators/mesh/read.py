@@ -13,7 +13,7 @@ from torch import Tensor
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.io.errors import reason
 
-_MAX_BYTES = 512 * 2**20  # largest file that is read
+MAX_BYTES = 512 * 2**20  # largest file that is read
 
 
 def import_trimesh() -> Any:
@@ -39,8 +39,8 @@ def read_mesh(path: Path, like: Tensor) -> Mesh:
     trimesh = import_trimesh()
     if path.suffix.lower() != ".ply":
         raise ValueError(f"a mesh must be a .ply file, got {path.name!r}; a run exports one to exports/")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path.name} has more than {_MAX_BYTES:,} bytes; simplify the mesh")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; simplify the mesh")
     try:
         with path.open("rb") as file:
             model: Any = trimesh.load(file, file_type="ply", process=False, force="mesh")
