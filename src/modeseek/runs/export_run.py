@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +16,6 @@ from torch import Tensor
 from modeseek.generators.ensemble import single_shape
 from modeseek.generators.export_mesh import MESH_FORMATS, MeshFormat, check_textured, encode_mesh, encode_textured
 from modeseek.generators.generator3d import Generator3D
-from modeseek.generators.mesh.extract import surface_colours
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.texture import bake_texture
 from modeseek.io.atomic import write_atomic
@@ -114,10 +112,7 @@ def save_mesh(
     if texture is None:
         return _write_all(path.parent, encode_mesh(mesh, form, path.stem))
     check_textured(form)
-    field = None if generator is None else generator.density_field
-    colours = None
-    if field is not None:
-        colours = partial(surface_colours, field, step=2 * field.radius / (resolution - 1))
+    colours = None if generator is None else generator.surface_colours(mesh, resolution)
     return _write_all(path.parent, encode_textured(bake_texture(mesh, texture, colours), form, path.stem))
 
 

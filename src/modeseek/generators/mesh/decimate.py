@@ -7,14 +7,12 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.nearest import surface_distance
 
 _LEAST_FACES = 4
 _SAMPLES = 5_000  # points on each surface at which the distance to the other is measured
-_CANDIDATES = 16  # faces with the nearest centres whose distance from a point is computed
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ def decimate(mesh: Mesh, faces: int) -> Decimation:
     """Decimates a mesh by edge collapses of least quadric error (Garland and Heckbert 1997).
 
     The collapses are those of the package fast-simplification. Distances are measured from 5,000 points of each
-    surface to the other, each an upper bound that is exact where the nearest face is among the 16 with the nearest
-    centres. A mesh of few enough faces is returned unchanged.
+    surface to the other, never too small (`NearestPoints`). A mesh of few enough faces is returned unchanged.
 
     Args:
         mesh: mesh to decimate.
@@ -86,7 +83,7 @@ def decimate(mesh: Mesh, faces: int) -> Decimation:
         torch.from_numpy(corners.reshape(-1, 3)).to(device),
         mesh.colours[torch.from_numpy(np.asarray(nearest)).to(device)],
     )
-    there, back = surface_distance(mesh, small), surface_distance(small, mesh)
+    there, back = (surface_distance(first, second, _SAMPLES) for first, second in ((mesh, small), (small, mesh)))
     middle = (mesh.vertices.amax(0) + mesh.vertices.amin(0)) / 2
     radius = (mesh.vertices - middle).norm(dim=-1).max().item()
     return Decimation(
@@ -96,55 +93,3 @@ def decimate(mesh: Mesh, faces: int) -> Decimation:
         back.max().item() / radius,
         there.mean().item() / radius,
     )
-
-
-def surface_distance(mesh: Mesh, other: Mesh, samples: int = _SAMPLES) -> Float[Tensor, "m"]:
-    """Returns distances from points on a surface to another surface, world units, float64; never too small.
-
-    The points are spread evenly over the area; no random numbers are drawn.
-    """
-    from scipy.spatial import cKDTree
-
-    points = spread_points(mesh, samples)
-    corners = other.corners.detach().double().cpu()
-    k = min(_CANDIDATES, len(corners))
-    _, candidates = cKDTree(corners.mean(1).numpy()).query(points.numpy(), k=k)
-    faces = corners[torch.from_numpy(np.asarray(candidates).reshape(len(points), k))]
-    return triangle_distance(points[:, None], faces).amin(1)
-
-
-def spread_points(mesh: Mesh, n: int) -> Float[Tensor, "n 3"]:
-    """Returns n points that are spread evenly over the area of a mesh, float64 on the CPU, the same at each call.
-
-    Faces by the midpoints of n equal shares of the area, points within a face by an additive recurrence of two
-    irrational numbers (Roberts 2018, R2).
-    """
-    a, b, c = mesh.corners.detach().double().cpu().unbind(1)
-    area = torch.linalg.cross(b - a, c - a).norm(dim=-1).cumsum(0)
-    share = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    face = torch.searchsorted(area, share * area[-1]).clamp(max=len(area) - 1)
-    u = (0.5 + 0.7548776662466927 * torch.arange(n, dtype=torch.float64)) % 1
-    v = (0.5 + 0.5698402909980532 * torch.arange(n, dtype=torch.float64)) % 1
-    root = u.sqrt()
-    weights = torch.stack([1 - root, root * (1 - v), root * v], -1)
-    return (weights[..., None] * torch.stack([a, b, c], 1)[face]).sum(1)
-
-
-def triangle_distance(points: Float[Tensor, "*#m 3"], corners: Float[Tensor, "*m 3 3"]) -> Float[Tensor, "*m"]:
-    """Returns distances of points from triangles: from the plane where the foot lies inside, else from an edge."""
-    a, b, c = corners.unbind(-2)
-    normal = torch.linalg.cross(b - a, c - a)
-    length = normal.norm(dim=-1)
-    sides = [
-        (torch.linalg.cross(normal, end - start) * (points - start)).sum(-1) for start, end in ((a, b), (b, c), (c, a))
-    ]
-    inside = torch.stack(sides).amin(0) >= 0
-    plane = ((points - a) * normal).sum(-1).abs() / length.clamp(min=1e-300)
-    edges = torch.stack([_segment_distance(points, start, end) for start, end in ((a, b), (b, c), (c, a))]).amin(0)
-    return torch.where(inside & (length > 0), plane, edges)
-
-
-def _segment_distance(points: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    along = end - start
-    share = ((points - start) * along).sum(-1) / along.square().sum(-1).clamp(min=1e-300)
-    return (points - start - share.clamp(0, 1)[..., None] * along).norm(dim=-1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from modeseek.generators.camera import Cameras
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.rasterise import Fragments, rasterise
+from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints
 from modeseek.io.images import encode_png
 
 _STILL_SIZE = 384  # side of a still image, pixels
@@ -37,19 +38,19 @@ class MeshMaps:
 def render_mesh(
     vertices: Float[Tensor, "v 3"],
     faces: Int[Tensor, "f 3"],
-    colours: Float[Tensor, "v 3"],
+    colours: SurfaceColours,
     normals: Float[Tensor, "v 3"] | None,
     cameras: Cameras,
     size: int,
     samples: int,
     cull: bool,
 ) -> MeshMaps:
-    """Renders a mesh without a background, differentiably in its colours.
+    """Renders a mesh without a background, differentiably in its colours; in each sub-pixel it shows one point.
 
     Args:
         vertices: vertex positions, world units.
         faces: vertex indices of the triangles.
-        colours: vertex colours in [0, 1].
+        colours: function from points on the surface to colours in [0, 1].
         normals: unit vertex normals; None renders no normal map.
         cameras: cameras, in the dtype of the vertices.
         size: side of the images, pixels.
@@ -58,10 +59,11 @@ def render_mesh(
     """
     fine = size * samples
     fragments = rasterise(vertices, faces, cameras, fine, cull=cull)
-    columns = [_interpolate(fragments, faces, colours), torch.ones_like(fragments.depth)[:, None]]
+    points = SurfacePoints(fragments.face, fragments.weights, faces, vertices)
+    columns = [colours(points), torch.ones_like(fragments.depth)[:, None]]
     columns.append(fragments.depth[:, None])
     if normals is not None:
-        columns.append(torch.nn.functional.normalize(_interpolate(fragments, faces, normals), dim=-1, eps=1e-12))
+        columns.append(points.directions(normals))
     maps = _average_pool(fragments, torch.cat(columns, 1), (len(cameras), fine, samples))
     opacity, sums = maps[:, 3:4], maps[:, 4:]
     means = sums / opacity.clamp(min=0.5 / samples**2)  # 0 where opacity is 0
@@ -80,14 +82,11 @@ def render_still(mesh: Mesh, size: int = _STILL_SIZE) -> bytes:
     distance = 1.08 * vertices.norm(dim=-1).max() / torch.tensor(_STILL_CAMERA[2] / 2).deg2rad().sin().to(vertices)
     azimuth, elevation, fov = (torch.tensor([angle]).to(distance) for angle in _STILL_CAMERA)
     cameras = Cameras(azimuth, elevation, distance[None], fov)
-    maps = render_mesh(vertices, mesh.faces, mesh.colours.detach(), None, cameras, size, 2, mesh.closed)
+    colours = mesh.colours.detach()
+    maps = render_mesh(
+        vertices, mesh.faces, lambda points: points.interpolate(colours), None, cameras, size, 2, mesh.closed
+    )
     return encode_png((maps.colour + (1 - maps.opacity))[0])
-
-
-def _interpolate(fragments: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -> Float[Tensor, "p c"]:
-    """Interpolates vertex attributes at the visible points."""
-    corners = values.index_select(0, faces[fragments.face].flatten()).reshape(-1, 3, values.shape[1])
-    return (fragments.weights[..., None] * corners).sum(1)
 
 
 def _average_pool(
