@@ -84,12 +84,18 @@ def read_given_mesh(
     return GivenMesh(mesh, placement, summary, tuple(remarks))
 
 
-def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (v, 3), float64, and triangles (f, 3) of a file."""
-    trimesh = import_trimesh()
+def check_suffix(path: Path) -> str:
+    """Returns the suffix of a mesh file in lower case; ValueError for another than those of `SUFFIXES`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"a mesh to paint must be a {', '.join(SUFFIXES)} file, got {path.name!r}; convert it to glb")
+    return suffix
+
+
+def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (v, 3), float64, and triangles (f, 3) of a file."""
+    trimesh = import_trimesh()
+    suffix = check_suffix(path)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; simplify the mesh")
     try:

@@ -89,8 +89,8 @@ class PaintedMesh(Generator3D):
 
     def surface_colours(self, mesh: Mesh, resolution: int | None = None) -> SurfaceColours:
         """Returns its texture at points on the faces of the mesh, in whichever coordinates."""
-        vertices = self.get_buffer("vertices")
-        return lambda points: self.texture(SurfacePoints(points.face, points.weights, points.faces, vertices))
+        vertices, texture = self.get_buffer("vertices"), self.texture.finished()
+        return lambda points: texture(SurfacePoints(points.face, points.weights, points.faces, vertices))
 
     def textured_mesh(
         self, size: int, faces: int | None = None, resolution: int | None = None, level: float | None = None

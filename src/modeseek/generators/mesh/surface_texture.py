@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 
 import torch
@@ -9,10 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from modeseek.generators.mesh.atlas import Atlas
+from modeseek.generators.mesh.seams import Seams, bilinear, sew
 from modeseek.generators.mesh.surface_points import SurfacePoints
 from modeseek.generators.nerf.volume import Volume
 from modeseek.rng import Rng, randn
 
+_MARGIN = 1 / 1024  # smallest distance of a finished texel from 0 and 1, whose logits are infinite
 _SPREAD = 0.02  # standard deviation of the initial logits of texels
 
 
@@ -27,6 +30,10 @@ class SurfaceTexture(nn.Module, ABC):
     def atlas(self) -> Atlas | None:
         """Atlas of its texels; None for a texture that has none."""
         return None
+
+    def finished(self) -> SurfaceTexture:
+        """Returns the texture to export: without differences across seams."""
+        return self
 
 
 class FieldTexture(SurfaceTexture):
@@ -85,16 +92,14 @@ class AtlasTexture(SurfaceTexture):
 
     def forward(self, points: SurfacePoints) -> Float[Tensor, "m 3"]:
         corners = self.get_buffer("uv")[self.get_buffer("faces")[points.face]]
-        u, v = (points.weights[..., None] * corners).sum(1).unbind(-1)
-        column, row = self.size * u - 0.5, self.size * (1 - v) - 0.5
-        left, top = (place.detach().floor().clamp(0, self.size - 2) for place in (column, row))
-        right, low = (column - left).clamp(0, 1), (row - top).clamp(0, 1)
-        first = top.long() * self.size + left.long()
-        shares = {
-            0: (1 - low) * (1 - right),
-            1: (1 - low) * right,
-            self.size: low * (1 - right),
-            self.size + 1: low * right,
-        }
-        logits = self.logits
-        return sum(share[:, None] * logits.index_select(0, first + step).sigmoid() for step, share in shares.items())  # pyright: ignore[reportReturnType]: never empty
+        index, weights = bilinear((points.weights[..., None] * corners).sum(1), self.size)
+        texels = self.logits.index_select(0, index.flatten()).sigmoid().view(*index.shape, 3)
+        return (weights[..., None] * texels).sum(1)
+
+    @torch.no_grad()
+    def finished(self) -> AtlasTexture:
+        """Returns a copy whose texels agree across seams."""
+        texels = sew(self.logits.sigmoid(), Seams.of(self.atlas, self.size)).clamp(_MARGIN, 1 - _MARGIN)
+        result = copy.deepcopy(self)
+        result.logits.copy_(texels.logit())
+        return result
