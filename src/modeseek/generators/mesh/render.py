@@ -70,22 +70,22 @@ def render_mesh(
     return MeshMaps(maps[:, :3], opacity, means[:, :1], None if normals is None else means[:, 1:])
 
 
-def render_still(mesh: Mesh, size: int = _STILL_SIZE) -> bytes:
+def render_still(mesh: Mesh, size: int = _STILL_SIZE, colours: SurfaceColours | None = None) -> bytes:
     """PNG of the mesh on white, from the first camera of the mesh viewer.
 
     Args:
         mesh: mesh to render.
         size: side of the image, pixels.
+        colours: function from points on the surface to colours in [0, 1]; None interpolates the vertex colours.
     """
     middle = (mesh.vertices.amax(0) + mesh.vertices.amin(0)) / 2
     vertices = mesh.vertices.detach() - middle
     distance = 1.08 * vertices.norm(dim=-1).max() / torch.tensor(_STILL_CAMERA[2] / 2).deg2rad().sin().to(vertices)
     azimuth, elevation, fov = (torch.tensor([angle]).to(distance) for angle in _STILL_CAMERA)
     cameras = Cameras(azimuth, elevation, distance[None], fov)
-    colours = mesh.colours.detach()
-    maps = render_mesh(
-        vertices, mesh.faces, lambda points: points.interpolate(colours), None, cameras, size, 2, mesh.closed
-    )
+    colours = colours or (lambda points: points.interpolate(mesh.colours.detach()))
+    with torch.no_grad():
+        maps = render_mesh(vertices, mesh.faces, colours, None, cameras, size, 2, mesh.closed)
     return encode_png((maps.colour + (1 - maps.opacity))[0])
 
 

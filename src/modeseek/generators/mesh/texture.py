@@ -10,7 +10,8 @@ from torch import Tensor
 
 from modeseek.generators.mesh.atlas import SIZES, Atlas, texels, unwrap
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.surface_points import SurfaceColours
+from modeseek.generators.mesh.seams import bilinear
+from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints
 
 __all__ = ["SIZES", "TexturedMesh", "bake_texture"]
 _CHUNK = 2**17  # texels per evaluation of the colours
@@ -31,6 +32,12 @@ class TexturedMesh:
     normals: Float[Tensor, "v 3"]
     uv: Float[Tensor, "v 2"]
     image: Float[Tensor, "3 s s"]
+
+    def colours(self, points: SurfacePoints) -> Float[Tensor, "m 3"]:
+        """Returns the texture at points on the faces of the mesh, looked up bilinearly."""
+        index, weights = bilinear(points.interpolate(self.uv.to(points.weights)), self.image.shape[1])
+        texels = self.image.flatten(1).T.to(points.weights)
+        return (weights[..., None] * texels[index]).sum(1)
 
 
 @torch.no_grad()
