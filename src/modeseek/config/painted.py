@@ -8,7 +8,7 @@ from typing import Literal
 
 from modeseek.config.built_generator import BuiltGenerator
 from modeseek.config.generators import Generator3DConfig
-from modeseek.config.generators3d import check_particles, check_size, codec_and_size
+from modeseek.config.generators3d import check_particles, check_size, check_texture_size, codec_and_size
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.background import Background
 from modeseek.generators.ensemble import Ensemble
@@ -45,6 +45,7 @@ class PaintedMeshConfig(Generator3DConfig):
         background: constant (white), random (one colour per item) or learned (smooth environment map).
         orbit: distribution of the cameras; null is the prior's own.
         particles: number of textures that are optimised together (`modeseek.Ensemble`), 1 to 64.
+        texture_size: side of the texture of the mesh that is exported, pixels, 16 to 8192; null exports none.
     """
 
     path: Path
@@ -59,10 +60,12 @@ class PaintedMeshConfig(Generator3DConfig):
     background: Literal["constant", "random", "learned"] = "constant"
     orbit: Orbit | None = None
     particles: int = 1
+    texture_size: int | None = 1024
 
     def __post_init__(self) -> None:
         check_particles(self.particles)
         check_size(self.size)
+        check_texture_size(self.texture_size)
         if self.views < 1 or self.texels not in SIZES or not 0 < self.radius < float("inf"):
             raise ValueError(
                 f"a painted mesh needs views >= 1, texels 16 to 8192 and radius > 0, got {self.views}, {self.texels} "
@@ -92,6 +95,8 @@ class PaintedMeshConfig(Generator3DConfig):
             )
             for particle in range(self.particles)
         ]
+        for each in painted:
+            each.texture_size = self.texture_size
         module = painted[0] if len(painted) == 1 else Ensemble(painted)
         return BuiltGenerator(module, codec, self.rows, pixels=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -42,13 +43,13 @@ class Generator3D(BaseGenerator, ABC):
         size: side of the rendered images, pixels.
         background: background behind the object.
         normals: whether the views of `view` render normal maps.
-        texture_size: side of the texture that a run exports, pixels.
+        texture_size: side of the texture that a run exports, pixels; None exports none.
         textured_faces: number of faces of the mesh with that texture, for which xatlas takes 0.6 s on one core; None
             keeps all.
     """
 
     is_3d: ClassVar[bool] = True
-    texture_size: ClassVar[int] = 512
+    texture_size: int | None = 512
     textured_faces: ClassVar[int | None] = 4000
     orbit: Orbit
     size: int
@@ -148,7 +149,8 @@ class Generator3D(BaseGenerator, ABC):
             ValueError: there is no surface, an argument is out of its range, or a package is missing.
         """
         mesh, summary = self.extract_mesh(resolution, level)
-        baked, change = bake_decimated(mesh, self.surface_colours(mesh, resolution), size, faces)
+        colours_of = partial(self.surface_colours, resolution=resolution)
+        baked, change = bake_decimated(mesh, colours_of, size, faces, around=self.density_field is not None)
         return baked, f"{summary}{change}"
 
     def exports(
@@ -184,6 +186,8 @@ class Generator3D(BaseGenerator, ABC):
 
     def _textured_files(self) -> Iterator[Artifact]:
         """Yields the mesh with a texture, as GLB, and as OBJ with its material and its image; a note without xatlas."""
+        if self.texture_size is None:
+            return
         try:
             textured, summary = self.textured_mesh(self.texture_size, self.textured_faces)
         except ValueError as error:

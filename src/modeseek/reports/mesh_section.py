@@ -33,7 +33,7 @@ class ObjectSection:
 
 
 def read_object(run: Path, name: str) -> ObjectSection | None:
-    """Mesh, with its texture if it has one, turntable and image strips in the folder of a run; None if its generator is not 3D.
+    """Mesh with its texture, turntable and image strips in the folder of a run; None if its generator is not 3D.
 
     Args:
         run: folder of the run.

@@ -12,7 +12,7 @@ from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.nearest import surface_distance
 
 _LEAST_FACES = 4
-_SAMPLES = 5_000  # points on each surface at which the distance to the other is measured
+_SAMPLES = 3_000  # points on each surface at which the distance to the other is measured
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Decimation:
 def decimate(mesh: Mesh, faces: int) -> Decimation:
     """Decimates a mesh by edge collapses of least quadric error (Garland and Heckbert 1997).
 
-    The collapses are those of the package fast-simplification. Distances are measured from 5,000 points of each
+    The collapses are those of the package fast-simplification. Distances are measured from 3,000 points of each
     surface to the other, never too small (`NearestPoints`). A mesh of few enough faces is returned unchanged.
 
     Args:

@@ -12,31 +12,32 @@ from torch import Tensor
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints
 
-_CANDIDATES = 16  # faces with the nearest centres whose distance from a point is computed
+_CANDIDATES, _FEW = 16, 4  # faces with the nearest centres whose distance from a point is computed
 _CHUNK = 2**16  # points at a time
 
 
 class NearestPoints:
     """Function from points of space to the nearest points of a mesh.
 
-    The nearest face is found among the 16 whose centres are the nearest; a distance is thus never too small, and exact
+    The nearest face is found among those whose centres are the nearest; a distance is thus never too small, and exact
     but where large faces lie beside small ones.
 
     Args:
         mesh: the mesh.
+        candidates: number of these faces, >= 1.
 
     Raises:
         ValueError: scipy is missing.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, candidates: int = _CANDIDATES) -> None:
         if find_spec("scipy") is None:
             raise ValueError(
                 "distances of meshes need the package scipy, which is missing; pip install 'modeseek[mesh]'"
             )
         from scipy.spatial import cKDTree
 
-        self.mesh = mesh
+        self.mesh, self.candidates = mesh, min(candidates, len(mesh.faces))
         self._corners = mesh.corners.detach().double().cpu()
         self._tree = cKDTree(self._corners.mean(1).numpy())
 
@@ -48,7 +49,7 @@ class NearestPoints:
         return SurfacePoints(face.to(vertices.device), weights.to(vertices), self.mesh.faces, vertices)
 
     def _search(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        k = min(_CANDIDATES, len(self._corners))
+        k = self.candidates
         _, found = self._tree.query(positions.numpy(), k=k)
         candidates = torch.from_numpy(np.asarray(found).reshape(len(positions), k))
         corners = self._corners[candidates]
@@ -60,7 +61,7 @@ class NearestPoints:
 
 def projected(mesh: Mesh, colours: SurfaceColours) -> SurfaceColours:
     """Returns the colours of a mesh as those of any points near it: each has that of the nearest point of the mesh."""
-    nearest = NearestPoints(mesh)
+    nearest = NearestPoints(mesh, _FEW)
     return lambda points: colours(nearest(points.positions))
 
 

@@ -41,7 +41,7 @@ class PaintedMesh(Generator3D):
         ValueError: a size below 1, or samples outside 1 to 8.
     """
 
-    texture_size: ClassVar[int] = 1024
+    texture_size: int | None = 1024
     textured_faces: ClassVar[int | None] = None
 
     def __init__(
