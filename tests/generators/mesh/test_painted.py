@@ -37,7 +37,7 @@ MESH = cube()
 
 def truth(points: Tensor) -> Tensor:
     return torch.stack(
-        [0.5 + 0.4 * (5 * p).sin() for p in (points[:, 0] + points[:, 2], points[:, 1], points[:, 2])], -1
+        [0.5 + 0.4 * (3 * p).sin() for p in (points[:, 0] + points[:, 2], points[:, 1], points[:, 2])], -1
     )
 
 
@@ -108,11 +108,13 @@ def recovered(texture: SurfaceTexture, rate: float, steps: int) -> ms.PaintedMes
 def test_a_known_texture_is_recovered_in_the_atlas(kind: str, atlas: Atlas) -> None:
     field = kind == "field"
     texture = FieldTexture(Dense((20,))) if field else AtlasTexture(atlas, SIDE, Streams(1))
-    painted = recovered(texture, 0.25 if field else 0.4, 40 if field else 60)
+    painted = recovered(texture, 0.25 if field else 0.4, 40 if field else 50)
     size = 128
     found = bake_texture(MESH, size, painted.surface_colours(MESH), atlas).image
     wanted = bake_texture(MESH, size, Known(), atlas).image
-    error = (found - wanted).flatten(1)[:, texels(MESH, atlas, size).index].square().mean().item()
+    of_surface = texels(MESH, atlas, size)
+    inside = of_surface.index[of_surface.points.weights.amin(1) >= 0]
+    error = (found - wanted).flatten(1)[:, inside].square().mean().item()
     assert -10 * math.log10(error) >= 30, "dB"
     assert 255 * seam_difference(found, atlas) <= 2, "of 255"
 
@@ -140,18 +142,19 @@ def seam_difference(image: Tensor, atlas: Atlas) -> float:
     return (looked[0] - looked[1]).abs().mean().item()
 
 
-def test_texels_of_noise_agree_across_seams_once_finished(atlas: Atlas) -> None:
+def test_texels_of_noise_agree_across_seams(atlas: Atlas) -> None:
     texture = AtlasTexture(atlas, SIDE, Streams(2))
     with torch.no_grad():
         texture.logits.mul_(20)
 
-    def image(each: SurfaceTexture) -> Tensor:
-        return bake_texture(MESH, 256, each, atlas).image
+    def image(each: AtlasTexture) -> Tensor:
+        return each.logits.detach().sigmoid().view(SIDE, SIDE, 3).permute(2, 0, 1)
 
-    before, after = (seam_difference(image(each), atlas) for each in (texture, texture.finished()))
-    assert 255 * before > 10 and 255 * after < 2
-    changed = (texture.finished().logits - texture.logits).abs().amax(1)
-    assert (changed == 0).float().mean() > 0.5, "texels away from seams stay as they are"
+    before, after = image(texture), image(texture.finished())
+    assert 255 * seam_difference(before, atlas) > 10 and 255 * seam_difference(after, atlas) < 2
+    assert ((before - after).abs().amax(0) < 1e-6).float().mean() > 0.5, "texels away from seams stay as they are"
+    baked = bake_texture(MESH, 256, texture, atlas).image
+    assert 255 * seam_difference(baked, atlas) < 2
 
 
 def test_texels_beside_a_chart_continue_it(atlas: Atlas) -> None:

@@ -83,15 +83,16 @@ def sew(texels: Float[Tensor, "q c"], seams: Seams) -> Float[Tensor, "q c"]:
     """
     size = round(len(texels) ** 0.5)
     (first, plus), (second, minus) = (bilinear(uv.to(texels), size) for uv in (seams.first, seams.second))
-    index, weights = torch.cat([first, second], 1), torch.cat([plus, -minus], 1)
+    touched, index = torch.cat([first, second], 1).unique(return_inverse=True)  # others stay as they are
+    weights, given = torch.cat([plus, -minus], 1), texels[touched]
 
     def apply(x: Tensor) -> Tensor:
         difference = (weights[..., None] * x[index]).sum(1)
         spread = (weights[..., None] * difference[:, None]).flatten(0, 1)
         return torch.zeros_like(x).index_add(0, index.flatten(), spread) + _KEEP * x
 
-    x = texels
-    residual = _KEEP * texels - apply(x)
+    x = given
+    residual = _KEEP * given - apply(x)
     direction, size_before = residual, residual.square().sum(0)
     for _ in range(_STEPS):
         applied = apply(direction)
@@ -100,4 +101,4 @@ def sew(texels: Float[Tensor, "q c"], seams: Seams) -> Float[Tensor, "q c"]:
         size_now = residual.square().sum(0)
         direction = residual + size_now / size_before.clamp(min=1e-30) * direction
         size_before = size_now
-    return x
+    return texels.index_copy(0, touched, x)

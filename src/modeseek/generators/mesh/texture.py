@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modeseek.generators.mesh.atlas import SIZES, Atlas, texels, unwrap
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.seams import bilinear
+from modeseek.generators.mesh.seams import Seams, bilinear, sew
 from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints
 
 __all__ = ["SIZES", "TexturedMesh", "bake_texture"]
@@ -48,7 +48,7 @@ def bake_texture(
 
     Each texel within a chart of the atlas belongs to one point of the surface; its colour is that of the point. Texels
     up to two beside a chart belong to the plane of its nearest face, and the others take the colour of the nearest
-    texel, so that filtering across the border of a chart shows no seam.
+    texel; then the two sides of each seam are made equal (`sew`). Filtering across the border of a chart shows no seam.
 
     Args:
         mesh: mesh to unwrap.
@@ -65,6 +65,7 @@ def bake_texture(
     for begin in range(0, len(of_surface.index), _CHUNK):
         points = of_surface.points.select(slice(begin, begin + _CHUNK))
         parts.append(points.interpolate(mesh.colours) if colours is None else colours(points))
-    image = torch.cat(parts)[of_surface.nearest].clamp(0, 1).view(size, size, 3).permute(2, 0, 1)
+    image = sew(torch.cat(parts)[of_surface.nearest], Seams.of(atlas, size)).clamp(0, 1)
+    image = image.view(size, size, 3).permute(2, 0, 1)
     cut = Mesh(mesh.vertices[atlas.origin], atlas.faces, mesh.colours[atlas.origin])
     return TexturedMesh(cut, mesh.normals[atlas.origin], atlas.uv, image.float().cpu())
