@@ -6,15 +6,15 @@ DEMO := runs/demo
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
-BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/gpu.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types pytest docs soak mutate bench wheel clean distclean
+.PHONY: help install demo test lint format types pytest test-gpu docs soak mutate bench bench-gpu wheel clean distclean
 
 help: ## Show this help
 	@echo "modeseek: mode seeking with diffusion priors"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: PYTHON=python3.13 (the Python that makes .venv), PYTEST_ARGS='-k schedule' (passed to pytest)."
 	@echo "On Linux pip takes the CUDA build of torch by default; for the much smaller CPU build:"
@@ -78,11 +78,18 @@ SOAKED := $(addprefix tests/,$(addprefix runs/test_,killed.py) $(addprefix confi
 soak: $(VENV)/.installed ## Kill runs at every write and at 100 random moments; 2,000 damaged files
 	MODESEEK_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -s $(SOAKED)
 
+# On the GPU of this machine; MODESEEK_TEST_DEVICE=cpu runs the same tests on the CPU.
+test-gpu: $(VENV)/.installed ## Test every prior, method, generator and resume on a GPU against the CPU's numbers
+	MODESEEK_TEST_DEVICE=$${MODESEEK_TEST_DEVICE:-cuda} OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest tests/gpu $(PYTEST_ARGS)
+
 mutate: $(VENV)/.installed ## Plant one-line faults in the library; the test suite must notice each
 	$(BIN)/python tests/mutation/mutate.py
 
 bench: $(VENV)/.installed ## Run every benchmark; results in benchmarks/results/
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(VENV)/.installed ## Measure a GPU in under 8 minutes; BENCH_ARGS='--quick --device cpu' tries it without one
+	$(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)
 
 wheel: $(BIN)/pip ## Build the wheel, list what is in it, install it in a clean environment and draw with both priors
 	rm -rf build/wheel dist/modeseek-*.whl

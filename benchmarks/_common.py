@@ -22,12 +22,14 @@ Result = TypeVar("Result")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def parse_args(question: str, threads: int | None = None, **paths: str) -> argparse.Namespace:
-    """Parses --quick, --seed, --threads and optional paths (name to help text), and sets torch's threads."""
+def parse_args(question: str, threads: int | None = None, device: str = "", **paths: str) -> argparse.Namespace:
+    """Parses --quick, --seed, --threads, --device where one is given, and optional paths; sets torch's threads."""
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument("--quick", action="store_true", help="smoke test of a few seconds, saved to results/quick/")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--threads", type=int, default=threads, help="number of torch threads (default: torch's own)")
+    if device:
+        parser.add_argument("--device", choices=("cuda", "cpu"), default=device, help=f"device (default: {device})")
     for name, text in paths.items():
         parser.add_argument(f"--{name}", type=Path, help=text)
     args = parser.parse_args()
@@ -60,6 +62,8 @@ def machine_info() -> dict[str, Any]:
 def commit_info() -> dict[str, Any]:
     """Returns the measured commit, and whether the package's sources differed from it."""
     root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():  # a copy of the files
+        return {"commit": None, "sources_changed": None}
 
     def git(*words: str) -> str:
         return subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=True).stdout.strip()
@@ -67,14 +71,14 @@ def commit_info() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "sources_changed": bool(git("status", "--porcelain", "--", "src"))}
 
 
-def result_path(args: argparse.Namespace, suffix: str) -> Path:
+def result_path(args: argparse.Namespace, suffix: str, name: str = "") -> Path:
     """Returns the result path of this script: results/NAME.json, or results/quick/NAME.json."""
     folder = RESULTS / "quick" if args.quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / (Path(sys.argv[0]).stem + suffix)
+    return folder / ((name or Path(sys.argv[0]).stem) + suffix)
 
 
-def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> None:
+def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any], name: str = "") -> None:
     """Writes the JSON record: question, machine, date, targets with reached values, and results."""
     record = {
         "question": args.question,
@@ -88,7 +92,7 @@ def save(args: argparse.Namespace, results: Any, targets: Mapping[str, Any]) -> 
         "targets": targets,
         "results": results,
     }
-    path = result_path(args, ".json")
+    path = result_path(args, ".json", name)
     path.write_text(json.dumps(round_floats(record), indent=1) + "\n")
     print(f"wrote {path}")
     for name, row in targets.items():

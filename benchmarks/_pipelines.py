@@ -14,7 +14,6 @@ import torch
 import modeseek as ms
 from modeseek.priors.pipeline.architectures import FAMILY_BY_CLASS
 from modeseek.priors.pipeline.pipeline import z_shape
-from modeseek.priors.pipeline.text_cache import TextCache
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 tiny = importlib.import_module("tiny")  # small pipelines made from configuration
@@ -29,14 +28,18 @@ class PipelineShape:
     Attributes:
         kind: class name of the diffusers pipeline.
         width: dimension of the text embeddings.
-        unet: configuration of the U-Net.
+        network: configuration of the U-Net or transformer.
         vae: channels of the autoencoder's blocks.
+        latent: channels of z.
+        pooled: dimension of the pooled text embeddings, where there are some.
     """
 
     kind: str
     width: int
-    unet: dict[str, Any]
+    network: dict[str, Any]
     vae: tuple[int, ...] = (128, 256, 512, 512)
+    latent: int = 4
+    pooled: int = 0
 
 
 _BLOCKS = {
@@ -59,6 +62,25 @@ SHAPES = {
             "transformer_layers_per_block": (1, 2, 10),
             "projection_class_embeddings_input_dim": 1280 + 6 * 256,
         },
+        pooled=1280,
+    ),
+    "sd3": PipelineShape(  # SD 3 medium
+        "StableDiffusion3Pipeline",
+        4096,
+        {
+            "sample_size": 128,
+            "in_channels": 16,
+            "out_channels": 16,
+            "num_layers": 24,
+            "attention_head_dim": 64,
+            "num_attention_heads": 24,
+            "joint_attention_dim": 4096,
+            "caption_projection_dim": 1536,
+            "pooled_projection_dim": 2048,
+            "pos_embed_max_size": 192,
+        },
+        latent=16,
+        pooled=2048,
     ),
     "sd-1.5, a fifth as wide": PipelineShape(
         "StableDiffusionPipeline",
@@ -69,9 +91,41 @@ SHAPES = {
 }
 
 
-def tiny_pipeline(folder: Path, side: int, device: str) -> ms.Pipeline:
-    """Returns the smallest Stable Diffusion pipeline."""
-    return _wrapped(tiny.stable_diffusion(folder / "made").to(device), "StableDiffusionPipeline", side, device)
+MADE = {
+    "StableDiffusionPipeline": tiny.stable_diffusion,
+    "StableDiffusionXLPipeline": tiny.sdxl,
+    "StableDiffusion3Pipeline": tiny.sd3,
+}
+
+
+class CachedPrompts:
+    """Prompts of a pipeline without text encoders: random conditions of `TEXT` and zeros; others are an error."""
+
+    def __init__(self, width: int, pooled: int) -> None:
+        rng = torch.Generator().manual_seed(0)
+        self._cond = {"text": torch.randn(1, 77, width, generator=rng)}
+        if pooled:
+            self._cond["pooled"] = torch.randn(1, pooled, generator=rng)
+        self.cache = None
+
+    def conditions(self, texts: Sequence[str], negative: Sequence[str] | None = None) -> ms.Conditions:
+        if list(texts) != [TEXT] or negative is not None:
+            raise AssertionError(f"prompts must be cached, got {texts} and {negative}")
+        return ms.Conditions(self._cond, null=self.null())
+
+    def null(self) -> dict[str, torch.Tensor]:
+        return {name: torch.zeros_like(part) for name, part in self._cond.items()}
+
+
+def tiny_pipeline(folder: Path, side: int, device: str, kind: str = "StableDiffusionPipeline") -> ms.Pipeline:
+    """Returns the smallest pipeline of a kind."""
+    pipe = MADE[kind](folder / "made").to(device)
+    width, pooled = {
+        "StableDiffusionPipeline": (tiny.WIDTH, 0),
+        "StableDiffusionXLPipeline": (2 * tiny.WIDTH, tiny.WIDTH),
+        "StableDiffusion3Pipeline": (2 * tiny.WIDTH, 2 * tiny.WIDTH),
+    }[kind]
+    return _wrapped(pipe, kind, side, device, CachedPrompts(width, pooled))
 
 
 def full_size_pipeline(
@@ -80,17 +134,18 @@ def full_size_pipeline(
     """Returns a pipeline of that shape; float16 (autoencoder included) with CUDA, else float32."""
     import diffusers
 
-    large = shape.kind == "StableDiffusionXLPipeline"
-    pipe = (tiny.sdxl if large else tiny.stable_diffusion)(folder / "made")
-    with torch.device(device):
-        network = diffusers.UNet2DConditionModel(cross_attention_dim=shape.width, **shape.unet)
-        autoencoder = diffusers.AutoencoderKL(
-            block_out_channels=shape.vae, layers_per_block=2, latent_channels=4, sample_size=512,
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        )  # fmt: skip
+    pipe = MADE[shape.kind](folder / "made")
     dtype = torch.float16 if device != "cpu" else torch.float32
-    pipe.unet, pipe.vae = network.to(dtype), autoencoder.to(dtype)
-    return _wrapped(pipe, shape.kind, side, device, shape.width, economy)
+    with torch.device(device):
+        if shape.kind == "StableDiffusion3Pipeline":
+            pipe.transformer = diffusers.SD3Transformer2DModel(**shape.network).to(dtype)
+        else:
+            pipe.unet = diffusers.UNet2DConditionModel(cross_attention_dim=shape.width, **shape.network).to(dtype)
+        pipe.vae = diffusers.AutoencoderKL(
+            block_out_channels=shape.vae, layers_per_block=2, latent_channels=shape.latent, sample_size=512,
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        ).to(dtype)  # fmt: skip
+    return _wrapped(pipe, shape.kind, side, device, CachedPrompts(shape.width, shape.pooled), economy)
 
 
 def _wrapped(
@@ -98,28 +153,11 @@ def _wrapped(
     kind: str,
     side: int,
     device: str,
-    width: int = tiny.WIDTH,
+    prompts: CachedPrompts,
     economy: ms.priors.MemoryOptions | None = None,
 ) -> ms.Pipeline:
-    """Returns the pipeline as a prior with `TEXT` cached; encoding another prompt is an error."""
+    """Returns the pipeline as a prior with `TEXT` cached."""
     family = FAMILY_BY_CLASS[kind]
-    generator = torch.Generator().manual_seed(0)
-
-    def encode(texts: Sequence[str]) -> Any:
-        cond: dict[str, Any] = {"text": torch.randn(len(texts), 77, width, generator=generator)}
-        if kind == "StableDiffusionXLPipeline":
-            cond["pooled"] = torch.randn(len(texts), 1280, generator=generator)
-        return cond, {name: 0 * part[:1] for name, part in cond.items()}
-
-    shape = z_shape(family, dict(pipe.unet.config), dict(pipe.vae.config), side)
+    shape = z_shape(family, dict(getattr(pipe, family.network).config), dict(pipe.vae.config), side)
     options = {} if economy is None else {"economy": economy}
-    prior = ms.Pipeline(
-        pipe, family, shape, TextCache(encode, "benchmark", None), device=torch.device(device), **options
-    )
-    prior.conditions([TEXT])
-
-    def refuse_encoding(texts: Sequence[str]) -> Any:
-        raise AssertionError(f"prompts must be cached, got a second encoding of {texts}")
-
-    prior.text_cache._encode = refuse_encoding
-    return prior
+    return ms.Pipeline(pipe, family, shape, prompts, device=torch.device(device), **options)  # pyright: ignore[reportArgumentType]

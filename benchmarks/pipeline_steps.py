@@ -53,25 +53,33 @@ def tasks(prior: ms.Pipeline, side: int) -> dict[str, Callable[[], object]]:
 
         return step
 
-    alphas = prior.schedule(torch.linspace(0, 1, 1000))[0].to(prior.device)
+    alphas, sigmas = (level.to(prior.device) for level in prior.schedule(torch.linspace(0, 1, 1000)))
     both = concatenate([conditions.null, conditions.positive])
+
+    def network(double: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        return prior.family.predict(prior.pipe, double, index.float().repeat(2), both, 0.0).float()
+
+    double = torch.randn(2, *prior.shape, generator=rng, device=prior.device).to(prior.network.dtype)
+
+    def bare_network() -> None:
+        with torch.no_grad():
+            network(double, torch.full((1,), 500, device=prior.device))
 
     def plain_loop() -> None:
         z = prior.codec.encode(image)
         index = torch.randint(20, 980, (1,), generator=rng, device=prior.device)
-        alpha = alphas[index].view(-1, 1, 1, 1)
-        sigma = (1 - alpha**2).sqrt()
+        alpha, sigma = alphas[index].view(-1, 1, 1, 1), sigmas[index].view(-1, 1, 1, 1)
         noise = torch.randn(z.shape, generator=rng, device=prior.device)
         with torch.no_grad():
             z_t = alpha * z + sigma * noise
             double = z_t.repeat(2, 1, 1, 1).to(prior.network.dtype)
-            raw = prior.family.predict(prior.pipe, double, index.float().repeat(2) / 999, both, 0.0).float()
+            raw = network(double, index)
             eps = raw[:1] + SCALE * (raw[1:] - raw[:1])
             prior.codec.decode((z_t - sigma * eps) / alpha)
         image.grad = None
         z.backward(gradient=sigma**2 * (eps - noise))
 
-    return {"plain loop": plain_loop} | {name: method_step(name) for name in methods}
+    return {"bare network": bare_network, "plain loop": plain_loop} | {name: method_step(name) for name in methods}
 
 
 def peak_memory(task: Callable[[], object]) -> float:

@@ -1,9 +1,9 @@
-"""Table and contact sheet of an experiment in a page of the docs: `python docs/experiment.py RUN PAGE`.
+"""Table and contact sheet of an experiment in a page of the docs: `python docs/experiment.py RUN PAGE [--name NAME]`.
 
 RUN is a finished folder of `modeseek paper ...`, PAGE a file of docs/ with the lines `<!-- experiment -->` and
-`<!-- end of experiment -->`. The text between them is replaced by the command as typed, the table with intervals and
-findings (exports/table.md), missing results and the machine; the curves of the run, if it has any, and the contact
-sheet become images named after the page.
+`<!-- end of experiment -->`; further experiments of a page have a name: `<!-- experiment NAME -->`. The text between
+them is replaced by the command as typed, the table with intervals and findings (exports/table.md), missing results and
+the machine; the curves of the run, if it has any, and the contact sheet become images named after the page.
 """
 
 from __future__ import annotations
@@ -66,24 +66,30 @@ def _fit(table: str) -> str:
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n" * table.endswith("\n")
 
 
-def write(run: Path, page: Path) -> None:
+def write(run: Path, page: Path, name: str = "") -> None:
     """Writes the section into the page, and the images beside it.
+
+    Args:
+        run: folder of the experiment.
+        page: page to update.
+        name: name of the section; empty for the first one.
 
     Raises:
         ValueError: the page has no lines that mark the section.
     """
     from modeseek.io.atomic import write_atomic
 
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    marker = f"<!-- experiment {name} -->" if name else BEGIN
+    before, begin, rest = page.read_text(encoding="utf-8").partition(marker)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{page.name} has no place for an experiment: put the lines {BEGIN} and {END} there")
+        raise ValueError(f"{page.name} has no place for an experiment: put the lines {marker} and {END} there")
     files = [*sorted((run / "media").glob("curves-*.png")), run / "media" / "sheet.png"]
-    images = {file.name: f"{page.stem}_{file.stem.replace('sheet', 'experiment')}.png" for file in files}
+    images = {file.name: f"{page.stem}_{file.stem.replace('sheet', name or 'experiment')}.png" for file in files}
     text = section(run, images)
     for file in files:
         write_atomic(page.with_name(images[file.name]), shrink(file))
-    write_atomic(page, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    write_atomic(page, f"{before}{marker}\n\n{text}\n\n{END}{after}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -91,9 +97,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of modeseek paper")
     parser.add_argument("page", type=Path, metavar="PAGE", help="page to update")
+    parser.add_argument("--name", default="", help="name of the section, if the page has several")
     args = parser.parse_args(argv)
     try:
-        write(args.run, args.page)
+        write(args.run, args.page, args.name)
     except (OSError, ValueError, KeyError) as error:
         print(f"experiment: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

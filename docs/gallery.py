@@ -168,7 +168,7 @@ def animation(folder: Path) -> bytes:
 
 
 def model_html(folder: Path, prompt: str) -> str:
-    """The viewer of a run's mesh, for the script `mesh_viewer.js` of the page."""
+    """The viewer of a run's mesh, for the scripts `mesh_viewer.js` and `model_viewer.js` of the page."""
     import torch
 
     from modeseek.generators.mesh.read import read_mesh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import modeseek as ms
 from modeseek import device as module
 from modeseek import runs
 from modeseek.config.priors import RenderedPriorConfig, ToyPriorConfig
-from modeseek.device import check_device, device_title, float64_device, resolve_device
+from modeseek.device import check_device, device_title, float64_device, resolve_device, runs_natively
+from modeseek.io.remarks import RemarkWarning, collect_remarks
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,15 @@ def test_processes_without_a_gpu_each_take_the_cpu(
     if best == "cpu":
         with pytest.raises(ValueError, match=f"{processes} processes need as many GPUs, got {gpus}"):
             resolve_device("cuda")
+
+
+def test_emulated_precisions_are_remarked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without bfloat16 instructions emulates them at many times the cost; float32 and CUDA are native."""
+    for supported in (False, True):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda supported=supported: supported)
+        assert runs_natively(torch.bfloat16, torch.device("cpu")) is supported
+        assert runs_natively(torch.float32, torch.device("cpu"))
+        assert runs_natively(torch.bfloat16, torch.device("cuda"))
+        with collect_remarks() as remarks, nullcontext() if supported else pytest.warns(RemarkWarning):
+            ms.bundled("emoji", device="cpu", dtype=torch.bfloat16)
+        assert any("emulates torch.bfloat16" in remark for remark in remarks) is not supported

@@ -20,6 +20,7 @@ ROOMS = (  # a room imports only the rooms above it, and those of its own line
     "io",
     "citations",
     "diffusion",
+    "operators",
     "generators",
     "regularizers",
     "priors",

@@ -1,10 +1,21 @@
 """modeseek: mode seeking with diffusion priors.
 
-The names that most programs need are here; all others are in `methods`, `generators`, `priors`, `camera_conditions`,
-`regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and `meanshift`.
+The names that most programs need are here; all others are in `methods`, `generators`, `priors`, `operators`,
+`sampling`, `camera_conditions`, `regularizers`, `schedules`, `noise_levels`, `weights`, `bandwidths`, `codec` and
+`meanshift`.
 """
 
-from modeseek import camera_conditions, codec, generators, meanshift, methods, priors, regularizers
+from modeseek import (
+    camera_conditions,
+    codec,
+    generators,
+    meanshift,
+    methods,
+    operators,
+    priors,
+    regularizers,
+    sampling,
+)
 from modeseek.camera_conditions.view_prompts import ViewPrompts
 from modeseek.codec.shifted import Shifted
 from modeseek.config.config import Config
@@ -41,11 +52,17 @@ from modeseek.methods.msd import MSD
 from modeseek.methods.sdi import SDI
 from modeseek.methods.sds import SDS
 from modeseek.methods.vsd import VSD
+from modeseek.operators.blur import Blur
+from modeseek.operators.downsample import Downsample
+from modeseek.operators.likelihood import Likelihood
+from modeseek.operators.linear import Linear
+from modeseek.operators.mask import Mask
 from modeseek.priors.base import Conditions, Prior
 from modeseek.priors.bundled import Bundled, bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
 from modeseek.priors.guidance import Guided
+from modeseek.priors.measured import Measured
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import Pipeline
@@ -58,6 +75,7 @@ from modeseek.runs.api import resume, run
 from modeseek.runs.edit import EditResult, edit
 from modeseek.runs.export_run import save_mesh
 from modeseek.runs.paint import paint
+from modeseek.runs.restore import RestoreResult, restore
 from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
 from modeseek.runs.text_to_image import image
@@ -71,6 +89,7 @@ __all__ = [
     "Adaptive",
     "Along",
     "bandwidths",
+    "Blur",
     "Bundled",
     "bundled",
     "camera_conditions",
@@ -85,6 +104,7 @@ __all__ = [
     "Direction",
     "distill",
     "Distributed",
+    "Downsample",
     "dpmpp_2m",
     "Drawing",
     "edit",
@@ -108,9 +128,13 @@ __all__ = [
     "invert",
     "kernel_score",
     "Latent",
+    "Likelihood",
+    "Linear",
     "log_likelihood",
+    "Mask",
     "mean_shift",
     "meanshift",
+    "Measured",
     "Mesh",
     "Method",
     "methods",
@@ -118,6 +142,7 @@ __all__ = [
     "NeRF",
     "Network",
     "noise_levels",
+    "operators",
     "Orbit",
     "paint",
     "PaintedMesh",
@@ -132,11 +157,14 @@ __all__ = [
     "regularizers",
     "RenderContext",
     "Rendering",
+    "restore",
+    "RestoreResult",
     "resume",
     "Rng",
     "Run",
     "run",
     "save_mesh",
+    "sampling",
     "schedules",
     "SDI",
     "SDS",
@@ -166,6 +194,8 @@ _ROOMS = (
     methods,
     generators,
     priors,
+    operators,
+    sampling,
     camera_conditions,
     regularizers,
     schedules,

@@ -26,7 +26,7 @@ from modeseek.methods.base import (
     check_method,
 )
 from modeseek.methods.batches import Batch, gather_batches, values_of
-from modeseek.methods.held_target import check_finite, check_gradients, check_target, hold_target
+from modeseek.methods.held_target import check_step, check_target, hold_target
 from modeseek.priors.base import Conditions, Prior, select_conditions
 from modeseek.priors.prompts import codec_of, encode_prompts
 from modeseek.rng import Rng, Streams, as_rng, at_step
@@ -194,8 +194,7 @@ def distill(
                 parts.append(Batch(view, items, z_before, image_before, direction, values_of(losses)))
             rows = gather_batches(parts, distributed, parameters_of(optimizer), own_rows)
             step = Step(index, rows.z, rows.image, rows.direction, rows.losses, state)
-            check_finite(step.direction, index)
-            check_gradients(parameters_of(optimizer), step.losses, index, names)
+            check_step(step.direction, parameters_of(optimizer), step.losses, index, names)
             _update(optimizer)
             for _ in range(inner_steps - 1):
                 optimizer.zero_grad(set_to_none=True)
@@ -207,8 +206,7 @@ def distill(
                     _backpropagate(held, z, context.image, list(losses.values()), accumulate * part.items)
                     held_parts.append(replace(part, direction=held, losses=values_of(losses)))
                 rows = gather_batches(held_parts, distributed, parameters_of(optimizer), own_rows)
-                check_finite(rows.direction, index)
-                check_gradients(parameters_of(optimizer), rows.losses, index, names)
+                check_step(rows.direction, parameters_of(optimizer), rows.losses, index, names)
                 _update(optimizer)
             relocation = relocate(generator, optimizer, index, at_step(rng, index, _SHARED, use="relocation"))
             yield step if relocation is None else replace(step, relocation=relocation)
@@ -250,8 +248,9 @@ def _render(generator: Generator, view: View, frame: Frame) -> tuple[Tensor, Ren
     rendering = render(generator, view)
     image = frame.move(rendering.image)
     z = frame.codec.encode(image)
-    particle = view.particle_of_row(len(z)).to(z.device)
-    return z, RenderContext(view, rendering, image, frame.codec, torch.tensor(view.items, device=z.device), particle)
+    particle = view.particle_of_row(len(z)).to(z.device, non_blocking=True)
+    item = torch.tensor(view.items).to(z.device, non_blocking=True)
+    return z, RenderContext(view, rendering, image, frame.codec, item, particle)
 
 
 def _update(optimizer: torch.optim.Optimizer) -> None:

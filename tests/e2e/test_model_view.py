@@ -84,7 +84,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with the box, whose name contains markup."""
     file = tmp_path_factory.mktemp("page") / "model.html"
     model = MeshView.of(box(), "A box <img src=x onerror='window.hurt = 1'>")
-    environment, script = pages._environment(), pages.read_script("mesh_viewer")
+    environment, script = pages._environment(), "\n".join(map(pages.read_script, ("mesh_viewer", "model_viewer")))
     loader = environment.loader
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "loader", ChoiceLoader([DictLoader({"box.html.j2": TEMPLATE}), loader]))

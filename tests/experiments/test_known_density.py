@@ -52,7 +52,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
-NAMES = ["vsd", "sds", "nfsd", "dds", "msd", "ddim"]
+NAMES = ["vsd", "sds", "dds", "ddim"]
 OPTIONS = ["--budget", "40", "--steps", "12", "--side", "4", "--seeds", "3"]
 
 

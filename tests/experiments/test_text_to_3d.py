@@ -27,6 +27,7 @@ from modeseek.experiments.text_to_3d.findings import compare, summarise
 from modeseek.experiments.text_to_3d.jobs import ShapeJob, ShapeJobResult, ShapeResults
 from modeseek.experiments.text_to_3d.metrics import front_counts
 from modeseek.experiments.text_to_3d.plan import TextTo3D, TextTo3DJob
+from modeseek.experiments.text_to_3d.representations import REPRESENTATIONS, Variant
 from modeseek.experiments.text_to_3d.table import main_table
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
@@ -172,10 +173,10 @@ def test_a_failed_job_is_named_and_the_others_are_reported(
     shutil.copytree(out, copy)
     real = ShapeJob.optimise
 
-    def sometimes(job: ShapeJob):  # noqa: ANN202
+    def sometimes(job: ShapeJob, config: ms.Config):  # noqa: ANN202
         if job.spec.entry.name == "msd":
             raise RunFailed("the direction of step 3 is not finite")
-        return (yield from real(job))
+        return (yield from real(job, config))
 
     monkeypatch.setattr(ShapeJob, "optimise", sometimes)
     main(argv(copy, "--methods", "sds", "msd", "--consistency", "fine"))
@@ -218,6 +219,7 @@ def test_other_settings_and_other_folders_are_refused(
         (["--size", "4"], "size must be at least 8, got 4"),
         (["--budget", "7", "--methods", "sdi"], "two steps of sdi take 8"),
         (["--scale", "nan"], "scale must be finite"),
+        (["--generators", "splat"], "unknown generator 'splat': did you mean splats?"),
         (["--inner-steps", "0"], "inner_steps must be at least 1, got 0"),
     ],
 )
@@ -302,7 +304,7 @@ def test_entries_spend_their_budget(name: str, budget: int, tmp_path: Path) -> N
     plan = command.plan()
     (job,) = plan.jobs()
     context = JobContext(tmp_path, PriorCache("cpu"), ["test"])
-    *_, last = ShapeJob(plan, job, SceneClassifier.packaged(), context).optimise()
+    *_, last = ShapeJob(plan, job, SceneClassifier.packaged(), context).optimise(plan.config(job))
     run = ms.Run.load(tmp_path / job.name)
     assert last.done == last.total == run.status.step == (3 if name == "vsd" else 2)
     assert run.status.calls == 2 * budget and run.status.state == "finished"
@@ -321,11 +323,11 @@ def test_sentences_follow_from_pairs() -> None:
         for name, several in values.items()
         for k, value in enumerate(several)
     )
-    line = compare(plan, results, ENTRIES["msd"], ENTRIES["sds"])
+    line = compare(plan, results, Variant(ENTRIES["msd"]), Variant(ENTRIES["sds"]))
     assert line.startswith("MSD against SDS, 4 pairs") and "better in IoU by 0.11 [0.1" in line
     assert "worse in Delta E by 0.12 [0.1" in line and "no difference beyond chance in All right" in line
     few = ShapeResults(results[:6])
-    assert compare(plan, few, ENTRIES["msd"], ENTRIES["sds"]).endswith("too few to distinguish them.")
+    assert compare(plan, few, Variant(ENTRIES["msd"]), Variant(ENTRIES["sds"])).endswith("too few to distinguish them.")
     assert len(summarise(plan, results)) == 2
     table = main_table(plan, results, {"a red cone": {"right": 1.0}})
     assert table.rows[1].values["iou"] == pytest.approx(0.65) and table.rows[0].reference
@@ -336,3 +338,56 @@ def test_it_is_among_the_experiments(capsys: pytest.CaptureFixture[str]) -> None
     assert "text-to-3d" in help_text(["paper", "--help"], capsys)
     output = help_text(["paper", "text-to-3d", "--help"], capsys)
     assert all(name in output for name in ENTRIES) and "--consistency" in output
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_representations_spend_the_same_budget(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they begin with counts; measures and mesh are those of the last stage, calls and seconds of all."""
+    monkeypatch.setattr("modeseek.generators.generator3d.MESH_RESOLUTION", 24)
+    monkeypatch.setattr("modeseek.generators.splats.splats.MESH_RESOLUTION", 24)
+    monkeypatch.setattr("modeseek.generators.splats.splats._FUSED_SIZE", 24)
+    monkeypatch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
+    command = TextTo3DCommand("renders", captions=("a red cone",), methods=("msd",), generators=(name,), steps=10,
+                              size=8, views=2, consistency=("none",), shared=PaperOptions(seeds=1))  # fmt: skip
+    plan = command.plan()
+    (job,) = plan.jobs()
+    whole = ShapeJob(plan, job, SceneClassifier.packaged(), JobContext(tmp_path, PriorCache("cpu"), ["test"]))
+    *_, last = _finish(whole.run(), results := [])
+    assert last.stage == "optimising" and results[0].calls == 10 * 2
+    assert whole.load() == results[0] and (tmp_path / job.name / "media" / "held-out.png").is_file()
+    folders = {path.name: ms.Run.load(path).status.calls for path in tmp_path.iterdir()}
+    suffix = "" if name == "volume" else f"-{name}"
+    last_name = f"msd{suffix}-none-a-red-cone-0"
+    assert folders == ({last_name: 3 * 2, "msd-mesh-none-a-red-cone-0-volume": 7 * 2} if name == "mesh"
+                       else {last_name: 20})  # fmt: skip
+    generator = whole._generator(ms.Run.load(tmp_path / last_name), whole._config)
+    assert type(generator).__name__ == {"volume": "NeRF", "splats": "Splats", "mesh": "Surface"}[name]
+
+
+def _finish(job, results: list):  # noqa: ANN001, ANN202
+    """Yields the progress of a job and appends its result."""
+    results.append((yield from job))
+
+
+def test_representations_are_rows_of_the_tables() -> None:
+    plan = TextTo3DCommand(captions=(CUBE, "a red cone"), methods=("sds", "msd"), generators=("volume", "splats"),
+                           shared=PaperOptions(seeds=2)).plan()  # fmt: skip
+    jobs = plan.jobs()
+    first = [job.variant.name for job in jobs if job.conditioning.name == "fine" and job.seed == job.caption == 0]
+    assert first == ["sds", "msd", "sds-splats", "msd-splats"]
+    assert {job.variant.name for job in jobs if job.conditioning.name == "none"} == {"sds", "msd"}
+    splats = next(plan.config(job) for job in jobs if job.variant.name == "msd-splats")
+    assert splats.steps + splats.generator.start.steps == 100  # type: ignore[attr-defined]
+    worse = {"volume": 0.0, "splats": 0.1}
+    results = ShapeResults(
+        ShapeJobResult(job, {"iou": 0.9 - worse[job.representation.name] + 0.01 * job.seed})
+        for job in jobs
+        if job.conditioning.name == "fine"
+    )
+    table = main_table(plan, results, {CUBE: {"right": 1.0}})
+    assert [row.name for row in table.rows] == ["truth", "sds", "msd", "sds-splats", "msd-splats"]
+    assert table.rows[3].values["iou"] == pytest.approx(0.805)
+    lines = summarise(plan, results)
+    assert [line.split(",")[0] for line in lines[1:3]] == ["MSD against SDS", "MSD"]
+    assert lines[3].startswith("SDS, splats against SDS, 4 pairs") and "worse in IoU by 0.1 [" in lines[3]
+    assert lines[4].startswith("MSD, splats against MSD, 4 pairs")

@@ -133,8 +133,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the condition in place of the null one",
         "priors/guidance.py",
-        "select(expand(cond.baseline, n), rows)",
-        "select(expand(cond.positive, n), rows)",
+        "baseline = expand(cond.baseline, n)",
+        "baseline = expand(cond.positive, n)",
         "guidance sds",
     ),
     (

@@ -15,7 +15,9 @@ from edit_faults import EDIT_FAULTS
 from emoji_faults import EMOJI_FAULTS
 from front_door_faults import FRONT_DOOR_FAULTS
 from generator3d_faults import SOLID_FAULTS
+from gpu_faults import GPU_FAULTS
 from input_faults import INPUT_FAULTS
+from measurement_faults import MEASUREMENT_FAULTS
 from method_faults import METHOD_FAULTS
 from model_folder_faults import MODEL_FOLDER_FAULTS
 from output_faults import OUTPUT_FAULTS
@@ -24,6 +26,7 @@ from process_group_faults import PROCESS_GROUP_FAULTS
 from python_api_faults import PYTHON_API_FAULTS
 from quality_faults import QUALITY_FAULTS
 from report_faults import REPORT_FAULTS
+from restoration_faults import RESTORATION_FAULTS
 from splat_faults import SPLAT_FAULTS
 from sweep_faults import SWEEP_FAULTS
 from training_faults import TRAINING_FAULTS
@@ -68,8 +71,10 @@ _TABLES = (
     EMOJI_FAULTS,
     FRONT_DOOR_FAULTS,
     SOLID_FAULTS,
+    MEASUREMENT_FAULTS,
     METHOD_FAULTS,
     MODEL_FOLDER_FAULTS,
+    GPU_FAULTS,
     INPUT_FAULTS,
     OUTPUT_FAULTS,
     PATH_FAULTS,
@@ -77,6 +82,7 @@ _TABLES = (
     PYTHON_API_FAULTS,
     QUALITY_FAULTS,
     REPORT_FAULTS,
+    RESTORATION_FAULTS,
     SPLAT_FAULTS,
     SWEEP_FAULTS,
     TRAINING_FAULTS,

@@ -234,7 +234,7 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "inner steps that are not finite are taken",
         "distill.py",
-        "check_finite(rows.direction, index)",
+        "check_step(rows.direction, parameters_of(optimizer), rows.losses, index, names)",
         "pass",
         "inner_steps",
     ),
@@ -255,8 +255,8 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "one process alone sees that an inner step is not finite",
         "distill.py",
-        "check_finite(rows.direction, index)",
-        "check_finite(held, index)",
+        "check_step(rows.direction, parameters_of(optimizer), rows.losses, index, names)",
+        "check_step(held, parameters_of(optimizer), rows.losses, index, names)",
         "distributed",
     ),
     (

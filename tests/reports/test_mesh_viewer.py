@@ -42,5 +42,7 @@ def test_the_arrays_are_the_mesh(n: int, flat: bool, monkeypatch: pytest.MonkeyP
 
 def test_a_viewer_can_be_embedded_in_another_page() -> None:
     html = render_fragment("model", "model_view", MeshView.of(surface(4), "<b>"))
-    assert html.strip().startswith("<figure class='model' data-places='") and html.strip().endswith("</figure>")
+    assert html.strip().startswith("<figure class='model' data-kind='mesh' data-places='") and html.strip().endswith(
+        "</figure>"
+    )
     assert "&lt;b&gt;, 18 faces" in html and "<b>" not in html and "{{" not in html

@@ -64,9 +64,9 @@ SHAPED = (  # of shape: what has other settings there, sees the camera, or keeps
     ),
 )
 TEXTS = {"negative": "a blue cube", "source": "a yellow cube"}
-RUN = [  # each method in images, those of which 3-D is another case there, too, edits under both priors
+RUN = [  # each method in images and edits, under the two priors in turn, those of which 3-D is another case there, too
     *((name, "image", ("scenes", "emoji")[number % 2]) for number, name in enumerate(METHODS)),
-    *((name, "edit", prior) for name in edit_methods() for prior in ("scenes", "emoji")),
+    *((name, "edit", ("emoji", "scenes")[number % 2]) for number, name in enumerate(edit_methods())),
     *((name, "svg", "emoji") for name in DRAWN),
     *((name, "shape", "scenes") for name in SHAPED),
 ]

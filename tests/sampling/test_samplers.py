@@ -57,7 +57,11 @@ def order(run: Callable[[Tensor], Tensor], want: Tensor, high: float, low: float
 
 @pytest.mark.parametrize(
     ("walk", "name", "wanted"),
-    [(w, n, 2) for w in SCHEDULES for n in ("heun", "dpmpp_2m")] + [(w, "ddim", 1) for w in ("vp", "ve", "flow")],
+    [
+        *((w, "heun", 2) for w in SCHEDULES),
+        *((w, "dpmpp_2m", 2) for w in ("vp", "cosine-shifted", "ve-narrow", "discrete-zero-snr")),
+        *((w, "ddim", 1) for w in ("vp", "ve", "flow")),
+    ],
 )
 def test_order_between_interior_times(walk: str, name: str, wanted: int) -> None:
     z_t, want = flowed(walk)

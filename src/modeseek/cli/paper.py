@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from modeseek.cli.paper_quality import QualityCommand
+from modeseek.cli.paper_restoration import RestorationCommand
 from modeseek.cli.paper_text_to_3d import TextTo3DCommand
 from modeseek.cli.paper_text_to_image import TextToImageCommand
 from modeseek.cli.paper_text_to_svg import TextToSvgCommand
@@ -18,12 +19,13 @@ EXPERIMENTS = {
     "text-to-3d": TextTo3DCommand,
     "text-to-svg": TextToSvgCommand,
     "quality": QualityCommand,
+    "restoration": RestorationCommand,
 }
 
 
 @dataclass(frozen=True)
 class PaperCommand:
-    """Run an experiment of the mean-shift distillation paper (arXiv 2502.15989), or measure quality against calls.
+    """Run an experiment of the mean-shift distillation paper (arXiv 2502.15989), or measure quality.
 
     The 2-D experiment is modeseek toy.
     """
@@ -44,6 +46,10 @@ class PaperCommand:
         | Annotated[
             QualityCommand,
             tyro.conf.subcommand("quality", description=QualityCommand.__doc__, prefix_name=False),
+        ]
+        | Annotated[
+            RestorationCommand,
+            tyro.conf.subcommand("restoration", description=RestorationCommand.__doc__, prefix_name=False),
         ]
     )
 

@@ -15,6 +15,7 @@ from modeseek.config.priors import PipelinePriorConfig
 from modeseek.experiments.text_to_3d.entries import DEFAULT_ENTRIES, DEFAULT_EXTRA_ENTRIES, ENTRIES
 from modeseek.experiments.text_to_3d.experiment import run_text_to_3d
 from modeseek.experiments.text_to_3d.plan import TextTo3D
+from modeseek.experiments.text_to_3d.representations import REPRESENTATIONS
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.metrics.scenes.classifier import SceneClassifier
 from modeseek.priors.pipeline.bundled_table import bundled_prior
@@ -49,7 +50,7 @@ class TextTo3DCommand:
     The first of --consistency runs on all captions, the others on captions of objects with a front face.
 
     Writes one run folder per shape, tables, a contact sheet, a video and report.html. To resume after Ctrl-C, rerun
-    the command with the same --out; --methods, --captions, --consistency and --seeds may change.
+    the command with the same --out; --methods, --generators, --captions, --consistency and --seeds may change.
 
     Examples:
       modeseek paper text-to-3d --out runs/paper-3d
@@ -82,6 +83,9 @@ class TextTo3DCommand:
     """Full experiment (resumable): twelve captions, all methods."""
     volume: Literal["dense", "triplane", "fourier", "hash"] = "dense"
     """Representation of density and colour."""
+    generators: tuple[Name, ...] = ("volume",)
+    """3D representations to compare: volume, splats (2,000 Gaussian splats that start in a volume), mesh (of a volume,
+    its vertex colours refined), at equal prior calls; the first one alone under further --consistency."""
     views: int = 4
     """Number of views per step."""
     scale: float = 3.0
@@ -130,6 +134,7 @@ class TextTo3DCommand:
             size=self.size,
             views=self.views,
             volume=self.volume,
+            representations=look_up_all("generator", self.generators, REPRESENTATIONS),
             scale=self.scale,
             inner_steps=self.inner_steps,
             seed=self.shared.seed,
@@ -151,6 +156,7 @@ class TextTo3DCommand:
             "size": plan.size,
             "views": plan.views,
             "volume": plan.volume,
+            "generators": [representation.name for representation in plan.representations],
             "scale": plan.scale,
             "inner_steps": plan.inner_steps,
             "seed": plan.seed,

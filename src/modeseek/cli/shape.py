@@ -12,7 +12,7 @@ from modeseek.cli.follow_run import start_run
 from modeseek.cli.options import arguments_of, option
 from modeseek.config.defaults import DEFAULT_PRIOR
 from modeseek.config.generators3d import VolumeKind
-from modeseek.config.shape_config import refined_config, shape_config
+from modeseek.config.shape_config import ShapeKind, refined_config, shape_config
 from modeseek.device import AUTO
 
 
@@ -55,11 +55,11 @@ class ShapeCommand:
         ),
     ] = None
     generator: Annotated[
-        Literal["nerf", "splats"],
+        ShapeKind,
         option(
-            "nerf|splats",
-            "3D representation: volume (nerf, default), or Gaussian splats, which start in a volume that is optimised "
-            "first.",
+            "nerf|splats|dense|triplane|fourier|hash",
+            "3D representation: volume (nerf, default, of the kind of --volume; or the kind itself: dense, triplane, "
+            "fourier, hash), or Gaussian splats (splats), which start in a volume that is optimised first.",
         ),
     ] = "nerf"
     steps: Annotated[

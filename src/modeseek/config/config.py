@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.generators import GeneratorConfig, PointsConfig
-from modeseek.config.method_checks import check_method_fits
+from modeseek.config.measurement import MeasurementConfig
+from modeseek.config.method_checks import check_measurement, check_method_fits
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
@@ -83,6 +84,7 @@ class Config:
             dvrf, sds-bridge).
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.
+        measurement: degraded image that the images restore, for msd; None is none.
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
         shift: largest random shift of the images before they are encoded, whole pixels of the prior's input, one draw
             per step (`modeseek.Shifted`); 0 is none.
@@ -115,6 +117,7 @@ class Config:
     source: str = ""
     views: CameraPromptsConfig = CameraPromptsConfig()
     regularizers: tuple[Penalty, ...] = ()
+    measurement: MeasurementConfig | None = None
     scale: float = 1.0
     shift: int = 0
     inner_steps: int = 1
@@ -137,6 +140,7 @@ class Config:
         if not abs(self.scale) < float("inf"):
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
         check_method_fits(self)
+        check_measurement(self)
         check_accumulate(self.accumulate)
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")

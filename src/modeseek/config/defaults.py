@@ -70,7 +70,7 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     DrawingConfig: 3,
 }
 _UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")  # they keep noise or a source
-_INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2, PaintedMeshConfig: 2}
+_INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2, SplatsConfig: 2, PaintedMeshConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
     "triplane": AdamConfig(0.02, fall=0.2),

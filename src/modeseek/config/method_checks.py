@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modeseek.methods.base import ViewMethod, block_size, check_inner_steps, needs_cameras, needs_of, own_scale
+from modeseek.methods.msd import MSD
 
 _EXAMPLES = {"negative": "--negative 'blurry, low quality'", "source": "--source 'a photo of a cat'"}
 
@@ -31,6 +32,19 @@ def check_method_fits(config: Any) -> None:
     if shape is not None and rows is not None and group is not None and rows % group:
         name = config.method_name
         raise ValueError(f"{name} needs a multiple of {group} cameras per step, got {rows}; try --cameras {group}")
+
+
+def check_measurement(config: Any) -> None:
+    """Raises ValueError, one line, if a configuration with a measurement has another method than msd, or a 3D shape."""
+    if config.measurement is None:
+        return
+    if not isinstance(config.method, MSD):
+        raise ValueError(f"a measurement needs the method msd, got {config.method_name}; try --method msd")
+    if config.generator.as_3d is not None:
+        raise ValueError(
+            f"a measurement needs a generator of images, got {config.generator_name}; try generator: latent, or "
+            "ms.regularizers.MeasurementPenalty for photographs of a 3D object"
+        )
 
 
 def requirements(method: Any) -> Iterator[str]:

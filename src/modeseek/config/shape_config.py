@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, Tracker
@@ -34,6 +34,7 @@ from modeseek.priors.pipeline.bundled_table import bundled_prior
 from modeseek.priors.pipeline.text_encoding import LongPrompts
 
 _OF_FIRST_STAGE = ("generator.nerf.", "optimizer", "regularizers")
+ShapeKind = Literal["nerf", "splats", "dense", "triplane", "fourier", "hash"]
 RENDERS = "renders"  # name of the exact prior of ground-truth renders
 
 
@@ -46,7 +47,7 @@ def shape_config(
     steps: int | None = None,
     cameras: int | None = None,
     particles: int = 1,
-    generator: Literal["nerf", "splats"] = "nerf",
+    generator: ShapeKind = "nerf",
     scale: float | None = None,
     views: Literal["none", "coarse", "fine"] | None = None,
     perp_neg: bool = False,
@@ -77,7 +78,8 @@ def shape_config(
         steps: number of optimisation steps; None: 100 with inner steps, else 300.
         cameras: number of views per step, of each particle, >= 1; None: 4.
         particles: number of shapes that are optimised together, >= 1, for methods that compare them.
-        generator: 3D representation: volume (nerf) or Gaussian splats.
+        generator: 3D representation: volume (nerf; or its kind by name: dense, triplane, fourier, hash), or Gaussian
+            splats.
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.
@@ -194,13 +196,21 @@ def config_of_generator(
 def _generator(
     kind: str, volume: VolumeKind | None, views: int, size: int | None, particles: int
 ) -> NeRFConfig | SplatsConfig:
-    """Configuration of a 3D representation; a volume's kind belongs to a NeRF."""
-    look_up("generator", kind, {"nerf": NeRFConfig, "splats": SplatsConfig})
-    if kind == "nerf":
-        return NeRFConfig(volume or "dense", views, size, particles=particles)
-    if volume is not None:
+    """Configuration of a 3D representation; a volume's kind belongs to a NeRF.
+
+    Raises:
+        ValueError: an unknown name, or two different volumes.
+    """
+    kinds = get_args(VolumeKind)
+    look_up("generator", kind, dict.fromkeys(("nerf", "splats", *kinds)))
+    if kind == "splats" and volume is not None:
         raise ValueError(f"volume must be left out for splats, got {volume}; try --generator nerf")
-    return SplatsConfig(views=views, size=size, particles=particles)
+    if kind in kinds and volume not in (None, kind):
+        raise ValueError(f"generator must be nerf or {volume}, got {kind} and volume {volume}; leave one out")
+    if kind == "splats":
+        return SplatsConfig(views=views, size=size, particles=particles)
+    chosen = next((name for name in kinds if name == kind), volume or "dense")
+    return NeRFConfig(chosen, views, size, particles=particles)
 
 
 def refined_config(

@@ -71,15 +71,15 @@ class BallStart(SplatsStart):
 
 @dataclass(frozen=True)
 class VolumeStart(SplatsStart):
-    """Splats in a dense volume that the same method optimises first.
+    """Splats in a dense volume that the same method optimises first, with the run's inner steps.
 
     Attributes:
         steps: number of steps of the volume, >= 1; their prior calls count as the run's.
         opacity: initial opacity of the splats, in (0, 1).
     """
 
-    steps: int = 50
-    opacity: float = 0.3
+    steps: int = 30
+    opacity: float = 0.5
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not 0 < self.opacity < 1:

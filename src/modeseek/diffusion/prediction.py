@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from modeseek.device import on_host
+
 
 def expand_like(level: Shaped[Tensor, "b"], z: Float[Tensor, "b *d"]) -> Tensor:
     """Reshapes one number per row so that it multiplies the rows of z."""
@@ -79,7 +81,7 @@ class Prediction:
         Raises:
             ValueError: alpha = 0 in some row, where the noise does not determine the signal.
         """
-        if (alpha == 0).any():
+        if on_host(alpha) and (alpha == 0).any():
             raise ValueError("an eps prediction has no z at alpha = 0: got such a level; start below pure noise")
         a, s = expand_like(alpha, z_t), expand_like(sigma, z_t)
         return cls.from_z_and_eps(z_t, alpha, sigma, (z_t - s * eps) / a, eps, clamped)
@@ -114,7 +116,7 @@ class Prediction:
         """
         a, s = expand_like(self.alpha, self.z_t), expand_like(self.sigma, self.z_t)
         no_signal = a == 0
-        if (no_signal & (drift != 0)).any():
+        if on_host(drift) and (no_signal & (drift != 0)).any():
             raise ValueError("a drift has no effect on z at alpha = 0: got such a level; start below pure noise")
         z = self.z + torch.where(
             no_signal, torch.zeros_like(drift), s * s * drift / a.where(~no_signal, torch.ones_like(a))

@@ -7,12 +7,14 @@ Every schedule maps a time t in [0, 1] to `alpha, sigma` of `z_t = alpha z + sig
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from modeseek.device import on_host
 
 
 @runtime_checkable
@@ -45,9 +47,11 @@ def level_of(schedule: Schedule, bandwidth: Float[Tensor, "*b"]) -> tuple[Float[
 
 
 def _within(t: Tensor, log_snr: Tensor, schedule: Schedule) -> Tensor:
-    """Clips round-off at the ends of [0, 1]; raises ValueError where t lies further outside."""
+    """Clips round-off at the ends of [0, 1]; raises ValueError where t lies further outside, NaN on an accelerator."""
     slack = 64 * torch.finfo(t.dtype).eps
     outside = ~((t >= -slack) & (t <= 1 + slack))
+    if not on_host(t):
+        return t.clamp(0, 1).masked_fill(outside, math.nan)
     if outside.any():
         first = log_snr[outside].flatten()[0].item()
         raise ValueError(
@@ -207,6 +211,9 @@ class Discrete:
     """
 
     levels: tuple[float, ...]
+    _tables: dict[tuple[torch.dtype, torch.device], Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         falling = all(a > b for a, b in zip(self.levels, self.levels[1:], strict=False))
@@ -227,19 +234,22 @@ class Discrete:
         position = t * (len(self.levels) - 1)
         left = position.floor().clamp(0, len(self.levels) - 2).long()
         share = position - left
-        start, end = table[left], table[left + 1]
+        start, end = table.take(left), table.take(left + 1)
         level = torch.where(end.isinf(), start + 2 * torch.log1p(-share), torch.lerp(start, end, share))
         return variance_preserving(torch.where((share == 0) | (start == end), start, level))
 
     def t_of(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         table = self._table(log_snr)
         left = torch.searchsorted(-table, -log_snr.contiguous(), right=True).sub(1).clamp(0, len(self.levels) - 2)
-        start, end = table[left], table[left + 1]
+        start, end = table.take(left), table.take(left + 1)
         share = torch.where(end.isinf(), -torch.expm1((log_snr - start) / 2), (log_snr - start) / (end - start))
         return _within((left + share) / (len(self.levels) - 1), log_snr, self)
 
     def _table(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.levels, dtype=like.dtype, device=like.device)
+        key = (like.dtype, like.device)
+        if key not in self._tables:
+            self._tables[key] = torch.tensor(self.levels, dtype=like.dtype, device=like.device)
+        return self._tables[key]
 
     def __repr__(self) -> str:
         return f"Discrete({len(self.levels)} levels, log_snr {self.levels[0]:.4g} to {self.levels[-1]:.4g})"
@@ -263,3 +273,8 @@ class ScaledSchedule:
 
     def t_of(self, log_snr: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         return self.base.t_of(log_snr + 2 * torch.as_tensor(self.factor, device=log_snr.device).to(log_snr).log())
+
+
+def has_noise(schedule: Schedule, t: Float[Tensor, "*b"]) -> Bool[Tensor, "*b"]:
+    """Returns whether sigma > 0 at times t, on the device of t whatever that of a factor of the noise."""
+    return (schedule.base if isinstance(schedule, ScaledSchedule) else schedule)(t)[1] > 0

@@ -92,3 +92,10 @@ def _middle(image: Any, aspect: float) -> Any:
     crop = (max(1, min(width, round(height * aspect))), max(1, min(height, round(width / aspect))))
     left, top = (width - crop[0]) // 2, (height - crop[1]) // 2
     return image.crop((left, top, left + crop[0], top + crop[1]))
+
+
+def image_file_size(path: Path) -> tuple[int, int]:
+    """Returns height and width of an image file, pixels, from its header; raises as `check_image_file` does."""
+    with _opened(path) as image:
+        width, height = image.size
+    return height, width

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
 from modeseek.meanshift.mean_shift import validate_bandwidth
+from modeseek.operators.data_term import InnerProduct
 from modeseek.priors.base import Prior
 from modeseek.priors.guidance import find_guidance
+from modeseek.priors.wrapper import find_metric
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
@@ -56,7 +58,8 @@ def certify(
     prior the Jacobian is the posterior covariance over h^2). Guided denoisers are not gradients, so their stable fixed
     points are never modes. Up to 64 dimensions the Jacobian is formed (d products). Above, power iteration is used: on
     the symmetric part shifted by its spectral bound, with forward and backward products, and for the radius on the mean
-    growth of `|J^T ... v|`.
+    growth of `|J^T ... v|`. Of a measured prior the symmetric part is that in its metric, `I + (h / s)^2 A'A`, in which
+    J is symmetric for an exact prior, and a mode is one of the posterior.
 
     Args:
         prior: prior, differentiable in z.
@@ -84,11 +87,12 @@ def certify(
     def vjp(v: Tensor) -> Tensor:
         return torch.autograd.grad(target, x, v, retain_graph=True)[0]
 
+    metric = find_metric(prior, h)
     if d <= _DENSE_UP_TO:
         basis = torch.eye(d, dtype=z.dtype, device=z.device)
         rows = [vjp(e.reshape(1, *z.shape[1:]).expand_as(z)).flatten(1) for e in basis]
         jacobian = torch.stack(rows, 1)
-        top = torch.linalg.eigvalsh((jacobian + jacobian.mT) / 2)[:, -1]
+        top = torch.linalg.eigvalsh(_symmetric(jacobian, metric, basis, z))[:, -1]
         radius = torch.linalg.eigvals(jacobian).abs().amax(1)
         products = d
     elif rng is None:
@@ -99,15 +103,30 @@ def certify(
         def forward(v: Tensor) -> Tensor:
             return jvp(denoise, (z.detach(),), (v,))[1]
 
+        def symmetric(v: Tensor) -> Tensor:
+            return (forward(v) + (vjp(v) if metric is None else metric.solve(vjp(metric.product(v))))) / 2
+
         start = randn(tuple(z.shape), rng, z)
-        bound = _growth(lambda v: (forward(v) + vjp(v)) / 2, start, iterations)[0]
+        bound = _growth(symmetric, start, iterations)[0]
         lift = expand_like(bound, z)
-        top = _growth(lambda v: (forward(v) + vjp(v)) / 2 + lift * v, start, iterations)[1] - bound
+        top = _growth(lambda v: symmetric(v) + lift * v, start, iterations)[1] - bound
         radius = _growth(vjp, start, iterations)[0]
         products = 5 * iterations
     converged = relative <= tol
     stable = converged & (radius < 1)
     return Certificate(relative, top, radius, stable & (top < 1) & (find_guidance(prior) is None), stable, products)
+
+
+def _symmetric(jacobian: Tensor, metric: InnerProduct | None, basis: Tensor, z: Tensor) -> Tensor:
+    """Returns the symmetric part of Jacobians (b, d, d), in coordinates in which the metric is the identity."""
+    if metric is None:
+        return (jacobian + jacobian.mT) / 2
+    columns = [metric.product(e.reshape(1, *z.shape[1:]).expand_as(z)).flatten(1) for e in basis]
+    form = torch.stack(columns, 2)
+    root = torch.linalg.cholesky((form + form.mT) / 2)
+    product = form @ jacobian
+    left = torch.linalg.solve_triangular(root, (product + product.mT) / 2, upper=False)
+    return torch.linalg.solve_triangular(root, left.mT, upper=False)
 
 
 def _growth(product: Callable[[Tensor], Tensor], v: Tensor, iterations: int) -> tuple[Tensor, Tensor]:

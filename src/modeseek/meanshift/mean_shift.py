@@ -12,8 +12,9 @@ from torch import Tensor
 from modeseek.diffusion.prediction import expand_like
 from modeseek.meanshift.anderson import AndersonAcceleration
 from modeseek.meanshift.kd_tree import KDTreeMeanShift
-from modeseek.priors.base import DensityPrior, Prior, select_conditions
+from modeseek.priors.base import Prior, select_conditions
 from modeseek.priors.empirical import Empirical
+from modeseek.priors.wrapper import find_density, select_rows
 from modeseek.pytree import Cond
 
 
@@ -164,14 +165,15 @@ def _shift_function(source: Prior | Tensor, z: Tensor, h: Tensor, cond: Cond, tr
     prior = source
 
     def shift_at(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        return _step(prior, x, h[rows], select_conditions(cond, rows))
+        return _step(select_rows(prior, rows), x, h[rows], select_conditions(cond, rows))
 
     return shift_at
 
 
 def _step(prior: Prior, z: Tensor, h: Tensor, cond: Cond) -> tuple[Tensor, Tensor | None]:
-    if isinstance(prior, DensityPrior):
-        prediction, log_p = prior.evaluate(z, torch.ones_like(h), h, cond)
+    evaluate = find_density(prior)
+    if evaluate is not None:
+        prediction, log_p = evaluate(z, torch.ones_like(h), h, cond)
     else:
         prediction, log_p = prior.at(z, torch.ones_like(h), h, cond), None
     return -expand_like(h, z) * prediction.eps, log_p

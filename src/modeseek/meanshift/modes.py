@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modeseek.meanshift.mean_shift import MeanShift, mean_shift
 from modeseek.priors.base import DensityPrior, Prior
+from modeseek.priors.wrapper import find_denoiser
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, rand
 from modeseek.sampling.samplers import heun
@@ -101,6 +102,7 @@ def _starts(source: Prior | Tensor, n: int, rng: Rng, cond: Cond) -> Tensor:
         if n >= len(source):
             return source
         return source[rand((len(source),), rng, source.flatten(1)[:, 0]).argsort()[:n]]
-    if isinstance(source, DensityPrior):
-        return source.sample(n, rng, cond)
-    return heun(source, source.start(n, rng), source.grid(32), cond)
+    prior = find_denoiser(source)
+    if isinstance(prior, DensityPrior):
+        return prior.sample(n, rng, cond)
+    return heun(prior, prior.start(n, rng), prior.grid(32), cond)

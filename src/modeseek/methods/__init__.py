@@ -15,6 +15,7 @@ from modeseek.methods.cds import CDS
 from modeseek.methods.cfd import CFD, FSD
 from modeseek.methods.control_variate import ControlVariate as ControlVariate
 from modeseek.methods.csd import CSD
+from modeseek.methods.data_weight import data_weight as data_weight
 from modeseek.methods.dds import DDS
 from modeseek.methods.debiased import Debiased
 from modeseek.methods.dsd import DSD

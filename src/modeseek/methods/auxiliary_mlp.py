@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.device import on_host
 from modeseek.diffusion.prediction import Prediction
 from modeseek.methods.auxiliary import AuxiliaryInput, AuxiliaryTarget
 from modeseek.priors.base import Prior
@@ -49,8 +50,9 @@ class PhiNetwork(nn.Module):
             raise ValueError(
                 "MLPAuxiliary needs integer labels (b,) as condition, got another condition; try LoRAAuxiliary"
             )
-        wrong = inputs.cond[(inputs.cond < -1) | (inputs.cond >= self.classes)]
-        if len(wrong):
+        outside = (inputs.cond < -1) | (inputs.cond >= self.classes)
+        if on_host(outside) and outside.any():
+            wrong = inputs.cond[outside]
             raise ValueError(
                 f"label must be in [-1, {self.classes}), got {int(wrong[0])}; try classes={int(wrong[0]) + 1}"
             )

@@ -98,7 +98,7 @@ class CDS:
         self._check(prior)
         z = z.detach()
         source = resolve_source(self.source, state, z, context)
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         eps = randn(tuple(z.shape), rng, z)
         if self.cut == 0:
             target, origin = predict_pair(prior, z, source, t, eps, conditions, self.scale, "CDS")

@@ -78,7 +78,7 @@ class CFD:
     ) -> tuple[Direction, ConsistentState]:
         """Returns the direction and the state with the refreshed noise."""
         z = z.detach()
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         alpha, sigma = prior.schedule(t)
         noise_by_particle: NoiseByParticle = self.noise.draw(state.noise, z, context, rng)
         eps = self.noise(noise_by_particle, z, context, rng)

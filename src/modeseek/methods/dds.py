@@ -69,7 +69,7 @@ class DDS:
         require_unguided(prior, "DDS")
         z = z.detach()
         source = resolve_source(self.source, state, z, context)
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         eps = randn(tuple(z.shape), rng, z)
         target, origin = predict_pair(prior, z, source, t, eps, conditions, self.scale, "DDS")
         grad = expand_like(self.weight(target.alpha, target.sigma), z) * (target.eps - origin.eps)

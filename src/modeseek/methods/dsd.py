@@ -96,7 +96,7 @@ class DSD:
         """
         require_unguided(prior, "DSD")
         z = z.detach()
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         reach = self.gap * (reference_time(prior.schedule, t) - self.least).clamp(min=0)
         later = moved_time(prior.schedule, t, rand((len(z),), rng, z) * reach)
         noise_by_particle = PerParticle().draw(state.noise, z, context, rng)

@@ -85,7 +85,7 @@ class DVRF:
         require_unguided(prior, "DVRF")
         z = z.detach()
         source = resolve_source(self.source, state, z, context)
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         alpha, sigma = prior.schedule(t)
         s = sigma / (alpha + sigma)
         eps, shift = randn(tuple(z.shape), rng, z), self.eta * progress

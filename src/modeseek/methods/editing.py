@@ -56,7 +56,7 @@ def resolve_source(
     fits = source.ndim <= z.ndim and all(a in (1, b) for a, b in zip(source.shape[::-1], z.shape[::-1], strict=False))
     if not fits:
         raise ValueError(f"source must broadcast to z {tuple(z.shape)}, got {tuple(source.shape)}")
-    return source.detach().to(z).expand_as(z)
+    return source.detach().to(z, non_blocking=True).expand_as(z)
 
 
 def predict_pair(

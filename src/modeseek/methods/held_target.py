@@ -35,6 +35,29 @@ def check_target(direction: Direction, method: Method) -> None:
         )
 
 
+def check_step(
+    direction: Direction,
+    parameters: Sequence[Tensor],
+    losses: Mapping[str, float],
+    index: int,
+    names: Mapping[int, str],
+) -> None:
+    """Raises FloatingPointError as `check_finite` and `check_gradients` do, after one wait if all is well.
+
+    A direction may be finite and its gradient behind an encoder in half precision not.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None and p.numel()]
+    sums = [direction.grad.sum(), torch.nn.utils.get_total_norm(gradients, math.inf)]
+    if direction.grad_image is not None:
+        sums.append(direction.grad_image.sum())
+    device = direction.grad.device
+    finite = torch.stack([total.to(device, torch.float32) for total in sums]).isfinite().all()
+    if finite and all(map(math.isfinite, losses.values())):
+        return
+    check_finite(direction, index)
+    check_gradients(parameters, losses, index, names)
+
+
 def check_finite(direction: Direction, index: int) -> None:
     """Raises FloatingPointError, naming step, noise level and row, if a gradient of the direction is not finite."""
     _check_rows("direction", direction.grad, direction, index)
@@ -46,9 +69,6 @@ def check_gradients(
     parameters: Sequence[Tensor], losses: Mapping[str, float], index: int, names: Mapping[int, str]
 ) -> None:
     """Raises FloatingPointError, naming the penalty or the parameter, if one of them would make a parameter non-finite.
-
-    One synchronisation for all parameters: a direction may be finite and its gradient behind an encoder in half
-    precision not.
 
     Args:
         parameters: parameters whose gradients the optimizer is about to apply.

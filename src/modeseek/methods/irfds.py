@@ -45,7 +45,7 @@ class IRFDS(NoisingMethod):
 
     def draw_noised(self, z: Float[Tensor, "b *d"], inputs: StepInput) -> NoisedBatch:
         """Noises the data with the optimised noise, which is passed as z; ValueError if their shapes differ."""
-        t = self.times(inputs.progress, len(z), inputs.rng).to(z)
+        t = self.times(inputs.progress, len(z), inputs.rng).to(z, non_blocking=True)
         return noise_batch(self._data(z), z.detach(), t, inputs.prior)
 
     def direction(self, noised: NoisedBatch, inputs: StepInput) -> Direction:

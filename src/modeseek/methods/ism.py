@@ -84,7 +84,7 @@ class ISM:
         if not 0 <= gap <= 1:
             raise ValueError(f"ISM gap must be in [0, 1], got {gap:g} at progress {progress:g}")
         z = z.detach()
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         s = moved_time(prior.schedule, t, -gap)
         back = self._invert(z, prior, s, expand(null, len(z)))
         level = prior.schedule(t)

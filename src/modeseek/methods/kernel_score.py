@@ -44,7 +44,7 @@ def kernel_score(
     """
     times = prior.grid(steps).to(center)
     ones = torch.ones_like(bandwidth)
-    if prior.schedule(ones[:1])[0].item() == 0:
+    if prior.schedule(torch.ones(1, dtype=ones.dtype))[0].item() == 0:
         times = times * _NOISIEST
     alpha, sigma = prior.schedule(times)
     noises = sigma / alpha

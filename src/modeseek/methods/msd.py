@@ -190,7 +190,8 @@ class MSD:
         center, width, conditions = z[rows], h[rows], select_conditions(cond, rows)
         if estimator == "product":
             product = Product(prior, center, width, ScaledSchedule(Cosine(), width))
-            y = self.sampler(product, product.noise_center(noise), product.grid(self.steps), conditions)
+            times = torch.linspace(1, 0, self.steps + 1, dtype=z.dtype)  # on the CPU, where samplers can read them
+            y = self.sampler(product, product.noise_center(noise), times, conditions)
         else:
             y = kernel_score(prior, center, width, noise, self.steps, conditions, self.interval, self.noise_scale)
         mean = y.reshape(len(z), self.samples, *z.shape[1:]).mean(1)

@@ -69,7 +69,7 @@ def noise_batch(
 
 def sample_noised(z: Float[Tensor, "b *d"], prior: Prior, times: Times, progress: float, rng: Rng) -> NoisedBatch:
     """Draws a time and noise for every row, and noises z, detached, on the prior's own schedule."""
-    t = times(progress, len(z), rng).to(z)
+    t = times(progress, len(z), rng).to(z, non_blocking=True)
     return noise_batch(z.detach(), randn(tuple(z.shape), rng, z), t, prior)
 
 

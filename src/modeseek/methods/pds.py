@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.reference_clock import moved_time, reference_time
@@ -88,7 +89,7 @@ class PDS:
         require_unguided(prior, "PDS")
         z = z.detach()
         source = resolve_source(self.source, state, z, context)
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         psi, chi = self.weights(prior.schedule, t)
         eps = randn(tuple(z.shape), rng, z)
         target, origin = predict_pair(prior, z, source, t, eps, conditions, self.scale, "PDS")
@@ -105,7 +106,7 @@ class PDS:
         (alpha, sigma), (alpha_s, sigma_s) = (
             variance_preserving(log_snr(*schedule(moved_time(schedule, t, -back)))) for back in (0 * step, step)
         )
-        if (sigma_s <= 0).any() or (alpha <= 0).any():
+        if on_host(alpha) and ((sigma_s <= 0) | (alpha <= 0)).any():
             raise ValueError(
                 "PDS needs sigma > 0 at t - step_size and alpha > 0 at t, got a level with 0; try times within (0, 1)"
             )

@@ -104,7 +104,7 @@ class RewardWeighted:
         self.init(z, prior)
         method, z, b = self._noising(), z.detach(), len(z)
         row = torch.arange(b, device=z.device).repeat_interleave(self.n)
-        t = method.times(progress, b, rng).to(z)
+        t = method.times(progress, b, rng).to(z, non_blocking=True)
         noised = noise_batch(z[row], randn((len(row), *z.shape[1:]), rng, z), t[row], prior)
         expanded = None if conditions is None else select_conditions(conditions, row)
         rewards = self._rewards(noised, row, prior, conditions, expanded, rng, context)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.methods.base import RenderContext
 from modeseek.priors.base import Conditions, Prior, positive_condition
 from modeseek.rng import Rng
@@ -61,7 +62,7 @@ def evaluate_reward(reward: Reward, candidates: Candidates) -> Float[Tensor, "m"
     with torch.no_grad():
         images = z if z.ndim != 4 or context is None else context.codec.decode(z).clamp(0, 1)
         rewards = reward(images, candidates)
-    if rewards.shape != (len(z),) or not rewards.isfinite().all():
+    if rewards.shape != (len(z),) or (on_host(rewards) and not rewards.isfinite().all()):
         raise ValueError(
             f"reward must be {len(z)} finite numbers, one per image, got shape {tuple(rewards.shape)}"
             f"{'' if rewards.isfinite().all() else ' with NaN or infinity'}; correct the reward"

@@ -73,7 +73,7 @@ class SDI:
             TypeError: the prior is already guided.
         """
         require_unguided(prior, type(self).__name__)
-        z, t = z.detach(), self.times(progress, len(z), rng).to(z)
+        z, t = z.detach(), self.times(progress, len(z), rng).to(z, non_blocking=True)
         z_t = self._invert(z, t, with_guidance(prior, self.inversion_scale, conditions), conditions, rng)
         prediction = self._predict(z_t, t, with_guidance(prior, self.scale, conditions), conditions)
         return Direction(z - prediction.z, t=t, prediction=prediction, weight=torch.ones_like(t), logs={"t": t}), None

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.methods.base import Direction, RenderContext
@@ -63,9 +64,9 @@ class SJC:
             ValueError: alpha = 0, where h is infinite.
         """
         z = z.detach()
-        t = self.times(progress, len(z), rng).to(z)
+        t = self.times(progress, len(z), rng).to(z, non_blocking=True)
         alpha, sigma = prior.schedule(t)
-        if (alpha == 0).any():
+        if on_host(alpha) and (alpha == 0).any():
             raise ValueError(
                 f"SJC needs alpha > 0 for its noise level sigma / alpha, got t = {t.max():.4g} with alpha = 0; try "
                 "lower times"

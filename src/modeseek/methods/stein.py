@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.noise_levels import Times, Uniform
 from modeseek.diffusion.prediction import expand_like
 from modeseek.diffusion.weighting import Weight, sigma_squared
@@ -57,7 +58,7 @@ class Stein:
         if p is None or n is None:
             raise ValueError("Stein needs a direction with eps and prediction, got one without; try SDS")
         alpha, sigma = expand_like(p.alpha, z), expand_like(p.sigma, z)
-        if not torch.allclose(p.z_t, alpha * z + sigma * n, rtol=1e-2, atol=1e-2):
+        if on_host(z) and not torch.allclose(p.z_t, alpha * z + sigma * n, rtol=1e-2, atol=1e-2):
             raise ValueError(
                 "Stein needs a prediction at alpha z + sigma eps, got one at another point; try SDS or a similar method"
             )

@@ -58,7 +58,7 @@ class UCM(NoisingMethod):
 
     def draw_noised(self, z: Float[Tensor, "b *d"], inputs: StepInput) -> NoisedBatch:
         """Draws a time for every row; its noise is inverted from progress `since` on, drawn before."""
-        z, t = z.detach(), self.times(inputs.progress, len(z), inputs.rng).to(z)
+        z, t = z.detach(), self.times(inputs.progress, len(z), inputs.rng).to(z, non_blocking=True)
         inverting = inputs.progress >= self.since
         eps = self._invert(z, inputs) if inverting else randn(tuple(z.shape), inputs.rng, z)
         return noise_batch(z, eps, t, inputs.prior)

@@ -8,6 +8,8 @@ from modeseek.priors.bundled import Bundled
 from modeseek.priors.empirical import Empirical
 from modeseek.priors.gaussian_mixture import GaussianMixture
 from modeseek.priors.guidance import AutoGuidance, Guided
+from modeseek.priors.kernel_density import KernelDensity
+from modeseek.priors.measured import Constrained, Measured
 from modeseek.priors.network import Network
 from modeseek.priors.perp_neg import PerpNeg
 from modeseek.priors.pipeline import LoRA, MemoryOptions, Pipeline, TextualInversion
@@ -20,12 +22,15 @@ __all__ = [
     "BlurredClasses",
     "Bundled",
     "Conditions",
+    "Constrained",
     "Counting",
     "DensityPrior",
     "Empirical",
     "GaussianMixture",
     "Guided",
+    "KernelDensity",
     "LoRA",
+    "Measured",
     "MemoryOptions",
     "Network",
     "PerpNeg",

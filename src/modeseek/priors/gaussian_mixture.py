@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.device import float64_device, is_on
+from modeseek.device import float64_device, is_on, on_host
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VP, Schedule
 from modeseek.priors.base import BasePrior, positive_condition
@@ -107,7 +107,8 @@ class GaussianMixture(BasePrior):
     def _evaluate(self, z_t: Tensor, alpha: Tensor, sigma: Tensor, log_w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         b, (k, d) = len(z_t), self.means.shape
         values, axes, means = self._values, self._axes, self._means  # (k, d), (d, k * d), (k, d)
-        shared = bool(((alpha == alpha[:1]) & (sigma == sigma[:1])).all())  # one level: k variances, not b times k
+        # one level: k variances, not b times k
+        shared = on_host(alpha) and bool(((alpha == alpha[:1]) & (sigma == sigma[:1])).all())
         a, s = (x[:1, None, None] if shared else x[:, None, None] for x in (alpha, sigma))
         variance = a * a * values + s * s  # (b or 1, k, d)
         y = (z_t @ axes).reshape(b, k, d) - a * self._rotated_means  # along the axes of each component

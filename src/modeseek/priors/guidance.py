@@ -27,7 +27,7 @@ def in_guidance_interval(interval: tuple[float, float], schedule: Schedule, alph
     """
     low, high = interval
     level = log_snr(alpha, sigma)
-    ends = torch.tensor([low, high], dtype=level.dtype, device=level.device)
+    ends = torch.tensor([low, high], dtype=level.dtype).to(level.device, non_blocking=True)
     cleanest, noisiest = log_snr(*schedule(ends))
     within = torch.ones_like(level, dtype=torch.bool)
     if low > 0:
@@ -93,21 +93,29 @@ class Guided(PriorWrapper):
             )
         n = z_t.shape[0]
         target = expand(cond.positive, n)
+        if self.scale == 1:
+            return self.prior.at(z_t, alpha, sigma, target)
+        baseline = expand(cond.baseline, n)
+        if self.interval == (0, 1):  # every row, without a look at the levels
+            plain, base = evaluate_batched(self.prior, [(z_t, alpha, sigma, target), (z_t, alpha, sigma, baseline)])
+            mixed = extrapolate(base, plain, torch.full_like(alpha, self.scale))
+            return self._rescaled(mixed, plain)
         guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
-        if self.scale == 1 or not guided.any():
+        if not guided.any():
             return self.prior.at(z_t, alpha, sigma, target)
         rows = guided.nonzero()[:, 0]
-        baseline = select(expand(cond.baseline, n), rows)
         plain, base = evaluate_batched(
-            self.prior, [(z_t, alpha, sigma, target), (z_t[rows], alpha[rows], sigma[rows], baseline)]
+            self.prior, [(z_t, alpha, sigma, target), (z_t[rows], alpha[rows], sigma[rows], select(baseline, rows))]
         )
         base = _rows(base, guided.cumsum(0).clamp(min=1) - 1)  # a row outside the interval takes any
-        mixed = extrapolate(base, plain, torch.where(guided, alpha.new_tensor(self.scale), 1.0))
-        if self.rescale > 0 and z_t[0].numel() > 1:
-            mixed = _rescaled(mixed, plain, self.rescale)
+        scale = torch.where(guided, torch.full_like(alpha, self.scale), 1.0)
+        mixed = self._rescaled(extrapolate(base, plain, scale), plain)
         keep = expand_like(guided, z_t)
         z, eps = torch.where(keep, mixed.z, plain.z), torch.where(keep, mixed.eps, plain.eps)
         return Prediction(z_t, alpha, sigma, z, eps, mixed.clamped)
+
+    def _rescaled(self, mixed: Prediction, plain: Prediction) -> Prediction:
+        return mixed if self.rescale == 0 or mixed.z[0].numel() == 1 else _rescaled(mixed, plain, self.rescale)
 
 
 @dataclass(frozen=True)
@@ -134,10 +142,12 @@ class AutoGuidance(PriorWrapper):
 
     def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         good = self.prior.at(z_t, alpha, sigma, positive_condition(cond))
-        guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
-        if self.scale == 1 or not guided.any():
+        if self.scale == 1:
             return good
-        scale = torch.where(guided, alpha.new_tensor(self.scale), 1.0)
+        guided = in_guidance_interval(self.interval, self.prior.schedule, alpha, sigma)
+        if self.interval != (0, 1) and not guided.any():
+            return good
+        scale = torch.where(guided, torch.full_like(alpha, self.scale), 1.0)
         return extrapolate(self.weak.at(z_t, alpha, sigma, positive_condition(cond)), good, scale)
 
 

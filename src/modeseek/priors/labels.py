@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from modeseek.device import on_host
+
 _BLOCK_NUMBERS = 2**22  # numbers per block of data that is checked or copied at once
 
 
@@ -28,7 +30,9 @@ def check_classes(labels: Tensor | None, n: int, noun: str) -> None:
 
 
 def check_labels(labels: Int[Tensor, "b"], classes: Int[Tensor, "k"]) -> Int[Tensor, "b"]:
-    """Returns the labels; raises ValueError where one is neither a class nor -1."""
+    """Returns the labels; raises ValueError where one is neither a class nor -1, if it can be read without waiting."""
+    if not on_host(labels):
+        return labels
     unknown = labels[~torch.isin(labels, classes) & (labels != -1)]
     if len(unknown):
         known = sorted(set(classes.tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modeseek.device import is_on
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import VE, VP, Cosine, Flow, Schedule
 from modeseek.io.atomic import write_new_folder
@@ -116,6 +118,14 @@ class Network(BasePrior):
     @property
     def n_classes(self) -> int:
         return self.architecture.n_classes
+
+    def to(self, device: str | torch.device) -> Network:
+        """Returns the prior on a device; itself if it is there."""
+        if is_on(self.device, torch.device(device)):
+            return self
+        return Network(
+            copy.deepcopy(self.mlp).to(device), self.architecture, self.preconditioning, self.shape, self.schedule
+        )
 
     def at(self, z_t: Rows, alpha: PerRow, sigma: PerRow, cond: Cond = None) -> Prediction:
         p, n = self.preconditioning, len(z_t)

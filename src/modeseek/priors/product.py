@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.prediction import Prediction, expand_like
 from modeseek.diffusion.schedule import Schedule
 from modeseek.priors.base import PerRow, Prior, Rows
@@ -43,7 +44,7 @@ class Product(PriorWrapper):
 
     def __post_init__(self) -> None:
         h = self._bandwidth()
-        if not (h > 0).all() or not h.isfinite().all() or h.ndim > 1:
+        if h.ndim > 1 or (on_host(h) and not ((h > 0) & h.isfinite()).all()):
             raise ValueError(
                 f"bandwidth must be positive and finite, one number or one per row, got {self.bandwidth}; "
                 "try a share of ms.bandwidths.prior_scale(prior)"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Schedule
-from modeseek.priors.base import BasePrior, PerRow, Prior, Rows, TextPrior
+from modeseek.operators.data_term import InnerProduct
+from modeseek.priors.base import BasePrior, DensityPrior, PerRow, Prior, Rows, TextPrior
 from modeseek.pytree import Cond
 from modeseek.rng import Rng
+
+DensityEvaluation = Callable[[Tensor, Tensor, Tensor, Cond], tuple[Prediction, Tensor]]
+"""Function from (z_t, alpha, sigma, cond) to the prediction and an objective per row, at one prior call per row."""
 
 
 class PriorWrapper(BasePrior):
@@ -22,10 +27,12 @@ class PriorWrapper(BasePrior):
     Attributes:
         prior: wrapped prior.
         guides: whether its predictions are guided.
+        is_denoiser: whether `prediction.z` is a posterior mean, as samplers need it, if the inner prior's is.
     """
 
     prior: Prior
     guides: ClassVar[bool] = False
+    is_denoiser: ClassVar[bool] = True
 
     @property
     def schedule(self) -> Schedule:
@@ -54,6 +61,19 @@ class PriorWrapper(BasePrior):
     def unknown_words(self, texts: Sequence[str]) -> tuple[str, ...] | None:
         inner = unwrap(self.prior)
         return inner.unknown_words(texts) if isinstance(inner, BasePrior) else None
+
+    @property
+    def density(self) -> DensityEvaluation | None:
+        """Function that evaluates what mean shift climbs, beside the prediction; None, as here, if it is unknown."""
+        return None
+
+    def rows(self, rows: Int[Tensor, "r"]) -> Prior:
+        """Returns the prior of some rows of a batch; itself, as here, where it holds no rows of its own."""
+        return self
+
+    def metric(self, bandwidth: Float[Tensor, "b"]) -> InnerProduct | None:
+        """Returns the metric in which the Jacobian of `prediction.z` is symmetric; None, as here, is the identity."""
+        return None
 
     def grid(self, n: int) -> Tensor:
         return self.prior.grid(n)
@@ -90,6 +110,32 @@ def unwrap(prior: Prior) -> Prior:
     """Returns the innermost prior."""
     for wrapper in wrappers(prior):
         prior = wrapper.prior
+    return prior
+
+
+def find_density(prior: Prior) -> DensityEvaluation | None:
+    """Returns the function that evaluates what mean shift on a prior climbs; None if it has no density."""
+    if isinstance(prior, PriorWrapper):
+        return prior.density
+    return prior.evaluate if isinstance(prior, DensityPrior) else None
+
+
+def select_rows(prior: Prior, rows: Int[Tensor, "r"]) -> Prior:
+    """Returns the prior of some rows of a batch, for priors that hold data per row."""
+    return prior.rows(rows) if isinstance(prior, PriorWrapper) else prior
+
+
+def find_metric(prior: Prior, bandwidth: Float[Tensor, "b"]) -> InnerProduct | None:
+    """Returns the metric in which the Jacobian of `prediction.z` is symmetric; None is the identity."""
+    found = (wrapper.metric(bandwidth) for wrapper in wrappers(prior))
+    return next((metric for metric in found if metric is not None), None)
+
+
+def find_denoiser(prior: Prior) -> Prior:
+    """Returns the outermost prior whose predictions are posterior means: this one, or one that it wraps."""
+    for wrapper in wrappers(prior):
+        if not wrapper.is_denoiser:
+            return find_denoiser(wrapper.prior)
     return prior
 
 

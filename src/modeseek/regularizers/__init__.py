@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from modeseek.regularizers.base import Penalty
 from modeseek.regularizers.grid import TotalVariation
+from modeseek.regularizers.measurement import MeasurementPenalty
 from modeseek.regularizers.opacity import OpacityEntropy, Sparsity
 from modeseek.regularizers.ray import Distortion, ZVariance
 from modeseek.regularizers.surface import NormalSmoothness, Orientation
@@ -17,6 +18,7 @@ from modeseek.regularizers.vector import ColorPalette, OpacityBinary, PathCrossi
 __all__ = [
     "ColorPalette",
     "Distortion",
+    "MeasurementPenalty",
     "NormalSmoothness",
     "OpacityBinary",
     "OpacityEntropy",

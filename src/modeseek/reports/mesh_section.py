@@ -1,4 +1,4 @@
-"""Section of a run's page for 3D generators: interactive mesh, turntable, depth and normals."""
+"""Section of a run's page for 3D generators: interactive mesh and splats, turntable, depth and normals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 
 from modeseek.generators.mesh.read import read_mesh, read_textured
+from modeseek.generators.splats.ply import read_splats
 from modeseek.reports.mesh_viewer import MOST_FACES, MeshView
 from modeseek.reports.page import read_script
 from modeseek.reports.preview_images import Media, read_film, read_media
+from modeseek.reports.splat_viewer import MOST_SPLATS, SplatView
 
-_MESH, _TEXTURED = Path("exports") / "mesh.ply", Path("exports") / "textured.glb"
+_MESH, _SPLATS = Path("exports") / "mesh.ply", Path("exports") / "splats.ply"
+_TEXTURED = Path("exports") / "textured.glb"
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,25 @@ class ObjectSection:
         no_model: why there is no model.
         turntable: turntable film; None if missing.
         sides: images of six sides; None if missing.
+        splats: the Gaussian splats; None of other generators, or if they are too many.
     """
 
     model: MeshView | None
     no_model: str
     turntable: Media | None
     sides: Media | None
+    splats: SplatView | None = None
 
 
 def read_object(run: Path, name: str) -> ObjectSection | None:
-    """Mesh with its texture, turntable and image strips in the folder of a run; None if its generator is not 3D.
+    """Mesh with its texture, splats, turntable and image strips in the folder of a run; None if it is not 3D.
 
     Args:
         run: folder of the run.
         name: name of the object, for captions.
 
     Raises:
-        ValueError: the mesh is damaged.
+        ValueError: the mesh or the splats are damaged.
         OSError: a file cannot be read.
     """
     turntable, sides = read_film(run / "media", "turntable"), read_media(run / "media" / "sides.png")
@@ -55,10 +60,13 @@ def read_object(run: Path, name: str) -> ObjectSection | None:
         mesh = read_mesh(run / _MESH, torch.empty(0))
         reason = f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}."
         model = MeshView.of(mesh, name) if len(mesh.faces) <= MOST_FACES else None
-    return ObjectSection(model, reason, turntable, sides)
+    splats = read_splats(run / _SPLATS) if (run / _SPLATS).exists() else None
+    shown = None if splats is None or len(splats.means) > MOST_SPLATS else SplatView.of(splats, name)
+    return ObjectSection(model, reason, turntable, sides, shown)
 
 
 def scripts(run: Path) -> str:
-    """Script of the page: the mesh viewer if there is a mesh, slider, tooltips, values of curves and films."""
-    names = [*(["mesh_viewer"] if (run / _MESH).exists() else []), "slider", "terms", "curves", "films"]
+    """Script of the page: viewers of the mesh and the splats if there are any, slider, tooltips, curves and films."""
+    models = [name for name, file in (("mesh_viewer", _MESH), ("splat_viewer", _SPLATS)) if (run / file).exists()]
+    names = [*models, *(["model_viewer"] if models else []), "slider", "terms", "curves", "films"]
     return "\n".join(map(read_script, names))

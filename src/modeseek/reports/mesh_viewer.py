@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _LEVELS = 2**16 - 1
 
 @dataclass(frozen=True)
 class MeshView:
-    """Content of `templates/model.html.j2`; the page needs the script `mesh_viewer`.
+    """Content of `templates/model.html.j2`; the page needs the scripts `mesh_viewer` and `model_viewer`.
 
     The mesh rotates by itself unless the reader's system prefers reduced motion, and stops at a touch.
 
@@ -41,6 +42,12 @@ class MeshView:
     arrays: Mapping[str, str]
     still: bytes
     side: int = _SIDE
+    kind: ClassVar[str] = "mesh"
+
+    @property
+    def size(self) -> str:
+        """Number of faces, in words."""
+        return f"{self.n_faces:,} faces"
 
     @classmethod
     def of(cls, mesh: Mesh, name: str) -> MeshView:
@@ -50,7 +57,7 @@ class MeshView:
             ValueError: the mesh has more than `MOST_FACES` faces.
         """
         colours = mesh.colours.detach().double().cpu().numpy() * 255
-        arrays = _arrays(mesh) | {"colours": _encode(np.round(colours).astype(np.uint8))}
+        arrays = _encode_shape(mesh) | {"colours": encode_array(np.round(colours).astype(np.uint8))}
         return cls(name, len(mesh.faces), arrays, render_still(mesh))
 
     @classmethod
@@ -62,30 +69,36 @@ class MeshView:
         """
         normals = np.round(textured.normals.detach().double().cpu().numpy() * 127)
         uv = np.round(textured.uv.detach().double().cpu().numpy().clip(0, 1) * _LEVELS)
-        arrays = _arrays(textured.mesh) | {
-            "normals": _encode(normals.astype(np.int8)),
-            "uv": _encode(uv.astype("<u2")),
+        arrays = _encode_shape(textured.mesh) | {
+            "normals": encode_array(normals.astype(np.int8)),
+            "uv": encode_array(uv.astype("<u2")),
             "texture": base64.b64encode(encode_webp(textured.image)).decode("ascii"),
         }
         still = render_still(textured.mesh, colours=textured.colours)
         return cls(name, len(textured.mesh.faces), arrays, still)
 
 
-def _arrays(mesh: Mesh) -> dict[str, str]:
+def _encode_shape(mesh: Mesh) -> dict[str, str]:
     """Positions and faces of a mesh; ValueError for too many faces."""
     if len(mesh.faces) > MOST_FACES:
         raise ValueError(
             f"a mesh must have at most {MOST_FACES:,} faces, got {len(mesh.faces):,}; try extracting on a coarser grid"
         )
-    places = mesh.vertices.detach().double().cpu().numpy()
+    indices = "<u2" if len(mesh.vertices) <= _LEVELS + 1 else "<u4"
+    places = encode_places(mesh.vertices.detach().double().cpu().numpy())
+    return places | {"faces": encode_array(mesh.faces.cpu().numpy().astype(indices))}
+
+
+def encode_array(values: np.ndarray) -> str:
+    """Base64 of the bytes of an array."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def encode_places(places: np.ndarray) -> dict[str, str]:
+    """Points, (n, 3), as whole numbers of 16 bits between the corners of their bounding box, and the corners."""
     low, high = places.min(0), places.max(0)
     steps = (places - low) / np.where(high > low, high - low, 1) * _LEVELS
     return {
-        "places": _encode(np.round(steps).astype("<u2")),
-        "corners": _encode(np.stack([low, high]).astype("<f4")),
-        "faces": _encode(mesh.faces.cpu().numpy().astype("<u2" if len(places) <= _LEVELS + 1 else "<u4")),
+        "places": encode_array(np.round(steps).astype("<u2")),
+        "corners": encode_array(np.stack([low, high]).astype("<f4")),
     }
-
-
-def _encode(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

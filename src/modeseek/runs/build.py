@@ -14,6 +14,7 @@ from modeseek.codec import Codec, Shifted
 from modeseek.config.built_generator import BuiltGenerator, Initialize, StartContext
 from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
+from modeseek.config.measurement import Measurement
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
 from modeseek.io.remarks import add_remark, collect_remarks
@@ -52,6 +53,7 @@ class RunObjects:
         initialize: function that sets initial parameters which depend on the prior, before the first step; None: the
             generator has its initial parameters.
         sources: images that the generator starts from, one per item, in [0, 1]; None: from noise.
+        measurement: measured image that the images restore; None for none.
     """
 
     config: Config
@@ -70,6 +72,7 @@ class RunObjects:
     enlarged: bool = True
     initialize: Initialize | None = None
     sources: Tensor | None = None
+    measurement: Measurement | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -107,7 +110,7 @@ class RunObjects:
     def start_context(self) -> StartContext:
         """Prior and conditions, for initial parameters that are computed from them."""
         config = self.config
-        distill = partial(distill_start, self.prior, config.method, self.conditions, config.seed)
+        distill = partial(distill_start, self.prior, config.method, self.conditions, config.seed, config.inner_steps)
         return StartContext(self.counting, self.conditions, config.guidance, self.loaded.codec, config.seed, distill)
 
     def preview_painter(self) -> PreviewPainter:
@@ -134,12 +137,17 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     with collect_remarks() as remarks:
         built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
+        measurement = None if config.measurement is None else config.measurement.load(loaded, config.seed)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
         if conditions is None:
             raise ValueError(f"guidance needs a condition: got scale {config.scale:g} alone; set label or prompts")
         prior = (PerpNeg if config.views.opposed else Guided)(counting, config.scale)
+    regularizers: tuple[Regularizer, ...] = config.regularizers
+    if measurement is not None:
+        prior = measurement.measured(prior, loaded)
+        regularizers += measurement.penalties(config.method, prior, built.pixels)
     module = built.module
     optimizer = config.optimizer.make(module.parameter_groups())
     return RunObjects(
@@ -154,10 +162,11 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         built.batch,
         built.pixels,
         conditions,
-        config.regularizers,
+        regularizers,
         (*loaded.remarks, *remarks),
         initialize=built.initialize,
         sources=built.sources,
+        measurement=measurement,
     )
 
 

@@ -22,6 +22,7 @@ def distill_start(
     method: Method,
     conditions: Conditions | Callable[[View], Conditions] | None,
     seed: int,
+    inner_steps: int,
     generator: BaseGenerator,
     codec: Codec,
     batch: int,
@@ -36,6 +37,7 @@ def distill_start(
         method: method of the run.
         conditions: conditions of the run.
         seed: random seed of the run.
+        inner_steps: number of optimizer steps per direction.
         generator: generator that is optimised.
         codec: map between its images and z.
         batch: number of items per step.
@@ -46,7 +48,16 @@ def distill_start(
     rng = Streams((seed + _OFFSET) % 2**63)
     _set_rate(optimizer, rate(0.0))
     for step in distill(
-        generator, prior, method, optimizer, steps=steps, batch=batch, conditions=conditions, codec=codec, rng=rng
+        generator,
+        prior,
+        method,
+        optimizer,
+        steps=steps,
+        batch=batch,
+        inner_steps=inner_steps,
+        conditions=conditions,
+        codec=codec,
+        rng=rng,
     ):
         _set_rate(optimizer, rate((step.index + 1) / max(1, steps - 1)))
         yield Progress("volume", step.index + 1, steps)

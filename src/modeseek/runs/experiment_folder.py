@@ -44,7 +44,8 @@ BENCHMARK = ExperimentKind("benchmark", ("methods", "seeds"), group="")
 TEXT_TO_IMAGE = ExperimentKind("text-to-image", ("methods", "features", "clip", "judge", "likelihood", "sweep"))
 QUALITY = ExperimentKind("quality", ("methods", "budgets", "device"))
 TEXT_TO_SVG = ExperimentKind("text-to-svg", ("methods", "words", "seeds", "device"))
-TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "captions", "consistency", "seeds", "full"))
+RESTORATION = ExperimentKind("restoration", ("methods", "noises", "operators", "device"))
+TEXT_TO_3D = ExperimentKind("text-to-3d", ("methods", "generators", "captions", "consistency", "seeds", "full"))
 
 
 def open_experiment(

@@ -19,6 +19,7 @@ from modeseek.runs.build import RunObjects
 from modeseek.runs.edit_files import is_edit, write_edits
 from modeseek.runs.image_files import ImageSettings, contact_sheet, enlargement, write_images
 from modeseek.runs.recorder import Recorder
+from modeseek.runs.restoration_files import write_restorations
 from modeseek.runs.svg_files import write_svgs
 
 _FPS = 8  # of the film of the optimisation
@@ -69,7 +70,9 @@ def _export_images(run: Run, objects: RunObjects, recorder: Recorder) -> None:
     large = generator.render_at((factor * height, factor * width)) if factor > 1 else None
     views = images if large is None else torch.stack([image.cpu() for image in large])
     captions = settings.prompts if settings.prompted and not objects.is_3d else ()
-    if is_edit(objects):
+    if objects.measurement is not None:
+        write_restorations(run, objects, images)
+    elif is_edit(objects):
         write_edits(run, objects, images)
     else:
         write_atomic(run.path / "results.png", contact_sheet(views, captions))

@@ -12,8 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modeseek.device import on_host
 from modeseek.diffusion.prediction import Prediction, expand_like
+from modeseek.diffusion.schedule import has_noise
 from modeseek.priors.base import Prior, Rows
+from modeseek.priors.wrapper import find_denoiser
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, randn
 
@@ -38,11 +41,7 @@ def ddpm(
     Per step, `z_s = alpha_s z + sqrt(sigma_s^2 - c^2) eps + c n`, `c = eta sigma_s sqrt(1 - snr_t / snr_s)`.
     """
     for start, end in level_pairs(prior, z_t, times):
-        p = predict_with_drift(prior, z_t, start, cond, drift)
-        fresh = eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))
-        remaining = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
-        noise = randn(tuple(z_t.shape), rng, z_t)
-        z_t = _ddim_step(p, (end[0], remaining)) + expand_like(fresh, z_t) * noise
+        z_t = ancestral_step(predict_with_drift(prior, z_t, start, cond, drift), end, rng, eta)
     return z_t
 
 
@@ -53,10 +52,10 @@ def heun(prior: Prior, z_t: Rows, times: Times, cond: Cond = None, drift: Drift 
     `d(z_t / sigma) = z d(alpha / sigma)` where the noise does (finite at alpha = 0). A last step onto sigma = 0 is
     plain DDIM, as a prior need not be defined there.
     """
-    for start, end in level_pairs(prior, z_t, times):
+    for (start, end), t in zip(level_pairs(prior, z_t, times), times[1:], strict=True):
         p = predict_with_drift(prior, z_t, start, cond, drift)
         z_s = _ddim_step(p, end)
-        if (end[1] > 0).any():
+        if has_noise(prior.schedule, t).any():  # of the times as given: on the CPU they are read without waiting
             q = predict_with_drift(prior, z_s, end, cond, drift)
             noisy = start[1] > start[0]
             by_z = (end[0] - end[1] * start[0] / start[1].where(noisy, torch.ones_like(start[1]))) * noisy
@@ -103,19 +102,41 @@ def level_pairs(prior: Prior, z_t: Tensor, times: Times) -> Iterator[tuple[Level
     """Yields consecutive pairs of levels (alpha, sigma) along the times, each (b,).
 
     Raises:
-        ValueError: fewer than two times, times outside [0, 1] or not descending, or a second axis other than b.
+        ValueError: a prior whose predictions are no posterior means (`Measured`), fewer than two times,
+            times outside [0, 1] or not descending, or a second axis other than b.
     """
+    if find_denoiser(prior) is not prior:
+        raise ValueError(
+            f"a sampler needs posterior means, got a {type(prior).__name__} prior, whose predictions are targets of "
+            "mean shift; try ms.mean_shift, or ms.MSD with estimator denoiser"
+        )
     n = z_t.shape[0]
     if times.ndim not in (1, 2) or len(times) < 2 or (times.ndim == 2 and times.shape[1] != n):
         raise ValueError(
             f"times must have shape (n + 1,) or (n + 1, {n}), n >= 1, got {tuple(times.shape)}; try prior.grid(n)"
         )
-    if not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any():
+    if on_host(times) and (not ((times >= 0) & (times <= 1)).all() or (times.diff(dim=0) > 0).any()):
         raise ValueError("times must descend within [0, 1], got times that rise or leave it; try prior.grid(n)")
-    times = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32))
+    times = times.to(z_t.device, torch.promote_types(z_t.dtype, torch.float32), non_blocking=True)
     times = times[:, None].expand(-1, n) if times.ndim == 1 else times
     pairs = [prior.schedule(t) for t in times]
     yield from zip(pairs[:-1], pairs[1:], strict=True)
+
+
+def ancestral_step(p: Prediction, end: Level, rng: Rng, eta: float = 1.0) -> Tensor:
+    """Returns a step of `ddpm` from a prediction to the level `end`; eta 0 is DDIM."""
+    fresh = eta * end[1] * torch.sqrt(1 - snr_ratio((p.alpha, p.sigma), end))
+    remaining = torch.sqrt((end[1] ** 2 - fresh**2).clamp(min=0))
+    noise = randn(tuple(p.z.shape), rng, p.z)
+    return _ddim_step(p, (end[0], remaining)) + expand_like(fresh, p.z) * noise
+
+
+def partly_noised_step(z_t: Tensor, z: Tensor, start: Level, end: Level, fresh: float, rng: Rng) -> Tensor:
+    """Returns `alpha z + sigma (sqrt(1 - fresh) eps + sqrt(fresh) n)` at `end`, eps the noise in z_t beside z."""
+    eps = Prediction.from_z(z_t, *start, z).eps
+    noise = randn(tuple(z.shape), rng, z)
+    mixed = (1 - fresh) ** 0.5 * eps + fresh**0.5 * noise
+    return expand_like(end[0], z) * z + expand_like(end[1], z) * mixed
 
 
 def _ddim_step(p: Prediction, level: Level) -> Tensor:

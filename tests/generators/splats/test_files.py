@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import subprocess
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 import modeseek as ms
 from modeseek.generators.mesh.mesh import Mesh
@@ -30,6 +34,21 @@ def parse(data: bytes) -> dict[str, np.ndarray]:
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
+def columns_of_glb(data: bytes) -> dict[str, np.ndarray]:
+    """Columns of floats of a GLB file by their name without the extension, from chunks that were checked or not."""
+    size = struct.unpack_from("<I", data, 12)[0]
+    tree, body = json.loads(data[20 : 20 + size]), data[28 + size :]
+    columns = {}
+    for name, index in tree["meshes"][0]["primitives"][0]["attributes"].items():
+        accessor = tree["accessors"][index]
+        start = tree["bufferViews"][accessor["bufferView"]].get("byteOffset", 0) + accessor.get("byteOffset", 0)
+        width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+        if accessor["componentType"] == 5126:
+            values = struct.unpack_from(f"<{accessor['count'] * width}f", body, start)
+            columns[name.removeprefix("KHR_gaussian_splatting:")] = np.array(values).reshape(-1, width)
+    return columns
+
+
 def test_a_file_has_the_fields_and_the_units_of_other_programs():
     splats = Splats(50, rng=ms.Streams(0))
     with torch.no_grad():
@@ -37,16 +56,16 @@ def test_a_file_has_the_fields_and_the_units_of_other_programs():
         splats.logits.copy_(torch.linspace(-6, 6, 50))
     columns = parse(encode_splats(splats.splats))
     assert list(columns) == NAMES
-    assert np.stack([columns[c] for c in "xyz"], 1) == pytest.approx(splats.means.detach().numpy())
+    turn = np.diag([-1.0, -1.0, 1.0])  # these files have y down
+    assert np.stack([columns[c] for c in "xyz"], 1) == pytest.approx(splats.means.detach().numpy() @ turn)
     assert columns["opacity"] == pytest.approx(splats.logits.detach().numpy(), rel=1e-4)  # a logit
     assert columns["scale_1"] == pytest.approx(splats.log_scales[:, 1].detach().numpy(), rel=1e-5)  # a logarithm
     color = 0.5 + 0.28209479177387814 * np.stack([columns[f"f_dc_{i}"] for i in range(3)], 1)
     assert color == pytest.approx(splats.colors.detach().sigmoid().numpy(), abs=1e-6)
     quats = np.stack([columns[f"rot_{i}"] for i in range(4)], 1)
     assert np.linalg.norm(quats, axis=1) == pytest.approx(1.0)
-    assert np.abs((quats * splats.quats.detach().numpy()).sum(1)) == pytest.approx(
-        splats.quats.detach().norm(dim=1).numpy(), rel=1e-5
-    )
+    turned, own = (Rotation.from_quat(np.roll(q, -1, 1)).as_matrix() for q in (quats, splats.quats.detach().numpy()))
+    assert turned == pytest.approx(turn @ own, abs=1e-5)
     assert all((columns[c] == 0).all() for c in ("nx", "ny", "nz"))
 
 
@@ -57,6 +76,23 @@ def test_what_was_written_is_read_again(tmp_path):
     again = read_splats(path)
     for name in ("means", "quats", "scales", "opacities", "colors"):
         assert torch.allclose(getattr(again, name), getattr(splats, name), atol=1e-6), name
+
+
+def test_another_program_reads_the_file(tmp_path):
+    """splat-transform (npm install @playcanvas/splat-transform) writes the GLB file that modeseek writes, too."""
+    program = os.environ.get("MODESEEK_SPLAT_TRANSFORM") or shutil.which("splat-transform")
+    if program is None:
+        pytest.skip("no splat-transform: npm install -g @playcanvas/splat-transform")
+    splats = Splats(40, rng=ms.Streams(0))
+    with torch.no_grad():
+        splats.quats.copy_(torch.randn(40, 4, generator=torch.Generator().manual_seed(0)))
+        splats.logits.copy_(torch.linspace(-4, 4, 40))
+    (tmp_path / "a.ply").write_bytes(encode_splats(splats.splats))
+    subprocess.run([program, "-q", tmp_path / "a.ply", tmp_path / "a.glb"], check=True, timeout=60)
+    found, own = map(columns_of_glb, ((tmp_path / "a.glb").read_bytes(), encode_glb_splats(splats.splats)))
+    for name in ("POSITION", "SCALE", "OPACITY", "SH_DEGREE_0_COEF_0"):
+        assert found[name] == pytest.approx(own[name], abs=1e-5), name
+    assert np.abs((found["ROTATION"] * own["ROTATION"]).sum(1)) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_glb_file_has_points_and_the_activated_values_of_the_extension():
@@ -71,14 +107,12 @@ def test_a_glb_file_has_points_and_the_activated_values_of_the_extension():
     (primitive,) = tree["meshes"][0]["primitives"]
     assert primitive["mode"] == 0 and tree["extensionsUsed"] == ["KHR_gaussian_splatting"]
     assert primitive["extensions"]["KHR_gaussian_splatting"]["colorSpace"] == "srgb_rec709_display"
-    columns = {}
-    for name, index in primitive["attributes"].items():
+    for index in primitive["attributes"].values():
         accessor = tree["accessors"][index]
         view = tree["bufferViews"][accessor["bufferView"]]
         width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
         assert accessor["componentType"] == 5126 and accessor["count"] == 20 and view["byteLength"] == 80 * width
-        values = struct.unpack_from(f"<{20 * width}f", body, view["byteOffset"])
-        columns[name.removeprefix("KHR_gaussian_splatting:")] = np.array(values).reshape(20, width)
+    columns = columns_of_glb(data)
     assert columns["POSITION"] == pytest.approx(splats.means.numpy())
     assert columns["SCALE"] == pytest.approx(splats.scales.numpy())  # standard deviations
     assert columns["OPACITY"][:, 0] == pytest.approx(splats.opacities.numpy())

@@ -30,7 +30,12 @@ def test_equal_splats_at_one_place_show_what_one_did(opacity, n):
 
 
 def cloud(dead: int = 30, **policy) -> Splats:
-    splats = Splats(200, rng=ms.Streams(0), size=24, relocate=RelocateSplats(**{"every": 1, **policy}))
+    splats = Splats(
+        200,
+        rng=ms.Streams(0),
+        size=24,
+        relocate=RelocateSplats(**{"every": 1, "opacity": 0.005, "scale": 9.0, **policy}),
+    )
     with torch.no_grad():
         splats.logits[20:] = torch.linspace(-2.0, 2.0, 180)
         splats.logits[:dead] = -9.0
@@ -59,6 +64,16 @@ def test_dead_splats_move_onto_opaque_ones_and_the_image_stays():
         rest = torch.ones(200, dtype=torch.bool)
         rest[:30] = rest[host] = False
         assert parameter is splats.quats or (moments[rest] != 0).any()
+
+
+def test_splats_that_grow_too_large_are_relocated():
+    splats = cloud(dead=0, scale=0.3)
+    with torch.no_grad():
+        splats.log_scales[40:50, 1] = math.log(0.31)
+        splats.log_scales[50:60] = math.log(0.29)
+    record = splats.relocate(torch.optim.SGD(splats.parameters(), lr=0.1), 0, ms.Streams(0))
+    assert record is not None and record.elements == tuple(range(40, 50))
+    assert float(splats.log_scales.detach().exp().max()) < 0.3 * 1.5  # two at one place are a little larger each
 
 
 def test_hosts_are_drawn_by_their_opacity():
@@ -108,7 +123,7 @@ def test_policies_and_ends():
     with torch.no_grad():
         splats.logits.fill_(-20.0)
     assert splats.relocate(optimizer, 0, ms.Streams(0)) is None  # all are: nowhere to go
-    for options in ({"every": 0}, {"opacity": 1.0}, {"until": 2.0}, {"noise": -1.0}):
+    for options in ({"every": 0}, {"opacity": 1.0}, {"scale": 0.0}, {"until": 2.0}, {"noise": -1.0}):
         with pytest.raises(ValueError, match="relocation needs every >= 1"):
             RelocateSplats(**options)
 
@@ -127,7 +142,7 @@ def test_a_run_is_resumed_to_the_bit_across_a_relocation():
         return last
 
     def new() -> tuple[Splats, torch.optim.Optimizer]:
-        splats = Splats(100, rng=ms.Streams(0), size=16, relocate=RelocateSplats(every=3, opacity=0.0995))
+        splats = Splats(100, rng=ms.Streams(0), size=16, relocate=RelocateSplats(every=3, opacity=0.0995, scale=9.0))
         return splats, torch.optim.Adam(splats.parameters(), lr=0.02)
 
     whole, optimizer = new()

@@ -79,9 +79,17 @@ def test_a_volume_is_sampled_where_it_absorbs():
     offset = splats.means - torch.tensor([0.3, 0.0, 0.0])
     assert offset.norm(dim=1).max() < 0.3 + 2 * 3**0.5 / 64
     assert offset.mean(0).abs().max() < 0.02
+    assert float((offset.norm(dim=1) < 0.2).double().mean()) < 0.05  # 30 % of its volume, but hidden
     assert torch.allclose(splats.colors, (splats.means * 0.5 + 0.5).clamp(1 / 512, 1 - 1 / 512))
     with pytest.raises(ValueError, match=r"must have some density, got none; try start=Ball"):
         FromVolume(DensityField(lambda p: (0 * p[:, 0], p), 1.0)).splats(4, ms.Streams(0), LIKE)
+
+
+def test_few_splats_start_in_a_haze():
+    """A haze of 2 % of the ball's density, in 63 times its volume, gets few of them."""
+    field = DensityField(lambda p: (32 * torch.where(p.norm(dim=-1) < 0.25, 1.0, 0.02), 0 * p + 0.5), 1.0)
+    splats = FromVolume(field).splats(1000, ms.Streams(0), LIKE)
+    assert float((splats.means.norm(dim=1) < 0.25 + 2 * 3**0.5 / 64).double().mean()) > 0.5
 
 
 def test_splats_of_a_solid_ball_have_its_silhouette():

@@ -75,9 +75,9 @@ def run_text_to_3d(
 
 def _titles(plan: TextTo3D) -> dict[str, str]:
     """Display titles of all table rows."""
-    titles = {TRUTH: "Ground truth"} | {entry.name: entry.title for entry in plan.entries}
-    for entry in plan.entries:
-        titles |= {f"{entry.name}@{view.name}": f"{entry.title}, {view.name}" for view in plan.conditionings}
+    titles = {TRUTH: "Ground truth"} | {variant.name: variant.title for variant in plan.variants}
+    for variant in plan.variants:
+        titles |= {f"{variant.name}@{view.name}": f"{variant.title}, {view.name}" for view in plan.conditionings}
     return titles
 
 
@@ -119,28 +119,28 @@ def _write(
 
 
 def _draw(plan: TextTo3D, run: Run, results: ShapeResults) -> tuple[bytes, bytes]:
-    """Contact sheet and turntable GIF of the first seed: a row per caption, a column per entry and view conditioning.
+    """Contact sheet and turntable GIF of the first seed: a row per caption, a column per variant and view conditioning.
 
     The ground truth comes first. The sheet shows of each shape its front and right view, below them its back and left.
     """
     columns = [
-        (entry, views)
+        (variant, views)
         for views in plan.conditionings
-        for entry in plan.entries
-        if results.where(entry=entry, views=views)
+        for variant in plan.variants
+        if results.where(variant=variant, views=views)
     ]
     strips: dict[tuple[int, int], Tensor] = {}
     for row in range(len(plan.captions)):
         strips[row, 0] = read_strip(run.path / _TRUTHS / f"{row:02d}.png")
-    for column, (entry, views) in enumerate(columns, 1):
-        for found in results.where(entry=entry, views=views, seed=0):
+    for column, (variant, views) in enumerate(columns, 1):
+        for found in results.where(variant=variant, views=views, seed=0):
             strips[found.job.caption, column] = read_strip(run.path / JOBS / found.job.name / TURNTABLE)
     first = plan.conditionings[0]
-    titles = [entry.title if views == first else f"{entry.title} ({views.name})" for entry, views in columns]
+    titles = [variant.title if views == first else f"{variant.title} ({views.name})" for variant, views in columns]
     headings = ["Ground truth", *titles]
 
     def cells(rows: int, views: tuple[int, ...]) -> list[list[list[Tile]]]:
-        """Tiles of a shape's views; none where the entry did not run the caption."""
+        """Tiles of a shape's views; none where the method did not run the caption."""
         return [
             [[Tile(strips[row, k][view]) for view in views if (row, k) in strips] for k in range(len(headings))]
             for row in range(rows)

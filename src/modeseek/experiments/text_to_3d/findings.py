@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import torch
 
-from modeseek.experiments.common.entries import Entry
 from modeseek.experiments.text_to_3d.jobs import ShapeResults
 from modeseek.experiments.text_to_3d.metrics import METRICS
 from modeseek.experiments.text_to_3d.plan import TextTo3D
+from modeseek.experiments.text_to_3d.representations import Variant
 from modeseek.metrics.bootstrap import mean_with_interval
 
 _FEWEST = 3
 
 
 def summarise(plan: TextTo3D, results: ShapeResults) -> tuple[str, ...]:
-    """Summary sentences: the settings, comparisons of MSD (else of the first entry) with each other entry, fronts."""
+    """Summary sentences: the settings, paired comparisons, front faces.
+
+    MSD (else the first method) is compared with each other method on the same representation, and the representations
+    of each method with the first one.
+    """
     lines = [
         f"{len(plan.captions)} captions, {len(plan.with_front)} of them with a front face, {plan.seeds} "
         f"seed{'s' * (plan.seeds > 1)} each; {plan.call_budget:,} prior calls per view for every method, "
         f"{plan.views} views per step{_inner_steps(plan)}. The prior is {plan.conditionings[0].note}."
     ]
-    entries = [entry for entry in plan.entries if results.where(entry=entry)]
-    main = next((entry for entry in entries if entry.name.startswith("msd")), entries[0])
-    lines += [compare(plan, results, main, other) for other in entries if other != main]
-    return (*lines, *_fronts(plan, results, entries))
+    variants = [variant for variant in plan.variants if results.where(variant=variant)]
+    main = next((variant for variant in variants if variant.entry.name.startswith("msd")), variants[0])
+    for shape in plan.representations:
+        chosen = Variant(main.entry, shape)
+        others = [v for v in variants if v.representation == shape and v != chosen]
+        lines += [compare(plan, results, chosen, other) for other in others if chosen in variants]
+    first, *further = plan.representations
+    pairs = [(Variant(entry, shape), Variant(entry, first)) for shape in further for entry in plan.entries]
+    lines += [compare(plan, results, a, b) for a, b in pairs if a in variants and b in variants]
+    return (*lines, *_fronts(plan, results, variants))
 
 
 def _inner_steps(plan: TextTo3D) -> str:
@@ -34,11 +44,11 @@ def _inner_steps(plan: TextTo3D) -> str:
     return f", {' or '.join(map(str, numbers))} optimizer steps per direction"
 
 
-def compare(plan: TextTo3D, results: ShapeResults, a: Entry, b: Entry) -> str:
-    """Paired comparison of entry a with b, over jobs that both finished under the first view conditioning."""
+def compare(plan: TextTo3D, results: ShapeResults, a: Variant, b: Variant) -> str:
+    """Paired comparison of variant a with b, over jobs that both finished under the first view conditioning."""
     sides = [
-        {(r.job.caption, r.job.seed): r.measures for r in results.where(entry=entry, views=plan.conditionings[0])}
-        for entry in (a, b)
+        {(r.job.caption, r.job.seed): r.measures for r in results.where(variant=variant, views=plan.conditionings[0])}
+        for variant in (a, b)
     ]
     pairs = sorted(sides[0].keys() & sides[1].keys())
     better, worse, level = [], [], []
@@ -69,15 +79,15 @@ def compare(plan: TextTo3D, results: ShapeResults, a: Entry, b: Entry) -> str:
     return f"{a.title} against {b.title}, {counted}: {'; '.join(parts)}."
 
 
-def _fronts(plan: TextTo3D, results: ShapeResults, entries: list[Entry]) -> list[str]:
+def _fronts(plan: TextTo3D, results: ShapeResults, variants: list[Variant]) -> list[str]:
     lines = []
     for conditioning in plan.conditionings:
         for key, by in (("one_front", "against the ground truth"), ("one_front_judged", "by the scene classifier")):
             parts = []
-            for entry in entries:
-                values = results.where(entry=entry, views=conditioning).values(key)
+            for variant in variants:
+                values = results.where(variant=variant, views=conditioning).values(key)
                 if values:
-                    parts.append(f"{entry.title} {sum(values):.0f} of {len(values)}")
+                    parts.append(f"{variant.title} {sum(values):.0f} of {len(values)}")
             if parts:
                 lines.append(f"Exactly one front face {by}, prior {conditioning.note}: {', '.join(parts)}.")
     return lines

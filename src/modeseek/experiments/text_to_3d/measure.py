@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from modeseek.reports.metric import evaluate
 from modeseek.rundir.run_dir import Run
 
 MEASURES = Path("exports") / "measures.json"
+MESH = Path("exports") / "mesh.ply"
 HELD_OUT = Path("media") / "held-out.png"
 TURNTABLE = Path("media") / "turn.png"
 FRAMES = 24  # views of a turntable
@@ -49,7 +52,7 @@ def load_measures(run: Run) -> dict[str, float] | None:
 
 
 def measure(
-    run: Run, generator: Generator3D, scene: StaticScene, classifier: SceneClassifier, free_yaw: bool
+    stages: Sequence[Run], generator: Generator3D, scene: StaticScene, classifier: SceneClassifier, free_yaw: bool
 ) -> dict[str, float]:
     """Measures a 3D shape and writes the measures (`exports/measures.json`), two image strips and its mesh.
 
@@ -57,17 +60,24 @@ def measure(
     and both silhouettes. `media/turn.png` shows 24 turntable views.
 
     Args:
-        run: run of the job.
+        stages: runs of the job; the last one receives the measures.
         generator: the optimised shape.
         scene: ground-truth scene.
         classifier: scene classifier.
         free_yaw: whether the alignment may rotate the ground truth about the vertical axis.
     """
+    run, statuses = stages[-1], [stage.status for stage in stages]
+    status = replace(
+        statuses[-1],
+        step=sum(each.step for each in statuses),
+        calls=sum(each.calls for each in statuses),
+        seconds=sum(each.seconds for each in statuses),
+    )
     render, cameras = render_function(generator), held_out_cameras()
     found = measure_shape(render, scene, size=_VIEW_SIDE, free_yaw=free_yaw)
     image, opacity = render_views(render, cameras, _VIEW_SIDE)
     around, _ = render_views(render, turntable(FRAMES, _ELEVATION), _TURNTABLE_SIDE)
-    shape = EvaluatedShape(scene, classifier, render, image, around, found, _write_mesh(run, generator), run.status)
+    shape = EvaluatedShape(scene, classifier, render, image, around, found, write_mesh(run, generator)[0], status)
     alignment = {"scale": found.alignment.scale, "up": found.alignment.lift, "turn": found.alignment.yaw}
     measures = {name: value for name, value in (_values(shape) | alignment).items() if math.isfinite(value)}
     true = found.alignment(scene).render(cameras, _VIEW_SIDE, SAMPLES)
@@ -122,17 +132,20 @@ def _values(shape: EvaluatedShape) -> dict[str, float]:
     return {key: estimate.value for key, estimate in evaluate(METRICS, shape).items()}
 
 
-def _write_mesh(run: Run, generator: Generator3D) -> bool | None:
-    """Writes the mesh. Whether it is watertight; False without a surface; None where scikit-image is missing."""
+def write_mesh(run: Run, generator: Generator3D) -> tuple[bool | None, str]:
+    """Writes the mesh (`exports/mesh.ply`); whether it is watertight, and a one-line summary.
+
+    False without a surface; None where scikit-image is missing.
+    """
     if find_spec("skimage") is None:
-        return None
+        return None, "scikit-image is missing"
     try:
-        mesh, _ = generator.extract_mesh()
+        mesh, summary = generator.extract_mesh()
     except ValueError as error:  # no surface: a result, not a failure
         log = LineFile(run.path / "log.txt")
         log.append(f"no mesh was written: {error}")
         log.close()
-        return False
+        return False, str(error)
     if find_spec("trimesh") is not None:
-        write_atomic(run.path / "exports" / "mesh.ply", encode_ply(mesh))
-    return mesh.closed
+        write_atomic(run.path / MESH, encode_ply(mesh))
+    return mesh.closed, summary

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.config import Config, GuardConfig
@@ -16,6 +17,7 @@ from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPri
 from modeseek.datasets.scenes.lighting import OVERHEAD_LIGHT
 from modeseek.datasets.scenes.static_scene import StaticScene
 from modeseek.experiments.common.entries import Entry, affordable_steps, check_least
+from modeseek.experiments.text_to_3d.representations import VOLUME, Representation, Variant
 from modeseek.experiments.text_to_3d.view_conditioning import ViewConditioning
 from modeseek.methods.base import has_target
 from modeseek.metrics.scenes.janus import has_front_face
@@ -35,6 +37,7 @@ class TextTo3DJob:
         caption: number of the caption.
         seed: random seed; equal for all entries that are compared.
         name: name of the run folder.
+        representation: what the method optimises.
     """
 
     entry: Entry
@@ -42,6 +45,12 @@ class TextTo3DJob:
     caption: int
     seed: int
     name: str
+    representation: Representation = VOLUME
+
+    @property
+    def variant(self) -> Variant:
+        """Method and representation."""
+        return Variant(self.entry, self.representation)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class TextTo3D:
         size: image side, pixels; None is 64, or the size of the pipeline.
         views: number of cameras a step.
         volume: representation of density and colour.
+        representations: 3D representations, each optimised by every entry. Under further view conditionings the first
+            one runs alone.
         scale: classifier-free guidance scale; the exact prior has none.
         inner_steps: number of optimizer steps per direction, of methods whose directions have a target; None is that of
             `modeseek shape`.
@@ -77,14 +88,15 @@ class TextTo3D:
     size: int | None = None
     views: int = 4
     volume: VolumeKind = "dense"
+    representations: tuple[Representation, ...] = (VOLUME,)
     scale: float = 3.0
     inner_steps: int | None = None
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not self.captions or not self.entries or not self.conditionings:
-            raise ValueError("captions, methods and consistency must not be empty; name at least one of each")
+        if not all((self.captions, self.entries, self.conditionings, self.representations)):
+            raise ValueError("captions, methods, generators and consistency must not be empty; name one of each")
         if len(set(self.captions)) < len(self.captions):
             raise ValueError(f"captions must be distinct, got {list(self.captions)}; remove the duplicate")
         check_least(1, seeds=self.seeds, views=self.views)
@@ -112,8 +124,13 @@ class TextTo3D:
 
     @property
     def generator(self) -> NeRFConfig:
-        """Generator of all entries."""
+        """The volume, of which the other representations are made."""
         return NeRFConfig(self.volume, self.views, None if self.exact else self.size)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Every method on every representation, representation by representation."""
+        return tuple(Variant(entry, each) for each in self.representations for entry in self.entries)
 
     @cached_property
     def scenes(self) -> tuple[StaticScene, ...]:
@@ -134,11 +151,13 @@ class TextTo3D:
     def jobs(self) -> list[TextTo3DJob]:
         """All jobs, ordered by seed, so that an interrupted experiment covers every entry."""
         return [
-            TextTo3DJob(entry, conditioning, caption, seed, self._name(entry, conditioning, caption, seed))
+            TextTo3DJob(entry, conditioning, caption, seed, self._name(variant, conditioning, caption, seed), shape)
             for seed in range(self.seeds)
             for number, conditioning in enumerate(self.conditionings)
+            for shape in self.representations[: 1 if number else None]
             for caption in range(len(self.captions))
             for entry, most in self.entries.items()
+            for variant in (Variant(entry, shape),)
             if (caption < (len(self.captions) if most is None else most) if number == 0 else most is None)
             and (number == 0 or caption in self.with_front)
         ]
@@ -149,8 +168,21 @@ class TextTo3D:
             return RenderedPriorConfig(self.captions[job.caption], self.size or _SIDE, job.conditioning.bins or 1)
         return PipelinePriorConfig(self.prior)
 
-    def config(self, job: TextTo3DJob) -> Config:
-        """Run configuration of the job, as of `modeseek shape`."""
+    def config(self, job: TextTo3DJob, mesh: Path = Path("mesh.ply")) -> Config:
+        """Run configuration of the job, as of `modeseek shape`.
+
+        Args:
+            job: the job.
+            mesh: mesh of its first stage, if it has one (`first_stage`).
+        """
+        return job.representation.config(self._volume_config(job), mesh)
+
+    def first_stage(self, job: TextTo3DJob) -> Config | None:
+        """Run configuration of the first stage of a job that has one."""
+        return job.representation.first_stage(self._volume_config(job))
+
+    def _volume_config(self, job: TextTo3DJob) -> Config:
+        """Run configuration of a volume that takes all steps of the job."""
         entry, guidance = job.entry, self.guidance
         config = Config(
             prior=self.prior_config(job),
@@ -199,6 +231,6 @@ class TextTo3D:
         """
         return affordable_steps(entry, self.call_budget, self.calls(entry, conditioning))
 
-    def _name(self, entry: Entry, conditioning: ViewConditioning, caption: int, seed: int) -> str:
+    def _name(self, variant: Variant, conditioning: ViewConditioning, caption: int, seed: int) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", self.captions[caption].lower()).strip("-")
-        return f"{entry.name}-{conditioning.name}-{slug}-{seed}"
+        return f"{variant.name}-{conditioning.name}-{slug}-{seed}"

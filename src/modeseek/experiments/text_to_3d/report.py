@@ -82,11 +82,11 @@ def write_report(
 
 def _costs(plan: TextTo3D) -> Table:
     rows = []
-    for entry in plan.entries:
-        first, each = plan.calls(entry, plan.conditionings[0])
-        steps = plan.steps_of(entry, plan.conditionings[0])
+    for variant in plan.variants:
+        first, each = plan.calls(variant.entry, plan.conditionings[0])
+        steps = plan.steps_of(variant.entry, plan.conditionings[0])
         values = {"steps": steps, "each": each, "first": first, "calls": (first + each * steps) * plan.views}
-        rows.append(Row(entry.name, {key: float(value) for key, value in values.items()}))
+        rows.append(Row(variant.name, {key: float(value) for key, value in values.items()}))
     return Table(_COST_COLUMNS, tuple(rows))
 
 
@@ -94,7 +94,7 @@ def _runs(plan: TextTo3D, results: ShapeResults) -> Table:
     """Measures of each run, none marked best: they are of different captions."""
     columns = [replace(column, best="") for key in _SHOWN for column in METRICS if column.key == key]
     names = [
-        f"{plan.captions[job.caption]}, {job.entry.title}, {job.conditioning.name}, {job.seed}"
+        f"{plan.captions[job.caption]}, {job.variant.title}, {job.conditioning.name}, {job.seed}"
         for job in (result.job for result in results)
     ]
     rows = [Row(name, dict(result.measures)) for name, result in zip(names, results, strict=True)]

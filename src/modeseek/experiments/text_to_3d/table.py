@@ -14,7 +14,7 @@ _FRONTS = ("plays", "one_front", "fronts", "one_front_judged", "fronts_judged", 
 
 
 def main_table(plan: TextTo3D, results: ShapeResults, truth: Mapping[str, Mapping[str, float]]) -> Table:
-    """Metrics of the ground truth and of each entry under the first view conditioning.
+    """Metrics of the ground truth and of each method on each representation under the first view conditioning.
 
     Args:
         plan: the plan.
@@ -22,21 +22,21 @@ def main_table(plan: TextTo3D, results: ShapeResults, truth: Mapping[str, Mappin
         truth: measures of the ground truth by caption.
     """
     rows = [Row(TRUTH, _means(list(truth.values()), plan.seed), reference=True)]
-    for entry in plan.entries:
-        found = results.where(entry=entry, views=plan.conditionings[0])
+    for variant in plan.variants:
+        found = results.where(variant=variant, views=plan.conditionings[0])
         if found:
-            rows.append(Row(entry.name, _values(found, plan.seed)))
+            rows.append(Row(variant.name, _values(found, plan.seed)))
     return Table((RUNS, *METRICS), tuple(rows))
 
 
 def fronts_table(plan: TextTo3D, results: ShapeResults) -> Table:
-    """Metrics of captions with a front face, a row per entry and view conditioning: `entry@conditioning`."""
+    """Metrics of captions with a front face, a row per variant and view conditioning: `name@conditioning`."""
     rows = []
-    for entry in plan.entries:
+    for variant in plan.variants:
         for views in plan.conditionings:
-            found = ShapeResults(r for r in results.where(entry=entry, views=views) if "fronts" in r.measures)
+            found = ShapeResults(r for r in results.where(variant=variant, views=views) if "fronts" in r.measures)
             if found:
-                rows.append(Row(f"{entry.name}@{views.name}", _values(found, plan.seed)))
+                rows.append(Row(f"{variant.name}@{views.name}", _values(found, plan.seed)))
     return Table(tuple(column for column in (RUNS, *METRICS) if column.key in _FRONTS), tuple(rows))
 
 

@@ -15,7 +15,10 @@ from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoint
 from modeseek.io.images import encode_png
 
 _STILL_SIZE = 384  # side of a still image, pixels
-_STILL_CAMERA = (30.0, 20.0, 40.0)  # azimuth, elevation and full field of view, degrees: as in the mesh viewer
+STILL_CAMERA = (30.0, 20.0, 40.0)
+"""Azimuth, elevation and full field of view of a still image, degrees: those of the viewers in HTML pages."""
+STILL_MARGIN = 1.08
+"""Radius of what a still image shows, in radii of the object."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,10 @@ def render_still(mesh: Mesh, size: int = _STILL_SIZE, colours: SurfaceColours | 
     """
     middle = (mesh.vertices.amax(0) + mesh.vertices.amin(0)) / 2
     vertices = mesh.vertices.detach() - middle
-    distance = 1.08 * vertices.norm(dim=-1).max() / torch.tensor(_STILL_CAMERA[2] / 2).deg2rad().sin().to(vertices)
-    azimuth, elevation, fov = (torch.tensor([angle]).to(distance) for angle in _STILL_CAMERA)
+    distance = (
+        STILL_MARGIN * vertices.norm(dim=-1).max() / torch.tensor(STILL_CAMERA[2] / 2).deg2rad().sin().to(vertices)
+    )
+    azimuth, elevation, fov = (torch.tensor([angle]).to(distance) for angle in STILL_CAMERA)
     cameras = Cameras(azimuth, elevation, distance[None], fov)
     colours = colours or (lambda points: points.interpolate(mesh.colours.detach()))
     with torch.no_grad():

@@ -17,6 +17,7 @@ from modeseek.generators.mesh.extract import DensityField
 from modeseek.generators.nerf.composite import accumulate_along_rays, composite, normalize_by_opacity
 from modeseek.generators.nerf.dense import Dense
 from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping, compact_samples
+from modeseek.generators.nerf.memory import points_that_fit
 from modeseek.generators.nerf.normals import density_normals
 from modeseek.generators.nerf.occupancy_grid import OccupancyGrid
 from modeseek.generators.nerf.rays import Rays
@@ -44,7 +45,8 @@ class NeRF(Generator3D):
         radius: radius of the ball in world units, > 0.
         background: background module; white by default.
         skip: empty space skipping, in force once space has been pruned; None evaluates every sample.
-        chunk: number of points per evaluation of the volume, with gradient checkpointing; None evaluates all at once.
+        chunk: number of points per evaluation of the volume, with gradient checkpointing; None: all at once on a CPU,
+            on CUDA as many as a quarter of the memory holds that is free at the first rendering of a size.
         stages: coarse-to-fine schedule for `advance`; empty keeps `size` and the volume fixed.
         normals: whether the views of `view` render normal maps.
 
@@ -81,6 +83,7 @@ class NeRF(Generator3D):
         self.orbit = Orbit() if orbit is None else orbit
         self.size, self.samples, self.radius = size, samples, radius
         self.skip, self.chunk, self.normals = skip, chunk, normals
+        self._fitting: dict[int, int | None] = {}  # number of points by the size of the images
         self.stages = validate_stages(stages, volume.levels)
         self.space = OccupancyGrid(next(volume.parameters()))
         self.register_buffer("begun", torch.zeros((), dtype=torch.long))
@@ -173,6 +176,13 @@ class NeRF(Generator3D):
         rows, indices = compact_samples(self.skip.contributing(optical_depth))
         return rays.select(rows), indices, None
 
+    def _points_at_once(self) -> int | None:
+        if self.chunk is not None:
+            return self.chunk
+        if self.size not in self._fitting:
+            self._fitting[self.size] = points_that_fit(self.volume, next(self.volume.parameters()))
+        return self._fitting[self.size]
+
     def _density(self, points: Tensor) -> tuple[Tensor]:
         return (self.volume.density(points),)
 
@@ -183,11 +193,11 @@ class NeRF(Generator3D):
         """Evaluates a function of points in chunks, with gradient checkpointing."""
         if not len(points):  # evaluate one dummy point and drop it, so that the parameters get a zero gradient
             return tuple(output[:0] for output in function(points.new_zeros(1, 3)))
-        if self.chunk is None or len(points) <= self.chunk:
+        chunk = self._points_at_once()
+        if chunk is None or len(points) <= chunk:
             return function(points)
         outputs = [
-            checkpoint(function, chunk, use_reentrant=False, preserve_rng_state=False)
-            for chunk in points.split(self.chunk)
+            checkpoint(function, part, use_reentrant=False, preserve_rng_state=False) for part in points.split(chunk)
         ]
         return tuple(torch.cat(chunks) for chunks in zip(*outputs, strict=True))
 

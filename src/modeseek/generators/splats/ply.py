@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from modeseek.generators.splats.starts import StartingSplats
 
@@ -17,23 +19,26 @@ _NAMES = (
 )
 _NEEDED = tuple(name for name in _NAMES if name[0] != "n")
 _TYPES = {"float": "<f4", "float32": "<f4", "double": "<f8", "float64": "<f8", "uchar": "u1", "uint8": "u1"}
+_TURN = torch.tensor([-1.0, -1.0, 1.0])  # of positions by 180 degrees about z
 _MARGIN = 1e-6  # smallest distance of an opacity from 0 and 1, whose logits are infinite
 
 
 def encode_splats(splats: StartingSplats) -> bytes:
-    """Encodes splats as a binary PLY file: y up, front face +z, 17 floats a splat.
+    """Encodes splats as a binary PLY file: y down, front face +z, 17 floats a splat.
 
-    Opacities are logits, scales logarithms, rotations quaternions w x y z, colours `f_dc = (color - 0.5) / 0.28209479`,
-    normals 0: what SuperSplat, PlayCanvas, Spark and the viewers of 3D Gaussian splatting read.
+    Files of 3D Gaussian splatting have the axes of their cameras, and viewers turn them by 180 degrees about z; other
+    files of modeseek have y up. Opacities are logits, scales logarithms, rotations quaternions w x y z, colours
+    `f_dc = (color - 0.5) / 0.28209479`, normals 0: what SuperSplat, PlayCanvas, Spark and the viewers of 3D Gaussian
+    splatting read.
     """
     table = torch.cat(
         [
-            splats.means,
+            splats.means * _TURN.to(splats.means),
             torch.zeros_like(splats.means),
             (splats.colors - 0.5) / SH_0,
             splats.opacities.clamp(_MARGIN, 1 - _MARGIN).logit()[:, None],
             splats.scales.log(),
-            splats.quats,
+            _turned(splats.quats, 1.0),
         ],
         1,
     )
@@ -43,7 +48,9 @@ def encode_splats(splats: StartingSplats) -> bytes:
 
 
 def read_splats(path: str | os.PathLike[str]) -> StartingSplats:
-    """Reads the splats of a PLY file, float32 on the CPU; colours that depend on the direction lose that part.
+    """Reads the splats of a PLY file with y down, float32 on the CPU, y up.
+
+    Colours that depend on the direction lose that part.
 
     Raises:
         OSError: the file cannot be read.
@@ -70,12 +77,18 @@ def read_splats(path: str | os.PathLike[str]) -> StartingSplats:
         )
     means, colors, logits, scales, quats = columns.split([3, 3, 1, 3, 4], 1)
     return StartingSplats(
-        means,
-        torch.nn.functional.normalize(quats, dim=1),
+        means * _TURN,
+        _turned(torch.nn.functional.normalize(quats, dim=1), -1.0),
         scales.exp(),
         logits[:, 0].sigmoid(),
         (0.5 + SH_0 * colors).clamp(0, 1),
     )
+
+
+def _turned(quats: Float[Tensor, "n 4"], sign: float) -> Float[Tensor, "n 4"]:
+    """Rotations followed by one of 180 degrees about z, clockwise (-1) or not (1)."""
+    w, x, y, z = quats.unbind(1)
+    return sign * torch.stack([-z, -y, x, w], 1)
 
 
 def _vertex_fields(lines: list[str], path: object) -> tuple[int, list[tuple[str, str]]]:

@@ -32,28 +32,34 @@ class SplatParameters(Protocol):
 class RelocateSplats:
     """Policy of relocation (3DGS-MCMC, Kheradmand et al. 2024, arXiv 2404.09591).
 
-    A splat whose opacity has fallen below `opacity` moves to an opaque one, drawn with a probability proportional to
-    its opacity. With N splats at one place each has the opacity `o' = 1 - (1 - o)^(1/N)` and scales corrected such that
-    the composited splats show what the one did. Moments of the optimizer of all N are reset.
+    A splat is dead if its opacity has fallen below `opacity`, or if it has grown larger than `scale`: otherwise a few
+    grow to the size of the image, a haze that a background of the same colour hides from the prior. A dead splat moves
+    to a living one, drawn with a probability proportional to its opacity. With N splats at one place each has the
+    opacity `o' = 1 - (1 - o)^(1/N)` and scales corrected such that the composited splats show what the one did. Moments
+    of the optimizer of all N are reset.
 
     Attributes:
         every: number of steps between relocations, >= 1.
         opacity: opacity below which a splat is dead, in [0, 1).
+        scale: largest standard deviation above which a splat is dead, world units, > 0.
         until: progress of the run from which no splat is relocated or moved any more, in [0, 1].
         noise: standard deviation of the noise on the centres after every step, in learning rates of the centres and
             standard deviations of the splat, >= 0; only nearly transparent splats move. 0 is none.
     """
 
-    every: int = 50
-    opacity: float = 0.005
+    every: int = 5
+    opacity: float = 0.02
+    scale: float = 0.15
     until: float = 0.8
     noise: float = 0.0
 
     def __post_init__(self) -> None:
         valid = self.every >= 1 and 0 <= self.opacity < 1 and 0 <= self.until <= 1 and 0 <= self.noise < math.inf
+        valid = valid and self.scale > 0
         if not valid:
             raise ValueError(
-                f"relocation needs every >= 1, opacity in [0, 1), until in [0, 1] and noise >= 0, got {self}"
+                "relocation needs every >= 1, opacity in [0, 1), scale > 0, until in [0, 1] and noise >= 0, got "
+                f"{self}; try RelocateSplats()"
             )
 
     @torch.no_grad()
@@ -66,8 +72,8 @@ class RelocateSplats:
         if (step + 1) % self.every:
             return None
         opacity = splats.logits.sigmoid()
-        dead = (opacity < self.opacity).nonzero()[:, 0]
-        alive = torch.where(opacity < self.opacity, 0.0, opacity)
+        ended = (opacity < self.opacity) | (splats.log_scales.amax(1) > math.log(self.scale))
+        dead, alive = ended.nonzero()[:, 0], torch.where(ended, 0.0, opacity)
         if not len(dead) or not (alive > 0).any():
             return None
         total = alive.double().cumsum(0)

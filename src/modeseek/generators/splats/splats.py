@@ -22,6 +22,7 @@ from modeseek.generators.rendering3d import Rendering3D
 from modeseek.generators.splats.compositing import composite, median_values
 from modeseek.generators.splats.fusion import SURFACE, fuse_depths
 from modeseek.generators.splats.gltf import encode_glb_splats
+from modeseek.generators.splats.gsplat import composite_gsplat, uses_gsplat
 from modeseek.generators.splats.pairs import Pairs, find_pairs
 from modeseek.generators.splats.ply import encode_splats
 from modeseek.generators.splats.projection import ProjectedSplats, project, rotation_matrices
@@ -30,8 +31,9 @@ from modeseek.generators.splats.starts import Ball, SplatStart, StartingSplats
 from modeseek.io.video import FilmFormat
 from modeseek.rng import Rng
 
-RATES = {"means": 1.0, "colors": 10.0, "logits": 50.0, "log_scales": 5.0, "quats": 5.0}
-"""Learning rates of the parameters relative to that of the means: those of 3D Gaussian splatting and DreamGaussian."""
+RATES = {"means": 1.0, "colors": 10.0, "logits": 50.0, "log_scales": 20.0, "quats": 10.0}
+"""Learning rates of the parameters relative to that of the means: those of 3D Gaussian splatting and DreamGaussian, but
+larger ones of scales and rotations, since runs are short."""
 
 _RELOCATE = RelocateSplats()
 _FUSED_VIEWS = ((14, 0.0), (12, 35.0), (12, -35.0), (4, 75.0), (4, -75.0))  # of a mesh: number, elevation in degrees
@@ -45,7 +47,8 @@ class Splats(Generator3D):
     where its opacity is at least 1 / 255, sorted by depth and composited front to back. Their number is fixed: splats
     that have become transparent are relocated onto opaque ones after the step, such that the image does not change
     (Kheradmand et al. 2024, arXiv 2404.09591), so that tensors never change their shapes and a run can be resumed to
-    the bit. Colours are sigmoids of the parameters, the same from every direction.
+    the bit. Colours are sigmoids of the parameters, the same from every direction. On CUDA gsplat renders them where it
+    is installed, faster but not equal to the bit.
 
     Args:
         capacity: number of splats, >= 1.
@@ -169,31 +172,40 @@ class Splats(Generator3D):
         yield Artifact("exports/splats.ply", encode_splats(self.splats), f"{self.capacity:,} splats written")
 
     def forward(self, view: CameraView) -> Rendering3D:
-        """Renders a view."""
-        return self._render(view, *self._seen_by(view))
+        """Renders a view, by gsplat where it is installed and the splats are on CUDA."""
+        if not uses_gsplat(self.means):
+            return self._render(view, *self._seen_by(view))
+        cameras, opacity = view.cameras.to(self.means), self.logits.sigmoid()
+        frame = cameras.frame
+        depth = ((self.means - frame.position[:, None]) * frame.forward[:, None]).sum(-1)
+        values = self._values(depth, frame.position if view.normals else None)
+        scales = self.log_scales.exp()
+        maps = composite_gsplat(self.means, self.quats, scales, opacity, values, cameras, view.size)
+        return self._rendering(view, maps.permute(0, 3, 1, 2))
 
     def _render(self, view: CameraView, projected: ProjectedSplats, opacity: Tensor, pairs: Pairs) -> Rendering3D:
         """Renders a view of projected splats."""
-        cameras = view.cameras.to(self.means)
-        b, n = len(cameras), self.capacity
-        values = [
-            self.colors.sigmoid().expand(b, n, 3),
-            torch.ones_like(projected.depth)[..., None],
-            projected.depth[..., None],
-        ]
-        if view.normals:
-            values.append(self._normals(cameras.frame.position))
+        values = self._values(projected.depth, view.cameras.to(self.means).frame.position if view.normals else None)
         maps = composite(
             projected.center.flatten(0, 1),
             projected.conic.flatten(0, 1),
-            opacity.expand(b, n).flatten(),
-            torch.cat(values, -1).flatten(0, 1),
+            opacity.expand_as(projected.depth).flatten(),
+            values.flatten(0, 1),
             pairs,
         )
-        maps = maps.view(b, view.size, view.size, -1).permute(0, 3, 1, 2)
+        return self._rendering(view, maps.view(len(values), view.size, view.size, -1).permute(0, 3, 1, 2))
+
+    def _values(self, depth: Float[Tensor, "b n"], position: Float[Tensor, "b 3"] | None) -> Float[Tensor, "b n c"]:
+        """What is composited of each splat: colour, 1, depth and, for cameras at these positions, its normal."""
+        colors = self.colors.sigmoid().expand(*depth.shape, 3)
+        normals = [] if position is None else [self._normals(position)]
+        return torch.cat([colors, torch.ones_like(depth)[..., None], depth[..., None], *normals], -1)
+
+    def _rendering(self, view: CameraView, maps: Float[Tensor, "b c s s"]) -> Rendering3D:
+        """Rendering of composited values, in front of the background."""
         color, covered, rest = maps[:, :3], maps[:, 3:4], maps[:, 4:]
         foreground = rest / covered.clamp(min=0.01)  # the mean over the foreground, fading to 0 below
-        background = self.background(cameras.rays(view.size)[1], view.backdrop)
+        background = self.background(view.cameras.to(self.means).rays(view.size)[1], view.backdrop)
         image = color + (1 - covered) * background
         normal = foreground[:, 1:] if view.normals else None
         return Rendering3D(view, image, covered, foreground[:, :1], normal)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from modeseek.codec import ImageCodec, RangeCodec
-from modeseek.device import resolve_device
+from modeseek.device import resolve_device, runs_natively
 from modeseek.diffusion.prediction import Prediction
 from modeseek.diffusion.schedule import Discrete, Flow
+from modeseek.io.remarks import add_remark
 from modeseek.priors.base import BasePrior, Conditions, PerRow, Rows, positive_condition
 from modeseek.priors.features import FeatureMap
 from modeseek.priors.pipeline.architectures import PipelineFamily
@@ -144,6 +145,8 @@ class Pipeline(BasePrior):
         }
         target = resolve_device(device)
         dtype = (torch.bfloat16 if target.type == "cuda" else torch.float32) if dtype is None else dtype
+        if not runs_natively(dtype, target):
+            add_remark(f"this processor emulates {dtype}: a call takes 10 to 20 times that of float32; use float32")
         source = find_pipeline(path, config, dtype)
         folder, family, name = source.folder, source.family, source.kind
         check_configuration(folder, family, name)

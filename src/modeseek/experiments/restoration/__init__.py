@@ -1,0 +1,1 @@
+"""Experiment on restoration: modes and posterior samples of images from measurements."""
