@@ -33,6 +33,7 @@ from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field
 from modeseek.generators.image import Image, Latent
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.painted import PaintedMesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import NeRF
 from modeseek.generators.orbit import Orbit
@@ -73,6 +74,7 @@ from modeseek.rundir.run_dir import Run
 from modeseek.runs.api import resume, run
 from modeseek.runs.edit import EditResult, edit
 from modeseek.runs.export_run import save_mesh
+from modeseek.runs.paint import paint
 from modeseek.runs.restore import RestoreResult, restore
 from modeseek.runs.result import ImageResult, ShapeResult, SvgResult
 from modeseek.runs.text_to_3d import shape
@@ -142,6 +144,8 @@ __all__ = [
     "noise_levels",
     "operators",
     "Orbit",
+    "paint",
+    "PaintedMesh",
     "PerpNeg",
     "Pipeline",
     "Points",

@@ -33,7 +33,7 @@ VERBS: dict[str, list[str]] = {  # what keeps two steps small
     "svg": ["--start", "random", "--paths", "2", "--cubics", "2", "--shift", "0"],
     "shape": [
         *("--set", "generator.nerf.sides=[8]", "generator.nerf.samples=4", "generator.nerf.size=8"),
-        *("generator.nerf.coarse=1", "--shift", "0"),
+        *("generator.nerf.coarse=1", "generator.nerf.texture_size=null", "--shift", "0"),
     ],
 }
 FAST = {  # of methods that evaluate the prior many times in a step

@@ -65,6 +65,10 @@ class ExportCommand:
     texture: Annotated[
         int | None, option("SIDE", "Side of a texture, pixels, such as 1024; glb and obj. Default: vertex colours.")
     ] = None
+    faces: Annotated[
+        int | None,
+        option("N", "Number of faces to decimate a mesh to; the deviation is printed. Default: all."),
+    ] = None
     size: Annotated[
         int | None,
         option("SIDE", "Longest side of images, pixels. Default: that of the run; 512 for views of 3D shapes."),
@@ -89,7 +93,7 @@ class ExportCommand:
         if form in MESH_FORMATS:
             if self.size is not None:
                 raise ValueError(f"--size is for png and npy, got --format {form}; for a finer mesh: --resolution 512")
-            files, summary = export_mesh(run, path, self.resolution, self.level, self.texture, self.device)
+            files, summary = export_mesh(run, path, self.resolution, self.level, self.texture, self.faces, self.device)
             print(summary)
         elif form == "svg":
             files = export_svgs(run, path, self.bytes, self.device)

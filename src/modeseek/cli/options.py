@@ -119,12 +119,15 @@ Out = Annotated[Path | None, option("FOLDER", "Run folder to create. Default: ru
 _FIELDS = {"loras": "lora", "embeddings": "embedding", "trackers": "tracker", "settings": "set"}
 
 
-def arguments_of(command: Any, function: Callable[..., Any], verb: PresetVerb) -> dict[str, Any]:
+def arguments_of(command: Any, function: Callable[..., Any], verb: PresetVerb | None = None) -> dict[str, Any]:
     """Returns the arguments of a function from the options of a command and its preset.
 
-    Options bear the names of the arguments, those that take several values in the singular.
+    Options bear the names of the arguments, those that take several values in the singular. A command without presets
+    has no verb.
     """
     names = {name: _FIELDS.get(name, name) for name in signature(function).parameters}
+    if verb is None:
+        return {name: getattr(command, field) for name, field in names.items()}
     types = get_type_hints(type(command))
     defaults = {f.name: f.default for f in fields(command)}
     return with_preset(

@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "edit": Verb("edit", "EditCommand", "edits of an image by text", 'IMAGE "a cat" --source "a dog"', True),
         "restore": Verb("restore", "RestoreCommand", "a damaged image made whole", 'IMAGE "a cat" --mask MASK', True),
         "shape": Verb("shape", "ShapeCommand", "text to 3D: NeRF, mesh, turntable", '"a red cone"', True),
+        "paint": Verb("paint", "PaintCommand", "texture of a given mesh", 'MESH "a red cone"', True),
         "sample": Verb("sample", "SampleCommand", "samples of a pipeline, to compare with", '"an owl"'),
     },
     "Runs": {

@@ -15,6 +15,7 @@ from modeseek.config.method_choice import follow_auxiliary
 from modeseek.config.methods3d import method_3d
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
 from modeseek.config.overrides import override
+from modeseek.config.painted import PaintedMeshConfig, TextureKind
 from modeseek.config.paths import absolute_paths
 from modeseek.config.plain_data import fields_of, required_fields, split_named
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, ProblemName, ToyPriorConfig
@@ -69,12 +70,17 @@ _SHIFTS: dict[type, int] = {  # half a patch of the bundled priors' encoders; ou
     DrawingConfig: 3,
 }
 _UNSHIFTED = ("cfd", "fsd", "dsd", "segment-dreamer", "dds", "pds", "cds", "dvrf")  # they keep noise or a source
-_INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2, SplatsConfig: 2}
+_INNER_STEPS: dict[type, int] = {PixelsConfig: 4, FieldConfig: 4, NeRFConfig: 2, SplatsConfig: 2, PaintedMeshConfig: 2}
 _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "dense": AdamConfig(0.25, fall=0.2),
     "triplane": AdamConfig(0.02, fall=0.2),
     "fourier": AdamConfig(0.005, fall=0.2),
     "hash": AdamConfig(0.01, fall=0.2),
+}
+_TEXTURE_ADAM: dict[TextureKind, AdamConfig] = {
+    "field": AdamConfig(0.005, fall=0.2),
+    "hash": AdamConfig(0.01, fall=0.2),
+    "atlas": AdamConfig(0.15, fall=0.2),
 }
 
 
@@ -103,6 +109,8 @@ def default_adam(generator: GeneratorConfig) -> AdamConfig:
     """Adam with its default learning rate for a generator."""
     if isinstance(generator, NeRFConfig):
         return _NERF_ADAM[generator.kind]
+    if isinstance(generator, PaintedMeshConfig):
+        return _TEXTURE_ADAM[generator.texture]
     return _REFINING_ADAM if _refines(generator) else _ADAM.get(type(generator), AdamConfig())
 
 

@@ -12,6 +12,7 @@ from modeseek.codec import ImageCodec, ResizeCodec
 from modeseek.config.generators import BuiltGenerator, Generator3DConfig, image_shape
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.generators.ensemble import Ensemble
+from modeseek.generators.mesh.atlas import SIZES
 from modeseek.generators.mesh.read import read_mesh
 from modeseek.generators.mesh.surface import Surface
 from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane, Volume
@@ -20,6 +21,7 @@ from modeseek.rng import Streams
 
 _MAX_SIDE = 8192  # of rendered images, pixels
 _MAX_PARTICLES = 64
+TEXTURE_SIZE = 512  # side of the texture of an exported mesh, pixels
 VolumeKind = Literal["dense", "triplane", "fourier", "hash"]
 
 
@@ -42,6 +44,7 @@ class NeRFConfig(Generator3DConfig):
         orbit: distribution of the cameras; null is the prior's own.
         particles: number of NeRFs that are optimised together (`modeseek.Ensemble`), 1 to 64, for methods that compare
             them (vsd, esd, asd, rsd); they differ by their cameras, noise and random initial parameters.
+        texture_size: side of the texture of the mesh that is exported, pixels, 16 to 8192; null exports none.
     """
 
     kind: VolumeKind = "dense"
@@ -56,9 +59,11 @@ class NeRFConfig(Generator3DConfig):
     background: Literal["constant", "random", "learned"] = "constant"
     orbit: Orbit | None = None
     particles: int = 1
+    texture_size: int | None = TEXTURE_SIZE
 
     def __post_init__(self) -> None:
         check_particles(self.particles)
+        check_texture_size(self.texture_size)
         if self.views < 1 or not 0 < self.finer < 1 or not 0 <= self.prune < float("inf"):
             raise ValueError(
                 f"nerf needs views >= 1, finer in (0, 1), prune >= 0, got {self.views}, {self.finer}, {self.prune}"
@@ -83,7 +88,7 @@ class NeRFConfig(Generator3DConfig):
     def _nerf(self, loaded: LoadedPrior, side: int, seed: int, particle: int) -> NeRF:
         like = loaded.like
         volume = self._volume(Streams(seed, items=(particle,), use="start"), like)
-        return NeRF(
+        nerf = NeRF(
             volume,
             orbit=self.orbit or loaded.orbit or Orbit(),
             size=side,
@@ -92,6 +97,8 @@ class NeRFConfig(Generator3DConfig):
             background=Background(self.background, like=like),
             stages=self._stages(side, volume),
         )
+        nerf.texture_size = self.texture_size
+        return nerf
 
     def _volume(self, rng: Streams, like: Tensor) -> Dense | Triplane | Fourier | HashGrid:
         if self.kind == "dense":
@@ -119,6 +126,7 @@ class MeshConfig(Generator3DConfig):
         samples: number of sub-pixels along each side of a pixel.
         background: constant (white), random (one colour per item) or learned (smooth environment map).
         orbit: distribution of the cameras; null is the prior's own.
+        texture_size: side of the texture of the mesh that is exported, pixels, 16 to 8192; null exports none.
     """
 
     path: Path
@@ -127,9 +135,11 @@ class MeshConfig(Generator3DConfig):
     samples: int = 2
     background: Literal["constant", "random", "learned"] = "constant"
     orbit: Orbit | None = None
+    texture_size: int | None = TEXTURE_SIZE
 
     def __post_init__(self) -> None:
         check_size(self.size)
+        check_texture_size(self.texture_size)
         if self.views < 1:
             raise ValueError(f"surface needs views >= 1, got {self.views}")
 
@@ -143,6 +153,7 @@ class MeshConfig(Generator3DConfig):
             background=Background(self.background, like=like),
             samples=self.samples,
         )
+        surface.texture_size = self.texture_size
         return BuiltGenerator(surface, codec, self.views, pixels=True)
 
 
@@ -150,6 +161,12 @@ def check_particles(particles: int) -> None:
     """Raises ValueError for a number of particles outside 1 to 64."""
     if not 1 <= particles <= _MAX_PARTICLES:
         raise ValueError(f"particles must be 1 to {_MAX_PARTICLES}, got {particles}; try 4")
+
+
+def check_texture_size(size: int | None) -> None:
+    """Raises ValueError for a side of a texture outside 16 to 8192 pixels."""
+    if size is not None and size not in SIZES:
+        raise ValueError(f"texture_size must be {SIZES.start} to {SIZES.stop - 1} pixels, got {size}; try 512")
 
 
 def check_size(size: int | None) -> None:

@@ -20,6 +20,7 @@ from modeseek.config.generators import (
 from modeseek.config.generators3d import MeshConfig, NeRFConfig
 from modeseek.config.names import Names
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.painted import PaintedMeshConfig
 from modeseek.config.plugins import PluginNames
 from modeseek.config.priors import (
     NetworkPriorConfig,
@@ -99,6 +100,7 @@ GENERATORS = PluginNames(
         "field": FieldConfig,
         "nerf": NeRFConfig,
         "surface": MeshConfig,
+        "painted": PaintedMeshConfig,
         "splats": SplatsConfig,
         "drawing": DrawingConfig,
     },

@@ -18,6 +18,7 @@ from modeseek.config.defaults import (
     default_shape_steps,
     optimizer_settings,
 )
+from modeseek.config.generators import Generator3DConfig
 from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import chosen_scale
 from modeseek.config.lookup import look_up
@@ -102,6 +103,62 @@ def shape_config(
     Raises:
         ValueError: an empty prompt, an unknown name or an invalid value; one line.
     """
+    return config_of_generator(
+        prompt,
+        _generator(generator, volume, 4 if cameras is None else cameras, size, particles),
+        prior,
+        method,
+        steps=steps,
+        scale=scale,
+        views=views,
+        perp_neg=perp_neg,
+        negative=negative,
+        source=source,
+        seed=seed,
+        shift=shift,
+        inner_steps=inner_steps,
+        device=device,
+        loras=loras,
+        embeddings=embeddings,
+        long_prompts=long_prompts,
+        film=film,
+        trackers=trackers,
+        optimizer=optimizer,
+        lr=lr,
+        settings=settings,
+    )
+
+
+def config_of_generator(
+    prompt: str,
+    generator: Generator3DConfig,
+    prior: str | PriorConfig,
+    method: str | Method | None,
+    *,
+    steps: int | None,
+    scale: float | None,
+    views: Literal["none", "coarse", "fine"] | None,
+    perp_neg: bool,
+    negative: str,
+    source: str,
+    seed: int,
+    shift: int | None,
+    inner_steps: int | None,
+    device: str,
+    loras: Sequence[str],
+    embeddings: Sequence[str],
+    long_prompts: LongPrompts,
+    film: Film,
+    trackers: Sequence[Tracker],
+    optimizer: str | None,
+    lr: float | None,
+    settings: Iterable[str],
+) -> Config:
+    """Returns the configuration that optimises a 3D generator for a text prompt; arguments as of `shape_config`.
+
+    Raises:
+        ValueError: an empty prompt, an unknown name or an invalid value; one line.
+    """
     if not prompt.strip():
         raise ValueError(f'the prompt must not be empty, got {prompt!r}; try "a red cone on a blue cube"')
     method_name, given = choose_method(method)
@@ -113,12 +170,11 @@ def shape_config(
     )
     named = bundled_prior(source_prior.path) if isinstance(source_prior, PipelinePriorConfig) else None
     views = views or ("coarse" if named is None else named.views)
-    nerf = _generator(generator, volume, 4 if cameras is None else cameras, size, particles)
-    inner_steps = default_inner_steps(source_prior, nerf, method_name) if inner_steps is None else inner_steps
+    inner_steps = default_inner_steps(source_prior, generator, method_name) if inner_steps is None else inner_steps
     config = default_config(
         method_name,
         source_prior,
-        nerf,
+        generator,
         chosen_scale(method_name, given, source_prior, scale),
         given=given,
         name=name_of(prompt),

@@ -12,7 +12,14 @@ import torch
 
 from modeseek.config.built_generator import BuiltGenerator, Initialize, StartContext
 from modeseek.config.generators import Generator3DConfig
-from modeseek.config.generators3d import NeRFConfig, check_particles, check_size, codec_and_size
+from modeseek.config.generators3d import (
+    TEXTURE_SIZE,
+    NeRFConfig,
+    check_particles,
+    check_size,
+    check_texture_size,
+    codec_and_size,
+)
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.optimizers import AdamConfig
 from modeseek.generators.background import Background
@@ -123,6 +130,7 @@ class SplatsConfig(Generator3DConfig):
         background: constant (white), random (one colour per item) or learned (smooth environment map).
         orbit: distribution of the cameras; null is the prior's own.
         particles: number of objects that are optimised together (`modeseek.Ensemble`), 1 to 64.
+        texture_size: side of the texture of the mesh that is exported, pixels, 16 to 8192; null exports none.
     """
 
     capacity: int = 2000
@@ -133,10 +141,12 @@ class SplatsConfig(Generator3DConfig):
     background: Literal["constant", "random", "learned"] = "constant"
     orbit: Orbit | None = None
     particles: int = 1
+    texture_size: int | None = TEXTURE_SIZE
 
     def __post_init__(self) -> None:
         check_particles(self.particles)
         check_size(self.size)
+        check_texture_size(self.texture_size)
         if not 1 <= self.capacity <= _MOST_SPLATS or self.views < 1:
             raise ValueError(
                 f"splats need capacity 1 to {_MOST_SPLATS:,} and views >= 1, got {self.capacity} and {self.views}; "
@@ -163,6 +173,8 @@ class SplatsConfig(Generator3DConfig):
             )
             for particle in range(self.particles)
         ]
+        for each in splats:
+            each.texture_size = self.texture_size
         initialize = self.start.initialize(splats, loaded, self.views, side)
         module = splats[0] if len(splats) == 1 else Ensemble(splats)
         return BuiltGenerator(module, codec, self.rows, pixels=True, initialize=initialize)

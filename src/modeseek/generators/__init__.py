@@ -9,8 +9,11 @@ from modeseek.generators.ensemble import Ensemble
 from modeseek.generators.field import Field
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.image import Image, Latent
+from modeseek.generators.mesh.given import GivenMesh, read_given_mesh
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.painted import PaintedMesh
 from modeseek.generators.mesh.surface import Surface
+from modeseek.generators.mesh.surface_texture import AtlasTexture, FieldTexture, SurfaceTexture
 from modeseek.generators.nerf import (
     BlobInit,
     Dense,
@@ -29,6 +32,7 @@ from modeseek.generators.splats import Splats
 
 __all__ = [
     "Artifact",
+    "AtlasTexture",
     "Background",
     "BaseGenerator",
     "BlobInit",
@@ -38,22 +42,27 @@ __all__ = [
     "EmptySpaceSkipping",
     "Ensemble",
     "Field",
+    "FieldTexture",
     "Fourier",
     "Generator",
     "Generator3D",
+    "GivenMesh",
     "HashGrid",
     "Image",
     "Latent",
     "Mesh",
     "NeRF",
     "Orbit",
+    "PaintedMesh",
     "Points",
     "RaySamples",
+    "read_given_mesh",
     "Rendering",
     "Rendering3D",
     "ResolutionStage",
     "Splats",
     "Surface",
+    "SurfaceTexture",
     "Triplane",
     "View",
     "Volume",

@@ -30,6 +30,18 @@ def encode_png(image: Float[Tensor, "c h w"], text: Mapping[str, str] | None = N
     return out.getvalue()
 
 
+def encode_webp(image: Float[Tensor, "c h w"], quality: int = 90) -> bytes:
+    """WebP of one image, c = 1 or 3, clipped to [0, 1].
+
+    Args:
+        image: image to encode.
+        quality: quality of the lossy compression, 1 to 100.
+    """
+    out = io.BytesIO()
+    _to_pillow(image).convert("RGB").save(out, "WEBP", quality=quality, method=4)
+    return out.getvalue()
+
+
 def resize(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c i j"]:
     """Image resized by Lanczos' windowed sinc, in 8 bits, clipped to [0, 1].
 

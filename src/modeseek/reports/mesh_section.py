@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from modeseek.generators.mesh.read import read_mesh
+from modeseek.generators.mesh.read import read_mesh, read_textured
 from modeseek.generators.splats.ply import read_splats
 from modeseek.reports.mesh_viewer import MOST_FACES, MeshView
 from modeseek.reports.page import read_script
@@ -15,6 +15,7 @@ from modeseek.reports.preview_images import Media, read_film, read_media
 from modeseek.reports.splat_viewer import MOST_SPLATS, SplatView
 
 _MESH, _SPLATS = Path("exports") / "mesh.ply", Path("exports") / "splats.ply"
+_TEXTURED = Path("exports") / "textured.glb"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ObjectSection:
 
 
 def read_object(run: Path, name: str) -> ObjectSection | None:
-    """Mesh, splats, turntable and image strips in the folder of a run; None if its generator is not 3D.
+    """Mesh with its texture, splats, turntable and image strips in the folder of a run; None if it is not 3D.
 
     Args:
         run: folder of the run.
@@ -51,7 +52,11 @@ def read_object(run: Path, name: str) -> ObjectSection | None:
     if turntable is None and sides is None:
         return None
     model, reason = None, "No mesh could be extracted; log.txt gives the reason."
-    if (run / _MESH).exists():
+    if (run / _TEXTURED).exists():
+        textured = read_textured(run / _TEXTURED)
+        reason = f"The mesh has {len(textured.mesh.faces):,} faces, too many for a page: open {_TEXTURED}."
+        model = MeshView.of_textured(textured, name) if len(textured.mesh.faces) <= MOST_FACES else None
+    elif (run / _MESH).exists():
         mesh = read_mesh(run / _MESH, torch.empty(0))
         reason = f"The mesh has {len(mesh.faces):,} faces, too many for a page: open {_MESH}."
         model = MeshView.of(mesh, name) if len(mesh.faces) <= MOST_FACES else None

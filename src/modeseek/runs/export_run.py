@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +16,7 @@ from torch import Tensor
 from modeseek.generators.ensemble import single_shape
 from modeseek.generators.export_mesh import MESH_FORMATS, MeshFormat, check_textured, encode_mesh, encode_textured
 from modeseek.generators.generator3d import Generator3D
-from modeseek.generators.mesh.extract import surface_colours
+from modeseek.generators.mesh.decimate import decimate
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.texture import bake_texture
 from modeseek.io.atomic import write_atomic
@@ -55,6 +54,7 @@ def export_mesh(
     resolution: int | None = None,
     level: float | None = None,
     texture: int | None = None,
+    faces: int | None = None,
     device: str | torch.device | None = None,
 ) -> tuple[list[Path], str]:
     """Extracts the mesh of a 3D run and writes it in the format of the suffix: .glb, .obj, .ply or .stl.
@@ -68,6 +68,7 @@ def export_mesh(
             the detail and takes longer to unwrap the more faces there are.
         level: density at the surface, per world unit, > 0; None finds it.
         texture: side of a texture, pixels; None stores vertex colours.
+        faces: number of faces to decimate to, >= 4; None keeps all.
         device: device that evaluates the shape; None is the fastest of this machine.
 
     Returns:
@@ -84,8 +85,14 @@ def export_mesh(
         check_textured(form)
     check_target(path)
     generator = as_3d(load_trained(run, device), "a mesh")
+    if texture is not None:
+        textured, summary = generator.textured_mesh(texture, faces, resolution, level)
+        return _write_all(path.parent, encode_textured(textured, form, path.stem)), summary
     mesh, summary = generator.extract_mesh(resolution, level)
-    return save_mesh(mesh, path, texture, generator, resolution), summary
+    if faces is not None and len(mesh.faces) > faces:
+        decimation = decimate(mesh, faces)
+        mesh, summary = decimation.mesh, f"{summary}; {decimation.summary}"
+    return save_mesh(mesh, path), summary
 
 
 def save_mesh(
@@ -114,10 +121,7 @@ def save_mesh(
     if texture is None:
         return _write_all(path.parent, encode_mesh(mesh, form, path.stem))
     check_textured(form)
-    field = None if generator is None else generator.density_field
-    colours = None
-    if field is not None:
-        colours = partial(surface_colours, field, step=2 * field.radius / (resolution - 1))
+    colours = None if generator is None else generator.surface_colours(mesh, resolution)
     return _write_all(path.parent, encode_textured(bake_texture(mesh, texture, colours), form, path.stem))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import trimesh
 from torch import Tensor
 
 from modeseek.generators.export_mesh import encode_mesh, encode_textured
-from modeseek.generators.mesh import texture
+from modeseek.generators.mesh import atlas
 from modeseek.generators.mesh.extract import DensityField, extract, surface_colours
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.texture import bake_texture
@@ -73,7 +72,10 @@ def texture_errors(model: Any, colours: Callable[[Tensor], Tensor]) -> np.ndarra
 @pytest.mark.parametrize("form", ["glb", "obj"])
 def test_a_texture_shows_the_colours_of_the_field(form: str, mesh: Mesh, tmp_path: Path) -> None:
     step = 2 / (SIZE - 1)
-    baked = bake_texture(mesh, 512, partial(surface_colours, FIELD, step=step))
+    normals = mesh.normals
+    baked = bake_texture(
+        mesh, 512, lambda points: surface_colours(FIELD, points.positions, points.directions(normals), step)
+    )
     model = load(encode_textured(baked, form, "ball"), tmp_path)  # pyright: ignore[reportArgumentType]
     assert model.visual.kind == "texture" and len(model.faces) == len(mesh.faces)
     errors = texture_errors(model, lambda points: paint(0.6 * points / points.norm(dim=-1, keepdim=True)))
@@ -115,6 +117,6 @@ def test_bad_textures_are_refused(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="a texture needs the format glb or obj, got stl"):
         encode_textured(baked, "stl")
     real = importlib.util.find_spec
-    monkeypatch.setattr(texture, "find_spec", lambda name: None if name == "xatlas" else real(name))
+    monkeypatch.setattr(atlas, "find_spec", lambda name: None if name == "xatlas" else real(name))
     with pytest.raises(ValueError, match=r"package xatlas, which is missing; pip install 'modeseek\[mesh\]'"):
         bake_texture(mesh, 64)

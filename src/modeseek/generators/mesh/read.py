@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from modeseek.generators.mesh.mesh import Mesh
+from modeseek.generators.mesh.texture import TexturedMesh
 from modeseek.io.errors import reason
 
-_MAX_BYTES = 512 * 2**20  # largest file that is read
+MAX_BYTES = 512 * 2**20  # largest file that is read
 
 
 def import_trimesh() -> Any:
@@ -39,8 +40,8 @@ def read_mesh(path: Path, like: Tensor) -> Mesh:
     trimesh = import_trimesh()
     if path.suffix.lower() != ".ply":
         raise ValueError(f"a mesh must be a .ply file, got {path.name!r}; a run exports one to exports/")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path.name} has more than {_MAX_BYTES:,} bytes; simplify the mesh")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} has more than {MAX_BYTES:,} bytes; simplify the mesh")
     try:
         with path.open("rb") as file:
             model: Any = trimesh.load(file, file_type="ply", process=False, force="mesh")
@@ -50,3 +51,24 @@ def read_mesh(path: Path, like: Tensor) -> Mesh:
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not a mesh: {reason(error)}; try a .ply file with triangles") from error
     return Mesh(vertices.to(like.device), faces.to(like.device), colours.to(like.device))
+
+
+def read_textured(path: Path) -> TexturedMesh:
+    """Reads a mesh with a texture that a run has exported as GLB; its vertex colours are grey.
+
+    Raises:
+        ValueError: trimesh is missing, or the file is no GLB with one textured mesh.
+        OSError: the file cannot be read.
+    """
+    trimesh = import_trimesh()
+    try:
+        with path.open("rb") as file:
+            model: Any = trimesh.load(file, file_type="glb", process=False, force="mesh")
+        image = np.asarray(model.visual.material.baseColorTexture.convert("RGB"), dtype=np.float32) / 255
+        arrays = (model.vertices, model.vertex_normals, model.visual.uv)
+        vertices, normals, uv = (torch.tensor(np.asarray(array), dtype=torch.float32) for array in arrays)
+        faces = torch.tensor(np.asarray(model.faces), dtype=torch.long)
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is no mesh with a texture: {reason(error)}; export it again") from error
+    mesh = Mesh(vertices, faces, torch.full_like(vertices, 0.5))
+    return TexturedMesh(mesh, normals, uv, torch.from_numpy(image).permute(2, 0, 1))

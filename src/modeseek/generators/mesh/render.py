@@ -11,6 +11,7 @@ from torch import Tensor
 from modeseek.generators.camera import Cameras
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.rasterise import Fragments, rasterise
+from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints
 from modeseek.io.images import encode_png
 
 _STILL_SIZE = 384  # side of a still image, pixels
@@ -40,19 +41,19 @@ class MeshMaps:
 def render_mesh(
     vertices: Float[Tensor, "v 3"],
     faces: Int[Tensor, "f 3"],
-    colours: Float[Tensor, "v 3"],
+    colours: SurfaceColours,
     normals: Float[Tensor, "v 3"] | None,
     cameras: Cameras,
     size: int,
     samples: int,
     cull: bool,
 ) -> MeshMaps:
-    """Renders a mesh without a background, differentiably in its colours.
+    """Renders a mesh without a background, differentiably in its colours; in each sub-pixel it shows one point.
 
     Args:
         vertices: vertex positions, world units.
         faces: vertex indices of the triangles.
-        colours: vertex colours in [0, 1].
+        colours: function from points on the surface to colours in [0, 1].
         normals: unit vertex normals; None renders no normal map.
         cameras: cameras, in the dtype of the vertices.
         size: side of the images, pixels.
@@ -61,22 +62,24 @@ def render_mesh(
     """
     fine = size * samples
     fragments = rasterise(vertices, faces, cameras, fine, cull=cull)
-    columns = [_interpolate(fragments, faces, colours), torch.ones_like(fragments.depth)[:, None]]
+    points = SurfacePoints(fragments.face, fragments.weights, faces, vertices)
+    columns = [colours(points), torch.ones_like(fragments.depth)[:, None]]
     columns.append(fragments.depth[:, None])
     if normals is not None:
-        columns.append(torch.nn.functional.normalize(_interpolate(fragments, faces, normals), dim=-1, eps=1e-12))
+        columns.append(points.directions(normals))
     maps = _average_pool(fragments, torch.cat(columns, 1), (len(cameras), fine, samples))
     opacity, sums = maps[:, 3:4], maps[:, 4:]
     means = sums / opacity.clamp(min=0.5 / samples**2)  # 0 where opacity is 0
     return MeshMaps(maps[:, :3], opacity, means[:, :1], None if normals is None else means[:, 1:])
 
 
-def render_still(mesh: Mesh, size: int = _STILL_SIZE) -> bytes:
+def render_still(mesh: Mesh, size: int = _STILL_SIZE, colours: SurfaceColours | None = None) -> bytes:
     """PNG of the mesh on white, from the first camera of the mesh viewer.
 
     Args:
         mesh: mesh to render.
         size: side of the image, pixels.
+        colours: function from points on the surface to colours in [0, 1]; None interpolates the vertex colours.
     """
     middle = (mesh.vertices.amax(0) + mesh.vertices.amin(0)) / 2
     vertices = mesh.vertices.detach() - middle
@@ -85,14 +88,10 @@ def render_still(mesh: Mesh, size: int = _STILL_SIZE) -> bytes:
     )
     azimuth, elevation, fov = (torch.tensor([angle]).to(distance) for angle in STILL_CAMERA)
     cameras = Cameras(azimuth, elevation, distance[None], fov)
-    maps = render_mesh(vertices, mesh.faces, mesh.colours.detach(), None, cameras, size, 2, mesh.closed)
+    colours = colours or (lambda points: points.interpolate(mesh.colours.detach()))
+    with torch.no_grad():
+        maps = render_mesh(vertices, mesh.faces, colours, None, cameras, size, 2, mesh.closed)
     return encode_png((maps.colour + (1 - maps.opacity))[0])
-
-
-def _interpolate(fragments: Fragments, faces: Tensor, values: Float[Tensor, "v c"]) -> Float[Tensor, "p c"]:
-    """Interpolates vertex attributes at the visible points."""
-    corners = values.index_select(0, faces[fragments.face].flatten()).reshape(-1, 3, values.shape[1])
-    return (fragments.weights[..., None] * corners).sum(1)
 
 
 def _average_pool(

@@ -72,8 +72,16 @@ class Surface(Generator3D):
         vertices, faces = self.get_buffer("vertices"), self.get_buffer("faces")
         cameras = view.cameras.to(vertices)
         normals = self.mesh.normals if view.normals else None
+        colours = self.logits.sigmoid()
         maps = render_mesh(
-            vertices, faces, self.logits.sigmoid(), normals, cameras, view.size, self.samples, self._closed
+            vertices,
+            faces,
+            lambda points: points.interpolate(colours),
+            normals,
+            cameras,
+            view.size,
+            self.samples,
+            self._closed,
         )
         background = self.background(cameras.rays(view.size)[1], view.backdrop)
         return Rendering3D(view, maps.colour + (1 - maps.opacity) * background, maps.opacity, maps.depth, maps.normal)

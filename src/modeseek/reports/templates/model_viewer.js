@@ -26,6 +26,7 @@ for (const box of document.querySelectorAll('.model')) {
     if (turning && seen) ask();
   };
   const ask = () => { asked ||= requestAnimationFrame(draw); };
+  model.changed = ask;  // what is decoded later, such as a texture, is drawn then
   const press = (name, down) => { button(name).setAttribute('aria-pressed', String(down)); ask(); };
   const rotate = (on) => { turning = on; last = 0; press('turn', on); };
   const move = (right, up) => {
