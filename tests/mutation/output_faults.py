@@ -120,13 +120,6 @@ OUTPUT_FAULTS: list[tuple[str, str, str, str, str]] = [
         "given",
     ),
     (
-        "the page shows a texture upside down",
-        "reports/templates/mesh_viewer.js",
-        "gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, true)",
-        "gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, false)",
-        "model_view",
-    ),
-    (
         "a textured GLB is lit twice",
         "generators/export_mesh.py",
         'set_unlit(tree, tree["materials"][0])',
