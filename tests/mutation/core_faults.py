@@ -183,8 +183,8 @@ CORE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "fresh noise of the wrong share",
         "sampling/samplers.py",
-        "eta * end[1] * torch.sqrt(1 - snr_ratio(start, end))",
-        "eta * end[1] * torch.sqrt(snr_ratio(start, end))",
+        "eta * end[1] * torch.sqrt(1 - snr_ratio((p.alpha, p.sigma), end))",
+        "eta * end[1] * torch.sqrt(snr_ratio((p.alpha, p.sigma), end))",
         "samplers",
     ),
     (

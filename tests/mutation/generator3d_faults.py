@@ -533,7 +533,7 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
         "",
         "text_to_3d",
     ),
-    ("volumes take one step per direction", "config/defaults.py", ", NeRFConfig: 2}", "}", "defaults"),
+    ("volumes take one step per direction", "config/defaults.py", ", NeRFConfig: 2", "", "defaults"),
     (
         "as many steps of a shape whatever each does",
         "config/defaults.py",
