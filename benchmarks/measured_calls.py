@@ -3,7 +3,7 @@
 Random mixtures (5 dimensions, 4 components) under random measurements (2 numbers, noise 0.02 to 1), bandwidths 0.05 to
 1.5, starts twice as wide as the means. Plain is EM at the last bandwidth. Anderson is `ms.mean_shift(measured)` there.
 Annealed goes down a ladder of bandwidths from the widest, a few accelerated steps on each, then to the last.
-A start counts if plain EM needs at least 50 calls; one that has not converged in 5,000 counts as 5,000.
+A start counts if plain EM needs at least 50 calls; one that has not converged in 2,000 counts as 2,000.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 import modeseek as ms
 from modeseek.operators import Matrix
 
-TOL, MAX_STEPS, WIDEST, RUNGS, STEPS = 1e-6, 5_000, 1.5, 3, 4
+TOL, MAX_STEPS, WIDEST, RUNGS, STEPS = 1e-6, 2_000, 1.5, 3, 4
 D, MEASURED = 5, 2
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     rng = torch.Generator().manual_seed(args.seed)
     rows, anderson_ratios, annealed_ratios = [], [], []
     for h in (0.3,) if args.quick else (0.05, 0.15, 0.5, 1.5):
-        for _ in range(1 if args.quick else 5):
+        for _ in range(1 if args.quick else 2):
             measured, z = problem(rng, 8 if args.quick else 20)
             plain = ms.mean_shift(measured, z, h, TOL, MAX_STEPS, accelerate=False)
             fast, cooled = ms.mean_shift(measured, z, h, TOL, MAX_STEPS), annealed(measured, z, h)
