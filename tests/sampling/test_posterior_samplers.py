@@ -32,7 +32,7 @@ EVERY: dict[str, Sampler] = {
 
 
 def prior_of(m: oracles.Mixture) -> ms.GaussianMixture:
-    return ms.GaussianMixture(*(torch.tensor(part) for part in (m.weights, m.means, m.covs)))
+    return ms.GaussianMixture(torch.tensor(m.weights), torch.tensor(m.means), torch.tensor(m.covs))
 
 
 def measured(rows: int, noise: float = NOISE, a: np.ndarray = A, y: np.ndarray = Y) -> Measurement:

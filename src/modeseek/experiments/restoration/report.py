@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modeseek.experiments.restoration.findings import summarise
-from modeseek.experiments.restoration.jobs import Restored
 from modeseek.experiments.restoration.measure import MAIN, table
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import Problem
+from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
 from modeseek.io.atomic import write_atomic
 from modeseek.reports.contact_sheet import ContactSheet, Tile
