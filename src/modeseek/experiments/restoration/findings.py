@@ -54,8 +54,8 @@ def edges(entries: Sequence[Restorer], chosen: Sequence[Mapping[str, float]]) ->
             n = sum(settings.get(entry.name) == edge for settings in chosen)
             if 2 * n > len(chosen):
                 lines.append(
-                    f"The chosen setting of {entry.title} is the {word} tried ({edge:g}) in {n} of {len(chosen)} cells: "
-                    f"a {other} one may be better."
+                    f"The chosen setting of {entry.title} is the {word} tried ({edge:g}) in {n} of {len(chosen)} "
+                    f"cells: a {other} one may be better."
                 )
     return tuple(lines)
 
