@@ -18,6 +18,7 @@ from modeseek.codec import RangeCodec
 from modeseek.experiments.restoration.annealing import anneal
 from modeseek.experiments.restoration.degradations import DEGRADATIONS
 from modeseek.experiments.restoration.exact import ExactPosterior
+from modeseek.experiments.restoration.findings import edges
 from modeseek.experiments.restoration.jobs import RestorationJob
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import ImagePrior, Problem, Truth
@@ -150,6 +151,14 @@ def test_settings_are_chosen_on_other_images(out: Path) -> None:
             assert len(values["psnr"]) == 2
             trials[setting] = sum(values["psnr"])
         assert chosen[name] == max(trials, key=lambda setting: trials[setting])
+
+
+def test_settings_at_the_edge_are_said() -> None:
+    entry = RESTORERS["diffpir"]
+    lines = edges([entry, RESTORERS["degraded"]], [{"diffpir": 0.3}, {"diffpir": 0.3}, {"diffpir": 1.0}])
+    assert lines == (
+        "The chosen setting of DiffPIR is the lowest tried (0.3) in 2 of 3 cells: a lower one may be better.",
+    )
 
 
 def test_a_finished_run_is_not_computed_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ EVERY: dict[str, Sampler] = {
 
 
 def prior_of(m: oracles.Mixture) -> ms.GaussianMixture:
-    return ms.GaussianMixture(*(torch.tensor(part) for part in (m.weights, m.means, m.covs)))
+    return ms.GaussianMixture(torch.tensor(m.weights), torch.tensor(m.means), torch.tensor(m.covs))
 
 
 def measured(rows: int, noise: float = NOISE, a: np.ndarray = A, y: np.ndarray = Y) -> Measurement:
@@ -109,6 +109,17 @@ def test_pigdm_with_fresh_noise_draws_the_same_law() -> None:
     np.testing.assert_allclose(cov, WANTED.cov, atol=0.03)
 
 
+def test_a_draw_given_y_has_the_law_of_the_product() -> None:
+    """N(x, w^2 I) times the likelihood: its precision is the sum of both, its mean weighs both."""
+    x, width = np.array([0.3, -0.6, 0.2]), 0.7
+    law = Measurement(Matrix(torch.tensor(A)), torch.tensor(Y).expand(20000, -1), NOISE)
+    points_of_x = torch.tensor(x).expand(20000, 3)
+    drawn_z = law.sample(points_of_x, torch.full((20000,), width, dtype=F64), generator()).numpy()
+    cov = np.linalg.inv(np.eye(3) / width**2 + A.T @ A / NOISE**2)
+    np.testing.assert_allclose(drawn_z.mean(0), cov @ (x / width**2 + A.T @ Y / NOISE**2), atol=0.015)
+    np.testing.assert_allclose(np.cov(drawn_z.T), cov, atol=0.015)
+
+
 def test_daps_with_the_spread_of_a_gaussian_draws_its_posterior() -> None:
     mean, cov = drawn(partial(daps, flow_steps=1, spread=SPREAD), 12)
     np.testing.assert_allclose(mean, WANTED.mean, atol=0.03)
@@ -162,7 +173,7 @@ def test_a_step_of_diffpir_solves_its_quadratic_and_keeps_the_implied_noise() ->
 
 
 def test_red_diff_at_a_fixed_level_ends_at_its_weighted_mean() -> None:
-    prior, rows, t = prior_of(GAUSSIAN), 300, 0.4
+    prior, rows, t = prior_of(GAUSSIAN), 300, 0.2
     alpha, sigma = (x.item() for x in prior.schedule(torch.tensor(t, dtype=F64)))
     z = torch.tensor(MEAN).expand(rows, 3)
     constant = torch.full((600,), t, dtype=F64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from modeseek.experiments.restoration.jobs import FOLDER, RestorationJob, Restored
+from modeseek.experiments.restoration.jobs import FOLDER, RestorationJob
 from modeseek.experiments.restoration.measure import MAIN
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import Problem
 from modeseek.experiments.restoration.report import CellResult, write_restoration
+from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
 from modeseek.experiments.restoration.subjects import ImageSubject
 from modeseek.io.progress import Progress
@@ -70,15 +71,16 @@ def _tune(
     plan: Restoration, cell: Cell, entry: Restorer, problem: Problem, run: Run, progress: Progress
 ) -> Generator[Progress, None, float]:
     """Setting with the highest mean PSNR on the images of the tuning; the default without a tuning."""
-    if not plan.tuning or len(entry.settings) < 2:
-        return entry.settings[0]
+    default, *others = entry.settings
+    if not plan.tuning or not others:
+        return default
     scores: dict[float, float] = {}
     for setting in entry.settings:
         job = RestorationJob(plan, cell, entry, setting, tunes=True)
         outcome = yield from _finish(job, problem, run.path / FOLDER, progress)
         if isinstance(outcome, Restored):
             scores[setting] = outcome.values[MAIN].mean().item()
-    return max(scores, key=lambda setting: scores[setting]) if scores else entry.settings[0]
+    return max(scores, key=lambda setting: scores[setting]) if scores else default
 
 
 def _finish(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modeseek.experiments.restoration.plan import Cell, Restoration
-from modeseek.experiments.restoration.restorers import OURS, RESTORERS
+from modeseek.experiments.restoration.restorers import OURS, RESTORERS, Restorer
 from modeseek.reports.table import Row, Table
 
 
@@ -36,6 +36,27 @@ def summarise(
         lines.append(f"The mean of posterior samples has a higher PSNR than {ours} at: {'; '.join(better)}.")
     if worse:
         lines.append(f"{ours} has a higher PSNR than the mean of posterior samples at: {'; '.join(worse)}.")
+    return tuple(lines)
+
+
+def edges(entries: Sequence[Restorer], chosen: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """Sentences on methods whose chosen setting is the lowest or highest tried in most cells.
+
+    Args:
+        entries: methods.
+        chosen: chosen settings by method, of each cell.
+    """
+    lines = []
+    for entry in entries:
+        if len(entry.settings) < 2:
+            continue
+        for word, other, edge in (("lowest", "lower", min(entry.settings)), ("highest", "higher", max(entry.settings))):
+            n = sum(settings.get(entry.name) == edge for settings in chosen)
+            if 2 * n > len(chosen):
+                lines.append(
+                    f"The chosen setting of {entry.title} is the {word} tried ({edge:g}) in {n} of {len(chosen)} "
+                    f"cells: a {other} one may be better."
+                )
     return tuple(lines)
 
 

@@ -8,41 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from modeseek.experiments.restoration.measure import score
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import Problem
+from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
 from modeseek.io.atomic import write_atomic
-from modeseek.io.images import encode_png, read_images
+from modeseek.io.images import encode_png
 from modeseek.priors.wrapper import Counting
 
 FOLDER = "jobs"
-
-
-@dataclass(frozen=True)
-class Restored:
-    """Result of a job.
-
-    Attributes:
-        values: scores by key, one number per image.
-        calls: prior calls per image.
-        jacobians: vector-Jacobian products of the prior per image.
-        seconds: run time per image.
-        path: PNG file with all images side by side; absent of a tuning.
-    """
-
-    values: dict[str, Float[Tensor, "n"]]
-    calls: float
-    jacobians: int
-    seconds: float
-    path: Path
-
-    def images(self, n: int) -> Float[Tensor, "n 3 h w"]:
-        """The n restored images."""
-        return torch.stack(read_images([self.path])[0].chunk(n, -1))
 
 
 @dataclass(frozen=True)

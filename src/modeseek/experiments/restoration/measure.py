@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from modeseek.experiments.restoration.problem import Problem
+from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import OURS, Restorer
 from modeseek.metrics.bootstrap import mean_with_interval
 from modeseek.metrics.restoration import psnr, relative_distance, ssim
 from modeseek.reports.table import Column, Row, Table, row_values
-
-if TYPE_CHECKING:
-    from modeseek.experiments.restoration.jobs import Restored
 
 MAIN = "psnr"
 COLUMNS = (

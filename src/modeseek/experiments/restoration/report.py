@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modeseek.experiments.restoration.findings import summarise
-from modeseek.experiments.restoration.jobs import Restored
+from modeseek.experiments.restoration.findings import edges, summarise
 from modeseek.experiments.restoration.measure import MAIN, table
 from modeseek.experiments.restoration.plan import Cell, Restoration
 from modeseek.experiments.restoration.problem import Problem
+from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
 from modeseek.io.atomic import write_atomic
 from modeseek.reports.contact_sheet import ContactSheet, Tile
@@ -63,6 +63,8 @@ def write_restoration(
     }
     findings = summarise(plan, whole, tables, titles)
     missing = [line for cell in cells for line in cell.missing]
+    if plan.tuning:
+        missing += edges(entries, [cell.chosen for cell in cells])
     if len(cells) < len(plan.cells):
         missing.append(f"Not finished: {len(cells)} of {len(plan.cells)} cells so far.")
     more = {f"PSNR at noise {noise:g}": psnr_table(noise, tables) for noise in {cell.noise: None for cell in tables}}

@@ -102,8 +102,9 @@ def _red_diff(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
 def _daps(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
     prior = problem.space.prior
     times, start = prior.grid(calls // _FLOW_STEPS), problem.noised_start(rng)
-    cond = problem.truth.cond
-    return daps(prior, problem.measurement, start, times, cond, rng=rng, flow_steps=_FLOW_STEPS, step=setting)
+    spread = None if problem.space.pixels else problem.space.spread  # an image of unbounded noise cannot be encoded
+    cond, k = problem.truth.cond, _FLOW_STEPS
+    return daps(prior, problem.measurement, start, times, cond, rng=rng, flow_steps=k, spread=spread, step=setting)
 
 
 def _exact(problem: Problem, calls: int, setting: float, rng: Rng, mean: bool) -> Tensor:
