@@ -1,0 +1,120 @@
+"""Image of docs/paint.md: `python docs/paint_pictures.py` paints five meshes, then writes docs/paint.webp.
+
+The meshes and runs lie in runs/gallery; a finished run is not made again, an interrupted one is resumed. Four meshes
+are the surfaces of captions of scenes, without their colours; the fifth, a mug of a lathe and a ring that stands z up,
+is of no scene.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+from gallery_runs import GalleryRun
+
+DOCS = Path(__file__).parent
+FOLDER = Path("runs") / "gallery"
+MESHES = FOLDER / "meshes"
+CAPTIONS = {
+    "car": "an orange car",
+    "cone": "a red cone on a blue cube",
+    "robot": "a green robot head",
+    "duck": "a yellow duck",
+}
+FOREIGN, FOREIGN_PROMPT = "lathe", "a purple mug"
+RESOLUTION, FACES = 96, 6000  # of the meshes of captions
+AZIMUTHS, ELEVATION = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0), 20.0  # degrees
+SIDE, QUALITY = 176, 88  # pixels; of WebP
+_SIZE = 192  # of the renders, pixels
+
+
+def paint_run(name: str, prompt: str, *options: str) -> GalleryRun:
+    """Run that paints runs/gallery/meshes/NAME.stl."""
+    return GalleryRun(f"paint-{name}", ("paint", (MESHES / f"{name}.stl").as_posix(), prompt, *options))
+
+
+RUNS = (
+    *(paint_run(name, prompt) for name, prompt in CAPTIONS.items()),
+    paint_run(FOREIGN, FOREIGN_PROMPT, "--up", "z"),
+)
+
+
+def write_meshes(folder: Path) -> None:
+    """Writes those meshes that are not there."""
+    import trimesh
+
+    from modeseek.datasets.scenes.scene_density import SURFACE_LEVEL, scene_density
+    from modeseek.datasets.scenes.static_scene import StaticScene
+    from modeseek.generators.export_mesh import encode_mesh
+    from modeseek.generators.mesh.decimate import decimate
+    from modeseek.generators.mesh.extract import extract
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, prompt in CAPTIONS.items():
+        if not (folder / f"{name}.stl").exists():
+            density = scene_density(StaticScene.from_caption(prompt))
+            mesh = decimate(extract(density, RESOLUTION, SURFACE_LEVEL, 0.0).mesh, FACES).mesh
+            (folder / f"{name}.stl").write_bytes(encode_mesh(mesh, "stl", name)[f"{name}.stl"])
+    if not (folder / f"{FOREIGN}.stl").exists():
+        profile = [(0, 0), (0.8, 0), (0.9, 0.1), (0.9, 2), (0.8, 2), (0.8, 0.2), (0, 0.2)]
+        ring = trimesh.creation.torus(0.45, 0.13, major_sections=48, minor_sections=16)
+        ring.apply_transform(trimesh.transformations.rotation_matrix(math.pi / 2, (1, 0, 0)))
+        ring.apply_translation((1.05, 0, 1.05))
+        mug = trimesh.util.concatenate([trimesh.creation.revolve(profile, sections=48), ring])
+        mug.export(folder / f"{FOREIGN}.stl")
+
+
+def write(folder: Path, out: Path) -> None:
+    """Writes six views of each textured mesh, one mesh a row, as its GLB has it.
+
+    Raises:
+        ValueError: a run is not finished.
+        OSError: a file cannot be read or written.
+    """
+    import io
+
+    import torch
+    from PIL import Image
+
+    from modeseek.generators.camera import Cameras
+    from modeseek.generators.mesh.placement import Placement
+    from modeseek.generators.mesh.read import read_textured
+    from modeseek.generators.mesh.render import render_mesh
+    from modeseek.reports.contact_sheet import ContactSheet, Tile
+    from modeseek.rundir.status import read_status
+
+    count = len(AZIMUTHS)
+    cameras = Cameras(
+        torch.tensor(AZIMUTHS), torch.full((count,), ELEVATION), torch.full((count,), 2.5), torch.full((count,), 40.0)
+    )
+    cells: list[list[list[Tile]]] = []
+    for run in RUNS:
+        path = folder / run.name
+        if read_status(path).state != "finished":
+            raise ValueError(f"{path} must be a finished run, got none; try python docs/paint_pictures.py")
+        model = read_textured(path / "exports" / "textured.glb")
+        vertices = Placement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
+        with torch.no_grad():
+            maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, _SIZE, 3, False)
+        cells.append([[Tile(image)] for image in (maps.colour + 1 - maps.opacity).clamp(0, 1)])
+    labels = [run.arguments[2] for run in RUNS]
+    png = ContactSheet(cells, labels=labels, side=SIDE, font=16, label_width=130, gap=4).png()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, "WEBP", quality=QUALITY, method=6)
+
+
+def main() -> None:
+    """Makes the meshes, the runs and the image."""
+    from gallery import make_runs
+
+    try:
+        write_meshes(MESHES)
+        make_runs(FOLDER, RUNS)
+        write(FOLDER, DOCS / "paint.webp")
+    except (OSError, ValueError) as error:
+        sys.exit(f"paint_pictures: {' '.join(str(error).split())}")
+    print("Written: docs/paint.webp")
+
+
+if __name__ == "__main__":
+    main()
