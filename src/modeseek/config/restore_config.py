@@ -115,6 +115,6 @@ def restore_config(
     )
     rate = config.optimizer
     if name == "latent":  # each step goes to the target of EM; directions are means over the images
-        rate = replace(rate, lr=float(copies * len(prompts)))  # pyright: ignore[reportCallIssue]
+        rate = replace(rate, lr=float(copies * len(prompts)))  # pyright: ignore[reportArgumentType]
     config = replace(config, measurement=measurement, optimizer=rate)
     return configure(config.to_dict(), settings)

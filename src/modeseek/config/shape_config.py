@@ -209,7 +209,7 @@ def _generator(
         raise ValueError(f"generator must be nerf or {volume}, got {kind} and volume {volume}; leave one out")
     if kind == "splats":
         return SplatsConfig(views=views, size=size, particles=particles)
-    chosen: VolumeKind = next((name for name in _VOLUMES if name == kind), volume or "dense")
+    chosen: VolumeKind = kind if kind in _VOLUMES else volume or "dense"
     return NeRFConfig(chosen, views, size, particles=particles)
 
 

@@ -35,11 +35,15 @@ class Linear(IterativeOperator):
         check: bool = False,
     ) -> None:
         self._forward = forward
-        if (adjoint is None or check) and shape is None:
-            raise ValueError(
-                "shape must be that of an item where the adjoint is derived or checked, got none; try shape=prior.shape"
-            )
-        self._adjoint = adjoint if shape is None or adjoint is not None else _derived(forward, shape)
+        if shape is None:
+            if adjoint is None or check:
+                raise ValueError(
+                    "shape must be that of an item where the adjoint is derived or checked, got none; try "
+                    "shape=prior.shape"
+                )
+        elif adjoint is None:
+            adjoint = _derived(forward, shape)
+        self._adjoint = adjoint
         if check and shape is not None:
             check_adjoint(self, shape)
 

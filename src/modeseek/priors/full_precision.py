@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -11,7 +11,7 @@ _FULL = ("ieee", "none")  # settings of torch >= 2.9 without TF32 and bfloat16
 
 
 @contextmanager
-def full_float32() -> Iterator[None]:
+def full_float32() -> Generator[None]:
     """Multiplies float32 matrices in float32 inside the context: neither TF32 nor bfloat16, whatever is set outside.
 
     TF32 keeps 10 bits of the mantissa, so that squared distances of a product would be off by 1e-3 of the data's
@@ -27,7 +27,10 @@ def full_float32() -> Iterator[None]:
         return
     reduced = [
         (product, product.fp32_precision)
-        for product in (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+        for product in (
+            torch.backends.cuda.matmul,
+            torch.backends.mkldnn.matmul,  # pyright: ignore[reportAttributeAccessIssue]
+        )
         if product.fp32_precision not in _FULL
     ]
     for product, _ in reduced:

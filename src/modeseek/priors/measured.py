@@ -135,7 +135,7 @@ class Measured(DataTermPrior):
         _ = self.term  # checks the measurement
 
     @cached_property
-    def term(self) -> DataTerm:
+    def term(self) -> DataTerm:  # pyright: ignore[reportIncompatibleMethodOverride] - a property that is built once
         if self.decode is None:
             term = GaussianLikelihood.measured(self.operator, self.y, self.noise)
             expected = self.operator(torch.zeros(1, *self.prior.shape, dtype=self.y.dtype, device=self.y.device))

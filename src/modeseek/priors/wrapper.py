@@ -69,7 +69,7 @@ class PriorWrapper(BasePrior):
 
     def rows(self, rows: Int[Tensor, "r"]) -> Prior:
         """Returns the prior of some rows of a batch; itself, as here, where it holds no rows of its own."""
-        return self
+        return self  # pyright: ignore[reportReturnType] - every wrapper has `at`
 
     def metric(self, bandwidth: Float[Tensor, "b"]) -> InnerProduct | None:
         """Returns the metric in which the Jacobian of `prediction.z` is symmetric; None, as here, is the identity."""

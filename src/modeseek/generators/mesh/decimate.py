@@ -70,13 +70,13 @@ def decimate(mesh: Mesh, faces: int) -> Decimation:
             name = package.replace("_", "-")
             raise ValueError(f"decimation needs the package {name}, which is missing; pip install 'modeseek[mesh]'")
     from fast_simplification import simplify
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     vertices = mesh.vertices.detach().double().cpu().numpy()
-    points, corners = simplify(vertices, mesh.faces.cpu().numpy().astype(np.int32), target_count=faces)
+    points, corners = simplify(vertices, mesh.faces.cpu().numpy().astype(np.int32), target_count=faces)[:2]
     points, corners = np.asarray(points, np.float64), np.asarray(corners, np.int64)
     used, corners = np.unique(corners, return_inverse=True)
-    _, nearest = cKDTree(vertices).query(points[used])
+    _, nearest = KDTree(vertices).query(points[used])
     device = mesh.vertices.device
     small = Mesh(
         torch.from_numpy(points[used]).to(mesh.vertices),

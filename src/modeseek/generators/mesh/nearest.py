@@ -35,11 +35,11 @@ class NearestPoints:
             raise ValueError(
                 "distances of meshes need the package scipy, which is missing; pip install 'modeseek[mesh]'"
             )
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
         self.mesh, self.candidates = mesh, min(candidates, len(mesh.faces))
         self._corners = mesh.corners.detach().double().cpu()
-        self._tree = cKDTree(self._corners.mean(1).numpy())
+        self._tree = KDTree(self._corners.mean(1).numpy())
 
     def __call__(self, positions: Float[Tensor, "m 3"]) -> SurfacePoints:
         """Returns the nearest points; faces and weights on the device of the mesh."""
