@@ -25,7 +25,11 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--disable-background-networking", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 TEMPLATE = """{% extends "base.html.j2" %}
 {% from "model.html.j2" import model_view %}
-{% block main %}<section>{{ model_view(model) }}</section>{% endblock %}"""
+{% block main %}<style>header { display: none; }
+.model canvas { position: fixed; inset: 0 auto auto 0; width: 290px; height: 290px; background: white; z-index: 9; }
+.model canvas:focus-visible { outline: 0 !important; }</style>
+<section>{{ model_view(model) }}</section>{% endblock %}"""
+"""The canvas lies on whole pixels and has no ring of focus, so that its screenshot holds the drawing alone."""
 
 
 def cloud() -> StartingSplats:
@@ -54,6 +58,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=_FLAGS)
         context = browser.new_context(viewport={"width": 360, "height": 500}, reduced_motion="reduce")
+        context.set_default_timeout(120_000)  # software WebGL is slow to start on a busy machine
         page, complaints = context.new_page(), []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -91,11 +96,11 @@ def test_it_draws_what_the_renderer_draws_from_any_side(page: Page) -> None:
     front = shown(page)
     size = len(front)
     assert front.shape == (size, size, 3) and front.std() > 20
-    assert np.abs(front - rendered(30.0, size)).mean() < 2
+    assert np.abs(front - rendered(30.0, size)).mean() < 1
     page.locator(".model canvas").focus()
     for _ in range(30):
         page.keyboard.press("ArrowRight")
     back = shown(page)
     assert page.locator(".model output").inner_text() == "azimuth -150°, elevation 20°"
-    assert np.abs(back - rendered(-150.0, size)).mean() < 2
+    assert np.abs(back - rendered(-150.0, size)).mean() < 1
     assert np.abs(back - front).mean() > 10

@@ -140,6 +140,7 @@ def test_the_run_writes_its_files(out: Path) -> None:
     assert set(results["facts"]["cells"]) == {"blur-0.05"}
     for name in ("report.html", "exports/table.md", "exports/results.csv", "media/sheet.png"):
         assert (out / name).is_file()
+    assert "**PSNR at noise 0.05**\n\n| Method | Blur" in (out / "exports" / "table.md").read_text()
 
 
 def test_settings_are_chosen_on_other_images(out: Path) -> None:

@@ -45,17 +45,17 @@ def test_the_objective_never_falls_in_a_thousand_random_cases() -> None:
         parts = (prior.weights.numpy(), prior.means.numpy(), prior.covs.numpy())
         rest = [part.numpy() for part in (h, matrix, y, s)]
         before = objective(parts, z.numpy(), *rest)
-        for _ in range(12):
+        for _ in range(8):
             z = z + ms.shift(measured, z, h)
             after = objective(parts, z.numpy(), *rest)
             worst, rises, before = min(worst, (after - before).min()), rises + (after > before).sum(), after
-    assert worst > -1e-10 and rises > 6000
+    assert worst > -1e-10 and rises > 4000
 
 
 @pytest.mark.parametrize("accelerate", [True, False])
 def test_modes_of_the_posterior_are_those_of_the_closed_form(accelerate: bool) -> None:
     worst = 0.0
-    for case in range(6 if accelerate else 2):
+    for case in range(4 if accelerate else 1):
         prior, matrix = mixture(case), draw(50 + case, E, D)
         y, h, s = draw(60 + case, 1, E), 0.3, 0.2
         found = ms.mean_shift(

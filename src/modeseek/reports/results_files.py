@@ -75,7 +75,8 @@ def write_experiment(run: Run, title: str, result: ExperimentResult, facts: dict
     facts |= {"findings": list(findings), "lacking": list(result.missing)}
     write_metrics(run, result.table)
     write_results(exports, RunRecord(title, run.command, run.settings), result.table, facts)
-    tables = [table.markdown(result.titles) for table in (result.table, *result.more.values()) if table.rows]
+    more = {f"**{heading}**\n\n": table for heading, table in result.more.items()}
+    tables = [head + part.markdown(result.titles) for head, part in ({"": result.table} | more).items() if part.rows]
     write_atomic(exports / "table.md", "\n".join([*tables, *(f"- {line}" for line in findings)]) + "\n")
 
 
