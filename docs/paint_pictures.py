@@ -26,7 +26,6 @@ FOREIGN, FOREIGN_PROMPT = "lathe", "a purple mug"
 RESOLUTION, FACES = 96, 6000  # of the meshes of captions
 AZIMUTHS, ELEVATION = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0), 20.0  # degrees
 SIDE, QUALITY = 176, 88  # pixels; of WebP
-_SIZE = 192  # of the renders, pixels
 
 
 def paint_run(name: str, prompt: str, *options: str) -> GalleryRun:
@@ -96,7 +95,7 @@ def write(folder: Path, out: Path) -> None:
         model = read_textured(path / "exports" / "textured.glb")
         vertices = Placement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
         with torch.no_grad():
-            maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, _SIZE, 3, False)
+            maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, SIDE, 2, False)
         cells.append([[Tile(image)] for image in (maps.colour + 1 - maps.opacity).clamp(0, 1)])
     labels = [run.arguments[2] for run in RUNS]
     png = ContactSheet(cells, labels=labels, side=SIDE, font=16, label_width=130, gap=4).png()

@@ -47,24 +47,48 @@ def trained(run: ms.Run) -> dict[str, torch.Tensor]:
     return load_trained(run, "cpu").generator.state_dict()
 
 
-def test_a_resumed_run_is_bit_equal(cube: Path, tmp_path: Path) -> None:
-    whole = ms.run(config(cube, "atlas"), tmp_path / "whole")
-    parts, objects = create_run(config(cube, "atlas"), ["modeseek"], tmp_path / "parts")
-    job = train(parts, objects, 4)
-    for progress in job:
-        if progress.done == 2:
-            job.close()
-            break
+SETTINGS = (
+    "prior.renders.size=12", "prior.renders.bins=4", "generator.painted.texels=16",
+    "generator.painted.texture_size=32", "previews=0", "saving.steps=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def painted(cube: Path, tmp_path_factory: pytest.TempPathFactory) -> ms.ShapeResult:
+    return ms.paint(
+        cube, "a red cube", "renders", texture="atlas", steps=2, cameras=2, size=12, film="none", settings=SETTINGS,
+        device="cpu", out=tmp_path_factory.mktemp("run") / "whole",
+    )  # fmt: skip
+
+
+def test_a_resumed_run_is_bit_equal(painted: ms.ShapeResult, tmp_path: Path) -> None:
+    whole = painted.run
+    parts, objects = create_run(whole.config, ["modeseek"], tmp_path / "parts")
+    job = train(parts, objects, 2)
+    next(progress for progress in job if progress.done == 1)
+    job.close()
     for _ in iter_resume(parts):
         pass
     first, second = trained(whole), trained(parts)
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
     textures = [read_textured(run.path / "exports" / "textured.glb").image for run in (whole, parts)]
     assert torch.equal(*textures) and textures[0].shape == (3, 32, 32)
-    model = read_textured(whole.path / "exports" / "textured.glb")
+
+
+def test_a_run_leaves_its_mesh_with_the_texture(painted: ms.ShapeResult, tmp_path: Path) -> None:
+    model = read_textured(painted.run.path / "exports" / "textured.glb")
     assert model.mesh.vertices.abs().max() == pytest.approx(1), "in the coordinates of the file"
-    section = read_object(whole.path, "a cube")
+    section = read_object(painted.run.path, "a cube")
     assert section is not None and section.model is not None and "texture" in section.model.arrays
+    path = painted.mesh().save(tmp_path / "painted.glb", texture=16)
+    assert read_textured(path).image.shape == (3, 16, 16)
+
+
+def test_the_command_is_python(painted: ms.ShapeResult, cube: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--prior", "renders", "--texture", "atlas", "--steps", "2", "--cameras", "2", "--size", "12",
+               "--film", "none", "--device", "cpu", "--dry-run", "--set", *SETTINGS)  # fmt: skip
+    main(["paint", str(cube), "a red cube", *options])
+    assert capsys.readouterr().out == (painted.run.path / "config.yaml").read_text()
 
 
 @pytest.mark.parametrize("texture", ["field", "hash"])
@@ -86,34 +110,6 @@ def test_other_textures_continue_bit_equal(texture: str, cube: Path) -> None:
     assert torch.equal(second.direction.grad, whole[1].direction.grad)
     wanted, found = (each.generator.state_dict() for each in (objects, fresh))
     assert wanted.keys() == found.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
-
-
-def test_python_is_the_command(cube: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = [
-        "--prior",
-        "renders",
-        "--steps",
-        "2",
-        "--cameras",
-        "1",
-        "--size",
-        "12",
-        "--film",
-        "none",
-        "--faces",
-        "12",
-    ]
-    settings = ["prior.renders.size=12", "prior.renders.bins=4", "generator.painted.texture_size=16", "previews=0"]
-    main(["paint", str(cube), "a red cube", *options, "--set", *settings, "--out", str(tmp_path / "command")])
-    assert "Report:" in capsys.readouterr().out
-    result = ms.paint(
-        cube, "a red cube", "renders", steps=2, cameras=1, size=12, film="none", settings=settings,
-        out=tmp_path / "python",
-    )  # fmt: skip
-    first, second = trained(ms.Run.load(tmp_path / "command")), trained(result.run)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    path = result.mesh().save(tmp_path / "painted.glb", texture=16)
-    assert read_textured(path).image.shape == (3, 16, 16)
 
 
 def test_particles_have_textures_of_their_own(cube: Path) -> None:

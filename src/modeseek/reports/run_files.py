@@ -8,7 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 _FOLDERS = ("exports", "media", ".")  # in the order of the page
-_NAMES = {"mesh": "Model", "turntable": "Turntable", "optimisation": "Film", "points": "Points", "after": "Preview"}
+_NAMES = {
+    "mesh": "Model",
+    "textured": "Textured",
+    "turntable": "Turntable",
+    "optimisation": "Film",
+    "points": "Points",
+    "after": "Preview",
+}
 ENLARGED = re.compile(r"@(\d+)x?$")  # at the end of the stem of an image that is enlarged
 _SUFFIXES = (".glb", ".obj", ".stl", ".ply", ".mp4", ".gif", ".webp", ".npy", ".png")
 
