@@ -77,7 +77,7 @@ def write(folder: Path, out: Path) -> None:
     from PIL import Image
 
     from modeseek.generators.camera import Cameras
-    from modeseek.generators.mesh.placement import Placement
+    from modeseek.generators.mesh.placement import MeshPlacement
     from modeseek.generators.mesh.read import read_textured
     from modeseek.generators.mesh.render import render_mesh
     from modeseek.reports.contact_sheet import ContactSheet, Tile
@@ -93,7 +93,7 @@ def write(folder: Path, out: Path) -> None:
         if read_status(path).state != "finished":
             raise ValueError(f"{path} must be a finished run, got none; try python docs/paint_pictures.py")
         model = read_textured(path / "exports" / "textured.glb")
-        vertices = Placement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
+        vertices = MeshPlacement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
         with torch.no_grad():
             maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, SIDE, 2, False)
         cells.append([[Tile(image)] for image in (maps.colour + 1 - maps.opacity).clamp(0, 1)])

@@ -45,7 +45,7 @@ ROOMS = (  # a room imports only the rooms above it, and those of its own line
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in names.split()}
 WRITERS = {"io", "rundir", "runs", "reports", "viewer", "sweeps", "experiments"}
 WRITING = {"write_text", "write_bytes", "save_file", "save_pretrained", "mkdir", "mkstemp", "rmtree", "unlink", "touch"}
-LARGEST = 0.15  # of the package's lines in one room
+LARGEST = 0.16  # of the package's lines in one room
 LONGEST = 300  # lines of a file
 RIDDLES = ("What", "Who", "Whoever", "Where", "How", "Whether", "When", "Why")
 
@@ -205,12 +205,15 @@ def test_the_words_are_the_fields() -> None:
 
 
 KINDS = ("generators", "methods", "priors", "config")  # rooms whose classes are of many kinds
-ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors
+ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors, a
+    # posterior for kernel densities, splats and meshes begin in a volume
     ("runs/jobs.py", "Pipeline"),
     ("methods/auxiliary_lora.py", "Pipeline"),
     ("methods/cds.py", "FeaturePrior"),
     ("reports/method_notes.py", "MSD"),
     ("sweeps/log_densities.py", "ToyPriorConfig"),
+    ("experiments/restoration/restorers.py", "KernelDensity"),
+    ("experiments/text_to_3d/representations.py", "NeRFConfig"),
 }
 SHARED = {
     "base",
@@ -252,7 +255,7 @@ def test_the_wheel_holds_the_package_alone() -> None:
 
 def test_tests_mirror_the_rooms() -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in ROOT.glob("tests/*/**/test_*.py")}
-    assert {str(f) for f in folders if not (PACKAGE / f).is_dir()} == {"e2e", "mutation", "tools"}
+    assert {str(f) for f in folders if not (PACKAGE / f).is_dir()} == {"e2e", "gpu", "mutation", "tools"}
 
 
 def test_names_of_test_files_are_unique() -> None:

@@ -14,7 +14,7 @@ from modeseek.generators.mesh.decimate import decimate
 from modeseek.generators.mesh.given import read_given_mesh
 from modeseek.generators.mesh.mesh import Mesh
 from modeseek.generators.mesh.nearest import NearestPoints, closest_weights, spread_points
-from modeseek.generators.mesh.placement import Placement
+from modeseek.generators.mesh.placement import MeshPlacement
 
 LIKE = torch.empty(0, dtype=torch.float64)
 BALL = trimesh.creation.icosphere(2)
@@ -144,7 +144,7 @@ def test_too_many_faces_are_refused_or_decimated(tmp_path: Path, monkeypatch: py
 
 def test_a_placement_needs_an_extent() -> None:
     with pytest.raises(ValueError, match="a mesh must have an extent, got 3 vertices at one point"):
-        Placement.of(torch.ones(3, 3), 0.8)
+        MeshPlacement.of(torch.ones(3, 3), 0.8)
 
 
 def as_mesh(model: trimesh.Trimesh) -> Mesh:

@@ -17,7 +17,7 @@ from modeseek.generators import AtlasTexture, Cameras, Dense, FieldTexture, Four
 from modeseek.generators.export_mesh import encode_textured
 from modeseek.generators.mesh.atlas import Atlas, texels, unwrap
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.placement import Placement
+from modeseek.generators.mesh.placement import MeshPlacement
 from modeseek.generators.mesh.surface_points import SurfacePoints, vertex_points
 from modeseek.generators.mesh.texture import bake_texture
 from modeseek.rng import Streams
@@ -174,7 +174,7 @@ def test_vertices_have_their_texture() -> None:
 
 
 def test_files_have_the_texture_in_the_coordinates_of_the_file() -> None:
-    painted = ms.PaintedMesh(MESH, Known(), placement=Placement((10.0, 0.0, -2.0), 0.5))
+    painted = ms.PaintedMesh(MESH, Known(), placement=MeshPlacement((10.0, 0.0, -2.0), 0.5))
     textured, summary = painted.textured_mesh(128)
     assert summary == "48 faces, painted"
     data = encode_textured(textured, "glb")["mesh.glb"]

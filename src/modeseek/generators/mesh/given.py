@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modeseek.generators.mesh.decimate import decimate
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.placement import Placement, UpAxis, to_y_up
+from modeseek.generators.mesh.placement import MeshPlacement, UpAxis, to_y_up
 from modeseek.generators.mesh.read import MAX_BYTES, import_trimesh
 from modeseek.generators.mesh.repair import repair
 from modeseek.io.errors import reason
@@ -36,7 +36,7 @@ class GivenMesh:
     """
 
     mesh: Mesh
-    placement: Placement
+    placement: MeshPlacement
     summary: str
     remarks: tuple[str, ...]
 
@@ -66,7 +66,7 @@ def read_given_mesh(
     try:
         sound = repair(points, corners)
         vertices = to_y_up(torch.from_numpy(sound.vertices), up)
-        placement = Placement.of(vertices, radius)
+        placement = MeshPlacement.of(vertices, radius)
     except ValueError as error:
         raise ValueError(f"{path.name} is no mesh to paint: {error}") from error
     placed = placement.place(vertices).to(like)

@@ -10,7 +10,7 @@ from modeseek.generators.background import Background
 from modeseek.generators.camera import CameraView
 from modeseek.generators.generator3d import Generator3D
 from modeseek.generators.mesh.mesh import Mesh
-from modeseek.generators.mesh.placement import Placement
+from modeseek.generators.mesh.placement import MeshPlacement
 from modeseek.generators.mesh.render import render_mesh
 from modeseek.generators.mesh.surface_points import SurfaceColours, SurfacePoints, vertex_points
 from modeseek.generators.mesh.surface_texture import SurfaceTexture
@@ -18,7 +18,7 @@ from modeseek.generators.mesh.texture import TexturedMesh, bake_texture
 from modeseek.generators.orbit import Orbit
 from modeseek.generators.rendering3d import Rendering3D
 
-_UNPLACED = Placement()
+_UNPLACED = MeshPlacement()
 
 
 class PaintedMesh(Generator3D):
@@ -49,7 +49,7 @@ class PaintedMesh(Generator3D):
         mesh: Mesh,
         texture: SurfaceTexture,
         *,
-        placement: Placement = _UNPLACED,
+        placement: MeshPlacement = _UNPLACED,
         orbit: Orbit | None = None,
         size: int = 64,
         background: Background | None = None,

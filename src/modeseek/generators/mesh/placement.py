@@ -1,4 +1,4 @@
-"""Placement of a mesh of a file in the ball around the origin, and back."""
+"""MeshPlacement of a mesh of a file in the ball around the origin, and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UpAxis = Literal["y", "z"]
 
 
 @dataclass(frozen=True)
-class Placement:
+class MeshPlacement:
     """Similarity between the coordinates of a file, y up, and world axes: `world = scale (file - centre)`.
 
     Attributes:
@@ -25,7 +25,7 @@ class Placement:
     scale: float = 1.0
 
     @classmethod
-    def of(cls, vertices: Float[Tensor, "v 3"], radius: float) -> Placement:
+    def of(cls, vertices: Float[Tensor, "v 3"], radius: float) -> MeshPlacement:
         """Places the middle of the bounding box at the origin, and the farthest vertex at a radius, world units.
 
         Raises:
