@@ -325,8 +325,8 @@ PATH_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "inner steps asked for and forgotten",
         "config/shape_config.py",
-        "inner_steps=inner_steps,\n        device=device",
-        "inner_steps=None,\n        device=device",
+        "inner_steps=inner_steps,\n        device=device,\n        loras",
+        "inner_steps=None,\n        device=device,\n        loras",
         "image_command",
     ),
     (

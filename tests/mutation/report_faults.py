@@ -59,8 +59,8 @@ REPORT_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "faces of 16 bits for too many vertices",
         "reports/mesh_viewer.py",
-        "if len(places) <= _LEVELS + 1",
-        "if len(places) <= 2 * _LEVELS",
+        "if len(mesh.vertices) <= _LEVELS + 1",
+        "if len(mesh.vertices) <= 2 * _LEVELS",
         "mesh_viewer",
     ),
     (
