@@ -20,7 +20,7 @@ from modeseek.experiments.restoration.degradations import DEGRADATIONS
 from modeseek.experiments.restoration.exact import ExactPosterior
 from modeseek.experiments.restoration.findings import edges
 from modeseek.experiments.restoration.jobs import RestorationJob
-from modeseek.experiments.restoration.plan import Cell, Restoration
+from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.problem import ImagePrior, Problem, Truth
 from modeseek.experiments.restoration.restorers import RESTORERS
 from modeseek.experiments.restoration.subjects import DigitImages
@@ -37,7 +37,8 @@ METHODS = ["--methods", "degraded", "mean-shift", "diffpir", "daps-mean", "exact
 @pytest.fixture(scope="module")
 def space() -> ImagePrior:
     data = points(12, 64, seed=2).reshape(12, 1, 8, 8)
-    return ImagePrior(KernelDensity(data, 0.4), RangeCodec(), True, 1.0, 0.5)
+    prior = KernelDensity(data, 0.4)
+    return ImagePrior(prior, RangeCodec(), True, 1.0, 0.5, density=prior)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_a_finished_run_is_not_computed_again(out: Path, monkeypatch: pytest.Mon
 def test_a_method_whose_result_is_not_finite_is_left_out(space: ImagePrior, tmp_path: Path) -> None:
     entry = replace(RESTORERS["dps"], restore=lambda problem, calls, setting, rng: problem.start * float("nan"))
     plan = Restoration((DEGRADATIONS["box"],), (0.05,), (entry,), images=2)
-    job = RestorationJob(plan, Cell(DEGRADATIONS["box"], 0.05), entry, 1.0, tunes=False)
+    job = RestorationJob(plan, RestorationCell(DEGRADATIONS["box"], 0.05), entry, 1.0, tunes=False)
     job.run(problem(space, "box", 0.05), tmp_path)
     assert job.load(tmp_path) == "DPS is left out at Box, noise 0.05: the result is not finite"
 

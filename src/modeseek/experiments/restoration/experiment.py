@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modeseek.experiments.restoration.jobs import FOLDER, RestorationJob
 from modeseek.experiments.restoration.measure import MAIN
-from modeseek.experiments.restoration.plan import Cell, Restoration
+from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.problem import Problem
 from modeseek.experiments.restoration.report import CellResult, write_restoration
 from modeseek.experiments.restoration.restored import Restored
@@ -68,7 +68,7 @@ def run_restoration(
 
 
 def _tune(
-    plan: Restoration, cell: Cell, entry: Restorer, problem: Problem, run: Run, progress: Progress
+    plan: Restoration, cell: RestorationCell, entry: Restorer, problem: Problem, run: Run, progress: Progress
 ) -> Generator[Progress, None, float]:
     """Setting with the highest mean PSNR on the images of the tuning; the default without a tuning."""
     default, *others = entry.settings

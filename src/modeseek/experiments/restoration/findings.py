@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modeseek.experiments.restoration.plan import Cell, Restoration
+from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.restorers import OURS, RESTORERS, Restorer
 from modeseek.reports.table import Row, Table
 
 
 def summarise(
-    plan: Restoration, whole: Table, cells: Mapping[Cell, Table], titles: Mapping[str, str]
+    plan: Restoration, whole: Table, cells: Mapping[RestorationCell, Table], titles: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Sentences on the best methods, and on where the mean of samples has a higher PSNR than the mode."""
     lines = [f"{plan.images} images, {plan.calls} prior calls per image and run, {len(cells)} cells."]

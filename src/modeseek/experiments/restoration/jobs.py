@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from modeseek.experiments.restoration.measure import score
-from modeseek.experiments.restoration.plan import Cell, Restoration
+from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.problem import Problem
 from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
@@ -34,7 +34,7 @@ class RestorationJob:
     """
 
     plan: Restoration
-    cell: Cell
+    cell: RestorationCell
     entry: Restorer
     setting: float
     tunes: bool

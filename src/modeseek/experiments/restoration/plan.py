@@ -11,7 +11,7 @@ from modeseek.experiments.restoration.restorers import Restorer
 
 
 @dataclass(frozen=True)
-class Cell:
+class RestorationCell:
     """Degradation at a noise.
 
     Attributes:
@@ -65,9 +65,9 @@ class Restoration:
             raise ValueError(f"noises must be finite and at least 0, got {self.noises}; try 0.05")
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[RestorationCell, ...]:
         """All cells, noise levels outermost."""
-        return tuple(Cell(degradation, noise) for noise in self.noises for degradation in self.degradations)
+        return tuple(RestorationCell(degradation, noise) for noise in self.noises for degradation in self.degradations)
 
     def entries_on(self, exact: bool) -> tuple[Restorer, ...]:
         """Entries that a prior allows: those of the exact posterior need one."""

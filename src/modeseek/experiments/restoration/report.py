@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modeseek.experiments.restoration.findings import edges, summarise
 from modeseek.experiments.restoration.measure import MAIN, table
-from modeseek.experiments.restoration.plan import Cell, Restoration
+from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.problem import Problem
 from modeseek.experiments.restoration.restored import Restored
 from modeseek.experiments.restoration.restorers import Restorer
@@ -37,7 +37,7 @@ class CellResult:
         missing: a sentence on each method without a result.
     """
 
-    cell: Cell
+    cell: RestorationCell
     results: Mapping[str, Restored]
     chosen: Mapping[str, float]
     missing: tuple[str, ...]
@@ -96,7 +96,7 @@ def write_restoration(
     return result
 
 
-def psnr_table(noise: float, tables: Mapping[Cell, Table]) -> Table:
+def psnr_table(noise: float, tables: Mapping[RestorationCell, Table]) -> Table:
     """PSNR at a noise level, a column per degradation, of the methods that have one in each."""
     own = {cell.degradation: table for cell, table in tables.items() if cell.noise == noise}
     columns = tuple(Column(item.name, item.title, f"PSNR at noise {noise:g}, decibels.", ".2f", "high") for item in own)
