@@ -37,7 +37,8 @@ METHODS = ["--methods", "degraded", "mean-shift", "diffpir", "daps-mean", "exact
 @pytest.fixture(scope="module")
 def space() -> ImagePrior:
     data = points(12, 64, seed=2).reshape(12, 1, 8, 8)
-    return ImagePrior(KernelDensity(data, 0.4), RangeCodec(), True, 1.0, 0.5)
+    prior = KernelDensity(data, 0.4)
+    return ImagePrior(prior, RangeCodec(), True, 1.0, 0.5, density=prior)
 
 
 @pytest.fixture(scope="module")

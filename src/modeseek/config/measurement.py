@@ -26,7 +26,7 @@ OperatorName = Literal["inpaint", "blur", "downsample"]
 
 
 @dataclass(frozen=True)
-class LoadedMeasurement:
+class ImageMeasurement:
     """Measured image of a run.
 
     Attributes:
@@ -93,7 +93,7 @@ class MeasurementConfig:
             got = "none" if self.mask is None else f"one for {self.operator}"
             raise ValueError(f"a mask must be given for inpaint alone, got {got}; try --operator inpaint --mask FILE")
 
-    def load(self, loaded: LoadedPrior, seed: int) -> LoadedMeasurement:
+    def load(self, loaded: LoadedPrior, seed: int) -> ImageMeasurement:
         """Returns the measurement at the size of the prior's images.
 
         Args:
@@ -113,12 +113,12 @@ class MeasurementConfig:
         if not self.degrade:
             data = read_image_file(self.file, (size[0], size[1]), channels).to(like)
             y = data if missing is None else data * (1 - missing.to(like))
-            return LoadedMeasurement(operator, y[None], self.noise, None, data, missing)
+            return ImageMeasurement(operator, y[None], self.noise, None, data, missing)
         truth = read_image_file(self.file, (height, width), channels).to(like)
         clean = operator(truth[None])
         noise = self.noise * randn(tuple(clean.shape), Streams(seed, use="measurement"), clean)
         y = clean + (noise if missing is None else noise * (1 - missing.to(like)))
-        return LoadedMeasurement(operator, y, self.noise, truth, y[0], missing)
+        return ImageMeasurement(operator, y, self.noise, truth, y[0], missing)
 
     def _operator(self, missing: Tensor | None, size: tuple[int, int]) -> Operator:
         if missing is not None:

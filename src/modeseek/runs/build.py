@@ -14,7 +14,7 @@ from modeseek.codec import Codec, Shifted
 from modeseek.config.built_generator import BuiltGenerator, Initialize, StartContext
 from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
-from modeseek.config.measurement import LoadedMeasurement
+from modeseek.config.measurement import ImageMeasurement
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
 from modeseek.io.remarks import add_remark, collect_remarks
@@ -72,7 +72,7 @@ class RunObjects:
     enlarged: bool = True
     initialize: Initialize | None = None
     sources: Tensor | None = None
-    measurement: LoadedMeasurement | None = None
+    measurement: ImageMeasurement | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modeseek.config.measurement import LoadedMeasurement
+from modeseek.config.measurement import ImageMeasurement
 from modeseek.io.atomic import write_atomic
 from modeseek.io.images import encode_png
 from modeseek.metrics.restoration import psnr, ssim
@@ -55,19 +55,19 @@ def write_restorations(run: Run, objects: RunObjects, images: Float[Tensor, "n c
     write_atomic(run.path / "results.png", _sheet(measurement, images, painted, truth, prompts))
 
 
-def shown_data(measurement: LoadedMeasurement) -> Float[Tensor, "c p q"]:
+def shown_data(measurement: ImageMeasurement) -> Float[Tensor, "c p q"]:
     """Degraded image for display: grey where it is missing."""
     shown = measurement.shown.float().cpu()
     return shown if measurement.missing is None else torch.where(measurement.missing.bool(), 0.5, shown)
 
 
-def _share(measurement: LoadedMeasurement) -> Tensor:
+def _share(measurement: ImageMeasurement) -> Tensor:
     """1 where data were measured, 0 where they are missing."""
     return torch.ones(()) if measurement.missing is None else 1 - measurement.missing.float().cpu()
 
 
 def _scores(
-    images: Float[Tensor, "n c h w"], truth: Tensor | None, measurement: LoadedMeasurement
+    images: Float[Tensor, "n c h w"], truth: Tensor | None, measurement: ImageMeasurement
 ) -> list[tuple[float | None, float | None, float | None]]:
     """PSNR and SSIM of each image, and the PSNR of the least-squares image of the data."""
     if truth is None:
@@ -80,7 +80,7 @@ def _scores(
 
 
 def _sheet(
-    measurement: LoadedMeasurement, images: Tensor, differences: Tensor, truth: Tensor | None, prompts: list[str]
+    measurement: ImageMeasurement, images: Tensor, differences: Tensor, truth: Tensor | None, prompts: list[str]
 ) -> bytes:
     """PNG of the degraded image beside each result, its difference, and the truth; of the first 24 results."""
     side = max(images.shape[2:])

@@ -14,6 +14,7 @@ from modeseek.codec import Identity, ImageCodec
 from modeseek.experiments.restoration.degradations import Degradation
 from modeseek.operators import Operator
 from modeseek.priors.base import Prior
+from modeseek.priors.kernel_density import KernelDensity
 from modeseek.pytree import Cond
 from modeseek.rng import Rng, Streams, randn
 from modeseek.sampling.posterior import Measurement
@@ -50,6 +51,7 @@ class ImagePrior:
         gain: standard deviation of images per unit of z.
         features: features of images, for distances; None without.
         log_prob: log density of z; None without.
+        density: the prior itself where it is a kernel density estimate, whose posterior is exact; else None.
     """
 
     prior: Prior
@@ -59,6 +61,7 @@ class ImagePrior:
     gain: float
     features: Callable[[Tensor], Tensor] | None = None
     log_prob: Callable[[Tensor], Tensor] | None = None
+    density: KernelDensity | None = None
 
 
 @dataclass(frozen=True)

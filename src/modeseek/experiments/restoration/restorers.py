@@ -13,7 +13,6 @@ from torch import Tensor
 from modeseek.experiments.restoration.annealing import anneal
 from modeseek.experiments.restoration.exact import ExactPosterior
 from modeseek.experiments.restoration.problem import Problem
-from modeseek.priors.kernel_density import KernelDensity
 from modeseek.rng import Rng
 from modeseek.sampling.posterior import daps, diffpir, dps, pigdm, red_diff
 
@@ -108,10 +107,10 @@ def _daps(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
 
 
 def _exact(problem: Problem, calls: int, setting: float, rng: Rng, mean: bool) -> Tensor:
-    prior = problem.space.prior.prior  # pyright: ignore[reportAttributeAccessIssue]  # of the counter of its calls
-    if not isinstance(prior, KernelDensity):
-        raise ValueError(f"the exact posterior needs a KernelDensity, got {type(prior).__name__}; try --prior digits")
-    posterior = ExactPosterior(prior, problem.measurement)
+    density = problem.space.density
+    if density is None:
+        raise ValueError("the exact posterior needs a kernel density estimate, got another prior; try --prior digits")
+    posterior = ExactPosterior(density, problem.measurement)
     return posterior.mean() if mean else posterior.sample(rng)
 
 

@@ -74,7 +74,7 @@ class DigitImages:
             ones = torch.ones(len(z), dtype=torch.float64)
             return prior.evaluate(z.double(), ones, 0 * ones)[1]
 
-        space = ImagePrior(prior, codec, True, spread, 0.5, log_prob=log_prob)
+        space = ImagePrior(prior, codec, True, spread, 0.5, log_prob=log_prob, density=prior)
         return space, *_split(images, None, names, n)
 
 
