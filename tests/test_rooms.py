@@ -205,14 +205,13 @@ def test_the_words_are_the_fields() -> None:
 
 
 KINDS = ("generators", "methods", "priors", "config")  # rooms whose classes are of many kinds
-ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors, a
-    # posterior for kernel densities, splats and meshes begin in a volume
+ASKED = {  # checks at a boundary: text needs a pipeline, a note is about MSD, a density is known for toy priors,
+    # splats and meshes begin in a volume
     ("runs/jobs.py", "Pipeline"),
     ("methods/auxiliary_lora.py", "Pipeline"),
     ("methods/cds.py", "FeaturePrior"),
     ("reports/method_notes.py", "MSD"),
     ("sweeps/log_densities.py", "ToyPriorConfig"),
-    ("experiments/restoration/restorers.py", "KernelDensity"),
     ("experiments/text_to_3d/representations.py", "NeRFConfig"),
 }
 SHARED = {
