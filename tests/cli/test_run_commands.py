@@ -100,7 +100,7 @@ RUN = ["run", "--prior", "ring"]
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["rum"], "unknown command 'rum': did you mean run? known are image, svg, edit, shape, sample, run, resume"),
+        (["rum"], "unknown command 'rum': did you mean run? known are image, svg, edit, restore, shape, paint, sample"),
         (
             ["run", "a red cone"],
             "CONFIG must be a YAML file or a run folder, got 'a red cone', which is neither",

@@ -21,6 +21,7 @@ from modeseek.config.config import CheckpointConfig, Config, GuardConfig, read_c
 from modeseek.config.generators import GeneratorConfig, PixelsConfig, PointsConfig
 from modeseek.config.generators3d import MeshConfig
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig, SGDConfig
+from modeseek.config.painted import PaintedMeshConfig
 from modeseek.config.priors import (
     NetworkPriorConfig,
     PipelinePriorConfig,
@@ -69,6 +70,7 @@ def test_all_names_of_all_kinds_are_read_back() -> None:
     examples |= {ms.methods.Debiased: ms.methods.Debiased(ms.SDS()), ms.Ramp: ms.Ramp(0.0, 1.0)}
     examples |= {FileStart: FileStart(Path("c.csv")), PipelinePriorConfig: PipelinePriorConfig("d")}
     examples |= {RenderedPriorConfig: RenderedPriorConfig("a red cube"), MeshConfig: MeshConfig(Path("e.ply"))}
+    examples |= {PaintedMeshConfig: PaintedMeshConfig(Path("h.obj"))}
     examples |= {SvgStart: SvgStart(Path("f.svg")), SplatFileStart: SplatFileStart(Path("g.ply"))}
     count = 0
     for kind, (_, names) in REGISTRY.tables.items():

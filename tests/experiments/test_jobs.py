@@ -13,6 +13,7 @@ from modeseek.experiments.common.entries import Entry, affordable_steps, check_l
 from modeseek.experiments.text_to_3d.entries import ENTRIES as ENTRIES_3D
 from modeseek.experiments.text_to_3d.jobs import ShapeJobResult, ShapeResults
 from modeseek.experiments.text_to_3d.plan import TextTo3DJob
+from modeseek.experiments.text_to_3d.representations import Variant
 from modeseek.experiments.text_to_3d.view_conditioning import VIEW_CONDITIONINGS
 from modeseek.experiments.text_to_image.entries import ENTRIES
 from modeseek.io.progress import Progress
@@ -175,6 +176,9 @@ def test_results_are_found_by_entry_views_and_seed() -> None:
     def names(found: ShapeResults) -> list[str]:
         return [result.job.name for result in found]
 
-    assert names(results.where(entry=ENTRIES_3D["msd"], views=VIEW_CONDITIONINGS["none"])) == ["msdnone0", "msdnone1"]
+    assert names(results.where(variant=Variant(ENTRIES_3D["msd"]), views=VIEW_CONDITIONINGS["none"])) == [
+        "msdnone0",
+        "msdnone1",
+    ]
     assert names(results.where(views=VIEW_CONDITIONINGS["fine"], seed=0)) == ["sdsfine0", "msdfine0"]
-    assert results.where() == results and results.where(entry=ENTRIES_3D["sds"]).values("iou") == [0.5, 0.5]
+    assert results.where() == results and results.where(variant=Variant(ENTRIES_3D["sds"])).values("iou") == [0.5, 0.5]
