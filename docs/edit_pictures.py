@@ -6,13 +6,16 @@ docs/edit: renders of scenes, and samples of the prior emoji.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gallery_runs import GalleryRun
+from pictures import make_picture
 
-DOCS = Path(__file__).parent
-COLUMNS, SIDE, QUALITY = 6, 160, 88
+if TYPE_CHECKING:
+    from modeseek.reports.contact_sheet import ContactSheet
+
+COLUMNS, SIDE = 6, 160
 
 
 def edit_run(name: str, source: str, prompts: tuple[str, ...], prior: str = "scenes") -> GalleryRun:
@@ -31,17 +34,13 @@ EDITS = (
 )
 
 
-def write(folder: Path, out: Path) -> None:
-    """Writes each source beside its edits, two runs in a row.
+def draw(folder: Path) -> ContactSheet:
+    """Returns each source beside its edits, two runs in a row.
 
     Raises:
         ValueError: a run is not finished.
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read.
     """
-    import io
-
-    from PIL import Image
-
     from modeseek.io.images import decode_image
     from modeseek.reports.contact_sheet import ContactSheet, Tile
     from modeseek.rundir.edit_records import read_edit_records
@@ -56,21 +55,12 @@ def write(folder: Path, out: Path) -> None:
         names = image_names([record.prompt for record in records], 0)
         files += [(path / "exports" / f"{name}.png", r.prompt) for name, r in zip(names, records, strict=True)]
         tiles += [Tile(decode_image(file.read_bytes(), file), caption=caption) for file, caption in files]
-    png = ContactSheet.grid(tiles, COLUMNS, side=SIDE, font=14).png()
-    Image.open(io.BytesIO(png)).convert("RGB").save(out, "WEBP", quality=QUALITY, method=6)
+    return ContactSheet.grid(tiles, COLUMNS, side=SIDE, font=14)
 
 
 def main() -> None:
     """Makes the runs and the image."""
-    from gallery import make_runs
-
-    folder = Path("runs") / "gallery"
-    try:
-        make_runs(folder, EDITS)
-        write(folder, DOCS / "edit.webp")
-    except (OSError, ValueError) as error:
-        sys.exit(f"edit_pictures: {' '.join(str(error).split())}")
-    print("Written: docs/edit.webp")
+    make_picture("edit", EDITS, draw)
 
 
 if __name__ == "__main__":

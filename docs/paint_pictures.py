@@ -8,14 +8,16 @@ is of no scene.
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gallery_runs import GalleryRun
+from pictures import GALLERY, make_picture
 
-DOCS = Path(__file__).parent
-FOLDER = Path("runs") / "gallery"
-MESHES = FOLDER / "meshes"
+if TYPE_CHECKING:
+    from modeseek.reports.contact_sheet import ContactSheet
+
+MESHES = GALLERY / "meshes"
 CAPTIONS = {
     "car": "an orange car",
     "cone": "a red cone on a blue cube",
@@ -25,7 +27,7 @@ CAPTIONS = {
 FOREIGN, FOREIGN_PROMPT = "lathe", "a purple mug"
 RESOLUTION, FACES = 96, 6000  # of the meshes of captions
 AZIMUTHS, ELEVATION = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0), 20.0  # degrees
-SIDE, QUALITY = 176, 88  # pixels; of WebP
+SIDE = 176  # pixels
 
 
 def paint_run(name: str, prompt: str, *options: str) -> GalleryRun:
@@ -64,17 +66,14 @@ def write_meshes(folder: Path) -> None:
         mug.export(folder / f"{FOREIGN}.stl")
 
 
-def write(folder: Path, out: Path) -> None:
-    """Writes six views of each textured mesh, one mesh a row, as its GLB has it.
+def draw(folder: Path) -> ContactSheet:
+    """Returns six views of each textured mesh, one mesh a row, as its GLB has it.
 
     Raises:
         ValueError: a run is not finished.
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read.
     """
-    import io
-
     import torch
-    from PIL import Image
 
     from modeseek.generators.camera import Cameras
     from modeseek.generators.mesh.placement import MeshPlacement
@@ -98,21 +97,13 @@ def write(folder: Path, out: Path) -> None:
             maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, SIDE, 2, False)
         cells.append([[Tile(image)] for image in (maps.colour + 1 - maps.opacity).clamp(0, 1)])
     labels = [run.arguments[2] for run in RUNS]
-    png = ContactSheet(cells, labels=labels, side=SIDE, font=16, label_width=130, gap=4).png()
-    Image.open(io.BytesIO(png)).convert("RGB").save(out, "WEBP", quality=QUALITY, method=6)
+    return ContactSheet(cells, labels=labels, side=SIDE, font=16, label_width=130, gap=4)
 
 
 def main() -> None:
     """Makes the meshes, the runs and the image."""
-    from gallery import make_runs
-
-    try:
-        write_meshes(MESHES)
-        make_runs(FOLDER, RUNS)
-        write(FOLDER, DOCS / "paint.webp")
-    except (OSError, ValueError) as error:
-        sys.exit(f"paint_pictures: {' '.join(str(error).split())}")
-    print("Written: docs/paint.webp")
+    write_meshes(MESHES)
+    make_picture("paint", RUNS, draw)
 
 
 if __name__ == "__main__":

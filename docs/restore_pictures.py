@@ -6,13 +6,16 @@ docs/edit, degraded first: three tiles of each are the data, the restored image 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gallery_runs import GalleryRun
+from pictures import make_picture
 
-DOCS = Path(__file__).parent
-COLUMNS, SIDE, QUALITY = 6, 160, 88
+if TYPE_CHECKING:
+    from modeseek.reports.contact_sheet import ContactSheet
+
+COLUMNS, SIDE = 6, 160
 WORDS = {"cone": "a red cone on a blue cube", "face": "a grinning face"}
 
 
@@ -34,17 +37,13 @@ RESTORATIONS = (
 )
 
 
-def write(folder: Path, out: Path) -> None:
-    """Writes the data, the restored image and the truth of each run, two runs in a row.
+def draw(folder: Path) -> ContactSheet:
+    """Returns the data, the restored image and the truth of each run, two runs in a row.
 
     Raises:
         ValueError: a run is not finished.
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read.
     """
-    import io
-
-    from PIL import Image
-
     from modeseek.io.images import decode_image
     from modeseek.reports.contact_sheet import ContactSheet, Tile
     from modeseek.rundir.restoration_records import read_restoration_records
@@ -64,21 +63,12 @@ def write(folder: Path, out: Path) -> None:
             path / "media" / "source.png": "the truth",
         }
         tiles += [Tile(decode_image(file.read_bytes(), file), caption=caption) for file, caption in files.items()]
-    png = ContactSheet.grid(tiles, COLUMNS, side=SIDE, font=14).png()
-    Image.open(io.BytesIO(png)).convert("RGB").save(out, "WEBP", quality=QUALITY, method=6)
+    return ContactSheet.grid(tiles, COLUMNS, side=SIDE, font=14)
 
 
 def main() -> None:
     """Makes the runs and the image."""
-    from gallery import make_runs
-
-    folder = Path("runs") / "gallery"
-    try:
-        make_runs(folder, RESTORATIONS)
-        write(folder, DOCS / "restore.webp")
-    except (OSError, ValueError) as error:
-        sys.exit(f"restore_pictures: {' '.join(str(error).split())}")
-    print("Written: docs/restore.webp")
+    make_picture("restore", RESTORATIONS, draw)
 
 
 if __name__ == "__main__":

@@ -136,13 +136,11 @@ class Measured(DataTermPrior):
 
     @cached_property
     def term(self) -> DataTerm:  # pyright: ignore[reportIncompatibleMethodOverride] - a property that is built once
-        if self.decode is None:
-            term = GaussianLikelihood.measured(self.operator, self.y, self.noise)
-            expected = self.operator(torch.zeros(1, *self.prior.shape, dtype=self.y.dtype, device=self.y.device))
-        else:
+        if self.decode is not None:
             decode, operator = self.decode, self.operator
-            term = LeastSquares.measured(lambda z: operator(decode(z)), self.y, self.noise)
-            return term
+            return LeastSquares.measured(lambda z: operator(decode(z)), self.y, self.noise)
+        term = GaussianLikelihood.measured(self.operator, self.y, self.noise)
+        expected = self.operator(torch.zeros(1, *self.prior.shape, dtype=self.y.dtype, device=self.y.device))
         if expected.shape[1:] != self.y.shape[1:]:
             raise ValueError(
                 f"y must have the shape of what the operator gives, (b, {', '.join(map(str, expected.shape[1:]))}), "

@@ -131,22 +131,26 @@ def test_policies_and_ends():
 def test_a_run_is_resumed_to_the_bit_across_a_relocation():
     prior = ms.Empirical(torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), ms.VP())
 
+    moved: list[int] = []
+
     def run(splats: Splats, optimizer, start: int, stop: int, state=None):
         steps = ms.distill(
             splats, prior, ms.SDS(), optimizer, steps=8, start=start, batch=2, rng=ms.Streams(0), state=state
         )
         last = None
         for last in steps:
+            moved.extend([last.index] * (last.relocation is not None))
             if last.index + 1 == stop:
                 break
         return last
 
     def new() -> tuple[Splats, torch.optim.Optimizer]:
-        splats = Splats(100, rng=ms.Streams(0), size=16, relocate=RelocateSplats(every=3, opacity=0.0995, scale=9.0))
+        splats = Splats(100, rng=ms.Streams(0), size=16, relocate=RelocateSplats(every=3, opacity=0.105, scale=9.0))
         return splats, torch.optim.Adam(splats.parameters(), lr=0.02)
 
     whole, optimizer = new()
     run(whole, optimizer, 0, 8)
+    assert any(index < 4 for index in moved) and any(index >= 4 for index in moved), "before and after the stop"
     first, optimizer = new()
     stopped = run(first, optimizer, 0, 4)
     second, again = new()
