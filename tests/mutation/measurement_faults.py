@@ -69,9 +69,9 @@ MEASUREMENT_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "the variance is missing from the likelihood",
-        "operators/gaussian.py",
-        "residual.square().sum(1) / s**2",
-        "residual.square().sum(1) / s",
+        "operators/data_term.py",
+        "flat.square().sum(1) / s**2",
+        "flat.square().sum(1) / s",
         "measured",
     ),
     (
@@ -83,9 +83,9 @@ MEASUREMENT_FAULTS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "every row has the data of the first",
-        "operators/gaussian.py",
-        "y, noise = (part if len(part) == 1 else part[rows] for part in (self.y, self.noise))",
-        "y, noise = (part[:1] for part in (self.y, self.noise))",
+        "operators/data_term.py",
+        "return data if len(data) == 1 else data[rows]",
+        "return data[:1]",
         "measured",
     ),
     (

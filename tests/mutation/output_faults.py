@@ -80,7 +80,7 @@ OUTPUT_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "seams are not sewn",
         "generators/mesh/seams.py",
-        "return texels.index_copy(0, touched, x)",
+        "return texels.index_copy(0, touched, given + change.T)",
         "return texels",
         "painted",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -42,6 +43,17 @@ def rows_like(y: Float[Tensor, "n *e"], z: Float[Tensor, "b *d"]) -> Float[Tenso
             f"y must have one row or as many as z, got {len(y)} for {len(z)} points; try y[:1], one for all"
         )
     return y.to(z)
+
+
+def gaussian_log_prob(residual: Float[Tensor, "b *e"], noise: Float[Tensor, "m"]) -> Float[Tensor, "b"]:
+    """Returns `-|residual|^2 / (2 s^2) - (e / 2) log(2 pi s^2)` of each row, s one number or one per row."""
+    flat, s = residual.flatten(1), noise.to(residual)
+    return -0.5 * (flat.square().sum(1) / s**2 + flat.shape[1] * (2 * math.pi * s**2).log())
+
+
+def select_data(data: Float[Tensor, "n *e"], rows: Int[Tensor, "r"]) -> Float[Tensor, "k *e"]:
+    """Returns the rows of data, or the one row that stands for all."""
+    return data if len(data) == 1 else data[rows]
 
 
 @runtime_checkable

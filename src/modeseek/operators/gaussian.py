@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
 from modeseek.operators.base import Operator
-from modeseek.operators.data_term import rows_like
+from modeseek.operators.data_term import gaussian_log_prob, rows_like, select_data
 
 _NO_NOISE = {torch.float64: 1e-6}  # noise that stands for none, over the root mean square of y
 _CONTRADICTION = 1e-4  # relative distance of y from the range of the operator above which it contradicts it
@@ -54,9 +53,7 @@ class GaussianLikelihood:
         return cls(operator, y, torch.where(s == 0, floor, s))
 
     def log_prob(self, z: Float[Tensor, "b *d"]) -> Float[Tensor, "b"]:
-        residual = (self.operator(z) - rows_like(self.y, z)).flatten(1)
-        s = self.noise.to(z)
-        return -0.5 * (residual.square().sum(1) / s**2 + residual.shape[1] * (2 * math.pi * s**2).log())
+        return gaussian_log_prob(self.operator(z) - rows_like(self.y, z), self.noise)
 
     def maximise(
         self, center: Float[Tensor, "b *d"], start: Float[Tensor, "b *d"], bandwidth: Float[Tensor, "b"]
@@ -66,7 +63,7 @@ class GaussianLikelihood:
         return center + self.operator.gain(rows_like(self.y, center) - self.operator(center), 1.0, ratio)
 
     def select(self, rows: Int[Tensor, "r"]) -> GaussianLikelihood:
-        y, noise = (part if len(part) == 1 else part[rows] for part in (self.y, self.noise))
+        y, noise = select_data(self.y, rows), select_data(self.noise, rows)
         return GaussianLikelihood(self.operator, y, noise)
 
     def metric(self, bandwidth: Float[Tensor, "b"]) -> GaussianInnerProduct:

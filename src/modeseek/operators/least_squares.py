@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from modeseek.diffusion.prediction import expand_like
 from modeseek.operators.backtracking import backtrack
 from modeseek.operators.conjugate_gradients import conjugate_gradients
-from modeseek.operators.data_term import rows_like
+from modeseek.operators.data_term import gaussian_log_prob, rows_like, select_data
 from modeseek.operators.gaussian import check_noise
 
 LinearMap = Callable[[Tensor], Tensor]
@@ -58,9 +57,7 @@ class LeastSquares:
         return cls(forward, y, torch.where(s == 0, _NO_NOISE * y.square().mean().sqrt().clamp(min=1e-6), s))
 
     def log_prob(self, z: Float[Tensor, "b *d"]) -> Float[Tensor, "b"]:
-        residual = (self.forward(z) - rows_like(self.y, z)).flatten(1)
-        s = self.noise.to(z)
-        return -0.5 * (residual.square().sum(1) / s**2 + residual.shape[1] * (2 * math.pi * s**2).log())
+        return gaussian_log_prob(self.forward(z) - rows_like(self.y, z), self.noise)
 
     def maximise(
         self, center: Float[Tensor, "b *d"], start: Float[Tensor, "b *d"], bandwidth: Float[Tensor, "b"]
@@ -83,7 +80,7 @@ class LeastSquares:
         return z
 
     def select(self, rows: Int[Tensor, "r"]) -> LeastSquares:
-        y, noise = (part if len(part) == 1 else part[rows] for part in (self.y, self.noise))
+        y, noise = select_data(self.y, rows), select_data(self.noise, rows)
         return replace(self, y=y, noise=noise)
 
     def metric(self, bandwidth: Float[Tensor, "b"]) -> None:

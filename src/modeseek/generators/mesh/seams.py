@@ -1,4 +1,4 @@
-"""Seams of an atlas: where they lie, how much a texture differs across them, and a texture without the difference."""
+"""Seams of an atlas: where they lie, and a texture that does not differ across them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.mesh.atlas import Atlas
+from modeseek.operators.conjugate_gradients import conjugate_gradients
 
 _PER_TEXEL = 2  # points for each texel along an edge
 _KEEP = 0.01  # weight of the given texels against equal colours across seams
@@ -62,16 +63,6 @@ def bilinear(uv: Float[Tensor, "m 2"], size: int) -> tuple[Int[Tensor, "m 4"], F
     return index, torch.stack([(1 - low) * (1 - right), (1 - low) * right, low * (1 - right), low * right], 1)
 
 
-def seam_difference(image: Float[Tensor, "3 s s"], seams: Seams) -> float:
-    """Returns the mean absolute difference of a texture across seams, in its units; 0 without seams."""
-    size, texels = image.shape[1], image.flatten(1).T
-    colours = []
-    for uv in (seams.first, seams.second):
-        index, weights = bilinear(uv.to(image), size)
-        colours.append((weights[..., None] * texels[index]).sum(1))
-    return (colours[0] - colours[1]).abs().mean().item() if len(seams.first) else 0.0
-
-
 def sew(texels: Float[Tensor, "q c"], seams: Seams) -> Float[Tensor, "q c"]:
     """Returns texels that agree across seams: the least change of those given, in the sense of least squares.
 
@@ -91,14 +82,7 @@ def sew(texels: Float[Tensor, "q c"], seams: Seams) -> Float[Tensor, "q c"]:
         spread = (weights[..., None] * difference[:, None]).flatten(0, 1)
         return torch.zeros_like(x).index_add(0, index.flatten(), spread) + _KEEP * x
 
-    x = given
-    residual = _KEEP * given - apply(x)
-    direction, size_before = residual, residual.square().sum(0)
-    for _ in range(_STEPS):
-        applied = apply(direction)
-        step = size_before / (direction * applied).sum(0).clamp(min=1e-30)
-        x, residual = x + step * direction, residual - step * applied
-        size_now = residual.square().sum(0)
-        direction = residual + size_now / size_before.clamp(min=1e-30) * direction
-        size_before = size_now
-    return texels.index_copy(0, touched, x)
+    change = conjugate_gradients(  # a row per channel
+        lambda rows: apply(rows.T).T, (_KEEP * given - apply(given)).T, max_iterations=_STEPS, truncate=True
+    )
+    return texels.index_copy(0, touched, given + change.T)
