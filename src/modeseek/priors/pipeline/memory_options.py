@@ -18,7 +18,8 @@ class MemoryOptions:
         offload: storage of the network's weights. none: on the device. blocks: in main memory, one block at a time on
             the device. leaves: one layer at a time, the least memory and the slowest. The autoencoder stays on the
             device, since gradients flow back through it.
-        channels_last: channels-last memory layout of convolutions, faster on tensor cores and on many CPUs.
+        channels_last: channels-last memory layout of convolutions, faster on tensor cores and on CPUs; None uses it on
+            the CPU alone.
         compile: torch.compile of the network; the first call takes minutes, later ones less.
         slices: sliced attention (U-Nets only); rarely needed with fused attention, which is faster.
         tiles: tiled autoencoder, for large images; overlapping tiles are blended at the seams.
@@ -26,7 +27,7 @@ class MemoryOptions:
     """
 
     offload: Literal["none", "blocks", "leaves"] = "none"
-    channels_last: bool = False
+    channels_last: bool | None = None
     compile: bool = False
     slices: bool = False
     tiles: bool = False
@@ -48,9 +49,10 @@ def apply_memory_options(network: Any, vae: Any | None, device: torch.device, op
         ValueError: an option that this architecture does not support.
     """
     kind = type(network).__name__
+    channels_last = device.type == "cpu" if options.channels_last is None else options.channels_last
     if vae is not None:
         vae.to(device)
-        if options.channels_last:
+        if channels_last:
             vae.to(memory_format=torch.channels_last)
         if options.tiles:
             vae.enable_tiling()
@@ -60,7 +62,7 @@ def apply_memory_options(network: Any, vae: Any | None, device: torch.device, op
         if not hasattr(network, "set_attention_slice"):
             raise ValueError(f"a {kind} has no sliced attention, got slices; set it to false")
         network.set_attention_slice("auto")
-    if options.channels_last:
+    if channels_last:
         network.to(memory_format=torch.channels_last)
     if options.offload == "none":
         network.to(device)

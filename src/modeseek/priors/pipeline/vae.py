@@ -75,7 +75,8 @@ class VAECodec:
     def decode(self, z: Tensor) -> Tensor:
         """Decodes latents to pixels; in [0, 1] up to the overshoot of the decoder."""
         raw = z.to(self._dtype) / self.scale + self.shift
-        return ((self.network.decode(raw.to(self._dtype), return_dict=False)[0] + 1) / 2).to(z.dtype)
+        image = self.network.decode(raw.to(self._dtype), return_dict=False)[0]
+        return ((image + 1) / 2).to(z.dtype).contiguous()
 
     def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Returns the shape (3, h, w) of the image of a latent of this shape."""
@@ -91,7 +92,7 @@ class VAECodec:
         return hasattr(self.network, "quant_conv")  # AutoencoderKL, also where that layer is None
 
     def _scaled(self, mean: Tensor) -> Tensor:
-        return (mean - self.shift) * self.scale
+        return ((mean - self.shift) * self.scale).contiguous()
 
     def _moments(self, pixels: Tensor) -> Tensor:
         output = self.network.encode(pixels, return_dict=False)[0]
