@@ -59,26 +59,36 @@ def rasterise(
         a, b, c = vertices[faces].unbind(1)
         area = (torch.linalg.cross(b - a, c - a) != 0).any(-1)
         view, face, first, width, count = _bounding_boxes(camera_vertices, faces, size, area.expand(n, -1), cull)
+        corners = _corners(camera_vertices, faces, view, face)
         ends = count.cumsum(0)
         total = int(ends[-1]) if len(ends) else 0
+        table = torch.stack([ends - count, width, first[:, 0], first[:, 1]])
+        boxes = torch.arange(len(count), device=vertices.device).repeat_interleave(count, output_size=total)
         for begin in range(0, total, _PAIRS):
-            pair = torch.arange(begin, min(begin + _PAIRS, total), device=vertices.device)
-            box = torch.searchsorted(ends, pair, right=True)
-            offset = pair - (ends - count)[box]
-            row, column = first[box, 1] + offset // width[box], first[box, 0] + offset % width[box]
-            edge, depth = _edge_values(camera_vertices, faces, view[box], face[box], row, column, size)
-            total_edge = edge.sum(-1)
-            depth = (edge * depth).sum(-1) / total_edge.masked_fill(total_edge == 0, torch.nan)  # no area: no hit
-            hit = ((edge >= 0).all(-1) | (edge <= 0).all(-1)) & (depth > _NEAR)
-            pixel = ((view[box] * size + row) * size + column)[hit]
+            box = boxes[begin : begin + _PAIRS]
+            pair = torch.arange(begin, begin + len(box), device=vertices.device)
+            begins, across, left, top = table.index_select(1, box)
+            offset = pair - begins
+            down = offset.div(across, rounding_mode="floor")
+            row, column = top + down, left + offset - down * across
+            edges = _edge_values(corners.index_select(1, box), row, column, size)
+            least, most = torch.minimum(edges[0], edges[1]), torch.maximum(edges[0], edges[1])
+            inside = (torch.minimum(least, edges[2]) >= 0) | (torch.maximum(most, edges[2]) <= 0)
+            inside = inside.nonzero()[:, 0]
+            box, edge = box[inside], torch.stack(edges)[:, inside]
+            total_edge = edge.sum(0).masked_fill_((edge == 0).all(0), torch.nan)  # no area: no hit
+            depth = (edge * corners[6:].index_select(1, box)).sum(0) / total_edge
+            hit = depth > _NEAR
+            pixel = (view[box] * size + row[inside]) * size + column[inside]
             # Positive floats are ordered like their bits: the least key holds the nearest depth, then the lowest face.
-            key = depth[hit].float().view(torch.int32).long() << 32 | face[box[hit]]
-            nearest.scatter_reduce_(0, pixel, key, "amin")
+            key = depth.float().view(torch.int32).long() << 32 | face[box]
+            nearest.scatter_reduce_(0, pixel[hit], key[hit], "amin")
         pixel = (nearest < _NONE).nonzero()[:, 0]
         face = nearest[pixel] & (2**32 - 1)
-    edge, depth = _edge_values(camera_vertices, faces, pixel // size**2, face, pixel // size % size, pixel % size, size)
+    corners = _corners(camera_vertices, faces, pixel // size**2, face)
+    edge = torch.stack(_edge_values(corners, pixel // size % size, pixel % size, size), -1)
     weights = edge / edge.sum(-1, keepdim=True)
-    return Fragments(pixel, face, weights, (weights * depth).sum(-1))
+    return Fragments(pixel, face, weights, (weights * corners[6:].T).sum(-1))
 
 
 def _to_camera_axes(vertices: Tensor, cameras: Cameras) -> Float[Tensor, "n v 3"]:
@@ -98,17 +108,13 @@ def _bounding_boxes(
 ) -> tuple[Int[Tensor, "q"], Int[Tensor, "q"], Int[Tensor, "q 2"], Int[Tensor, "q"], Int[Tensor, "q"]]:
     """Returns view, face, first column and row, width and pixel count of all non-empty bounding boxes of faces."""
     depth = camera_vertices[..., 2]
-    front = depth[:, faces] > _NEAR
+    front = (depth > _NEAR).index_select(1, faces.flatten()).view(len(depth), -1, 3)
     flat = camera_vertices[..., :2] / depth.clamp(min=_NEAR)[..., None]
     flat = torch.stack([flat[..., 0], -flat[..., 1]], -1)
     # Pixel k has its centre at (2 k + 1) / size - 1. A margin of 1e-3 keeps pixels at the border despite rounding.
     position = ((flat + 1) * size - 1) / 2
-    low, high = position[:, faces[:, 0]], position[:, faces[:, 0]]
-    for corner in (1, 2):
-        low, high = (
-            torch.minimum(low, position[:, faces[:, corner]]),
-            torch.maximum(high, position[:, faces[:, corner]]),
-        )
+    a, b, c = (position.index_select(1, corner) for corner in faces.unbind(1))
+    low, high = torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
     low = (low - 1e-3).ceil().clamp(0, size).long()
     high = (high + 1e-3).floor().clamp(-1, size - 1).long()
     crosses_near = ~front.all(-1, keepdim=True)  # extends behind the camera: it may cover any pixel
@@ -124,22 +130,24 @@ def _bounding_boxes(
 
 def _faces_camera(camera_vertices: Tensor, faces: Tensor) -> Tensor:
     """Returns whether each face is a front face; the camera axes right, up, forward are left-handed."""
-    a, b, c = (camera_vertices[:, faces[:, corner]] for corner in range(3))
+    a, b, c = (camera_vertices.index_select(1, corner) for corner in faces.unbind(1))
     return (a * torch.linalg.cross(b - a, c - a)).sum(-1) > 0
 
 
+def _corners(camera_vertices: Tensor, faces: Tensor, view: Tensor, face: Tensor) -> Float[Tensor, "9 q"]:
+    """Returns x, y and depth of the three corners of faces, in this order, each of all corners in turn."""
+    return camera_vertices[view[:, None], faces[face]].permute(2, 1, 0).reshape(9, -1).contiguous()
+
+
 def _edge_values(
-    camera_vertices: Tensor, faces: Tensor, view: Tensor, face: Tensor, row: Tensor, column: Tensor, size: int
-) -> tuple[Float[Tensor, "p 3"], Float[Tensor, "p 3"]]:
-    """Returns the edge values of pixel rays and the corner depths.
+    corners: Float[Tensor, "9 p"], row: Int[Tensor, "p"], column: Int[Tensor, "p"], size: int
+) -> tuple[Float[Tensor, "p"], Float[Tensor, "p"], Float[Tensor, "p"]]:
+    """Returns the three edge values of pixel rays.
 
     d . (b x c) is computed after moving b and c along d into the camera plane: the value is the same, and the small
     operands avoid cancellation.
     """
-    centres = pixel_centres(size, device=camera_vertices.device).to(camera_vertices)
-    ray = torch.stack([centres[column], -centres[row]], -1)
-    corners = camera_vertices[view[:, None], faces[face]]
-    depth = corners[..., 2]
-    x, y = (corners[..., :2] - ray[:, None] * depth[..., None]).unbind(-1)
-    edges = [x[:, i] * y[:, k] - y[:, i] * x[:, k] for i, k in ((1, 2), (2, 0), (0, 1))]
-    return torch.stack(edges, -1), depth
+    centres = pixel_centres(size, device=corners.device).to(corners)
+    depth = corners[6:]
+    x, y = corners[:3] - centres[column] * depth, corners[3:6] + centres[row] * depth
+    return x[1] * y[2] - y[1] * x[2], x[2] * y[0] - y[2] * x[0], x[0] * y[1] - y[0] * x[1]
