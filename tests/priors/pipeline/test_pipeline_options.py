@@ -131,6 +131,9 @@ def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp
         LoRA("x", float("nan"))
 
 
+CONTIGUOUS = MemoryOptions(channels_last=False)
+
+
 @pytest.mark.parametrize(
     ("name", "economy"),
     [
@@ -146,13 +149,27 @@ def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp
     ],
 )
 def test_memory_options_change_no_prediction(name: str, economy: MemoryOptions, folder: Callable[[str], Path]) -> None:
-    plain, economical = load(folder(name)), load(folder(name), economy=economy)
+    plain, economical = load(folder(name), economy=CONTIGUOUS), load(folder(name), economy=economy)
     assert torch.allclose(prediction(economical), prediction(plain), atol=2e-5)
     assert economical.device == torch.device("cpu")
     if economy.offload != "none":
         z = torch.zeros(1, *economical.shape, requires_grad=True)
         with pytest.raises(ValueError, match="cannot be differentiated"):
             economical(z, torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, True), (True, True), (False, False)])
+def test_convolutions_are_channels_last_on_the_cpu(
+    asked: bool | None, used: bool, folder: Callable[[str], Path]
+) -> None:
+    """Weights have that layout by default; results are contiguous in any case, as checkpoints restore them."""
+    prior = load(folder("sd"), economy=MemoryOptions(channels_last=asked))
+    for network in (prior.network, prior.pipe.vae):
+        weights = [p for p in network.parameters() if p.ndim == 4 and min(p.shape[1:3]) > 1]
+        assert weights and all(p.is_contiguous(memory_format=torch.channels_last) == used for p in weights)
+    z = prior.codec.encode(torch.zeros(2, *prior.codec.image_shape(prior.shape)))
+    outputs = {"encode": z, "decode": prior.codec.decode(z), "at": prior(z, torch.tensor([0.5, 0.5])).z}
+    assert all(output.is_contiguous() for output in outputs.values()), outputs
 
 
 def test_a_compiled_network_predicts_the_same(folder: Callable[[str], Path]) -> None:
@@ -170,7 +187,7 @@ def test_gradients_pass_the_economical_encoder(economy: MemoryOptions, folder: C
     """Recomputing is exact; tiles of the whole image's size too, and overlapping ones almost, off their seams."""
     image = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(1))
     found = []
-    for options in (MemoryOptions(), economy):
+    for options in (CONTIGUOUS, economy):
         codec = load(folder("sd"), size=48, economy=options).codec
         pixels = image.clone().requires_grad_()
         z = codec.encode(pixels)

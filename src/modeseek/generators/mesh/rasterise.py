@@ -61,23 +61,24 @@ def rasterise(
         view, face, first, width, count = _bounding_boxes(camera_vertices, faces, size, area.expand(n, -1), cull)
         corners = _corners(camera_vertices, faces, view, face)
         ends = count.cumsum(0)
+        starts, numbers = ends - count, torch.arange(len(count), device=vertices.device)
+        boxes = torch.stack([starts, width, first[:, 0], first[:, 1]])
         total = int(ends[-1]) if len(ends) else 0
-        table = torch.stack([ends - count, width, first[:, 0], first[:, 1]])
-        boxes = torch.arange(len(count), device=vertices.device).repeat_interleave(count, output_size=total)
         for begin in range(0, total, _PAIRS):
-            box = boxes[begin : begin + _PAIRS]
-            pair = torch.arange(begin, begin + len(box), device=vertices.device)
-            begins, across, left, top = table.index_select(1, box)
-            offset = pair - begins
-            down = offset.div(across, rounding_mode="floor")
+            end = min(begin + _PAIRS, total)
+            held = (ends.clamp(max=end) - starts.clamp(min=begin)).clamp(min=0)  # pairs of each box among these
+            box = numbers.repeat_interleave(held, output_size=end - begin)
+            pair = torch.arange(begin, end, device=vertices.device)
+            start, across, left, top = boxes.index_select(1, box)
+            offset = pair - start
+            down = offset // across
             row, column = top + down, left + offset - down * across
-            edges = _edge_values(corners.index_select(1, box), row, column, size)
-            least, most = torch.minimum(edges[0], edges[1]), torch.maximum(edges[0], edges[1])
-            inside = (torch.minimum(least, edges[2]) >= 0) | (torch.maximum(most, edges[2]) <= 0)
-            inside = inside.nonzero()[:, 0]
-            box, edge = box[inside], torch.stack(edges)[:, inside]
-            total_edge = edge.sum(0).masked_fill_((edge == 0).all(0), torch.nan)  # no area: no hit
-            depth = (edge * corners[6:].index_select(1, box)).sum(0) / total_edge
+            edge = _edge_values(corners.index_select(1, box), row, column, size)
+            inside = ((edge.amin(0) >= 0) | (edge.amax(0) <= 0)).nonzero()[:, 0]
+            box, edge = box[inside], edge[:, inside]
+            total_edge = edge.sum(0)
+            depth = (edge * corners[6:].index_select(1, box)).sum(0)
+            depth = depth / total_edge.masked_fill(total_edge == 0, torch.nan)  # no area: no hit
             hit = depth > _NEAR
             pixel = (view[box] * size + row[inside]) * size + column[inside]
             # Positive floats are ordered like their bits: the least key holds the nearest depth, then the lowest face.
@@ -86,7 +87,7 @@ def rasterise(
         pixel = (nearest < _NONE).nonzero()[:, 0]
         face = nearest[pixel] & (2**32 - 1)
     corners = _corners(camera_vertices, faces, pixel // size**2, face)
-    edge = torch.stack(_edge_values(corners, pixel // size % size, pixel % size, size), -1)
+    edge = _edge_values(corners, pixel // size % size, pixel % size, size).T.contiguous()
     weights = edge / edge.sum(-1, keepdim=True)
     return Fragments(pixel, face, weights, (weights * corners[6:].T).sum(-1))
 
@@ -135,13 +136,13 @@ def _faces_camera(camera_vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def _corners(camera_vertices: Tensor, faces: Tensor, view: Tensor, face: Tensor) -> Float[Tensor, "9 q"]:
-    """Returns x, y and depth of the three corners of faces, in this order, each of all corners in turn."""
+    """Returns the corners of faces in camera axes, one row per number: x of each corner, then y, then depth."""
     return camera_vertices[view[:, None], faces[face]].permute(2, 1, 0).reshape(9, -1).contiguous()
 
 
 def _edge_values(
     corners: Float[Tensor, "9 p"], row: Int[Tensor, "p"], column: Int[Tensor, "p"], size: int
-) -> tuple[Float[Tensor, "p"], Float[Tensor, "p"], Float[Tensor, "p"]]:
+) -> Float[Tensor, "3 p"]:
     """Returns the three edge values of pixel rays.
 
     d . (b x c) is computed after moving b and c along d into the camera plane: the value is the same, and the small
@@ -150,4 +151,4 @@ def _edge_values(
     centres = pixel_centres(size, device=corners.device).to(corners)
     depth = corners[6:]
     x, y = corners[:3] - centres[column] * depth, corners[3:6] + centres[row] * depth
-    return x[1] * y[2] - y[1] * x[2], x[2] * y[0] - y[2] * x[0], x[0] * y[1] - y[0] * x[1]
+    return torch.stack([x[i] * y[k] - y[i] * x[k] for i, k in ((1, 2), (2, 0), (0, 1))])

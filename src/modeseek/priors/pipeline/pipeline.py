@@ -207,7 +207,7 @@ class Pipeline(BasePrior):
             own = z.to(self._network_dtype)
             with torch.set_grad_enabled(z.requires_grad):
                 output = self.family.predict(self.pipe, own, timestep.float(), expanded, self.guidance)
-            return output[:, : self.shape[0]].to(z).contiguous()
+            return output[:, : self.shape[0]].to(z)
 
         return self.reading.predict(call_network, z_t, alpha, sigma)
 
