@@ -28,12 +28,12 @@ def dense(splats: Splats, view: CameraView) -> torch.Tensor:
     ticks = torch.arange(side, dtype=torch.float32)
     order = seen.depth.argsort(1)
     images = []
-    for center, conic, turn in zip(seen.center, seen.conic, order, strict=True):
+    for center, conic, share, turn in zip(seen.center, seen.conic, seen.share, order, strict=True):
         x = ticks[None, None, :] - center[turn, 0, None, None]
         y = ticks[None, :, None] - center[turn, 1, None, None]
         a, h, c = conic[turn].T[..., None, None]
         bell = torch.exp(-0.5 * (a * x * x + 2 * h * x * y + c * y * y))
-        alpha = splats.logits.sigmoid()[turn, None, None] * bell
+        alpha = (splats.logits.sigmoid() * share)[turn, None, None] * bell
         alpha = torch.where(alpha >= LEAST_ALPHA, alpha, 0.0).clamp(max=0.999)
         passing = (1 - alpha).cumprod(0).roll(1, 0)
         passing = torch.cat([torch.ones_like(passing[:1]), passing[1:]])
@@ -68,7 +68,7 @@ def main() -> None:
         median = 1e3 * summarise(alone.cpu["pairs"])["median"]
         with torch.no_grad():
             seen = project(splats.means, splats.quats, splats.log_scales.exp(), view.cameras, side)
-            pairs = len(find_pairs(seen, splats.logits.sigmoid(), side).pixel)
+            pairs = len(find_pairs(seen, splats.logits.sigmoid() * seen.share, side).pixel)
         results[name] = {"cpu_ms": median, "pairs": pairs}
         print(f"{name:22} {median:7.1f} ms, {pairs:,} pairs of a splat and a pixel")
         if limit is not None:

@@ -83,8 +83,10 @@ def render(cloud: Cloud, camera: Camera, size: int, background: Array) -> tuple[
         at = camera.held(mean)
         ends = [(camera.project(at + step * e, size), camera.project(at - step * e, size)) for e in np.eye(3)]
         jacobian = np.stack([(one - other) / (2 * step) for one, other in ends], 1)[:2]
-        flat = jacobian @ covariance(quat, scale) @ jacobian.T + 0.3 * np.eye(2)
-        splats.append((centre[2], centre[:2], np.linalg.inv(flat), opacity, color))
+        sharp = jacobian @ covariance(quat, scale) @ jacobian.T
+        flat = sharp + 0.3 * np.eye(2)
+        peak = opacity * math.sqrt(np.linalg.det(sharp) / np.linalg.det(flat))
+        splats.append((centre[2], centre[:2], np.linalg.inv(flat), peak, color))
     splats.sort(key=lambda splat: splat[0])
     image, covered, depths = np.zeros((size, size, 3)), np.zeros((size, size)), np.zeros((size, size))
     for row in range(size):

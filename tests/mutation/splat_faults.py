@@ -26,6 +26,13 @@ SPLAT_FAULTS: list[tuple[str, str, str, str, str]] = [
         "rendering",
     ),
     (
+        "opacities that do not make up for the low-pass",
+        "generators/splats/projection.py",
+        ".clamp(min=_LEAST_SHARE).sqrt()",
+        ".clamp(min=1.0).sqrt()",
+        "rendering",
+    ),
+    (
         "a quaternion turned the other way",
         "generators/splats/projection.py",
         "2 * (x * y - w * z), 2 * (x * z + w * y)",

@@ -18,10 +18,11 @@ from modeseek.generators.splats.gsplat import uses_gsplat
 
 
 def rasterization(
-    means, quats, scales, opacities, colors, viewmats, Ks, width, height, eps2d=0.3, packed=True
+    means, quats, scales, opacities, colors, viewmats, Ks, width, height, eps2d=0.3, packed=True,
+    rasterize_mode="classic",
 ) -> tuple[torch.Tensor, None, None]:  # fmt: skip
     """gsplat's interface in loops: world-to-camera matrices (x right, y down, z ahead), intrinsics, centres at 0.5."""
-    assert colors.shape[:2] == (len(viewmats), len(means)) and not packed
+    assert colors.shape[:2] == (len(viewmats), len(means)) and not packed and rasterize_mode == "antialiased"
     arrays = [part.detach().double().numpy() for part in (means, quats, scales, opacities, colors, viewmats, Ks)]
     means, quats, scales, opacities, colors, viewmats, Ks = arrays
     maps = np.zeros((len(viewmats), height, width, colors.shape[-1]))
@@ -35,7 +36,9 @@ def rasterization(
             u, v = (np.clip(c / z, -1.3 * half, 1.3 * half) for c in (x, y))
             jacobian = np.array([[k[0, 0] / z, 0, -k[0, 0] * u / z], [0, k[1, 1] / z, -k[1, 1] * v / z]])
             spread = jacobian @ matrix[:3, :3] @ Rotation.from_quat(np.roll(quat, -1)).as_matrix() * scale
-            inverse = np.linalg.inv(spread @ spread.T + eps2d * np.eye(2))
+            sharp = spread @ spread.T
+            inverse = np.linalg.inv(sharp + eps2d * np.eye(2))
+            opacity *= math.sqrt(np.linalg.det(sharp) * np.linalg.det(inverse))
             centre = np.array([k[0, 0] * x / z + k[0, 2], k[1, 1] * y / z + k[1, 2]])
             splats.append((z, centre, inverse, opacity, value))
         for row, column in np.ndindex(height, width):

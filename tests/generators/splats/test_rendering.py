@@ -98,3 +98,13 @@ def test_images_beyond_the_16_bits_of_the_sort_and_empty_ones():
     empty.image.sum().backward()
     assert (empty.image == 1).all() and (empty.depth == 0).all()
     assert all((p.grad == 0).all() for p in (splats.means, splats.logits, splats.colors))
+
+
+def test_a_small_image_shows_an_object_as_large_as_a_large_image_does():
+    """The low-pass of a third of a pixel widens small splats, but their opacities are lowered by as much."""
+    splats = made(8, 5)
+    with torch.no_grad():
+        splats.log_scales.fill_(-4.0)
+        splats.logits.fill_(-2.0)
+    small, large = (splats(view(CAMERAS[:1], size=size)).opacity.detach().mean() for size in (64, 512))
+    assert float(small) == pytest.approx(float(large), rel=0.1)

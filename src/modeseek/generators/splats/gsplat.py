@@ -61,6 +61,17 @@ def composite_gsplat(
     intrinsics[:, 0, 2] = intrinsics[:, 1, 2] = size / 2  # the centre of the first pixel is at 0.5
     intrinsics[:, 2, 2] = 1
     maps, _, _ = rasterization(
-        means, quats, scales, opacity, values, world, intrinsics, size, size, eps2d=LOW_PASS, packed=False
+        means,
+        quats,
+        scales,
+        opacity,
+        values,
+        world,
+        intrinsics,
+        size,
+        size,
+        eps2d=LOW_PASS,
+        packed=False,
+        rasterize_mode="antialiased",  # opacities keep the integral of each splat under the low-pass
     )
     return maps

@@ -41,21 +41,21 @@ class Pairs:
 
 
 @torch.no_grad()
-def find_pairs(projected: ProjectedSplats, opacity: Float[Tensor, "n"], size: int) -> Pairs:
+def find_pairs(projected: ProjectedSplats, opacity: Float[Tensor, "b n"], size: int) -> Pairs:
     """Finds all pairs in which the splat's opacity at the pixel's centre is at least 1 / 255.
 
     Every row of a splat's ellipse is an interval in closed form, so no pair outside of it is made.
 
     Args:
         projected: splats as the cameras see them.
-        opacity: peak opacities, in [0, 1].
+        opacity: peak opacities in each image, in [0, 1].
         size: side of the images, pixels.
     """
     b, n = projected.depth.shape
     a, h, c = (part.flatten() for part in projected.conic.unbind(-1))
     x, y = (part.flatten() for part in projected.center.unbind(-1))
     # q <= bound inside the ellipse on which the opacity is 1 / 255
-    bound = 2 * (opacity / LEAST_ALPHA).log().expand(b, n).flatten()
+    bound = 2 * (opacity / LEAST_ALPHA).log().flatten()
     shown = projected.visible.flatten() & (bound >= 0)
     order = torch.where(shown, projected.depth.flatten(), torch.inf).argsort(stable=True)[: int(shown.sum())]
     reach = (bound * projected.cov[..., 2].flatten()).sqrt()  # the ellipse's vertical extent

@@ -11,6 +11,7 @@ from torch import Tensor
 from modeseek.generators.camera import Cameras
 
 LOW_PASS = 0.3  # variance added to a projected splat, squared pixels
+_LEAST_SHARE = 1e-5  # of a splat's area before the low-pass, squared: below it, no opacity reaches 1 / 255
 _NEAR = 0.01  # least depth of a visible splat, world units
 _FRUSTUM = 1.3  # tangent beyond which the local approximation is held, in units of that of half the field of view
 
@@ -23,11 +24,13 @@ class ProjectedSplats:
         center: centres in pixels, (column, row) of the pixels' centres; (0, 0) is the centre of the first pixel.
         cov: covariances in squared pixels, low-pass included: xx, xy, yy.
         depth: depths of the centres along the viewing axis, world units; at most 0.01 is invisible.
+        share: factor of the peak opacities, in (0, 1], with which the low-pass keeps the integral of each splat.
     """
 
     center: Float[Tensor, "b n 2"]
     cov: Float[Tensor, "b n 3"]
     depth: Float[Tensor, "b n"]
+    share: Float[Tensor, "b n"]
 
     @property
     def visible(self) -> Tensor:
@@ -59,7 +62,9 @@ def project(
 
     `cov = J W S W^T J^T + 0.3 I`, with W the rotation into the camera and J the Jacobian of the projection at the
     centre, held at 1.3 times the field of view for splats further outside. The low-pass of 0.3 squared pixels makes
-    each splat about a pixel wide at least.
+    each splat about a pixel wide at least; opacities are lowered by the square root of the ratio of the determinants
+    before and after it, so that objects are not larger in smaller images (Mip-Splatting, Yu et al. 2024,
+    arXiv 2311.16493).
 
     Args:
         means: centres, world units.
@@ -81,4 +86,7 @@ def project(
     spread = axes[:, None] @ (rotation_matrices(quats) * scales[:, None])[None]  # W R S, (b, n, 3, 3)
     flat = (spread[..., :2, :] - held[..., None] * spread[..., 2:, :]) * (focal / z)[..., None, None]  # J W R S
     xx, xy, yy = (flat[..., i, :].mul(flat[..., j, :]).sum(-1) for i, j in ((0, 0), (0, 1), (1, 1)))
-    return ProjectedSplats(center, torch.stack([xx + LOW_PASS, xy, yy + LOW_PASS], -1), depth)
+    cov = torch.stack([xx + LOW_PASS, xy, yy + LOW_PASS], -1)
+    area = torch.linalg.cross(flat[..., 0, :], flat[..., 1, :]).square().sum(-1)  # determinant before the low-pass
+    share = (area / (cov[..., 0] * cov[..., 2] - xy * xy)).clamp(min=_LEAST_SHARE).sqrt()
+    return ProjectedSplats(center, cov, depth, share)

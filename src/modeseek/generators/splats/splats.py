@@ -152,15 +152,15 @@ class Splats(Generator3D):
     def with_median_depth(self, view: CameraView) -> Rendering3D:
         """Renders a view, its depth that at which half of the light is absorbed: a mean mixes front and back."""
         projected, opacity, pairs = self._seen_by(view)
-        peaks = opacity.expand_as(projected.depth).flatten()
-        depth = median_values(projected.conic.flatten(0, 1), peaks, projected.depth.flatten(), pairs)
+        depth = median_values(projected.conic.flatten(0, 1), opacity.flatten(), projected.depth.flatten(), pairs)
         rendering = self._render(view, projected, opacity, pairs)
         return replace(rendering, depth=depth.view_as(rendering.depth))
 
     def _seen_by(self, view: CameraView) -> tuple[ProjectedSplats, Tensor, Pairs]:
         """The splats as the cameras of a view see them, their peak opacities, and the pixels that each covers."""
-        cameras, opacity = view.cameras.to(self.means), self.logits.sigmoid()
+        cameras = view.cameras.to(self.means)
         projected = project(self.means, self.quats, self.log_scales.exp(), cameras, view.size)
+        opacity = self.logits.sigmoid() * projected.share
         return projected, opacity, find_pairs(projected, opacity, view.size)
 
     def exports(
@@ -189,7 +189,7 @@ class Splats(Generator3D):
         maps = composite(
             projected.center.flatten(0, 1),
             projected.conic.flatten(0, 1),
-            opacity.expand_as(projected.depth).flatten(),
+            opacity.flatten(),
             values.flatten(0, 1),
             pairs,
         )

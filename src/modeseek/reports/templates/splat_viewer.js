@@ -13,21 +13,25 @@ out vec2 spot;
 out vec4 paint;
 void main() {
   vec3 p = turn * (place - middle);
-  float depth = far - p.z, bound = 2.0 * log(255.0 * colour.a);
+  float depth = far - p.z;
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-  if (depth < 0.01 * far || bound <= 0.0) return;
+  if (depth < 0.01 * far) return;
   mat3 c = mat3(first.x, first.y, first.z, first.y, second.x, second.y, first.z, second.y, second.z);
   mat3 v = turn * c * transpose(turn);
   vec2 slope = p.xy / depth, held = clamp(slope, -0.65 * size / focal, 0.65 * size / focal);
   vec3 jx = vec3(1.0, 0.0, held.x) * focal / depth, jy = vec3(0.0, 1.0, held.y) * focal / depth;
-  float xx = dot(jx, v * jx) + 0.3, xy = dot(jx, v * jy), yy = dot(jy, v * jy) + 0.3;
+  float xx = dot(jx, v * jx), xy = dot(jx, v * jy), yy = dot(jy, v * jy), area = xx * yy - xy * xy;
+  xx += 0.3, yy += 0.3;
+  float alpha = colour.a * sqrt(clamp(area / (xx * yy - xy * xy), 1e-5, 1.0));  // the low-pass keeps the integral
+  float bound = 2.0 * log(255.0 * alpha);
+  if (bound <= 0.0) return;
   float mid = 0.5 * (xx + yy), half_gap = length(vec2(0.5 * (xx - yy), xy));
   float large = mid + half_gap, small = max(mid - half_gap, 0.1);
   vec2 axis = abs(xy) > 1e-6 ? normalize(vec2(xy, large - xx)) : xx >= yy ? vec2(1.0, 0.0) : vec2(0.0, 1.0);
   spot = corner * sqrt(bound);
   vec2 offset = spot.x * sqrt(large) * axis + spot.y * sqrt(small) * vec2(-axis.y, axis.x);
   gl_Position = vec4(2.0 * (focal * slope + offset) / size, 0.0, 1.0);
-  paint = colour;
+  paint = vec4(colour.rgb, alpha);
 }`;
 const FRAGMENT = `#version 300 es
 precision highp float;
