@@ -160,14 +160,15 @@ def ground_truth() -> GroundTruth:
 def test_every_method_has_equal_calls_and_equal_steps(name: str) -> None:
     """Counted by the prior itself; the budget is used up to the last step."""
     entry = ALL_ENTRIES[name]
-    plan = plan_of(name, budget=120, steps=7)
+    first, each = entry.check(plan_of(name).task("steps", entry, (0,)))
+    budget = first + 8 * each + 3
+    plan = plan_of(name, budget=budget, side=2, steps=7)
     contest = "edits" if entry.edits else "calls"
     task = plan.task(contest, entry, (0,))
     counting = Counting(task.prior)
     outcome = run_on(entry, replace(task, prior=counting))
-    _, each = entry.check(task)
     assert outcome.calls == counting.calls / len(task.starts)
-    assert 120 - 2 * each - 10 < outcome.calls <= 120, (name, outcome.calls)
+    assert budget - 2 * each - 3 < outcome.calls <= budget, (name, outcome.calls)
     assert outcome.z.isfinite().all()
     walked = run_on(entry, plan.task("steps", entry, (0,)))
     assert len(walked.trajectory) == 7 + 1

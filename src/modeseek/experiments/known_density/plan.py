@@ -24,7 +24,7 @@ Contest = Literal["calls", "steps", "samples", "edits"]
 CONTESTS: tuple[Contest, ...] = ("calls", "steps", "samples", "edits")
 """Contests: NLL at equal prior calls, NLL at equal steps, law at equal prior calls, edits at equal prior calls."""
 TUNING_STREAMS = 1_000_000  # first random stream of the tuning; the report has those from 0
-_COUNTED = 100  # steps of the run on which prior calls are counted
+_COUNTED = 100  # steps of the run on which prior calls are counted, at most
 _UNLIMITED = 10**9  # prior calls per point of a run whose steps are given
 
 
@@ -133,9 +133,10 @@ class Benchmark:
         if entry.descends is None:
             return None
         task = self._task(contest, entry, (TUNING_STREAMS,))
-        first, _ = entry.check(task)
-        short = replace(task, steps=_COUNTED, budget=_UNLIMITED)
-        each = (run_to_result(entry.run(short)).calls - first) / _COUNTED
+        first, most = entry.check(task)
+        counted = min(_COUNTED, 2 * (task.budget - first) // most)
+        short = replace(task, steps=counted, budget=_UNLIMITED)
+        each = (run_to_result(entry.run(short)).calls - first) / counted
         return int((task.budget - first) / each + 1e-9)
 
 
