@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from modeseek.priors.mlp import linear
+
 _TIME_EMBEDDINGS = ("time_embedding", "time_text_embed", "adaln_single.emb")
 """Modules that output the time embedding (b, width): in U-Nets, in SD3 and Flux, and in PixArt."""
 
@@ -24,7 +26,7 @@ class CameraEmbedding(nn.Module):
     def __init__(self, numbers: int, network: Any, rng: torch.Generator) -> None:
         super().__init__()
         self.numbers, width = numbers, _width(time_embedding_of(network))
-        self.inlet, self.outlet = (_linear(*sides) for sides in ((numbers, width), (width, width)))
+        self.inlet, self.outlet = (linear(*sides) for sides in ((numbers, width), (width, width)))
         nn.init.normal_(self.inlet.weight, std=numbers**-0.5, generator=rng)
         for parameter in (self.inlet.bias, self.outlet.weight, self.outlet.bias):
             nn.init.zeros_(parameter)
@@ -79,8 +81,3 @@ def _width(embedding: nn.Module) -> int:
     raise ValueError(
         f"camera conditioning needs a time embedding with `linear_2`, got {type(embedding).__name__}; try cameras=0"
     )
-
-
-def _linear(n_in: int, n_out: int) -> nn.Linear:
-    """Returns a layer with uninitialised weights: torch would draw them from the global generator."""
-    return nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")

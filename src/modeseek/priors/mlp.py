@@ -10,9 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-def _linear(n_in: int, n_out: int) -> nn.Linear:
-    """Returns a linear layer with uninitialised weights: torch would draw them from the global generator."""
-    return nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
+def linear(n_in: int, n_out: int) -> nn.Linear:
+    """Returns a linear layer with uninitialised weights: torch would draw them from the global generator.
+
+    `to_empty` would do so too, but imports sympy, which takes longer than modeseek itself.
+    """
+    layer = nn.Linear(n_in, n_out, device="meta")
+    layer.weight, layer.bias = nn.Parameter(torch.empty(n_out, n_in)), nn.Parameter(torch.empty(n_out))
+    return layer
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,15 @@ class MLP(nn.Module):
         super().__init__()
         a = architecture
         self.register_buffer("frequencies", 0.25 * math.pi * 2.0 ** torch.linspace(-1, 3, a.n_frequencies))
-        self.inlet = _linear(a.dim, a.width)
-        self.level = _linear(2 * a.n_frequencies + 1, a.width)
-        self.classes = nn.Embedding(a.n_classes + 1, a.width, device="meta").to_empty(device="cpu")  # 0 is null
+        self.inlet = linear(a.dim, a.width)
+        self.level = linear(2 * a.n_frequencies + 1, a.width)
+        self.classes = nn.Embedding(
+            a.n_classes + 1, a.width, _weight=torch.empty(a.n_classes + 1, a.width)
+        )  # 0 is null
         self.norms = nn.ModuleList(nn.LayerNorm(a.width) for _ in range(a.depth))
-        self.expansions = nn.ModuleList(_linear(2 * a.width, a.width) for _ in range(a.depth))
-        self.contractions = nn.ModuleList(_linear(a.width, a.width) for _ in range(a.depth))
-        self.outlet = _linear(a.width, a.dim)
+        self.expansions = nn.ModuleList(linear(2 * a.width, a.width) for _ in range(a.depth))
+        self.contractions = nn.ModuleList(linear(a.width, a.width) for _ in range(a.depth))
+        self.outlet = linear(a.width, a.dim)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=rng)
