@@ -13,6 +13,8 @@ from torch import Tensor
 from modeseek.rng import Streams
 
 _MIN_SIZE = 3  # below, hardly any resample differs
+_RESAMPLES = 1000
+_AT_ONCE = 1_000_000  # indices of resamples that are drawn side by side
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def bootstrap_interval(
     sizes: Sequence[int],
     value: float,
     seed: int = 0,
-    resamples: int = 1000,
+    resamples: int = _RESAMPLES,
     level: float = 0.95,
 ) -> tuple[float, float] | None:
     """Bootstrap interval (Efron 1979) of a statistic of one or more samples, each resampled with replacement.
@@ -54,14 +56,9 @@ def bootstrap_interval(
     """
     if min(sizes) < _MIN_SIZE:
         return None
-    rng = Streams(seed, use="bootstrap").generator(0, torch.device("cpu"))
+    rng = _generator(seed)
     resampled = [statistic(*(torch.randint(n, (n,), generator=rng) for n in sizes)) for _ in range(resamples)]
-    values = torch.tensor([x for x in resampled if math.isfinite(x)], dtype=torch.float64)
-    if len(values) < 2:
-        return None
-    edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
-    low, high = (edges - values.mean() + value).tolist()
-    return low, high
+    return _interval(torch.tensor([x for x in resampled if math.isfinite(x)], dtype=torch.float64), value, level)
 
 
 def mean_with_interval(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | None = None, seed: int = 0) -> Estimate:
@@ -76,5 +73,23 @@ def mean_with_interval(values: Float[Tensor, "n"], groups: Int[Tensor, "n"] | No
     if groups is not None:
         labels = groups.cpu().unique()
         values = torch.stack([values[groups.cpu() == label].mean() for label in labels])
-    value = values.mean().item()
-    return Estimate(value, bootstrap_interval(lambda i: values[i].mean().item(), (len(values),), value, seed))
+    value, n = values.mean().item(), len(values)
+    if n < _MIN_SIZE:
+        return Estimate(value)
+    rng, rows = _generator(seed), max(1, _AT_ONCE // n)
+    parts = [torch.randint(n, (min(rows, _RESAMPLES - done), n), generator=rng) for done in range(0, _RESAMPLES, rows)]
+    means = torch.cat([values[part].mean(1) for part in parts])
+    return Estimate(value, _interval(means[means.isfinite()], value))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return Streams(seed, use="bootstrap").generator(0, torch.device("cpu"))
+
+
+def _interval(values: Float[Tensor, "n"], value: float, level: float = 0.95) -> tuple[float, float] | None:
+    """Interval of the resampled values, shifted so that their mean equals `value`; None of fewer than two."""
+    if len(values) < 2:
+        return None
+    edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
+    low, high = (edges - values.mean() + value).tolist()
+    return low, high
