@@ -60,6 +60,9 @@ format: $(VENV)/.installed ## Let ruff mend and format what it can
 types: $(VENV)/.installed ## Check types with basedpyright
 	$(BIN)/basedpyright
 
+# Bytecode is written: the programs that tests start would compile modeseek, each anew.
+pytest: export PYTHONDONTWRITEBYTECODE :=
+
 # One thread per worker: two workers that each spread over all cores slow each other down. A file stays with one worker,
 # so that what its tests share is made once.
 pytest: $(VENV)/.installed ## Run the test suite alone
