@@ -271,7 +271,7 @@ def emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[EmojiSubject
     prompts = subject.prompts(3, 1, 0)
     entries = tuple(ENTRIES[name] for name in ("sds", "msd-inner"))
     tuning = Tuning(prompts[3:], 16, (0.01, 0.02))
-    plan = Quality(subject.prior_config, prompts[:3], entries, (16, 20), tuning, seeds=2, shift=0, batch=4)
+    plan = Quality(subject.prior_config, prompts[:3], entries, (16, 20), tuning, seeds=2, shift=0, batch=6)
     return subject, plan
 
 
