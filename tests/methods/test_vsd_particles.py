@@ -35,6 +35,6 @@ def difference(method: ms.Method, seed: int) -> float:
 
 def test_nerfs_differ_more_under_vsd_than_under_sds():
     vsd = ms.VSD(scale=1.0, auxiliary=MLPAuxiliary(cameras=POSE_NUMBERS), camera=pose)
-    seeds = range(3)
-    apart, alike = (sum(difference(method, seed) for seed in seeds) / 3 for method in (vsd, ms.SDS()))
+    seeds = range(2)
+    apart, alike = (sum(difference(method, seed) for seed in seeds) / 2 for method in (vsd, ms.SDS()))
     assert apart > 1.5 * alike > 0, (apart, alike)
