@@ -40,8 +40,26 @@ def run(code: str) -> str:
     return process.stdout.strip()
 
 
+def test_torch_is_imported_with_the_first_name_that_needs_it() -> None:
+    code = "import json, modeseek\nfirst = sorted(sys.modules)\nmodeseek.MSD\n"
+    before, after = json.loads(run(code + "print(json.dumps([first, sorted(sys.modules)]))"))
+    assert {name.split(".")[0] for name in before}.isdisjoint({*HEAVY, "torch", "numpy"})
+    assert [name for name in before if name.startswith("modeseek")] == ["modeseek"]
+    assert {"torch", "modeseek.methods.msd"} <= set(after)
+
+
+def test_a_function_is_shown_where_a_module_has_its_name() -> None:
+    code = "import modeseek.distill\nfrom modeseek.distill import Step\n"
+    assert run(code + "print(callable(modeseek.distill), modeseek.Step is Step)") == "True True"
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    code = "import modeseek\ntry:\n    modeseek.SDSS\nexcept AttributeError as error:\n    print(error)"
+    assert run(code) == "module 'modeseek' has no attribute 'SDSS'"
+
+
 class Imported(NamedTuple):
-    """Modules after the import, those of them that torch had not loaded, whether torch's random state is the same."""
+    """Modules after all public names, those that torch had not loaded, whether torch's random state is the same."""
 
     modules: frozenset[str]
     beyond_torch: frozenset[str]
@@ -50,9 +68,10 @@ class Imported(NamedTuple):
 
 @pytest.fixture(scope="module")
 def imported() -> Imported:
-    """What `import modeseek` does in a fresh interpreter that has torch and turns warnings into errors."""
+    """What all public names load in a fresh interpreter that has torch and turns warnings into errors."""
     code = "import json, torch\nbefore, state = set(sys.modules), torch.get_rng_state()\n"
     code += "import warnings; warnings.simplefilter('error')\nimport modeseek\n"
+    code += "for name in modeseek.__all__: getattr(modeseek, name)\n"
     code += "same = torch.equal(state, torch.get_rng_state())\n"
     code += "print(json.dumps([sorted(sys.modules), sorted(set(sys.modules) - before), same]))"
     modules, beyond_torch, same = json.loads(run(code))
@@ -67,7 +86,7 @@ def test_beyond_torch_it_loads_little_that_is_not_its_own(imported: Imported) ->
     """The import time itself is measured by benchmarks/import_time.py: a clock in a test measures the machine."""
     names = {name.split(".")[0] for name in imported.beyond_torch}
     packages = {name for name in names if name not in sys.stdlib_module_names and name[0] != "_"}
-    assert packages == {"modeseek", "jaxtyping", "numpy", "safetensors"}
+    assert packages == {"modeseek", "jaxtyping", "lazy_loader", "numpy", "safetensors"}
 
 
 def test_it_draws_no_random_number_and_warns_of_nothing(imported: Imported) -> None:

@@ -13,6 +13,8 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import modeseek
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "modeseek"
 ROOMS = (  # a room imports only the rooms above it, and those of its own line
@@ -162,23 +164,13 @@ def test_class_names_are_unique() -> None:
     assert {name for name, n in found.items() if n > 1 and not name.startswith("_")} == set()
 
 
-def assigned(path: Path, name: str) -> ast.expr:
-    """The value of a module's constant."""
-    for node in trees()[path].tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
-            assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-            return node.value
-    raise AssertionError(f"{path} has no {name}")
-
-
 def exported() -> list[str]:
-    return ast.literal_eval(assigned(Path("src/modeseek/__init__.py"), "__all__"))
+    tree = ast.parse(Path("src/modeseek/__init__.pyi").read_text())
+    return ast.literal_eval(next(node.value for node in tree.body if isinstance(node, ast.Assign)))
 
 
-def test_public_names_are_sorted() -> None:
+def test_public_names_are_sorted_and_those_of_the_type_stub() -> None:
+    assert sorted(modeseek.__all__) == sorted(exported())
     assert [pair for pair in pairwise(exported()) if pair[0].lower() > pair[1].lower()] == []
 
 
