@@ -51,6 +51,6 @@ def test_a_viewer_can_be_embedded_in_another_page() -> None:
 
 def test_a_texture_has_its_shading_already_and_starts_without_light() -> None:
     plain = MeshView.of(surface(4), "a surface")
-    textured = replace(plain, arrays=plain.arrays | {"texture": "UklGRg=="})
+    textured = replace(plain, arrays={**plain.arrays, "texture": "UklGRg=="})
     for model, pressed in ((plain, "true"), (textured, "false")):
         assert f"data-do='light' aria-pressed='{pressed}'" in render_fragment("model", "model_view", model)
