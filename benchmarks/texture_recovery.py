@@ -27,7 +27,7 @@ from modeseek.generators.mesh.texture import bake_texture
 from modeseek.rng import Streams
 
 FACES, SIZE, VIEWS, STEPS, ATLAS, TEXELS = 3000, 96, 6, 200, 1024, 256
-RATES = {"field": 0.02, "hash": 0.01, "atlas": 0.15}  # those of `modeseek paint`
+RATES = {"field": 0.01, "hash": 0.01, "atlas": 0.15}  # those of `modeseek paint`
 ORBIT = Orbit(elevation=(-60.0, 60.0))
 
 

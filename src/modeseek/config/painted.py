@@ -33,7 +33,7 @@ class PaintedMeshConfig(Generator3DConfig):
     Attributes:
         path: .obj, .ply, .glb or .stl file; its colours are not read.
         texture: field (network of random Fourier features of the position), hash (network of hash grids) or atlas
-            (texels of a UV atlas); tuned for Adam with learning rates 0.02, 0.01 and 0.15.
+            (texels of a UV atlas); tuned for Adam with learning rates 0.01, 0.01 and 0.15.
         texels: side of the atlas of an atlas texture, texels, 16 to 8192.
         up: axis of the file that points up: y, or z with the front face along -y.
         faces: number of faces to decimate the mesh to; null keeps all, at most a million.

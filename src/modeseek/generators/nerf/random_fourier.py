@@ -17,7 +17,7 @@ class RandomFourier(EncodedVolume):
     """Volume as an MLP of random Fourier features: sines and cosines of `2 pi B x`, rows of B normal.
 
     After Tancik et al. 2020 (arXiv 2006.10739). Waves of all directions leave no pattern along the axes, which those of
-    `Fourier` do. Recommended learning rate with Adam: 0.02 for colours on a surface.
+    `Fourier` do. Recommended learning rate with Adam: 0.01 for colours on a surface.
 
     Args:
         rng: random stream of the waves and of the initial weights.
