@@ -54,6 +54,16 @@ Six images and two [edits](edit.md) of each by DDS in 50 steps; `python docs/edi
 
 ![A grinning face made sad, an apple made green, a cone, mugs, robots and houses in other colours](edit.webp)
 """
+PAINTED_AND_RESTORED = """## Painted meshes and restored images
+
+Five meshes [painted](paint.md) for a prompt, each from six sides; `python docs/paint_pictures.py` makes them.
+
+![An orange car, a red cone on a blue cube, a green robot head, a yellow duck and a purple mug, painted](paint.webp)
+
+Two images, each with a hole, down-sampled and blurred, [restored](restore.md) under a prior; `python docs/restore_pictures.py` makes them.
+
+![Two images, each with a hole, down-sampled and blurred: the data, the restored image, the truth](restore.webp)
+"""
 PLANES_INTRODUCTION = """## Densities in the plane
 
 The priors are exact here, so that one sees what a method does rather than what a network knows.
@@ -243,7 +253,7 @@ def page(folder: Path) -> str:
         images = [f"![{DRAWN[k]}, drawing](gallery/{DRAWINGS.name}-{k}.svg)" for k in chunk]
         parts.append(_list_table([["", *(DRAWN[k] for k in chunk)], ["MSD", *images]]))
     parts.append(_commands(folder, [DRAWINGS]))
-    parts += [EDITS, PLANES_INTRODUCTION]
+    parts += [EDITS, PAINTED_AND_RESTORED, PLANES_INTRODUCTION]
     cards = [f":::{{container}} card\n![{run.name}](gallery/{run.name}.webp)\n\n{run.note}\n:::\n" for run in PLANES]
     parts.append(f"::::{{container}} cards\n{''.join(cards)}::::\n")
     parts.append(_commands(folder, PLANES))
