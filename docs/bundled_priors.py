@@ -57,7 +57,7 @@ def image_files(run: Path) -> list[Path]:
 
 
 def paste_rows(rows: Sequence[Sequence[Path]], columns: int, path: Path) -> None:
-    """Writes the first images of all rows as one image."""
+    """Writes the first images of all rows as one image, a PNG or a WebP file by the ending of its name."""
     from PIL import Image
 
     with Image.open(rows[0][0]) as first:
@@ -68,7 +68,7 @@ def paste_rows(rows: Sequence[Sequence[Path]], columns: int, path: Path) -> None
             with Image.open(row[k]) as image:
                 enlarged = image.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (k * (width + GAP), i * (height + GAP)))
-    sheet.save(path, optimize=True)
+    sheet.save(path, **({"quality": 88, "method": 6} if path.suffix == ".webp" else {"optimize": True}))
 
 
 def main() -> None:

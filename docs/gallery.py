@@ -60,7 +60,8 @@ Five meshes [painted](paint.md) for a prompt, each from six sides; `python docs/
 
 ![An orange car, a red cone on a blue cube, a green robot head, a yellow duck and a purple mug, painted](paint.webp)
 
-Two images, each with a hole, down-sampled and blurred, [restored](restore.md) under a prior; `python docs/restore_pictures.py` makes them.
+Two images, each with a hole, down-sampled and blurred, [restored](restore.md) under a prior;
+`python docs/restore_pictures.py` makes them.
 
 ![Two images, each with a hole, down-sampled and blurred: the data, the restored image, the truth](restore.webp)
 """

@@ -1,4 +1,4 @@
-"""Images of `modeseek paper quality` by prior calls: `python docs/quality_rows.py RUN CELL ... --out docs/NAME.png`.
+"""Images of `modeseek paper quality` by prior calls: `python docs/quality_rows.py RUN CELL ... --out docs/NAME.webp`.
 
 RUN is a folder of the experiment, finished or not, CELL a method at a budget: sds@800. Each cell is a row that shows
 its first images, with the same prompts and seeds in every row.
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of modeseek paper quality")
     parser.add_argument("cells", nargs="+", metavar="CELL", help="methods at budgets, a row each: msd-inner@50 sds@800")
     parser.add_argument("--columns", type=int, default=10, help="number of images of each cell; default 10")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="image to write, a PNG file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="image to write, a PNG or WebP file")
     args = parser.parse_args(argv)
     try:
         write(args.run, args.cells, args.columns, args.out)
