@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+
+from modeseek.experiments.known_density import jobs as cloud_jobs
 
 FIGURES = {
     "toy2d": ("draw_panels", "draw_landscapes", "draw_animation"),
@@ -24,3 +28,18 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, names in FIGURES.items():
         for name in names:
             monkeypatch.setattr(f"modeseek.experiments.toy2d.{module}.{name}", draw)
+
+
+@pytest.fixture(scope="module")
+def one_process() -> Iterator[None]:
+    """Jobs on clouds run one after another in this process: each forked one builds its checks of shapes anew."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cloud_jobs, "run_in_processes", run_here)
+        yield
+
+
+def run_here(jobs: Mapping[str, Callable[[], Generator[Any, None, Any]]]) -> Generator[tuple[str, Any], None, None]:
+    """As `run_in_processes`, without processes."""
+    for name, job in jobs.items():
+        for item in job():
+            yield name, item

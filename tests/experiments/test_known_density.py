@@ -57,7 +57,7 @@ OPTIONS = ["--budget", "40", "--steps", "12", "--side", "4", "--seeds", "3"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whole comparison on small budgets."""
     out = tmp_path_factory.mktemp("benchmark") / "out"
     main(["benchmark", "--methods", *NAMES, *OPTIONS, "--out", str(out)])
