@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from modeseek.experiments.known_density import jobs as cloud_jobs
+from modeseek.experiments.toy2d import benchmark
+from modeseek.io.progress import relay
 
 FIGURES = {
     "toy2d": ("draw_panels", "draw_landscapes", "draw_animation"),
@@ -21,25 +23,31 @@ FIGURES = {
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures of one pixel, for tests that are not about figures: drawing is most of the time of a small benchmark."""
 
-    def draw(*args: object) -> None:
-        assert isinstance(args[-1], Path)
-        Image.new("RGB", (1, 1)).save(args[-1])
-
     for module, names in FIGURES.items():
         for name in names:
-            monkeypatch.setattr(f"modeseek.experiments.toy2d.{module}.{name}", draw)
+            monkeypatch.setattr(f"modeseek.experiments.toy2d.{module}.{name}", draw_pixel)
+
+
+def draw_pixel(*args: object) -> None:
+    """Writes a figure of one pixel to the last argument."""
+    assert isinstance(args[-1], Path)
+    Image.new("RGB", (1, 1)).save(args[-1])
 
 
 @pytest.fixture(scope="module")
 def one_process() -> Iterator[None]:
-    """Jobs on clouds run one after another in this process: each forked one builds its checks of shapes anew."""
+    """Jobs run one after another in this process: each forked one would build its checks of shapes anew."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cloud_jobs, "run_in_processes", run_here)
+        for module in (cloud_jobs, benchmark):
+            patched.setattr(module, "run_in_processes", run_here)
         yield
 
 
-def run_here(jobs: Mapping[str, Callable[[], Generator[Any, None, Any]]]) -> Generator[tuple[str, Any], None, None]:
+def run_here(
+    jobs: Mapping[str, Callable[[], Generator[Any, None, Any]]],
+) -> Generator[tuple[str, Any], None, dict[str, Any]]:
     """As `run_in_processes`, without processes."""
+    results = {}
     for name, job in jobs.items():
-        for item in job():
-            yield name, item
+        results[name] = yield from relay(job(), lambda item, name=name: (name, item))
+    return results
