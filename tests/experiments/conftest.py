@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from modeseek.experiments.known_density import jobs as cloud_jobs
-from modeseek.experiments.toy2d import benchmark
-from modeseek.io.progress import relay
-
 FIGURES = {
     "toy2d": ("draw_panels", "draw_landscapes", "draw_animation"),
     "digits": ("draw_contact_sheets", "draw_animated_sheets"),
@@ -37,6 +33,9 @@ def draw_pixel(*args: object) -> None:
 @pytest.fixture(scope="module")
 def one_process() -> Iterator[None]:
     """Jobs run one after another in this process: each forked one would build its checks of shapes anew."""
+    from modeseek.experiments.known_density import jobs as cloud_jobs  # imported before, nothing in them is checked
+    from modeseek.experiments.toy2d import benchmark
+
     with pytest.MonkeyPatch.context() as patched:
         for module in (cloud_jobs, benchmark):
             patched.setattr(module, "run_in_processes", run_here)
@@ -49,5 +48,10 @@ def run_here(
     """As `run_in_processes`, without processes."""
     results = {}
     for name, job in jobs.items():
-        results[name] = yield from relay(job(), lambda item, name=name: (name, item))
+        running = job()
+        while name not in results:
+            try:
+                yield name, next(running)
+            except StopIteration as end:
+                results[name] = end.value
     return results
