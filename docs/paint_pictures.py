@@ -1,5 +1,7 @@
 """Image of docs/paint.md: `python docs/paint_pictures.py` paints five meshes, then writes docs/paint.webp.
 
+It prints for each caption in how many of the 16 held-out views of its GLB the scene classifier finds all attributes.
+
 The meshes and runs lie in runs/gallery; a finished run is not made again, an interrupted one is resumed. Four meshes
 are the surfaces of captions of scenes, without their colours; the fifth, a mug of a lathe and a ring that stands z up,
 is of no scene.
@@ -15,6 +17,9 @@ from gallery_runs import GalleryRun
 from pictures import GALLERY, make_picture
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modeseek.generators.camera import Cameras
     from modeseek.reports.contact_sheet import ContactSheet
 
 MESHES = GALLERY / "meshes"
@@ -66,44 +71,63 @@ def write_meshes(folder: Path) -> None:
         mug.export(folder / f"{FOREIGN}.stl")
 
 
-def draw(folder: Path) -> ContactSheet:
-    """Returns six views of each textured mesh, one mesh a row, as its GLB has it.
+def render_textured(path: Path, cameras: Cameras, side: int) -> Tensor:
+    """Returns views of a textured GLB on white, (cameras, 3, side, side).
 
     Raises:
-        ValueError: a run is not finished.
-        OSError: a file cannot be read.
+        ValueError: the run of the file is not finished.
+        OSError: the file cannot be read.
     """
     import torch
 
-    from modeseek.generators.camera import Cameras
     from modeseek.generators.mesh.placement import MeshPlacement
     from modeseek.generators.mesh.read import read_textured
     from modeseek.generators.mesh.render import render_mesh
-    from modeseek.reports.contact_sheet import ContactSheet, Tile
     from modeseek.rundir.status import read_status
+
+    if read_status(path).state != "finished":
+        raise ValueError(f"{path} must be a finished run, got none; try python docs/paint_pictures.py")
+    model = read_textured(path / "exports" / "textured.glb")
+    vertices = MeshPlacement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
+    with torch.no_grad():
+        maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, side, 2, False)
+    return (maps.colour + 1 - maps.opacity).clamp(0, 1)
+
+
+def draw(folder: Path) -> ContactSheet:
+    """Returns six views of each textured mesh, one mesh a row, as its GLB has it."""
+    import torch
+
+    from modeseek.generators.camera import Cameras
+    from modeseek.reports.contact_sheet import ContactSheet, Tile
 
     count = len(AZIMUTHS)
     cameras = Cameras(
         torch.tensor(AZIMUTHS), torch.full((count,), ELEVATION), torch.full((count,), 2.5), torch.full((count,), 40.0)
     )
-    cells: list[list[list[Tile]]] = []
-    for run in RUNS:
-        path = folder / run.name
-        if read_status(path).state != "finished":
-            raise ValueError(f"{path} must be a finished run, got none; try python docs/paint_pictures.py")
-        model = read_textured(path / "exports" / "textured.glb")
-        vertices = MeshPlacement.of(model.mesh.vertices, 0.8).place(model.mesh.vertices)
-        with torch.no_grad():
-            maps = render_mesh(vertices, model.mesh.faces, model.colours, None, cameras, SIDE, 2, False)
-        cells.append([[Tile(image)] for image in (maps.colour + 1 - maps.opacity).clamp(0, 1)])
+    cells = [[[Tile(image)] for image in render_textured(folder / run.name, cameras, SIDE)] for run in RUNS]
     labels = [run.arguments[2] for run in RUNS]
     return ContactSheet(cells, labels=labels, side=SIDE, font=16, label_width=130, gap=4)
+
+
+def print_scores(folder: Path) -> None:
+    """Prints the number of held-out views in which the scene classifier finds all attributes of the caption."""
+    from modeseek.metrics.scenes.caption_accuracy import score_captions
+    from modeseek.metrics.scenes.classifier import SceneClassifier
+    from modeseek.metrics.scenes.shape_metrics import held_out_cameras
+
+    classifier, cameras = SceneClassifier.packaged(), held_out_cameras()
+    for run, caption in zip(RUNS, CAPTIONS.values(), strict=False):
+        images = render_textured(folder / run.name, cameras, 64)
+        right = score_captions(classifier, images, [caption] * len(images)).by_attribute["all"]
+        print(f"{caption}: all attributes right in {int(right.sum())} of {len(right)} views")
 
 
 def main() -> None:
     """Makes the meshes, the runs and the image."""
     write_meshes(MESHES)
     make_picture("paint", RUNS, draw)
+    print_scores(GALLERY)
 
 
 if __name__ == "__main__":

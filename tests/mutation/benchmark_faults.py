@@ -8,7 +8,7 @@ BENCHMARK_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("tuned on what is reported", _K + "plan.py", "TUNING_STREAMS = 1_000_000", "TUNING_STREAMS = 0", "known_density"),
     ("the worst setting is chosen", _K + "tuning.py", "key=lambda trial: trial.score)",
      "key=lambda trial: -trial.score)", "known_density"),
-    ("budgets by the dearest step", _K + "plan.py", "each = (run_to_result(entry.run(short)).calls - first) / _COUNTED",
+    ("budgets by the dearest step", _K + "plan.py", "each = (run_to_result(entry.run(short)).calls - first) / counted",
      "each = 2 * entry.check(task)[1]", "known_density"),
     ("equal steps at the budget of calls", _K + "plan.py", 'if contest == "steps":', 'if contest == "none":',
      "known_density"),

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 # Name of the fault, file in src/modeseek, text that occurs exactly once, its replacement, tests that must fail.
 DOCS_FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("a public name not exported", "__init__.py", '    "surrogate",\n', "", "docs"),
+    (
+        "a public name not exported",
+        "__init__.pyi",
+        "from .distill import Step, distill, surrogate",
+        "from .distill import Step, distill",
+        "docs",
+    ),
+    (
+        "torch imported with the package",
+        "__init__.py",
+        "import lazy_loader\n",
+        "import lazy_loader\nimport torch\n",
+        "import",
+    ),
     (
         "a weight under a wrong name",
         "config/registry.py",

@@ -110,6 +110,20 @@ SOLID_FAULTS: list[tuple[str, str, str, str, str]] = [
         "volumes",
     ),
     (
+        "random waves of half their frequency",
+        "generators/nerf/random_fourier.py",
+        "2 * math.pi * frequency * randn",
+        "math.pi * frequency * randn",
+        "volumes",
+    ),
+    (
+        "random waves of one sign",
+        "generators/nerf/random_fourier.py",
+        "randn((1, waves, 3), rng, like)[0])",
+        "randn((1, waves, 3), rng, like)[0].abs())",
+        "volumes",
+    ),
+    (
         "hash grid: a corner not interpolated",
         "generators/nerf/hash_grid.py",
         "(1 - fraction[i], fraction[i])",

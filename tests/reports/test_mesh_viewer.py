@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,3 +47,10 @@ def test_a_viewer_can_be_embedded_in_another_page() -> None:
         "</figure>"
     )
     assert "&lt;b&gt;, 18 faces" in html and "<b>" not in html and "{{" not in html
+
+
+def test_a_texture_has_its_shading_already_and_starts_without_light() -> None:
+    plain = MeshView.of(surface(4), "a surface")
+    textured = replace(plain, arrays={**plain.arrays, "texture": "UklGRg=="})
+    for model, pressed in ((plain, "true"), (textured, "false")):
+        assert f"data-do='light' aria-pressed='{pressed}'" in render_fragment("model", "model_view", model)

@@ -128,7 +128,7 @@ def test_what_is_broken_is_a_remark(tmp_path: Path) -> None:
 
 def test_each_texture_has_its_learning_rate(cube: Path) -> None:
     rates = {name: paint_config(cube, "a red cube", texture=name).optimizer for name in ("field", "hash", "atlas")}  # pyright: ignore
-    assert [getattr(rate, "lr", None) for rate in rates.values()] == [0.005, 0.01, 0.15]
+    assert [getattr(rate, "lr", None) for rate in rates.values()] == [0.01, 0.01, 0.15]
     assert paint_config(cube, "a red cube").steps == 100 and paint_config(cube, "a red cube").inner_steps == 2
 
 

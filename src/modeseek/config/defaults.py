@@ -78,7 +78,7 @@ _NERF_ADAM: dict[VolumeKind, AdamConfig] = {
     "hash": AdamConfig(0.01, fall=0.2),
 }
 _TEXTURE_ADAM: dict[TextureKind, AdamConfig] = {
-    "field": AdamConfig(0.005, fall=0.2),
+    "field": AdamConfig(0.01, fall=0.2),
     "hash": AdamConfig(0.01, fall=0.2),
     "atlas": AdamConfig(0.15, fall=0.2),
 }

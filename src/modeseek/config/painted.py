@@ -17,7 +17,7 @@ from modeseek.generators.mesh.given import MOST_FACES, GivenMesh, read_given_mes
 from modeseek.generators.mesh.painted import PaintedMesh
 from modeseek.generators.mesh.placement import UpAxis
 from modeseek.generators.mesh.surface_texture import AtlasTexture, FieldTexture, SurfaceTexture
-from modeseek.generators.nerf import Fourier, HashGrid
+from modeseek.generators.nerf import HashGrid, RandomFourier
 from modeseek.generators.orbit import Orbit
 from modeseek.io.remarks import add_remark
 from modeseek.rng import Streams
@@ -32,8 +32,8 @@ class PaintedMeshConfig(Generator3DConfig):
 
     Attributes:
         path: .obj, .ply, .glb or .stl file; its colours are not read.
-        texture: field (network of the position with Fourier features), hash (network of hash grids; tuned for Adam with
-            learning rates 0.005 and 0.01) or atlas (texels of a UV atlas; 0.05).
+        texture: field (network of random Fourier features of the position), hash (network of hash grids) or atlas
+            (texels of a UV atlas); tuned for Adam with learning rates 0.01, 0.01 and 0.15.
         texels: side of the atlas of an atlas texture, texels, 16 to 8192.
         up: axis of the file that points up: y, or z with the front face along -y.
         faces: number of faces to decimate the mesh to; null keeps all, at most a million.
@@ -103,5 +103,5 @@ class PaintedMeshConfig(Generator3DConfig):
     def _texture(self, given: GivenMesh, loaded: LoadedPrior, rng: Streams) -> SurfaceTexture:
         if self.texture == "atlas":
             return AtlasTexture(unwrap(given.mesh, self.texels), self.texels, rng, loaded.like)
-        volume = Fourier(rng, like=loaded.like) if self.texture == "field" else HashGrid(rng, like=loaded.like)
+        volume = RandomFourier(rng, like=loaded.like) if self.texture == "field" else HashGrid(rng, like=loaded.like)
         return FieldTexture(volume, max(1.0, self.radius))

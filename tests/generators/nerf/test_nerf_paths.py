@@ -21,6 +21,7 @@ from modeseek.generators.nerf import (
     Fourier,
     HashGrid,
     NeRF,
+    RandomFourier,
     ResolutionStage,
     Triplane,
 )
@@ -161,6 +162,7 @@ def test_rays_that_all_miss_give_the_background_and_zero_gradient() -> None:
         (lambda: Triplane(rng(), side=1), "at least 2 points per side"),
         (lambda: Triplane(rng(), width=0), "positive sizes"),
         (lambda: Fourier(rng(), octaves=0), "at least one octave"),
+        (lambda: RandomFourier(rng(), frequency=0.0), "frequency of random Fourier features must be above 0, got 0.0"),
         (lambda: HashGrid(rng(), 8, 4), "a finest grid no coarser"),
         (lambda: Background("gold"), "constant, random or learned, got 'gold'"),
         (lambda: Background(colour=(2.0, 0.0, 0.0)), r"three numbers in \[0, 1\]"),

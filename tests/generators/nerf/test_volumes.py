@@ -12,7 +12,16 @@ from torch import nn
 from volumes import F64, AnalyticVolume, rng
 
 import modeseek as ms
-from modeseek.generators.nerf import Background, Dense, Fourier, HashGrid, NeRF, ResolutionStage, Triplane
+from modeseek.generators.nerf import (
+    Background,
+    Dense,
+    Fourier,
+    HashGrid,
+    NeRF,
+    RandomFourier,
+    ResolutionStage,
+    Triplane,
+)
 from modeseek.generators.nerf.interpolate import bilinear, trilinear
 from modeseek.generators.orbit import Orbit
 
@@ -20,6 +29,7 @@ VOLUMES: dict[str, tuple[Callable[[], nn.Module], float]] = {
     "dense": (lambda: Dense((16, 24)), 0.25),
     "triplane": (lambda: Triplane(rng(), 24), 0.03),
     "fourier": (lambda: Fourier(rng()), 0.015),
+    "random-fourier": (lambda: RandomFourier(rng(), 32, 0.5, width=32), 0.015),
     "hash": (lambda: HashGrid(rng(), 4, 32, 4, 2**10), 0.05),
 }
 
@@ -131,3 +141,15 @@ def test_a_nerf_is_optimised_under_a_prior() -> None:
         assert step.image.shape == (2, 3, 8, 8)
     middle = nerf(nerf.view_from(nerf.orbit.ring(2))).image[:, :, 3:5, 3:5].mean((2, 3))
     assert torch.cdist(middle, data[:, :, 0, 0]).amin(1).max() < 0.3
+
+
+def test_random_waves_have_no_preferred_axes() -> None:
+    """Inner products of features are the Gaussian kernel of the distance, in all directions (Rahimi, Recht 2007)."""
+    waves, frequency = 40_000, 0.7
+    steps = torch.nn.functional.normalize(torch.randn(12, 3, generator=rng(), dtype=torch.float64), dim=1)
+    steps = steps * torch.linspace(0.05, 0.6, 12, dtype=torch.float64)[:, None]
+    start = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64)
+    features = RandomFourier(rng(1), waves, frequency, width=1, like=F64).encode(torch.cat([start, start + steps]))
+    kernel = features[:, :1].T @ features[:, 1:] / waves
+    wanted = torch.exp(-2 * (math.pi * frequency) ** 2 * steps.square().sum(1))
+    assert torch.allclose(kernel[0], wanted, atol=4 * waves**-0.5)

@@ -8,6 +8,7 @@ from modeseek.generators.nerf.empty_space_skipping import EmptySpaceSkipping
 from modeseek.generators.nerf.fourier import Fourier
 from modeseek.generators.nerf.hash_grid import HashGrid
 from modeseek.generators.nerf.nerf import NeRF
+from modeseek.generators.nerf.random_fourier import RandomFourier
 from modeseek.generators.nerf.resolution_stage import ResolutionStage
 from modeseek.generators.nerf.triplane import Triplane
 from modeseek.generators.nerf.volume import BlobInit, Volume
@@ -20,6 +21,7 @@ __all__ = [
     "HashGrid",
     "NeRF",
     "EmptySpaceSkipping",
+    "RandomFourier",
     "ResolutionStage",
     "Triplane",
     "Volume",
