@@ -93,7 +93,7 @@ def encode_mp4(frames: Iterable[Float[Tensor, "c h w"]], fps: int = 8, hold: flo
         path = Path(folder) / "film.mp4"
         with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as container:
             stream = _add_stream(container, first.shape[:2], fps)
-            frame = None
+            frame: Any = None
             for frame in map(_to_frame, chain([first], images)):
                 container.mux(stream.encode(frame))
             for held in repeat(frame, round(hold * fps)):
