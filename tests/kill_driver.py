@@ -36,6 +36,7 @@ method: {msd: {bandwidth: {adaptive: {end: 0.1}}, jitter: {fading: {}}}}
 generator: {points: {start: {noise: {n: 9}}}}
 optimizer: {adam: {lr: 0.05}}
 previews: 2
+film: none
 """
 
 

@@ -64,5 +64,5 @@ def test_three_edits_make_a_method_known_to_every_command(tmp_path: Path) -> Non
 
 
 def ignored(folder: str, names: list[str]) -> list[str]:
-    """Names that a copy of the package does not need: caches and the weights that ship."""
-    return [name for name in names if name == "__pycache__" or (name == "data" and Path(folder).name == "modeseek")]
+    """Names that a copy of the package does not need: the weights that ship, and bytecode with checks of shapes."""
+    return [name for name in names if "jaxtyping" in name or (name == "data" and Path(folder).name == "modeseek")]

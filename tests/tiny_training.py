@@ -19,7 +19,7 @@ MODEL = SmallModelConfig(
     text_layers=1, text_heads=2, tokens=64, vocabulary=60,
 )  # fmt: skip
 STAGE = StageRecipe(batch=2, lr=1e-3, warm=2, pool=PoolRecipe(first=4, size=6, chunk=4, every=2))
-_SMALL = {"model": MODEL, "sampling": 2, "corpus": 200, "fitted": 8, "tested": 8}
+_SMALL = {"model": MODEL, "sampling": 2, "corpus": 100, "fitted": 8, "tested": 4}
 TINY_SCENES = replace(
     SCENES,
     words=replace(STAGE, steps=2),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import torch
 import yaml
 from terminal import cli_error, help_text
 
@@ -120,9 +121,16 @@ def test_sample(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run = ms.Run.load(tmp_path / "short")
     assert (run.path / "exports" / "a-key-s0.png").is_file()
     assert run.environment["prior"]["title"] == case.title
+    taken = []
+
+    def skip(prior: ms.Prior, z: torch.Tensor, times: torch.Tensor, *args: object, **options: object) -> torch.Tensor:
+        taken.append(len(times) - 1)
+        return z
+
+    monkeypatch.setattr("modeseek.cli.sample.ddim", skip)
     main([*argv, "--out", "usual"])
     written = yaml.safe_load((tmp_path / "usual" / "config.yaml").read_text())
-    assert written["steps"] == case.steps and written["scale"] == 3.0
+    assert sum(taken) == written["steps"] == case.steps and written["scale"] == 3.0
 
 
 @EVERY
@@ -195,8 +203,12 @@ def test_help_names_both(verb: list[str], capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.slow
-def test_experiments_run_under_emoji(tmp_path: Path) -> None:
+def test_experiments_run_under_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics of the scenes' classifier do not apply to everyday words: they are left out, and nothing fails."""
+    monkeypatch.setattr("modeseek.experiments.text_to_3d.measure._VIEW_SIDE", 16)
+    monkeypatch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
+    monkeypatch.setattr("modeseek.generators.generator3d.MESH_RESOLUTION", 24)
+    monkeypatch.setattr("modeseek.metrics.scenes.alignment._ROUNDS", 1)
     few = ["--prior", "emoji", "--seeds", "1", "--steps", "2"]
     image = ["--captions", "2", "--methods", "ddim", "sds", "--sample-steps", "2", "--likelihood", "1"]
     main(["paper", "text-to-image", *few, *image, "--out", "image"])

@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.usefixtures("loaded_once"),
 ]
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" fill="#8080ff"/>'
@@ -46,6 +47,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def few_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edits are compared with their sources at one noise level; `sampling/` tests the score at all."""
+    monkeypatch.setattr("modeseek.sampling.likeliest._TIMES", (0.5,))
+
+
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "cone.png"
@@ -55,7 +62,8 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def edit(photo: Path, sd: Path, out: Path, *more: str) -> ms.Run:
     argv = ["edit", str(photo), "a blue cone", "a cube", "--source", "a red cone", "--prior", str(sd)]
-    main([*argv, "--size", "16", "--steps", "3", "--out", str(out), *more])
+    film = [] if "--film" in more else ["--film", "none"]
+    main([*argv, "--size", "16", "--steps", "3", "--out", str(out), *film, *more])
     return ms.Run.load(out)
 
 

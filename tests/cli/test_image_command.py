@@ -37,12 +37,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
 
 
-def image(sd: Path, out: Path, *more: str) -> ms.Run:
+def image(sd: Path, out: Path, *more: str, film: str = "none") -> ms.Run:
     argv = ["image", "a red cone", "a cube", "--prior", str(sd), "--size", "16", "16", "--steps", "6"]
-    main([*argv, "--out", str(out), *more])
+    main([*argv, "--film", film, "--out", str(out), *more])
     return ms.Run.load(out)
 
 
+@pytest.mark.usefixtures("loaded_once")
 @pytest.mark.parametrize("method", ["msd", "sds", "sdi"])
 @pytest.mark.parametrize("generator", ["field", "pixels", "latent"])
 def test_every_generator_under_every_method(generator: str, method: str, sd: Path, tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ def test_the_help_shows_options_and_examples(capsys: pytest.CaptureFixture[str])
 def test_the_film_holds_the_previews_of_the_run(sd: Path, tmp_path: Path) -> None:
     import av
 
-    run = image(sd, tmp_path / "run")
+    run = image(sd, tmp_path / "run", film="auto")
     with av.open(run.path / "media" / "optimisation.mp4") as film:
         frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
         assert film.streams.video[0].codec_context.name == "h264"

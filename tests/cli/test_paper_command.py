@@ -279,7 +279,8 @@ def test_ctrl_c_says_how_to_resume(
 
 
 def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
-    more = ["--budget", "50", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1", "--methods"]
+    more = ["--budget", "50", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1"]
+    more += ["--generator", "latent", "--methods"]
     main(argv(folder, tmp_path / "out", *more, "ddim", "sdi", "sdi-negative", "msd-product", "msd-kernel"))
     calls = {name: float(row["calls"]) for name, row in table(tmp_path / "out").items()}
     assert calls == {"ddim": 40, "sdi": 48, "sdi-negative": 44, "msd-product": 48, "msd-kernel": 48}

@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.usefixtures("loaded_once"),
 ]
 SMALL = ["generator.drawing.start.sample.steps=2", "generator.drawing.start.sample.fit_steps=2"]
 NAMES = ("a-red-cone-s0", "a-cube-s0")

@@ -16,6 +16,7 @@ from modeseek.runs.api import resume, run
 from modeseek.runs.build import build
 
 SMALL = ("generator.splats.capacity=60", "generator.splats.size=16", "generator.splats.views=2", "previews=0")
+UNTEXTURED = "generator.splats.texture_size=null"
 
 
 def config_of(*settings: str, start: str = "ball", **options) -> Config:
@@ -55,9 +56,11 @@ def test_wrong_settings_are_one_clear_line(setting, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_run_that_starts_in_a_volume_counts_its_calls_once(tmp_path):
+def test_a_run_that_starts_in_a_volume_counts_its_calls_once(tmp_path, monkeypatch):
     """Bit-equal resuming across a relocation is tested beside the relocation itself."""
-    begun = run(config_of(start="{volume: {steps: 2}}", steps=1), tmp_path / "part")
+    monkeypatch.setattr("modeseek.generators.splats.splats.MESH_RESOLUTION", 24)
+    monkeypatch.setattr("modeseek.generators.splats.splats._FUSED_SIZE", 24)
+    begun = run(config_of(UNTEXTURED, start="{volume: {steps: 2}}", steps=1), tmp_path / "part")
     assert begun.status.calls == (2 + 1) * 2 * 2  # steps, cameras, guidance
     ended = resume(begun, steps=2)
     assert ended.status.calls == (2 + 2) * 2 * 2

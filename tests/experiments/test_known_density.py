@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from terminal import cli_error
 
 import modeseek as ms
 from modeseek.cli import main
 from modeseek.datasets.toy2d import ring, spiral
-from modeseek.experiments.known_density import jobs
+from modeseek.experiments.known_density import jobs, report
 from modeseek.experiments.known_density.grid import Grid
 from modeseek.experiments.known_density.jobs import CloudJob, Clouds2D
 from modeseek.experiments.known_density.measure import Edited, law_distance
@@ -24,6 +25,7 @@ from modeseek.experiments.known_density.tuning import chosen_setting, tune
 from modeseek.experiments.toy2d.algorithms import Descent
 from modeseek.experiments.toy2d.entries import ToyEntry, ToyOutcome
 from modeseek.experiments.toy2d.entries_all import ALL_ENTRIES
+from modeseek.experiments.toy2d.figures.panels import draw_panels
 from modeseek.experiments.toy2d.settings import DDIM, OptimizerSetting, ddim_lengths
 from modeseek.experiments.toy2d.toy2d import Toy2DPlan
 from modeseek.experiments.toy2d.toy2d_metrics import EndPoints, GroundTruth
@@ -32,6 +34,13 @@ from modeseek.priors.wrapper import Counting
 from modeseek.rundir.run_dir import Run
 
 F64 = torch.float64
+pytestmark = pytest.mark.usefixtures("one_process")
+
+
+def draw_pixel(*args: object) -> None:
+    """Writes a figure of one pixel."""
+    assert isinstance(args[-1], Path)
+    Image.new("RGB", (1, 1)).save(args[-1])
 
 
 def last(job: Generator) -> object:
@@ -53,14 +62,23 @@ def table(out: Path) -> dict[str, dict[str, str]]:
 
 
 NAMES = ["vsd", "sds", "dds", "ddim"]
-OPTIONS = ["--budget", "40", "--steps", "12", "--side", "4", "--seeds", "3"]
+OPTIONS = ["--budget", "24", "--steps", "8", "--side", "4", "--seeds", "3"]
+
+
+def draw_one(*args: object) -> None:
+    """Draws one figure of a comparison; the others are a pixel."""
+    path = args[-1]
+    assert isinstance(path, Path)
+    (draw_panels if path.name == "panels-calls.png" else draw_pixel)(*args)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whole comparison on small budgets."""
     out = tmp_path_factory.mktemp("benchmark") / "out"
-    main(["benchmark", "--methods", *NAMES, *OPTIONS, "--out", str(out)])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "draw_panels", draw_one)
+        main(["benchmark", "--methods", *NAMES, *OPTIONS, "--out", str(out)])
     return out
 
 
@@ -69,18 +87,20 @@ def test_a_comparison_is_sorted_and_counted(folder: Path) -> None:
     assert set(rows) == {*NAMES} - {"dds"}, "an edit does not sample"
     losses = [float(row["nll"]) for row in rows.values()]
     assert losses == sorted(losses)
-    assert all(36 <= float(row["calls"]) <= 40 for row in rows.values())
-    assert float(rows["vsd"]["updates"]) == 40 and not rows["sds"]["updates"]
+    assert all(22 <= float(row["calls"]) <= 24 for row in rows.values())
+    assert float(rows["vsd"]["updates"]) == 24 and not rows["sds"]["updates"]
     assert float(rows["sds"]["nll_low"]) <= float(rows["sds"]["nll"]) <= float(rows["sds"]["nll_high"])
     assert float(rows["sds"]["nll"]) <= float(rows["sds"]["nll_default"])
     results = json.loads((folder / "exports" / "results.json").read_text())
     contests = results["facts"]["contests"]
-    assert {row["steps"] for name, row in contests["steps"].items() if name != "ddim"} == {12}
+    assert {row["steps"] for name, row in contests["steps"].items() if name != "ddim"} == {8}
     assert set(contests["edits"]) == {"dds", "sds"} and set(contests["samples"]) == set(rows)
     assert results["settings"]["label"] == "each" and results["settings"]["tune"] is True
     page = (folder / "report.html").read_text()
     assert all(text in page for text in ("2305.16213", "At equal steps", "Edits", "Chosen settings", "cosine to 0"))
-    assert (folder / "media" / "panels-calls.png").is_file()
+    with Image.open(folder / "media" / "panels-calls.png") as figure:
+        assert min(figure.size) > 300
+    assert (folder / "media" / "panels-steps.png").is_file()
 
 
 def test_what_is_reported_is_not_tuned_on() -> None:
@@ -106,11 +126,12 @@ def test_a_resumed_comparison_makes_the_same_table_without_a_run(
 ) -> None:
     before = (folder / "exports" / "results.csv").read_text()
     monkeypatch.setattr(jobs, "run_in_processes", no_runs)
+    monkeypatch.setattr(report, "draw_panels", draw_pixel)
     main(["benchmark", "--methods", *NAMES, *OPTIONS, "--out", str(folder)])
     assert (folder / "exports" / "results.csv").read_text() == before
     capsys.readouterr()
     said = cli_error(["benchmark", "--methods", *NAMES, *OPTIONS[2:], "--budget", "50", "--out", str(folder)], capsys)
-    assert "was begun with budget 40" in said
+    assert "was begun with budget 24" in said
 
 
 def no_runs(pending: dict[str, object]) -> Generator[tuple[str, object], None, None]:

@@ -266,6 +266,7 @@ def make_run(plan: Quality, out: Path) -> Run:
 def emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[EmojiSubject, Quality]:
     """Subject of six fabricated drawings under a pipeline with random weights, and a plan of seconds."""
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("modeseek.experiments.quality.plan.SAMPLE_STEPS", (3, 6))
     icons = read_icons(fabricated.write_packages(tmp_path / "icons"))
     subject = EmojiSubject(PipelinePriorConfig(str(tiny.make("sd", tmp_path)), (16, 16)), icons)
     prompts = subject.prompts(3, 1, 0)
@@ -301,7 +302,7 @@ def test_an_interrupted_experiment_resumes_with_the_same_numbers(
     finish(subject.run(plan, make_run(plan, broken), priors))
     assert results_of(broken) == results_of(whole) and (broken / "tuning.json").read_bytes() == tuned
     rows = results_of(whole)
-    assert list(rows) == ["ddim@50", "ddim@100", *(f"{n}@{b}" for n in ("sds", "msd-inner") for b in (16, 20))]
+    assert list(rows) == ["ddim@6", "ddim@12", *(f"{n}@{b}" for n in ("sds", "msd-inner") for b in (16, 20))]
     assert rows["sds@20"]["calls"] == rows["msd-inner@20"]["calls"] == 20
     assert rows["msd-inner@16"]["relative_shift"] > 0 and "updates" not in rows["sds@16"]
     assert plan_of("vsd").updates(Cell(ENTRIES["vsd"], 20, "vsd@20", 10)) == 10
@@ -381,7 +382,7 @@ def test_a_method_that_fails_is_left_out_and_named(
         plan.cells(entry)  # calls are counted before the method fails
     monkeypatch.setattr(MSD, "step", fail)
     result, _ = finish(subject.run(plan, make_run(plan, tmp_path / "run"), PriorCache("cpu")))
-    assert [row.name for row in result.table.rows] == ["ddim@50", "ddim@100", "sds@16", "sds@20"]
+    assert [row.name for row in result.table.rows] == ["ddim@6", "ddim@12", "sds@16", "sds@20"]
     assert [line.split(",")[0] for line in result.missing[:2]] == ["msd@16 is left out", "msd@20 is left out"]
 
 

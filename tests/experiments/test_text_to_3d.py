@@ -347,6 +347,8 @@ def test_representations_spend_the_same_budget(name: str, tmp_path: Path, monkey
     monkeypatch.setattr("modeseek.generators.splats.splats.MESH_RESOLUTION", 24)
     monkeypatch.setattr("modeseek.generators.splats.splats._FUSED_SIZE", 24)
     monkeypatch.setattr("modeseek.experiments.text_to_3d.measure._TURNTABLE_SIDE", 16)
+    monkeypatch.setattr("modeseek.experiments.text_to_3d.measure._VIEW_SIDE", 24)
+    monkeypatch.setattr("modeseek.metrics.scenes.alignment._ROUNDS", 1)
     command = TextTo3DCommand("renders", captions=("a red cone",), methods=("msd",), generators=(name,), steps=10,
                               size=8, views=2, consistency=("none",), shared=PaperOptions(seeds=1))  # fmt: skip
     plan = command.plan()

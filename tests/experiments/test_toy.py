@@ -26,6 +26,7 @@ from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRI
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
 from modeseek.io.thread_pool import run_in_threads, single_threaded
 
+pytestmark = pytest.mark.usefixtures("one_process")
 FILES = {
     "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
     "checkpoints", "previews", "media", "exports",
@@ -51,7 +52,7 @@ def task(budget: int = 70, scale: float = 1.0, label: int | None = None) -> ToyT
 
 
 @pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ring(one_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of everything on a small problem."""
     out = tmp_path_factory.mktemp("toy") / "ring"
     main(["toy", "--problem", "ring", "--side", "6", "--budget", "60", "--out", str(out)])

@@ -17,6 +17,11 @@ from modeseek.io.images import encode_gif
 from modeseek.io.video import encode_film, encode_mp4, film_formats, find_film
 
 
+@pytest.fixture(autouse=True)
+def encoded_as_users_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(video.ENCODER, "preset")
+
+
 def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:
     levels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.5]])
     data = encode_gif(levels[:, :, None, None].expand(-1, -1, 6, 8), seconds=1.0)

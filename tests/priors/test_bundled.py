@@ -55,11 +55,11 @@ def test_stock_diffusers_draws_the_same(name: str, caption: str, prior: ms.Pipel
 
 
 def test_images_have_the_colours_of_their_captions(prior: ms.Pipeline) -> None:
-    """24 held-out captions, against the same captions with their colours exchanged."""
-    captions = held_out_captions(24, 1)
+    """12 held-out captions, against the same captions with their colours exchanged."""
+    captions = held_out_captions(12, 1)
     with torch.no_grad():
-        z = prior.start(24, torch.Generator().manual_seed(0))
-        z = ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(12), prior.conditions(list(captions)))
+        z = prior.start(12, torch.Generator().manual_seed(0))
+        z = ms.ddim(ms.Guided(prior, 3.0), z, prior.grid(8), prior.conditions(list(captions)))
         images = prior.codec.decode(z).clamp(0, 1)
     classifier = SceneClassifier.packaged()
     right = score_captions(classifier, images, captions).colour.float().mean()
@@ -68,15 +68,15 @@ def test_images_have_the_colours_of_their_captions(prior: ms.Pipeline) -> None:
 
 
 def test_emoji_have_the_colours_of_their_words(emoji: ms.Pipeline) -> None:
-    """Mean colour of what is drawn in two samples: a red strawberry, a yellow lemon, a green frog, a blue whale."""
+    """Mean colour of what is drawn: a red strawberry, a yellow lemon, a green frog, a blue whale."""
     words = ["a strawberry", "a lemon", "a frog", "a whale"]
     with torch.no_grad():
-        z = emoji.start(8, torch.Generator().manual_seed(0))
-        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(12), emoji.conditions(words * 2))
+        z = emoji.start(4, torch.Generator().manual_seed(0))
+        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(8), emoji.conditions(words))
         images = emoji.codec.decode(z).clamp(0, 1)
     assert (images[:, :, :4, :4] > 0.9).float().mean() > 0.9  # on white where no background is named
     drawn = (images < 0.9).any(1, keepdim=True)
-    red, green, blue = ((images * drawn).sum((2, 3)) / drawn.sum((2, 3))).view(2, 4, 3).mean(0).unbind(1)
+    red, green, blue = ((images * drawn).sum((2, 3)) / drawn.sum((2, 3))).unbind(1)
     assert red[0] > max(green[0], blue[0]) + 0.15
     assert min(red[1], green[1]) > blue[1] + 0.15
     assert green[2] > max(red[2], blue[2]) + 0.1
@@ -87,7 +87,7 @@ def test_a_background_is_what_its_words_say(emoji: ms.Pipeline) -> None:
     words = ["an owl, on a pale blue background", "an owl, on a black background", "an owl, on a pink background"]
     with torch.no_grad():
         z = emoji.start(3, torch.Generator().manual_seed(1))
-        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(12), emoji.conditions(words))
+        z = ms.ddim(ms.Guided(emoji, 3.0), z, emoji.grid(8), emoji.conditions(words))
         corners = emoji.codec.decode(z).clamp(0, 1)[:, :, :4, :4].mean((2, 3))
     assert corners[0].min() > 0.6 and corners[0, 2] > corners[0, 0] + 0.05
     assert corners[1].max() < 0.3
@@ -124,7 +124,7 @@ def test_an_image_of_a_sentence_by_default(tmp_path: Path, monkeypatch: pytest.M
 
 def test_an_emoji_resumed_is_the_emoji_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
-    command = ["image", "an owl", "--prior", "emoji", "--set", "saving.steps=2", "--steps"]
+    command = ["image", "an owl", "--prior", "emoji", "--set", "saving.steps=2", "--film", "none", "--steps"]
     main([*command, "4", "--out", str(tmp_path / "whole")])
     main([*command, "2", "--out", str(tmp_path / "pieces")])
     main(["resume", str(tmp_path / "pieces"), "--steps", "4"])

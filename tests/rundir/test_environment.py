@@ -7,6 +7,7 @@ import platform
 import re
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,14 @@ import torch
 
 import modeseek
 from modeseek.rundir import environment as env
+
+
+@pytest.fixture(autouse=True)
+def looked_up_anew() -> Iterator[None]:
+    """The revision is looked up once a process: each test here looks it up, and leaves none of its own."""
+    env.source_revision.cache_clear()
+    yield
+    env.source_revision.cache_clear()
 
 
 def test_versions_are_those_installed() -> None:
@@ -47,10 +56,14 @@ def test_the_revision_is_that_of_the_source(monkeypatch: pytest.MonkeyPatch) -> 
 
     root = str(Path(modeseek.__file__).parents[2])
     monkeypatch.setattr(env, "_git", lambda folder, *args: {"HEAD": "c" * 40, "src": " M a.py"}.get(args[-1], root))
+    env.source_revision.cache_clear()
     assert env.source_revision() == {"commit": "c" * 40, "changed": True}
     monkeypatch.setattr(env, "_git", lambda folder, *args: {"HEAD": "c" * 40, "src": ""}.get(args[-1], root))
+    assert env.source_revision() == {"commit": "c" * 40, "changed": True}, "it is looked up once"
+    env.source_revision.cache_clear()
     assert env.source_revision() == {"commit": "c" * 40, "changed": False}
     monkeypatch.setattr(env, "_git", lambda folder, *args: str(Path.home() / "other-project"))
+    env.source_revision.cache_clear()
     assert env.source_revision() is None, "the checkout of another project around it does not count"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from modeseek.runs.build import build
 from modeseek.runs.train import train
 
 PRIOR = RenderedPriorConfig("a red cube", 16, 4)
-VOLUME = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5)
+VOLUME = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5, texture_size=32)
 CONFIG = ms.Config(
     PRIOR,
     ms.MSD(ms.Geometric(5.0, 0.5), jitter=ms.Fading()),
@@ -42,6 +43,17 @@ CONFIG = ms.Config(
     regularizers=(OpacityEntropy(1e-3), TotalVariation(1e-4)),
     saving=runs.CheckpointConfig(steps=4),
 )
+
+
+BARE = replace(CONFIG, generator=replace(VOLUME, texture_size=None), film="none")  # the same run, fewer files
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_meshes() -> Iterator[None]:
+    """Meshes of the runs are extracted on a coarse grid."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("modeseek.generators.generator3d.MESH_RESOLUTION", 40)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +102,8 @@ def test_previews_show_the_same_sides_before_and_after(finished_run: ms.Run) -> 
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(finished_run: ms.Run, tmp_path: Path) -> None:
-    run, objects = create_run(CONFIG, ["modeseek"], tmp_path / "run")
-    steps = train(run, objects, CONFIG.steps)
+    run, objects = create_run(BARE, ["modeseek"], tmp_path / "run")
+    steps = train(run, objects, BARE.steps)
     next(step for step in steps if step.done == 6)  # after the finer grid began, between two checkpoints
     steps.close()
     for _ in iter_resume(run):
@@ -103,8 +115,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished_run: ms.Run, tmp_
 
 def test_a_mesh_is_refined_by_any_method(finished_run: ms.Run, tmp_path: Path) -> None:
     before = read_mesh(finished_run.path / "exports/mesh.ply", torch.empty(0))
-    surface = MeshConfig(finished_run.path / "exports/mesh.ply", views=2)
-    config = replace(CONFIG, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
+    surface = MeshConfig(finished_run.path / "exports/mesh.ply", views=2, texture_size=None)
+    config = replace(BARE, generator=surface, method=ms.SDS(ms.Uniform(0.2, 0.5)), regularizers=(), steps=3)
     run, objects = create_run(config, ["modeseek"], tmp_path / "refined")
     for _ in train(run, objects, config.steps):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,14 @@ CASES = {
 
 
 def config(name: str, steps: int = 23) -> ms.Config:
-    return replace(CASES[name], steps=steps, previews=3, saving=OFTEN)
+    return replace(CASES[name], steps=steps, previews=3, saving=OFTEN, film="none")
+
+
+@pytest.fixture(autouse=True)
+def small_previews() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("modeseek.runs.previews._SIDE", 80)
+        yield
 
 
 def finish(run: ms.Run, objects: RunObjects, steps: int) -> None:
@@ -112,8 +120,9 @@ def test_inner_steps_cost_no_call_and_bring_images_closer_to_their_target(tmp_pa
 
 
 def test_a_run_records_its_configuration_and_files(tmp_path: Path) -> None:
-    run = ms.run(config("sds"), tmp_path / "run")
-    assert run.config == config("sds").with_device()
+    filmed = replace(config("sds"), film="mp4")
+    run = ms.run(filmed, tmp_path / "run")
+    assert run.config == filmed.with_device()
     assert {path.name for path in run.path.iterdir() if not path.name.startswith(".")} == {
         "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
         "results.png", "checkpoints", "previews", "media", "exports",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -144,8 +145,14 @@ def _map_named(names: Mapping[str, Any], plain: Plain, convert: Convert, key: st
 
 
 def _map_fields(cls: type, plain: dict[str, Plain], convert: Convert, key: str) -> dict[str, Plain]:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _marked_hints(cls)
     return {
         name: _map(hints[name], value, convert, f"{key}.{name}".lstrip(".")) if name in hints else value
         for name, value in plain.items()
     }
+
+
+@cache
+def _marked_hints(cls: type) -> Mapping[str, Any]:
+    """Type hints of the fields of a dataclass by name, with the marks of paths."""
+    return get_type_hints(cls, include_extras=True)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -67,7 +68,7 @@ class Registry:
 
     def serialize_fields(self, value: Any, location: str) -> dict[str, Plain]:
         """Fields of a dataclass as plain data, by name."""
-        hints = get_type_hints(type(value))
+        hints = hints_of(type(value))
         return {
             f.name: self.serialize(getattr(value, f.name), f"{location}.{f.name}", hints[f.name])
             for f in fields(value)
@@ -142,7 +143,7 @@ class Registry:
         for key in plain:
             if key not in known:
                 raise ValueError(f"{location} has no setting {_short(key)}; {suggest_name(key, known)}")
-        hints = get_type_hints(cls)
+        hints = hints_of(cls)
         for name, f in known.items():
             if name not in plain and f.default is MISSING and f.default_factory is MISSING:
                 raise ValueError(f"{location} needs {name}, got none; set {location}.{name}")
@@ -151,6 +152,12 @@ class Registry:
             return cls(**values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{location}: {one_line(error)}") from error
+
+
+@cache
+def hints_of(cls: type) -> Mapping[str, Any]:
+    """Type hints of the fields of a dataclass by name, without `Annotated`."""
+    return get_type_hints(cls)
 
 
 def suggest_name(name: Any, known: Any) -> str:

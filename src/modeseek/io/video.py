@@ -19,6 +19,7 @@ from modeseek.io.images import encode_gif, to_pixels
 FilmFormat = Literal["mp4", "gif"]
 Film = Literal["auto", "mp4", "gif", "both", "none"]
 _BT709 = 1  # code of its primaries, transfer curve and matrix in H.264
+ENCODER = {"crf": "18"}  # options of H.264
 _LIMITED = 1  # code of the range 16 to 235
 
 
@@ -92,17 +93,18 @@ def encode_mp4(frames: Iterable[Float[Tensor, "c h w"]], fps: int = 8, hold: flo
         path = Path(folder) / "film.mp4"
         with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as container:
             stream = _add_stream(container, first.shape[:2], fps)
-            last = first
-            for last in chain([first], images):
-                container.mux(stream.encode(_to_frame(last)))
-            for image in repeat(last, round(hold * fps)):
-                container.mux(stream.encode(_to_frame(image)))
+            frame: Any = None
+            for frame in map(_to_frame, chain([first], images)):
+                container.mux(stream.encode(frame))
+            for held in repeat(frame, round(hold * fps)):
+                held.pts = None  # it takes the next place in the film
+                container.mux(stream.encode(held))
             container.mux(stream.encode())
         return path.read_bytes()
 
 
 def _add_stream(container: Any, shape: tuple[int, ...], fps: int) -> Any:
-    stream = container.add_stream("h264", rate=fps, options={"crf": "18"})
+    stream = container.add_stream("h264", rate=fps, options=ENCODER)
     height, width = (side - side % 2 for side in shape)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context

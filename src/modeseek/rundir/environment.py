@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 import sys
@@ -34,15 +35,8 @@ EXTRAS = (
 
 def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of those packages that are installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _installed_version(name) for name in packages}
+    return {"python": platform.python_version()} | {name: number for name, number in found.items() if number}
 
 
 def describe_machine() -> dict[str, Any]:
@@ -61,8 +55,12 @@ def describe_device(device: str) -> dict[str, Any]:
     return {"device": device, "threads": torch.get_num_threads()}
 
 
+@functools.cache
 def source_revision() -> dict[str, Any] | None:
-    """Git commit of the package's source and whether it has uncommitted changes; None outside a checkout."""
+    """Git commit of the package's source and whether it has uncommitted changes; None outside a checkout.
+
+    It is looked up once: the source that a process imported stays the same, whatever is committed since.
+    """
     folder = Path(__file__).resolve().parent
     try:
         root = Path(_git(folder, "rev-parse", "--show-toplevel"))
@@ -102,6 +100,17 @@ def peak_device_memory_mb(device: str) -> float | None:
     if torch.device(device).type != "cuda" or not torch.cuda.is_available():
         return None
     return torch.cuda.max_memory_allocated(device) / 2**20
+
+
+@functools.cache
+def _installed_version(package: str) -> str:
+    """Version of a package; empty if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _git(folder: Path, *args: str) -> str:

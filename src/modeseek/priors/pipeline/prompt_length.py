@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from modeseek.io.remarks import add_remark
@@ -15,6 +15,7 @@ _EDGES = " \t\n,;.:"  # characters between a prompt and a phrase
 _QUOTED = 60  # characters of a prompt in a message
 _LONGEST_CUT = 1000  # characters of the part cut, in a message
 _LOGGED = ("The following part of your input was truncated", "Token indices sequence length is longer")
+_KEPT = 4096  # texts whose numbers of tokens are kept, of each tokenizer
 _UNBOUNDED = 10**6  # tokens: transformers' number for a tokenizer that has no limit is larger
 
 
@@ -102,6 +103,7 @@ def open_readers(pipe: Any, limits: TokenLimits, encoders: Collection[str]) -> t
 
 
 def _counter(pipe: Any, tokenizer: Any, limits: TokenLimits) -> Callable[[str], int]:
+    @lru_cache(_KEPT)
     def count(text: str) -> int:
         with without_truncation_logs(pipe):
             return len(tokenizer(limits.prepare(pipe, tokenizer, text)).input_ids)
