@@ -35,7 +35,12 @@ VERBS: dict[str, list[str]] = {  # what keeps two steps small
         *("--set", "generator.nerf.sides=[8]", "generator.nerf.samples=4", "generator.nerf.size=8"),
         *("generator.nerf.coarse=1", "generator.nerf.texture_size=null", "--shift", "0"),
     ],
+    "splats": [
+        *("--generator", "splats", "--set", "generator.splats.capacity=40", "generator.splats.size=8"),
+        *("generator.splats.start=ball", "generator.splats.texture_size=null", "--shift", "0"),
+    ],
 }
+SOLID = ("shape", "splats")  # both are the command shape
 FAST = {  # of methods that evaluate the prior many times in a step
     "sdi": ["method.sdi.inversion_steps=1"],
     "ism": ["method.ism.stride=0.5"],
@@ -69,6 +74,7 @@ RUN = [  # each method in images and edits, under the two priors in turn, those 
     *((name, "edit", ("emoji", "scenes")[number % 2]) for number, name in enumerate(edit_methods())),
     *((name, "svg", "emoji") for name in DRAWN),
     *((name, "shape", "scenes") for name in SHAPED),
+    *((name, "splats", "scenes") for name in ("msd", "cfd", "esd")),
 ]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -84,7 +90,7 @@ def expected_line(verb: str, name: str, given: frozenset[str]) -> str:
     missing = next((need for need in needs_of(METHODS[name]) if need not in given), "")
     if missing:
         return f"{name} needs a {missing} prompt, got none; try --{missing}"
-    if verb != "shape" and name in NEEDS_VIEWS:
+    if verb not in SOLID and name in NEEDS_VIEWS:
         return f"{name} needs views of one 3D object, got generator {'latent' if verb == 'image' else 'drawing'}; try"
     return ""
 
@@ -125,8 +131,9 @@ def arguments(verb: str, name: str, prior: str, folder: Path, texts: dict[str, s
     options = [part for need in needed if need in texts for part in (f"--{need}", texts[need])]
     image = [str(folder / "image.png")] if verb == "edit" else []
     fast = ["--set", *FAST[name]] if name in FAST else []
-    fast += ["--cameras", "4" if name == "mvdream" else "1"] if verb == "shape" else []
-    argv = [verb, *image, "a red cone", "--prior", prior, "--method", name, "--steps", "2", "--film", "none"]
+    fast += ["--cameras", "4" if name == "mvdream" else "1"] if verb in SOLID else []
+    command = "shape" if verb in SOLID else verb
+    argv = [command, *image, "a red cone", "--prior", prior, "--method", name, "--steps", "2", "--film", "none"]
     return [*argv, "--device", "cpu", *options, *VERBS[verb], *fast, "--set", "previews=0"]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeseek.priors.pipeline import Pipeline
+if TYPE_CHECKING:  # imported here, before the hook of jaxtyping, nothing in it would be checked
+    from modeseek.priors.pipeline import Pipeline
 
 
 @pytest.fixture(scope="session")
