@@ -53,7 +53,7 @@ lint: $(VENV)/.installed ## Check style and formatting with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/.installed ## Let ruff mend and format what it can
+format: $(VENV)/.installed ## Fix and format with ruff what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -48,13 +48,15 @@ class Subject:
     size: int
 
 
-def made(size: int) -> Subject:
+def make_subject(size: int) -> Subject:
+    """Returns the mesh and its atlas of a size."""
     density = scene_density(StaticScene.from_caption("a red cone on a blue cube"))
     mesh = decimate(extract(density, 96, SURFACE_LEVEL, 0.0).mesh, FACES).mesh
     return Subject(mesh, unwrap(mesh, size), size)
 
 
 def texture_of(kind: str, mesh: Mesh, rng: Streams) -> SurfaceTexture:
+    """Returns a new texture, as `modeseek paint --texture KIND` makes it."""
     if kind == "atlas":
         return AtlasTexture(unwrap(mesh, TEXELS), TEXELS, rng)
     return FieldTexture(RandomFourier(rng) if kind == "field" else HashGrid(rng))
@@ -96,7 +98,7 @@ def errors(subject: Subject, painted: PaintedMesh) -> dict[str, float]:
 def main() -> None:
     """Measures, prints and saves the results."""
     args = parse_args("Do textures recover a known one from its renders, and do their seams agree?", threads=1)
-    subject = made(256 if args.quick else ATLAS)
+    subject = make_subject(256 if args.quick else ATLAS)
     steps = 10 if args.quick else STEPS
     results, targets = {}, {}
     for kind, rate in RATES.items():

@@ -25,11 +25,11 @@ settings.load_profile("modeseek")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fast_films() -> None:
+def fast_films() -> Iterator[None]:
     """Films are encoded in a third of the time, into larger files; `io/test_video.py` encodes them as users do."""
-    from modeseek.io.video import ENCODER  # imported before, nothing in it is checked
-
-    ENCODER["preset"] = "ultrafast"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("modeseek.io.video._ENCODER", {"crf": "18", "preset": "ultrafast"})
+        yield
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import lazy_loader
 __version__ = "0.1.0"
 
 _lazy, _, _names = lazy_loader.attach_stub(__name__, __file__)
-# Modules whose public name is not that of their file, which a stub of lazy_loader cannot say.
+# Modules below a package, three under another name than that of their file: lazy_loader reads neither from a stub.
 _RENAMED = {
     "bandwidths": "modeseek.meanshift.bandwidth",
     "noise_levels": "modeseek.diffusion.noise_levels",
@@ -35,7 +35,7 @@ _ROOMS = (
     "bandwidths",
 )
 
-__all__ = sorted({*_names, *_RENAMED} - {path.rpartition(".")[2] for path in _RENAMED.values()} | {"noise_levels"})  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted({*_names, *_RENAMED} - {"bandwidth", "schedule", "weighting"})  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __dir__() -> list[str]:

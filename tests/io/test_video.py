@@ -17,9 +17,12 @@ from modeseek.io.images import encode_gif
 from modeseek.io.video import encode_film, encode_mp4, film_formats, find_film
 
 
+OF_USERS = video._ENCODER  # before a fixture of all tests replaces it
+
+
 @pytest.fixture(autouse=True)
 def encoded_as_users_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(video.ENCODER, "preset")
+    monkeypatch.setattr(video, "_ENCODER", OF_USERS)
 
 
 def test_a_gif_is_read_back_frame_by_frame_in_its_time() -> None:

@@ -19,7 +19,7 @@ from modeseek.io.images import encode_gif, to_pixels
 FilmFormat = Literal["mp4", "gif"]
 Film = Literal["auto", "mp4", "gif", "both", "none"]
 _BT709 = 1  # code of its primaries, transfer curve and matrix in H.264
-ENCODER = {"crf": "18"}  # options of H.264
+_ENCODER = {"crf": "18"}  # options of H.264
 _LIMITED = 1  # code of the range 16 to 235
 
 
@@ -104,7 +104,7 @@ def encode_mp4(frames: Iterable[Float[Tensor, "c h w"]], fps: int = 8, hold: flo
 
 
 def _add_stream(container: Any, shape: tuple[int, ...], fps: int) -> Any:
-    stream = container.add_stream("h264", rate=fps, options=ENCODER)
+    stream = container.add_stream("h264", rate=fps, options=_ENCODER)
     height, width = (side - side % 2 for side in shape)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context

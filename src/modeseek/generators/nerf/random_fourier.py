@@ -46,11 +46,12 @@ class RandomFourier(EncodedVolume):
             raise ValueError(f"frequency of random Fourier features must be above 0, got {frequency}; try 1.2")
         like = torch.empty(0) if like is None else like
         super().__init__(2 * waves, width, depth, rng, blob, like)
+        self.frequency = frequency
         self.register_buffer("waves", 2 * math.pi * frequency * randn((1, waves, 3), rng, like)[0])
 
     @property
     def spacing(self) -> float:
-        return 0.25 * 2 * math.pi / self.get_buffer("waves").norm(dim=1).max().item()
+        return 0.25 / (3 * self.frequency)  # a quarter of the period at three standard deviations
 
     def encode(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "a m"]:
         phase = self.get_buffer("waves") @ points.T
