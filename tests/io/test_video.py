@@ -16,7 +16,6 @@ from modeseek.io import video
 from modeseek.io.images import encode_gif
 from modeseek.io.video import encode_film, encode_mp4, film_formats, find_film
 
-
 OF_USERS = video._ENCODER  # before a fixture of all tests replaces it
 
 
