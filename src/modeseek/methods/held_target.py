@@ -44,10 +44,11 @@ def check_step(
 ) -> None:
     """Raises FloatingPointError as `check_finite` and `check_gradients` do, after one wait if all is well.
 
-    A direction may be finite and its gradient behind an encoder in half precision not.
+    A direction may be finite and its gradient behind an encoder in half precision not. The sums may overflow where all
+    numbers are finite; the exact checks follow then.
     """
     gradients = [p.grad for p in parameters if p.grad is not None and p.numel()]
-    sums = [direction.grad.sum(), torch.nn.utils.get_total_norm(gradients, math.inf)]
+    sums = [direction.grad.sum(), torch.nn.utils.get_total_norm(gradients)]
     if direction.grad_image is not None:
         sums.append(direction.grad_image.sum())
     device = direction.grad.device
