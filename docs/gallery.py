@@ -54,7 +54,7 @@ Six images and two [edits](edit.md) of each by DDS in 50 steps; `python docs/edi
 
 ![A grinning face made sad, an apple made green, a cone, mugs, robots and houses in other colours](edit.webp)
 """
-PAINTED_AND_RESTORED = """## Painted meshes and restored images
+PAINTED_AND_RESTORED = """## Painted meshes, restored images, photographs
 
 Five meshes [painted](paint.md) for a prompt, each from six sides; `python docs/paint_pictures.py` makes them.
 
@@ -64,6 +64,11 @@ Two images, each with a hole, down-sampled and blurred, [restored](restore.md) u
 `python docs/restore_pictures.py` makes them.
 
 ![Two images, each with a hole, down-sampled and blurred: the data, the restored image, the truth](restore.webp)
+
+Views of two objects that their [photographs](photographs.md) do not show, without and with the prior;
+`python docs/photographs_pictures.py` makes them.
+
+![A duck and a cone on a cube from held-out cameras: the truth, from the photographs alone, and beside the prior](photographs.webp)
 """
 PLANES_INTRODUCTION = """## Densities in the plane
 

@@ -98,6 +98,14 @@ Embeddings = Annotated[
         "Textual inversions, safetensors; prompts write the token, by default the one in the file, or the file's name.",
     ),
 ]
+Photographs = Annotated[
+    tuple[str, ...],
+    option(
+        "FILE=AZIMUTH[,ELEVATION]",
+        "Photographs of the object that renders must match, by msd, and their cameras in degrees: 0 is the front, 90 "
+        "the camera's right, 180 the back. More by --set photographs.noise, .weight, .fov and .distance.",
+    ),
+]
 LongPromptsOption = Annotated[
     LongPrompts,
     option(
@@ -116,7 +124,13 @@ Trackers = Annotated[
 Settings = Annotated[tuple[str, ...], option("KEY=VALUE", "Any other settings by dotted key, as printed by --dry-run.")]
 Out = Annotated[Path | None, option("FOLDER", "Run folder to create. Default: runs/METHOD-NAME-TIME-ID.")]
 
-_FIELDS = {"loras": "lora", "embeddings": "embedding", "trackers": "tracker", "settings": "set"}
+_FIELDS = {
+    "loras": "lora",
+    "photographs": "photograph",
+    "embeddings": "embedding",
+    "trackers": "tracker",
+    "settings": "set",
+}
 
 
 def arguments_of(command: Any, function: Callable[..., Any], verb: PresetVerb | None = None) -> dict[str, Any]:

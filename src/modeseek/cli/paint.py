@@ -79,6 +79,7 @@ class PaintCommand:
             "Default: 1.",
         ),
     ] = 1
+    photograph: options.Photographs = ()
     scale: options.Scale = None
     views: Annotated[
         Literal["none", "coarse", "fine"] | None,

@@ -30,6 +30,8 @@ class ShapeCommand:
 
       modeseek shape "a green robot head" --prior pipelines/mine --method sds --steps 600
 
+      modeseek shape "a yellow duck" --photograph front.png=0 right.png=90,15
+
       modeseek shape "a red mug" --prior renders --volume triplane --refine 100 --out mug
     """
 
@@ -74,6 +76,7 @@ class ShapeCommand:
             "1.",
         ),
     ] = 1
+    photograph: options.Photographs = ()
     scale: options.Scale = None
     views: Annotated[
         Literal["none", "coarse", "fine"] | None,

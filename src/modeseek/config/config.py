@@ -9,8 +9,9 @@ from typing import Any, Literal
 from modeseek.config.camera_prompts import CameraPromptsConfig
 from modeseek.config.generators import GeneratorConfig, PointsConfig
 from modeseek.config.measurement import MeasurementConfig
-from modeseek.config.method_checks import check_measurement, check_method_fits
+from modeseek.config.method_checks import check_measurement, check_method_fits, check_photographs
 from modeseek.config.optimizers import AdamConfig, OptimizerConfig
+from modeseek.config.photographs import PhotographsConfig
 from modeseek.config.priors import PriorConfig
 from modeseek.config.registry import REGISTRY
 from modeseek.config.yaml import MAX_CHARACTERS, read_yaml, write_yaml
@@ -85,6 +86,7 @@ class Config:
         views: view-dependent prompts, for generators with cameras.
         regularizers: penalties on renders, added to the loss.
         measurement: degraded image that the images restore, for msd; None is none.
+        photographs: photographs of the object from known cameras that a 3D shape matches, for msd; None is none.
         scale: classifier-free guidance scale; 1 is none. Methods with their own `scale` take that instead.
         shift: largest random shift of the images before they are encoded, whole pixels of the prior's input, one draw
             per step (`modeseek.Shifted`); 0 is none.
@@ -118,6 +120,7 @@ class Config:
     views: CameraPromptsConfig = CameraPromptsConfig()
     regularizers: tuple[Penalty, ...] = ()
     measurement: MeasurementConfig | None = None
+    photographs: PhotographsConfig | None = None
     scale: float = 1.0
     shift: int = 0
     inner_steps: int = 1
@@ -141,6 +144,7 @@ class Config:
             raise ValueError(f"scale must be finite, got {self.scale}; 1 is no guidance")
         check_method_fits(self)
         check_measurement(self)
+        check_photographs(self)
         check_accumulate(self.accumulate)
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0, got {self.shift}; 0 is none")

@@ -43,8 +43,18 @@ def check_measurement(config: Any) -> None:
     if config.generator.as_3d is not None:
         raise ValueError(
             f"a measurement needs a generator of images, got {config.generator_name}; try generator: latent, or "
-            "ms.regularizers.MeasurementPenalty for photographs of a 3D object"
+            "photographs for a 3D object"
         )
+
+
+def check_photographs(config: Any) -> None:
+    """Raises ValueError, one line, if a configuration with photographs has another method than msd, or no 3D shape."""
+    if config.photographs is None:
+        return
+    if not isinstance(config.method, MSD):
+        raise ValueError(f"photographs need the method msd, got {config.method_name}; try --method msd")
+    if config.generator.as_3d is None:
+        raise ValueError(f"photographs need a 3D shape, got generator {config.generator_name}; try modeseek shape")
 
 
 def requirements(method: Any) -> Iterator[str]:

@@ -34,6 +34,7 @@ def paint_config(
     steps: int | None = None,
     cameras: int | None = None,
     particles: int = 1,
+    photographs: Sequence[str] = (),
     background: BackgroundKind = "constant",
     scale: float | None = None,
     views: Literal["none", "coarse", "fine"] | None = None,
@@ -68,6 +69,8 @@ def paint_config(
         steps: number of optimisation steps; None: 100 with inner steps, else 300.
         cameras: number of views per step, of each particle, >= 1; None: 4.
         particles: number of textures that are optimised together, >= 1, for methods that compare them.
+        photographs: photographs of the object that the texture matches, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each,
+            in degrees (`PhotographsConfig`).
         background: constant (white), random (one colour per item) or learned.
         scale: guidance scale, 1 is none; None: default of the method under the prior.
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
@@ -128,5 +131,6 @@ def paint_config(
         trackers=trackers,
         optimizer=optimizer,
         lr=lr,
+        photographs=photographs,
         settings=settings,
     )

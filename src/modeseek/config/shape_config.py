@@ -23,6 +23,7 @@ from modeseek.config.generators3d import MeshConfig, NeRFConfig, VolumeKind
 from modeseek.config.guidance import chosen_scale
 from modeseek.config.lookup import look_up
 from modeseek.config.method_choice import choose_method
+from modeseek.config.photographs import parse_photographs
 from modeseek.config.pipeline_options import prior_config
 from modeseek.config.priors import PipelinePriorConfig, PriorConfig, RenderedPriorConfig
 from modeseek.config.prompts import clean_prompt, name_of
@@ -49,6 +50,7 @@ def shape_config(
     cameras: int | None = None,
     particles: int = 1,
     generator: ShapeKind = "nerf",
+    photographs: Sequence[str] = (),
     scale: float | None = None,
     views: Literal["none", "coarse", "fine"] | None = None,
     perp_neg: bool = False,
@@ -81,6 +83,8 @@ def shape_config(
         particles: number of shapes that are optimised together, >= 1, for methods that compare them.
         generator: 3D representation: volume (nerf; or its kind by name: dense, triplane, fourier, hash), or Gaussian
             splats.
+        photographs: photographs of the object that the shape matches, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each, in
+            degrees (`PhotographsConfig`).
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.
@@ -125,6 +129,7 @@ def shape_config(
         trackers=trackers,
         optimizer=optimizer,
         lr=lr,
+        photographs=photographs,
         settings=settings,
     )
 
@@ -152,6 +157,7 @@ def config_of_generator(
     trackers: Sequence[Tracker],
     optimizer: str | None,
     lr: float | None,
+    photographs: Sequence[str],
     settings: Iterable[str],
 ) -> Config:
     """Returns the configuration that optimises a 3D generator for a text prompt; arguments as of `shape_config`.
@@ -189,6 +195,7 @@ def config_of_generator(
         device=device,
         film=film,
         trackers=tuple(trackers),
+        photographs=parse_photographs(photographs),
     )
     config = configure(config.to_dict(), settings)
     return configure(config.to_dict(), optimizer_settings(config, optimizer, lr))

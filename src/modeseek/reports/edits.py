@@ -1,4 +1,4 @@
-"""Edits and restorations of a run for its page: the images that it started from, and the scores of the results."""
+"""Edits, restorations and photographs of a run for its page: the images that were given, and scores of the results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modeseek.reports.preview_images import Media, read_media
 from modeseek.rundir.edit_records import EditRecord, read_edit_records
+from modeseek.rundir.photograph_records import PhotographRecord, read_photograph_records
 from modeseek.rundir.restoration_records import RestorationRecord, read_restoration_records
 
 _MOST = 24  # rows and images in a page
@@ -26,6 +27,12 @@ _RESTORATION_NOTE = (
     "Residual: root mean square of the degraded result minus the data, pixels in [0, 1]; over the noise it is about 1 "
     "where the result fits the data as well as the truth does. PSNR in dB and SSIM are against the truth, where it is "
     "known; PSNR of the data is that of their least-squares image."
+)
+_PHOTOGRAPH_HEADS = ("Photograph", "Azimuth", "Elevation", "Residual", "Residual over noise", "PSNR")
+_PHOTOGRAPH_NOTE = (
+    "Angles in degrees. Residual: root mean square of the render from the photograph's camera minus the photograph, "
+    "pixels in [0, 1]; over the noise it is about 1 where the render is as near as the noise allows. PSNR in dB. Views "
+    "between the photographs are the prior's guess."
 )
 
 
@@ -56,6 +63,9 @@ def read_edits(run: Path) -> Edits:
     restored = read_restoration_records(run)[:_MOST]
     if restored:
         return _restorations(run, restored)
+    photographs = read_photograph_records(run)[:_MOST]
+    if photographs:
+        return _photographs(run, photographs)
     records = read_edit_records(run)[:_MOST]
     captions = {Path(record.image).name: f"Source: {record.source}" for record in records}
     return Edits(_found(run, captions), rows=tuple(map(_row, records)))
@@ -81,6 +91,22 @@ def _restorations(run: Path, records: Sequence[RestorationRecord]) -> Edits:
         for record in records
     ]
     return Edits(_found(run, captions), _RESTORATION_HEADS, tuple(rows), _RESTORATION_NOTE)
+
+
+def _photographs(run: Path, records: Sequence[PhotographRecord]) -> Edits:
+    caption = "Photographs, renders from their cameras, and differences; azimuth and elevation above"
+    rows = [
+        (
+            record.file,
+            f"{record.azimuth:g}",
+            f"{record.elevation:g}",
+            f"{record.residual:.4f}",
+            f"{record.residual / record.noise:.2f}",
+            f"{record.psnr:.2f}",
+        )
+        for record in records
+    ]
+    return Edits(_found(run, {"photographs.png": caption}), _PHOTOGRAPH_HEADS, tuple(rows), _PHOTOGRAPH_NOTE)
 
 
 def _row(record: EditRecord) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from modeseek.config.built_generator import BuiltGenerator, Initialize, StartCon
 from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.measurement import ImageMeasurement
+from modeseek.config.photographs import Photographs
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
+from modeseek.generators.generator3d import Generator3D
 from modeseek.io.remarks import add_remark, collect_remarks
 from modeseek.io.video import film_formats
 from modeseek.methods.base import Method
@@ -54,6 +56,7 @@ class RunObjects:
             generator has its initial parameters.
         sources: images that the generator starts from, one per item, in [0, 1]; None: from noise.
         measurement: measured image that the images restore; None for none.
+        photographs: photographs of the object that the shape matches; None for none.
     """
 
     config: Config
@@ -73,6 +76,7 @@ class RunObjects:
     initialize: Initialize | None = None
     sources: Tensor | None = None
     measurement: ImageMeasurement | None = None
+    photographs: Photographs | None = None
 
     def rebuild(self) -> RunObjects:
         """Builds the same objects again in their initial state, with the loaded prior reused."""
@@ -138,6 +142,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
         measurement = None if config.measurement is None else config.measurement.load(loaded, config.seed)
+        photographs = _photographs(config, loaded, built.module)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
@@ -148,6 +153,8 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
     if measurement is not None:
         prior = measurement.measured(prior, loaded)
         regularizers += measurement.penalties(config.method, prior, built.pixels)
+    if photographs is not None:
+        regularizers += (photographs.penalty(config.method, prior.schedule),)
     module = built.module
     optimizer = config.optimizer.make(module.parameter_groups())
     return RunObjects(
@@ -167,12 +174,29 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         initialize=built.initialize,
         sources=built.sources,
         measurement=measurement,
+        photographs=photographs,
     )
 
 
 def _shifted(config: Config, loaded: LoadedPrior) -> LoadedPrior:
     """The prior with the codec through which the generator is optimised: shifted where the configuration says so."""
     return replace(loaded, codec=Shifted(loaded.codec, config.shift)) if config.shift else loaded
+
+
+def _photographs(config: Config, loaded: LoadedPrior, shape: BaseGenerator) -> Photographs | None:
+    """The photographs of a run, for the one shape that it optimises.
+
+    Raises:
+        ValueError: there are several shapes, or a file is no image.
+        OSError: a file cannot be read.
+    """
+    if config.photographs is None:
+        return None
+    if not isinstance(shape, Generator3D):
+        raise ValueError(
+            f"photographs need one 3D shape, got {type(shape).__name__} of several; try without --particles"
+        )
+    return config.photographs.load(shape, loaded)
 
 
 def _conditions(

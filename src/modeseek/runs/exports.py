@@ -18,6 +18,7 @@ from modeseek.rundir.run_dir import Run
 from modeseek.runs.build import RunObjects
 from modeseek.runs.edit_files import is_edit, write_edits
 from modeseek.runs.image_files import ImageSettings, contact_sheet, enlargement, write_images
+from modeseek.runs.photograph_files import write_photographs
 from modeseek.runs.recorder import Recorder
 from modeseek.runs.restoration_files import write_restorations
 from modeseek.runs.svg_files import write_svgs
@@ -42,6 +43,8 @@ def export_run(run: Run, objects: RunObjects, recorder: Recorder) -> None:
         if artifact.note:
             recorder.log(artifact.note)
     _export_images(run, objects, recorder)
+    if objects.photographs is not None:
+        write_photographs(run, objects.photographs)
     previews = sorted((run.path / "previews").glob("step-*.png"))
     if not previews:
         return

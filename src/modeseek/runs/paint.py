@@ -62,7 +62,7 @@ def paint(
         progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
         settings: any other settings as `modeseek run --set` takes them.
         options: other options of `modeseek.config.paint_config.paint_config`: up, faces, background, views, perp_neg,
-            particles, shift, inner_steps, source, film, loras, embeddings, long_prompts, optimizer, lr.
+            particles, photographs, shift, inner_steps, source, film, loras, embeddings, long_prompts, optimizer, lr.
 
     Returns:
         The run and its mesh: `result.mesh().save("cone.glb", texture=1024)`, `result.turntable("cone.mp4")`,

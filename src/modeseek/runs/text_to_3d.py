@@ -59,8 +59,9 @@ def shape(
         out: run folder to create; None makes one in `runs/`.
         progress: whether to show progress bars on standard error; None: in a terminal and in a notebook.
         settings: any other settings as `modeseek run --set` takes them.
-        options: other options of `modeseek.config.shape_config.shape_config`: views, perp_neg, particles, shift,
-            inner_steps, source, film, loras, embeddings, long_prompts.
+        options: other options of `modeseek.config.shape_config.shape_config`: views, perp_neg, particles,
+            photographs (`["front.png=0", "right.png=90,15"]`), shift, inner_steps, source, film, loras, embeddings,
+            long_prompts.
 
     Returns:
         The run and its shape: `result.mesh(128).save("cone.glb")`, `result.turntable("cone.mp4")`, `result.image`.
