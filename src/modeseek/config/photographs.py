@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.diffusion.schedule import Schedule
+from modeseek.generators.base import BaseGenerator
 from modeseek.generators.camera import Cameras, CameraView
 from modeseek.generators.generator3d import Generator3D
 from modeseek.io.image_files import check_image_file, read_image_file
@@ -96,7 +98,7 @@ class PhotographsConfig:
         if self.distance is not None and not 0 < self.distance < math.inf:
             raise ValueError(f"distance of photographs must be positive and finite, got {self.distance:g}; try 3.5")
 
-    def load(self, shape: Generator3D, loaded: LoadedPrior) -> Photographs:
+    def load(self, shape: BaseGenerator, loaded: LoadedPrior) -> Photographs:
         """Reads the photographs at the size of the prior's images.
 
         Args:
@@ -104,9 +106,13 @@ class PhotographsConfig:
             loaded: prior whose codec gives the size of the images.
 
         Raises:
-            ValueError: a file is no image.
+            ValueError: there are several shapes, or a file is no image.
             OSError: a file cannot be read.
         """
+        if not isinstance(shape, Generator3D):
+            raise ValueError(
+                f"photographs need one 3D shape, got {type(shape).__name__} of several; try without --particles"
+            )
         side = min(loaded.codec.image_shape(loaded.prior.shape)[1:])
         images = [read_image_file(item.file, (side, side)) for item in self.items]
         return Photographs(self, shape, torch.stack(images).to(loaded.like), self._cameras(shape))

@@ -18,7 +18,6 @@ from modeseek.config.measurement import ImageMeasurement
 from modeseek.config.photographs import Photographs
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
-from modeseek.generators.generator3d import Generator3D
 from modeseek.io.remarks import add_remark, collect_remarks
 from modeseek.io.video import film_formats
 from modeseek.methods.base import Method
@@ -142,7 +141,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
         measurement = None if config.measurement is None else config.measurement.load(loaded, config.seed)
-        photographs = _photographs(config, loaded, built.module)
+        photographs = None if config.photographs is None else config.photographs.load(built.module, loaded)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:
@@ -181,22 +180,6 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
 def _shifted(config: Config, loaded: LoadedPrior) -> LoadedPrior:
     """The prior with the codec through which the generator is optimised: shifted where the configuration says so."""
     return replace(loaded, codec=Shifted(loaded.codec, config.shift)) if config.shift else loaded
-
-
-def _photographs(config: Config, loaded: LoadedPrior, shape: BaseGenerator) -> Photographs | None:
-    """The photographs of a run, for the one shape that it optimises.
-
-    Raises:
-        ValueError: there are several shapes, or a file is no image.
-        OSError: a file cannot be read.
-    """
-    if config.photographs is None:
-        return None
-    if not isinstance(shape, Generator3D):
-        raise ValueError(
-            f"photographs need one 3D shape, got {type(shape).__name__} of several; try without --particles"
-        )
-    return config.photographs.load(shape, loaded)
 
 
 def _conditions(
