@@ -121,19 +121,19 @@ RESTORERS = {
                  None, reference=True),
         Restorer("mean-shift", "Mean shift", "Annealed mean shift on the measured prior, without noise: EM steps "
                  "towards the posterior's mode, the bandwidth falling geometrically to a tuned share of the prior's "
-                 "spread.", _mode, (0.05, 0.15, 0.4, 0.8), ("msd",)),
+                 "spread.", _mode, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
         Restorer("msd", "MSD", "The same with noise at each bandwidth (jitter 1) until 70 % of the run, and none after "
-                 "it.", _msd, (0.05, 0.15, 0.4, 0.8), ("msd",)),
+                 "it.", _msd, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
         Restorer("dps", "DPS", "Ancestral sampling with gradient steps on the norm of the residual, of tuned size.",
-                 _dps, (0.3, 1.0, 2.0, 4.0), ("dps",), lambda calls: calls),
+                 _dps, (0.3, 1.0, 2.0, 4.0, 8.0), ("dps",), lambda calls: calls),
         Restorer("diffpir", "DiffPIR", "Half-quadratic splitting along a sampler, the prior's weight tuned.",
-                 _diffpir, (7.0, 1.0, 0.3, 0.1, 0.03), ("diffpir",)),
+                 _diffpir, (7.0, 1.0, 0.3, 0.1, 0.03, 0.01), ("diffpir",)),
         Restorer("pigdm", "PiGDM", "Guidance by the score of the measurement, its factor tuned; one sample.",
                  _pigdm, (1.0, 0.5, 2.0, 4.0), ("pigdm",), lambda calls: calls),
         Restorer("red-diff", "RED-diff", "Adam on the data term and the denoiser's regulariser, its weight tuned.",
                  _red_diff, (0.25, 0.05, 1.0, 0.01, 0.002), ("red-diff",)),
         Restorer("daps", "DAPS", f"Decoupled annealing, {_FLOW_STEPS} steps of the flow a level, the factor of its "
-                 "width tuned; one sample.", _daps, (1.0, 0.3, 0.6, 2.0), ("daps",)),
+                 "width tuned; one sample.", _daps, (1.0, 0.3, 0.6, 2.0, 4.0), ("daps",)),
         Restorer("pigdm-mean", f"PiGDM, mean of {SAMPLES}", f"Mean of {SAMPLES} samples of PiGDM, an estimate of the "
                  f"posterior mean at {SAMPLES} times the calls.", _pigdm, references=("pigdm",),
                  jacobians=lambda calls: SAMPLES * calls, samples=SAMPLES, averages=True, tuned_as="pigdm"),
