@@ -90,9 +90,9 @@ class PhotographsConfig:
     def __post_init__(self) -> None:
         if not self.items:
             raise ValueError(f"photographs must be one or more, got none; try {_EXAMPLE}")
-        for name, value in (("noise", self.noise), ("weight", self.weight)):
+        for name, value, usual in (("noise", self.noise, 0.05), ("weight", self.weight, 100)):
             if not 0 < value < math.inf:
-                raise ValueError(f"{name} of photographs must be positive and finite, got {value:g}; try 0.05")
+                raise ValueError(f"{name} of photographs must be positive and finite, got {value:g}; try {usual:g}")
         if self.fov is not None and not 0 < self.fov < 180:
             raise ValueError(f"fov of photographs must be in (0, 180) degrees, got {self.fov:g}; try 34")
         if self.distance is not None and not 0 < self.distance < math.inf:
