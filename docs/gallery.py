@@ -68,7 +68,7 @@ Two images, each with a hole, down-sampled and blurred, [restored](restore.md) u
 Views of two objects that their [photographs](photographs.md) do not show, without and with the prior;
 `python docs/photographs_pictures.py` makes them.
 
-![A duck and a cone on a cube from held-out cameras: the truth, from the photographs alone, and beside the prior](photographs.webp)
+![A duck and a cone on a cube from held-out cameras: the truth, without and with the prior](photographs.webp)
 """
 PLANES_INTRODUCTION = """## Densities in the plane
 
