@@ -110,7 +110,7 @@ def main() -> None:
         }
         for task, row in results[name].items():
             print(
-                f"{name:5} {task:13} {row['cpu_microseconds']['median']:10.0f} us of processor time, ratio "
+                f"{name:5} {task:14} {row['cpu_microseconds']['median']:10.0f} us of processor time, ratio "
                 f"{row['over_bare_call']['median']:.4f}, of best {row['ratio_of_best']:.4f}, "
                 f"wall {row['over_bare_call_by_wall_time']['median']:.4f}, "
                 f"over the plain loop {row['over_plain_loop']['median']:.4f}"

@@ -18,7 +18,6 @@ from pictures import GALLERY, make_picture
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modeseek.generators.base import BaseGenerator
     from modeseek.reports.contact_sheet import ContactSheet
     from modeseek.runs.build import RunObjects
 
@@ -82,22 +81,6 @@ def fit_alone(objects: RunObjects) -> None:
         objects.optimizer.step()
 
 
-def held_out(nerf: BaseGenerator) -> Tensor:
-    """Renders from the held-out cameras, in [0, 1]."""
-    import torch
-
-    from modeseek.generators.base import render
-    from modeseek.generators.camera import CameraView
-    from modeseek.metrics.scenes.shape_metrics import held_out_cameras
-
-    cameras, images = held_out_cameras(), []
-    for first in range(0, len(cameras), 4):
-        part = cameras.select(slice(first, first + 4))
-        with torch.no_grad():
-            images.append(render(nerf, CameraView((0, 1, 2, 3), part, SIDE)).image)
-    return torch.cat(images).clamp(0, 1)
-
-
 def draw(folder: Path) -> ContactSheet:
     """Prints the table of the page and returns the held-out views: the truth, without and with the prior.
 
@@ -109,7 +92,9 @@ def draw(folder: Path) -> ContactSheet:
 
     import modeseek as ms
     from modeseek.datasets.scenes.static_scene import StaticScene
+    from modeseek.experiments.text_to_3d.measure import render_views
     from modeseek.metrics.restoration import psnr, ssim
+    from modeseek.metrics.scenes.alignment import render_function
     from modeseek.metrics.scenes.shape_metrics import held_out_cameras
     from modeseek.reports.contact_sheet import ContactSheet, Tile
     from modeseek.runs.build import build
@@ -125,7 +110,7 @@ def draw(folder: Path) -> ContactSheet:
             fit_alone(objects)
             found = {"alone": objects.generator, "and the prior": load_trained(ms.Run.load(path), "cpu").generator}
             for label, nerf in found.items():
-                images = held_out(nerf)
+                images, _ = render_views(render_function(nerf), held_out_cameras(), SIDE)
                 scores = f"{psnr(images, truth).mean():.1f} dB, SSIM {ssim(images, truth).mean():.3f}"
                 print(f"{caption}, {n} photographs {label}: {scores}", flush=True)
                 rows.setdefault(f"{n} {label}", []).extend(images[k] for k in SHOWN)

@@ -132,8 +132,8 @@ def test_a_run_writes_what_its_cameras_see(finished: ms.Run, items: tuple[Photog
 def test_photographs_pull_the_renders_towards_them(
     finished: ms.Run, items: tuple[Photograph, ...], tmp_path: Path
 ) -> None:
-    feeble = ms.run(config_with(items, distance=3.5, weight=1e-9), tmp_path / "feeble")
-    strong, weak = (read_photograph_records(run.path) for run in (finished, feeble))
+    without = ms.run(config_with(items, distance=3.5, weight=1e-9), tmp_path / "without")
+    strong, weak = (read_photograph_records(run.path) for run in (finished, without))
     assert all(a.psnr > b.psnr + 1 for a, b in zip(strong, weak, strict=True))
 
 
@@ -149,7 +149,7 @@ def test_a_resumed_run_is_an_uninterrupted_one(finished: ms.Run, items: tuple[Ph
     assert read_photograph_records(resumed.path) == read_photograph_records(finished.path)
 
 
-def test_a_damaged_record_is_said_on_the_page(finished: ms.Run, tmp_path: Path) -> None:
+def test_a_damaged_record_is_refused(finished: ms.Run, tmp_path: Path) -> None:
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "photographs.json").write_text(json.dumps([{"file": "a.png"}]))
     with pytest.raises(ValueError, match=r"photographs.json is damaged"):

@@ -73,10 +73,10 @@ class PhotographsConfig:
 
     Attributes:
         items: the photographs, >= 1, each rendered in every step.
-        noise: standard deviation of their pixels in [0, 1], > 0: how far renders may differ from them.
-        weight: factor of their weight beside the prior's direction, > 0, over that of `methods.data_weight`. At 1 a
-            photograph counts as much as one of the views of a step; the default keeps renders near the photographs
-            against a guided prior that sees a view from everywhere.
+        noise: standard deviation of the noise of their pixels in [0, 1], > 0.
+        weight: factor > 0 of the weight of `methods.data_weight`, with which a shape under an unguided prior of pixels
+            ends as near as the noise says. The default, the best of 1, 10 and 100 from three photographs under the
+            guided prior scenes, ends nearer: residuals of 0.002 at noise 0.05.
         fov: full field of view of their cameras, degrees; null is the middle of the generator's orbit.
         distance: distance of their cameras, world units; null is the middle of the generator's orbit.
     """

@@ -31,7 +31,7 @@ _RESTORATION_NOTE = (
 _PHOTOGRAPH_HEADS = ("Photograph", "Azimuth", "Elevation", "Residual", "Residual over noise", "PSNR")
 _PHOTOGRAPH_NOTE = (
     "Angles in degrees. Residual: root mean square of the render from the photograph's camera minus the photograph, "
-    "pixels in [0, 1]; over the noise it is about 1 where the render is as near as the noise allows. PSNR in dB. Views "
+    "pixels in [0, 1]; over the noise it is below 1 where the render is nearer than the noise asks. PSNR in dB. Views "
     "between the photographs are the prior's guess."
 )
 
