@@ -24,6 +24,7 @@ from modeseek.experiments.restoration.plan import Restoration, RestorationCell
 from modeseek.experiments.restoration.problem import ImagePrior, Problem, Truth
 from modeseek.experiments.restoration.restorers import RESTORERS
 from modeseek.experiments.restoration.subjects import DigitImages
+from modeseek.meanshift.bandwidth import Geometric
 from modeseek.operators import Matrix
 from modeseek.priors import Counting, KernelDensity
 from modeseek.rng import Streams
@@ -106,7 +107,7 @@ def test_annealed_mean_shift_ends_at_a_maximum_of_the_posterior(space: ImagePrio
 
     counting = Counting(prior)
     found = problem(replace(space, prior=counting, log_prob=log_prob), "box", 0.05)
-    z = anneal(found, 60, 0.05, found.rng("run"), noisy=0.0)
+    z = anneal(found, 60, Geometric(1.0, 0.05), found.rng("run"), noisy=0.0)
     assert counting.calls == 2 * 60
 
     def density(point: torch.Tensor) -> torch.Tensor:

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
 from modeseek.experiments.restoration.problem import Problem
-from modeseek.meanshift.bandwidth import Geometric
+from modeseek.meanshift.bandwidth import Bandwidth
 from modeseek.priors.base import PerRow
 from modeseek.priors.measured import Measured
 from modeseek.rng import Rng, randn
 
 
 @torch.no_grad()
-def anneal(problem: Problem, calls: int, end: float, rng: Rng, noisy: float) -> Tensor:
+def anneal(problem: Problem, calls: int, path: Bandwidth, rng: Rng, noisy: float) -> Tensor:
     """Returns z after EM steps of the posterior at falling bandwidths, one prior call each.
 
     A step is `z <- argmax -|z - D(z + j h n; h)|^2 / (2 h^2) + log p(y | z)`, j = 1 in the first `noisy` share of the
@@ -24,15 +24,15 @@ def anneal(problem: Problem, calls: int, end: float, rng: Rng, noisy: float) -> 
     Args:
         problem: the problem.
         calls: number of steps, >= 1.
-        end: last bandwidth over the spread of the prior; the first is the spread.
+        path: bandwidth at a progress of the run; it may not depend on the shift.
         rng: random numbers of the jitter.
         noisy: share of the steps with jitter, in [0, 1].
     """
-    spread, z = problem.space.spread, problem.start
-    path = Geometric(spread, end * spread)
+    z = problem.start
+    unknown = z.new_full((len(z),), float("inf"))  # the last relative shift
     for k in range(calls):
         progress = k / max(1, calls - 1)
-        h = z.new_full((len(z),), path.at(progress))
+        h, _ = path.next(progress, unknown, None)
         point = z + expand_like(h, z) * randn(tuple(z.shape), rng, z) if progress < noisy else z
         z = _step(problem, point, h)
     return z

@@ -13,6 +13,7 @@ from torch import Tensor
 from modeseek.experiments.restoration.annealing import anneal
 from modeseek.experiments.restoration.exact import ExactPosterior
 from modeseek.experiments.restoration.problem import Problem
+from modeseek.meanshift.bandwidth import Along, Bandwidth, Geometric
 from modeseek.rng import Rng
 from modeseek.sampling.posterior import daps, diffpir, dps, pigdm, red_diff
 
@@ -65,12 +66,22 @@ class Restorer:
         return torch.stack([self.restore(problem, calls, setting, problem.rng(f"run {k}")) for k in runs])
 
 
+def _levels(problem: Problem, end: float, rng: Rng) -> Bandwidth:
+    """The prior's own noise levels, as `modeseek restore` walks them, down to a share of the prior's spread."""
+    return Along(end=end * problem.space.spread).on(problem.space.prior.schedule, rng)
+
+
 def _mode(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
-    return anneal(problem, calls, setting, rng, noisy=0.0)
+    return anneal(problem, calls, _levels(problem, setting, rng), rng, noisy=0.0)
+
+
+def _narrow(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
+    spread = problem.space.spread
+    return anneal(problem, calls, Geometric(spread, setting * spread), rng, noisy=0.0)
 
 
 def _msd(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
-    return anneal(problem, calls, setting, rng, noisy=0.7)
+    return anneal(problem, calls, _levels(problem, setting, rng), rng, noisy=0.7)
 
 
 def _dps(problem: Problem, calls: int, setting: float, rng: Rng) -> Tensor:
@@ -120,10 +131,13 @@ RESTORERS = {
         Restorer("degraded", "Degraded image", "The measurement as an image: hidden pixels grey, enlarged, or blurred.",
                  None, reference=True),
         Restorer("mean-shift", "Mean shift", "Annealed mean shift on the measured prior, without noise: EM steps "
-                 "towards the posterior's mode, the bandwidth falling geometrically to a tuned share of the prior's "
-                 "spread.", _mode, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
-        Restorer("msd", "MSD", "The same with noise at each bandwidth (jitter 1) until 70 % of the run, and none after "
-                 "it.", _msd, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
+                 "towards the posterior's mode, the bandwidth falling along the prior's noise levels to a tuned share "
+                 "of the prior's spread.", _mode, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
+        Restorer("mean-shift-narrow", "Mean shift, narrow start", "The same from the prior's spread geometrically to a "
+                 "tuned share of it: it stays nearer to the degraded image.", _narrow, (0.05, 0.15, 0.4, 0.8, 1.6),
+                 ("msd",)),
+        Restorer("msd", "MSD", "Mean shift with noise at each bandwidth (jitter 1) until 70 % of the run, and none "
+                 "after it.", _msd, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
         Restorer("dps", "DPS", "Ancestral sampling with gradient steps on the norm of the residual, of tuned size.",
                  _dps, (0.3, 1.0, 2.0, 4.0, 8.0), ("dps",), lambda calls: calls),
         Restorer("diffpir", "DiffPIR", "Half-quadratic splitting along a sampler, the prior's weight tuned.",
