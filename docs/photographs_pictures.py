@@ -66,17 +66,20 @@ def take_photographs() -> None:
 
 def fit_alone(objects: RunObjects) -> None:
     """Fits the volume of a run to its photographs without a prior, by Adam at the run's rates, in as many steps."""
+    import torch
+
     from modeseek.config.optimizers import set_rate
     from modeseek.generators.base import advance, render
 
-    photographs, config, nerf = objects.photographs, objects.config, objects.generator
-    assert photographs is not None
+    assert objects.photographs is not None
+    views, config, nerf = objects.photographs.views, objects.config, objects.generator
+    view = views.view(torch.arange(len(views.names)))
     steps = config.steps * config.inner_steps
     for index in range(steps):
         advance(nerf, index / (steps - 1))
         set_rate(objects.optimizer, config.optimizer.rate(index / (steps - 1)))
         objects.optimizer.zero_grad()
-        residual = render(nerf, photographs.view).image - photographs.images
+        residual = render(nerf, view).image - views.images
         (residual.square().sum() / len(residual)).backward()
         objects.optimizer.step()
 

@@ -35,6 +35,7 @@ PATHS = {  # every setting that is a path, as plain data around it
     "measurement.mask": {"measurement": {"mask": "a.npy"}},
     "measurement.kernel": {"measurement": {"kernel": "a.npy"}},
     "photographs.items.file": {"photographs": {"items": [{"file": "a.npy", "azimuth": 0.0}]}},
+    "photographs.capture.file": {"photographs": {"capture": {"file": "a.npy"}}},
 }
 
 

@@ -84,13 +84,13 @@ def test_invalid_settings_are_refused(options: dict[str, float], items: tuple[Ph
 
 def test_cameras_stand_in_the_middle_of_the_orbit_unless_given(items: tuple[Photograph, ...]) -> None:
     nerf, loaded = ms.NeRF(ms.generators.Dense((8,)), size=8), PRIOR.load("cpu")
-    photographs = PhotographsConfig(items).load(nerf, loaded)
-    assert photographs.images.shape == (2, 3, SIDE, SIDE) and photographs.view.size == SIDE
+    photographs = PhotographsConfig(items).load(nerf, loaded, 0).views
+    assert photographs.images.shape == (2, 3, SIDE, SIDE) and photographs.view(torch.arange(2)).size == SIDE
     middle = photographs.cameras
     assert middle.azimuth.tolist() == [0, 90] and middle.elevation.tolist() == [0, 20]
     assert middle.fov.tolist() == [34, 34]
     assert middle.distance.tolist() == pytest.approx([1.2 / math.tan(math.radians(17))] * 2)
-    given = PhotographsConfig(items, fov=20.0, distance=5.0).load(nerf, loaded).cameras
+    given = PhotographsConfig(items, fov=20.0, distance=5.0).load(nerf, loaded, 0).views.cameras
     assert given.fov.tolist() == [20, 20] and given.distance.tolist() == [5, 5]
 
 
@@ -103,8 +103,8 @@ def test_the_data_term_is_the_gaussian_of_the_pixels(items: tuple[Photograph, ..
     render_of_step = render(objects.generator, objects.generator.view(1, ms.Streams(0)))
     with torch.no_grad():
         got = penalty(render_of_step, 0.5).item()
-        renders = render(objects.generator, photographs.view).image.double()
-    error = (renders - photographs.images.double()).square().sum((1, 2, 3)) / (2 * 0.1**2)
+        renders = render(objects.generator, photographs.views.view(torch.arange(2))).image.double()
+    error = (renders - photographs.views.images.double()).square().sum((1, 2, 3)) / (2 * 0.1**2)
     constant = 3 * SIDE**2 / 2 * math.log(2 * math.pi * 0.1**2)
     assert isinstance(config.method, ms.MSD)
     weight = data_weight(config.method, objects.prior.schedule, 0.1)(0.5)

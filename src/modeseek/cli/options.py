@@ -101,9 +101,10 @@ Embeddings = Annotated[
 Photographs = Annotated[
     tuple[str, ...],
     option(
-        "FILE=AZIMUTH[,ELEVATION]",
+        "FILE=AZIMUTH[,ELEVATION]|transforms.json",
         "Photographs of the object that renders must match, by msd, and their cameras in degrees: 0 is the front, 90 "
-        "the camera's right, 180 the back. More by --set photographs.noise, .weight, .fov and .distance.",
+        "the camera's right, 180 the back; or one transforms.json of nerfstudio. More by --set photographs.noise, "
+        ".weight, .fov, .distance, .per_step, and photographs.capture.front, .up, .centre, .scale and .held_out.",
     ),
 ]
 LongPromptsOption = Annotated[

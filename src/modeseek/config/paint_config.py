@@ -70,7 +70,7 @@ def paint_config(
         cameras: number of views per step, of each particle, >= 1; None: 4.
         particles: number of textures that are optimised together, >= 1, for methods that compare them.
         photographs: photographs of the object that the texture matches, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each,
-            in degrees (`PhotographsConfig`).
+            in degrees, or one transforms.json of nerfstudio (`PhotographsConfig`).
         background: constant (white), random (one colour per item) or learned.
         scale: guidance scale, 1 is none; None: default of the method under the prior.
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.

@@ -83,8 +83,8 @@ def shape_config(
         particles: number of shapes that are optimised together, >= 1, for methods that compare them.
         generator: 3D representation: volume (nerf; or its kind by name: dense, triplane, fourier, hash), or Gaussian
             splats.
-        photographs: photographs of the object that the shape matches, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each, in
-            degrees (`PhotographsConfig`).
+        photographs: photographs of the object that the shape matches, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each,
+            in degrees, or one transforms.json of nerfstudio (`PhotographsConfig`).
         scale: guidance scale, 1 is none; None: default of the method under the prior (`default_guidance`).
         views: view-dependent prompts; None: the most detailed that the prior knows, coarse for other pipelines.
         perp_neg: whether to apply Perp-Neg to the view-dependent prompts.

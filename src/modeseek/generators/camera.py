@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.base import View, concatenate_optional
@@ -95,8 +95,8 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.azimuth)
 
-    def select(self, rows: int | slice) -> Cameras:
-        """Returns a subset of the cameras; an integer selects a batch of one."""
+    def select(self, rows: int | slice | Int[Tensor, "r"]) -> Cameras:
+        """Returns a subset of the cameras, by indices or a slice; an integer selects a batch of one."""
         subset = slice(rows, rows + 1) if isinstance(rows, int) else rows
         return Cameras(self.azimuth[subset], self.elevation[subset], self.distance[subset], self.fov[subset])
 

@@ -12,7 +12,12 @@ _LEAST = 1e-10  # mean squared error below which PSNR is 100
 
 def psnr(image: Float[Tensor, "n c h w"], truth: Float[Tensor, "n c h w"]) -> Float[Tensor, "n"]:
     """Peak signal-to-noise ratio of images in [0, 1], `-10 log10 MSE`, in decibels; at most 100."""
-    return -10 * (image - truth).square().mean((1, 2, 3)).clamp(min=_LEAST).log10()
+    return decibels((image - truth).square().mean((1, 2, 3)))
+
+
+def decibels(error: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Peak signal-to-noise ratio of mean squared errors of pixels in [0, 1], `-10 log10 MSE`; at most 100."""
+    return -10 * error.clamp(min=_LEAST).log10()
 
 
 def ssim(image: Float[Tensor, "n c h w"], truth: Float[Tensor, "n c h w"]) -> Float[Tensor, "n"]:

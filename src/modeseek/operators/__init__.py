@@ -10,7 +10,7 @@ from modeseek.operators.gaussian import GaussianLikelihood
 from modeseek.operators.least_squares import LeastSquares
 from modeseek.operators.likelihood import Likelihood
 from modeseek.operators.linear import Composition, Linear, Matrix, Physics
-from modeseek.operators.mask import Mask
+from modeseek.operators.mask import Mask, RowMask
 
 __all__ = [
     "Blur",
@@ -26,4 +26,5 @@ __all__ = [
     "Matrix",
     "Operator",
     "Physics",
+    "RowMask",
 ]

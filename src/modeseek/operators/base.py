@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.operators.conjugate_gradients import conjugate_gradients
@@ -37,6 +37,20 @@ class Operator(Protocol):
         It is accurate where b / a is large, where `solve` amplifies the rounding of what A does not see.
         """
         ...
+
+
+@runtime_checkable
+class RowOperator(Protocol):
+    """Operator with data of each row, beside `Operator`; others treat all rows alike."""
+
+    def select(self, rows: Int[Tensor, "r"]) -> Operator:
+        """Returns the operator of some rows."""
+        ...
+
+
+def select_operator(operator: Operator, rows: Int[Tensor, "r"]) -> Operator:
+    """Returns the operator of some rows, which is the operator itself where all rows are treated alike."""
+    return operator.select(rows) if isinstance(operator, RowOperator) else operator
 
 
 class IterativeOperator:

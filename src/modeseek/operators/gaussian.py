@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.diffusion.prediction import expand_like
-from modeseek.operators.base import Operator
+from modeseek.operators.base import Operator, select_operator
 from modeseek.operators.data_term import gaussian_log_prob, rows_like, select_data
 
 _NO_NOISE = {torch.float64: 1e-6}  # noise that stands for none, over the root mean square of y
@@ -64,7 +64,7 @@ class GaussianLikelihood:
 
     def select(self, rows: Int[Tensor, "r"]) -> GaussianLikelihood:
         y, noise = select_data(self.y, rows), select_data(self.noise, rows)
-        return GaussianLikelihood(self.operator, y, noise)
+        return GaussianLikelihood(select_operator(self.operator, rows), y, noise)
 
     def metric(self, bandwidth: Float[Tensor, "b"]) -> GaussianInnerProduct:
         return GaussianInnerProduct(self.operator, (bandwidth / self.noise.to(bandwidth)) ** 2)

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from modeseek.operators.base import IterativeOperator, Operator, Scale, check_adjoint, per_row
+from modeseek.operators.base import IterativeOperator, Operator, Scale, check_adjoint, per_row, select_operator
 
 
 class Linear(IterativeOperator):
@@ -124,6 +124,10 @@ class Composition(IterativeOperator):
 
     def adjoint(self, y: Float[Tensor, "b *e"]) -> Float[Tensor, "b *d"]:
         return self.inner.adjoint(self.outer.adjoint(y))
+
+    def select(self, rows: Int[Tensor, "r"]) -> Composition:
+        """Returns the composition for some rows."""
+        return Composition(select_operator(self.outer, rows), select_operator(self.inner, rows))
 
 
 @dataclass(frozen=True, eq=False)

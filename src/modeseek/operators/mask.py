@@ -1,11 +1,11 @@
-"""Mask: the operator of inpainting."""
+"""Masks: the operators of inpainting."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.operators.base import Scale, per_row
@@ -48,5 +48,28 @@ class Mask:
         if not fits:
             raise ValueError(
                 f"mask must fit an item of shape {shape}, got {tuple(mask.shape)}; try its height and width"
+            )
+        return mask.to(device=x.device, dtype=x.dtype if x.is_floating_point() else torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class RowMask(Mask):
+    """Mask operator with a mask of its own for each row, such as photographs that show other parts each.
+
+    Attributes:
+        mask: 1 (or True) where x is measured and 0 where it is not, or factors between; (b, *d), where each axis but
+            the first may be 1.
+    """
+
+    def select(self, rows: Int[Tensor, "r"]) -> RowMask:
+        """Returns the masks of some rows."""
+        return RowMask(self.mask[rows.to(self.mask.device)])
+
+    def _like(self, x: Tensor) -> Tensor:
+        mask = self.mask
+        fits = mask.ndim == x.ndim and len(mask) == len(x)
+        if not fits or any(m not in (1, n) for m, n in zip(mask.shape[1:], x.shape[1:], strict=True)):
+            raise ValueError(
+                f"a mask per row must fit {tuple(x.shape)}, got {tuple(mask.shape)}; try one of shape (b, 1, h, w)"
             )
         return mask.to(device=x.device, dtype=x.dtype if x.is_floating_point() else torch.float64)

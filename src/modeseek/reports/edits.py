@@ -28,11 +28,11 @@ _RESTORATION_NOTE = (
     "where the result fits the data as well as the truth does. PSNR in dB and SSIM are against the truth, where it is "
     "known; PSNR of the data is that of their least-squares image."
 )
-_PHOTOGRAPH_HEADS = ("Photograph", "Azimuth", "Elevation", "Residual", "Residual over noise", "PSNR")
+_PHOTOGRAPH_HEADS = ("Photograph", "Azimuth", "Elevation", "Residual", "Residual over noise", "PSNR", "Held out")
 _PHOTOGRAPH_NOTE = (
     "Angles in degrees. Residual: root mean square of the render from the photograph's camera minus the photograph, "
-    "pixels in [0, 1]; over the noise it is below 1 where the render is nearer than the noise asks. PSNR in dB. Views "
-    "between the photographs are the prior's guess."
+    "pixels in [0, 1]; over the noise it is below 1 where the render is nearer than the noise asks. PSNR in dB. The "
+    "shape never saw those held out; views between the photographs are the prior's guess."
 )
 
 
@@ -98,11 +98,12 @@ def _photographs(run: Path, records: Sequence[PhotographRecord]) -> Edits:
     rows = [
         (
             record.file,
-            f"{record.azimuth:g}",
-            f"{record.elevation:g}",
+            f"{record.azimuth:.4g}",
+            f"{record.elevation:.4g}",
             f"{record.residual:.4f}",
             f"{record.residual / record.noise:.2f}",
             f"{record.psnr:.2f}",
+            "yes" if record.held_out else "no",
         )
         for record in records
     ]

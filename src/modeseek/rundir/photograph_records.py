@@ -22,6 +22,7 @@ class PhotographRecord:
         noise: standard deviation of the photograph's pixels that was assumed, pixels in [0, 1].
         residual: root mean square of the render minus the photograph, pixels in [0, 1].
         psnr: peak signal-to-noise ratio of the render against the photograph, dB.
+        held_out: whether the shape never saw it.
     """
 
     file: str
@@ -30,6 +31,7 @@ class PhotographRecord:
     noise: float
     residual: float
     psnr: float
+    held_out: bool
 
 
 def write_photograph_records(run: Path, records: Sequence[PhotographRecord]) -> None:

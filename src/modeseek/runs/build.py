@@ -15,7 +15,7 @@ from modeseek.config.built_generator import BuiltGenerator, Initialize, StartCon
 from modeseek.config.config import Config
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.config.measurement import ImageMeasurement
-from modeseek.config.photographs import Photographs
+from modeseek.config.photograph_views import Photographs
 from modeseek.distill import Regularizer
 from modeseek.generators.base import BaseGenerator, View, render
 from modeseek.io.remarks import add_remark, collect_remarks
@@ -141,7 +141,7 @@ def build(config: Config, loaded: LoadedPrior | None = None) -> RunObjects:
         built = config.generator.make(_shifted(config, loaded), config.seed)
         conditions = _conditions(config, loaded, built)
         measurement = None if config.measurement is None else config.measurement.load(loaded, config.seed)
-        photographs = None if config.photographs is None else config.photographs.load(built.module, loaded)
+        photographs = None if config.photographs is None else config.photographs.load(built.module, loaded, config.seed)
     counting = Counting(loaded.prior)
     prior: Prior = counting
     if config.scale != 1:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modeseek.generators.camera import CameraFrame, Cameras
@@ -35,7 +35,7 @@ class PosedCameras(Cameras):
         """Positions and axes."""
         return self.axes
 
-    def select(self, rows: int | slice) -> PosedCameras:
+    def select(self, rows: int | slice | Int[Tensor, "r"]) -> PosedCameras:
         """The cameras of these rows."""
         cameras = super().select(rows)
         index = slice(rows, rows + 1) if isinstance(rows, int) else rows
