@@ -29,6 +29,7 @@ from modeseek.runs.api import create_run
 from modeseek.runs.build import build
 from modeseek.runs.interrupts import RunInterrupted, StopRequest
 from modeseek.runs.train import train
+from modeseek.runs.trained import load_trained
 from modeseek.viewer.viser_camera import PosedCameras
 
 CAPTION, SIDE, N = "a red cube", 16, 6
@@ -135,11 +136,28 @@ def test_a_draw_estimates_the_mean_over_all(file: Path) -> None:
         assert few(rendering, 0.5).item() == pytest.approx(weight * alone[rows].mean().item(), rel=1e-4)
 
 
+def test_what_photographs_do_not_show_does_not_count(file: Path) -> None:
+    with pytest.warns(match="a unit of which is 0.7"):
+        objects = build(config_with(PhotographsConfig(capture=capture(file, scale=0.7), per_step=N)))
+    (penalty,) = objects.regularizers
+    assert isinstance(penalty, PhotographPenalty)
+    views = penalty.views
+    with torch.no_grad():
+        image = render(penalty.shape, views.view(torch.arange(N))).image.double()
+        got = penalty(render(penalty.shape, views.view(torch.arange(1))), 0.5).item()
+    seen, truth = views.seen.bool().expand_as(image), views.images.double()
+    error = (image - truth)[seen].square().sum().item() / (2 * 0.05**2) / N
+    constant = 3 * SIDE**2 / 2 * math.log(2 * math.pi * 0.05**2)
+    weight = penalty.weight(0.5) if callable(penalty.weight) else penalty.weight
+    assert 0.5 < seen.double().mean() < 0.95
+    assert got == pytest.approx(weight * (error + constant), rel=1e-5)
+
+
 @pytest.fixture(scope="module")
 def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
     run = tmp_path_factory.mktemp("runs") / "run"
     with pytest.warns(match="2 held out"):
-        return ms.run(config_with(PhotographsConfig(capture=capture(file, held_out=2), per_step=2)), run)
+        return ms.run(config_with(PhotographsConfig(capture=capture(file, held_out=2, scale=0.7), per_step=2)), run)
 
 
 def test_a_run_scores_all_of_them(finished: ms.Run) -> None:
@@ -147,6 +165,16 @@ def test_a_run_scores_all_of_them(finished: ms.Run) -> None:
     assert [record.file for record in records] == [f"{k}.png" for k in range(N)]
     assert [record.held_out for record in records] == [False, True, False, False, True, False]
     assert records[1].azimuth == pytest.approx(60, abs=1e-3)
+    with pytest.warns(match="2 held out"):
+        trained, views = load_trained(finished, "cpu").generator, build(finished.config).photographs
+    assert views is not None
+    with torch.no_grad():
+        renders = render(trained, views.views.view(torch.arange(N))).image.clamp(0, 1)
+    for k, record in enumerate(records):
+        seen = views.views.seen[k].bool().expand(3, SIDE, SIDE)
+        error = (renders[k] - views.views.images[k])[seen].square().mean().sqrt().item()
+        assert record.residual == pytest.approx(error, rel=1e-3)
+        assert record.psnr == pytest.approx(-20 * math.log10(error), abs=0.01)
     page = (finished.path / "report.html").read_text()
     assert "Held out" in page and "yes" in page and "2 held out" in (finished.path / "log.txt").read_text()
 

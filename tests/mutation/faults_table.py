@@ -7,6 +7,7 @@ from pathlib import Path
 
 from added_file_faults import ADDED_FILE_FAULTS
 from benchmark_faults import BENCHMARK_FAULTS
+from capture_faults import CAPTURE_FAULTS
 from configuration_faults import CONFIGURATION_FAULTS
 from core_faults import CORE_FAULTS
 from distillation_faults import DISTILLATION_FAULTS
@@ -63,6 +64,7 @@ class Fault:
 _TABLES = (
     ADDED_FILE_FAULTS,
     BENCHMARK_FAULTS,
+    CAPTURE_FAULTS,
     CONFIGURATION_FAULTS,
     CORE_FAULTS,
     DISTILLATION_FAULTS,

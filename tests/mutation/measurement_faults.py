@@ -145,27 +145,6 @@ MEASUREMENT_FAULTS: list[tuple[str, str, str, str, str]] = [
         "measurement_penalty",
     ),
     (
-        "photographs have a tenth of their weight",
-        "config/photographs.py",
-        "factor * plain(progress)",
-        "0.1 * factor * plain(progress)",
-        "photographs",
-    ),
-    (
-        "azimuth and elevation of a photograph change places",
-        "config/photographs.py",
-        "return Cameras(angles[:, 0], angles[:, 1], distance, middle.fov)",
-        "return Cameras(angles[:, 1], angles[:, 0], distance, middle.fov)",
-        "photographs",
-    ),
-    (
-        "photographs are read at the size of the first stage",
-        "config/photographs.py",
-        "side = min(loaded.codec.image_shape(loaded.prior.shape)[1:])",
-        "side = shape.size",
-        "photographs",
-    ),
-    (
         "the known part of an image is masked",
         "config/measurement.py",
         "return Mask(1 - missing)",
