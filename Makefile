@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip
 BENCHMARKS := $(filter-out benchmarks/_% benchmarks/gpu.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types pytest test-gpu docs soak mutate bench bench-gpu wheel clean distclean
+.PHONY: help install demo test lint format types pytest test-gpu docs test-slow soak mutate bench bench-gpu wheel clean distclean
 
 help: ## Show this help
 	@echo "modeseek: mode seeking with diffusion priors"
@@ -47,7 +47,7 @@ demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in imag
 	@echo "Open in a browser:"
 	@for run in fractal digits image emoji shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
 
-test: lint types pytest ## Run the linters, the type checker and the test suite
+test: lint types pytest ## Run the linters, the type checker and the quick tests
 
 lint: $(VENV)/.installed ## Check style and formatting with ruff
 	$(BIN)/ruff check .
@@ -61,12 +61,17 @@ types: $(VENV)/.installed ## Check types with basedpyright
 	$(BIN)/basedpyright
 
 # Bytecode is written: the programs that tests start would compile modeseek, each anew.
-pytest: export PYTHONDONTWRITEBYTECODE :=
+pytest test-slow: export PYTHONDONTWRITEBYTECODE :=
 
 # One thread per worker: two workers that each spread over all cores slow each other down. A file stays with one worker,
 # so that what its tests share is made once.
-pytest: $(VENV)/.installed ## Run the test suite alone
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+RUN_TESTS = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 --dist loadfile
+
+pytest: $(VENV)/.installed ## Run the quick tests alone
+	$(RUN_TESTS) -m 'not slow' $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.installed ## Run the slow tests: whole experiments, killed processes, browsers
+	$(RUN_TESTS) -m slow $(PYTEST_ARGS)
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(PIP) install -q -c constraints.txt -e '.[docs]'

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 RUN = """
 import shlex, sys
@@ -31,6 +33,7 @@ def insert_after(path: Path, line: str, text: str) -> None:
     path.write_text(before + found + rest + newline + text + after, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_three_edits_make_a_method_known_to_every_command(tmp_path: Path) -> None:
     section = (
         (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Add a method")[2].partition("\n## ")[0]

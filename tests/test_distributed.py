@@ -19,6 +19,8 @@ from modeseek.methods.auxiliary_exact import ExactAuxiliary, delta
 from modeseek.methods.base import block_size
 from modeseek.rundir.state_sharding import gather_state, shard_state, without_modules
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).parent / "distributed_driver.py"
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
 

@@ -49,6 +49,7 @@ def test_msd_ends_in_certified_modes(capsys: pytest.CaptureFixture[str]) -> None
     assert float(re.search(r"to a mean: (\S+)", out)[1]) <= 1e-3
 
 
+@pytest.mark.slow
 def test_a_custom_loop_reaches_the_ring(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed("own_loop", capsys)
     assert float(re.search(r"nearest mean: (\S+)", out)[1]) <= 0.2
@@ -86,6 +87,7 @@ def test_a_shape_is_made_by_one_call(small: Callable[..., Path]) -> None:
     assert (folder / "turntable.mp4").stat().st_size > 500 and (folder / "run" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_loop_of_an_image_follows_its_prompt(small: Callable[..., Path]) -> None:
     with Image.open(small("image_loop", "--steps", "12") / "image.png") as image:
         pixels = np.asarray(image).astype(float) / 255

@@ -12,6 +12,8 @@ import pytest
 
 import modeseek
 
+pytestmark = pytest.mark.slow
+
 HEAVY = (
     "diffusers",
     "transformers",

@@ -109,6 +109,7 @@ def _cost(name: str) -> int:
     return count_calls(name)[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", NUMBERS)
 def test_every_number_has_a_source(text: str) -> None:
     assert text in README and NUMBERS[text]()
@@ -154,6 +155,7 @@ def test_commands_are_commands(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         assert "verb: run" in capsys.readouterr().out or argv[0] != "image"
 
 
+@pytest.mark.slow
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first block, with fewer steps and pixels; the second is a part of a loop, and parses."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

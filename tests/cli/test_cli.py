@@ -235,6 +235,7 @@ def test_modes_refuses_an_output_without_a_folder(tmp_path: Path, capsys: pytest
     assert [path.name for path in tmp_path.iterdir()] == ["points.npy"]
 
 
+@pytest.mark.slow
 def test_as_a_program_it_ends_with_code_2_and_one_line() -> None:
     """A fresh interpreter, as a shell would start it."""
     source = str(Path(modeseek.__file__).parents[1])

@@ -67,6 +67,7 @@ def edit(photo: Path, sd: Path, out: Path, *more: str) -> ms.Run:
     return ms.Run.load(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["latent", "pixels", "field"])
 def test_every_generator_starts_at_the_image(generator: str, photo: Path, sd: Path, tmp_path: Path) -> None:
     more = ["--set", "generator.field.fit_steps=200"] if generator == "field" else []

@@ -43,6 +43,7 @@ def image(sd: Path, out: Path, *more: str, film: str = "none") -> ms.Run:
     return ms.Run.load(out)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("loaded_once")
 @pytest.mark.parametrize("method", ["msd", "sds", "sdi"])
 @pytest.mark.parametrize("generator", ["field", "pixels", "latent"])
@@ -67,6 +68,7 @@ def test_every_generator_under_every_method(generator: str, method: str, sd: Pat
     assert run.config.title == f"{method.upper()}: 'a red cone' and 1 more, under sd{guided}"
 
 
+@pytest.mark.slow
 def test_prompts_matter_and_items_are_their_own(sd: Path, tmp_path: Path) -> None:
     both = np.load(image(sd, tmp_path / "both").path / "exports" / "images.npy")
     argv = ["image", "a red cone", "a sphere", "--prior", str(sd), "--size", "16", "16", "--steps", "6"]
@@ -77,6 +79,7 @@ def test_prompts_matter_and_items_are_their_own(sd: Path, tmp_path: Path) -> Non
     assert np.abs(np.load(tmp_path / "negative" / "exports" / "images.npy") - other).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", [runs.FieldConfig(2), runs.LatentConfig(2), runs.PixelsConfig(2, levels=3)])
 def test_interrupted_and_resumed_equals_uninterrupted(
     generator: runs.FieldConfig | runs.LatentConfig | runs.PixelsConfig, sd: Path, tmp_path: Path

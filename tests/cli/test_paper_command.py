@@ -68,6 +68,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_absent_metric_networks_are_reported_then_used(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_job_does_not_depend_on_the_other_methods(folder: Path, tmp_path: Path
     assert len({(tmp_path / "a" / "exports" / name).read_bytes() for name in names}) == 2
 
 
+@pytest.mark.slow
 def test_a_guidance_sweep_runs_each_method_at_each_scale(folder: Path, tmp_path: Path) -> None:
     """Results at two scales equal those of runs at one; the likelihood is that of the PNG files."""
     out, single, pixels_option = tmp_path / "out", tmp_path / "single", ["--generator", "pixels", "--lr", "0.003"]
@@ -223,6 +225,7 @@ def test_under_the_bundled_prior_it_needs_no_prompts() -> None:
         TextToImageCommand(prior="x").plan()
 
 
+@pytest.mark.slow
 def test_it_resumes_where_it_stopped(folder: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of the second method; the result equals an uninterrupted run, bit for bit."""
     more = ["--methods", "sds", "msd", "--batch", "1", "--steps", "4"]
@@ -278,6 +281,7 @@ def test_ctrl_c_says_how_to_resume(
     assert ms.Run.load(out).status.state == "finished" and set(table(out)) == {"ddim", "msd"}
 
 
+@pytest.mark.slow
 def test_equal_budgets(folder: Path, tmp_path: Path) -> None:
     more = ["--budget", "50", "--sample-steps", "20", "--scale", "sdi=1", "sdi-negative=1"]
     more += ["--generator", "latent", "--methods"]

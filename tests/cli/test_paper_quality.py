@@ -15,6 +15,7 @@ from modeseek.experiments.toy2d.digits import DigitsPlan
 from modeseek.experiments.toy2d.train_prior import PriorRecipe
 
 
+@pytest.mark.slow
 def test_digits_from_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

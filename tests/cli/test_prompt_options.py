@@ -56,6 +56,7 @@ def in_log(folder: Path, line: str) -> int:
     return sum(entry.split(" ", 1)[1] == LOGGED + line for entry in Run(folder).log)
 
 
+@pytest.mark.slow
 def test_what_is_cut_is_in_the_terminal_and_the_log(
     sd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -257,6 +257,7 @@ def test_completions(capsys: pytest.CaptureFixture[str]) -> None:
         assert "compare" in output and "modeseek" in output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_ends_with_the_resumable_code_and_says_how_to_resume(tmp_path: Path) -> None:
     program = "from modeseek.cli import main; main()"

@@ -32,6 +32,7 @@ def drawn(codec: ms.Shifted, n: int, seed: int = 0) -> np.ndarray:
     return np.array(out, dtype=float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [2, 4])
 def test_every_place_on_a_grid_of_four_is_equally_likely(pixels):
     """Shares of 4,000 draws within 5 standard errors of the binomial law; ends of the range are half as likely."""

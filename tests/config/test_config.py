@@ -43,6 +43,7 @@ def read(text: str) -> Config:
     return read_config(read_yaml(text, "config.yaml"))
 
 
+@pytest.mark.slow
 @soak
 @given(config=configs)
 def test_fuzz_every_configuration_is_read_back_equal(config: Config, unchecked: None) -> None:

@@ -129,6 +129,7 @@ def test_a_run_writes_what_its_cameras_see(finished: ms.Run, items: tuple[Photog
     assert f"{records[1].psnr:.2f}" in page and records[1].file in page
 
 
+@pytest.mark.slow
 def test_photographs_pull_the_renders_towards_them(
     finished: ms.Run, items: tuple[Photograph, ...], tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_photographs_pull_the_renders_towards_them(
     assert all(a.psnr > b.psnr + 1 for a, b in zip(strong, weak, strict=True))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_an_uninterrupted_one(finished: ms.Run, items: tuple[Photograph, ...], tmp_path: Path) -> None:
     run, objects = create_run(config_with(items, distance=3.5), ["run"], tmp_path / "run")
     stop = StopRequest()
@@ -191,6 +193,7 @@ def test_by_name(
     assert "need the method msd" in cli_error([*argv, *given, "--method", "sds"], capsys)
 
 
+@pytest.mark.slow
 def test_a_texture_matches_photographs(items: tuple[Photograph, ...], tmp_path: Path) -> None:
     trimesh.creation.box((0.8, 0.8, 0.8)).export(tmp_path / "cube.ply")
     options = OPTIONS | {"steps": 12, "optimizer": runs.AdamConfig(0.01)}

@@ -151,6 +151,7 @@ def test_python_takes_names_paths_and_objects(tmp_path: Path) -> None:
     assert "broken-package" in one_line(caught.value)
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_found(tmp_path: Path) -> None:
     """What pip installs, in a fresh interpreter."""
     source = tmp_path / "source"

@@ -56,6 +56,7 @@ def test_wrong_settings_are_one_clear_line(setting, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_in_a_volume_counts_its_calls_once(tmp_path, monkeypatch):
     """Bit-equal resuming across a relocation is tested beside the relocation itself."""
     monkeypatch.setattr("modeseek.generators.splats.splats.MESH_RESOLUTION", 24)

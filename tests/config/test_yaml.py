@@ -216,6 +216,7 @@ def read_all(text: str) -> Callable[[], Any]:
     return lambda: read_config(read_yaml(text, "it"), "it")
 
 
+@pytest.mark.slow
 @soak
 @given(data=st.data())
 def test_fuzz_corrupted_text_is_read_or_refused_in_one_line(data: st.DataObject, unchecked: None) -> None:
@@ -229,6 +230,7 @@ def test_fuzz_any_text_is_read_or_refused_in_one_line(text: str, unchecked: None
     error_line(read_all(text))
 
 
+@pytest.mark.slow
 @soak
 @given(data=st.data())
 def test_fuzz_mutated_configurations_are_read_or_refused_in_one_line(data: st.DataObject, unchecked: None) -> None:

@@ -152,6 +152,7 @@ def angles(page: Page) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_the_model_is_drawn_from_where_the_convention_says(webgl: Browser, path: Path, scheme: str, width: int) -> None:
     with opened(webgl, path, scheme, width) as page:

@@ -77,6 +77,7 @@ def check_rendered(page: Page, images: int, curves: int) -> None:
     assert layout["wide"] <= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_run_renders(browser: Browser, run: Run, scheme: str, width: int) -> None:
@@ -151,6 +152,7 @@ def test_both_halves_have_one_size_though_the_images_differ(browser: Browser, tm
         assert before == after is not None and after["width"] / after["height"] == pytest.approx(392 / 262, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 def test_terms_are_explained_by_mouse_keyboard_and_touch(browser: Browser, run: Run, width: int) -> None:
     with opened(browser, write_run_page(run), width=width) as page:
@@ -249,6 +251,7 @@ def test_injected_markup_can_load_and_run_nothing(browser: Browser, run: Run, tm
         page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_comparison_renders(browser: Browser, run: Run, tmp_path: Path, scheme: str, width: int) -> None:
@@ -265,6 +268,7 @@ def test_a_comparison_renders(browser: Browser, run: Run, tmp_path: Path, scheme
         assert len(colours) == len(set(colours)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_page_of_results_renders(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:

@@ -21,6 +21,8 @@ from modeseek.generators.splats.starts import GivenSplats, StartingSplats
 from modeseek.reports import page as pages
 from modeseek.reports.splat_viewer import SplatView
 
+pytestmark = pytest.mark.slow
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--disable-background-networking", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 TEMPLATE = """{% extends "base.html.j2" %}

@@ -22,6 +22,8 @@ from modeseek.rundir.checkpoint import write_checkpoint
 from modeseek.rundir.run_dir import Run
 from modeseek.viewer.server import Viewer, serve_run
 
+pytestmark = pytest.mark.slow
+
 PLACE = (0.45, 0.35, 0.0)  # of a small red ball; a large blue one is in the middle
 WIDTH, HEIGHT = 700, 400
 

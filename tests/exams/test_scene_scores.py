@@ -50,6 +50,7 @@ def classifier() -> SceneClassifier:
     return SceneClassifier.packaged()
 
 
+@pytest.mark.slow
 def test_renders_are_right_and_near_renders(classifier: SceneClassifier, tmp_path: Path) -> None:
     truth = render_features(classifier, CAPTIONS, 0)
     width = 2 * classifier.config.slot + classifier.config.scene
@@ -67,6 +68,7 @@ def test_renders_are_right_and_near_renders(classifier: SceneClassifier, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_the_distance_separates_noise_from_renders(classifier: SceneClassifier, tmp_path: Path) -> None:
     truth = render_features(classifier, CAPTIONS, 0)
     result = job(tmp_path, CAPTIONS)

@@ -43,6 +43,7 @@ def last(job: Generator) -> object:
             return end.value
 
 
+@pytest.mark.slow
 def test_clouds_move_side_by_side_as_alone() -> None:
     """Every entry, a cloud per stream: what one draws does not depend on the others, nor does its rate."""
     for name, entry in ALL_ENTRIES.items():
@@ -81,6 +82,7 @@ def test_spread_and_modes_of_known_points() -> None:
     assert values["found"] == 3 and values["spread"] == 0 and values["coverage"] == pytest.approx(3 / 8)
 
 
+@pytest.mark.slow
 def test_entries_in_processes_end_as_here() -> None:
     """Bit for bit, with all that a table and a figure show."""
     entries = [ALL_ENTRIES[name] for name in ("sds", "msd", "vsd", "find-modes")]
@@ -133,6 +135,7 @@ def test_a_job_that_fails_or_dies_stops_the_others() -> None:
         last(run_in_processes({"long": lambda: counting(10**6), "dying": dying}, 2))
 
 
+@pytest.mark.slow
 def test_methods_are_listed_with_paper_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
     main(["methods"])
     output = capsys.readouterr().out

@@ -34,7 +34,7 @@ from modeseek.priors.wrapper import Counting
 from modeseek.rundir.run_dir import Run
 
 F64 = torch.float64
-pytestmark = pytest.mark.usefixtures("one_process")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
 
 
 def draw_pixel(*args: object) -> None:

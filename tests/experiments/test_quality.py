@@ -329,6 +329,7 @@ def test_an_interrupted_experiment_resumes_with_the_same_numbers(
             assert image.width > 200
 
 
+@pytest.mark.slow
 def test_scores_are_enough_for_the_results_and_are_reused(emoji: tuple[EmojiSubject, Quality], tmp_path: Path) -> None:
     """Without its images a scored job is finished; its numbers stay, what needs images is left out."""
     subject, plan = emoji
@@ -368,6 +369,7 @@ def test_seeds_apart_is_the_distance_of_two_seeds_of_a_prompt(tmp_path: Path) ->
     assert cell.apart() is None, "without images"
 
 
+@pytest.mark.slow
 def test_a_method_that_fails_is_left_out_and_named(
     emoji: tuple[EmojiSubject, Quality], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

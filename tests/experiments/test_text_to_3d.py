@@ -38,6 +38,8 @@ from modeseek.runs.interrupts import RunFailed
 from modeseek.runs.jobs import JobContext, PriorCache
 from modeseek.runs.train import train
 
+pytestmark = pytest.mark.slow
+
 CUBE = "a blue cube with a white face"
 TINY = ("--prior", "renders", "--captions", CUBE, "--seeds", "1", "--steps", "8", "--size", "8", "--views", "2")
 COMMAND = TextTo3DCommand("renders", captions=(CUBE,), methods=("sds",), steps=8, size=8, views=2,

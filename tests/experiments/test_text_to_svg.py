@@ -43,6 +43,7 @@ from modeseek.runs.experiment_folder import TEXT_TO_SVG, open_experiment  # noqa
 from modeseek.runs.jobs import PriorCache  # noqa: E402
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),

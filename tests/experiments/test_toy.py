@@ -26,7 +26,7 @@ from modeseek.experiments.toy2d.entries_tuned import DIGITS_ENTRIES, TOY2D_ENTRI
 from modeseek.experiments.toy2d.objective_grid import landscape, minima
 from modeseek.io.thread_pool import run_in_threads, single_threaded
 
-pytestmark = pytest.mark.usefixtures("one_process")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_process")]
 FILES = {
     "config.yaml", "command.txt", "env.json", "status.json", "metrics.jsonl", "log.txt", "report.html",
     "checkpoints", "previews", "media", "exports",

@@ -172,6 +172,7 @@ def test_stages_advance_together():
     assert module(module.view(2, ms.Streams(0))).image.shape[-1] == 8
 
 
+@pytest.mark.slow
 def test_files_of_each_particle():
     module = ms.Ensemble([nerf(), nerf(0.3)])
     artifacts = {artifact.path: artifact for artifact in module.exports()}

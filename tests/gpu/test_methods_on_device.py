@@ -106,6 +106,7 @@ def test_a_step_waits_for_nothing(
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in WAIT])
 def test_a_step_waits_for_nothing_on_a_pretended_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs everywhere: whatever reads a value, mixes devices or copies from the CPU and waits is found."""

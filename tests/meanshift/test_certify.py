@@ -87,6 +87,7 @@ def linear(d: int, null: torch.Tensor, conditional: torch.Tensor) -> ms.Gaussian
     return ms.GaussianMixture(tensor(0.5, 0.5), torch.zeros(2, d, dtype=F64), spreads, labels=torch.tensor([0, 1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [6, 80], ids=["dense", "power iteration"])
 def test_top_eigenvalue_and_radius_differ_where_guidance_makes_the_jacobian_indefinite(d):
     null, conditional = torch.full((d,), 0.2, dtype=F64), torch.full((d,), 0.2, dtype=F64)
@@ -118,6 +119,7 @@ def test_an_asymmetric_jacobian_has_different_eigenvalue_and_radius():
     assert certificate.is_stable.item() and not certificate.is_mode.item()
 
 
+@pytest.mark.slow
 def test_power_iteration_agrees_with_the_covariance_of_a_mixture_in_many_dimensions():
     d, h, g = 80, 1.2, generator(7)
     means = 0.6 * torch.randn(3, d, dtype=F64, generator=g)
@@ -137,6 +139,7 @@ def test_power_iteration_agrees_with_the_covariance_of_a_mixture_in_many_dimensi
     assert bool(found.is_mode) is bool(torch.linalg.eigvalsh(posterior(mixture, true, h)[1] / h**2)[0, -1] < 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 9, 9)], ids=["dense", "power iteration"])
 def test_images(shape):
     d, h = shape[1] * shape[2], 0.9

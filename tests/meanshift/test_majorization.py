@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from cases_shift import generator, prior_of, tensor, three_gaussians
 from hypothesis import given
@@ -37,6 +38,7 @@ class Mixed(ms.generators.BaseGenerator):
         return self.theta @ self.matrix.T
 
 
+@pytest.mark.slow
 def test_inner_steps_climb_the_smoothed_density_faster_and_never_fall():
     h, start, climbed = 0.6, tensor([0.4, -0.6], [-2.5, 1.0], [1.0, -1.0], [3.0, 3.0]), {}
     for inner_steps in (1, 8):

@@ -238,6 +238,7 @@ def test_the_starts_are_not_modified():
     assert torch.equal(starts, STARTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_the_truncated_kernel_is_its_untruncated_twin(d):
     g = generator(d)

@@ -63,6 +63,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_it_starts_as_the_prior_and_learns_beside_it(name: str, folder: Callable[[str], Path]) -> None:
     prior = load(folder(name))

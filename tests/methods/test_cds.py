@@ -125,6 +125,7 @@ def test_a_batch_is_its_items_alone_and_calls() -> None:
     assert count_calls(CDS(cut=0.0), conditions=label_conditions(source=2)) == 4 * 4
 
 
+@pytest.mark.slow
 def test_the_features_of_a_bundled_network() -> None:
     """Four self-attention layers of its up blocks, at no further call; the slope agrees with finite differences."""
     prior = ms.bundled("scenes", device="cpu")

@@ -18,6 +18,7 @@ from modeseek.rundir.checkpoint import read_checkpoint, write_checkpoint
 METHODS = {"cfd": CFD(PerRow(), ms.weights.unit_weight, refresh=0.0), "fsd": FSD(PerRow(), ms.weights.unit_weight)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["VP", "Flow", "VE"])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_step_of_the_right_length_is_a_ddim_step(schedule, name):
@@ -59,6 +60,7 @@ def noises_along(method: ms.Method, z: torch.Tensor, steps: int, rng, **options)
     return noises
 
 
+@pytest.mark.slow
 def test_noise_drifts_as_an_ornstein_uhlenbeck_process():
     n, share, rng = 40_000, 0.19, generator(5)
     first, *rest = noises_along(CFD(refresh=share), torch.zeros(n, 1, dtype=F64), 4, lambda _: rng)

@@ -158,6 +158,7 @@ def test_asd_draws_phi_to_the_priors_own_prediction_of_what_it_sees(schedule):
         assert torch.allclose(second.z[rows], z, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [-0.5, 1.0])
 def test_asds_phi_settles_between_the_particles_and_the_prior(gamma):
     prior = prior_on("VP", gaussian([0.5, 0.0], [[0.6, 0.0], [0.0, 0.6]]))

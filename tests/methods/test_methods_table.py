@@ -99,6 +99,7 @@ def case(request, guidance):
     return Case(method, prior, z, given)
 
 
+@pytest.mark.slow
 def test_every_method_on_every_prior(case):
     every = [0, 1, 2, 3]
     answer = case.direction(every, ms.Streams(3, 1, (0, 1, 2, 3)))

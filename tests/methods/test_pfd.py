@@ -62,6 +62,7 @@ def test_between_gaussians_it_converges_to_the_exact_flows_at_first_order(schedu
         assert 1.6 <= coarse / fine <= 2.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "least", "most"), [(ms.ddim, 1.7, 2.3), (ms.dpmpp_2m, 2.3, 4.5), (ms.heun, 3.5, 4.5)]
 )
@@ -91,6 +92,7 @@ def test_equal_flows_undo_each_other() -> None:
     assert norms[0] / norms[1] > 1.5 and norms[1] / norms[2] > 1.5
 
 
+@pytest.mark.slow
 def test_a_guided_flow_of_a_mixture_agrees_with_runge_kutta() -> None:
     """`dx/dh = eps` in x = z_t / alpha, h = sigma / alpha, with eps from the oracle's posterior."""
     mixture, scale = three_gaussians(), 2.5

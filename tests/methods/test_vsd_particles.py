@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ def difference(method: ms.Method, seed: int) -> float:
     return float(torch.stack([(views[i] - views[j]).square().mean().sqrt() for i, j in pairs]).mean())
 
 
+@pytest.mark.slow
 def test_nerfs_differ_more_under_vsd_than_under_sds():
     vsd = ms.VSD(scale=1.0, auxiliary=MLPAuxiliary(cameras=POSE_NUMBERS), camera=pose)
     seeds = range(2)

@@ -86,6 +86,7 @@ def test_a_cell_belongs_to_the_pixel_with_most_sub_samples_in_it(seed):
     assert nothing.shape == (2, 3, 1) and not none.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solid", [True, False])
 @pytest.mark.parametrize("name", KINDS)
 def test_the_pixels_of_a_view_are_independent_and_of_unit_variance_exactly(name, solid):
@@ -110,6 +111,7 @@ def test_the_pixels_of_a_view_are_independent_and_of_unit_variance_exactly(name,
     assert 0 < zero[~covered.view_as(zero)].square().mean() < 4 if not covered.all() else True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_near_cameras_share_noise_and_opposite_ones_do_not(name):
     kind, size = KINDS[name](), 16

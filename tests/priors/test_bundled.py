@@ -122,6 +122,7 @@ def test_an_image_of_a_sentence_by_default(tmp_path: Path, monkeypatch: pytest.M
     assert len(list((tmp_path / "drawn" / "exports").glob("*-s0.png"))) == 1
 
 
+@pytest.mark.slow
 def test_an_emoji_resumed_is_the_emoji_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
     command = ["image", "an owl", "--prior", "emoji", "--set", "saving.steps=2", "--film", "none", "--steps"]

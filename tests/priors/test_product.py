@@ -99,6 +99,7 @@ def test_pure_noise_gives_the_mean_shift_target(walk: str) -> None:
     assert error(p.eps, points(3, 2)) <= 1e-12
 
 
+@pytest.mark.slow
 @WALKS
 def test_heun_samples_the_closed_form_mean_and_covariance(walk: str) -> None:
     """The flow of a Gaussian is affine: three points give its matrix and offset, hence the law of the samples."""

@@ -53,6 +53,7 @@ def test_descent_with_a_penalty_reaches_the_mode_of_the_posterior() -> None:
     assert torch.allclose(next(points.parameters()).detach().reshape(1, 4), end, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_nerf_is_fitted_to_three_photographs_beside_a_prior() -> None:
     truth, nerf = (ms.NeRF(ms.generators.Dense((8,)), size=8, samples=8) for _ in range(2))
     with torch.no_grad():

@@ -37,6 +37,7 @@ def test_the_frame_holds_what_is_good_and_half_of_what_is_bad() -> None:
     assert low < 0.1 < high
 
 
+@pytest.mark.slow
 def test_panels_are_drawn_side_by_side_in_tones_that_differ() -> None:
     def width(n: int) -> int:
         png = draw_interval_panels(panels(*(curve(str(k), 0.5, 0.3) for k in range(n))))

@@ -55,6 +55,7 @@ Path(result).write_text(json.dumps(created))
 """
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("exists", [False, True], ids=["new", "empty folder"])
 def test_processes_that_race_for_a_name_get_one_each(here: Path, exists: bool) -> None:

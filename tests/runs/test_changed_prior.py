@@ -57,6 +57,7 @@ def refused(call: Callable[[], Any], *words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_run_under_another_configuration_is_not_resumed(folder: Path, tmp_path: Path) -> None:
     run, objects = create_run(config(folder), ["test"], tmp_path / "run")
     for _ in train(run, objects, 2):
@@ -67,6 +68,7 @@ def test_a_run_under_another_configuration_is_not_resumed(folder: Path, tmp_path
     assert ms.resume(run, 3).status.step == 3
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_resumes(folder: Path, tmp_path: Path) -> None:
     """Earlier versions recorded the SHA-256 of the network's weights alone."""
     run, objects = create_run(config(folder), ["test"], tmp_path / "run")
@@ -85,6 +87,7 @@ def test_a_run_of_an_earlier_version_resumes(folder: Path, tmp_path: Path) -> No
         ms.resume(run, 4)
 
 
+@pytest.mark.slow
 def test_jobs_experiments_and_sweeps_name_the_change(folder: Path, tmp_path: Path) -> None:
     job = config(folder, "job")
     context = JobContext(tmp_path, PriorCache("cpu"), ["test"])

@@ -137,6 +137,7 @@ def arguments(verb: str, name: str, prior: str, folder: Path, texts: dict[str, s
     return [*argv, "--device", "cpu", *options, *VERBS[verb], *fast, "--set", "previews=0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "verb", "prior"), [row for row in RUN if not expected_line(row[1], row[0], frozenset(TEXTS))]
 )

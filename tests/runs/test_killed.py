@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SOAK = os.environ.get("MODESEEK_SOAK") == "1"
 DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 

@@ -61,6 +61,7 @@ def painted(cube: Path, tmp_path_factory: pytest.TempPathFactory) -> ms.ShapeRes
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_bit_equal(painted: ms.ShapeResult, tmp_path: Path) -> None:
     whole = painted.run
     parts, objects = create_run(whole.config, ["modeseek"], tmp_path / "parts")

@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 import modeseek as ms
 
 DRIVER = Path(__file__).parents[1] / "process_group_driver.py"
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked: POSIX only"),
+]
 
 
 @pytest.fixture(scope="module")

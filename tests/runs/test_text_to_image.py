@@ -19,6 +19,7 @@ pytest.importorskip("skimage", reason="pip install -e '.[mesh]' runs the tests o
 import tiny  # noqa: E402 - needs diffusers
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -95,6 +95,7 @@ def test_only_the_optimisation_sees_the_shift() -> None:
         build(replace(config("shifted"), shift=8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_interrupted_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     whole = ms.run(config(name), tmp_path / "whole")

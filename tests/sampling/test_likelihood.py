@@ -26,6 +26,7 @@ def walk(schedule: ms.schedules.Schedule, n: int, last: float = 0.0) -> Tensor:
     return schedule.t_of(-2 * h.log())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SCHEDULES))
 @pytest.mark.parametrize("data", ["gauss", "plane"])
 def test_default_walk(name: str, data: str) -> None:

@@ -55,6 +55,7 @@ def order(run: Callable[[Tensor], Tensor], want: Tensor, high: float, low: float
     return -np.polyfit(np.log(steps), np.log(errors), 1)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("walk", "name", "wanted"),
     [
@@ -108,6 +109,7 @@ def test_ddim_on_a_gaussian_is_a_product_of_factors(walk: str, seed: int, n: int
     assert error(ms.ddim(prior, z_t, times), torch.tensor(x @ axes.T)) <= 1e-9
 
 
+@pytest.mark.slow
 @WALKS
 @pytest.mark.parametrize(("name", "tolerance"), [("ddim", 3e-2), ("heun", 1e-3), ("dpmpp_2m", 1e-3)])
 def test_the_whole_walk_of_a_gaussian_matches_its_closed_form(walk: str, name: str, tolerance: float) -> None:

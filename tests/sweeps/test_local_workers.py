@@ -78,6 +78,7 @@ def until(true: object, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     jobs = job_specs(read_spec(tmp_path / "sweep.yaml"))
@@ -103,6 +104,7 @@ def test_killed_and_started_again_only_the_missing_jobs_run(tmp_path: Path, caps
     assert "2 of 4 jobs finished" in out and f"failed: {jobs[1].folder_name}: unknown label 99" in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_jobs_after_their_step_and_no_process_is_left(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("steps: 300", "steps: 100000"))
     job_dirs = planned_job_dirs(job_specs(read_spec(tmp_path / "sweep.yaml"))[::2], tmp_path / "out")
@@ -118,6 +120,7 @@ def test_ctrl_c_stops_all_jobs_after_their_step_and_no_process_is_left(tmp_path:
     until(lambda: not alive(child), 20)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_other_job_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("steps: 300", "steps: 800"))
     spec = read_spec(tmp_path / "sweep.yaml")

@@ -58,6 +58,7 @@ def call(job_dir: JobDir, session_file: Path) -> JobReport:
     return run_job(job_dir.path, job_dir.spec.config.to_dict(), ["modeseek"], session_file)
 
 
+@pytest.mark.slow
 def test_every_job_is_done_once(tmp_path: Path) -> None:
     workers, out = InlineWorkers(), tmp_path / "out"
     snapshots = work(out, workers.pool)
@@ -147,6 +148,7 @@ def test_workers_that_never_begin_end_the_sweep(tmp_path: Path) -> None:
         work(tmp_path / "out", WorkerPool(1, lambda number: SilentWorker([])), patience=0.01)
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     gone = {"method": "sds", "prior": {"samples": {"path": str(tmp_path / "none.csv")}}}
     plain = ONE | {"methods": {"bad": {"method": "sds", "label": 99}, "gone": gone, "sds": None}}

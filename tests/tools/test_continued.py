@@ -59,6 +59,7 @@ def test_all_but_the_denoiser_stays_byte_for_byte(start, icons, tmp_path):
     assert max((old[name].float() - new[name].float()).abs().max().item() for name in old) < 0.05
 
 
+@pytest.mark.slow
 def test_it_begins_with_the_pipelines_weights_and_inherits_its_history(start, icons, tmp_path):
     out = train_tiny("emoji", tmp_path / "more", icons, recipe(), start=str(start))
     kept = TrainingDir(out).recipe
@@ -72,6 +73,7 @@ def test_it_begins_with_the_pipelines_weights_and_inherits_its_history(start, ic
     assert not (out / "tokenizer").exists() and not (out / "vae").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["scenes", "emoji"])
 def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, icons, tmp_path, monkeypatch, prior):
     start = finished[prior] / "pipeline"
@@ -121,6 +123,7 @@ def test_a_pipeline_of_another_shape_is_refused(start, icons, tmp_path, name, ke
     assert not (tmp_path / "more").exists()
 
 
+@pytest.mark.slow
 def test_only_the_named_start_resumes(start, finished, icons, tmp_path):
     out = train_tiny("emoji", tmp_path / "more", icons, recipe(steps=1), start=str(start))
     train_tiny("emoji", out, icons, start=str(start))

@@ -99,6 +99,7 @@ def test_a_workers_error_reaches_the_trainer():
         chunks.close()
 
 
+@pytest.mark.slow
 def test_drawings_are_fresh_every_step_and_captions_name_their_background(icons):
     source = EmojiSource(TINY_EMOJI, read_icons(icons))
     texts: list[str] = []

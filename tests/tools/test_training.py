@@ -53,6 +53,7 @@ def test_text_encoders_are_trained_where_the_recipe_says(finished):
     assert not torch.equal(weights(finished["emoji"])[f"text_encoder {name}"], fresh[name].half())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["scenes", "emoji"])
 def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, icons, tmp_path, monkeypatch, prior):
     """Stopped by Ctrl-C after every single step of all stages."""
@@ -81,6 +82,7 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(finished, icons, tmp_p
     assert [entry.samples for entry in entries] == [2 * entry.steps for entry in entries]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_its_steps_only(finished, tmp_path, icons):
     folder = tmp_path / "copy"
     shutil.copytree(finished["scenes"], folder)
@@ -102,6 +104,7 @@ def weights_of_pipeline(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{path.parent.name} {name}": tensor for path in paths for name, tensor in load_file(path).items()}
 
 
+@pytest.mark.slow
 def test_a_larger_budget_resumes(tmp_path):
     """With a time budget: a spent budget ends at once; a larger one resumes."""
     stages = {"words": replace(STAGE, share=0.2), "autoencoder": replace(STAGE, share=0.3), "network": STAGE}
@@ -118,6 +121,7 @@ def test_a_larger_budget_resumes(tmp_path):
     assert last["step"] > spent["step"] and last["seconds"] > spent["seconds"]
 
 
+@pytest.mark.slow
 def test_settings_of_the_first_session_are_kept_and_later_ones_are_their_own(tmp_path, icons, monkeypatch):
     monkeypatch.setattr(session_module, "_LOG_EVERY", 2)
     folder, recipe = tmp_path / "sessions", replace(RECIPES["emoji"], network=replace(STAGE, steps=2))

@@ -34,6 +34,7 @@ VOLUMES: dict[str, tuple[Callable[[], nn.Module], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VOLUMES)
 def test_every_volume_fits_an_object(name: str) -> None:
     """A red and blue egg, fitted in 6 views, tested in 4 others; the grid is refined and pruned during the fit."""
@@ -116,6 +117,7 @@ def test_chunks_of_points_change_nothing(name: str, monkeypatch: pytest.MonkeyPa
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", VOLUMES)
 def test_both_precisions(name: str, dtype: torch.dtype) -> None:

@@ -37,6 +37,7 @@ def stroke(name: str) -> torch.Tensor:
     return torch.tensor(CURVES[name], dtype=torch.float64)[None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1.0, 3.5])
 @pytest.mark.parametrize("name", CURVES)
 def test_it_covers_what_is_within_half_a_width_of_the_curve(name: str, width: float) -> None:

@@ -300,6 +300,7 @@ def test_training_saves_a_classifier_and_is_fixed_by_its_seed(tmp_path) -> None:
         next(train_classifier(tmp_path / "one", budget=1.0, recipe=recipe))
 
 
+@pytest.mark.slow
 def test_the_packaged_classifier_is_small_and_accurate() -> None:
     """On combinations that its training never saw, drawn anew."""
     classifier = SceneClassifier.packaged()

@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ADDED_FILES.rows, ids=lambda row: row.what)
 def test_rows_of_added_files(row: ModelRow, folder: Callable[[str], Path], tmp_path: Path) -> None:
     row.change(tmp_path)

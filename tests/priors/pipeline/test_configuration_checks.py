@@ -39,6 +39,7 @@ def stock(path: Path) -> Any:
     return pipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", CONFIGURATION.rows, ids=lambda row: f"{row.base} {row.what}")
 def test_every_field_is_honoured_or_refused(row: ModelRow, changed: Callable[..., Path]) -> None:
     """Where it works, what it changes is compared with diffusers' pipeline below."""

@@ -100,6 +100,7 @@ CHANGES: list[tuple[str, Callable[[Path], None], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "change", "words"), CHANGES, ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -70,6 +70,7 @@ def refused(call: Callable[[], object], line: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", rows(VARIANTS, INCOMPLETE, WRONG_KINDS), ids=lambda row: row.what)
 def test_rows_of_model_folders(
     row: ModelRow, folder: Callable[[str], Path], expected: Callable[[str], Tensor], tmp_path: Path

@@ -55,6 +55,7 @@ def sample(path: Path, z: Tensor) -> tuple[Tensor, Any]:
     return pipe(**options).images, pipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny.MAKERS)
 def test_our_ddim_is_the_sampler_of_diffusers(name: str, folder: Callable[[str], Path]) -> None:
     path = folder(name)

@@ -52,6 +52,7 @@ def changed(path: Path, target: Path, component: str, layer: str, change: Callab
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, -0.4])
 @pytest.mark.parametrize("kind", ["diffusers", "kohya"])
 def test_a_lora_of_the_network_is_the_formula(
@@ -134,6 +135,7 @@ def test_a_lora_that_does_not_fit_is_one_line(folder: Callable[[str], Path], tmp
 CONTIGUOUS = MemoryOptions(channels_last=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "economy"),
     [

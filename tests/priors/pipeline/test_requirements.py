@@ -28,6 +28,7 @@ def stored(part: torch.nn.Module) -> int:
     return sum({x.data_ptr(): x.numel() for x in part.state_dict().values()}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sdxl", "if", "sd3", "flux", "pixart"])
 def test_requirements_are_those_of_the_loaded_pipeline(name: str, tmp_path: Path) -> None:
     path = tiny.make(name, tmp_path)

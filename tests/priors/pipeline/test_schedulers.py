@@ -117,6 +117,7 @@ def compare_with_stock(path: Path) -> None:
         sample = step.prev_sample
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", SCHEDULERS.rows, ids=lambda row: f"{row.base} {row.what}")
 def test_every_scheduler_is_read_or_refused(row: ModelRow, changed: Callable[..., Path]) -> None:
     folder = changed(row.base, row.change)
