@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import convolve
 from terminal import cli_error, help_text
 
 import modeseek as ms
@@ -16,6 +17,7 @@ from modeseek.cli import main
 from modeseek.config.config import CheckpointConfig
 from modeseek.config.measurement import MeasurementConfig
 from modeseek.config.optimizers import SGDConfig
+from modeseek.config.priors import RenderedPriorConfig
 from modeseek.config.restore_config import restore_config
 from modeseek.rundir.restoration_records import RestorationRecord, read_restoration_records
 from modeseek.runs.api import create_run
@@ -88,6 +90,31 @@ def test_files_and_scores(generator: str, more: list[str], folder: Path, sd: Pat
     assert "Residual over noise" in page and "PSNR of the data" in page and f"Data: {record.operator}" in page
 
 
+@pytest.mark.parametrize("name", ["kernel.png", "even.png"])
+def test_a_blur_assumes_nothing_of_what_lies_outside(name: str, folder: Path, tmp_path: Path) -> None:
+    """A photograph is a part of a larger blurred world: only its inner pixels are those of the blurred part."""
+    world = np.random.default_rng(0).random((22, 24, 3)).round(2)
+    even = np.array([[10, 40, 0, 90], [30, 80, 50, 20]], np.uint8)
+    Image.fromarray(even).save(tmp_path / "even.png")
+    kernel = tmp_path / name if name == "even.png" else folder / name
+    weights = np.asarray(Image.open(kernel)).astype(float)
+    blurred = np.stack([convolve(world[..., c], weights / weights.sum(), mode="constant") for c in range(3)], -1)
+    inner = (slice(3, 19), slice(4, 20))
+    Image.fromarray((255 * blurred[inner]).round().astype(np.uint8)).save(tmp_path / "part.png")
+    loaded = RenderedPriorConfig("a red cube", 16, 4).load("cpu")
+    truth = torch.tensor(world[inner]).permute(2, 0, 1)[None]
+    error = {}
+    for boundary in ("valid", "circular"):
+        config = MeasurementConfig(tmp_path / "part.png", "blur", kernel=kernel, boundary=boundary)
+        measurement = config.load(loaded, 0)
+        error[boundary] = (measurement.operator(truth) - measurement.y).abs().max().item()
+        missing = 0 if measurement.missing is None else int(measurement.missing.sum())
+        used = (17 - weights.shape[0]) * (17 - weights.shape[1])
+        assert missing == (0 if boundary == "circular" else 16 * 16 - used)
+        assert measurement.shown.shape == (3, 16, 16)
+    assert error["valid"] < 0.51 / 255 < 0.1 < error["circular"]
+
+
 def test_data_are_fitted_as_far_as_their_noise_says(folder: Path, sd: Path, tmp_path: Path) -> None:
     """The residual of less noise is smaller, and an image that is degraded already has no truth."""
     residuals = []
@@ -138,6 +165,8 @@ MISTAKES = [
     (["cone.png", "a", "--operator", "blur", "--mask", "mask.png"], "a mask must be given for inpaint alone, got one"),
     (["cone.png", "--mask", "mask.png"], "prompts must not be empty"),
     (["cone.png", "a", "--operator", "blur", "--noise", "-1"], "noise must be at least 0 and finite, got -1.0"),
+    (["cone.png", "a", "--operator", "blur", "--noise", "0"], "noise must be above 0 for a blur whose edges are"),
+    (["cone.png", "a", "--operator", "blur", "--set", "measurement.boundary=open"], "unknown value 'open'"),
     (["cone.png", "a", "--operator", "blur", "--sigma", "0"], "sigma must be positive and finite, in pixels, got 0.0"),
     (["cone.png", "a", "--operator", "downsample", "--factor", "0"], "factor must be a whole number >= 1, got 0"),
     (["cone.png", "a", "--mask", "mask.png", "--generator", "nerf"], "unknown generator 'nerf'"),

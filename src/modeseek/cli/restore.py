@@ -48,8 +48,8 @@ class RestoreCommand:
         Literal["inpaint", "blur", "downsample"],
         option(
             "inpaint|blur|downsample",
-            "What degraded the image: a part is missing (inpaint, default), it is blurred, periodically at its edges "
-            "(blur), or its pixels are means of blocks (downsample).",
+            "What degraded the image: a part is missing (inpaint, default), it is blurred (blur), or "
+            "its pixels are means of blocks (downsample).",
         ),
     ] = "inpaint"
     mask: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -16,13 +16,14 @@ from modeseek.io.image_files import image_file_size, read_image_file
 from modeseek.methods.base import Method
 from modeseek.methods.data_weight import data_weight
 from modeseek.methods.msd import MSD
-from modeseek.operators import Blur, Downsample, GaussianLikelihood, Mask, Operator
+from modeseek.operators import Blur, Composition, Downsample, GaussianLikelihood, Mask, Operator
 from modeseek.priors.base import Prior
 from modeseek.priors.measured import Measured
 from modeseek.regularizers import MeasurementPenalty, Penalty
 from modeseek.rng import Streams, randn
 
 OperatorName = Literal["inpaint", "blur", "downsample"]
+Boundary = Literal["valid", "circular"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class ImageMeasurement:
         y: data, (1, *e).
         noise: standard deviation of their noise, in units of pixels, >= 0.
         truth: the clean image, (c, h, w), of a run that degrades one itself; else None.
-        shown: the degraded image, (c, p, q), in [0, 1] up to its noise.
-        missing: 1 where the image is not measured, (h, w); None where all of it is.
+        shown: the degraded image for display, (c, p, q), in [0, 1] up to its noise; grey where a mask hides it.
+        missing: 1 where the data are not used, (h, w); None where all of them are.
     """
 
     operator: Operator
@@ -64,13 +65,15 @@ class MeasurementConfig:
 
     Attributes:
         file: image file, PNG, JPEG or WebP: the degraded image, or with `degrade` a clean one that is degraded first.
-        operator: inpaint (a part is missing), blur (circular), or downsample (means of blocks of pixels).
+        operator: inpaint (a part is missing), blur, or downsample (means of blocks of pixels).
         noise: standard deviation of the noise of the data, pixels in [0, 1], >= 0; 0 keeps the data.
         degrade: whether to degrade the image first, with noise; scores are then against the image itself.
         mask: image file that is white where the image is missing, of the image's size; for inpaint.
         factor: factor of the down-sampling, whole number >= 1.
         sigma: standard deviation of a Gaussian blur, pixels, > 0.
         kernel: image file of the kernel of a blur, its brightness normalised; None is the Gaussian of `sigma`.
+        boundary: edges of a blurred image: valid uses the pixels on which only the image itself was spread, and so
+            assumes nothing of what lies outside; circular uses all, of an image that continues periodically.
     """
 
     file: Path
@@ -81,6 +84,7 @@ class MeasurementConfig:
     factor: int = 4
     sigma: float = 1.5
     kernel: Path | None = None
+    boundary: Boundary = "valid"
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < math.inf:
@@ -89,6 +93,13 @@ class MeasurementConfig:
             raise ValueError(f"factor must be a whole number >= 1, got {self.factor}; try 4")
         if not 0 < self.sigma < math.inf:
             raise ValueError(f"sigma must be positive and finite, in pixels, got {self.sigma}; try 1.5")
+        if self.boundary not in get_args(Boundary):
+            raise ValueError(f"boundary must be {' or '.join(get_args(Boundary))}, got {self.boundary!r:.20}")
+        if self.operator == "blur" and self.boundary == "valid" and self.noise == 0:
+            raise ValueError(
+                "noise must be above 0 for a blur whose edges are left out, got 0: nothing would decide what the blur "
+                "removed; try 0.005, or --set measurement.boundary=circular"
+            )
         if (self.mask is None) == (self.operator == "inpaint"):
             got = "none" if self.mask is None else f"one for {self.operator}"
             raise ValueError(f"a mask must be given for inpaint alone, got {got}; try --operator inpaint --mask FILE")
@@ -107,22 +118,27 @@ class MeasurementConfig:
         """
         channels, height, width = loaded.codec.image_shape(loaded.prior.shape)
         like = loaded.like
-        missing = self._missing((height, width))
-        operator = self._operator(missing, (height, width))
-        size = tuple(operator(torch.zeros(1, channels, height, width)).shape[2:])
-        if not self.degrade:
+        hidden, degradation = self._hidden((height, width)), self._degradation((height, width))
+        size = tuple(degradation(torch.zeros(1, channels, height, width)).shape[2:])
+        truth = None
+        if self.degrade:
+            truth = read_image_file(self.file, (height, width), channels).to(like)
+            data = degradation(truth[None])[0]
+            data = data + self.noise * randn((1, *data.shape), Streams(seed, use="measurement"), data)[0]
+        else:
             data = read_image_file(self.file, (size[0], size[1]), channels).to(like)
-            y = data if missing is None else data * (1 - missing.to(like))
-            return ImageMeasurement(operator, y[None], self.noise, None, data, missing)
-        truth = read_image_file(self.file, (height, width), channels).to(like)
-        clean = operator(truth[None])
-        noise = self.noise * randn(tuple(clean.shape), Streams(seed, use="measurement"), clean)
-        y = clean + (noise if missing is None else noise * (1 - missing.to(like)))
-        return ImageMeasurement(operator, y, self.noise, truth, y[0], missing)
+        shown = data if hidden is None else torch.where(hidden.to(like) > 0, 0.5, data)
+        missing = self._border(degradation, (height, width)) if hidden is None else hidden
+        if missing is None:
+            return ImageMeasurement(degradation, data[None], self.noise, truth, shown)
+        mask = Mask(1 - missing)
+        operator = mask if hidden is not None else Composition(mask, degradation)
+        return ImageMeasurement(operator, mask(data[None]), self.noise, truth, shown, missing)
 
-    def _operator(self, missing: Tensor | None, size: tuple[int, int]) -> Operator:
-        if missing is not None:
-            return Mask(1 - missing)
+    def _degradation(self, size: tuple[int, int]) -> Operator:
+        """The operator that degrades whole images; a mask comes after it."""
+        if self.operator == "inpaint":
+            return Mask(torch.ones(size))
         if self.operator == "downsample":
             return Downsample(self.factor)
         if self.kernel is None:
@@ -136,7 +152,16 @@ class MeasurementConfig:
         kernel = read_image_file(self.kernel, shape, 1)[0]
         return Blur(kernel / kernel.sum() if kernel.sum() > 0 else kernel)
 
-    def _missing(self, size: tuple[int, int]) -> Float[Tensor, "h w"] | None:
+    def _border(self, degradation: Operator, size: tuple[int, int]) -> Float[Tensor, "h w"] | None:
+        """Returns 1 where a blur has brought in what lies outside the image; None where nothing is left out."""
+        if self.boundary == "circular" or not isinstance(degradation, Blur):
+            return None
+        kh, kw = degradation.kernel.shape
+        border = torch.ones(size)
+        border[kh - 1 - kh // 2 : size[0] - kh // 2, kw - 1 - kw // 2 : size[1] - kw // 2] = 0
+        return border
+
+    def _hidden(self, size: tuple[int, int]) -> Float[Tensor, "h w"] | None:
         """Returns 1 where the image is missing, at a size; None without a mask."""
         if self.mask is None:
             return None

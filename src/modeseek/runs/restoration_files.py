@@ -36,7 +36,7 @@ def write_restorations(run: Run, objects: RunObjects, images: Float[Tensor, "n c
     rms = scale * residual.square().flatten(1).mean(1).sqrt()
     truth = None if measurement.truth is None else measurement.truth.float().cpu()
     differences = residual if truth is None else images - truth
-    write_atomic(run.path / DEGRADED, encode_png(shown_data(measurement).clamp(0, 1)))
+    write_atomic(run.path / DEGRADED, encode_png(measurement.shown.float().cpu().clamp(0, 1)))
     if truth is not None:
         write_atomic(run.path / TRUTH, encode_png(truth))
     names = ["media/difference.png", *(f"media/difference-{k + 1}.png" for k in range(1, len(images)))]
@@ -53,12 +53,6 @@ def write_restorations(run: Run, objects: RunObjects, images: Float[Tensor, "n c
     ]
     write_restoration_records(run.path, records)
     write_atomic(run.path / "results.png", _sheet(measurement, images, painted, truth, prompts))
-
-
-def shown_data(measurement: ImageMeasurement) -> Float[Tensor, "c p q"]:
-    """Degraded image for display: grey where it is missing."""
-    shown = measurement.shown.float().cpu()
-    return shown if measurement.missing is None else torch.where(measurement.missing.bool(), 0.5, shown)
 
 
 def _share(measurement: ImageMeasurement) -> Tensor:
@@ -84,7 +78,7 @@ def _sheet(
 ) -> bytes:
     """PNG of the degraded image beside each result, its difference, and the truth; of the first 24 results."""
     side = max(images.shape[2:])
-    degraded = shown_data(measurement)
+    degraded = measurement.shown.float().cpu().clamp(0, 1)
     enlarged = side // max(degraded.shape[1:])
     degraded = degraded.repeat_interleave(enlarged, 1).repeat_interleave(enlarged, 2) if enlarged > 1 else degraded
     cells = [
