@@ -147,8 +147,8 @@ MEASUREMENT_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the known part of an image is masked",
         "config/measurement.py",
-        "return Mask(1 - missing)",
-        "return Mask(missing)",
+        "mask = Mask(1 - missing)",
+        "mask = Mask(missing)",
         "restore",
     ),
     (
