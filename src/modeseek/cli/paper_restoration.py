@@ -50,8 +50,8 @@ class RestorationCommand:
     icons: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder with the drawings of emoji, node_modules after npm install. Needs pip install 'modeseek[icons]'."""
     methods: tuple[Name, ...] = ()
-    """Methods to compare, of: degraded mean-shift msd dps diffpir pigdm red-diff daps pigdm-mean daps-mean exact-mean
-    exact-sample. Default: all; of scenes and emoji all but pigdm-mean, the slowest."""
+    """Methods to compare, of: degraded mean-shift mean-shift-narrow msd dps diffpir pigdm red-diff daps pigdm-mean
+    daps-mean exact-mean exact-sample. Default: all; of scenes and emoji all but pigdm-mean, the slowest."""
     operators: tuple[Name, ...] = ()
     """Degradations, of: box pixels downsample blur. Default: all."""
     noises: tuple[float, ...] = ()

@@ -132,12 +132,12 @@ RESTORERS = {
                  None, reference=True),
         Restorer("mean-shift", "Mean shift", "Annealed mean shift on the measured prior, without noise: EM steps "
                  "towards the posterior's mode, the bandwidth falling along the prior's noise levels to a tuned share "
-                 "of the prior's spread.", _mode, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
+                 "of the prior's spread.", _mode, (0.05, 0.15, 0.4, 0.8, 1.6, 3.2, 6.4), ("msd",)),
         Restorer("mean-shift-narrow", "Mean shift, narrow start", "The same from the prior's spread geometrically to a "
                  "tuned share of it: it stays nearer to the degraded image.", _narrow, (0.05, 0.15, 0.4, 0.8, 1.6),
                  ("msd",)),
         Restorer("msd", "MSD", "Mean shift with noise at each bandwidth (jitter 1) until 70 % of the run, and none "
-                 "after it.", _msd, (0.05, 0.15, 0.4, 0.8, 1.6), ("msd",)),
+                 "after it.", _msd, (0.05, 0.15, 0.4, 0.8, 1.6, 3.2, 6.4), ("msd",)),
         Restorer("dps", "DPS", "Ancestral sampling with gradient steps on the norm of the residual, of tuned size.",
                  _dps, (0.3, 1.0, 2.0, 4.0, 8.0), ("dps",), lambda calls: calls),
         Restorer("diffpir", "DiffPIR", "Half-quadratic splitting along a sampler, the prior's weight tuned.",
