@@ -67,10 +67,16 @@ def _scores(
     if truth is None:
         return [(None, None, None)] * len(images)
     expected = truth[None].expand_as(images)
-    plain = measurement.operator.gain(measurement.y.float().cpu(), _RIDGE, 1.0).clamp(0, 1)
-    before = psnr(plain, truth[None]).item()
+    before = psnr(_least_squares(measurement, truth), truth[None]).item()
     rows = zip(psnr(images, expected).tolist(), ssim(images, expected).tolist(), strict=True)
     return [(first, second, before) for first, second in rows]
+
+
+def _least_squares(measurement: ImageMeasurement, like: Tensor) -> Float[Tensor, "1 c h w"]:
+    """Least-squares image of the data that is nearest to the shown one, or to 0 where that has another size."""
+    shown, y = measurement.shown.float().cpu(), measurement.y.float().cpu()
+    base = (shown if shown.shape == like.shape else torch.zeros_like(like))[None]
+    return (base + measurement.operator.gain(y - measurement.operator(base), _RIDGE, 1.0)).clamp(0, 1)
 
 
 def _sheet(
