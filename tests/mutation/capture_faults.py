@@ -133,15 +133,15 @@ CAPTURE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "pixels are read half a pixel off",
         "datasets/captures/rectify.py",
-        "(2 * pixels / scale - 1)",
-        "((2 * pixels + 1) / scale - 1)",
+        "(2 * pixels / (block * blocks) - 1)",
+        "((2 * pixels + block) / (block * blocks) - 1)",
         "rectify",
     ),
     (
         "a fine photograph aliases",
         "datasets/captures/rectify.py",
-        "fine = max(1, min(_FINEST, math.ceil(pitch)))",
-        "fine = 1",
+        "block = max(1, min(math.floor(pitch / 2), height, width))",
+        "block = 1",
         "rectify",
     ),
     (

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from scipy.optimize import fsolve
@@ -86,6 +87,26 @@ def test_masked_pixels_do_not_count(tmp_path: Path) -> None:
     left, right = column < W / 2 - 4, column > W / 2 + 4
     assert torch.equal(half.image, all_of_it.image)
     assert half.seen[0][left].sum() == 0 and torch.equal(half.seen[0][right], all_of_it.seen[0][right])
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
+    item = photograph(tmp_path, mask=True)
+    Image.new("L", (W, H + 1), 255).save(tmp_path / "mask.png")
+    framing = Framing.fit(Capture(tmp_path, (item,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    camera = framing.cameras(Capture(tmp_path, (item,)))
+    with pytest.raises(ValueError, match=r"mask.png must have the size of a.png, 120 x 90 pixels, got 120 x 91"):
+        rectify(item, framing, camera, SIZE)
+
+
+def test_a_fine_photograph_has_the_colours_of_its_directions(tmp_path: Path) -> None:
+    """In a view of 3 x 3 pixels, 16 pixels of the photograph along each, it is the mean of their colours."""
+    given = photograph(tmp_path)
+    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    camera = framing.cameras(Capture(tmp_path, (given,)))
+    found = rectify(given, framing, camera, 3)
+    x, y, z = camera.rays(3 * 24)[1][0].unbind(-1)
+    truth = colour(torch.stack([x, -z, y], -1).numpy()).reshape(3, 24, 3, 24, 3).mean((1, 3))
+    assert found.seen.all() and (found.image.permute(1, 2, 0) - torch.tensor(truth)).abs().max() < 0.02
 
 
 def test_a_fine_photograph_is_averaged(tmp_path: Path) -> None:

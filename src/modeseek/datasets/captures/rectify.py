@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from modeseek.datasets.captures.framing import Framing
 from modeseek.generators.camera import Cameras
 from modeseek.io.image_files import image_file_size, read_image_file
 
-_FINEST = 16  # samples along a pixel
+_FINEST = 4  # samples along a pixel
 
 
 class Rectified(NamedTuple):
@@ -32,7 +33,8 @@ class Rectified(NamedTuple):
 def rectify(photograph: PosedPhotograph, framing: Framing, camera: Cameras, size: int) -> Rectified:
     """Resamples a photograph for a camera at its position: a turn about the centre moves nothing behind anything.
 
-    Each pixel is the mean of as many bilinear samples as the photograph has pixels in it, so that nothing aliases.
+    Where a photograph is finer than the result, means over blocks of its pixels are sampled bilinearly, 2 to 4 along
+    each pixel, so that nothing aliases.
 
     Args:
         photograph: the photograph.
@@ -41,25 +43,37 @@ def rectify(photograph: PosedPhotograph, framing: Framing, camera: Cameras, size
         size: side of the result, pixels.
 
     Raises:
-        ValueError: a file is no image, or of another shape than its lens.
+        ValueError: a file is no image, of another shape than its lens, or a mask of another size than its photograph.
         OSError: a file cannot be read.
     """
     height, width = image_file_size(photograph.file)
     lens = photograph.lens.scaled(width, height)
     pitch = 2 * math.tan(math.radians(camera.fov.item()) / 2) / size * max(lens.focal)  # pixels of the file in one
-    fine = max(1, min(_FINEST, math.ceil(pitch)))
+    block = max(1, min(math.floor(pitch / 2), height, width))
+    fine = max(1, min(_FINEST, math.ceil(pitch / block)))
     _, directions = camera.rays(fine * size)
     world = directions[0].double() @ framing.axes  # a row times the rotation is its inverse
     pixels, seen = lens.project(world @ photograph.rotation.double())
-    scale = torch.tensor([width, height], dtype=torch.float64)
-    grid = (2 * pixels / scale - 1)[None].float()
+    blocks = torch.tensor([width // block, height // block], dtype=torch.float64)
+    grid = (2 * pixels / (block * blocks) - 1)[None].float()
     found = seen[None, None].float()
     if photograph.mask is not None:
-        mask = read_image_file(photograph.mask, image_file_size(photograph.mask), channels=1)
-        found = found * (_sample(mask, grid, "nearest") > 0.5)
-    image = _sample(read_image_file(photograph.file, (height, width)), grid, "bilinear")
+        hidden = 1 - _read_mask(photograph.mask, photograph.file, (height, width))
+        found = found * (1 - _sample(torch.nn.functional.max_pool2d(hidden, block), grid, "nearest"))
+    pooled = torch.nn.functional.avg_pool2d(read_image_file(photograph.file, (height, width)), block)
+    image = _sample(pooled, grid, "bilinear")
     image, found = (torch.nn.functional.avg_pool2d(part, fine)[0] for part in (image, found))
     return Rectified(image, (found > 1 - 1e-6).float())
+
+
+def _read_mask(mask: Path, file: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
+    """1 where a mask counts the photograph, else 0."""
+    if image_file_size(mask) != size:
+        height, width = image_file_size(mask)
+        raise ValueError(
+            f"{mask} must have the size of {file.name}, {size[1]} x {size[0]} pixels, got {width} x {height}"
+        )
+    return (read_image_file(mask, size, channels=1) > 0.5).float()
 
 
 def _sample(image: Tensor, grid: Tensor, mode: str) -> Tensor:
