@@ -90,6 +90,25 @@ def test_files_and_scores(generator: str, more: list[str], folder: Path, sd: Pat
     assert "Residual over noise" in page and "PSNR of the data" in page and f"Data: {record.operator}" in page
 
 
+def test_black_margins_of_a_kernel_cost_no_data(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "part.png")
+    loaded = RenderedPriorConfig("a red cube", 16, 4).load("cpu")
+    shares = {}
+    for margin in (0, 3):
+        wide = np.pad(np.full((3, 1), 9, np.uint8), margin)
+        Image.fromarray(wide).save(tmp_path / "kernel.png")
+        config = MeasurementConfig(tmp_path / "part.png", "blur", kernel=tmp_path / "kernel.png")
+        missing = config.load(loaded, 0).missing
+        assert missing is not None
+        shares[margin] = missing.sum().item()
+    assert shares == {0: 2 * 16, 3: 2 * 16}
+    with pytest.warns(match="only 6% of the blurred pixels are free of what lies outside"):
+        MeasurementConfig(tmp_path / "part.png", "blur", sigma=2.0).load(loaded, 0)
+    assert (
+        MeasurementConfig(tmp_path / "part.png", "blur", sigma=2.0, boundary="circular").load(loaded, 0).missing is None
+    )
+
+
 @pytest.mark.parametrize("name", ["kernel.png", "even.png"])
 def test_a_blur_assumes_nothing_of_what_lies_outside(name: str, folder: Path, tmp_path: Path) -> None:
     """A photograph is a part of a larger blurred world: only its inner pixels are those of the blurred part."""

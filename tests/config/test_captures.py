@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from cases import one_line
+from PIL import Image
 from terminal import cli_error
 
 import modeseek as ms
@@ -95,9 +96,7 @@ def config_with(photographs: PhotographsConfig) -> ms.Config:
 def test_photographs_are_the_renders_of_their_cameras(file: Path) -> None:
     """Turned and aimed elsewhere, each is what a camera at its place sees that looks at the origin."""
     nerf, loaded = blob(), PRIOR.load("cpu")
-    with pytest.warns(
-        match=r"6 photographs, 0 held out: the object is at \(0, 0, 0\) of its world, a unit of which is 1"
-    ):
+    with pytest.warns(match=r"6 photographs, 0 held out: the object is at \(0, 0, 0\) of its world, \(0, 1, 0\) is up"):
         views = PhotographsConfig(capture=capture(file)).load(nerf, loaded, 0).views
     with torch.no_grad():
         truth = render(nerf, CameraView(tuple(range(N)), views.cameras, 4 * SIDE)).image
@@ -137,7 +136,7 @@ def test_a_draw_estimates_the_mean_over_all(file: Path) -> None:
 
 
 def test_what_photographs_do_not_show_does_not_count(file: Path) -> None:
-    with pytest.warns(match="a unit of which is 0.7"):
+    with pytest.warns(match="a unit is 0.7 of the shape's"):
         objects = build(config_with(PhotographsConfig(capture=capture(file, scale=0.7), per_step=N)))
     (penalty,) = objects.regularizers
     assert isinstance(penalty, PhotographPenalty)
@@ -151,6 +150,26 @@ def test_what_photographs_do_not_show_does_not_count(file: Path) -> None:
     weight = penalty.weight(0.5) if callable(penalty.weight) else penalty.weight
     assert 0.5 < seen.double().mean() < 0.95
     assert got == pytest.approx(weight * (error + constant), rel=1e-5)
+
+
+def test_photographs_that_show_nothing_are_left_out(file: Path, tmp_path: Path) -> None:
+    table = json.loads(file.read_text())
+    for k, frame in enumerate(table["frames"]):
+        frame["file_path"] = str(file.parent / frame["file_path"])
+        if k == 2:
+            for row in frame["transform_matrix"][:3]:
+                row[0], row[2] = -row[0], -row[2]  # half a turn about its upper side
+    Image.new("L", (64, 64)).save(tmp_path / "black.png")
+    table["frames"][4]["mask_path"] = "black.png"
+    (tmp_path / "transforms.json").write_text(json.dumps(table))
+    config = PhotographsConfig(capture=capture(tmp_path / "transforms.json", held_out=1))
+    with (
+        pytest.warns(match=r"4 photographs, 1 held out"),
+        pytest.warns(match=r"2 photographs are left out, which show nothing .*2\.png, .*4\.png"),
+    ):
+        views = config.load(blob(), PRIOR.load("cpu"), 0).views
+    assert [Path(name).name for name in views.names] == ["0.png", "1.png", "3.png", "5.png"]
+    assert views.held_out == (False, False, True, False)
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +218,11 @@ def test_by_name(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "capture:" in text and "held_out: 2" in text and "per_step: 4" in text
     assert "one capture, got" in cli_error([*argv, str(file), "a.png=0"], capsys)
     assert "No such file" in cli_error([*argv, "none.json"], capsys)
+    main([*argv, str(file.parent)])
+    assert "transforms.json" in capsys.readouterr().out
     (tmp_path / "t.json").write_text("{}")
     assert "list of frames" in cli_error([*argv, str(tmp_path / "t.json")], capsys)
-    elsewhere = ["--set", "photographs.capture.centre=[50,0,0]", "photographs.capture.up=y"]
+    elsewhere = ["--set", "photographs.capture.centre=[0,500,0]", "photographs.capture.up=y"]
     run = ["shape", CAPTION, "--prior", "renders", "--steps", "2", "--out", str(tmp_path / "run")]
     assert "must show the object" in cli_error([*run, "--photograph", str(file), *elsewhere], capsys)
     many = ["--set", "photographs.capture.held_out=6"]
@@ -209,7 +230,7 @@ def test_by_name(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 INVALID: list[tuple[dict[str, Any], str]] = [
-    ({"up": "x"}, "up of a capture must be z or y, got 'x'"),
+    ({"up": "up"}, "up of a capture must be auto, x, y, z, -x, -y, -z, got 'up'"),
     ({"front": math.nan}, "front and centre of a capture must be finite"),
     ({"centre": (0.0, math.inf, 0.0)}, "front and centre of a capture must be finite"),
     ({"scale": 0.0}, "scale of a capture must be positive"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from modeseek.config.loaded_prior import LoadedPrior
 from modeseek.io.image_files import image_file_size, read_image_file
+from modeseek.io.remarks import add_remark
 from modeseek.methods.base import Method
 from modeseek.methods.data_weight import data_weight
 from modeseek.methods.msd import MSD
@@ -24,6 +25,7 @@ from modeseek.rng import Streams, randn
 
 OperatorName = Literal["inpaint", "blur", "downsample"]
 Boundary = Literal["valid", "circular"]
+_FEW = 0.5  # share of the data below which a remark says how many are used
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,19 @@ class MeasurementConfig:
         """Returns 1 where a blur has brought in what lies outside the image; None where nothing is left out."""
         if self.boundary == "circular" or not isinstance(degradation, Blur):
             return None
-        kh, kw = degradation.kernel.shape
         border = torch.ones(size)
-        border[kh - 1 - kh // 2 : size[0] - kh // 2, kw - 1 - kw // 2 : size[1] - kw // 2] = 0
+        border[tuple(_inside(degradation.kernel, axis, size[axis]) for axis in (0, 1))] = 0
+        share = 1 - border.mean().item()
+        if share == 0:
+            raise ValueError(
+                f"a blur must be narrower than the image, got one that brings what lies outside to all of its "
+                f"{size[1]} x {size[0]} pixels; try a narrower one, or --set measurement.boundary=circular"
+            )
+        if share < _FEW:
+            add_remark(
+                f"only {share:.0%} of the blurred pixels are free of what lies outside the image, and used; "
+                "measurement.boundary=circular uses all, of an image that continues periodically"
+            )
         return border
 
     def _hidden(self, size: tuple[int, int]) -> Float[Tensor, "h w"] | None:
@@ -175,3 +187,9 @@ class MeasurementConfig:
         if missing.all():
             raise ValueError(f"mask must leave some of the image, got {self.mask.name}, which is white everywhere")
         return missing
+
+
+def _inside(kernel: Tensor, axis: int, n: int) -> slice:
+    """Pixels along an axis of n on which a kernel, where it is not 0, spreads pixels of the image alone."""
+    used = (kernel != 0).any(1 - axis).nonzero()[:, 0] - kernel.shape[axis] // 2
+    return slice(max(0, int(used.max())), n + min(0, int(used.min())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from modeseek.config.capture import CaptureConfig
 from modeseek.datasets.captures import Capture, Framing, rectify
 from modeseek.diffusion.schedule import Schedule
 from modeseek.generators.base import Rendering
@@ -31,7 +33,7 @@ class PhotographViews:
     """Square photographs and their cameras.
 
     Attributes:
-        names: name of the file of each.
+        names: path of the file of each.
         images: the photographs, in [0, 1].
         seen: 1 where a photograph counts, else 0.
         cameras: the camera of each; they look at the origin.
@@ -53,31 +55,47 @@ class PhotographViews:
         return CameraView(tuple(range(len(rows))), self.cameras.select(rows), self.images.shape[-1])
 
 
-def views_of_capture(capture: Capture, framing: Framing, held_out: Sequence[bool], side: int) -> PhotographViews:
-    """Resamples the photographs of a capture for cameras that look at the origin; a remark says how it was framed.
+def views_of_capture(capture: Capture, framing: Framing, config: CaptureConfig, side: int) -> PhotographViews:
+    """Resamples the photographs of a capture for cameras that look at the origin; remarks say how it was framed.
 
     Raises:
-        ValueError: a file is no image or has another shape than its lens, or a photograph does not show the object.
+        ValueError: a file is no image or has another shape than its lens, no photograph shows the object, or all would
+            be held out.
         OSError: a file cannot be read.
     """
     cameras = framing.cameras(capture)
     found = [rectify(item, framing, cameras.select(k), side) for k, item in enumerate(capture.photographs)]
-    for item, view in zip(capture.photographs, found, strict=True):
-        if not view.seen.any():
-            raise ValueError(
-                f"{item.file} must show the object, got a camera that looks elsewhere or a mask that excludes all; "
-                "try --set photographs.capture.centre=[0,0,0], the object's centre in the file's world"
-            )
-    x, y, z = framing.centre.tolist()
-    low, high = cameras.elevation.min().item(), cameras.elevation.max().item()
-    add_remark(
-        f"{capture.file.name}, {len(found)} photographs, {sum(held_out)} held out: the object is at ({x:.3g}, {y:.3g}, "
-        f"{z:.3g}) of its world, a unit of which is {framing.scale:.3g} of the shape's; cameras from {low:.0f} to "
-        f"{high:.0f} degrees of elevation"
+    kept = [k for k, view in enumerate(found) if view.seen.any()]
+    names = [os.path.relpath(item.file, capture.file.parent) for item in capture.photographs]
+    left_out = [name for k, name in enumerate(names) if k not in kept]
+    if not kept:
+        raise ValueError(
+            f"the photographs of {capture.file} must show the object, got cameras that look elsewhere or masks that "
+            "exclude all; try --set photographs.capture.centre=[0,0,0], the object's centre in the file's world"
+        )
+    if left_out:
+        add_remark(
+            f"{capture.file.name}: {len(left_out)} photographs are left out, which show nothing around the object or "
+            f"have a mask that excludes all: {', '.join(left_out[:3])}{' ...' if len(left_out) > 3 else ''}"
+        )
+    held_out, cameras = config.is_held_out(len(kept)), cameras.select(torch.tensor(kept))
+    add_remark(_framed(capture, framing, cameras, sum(held_out)))
+    images, seen = (torch.stack(part) for part in zip(*(found[k] for k in kept), strict=True))
+    return PhotographViews(tuple(names[k] for k in kept), images, seen, cameras, held_out)
+
+
+def _framed(capture: Capture, framing: Framing, cameras: Cameras, held_out: int) -> str:
+    """How a capture was framed, for the log."""
+    centre, up = ((x.round(decimals=3) + 0.0).tolist() for x in (framing.centre, framing.axes[1]))
+    return (
+        f"{capture.file.name}, {len(cameras)} photographs, {held_out} held out: the object is at {_triple(centre)} of "
+        f"its world, {_triple(up)} is up, and a unit is {framing.scale:.3g} of the shape's; cameras from "
+        f"{cameras.elevation.min():.0f} to {cameras.elevation.max():.0f} degrees of elevation"
     )
-    images, seen = (torch.stack(part) for part in zip(*found, strict=True))
-    names = tuple(item.file.name for item in capture.photographs)
-    return PhotographViews(names, images, seen, cameras, tuple(held_out))
+
+
+def _triple(point: Sequence[float]) -> str:
+    return f"({', '.join(f'{x:.3g}' for x in point)})"
 
 
 @dataclass(frozen=True)

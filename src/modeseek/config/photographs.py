@@ -136,23 +136,30 @@ class PhotographsConfig:
         middle = shape.orbit.ring(1)
         span = (middle.distance * (middle.fov / 2).deg2rad().tan()).item()
         capture, framing = config.load(span)
-        return views_of_capture(capture, framing, config.is_held_out(len(capture.photographs)), side)
+        return views_of_capture(capture, framing, config, side)
 
 
 def parse_photographs(texts: Sequence[str]) -> PhotographsConfig | None:
-    """Returns the configuration of photographs, FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION each, or of one transforms.json.
+    """Returns the configuration of photographs.
+
+    Each is FILE=AZIMUTH or FILE=AZIMUTH,ELEVATION; or they are one transforms.json, or its folder.
 
     Raises:
         ValueError: another text, or a file that is no image.
         OSError: a file cannot be read.
     """
-    captures = [text for text in texts if Path(text).suffix.lower() == ".json"]
+    captures = [text for text in texts if Path(text).suffix.lower() == ".json" or Path(text).is_dir()]
     if captures:
         if len(texts) > 1:
-            raise ValueError(f"photographs must be single ones or one capture, got {captures[0]} and others")
-        capture = CaptureConfig(absolute_path(captures[0]))
+            raise ValueError(
+                f"photographs must be single ones or one capture, got {captures[0]} and others; try the capture alone"
+            )
+        path = absolute_path(captures[0])
+        capture = CaptureConfig(path / "transforms.json" if path.is_dir() else path)
         for photograph in read_transforms(capture.file).photographs:
-            check_image_file(photograph.file)
+            for file in (photograph.file, photograph.mask):
+                if file is not None:
+                    check_image_file(file)
         return PhotographsConfig(capture=capture)
     items = tuple(map(Photograph.parse, texts))
     for item in items:

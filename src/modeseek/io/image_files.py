@@ -17,6 +17,7 @@ from modeseek.io.remarks import add_remark
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _EVEN = 1e-9  # relative difference of aspect ratios that counts as none
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # tag of EXIF, and its values for images that are turned by 90 degrees
 
 
 def read_image_file(path: Path, size: tuple[int, int], channels: int = 3) -> Float[Tensor, "c h w"]:
@@ -95,7 +96,42 @@ def _middle(image: Any, aspect: float) -> Any:
 
 
 def image_file_size(path: Path) -> tuple[int, int]:
-    """Returns height and width of an image file, pixels, from its header; raises as `check_image_file` does."""
+    """Returns height and width of an upright image, pixels, from its header; raises as `check_image_file` does."""
+    with _opened(path) as image:
+        width, height = image.size
+        lies = image.getexif().get(_ORIENTATION) in _LYING
+    return (width, height) if lies else (height, width)
+
+
+def stored_image_size(path: Path) -> tuple[int, int]:
+    """Returns height and width of an image as it is stored, pixels; a rotation by EXIF is not applied."""
     with _opened(path) as image:
         width, height = image.size
     return height, width
+
+
+def read_stored_image(path: Path, block: int = 1) -> Float[Tensor, "3 h w"]:
+    """Reads an image as it is stored, for a camera that was calibrated on its pixels: no rotation by EXIF, no crop.
+
+    Args:
+        path: PNG, JPEG or WebP file.
+        block: side of the blocks of pixels whose means are returned, >= 1; smaller ones at the right and lower edge.
+
+    Returns:
+        The image in [0, 1], on white where it is transparent.
+
+    Raises:
+        ValueError: the file is no such image, or damaged.
+        OSError: the file cannot be read.
+    """
+    with _opened(path) as opened:
+        image = _on_white(opened).reduce(block)
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
+
+
+def read_stored_mask(path: Path) -> Float[Tensor, "1 h w"]:
+    """Reads a mask as it is stored: 0 where it is black or transparent, else 1; raises as `read_stored_image` does."""
+    with _opened(path) as opened:
+        layer = opened.convert("RGBA")
+    pixels = torch.from_numpy(np.asarray(layer).copy())
+    return ((pixels[..., :3] > 0).any(-1) & (pixels[..., 3] > 0)).float()[None]

@@ -32,7 +32,7 @@ _PHOTOGRAPH_HEADS = ("Photograph", "Azimuth", "Elevation", "Residual", "Residual
 _PHOTOGRAPH_NOTE = (
     "Angles in degrees. Residual: root mean square of the render from the photograph's camera minus the photograph, "
     "pixels in [0, 1]; over the noise it is below 1 where the render is nearer than the noise asks. PSNR in dB. The "
-    "shape never saw those held out; views between the photographs are the prior's guess."
+    "shape was not fitted to those held out; views between the photographs are the prior's guess."
 )
 
 

@@ -16,13 +16,13 @@ class PhotographRecord:
     """Distance of a render of the shape from a photograph.
 
     Attributes:
-        file: name of the image file.
+        file: name of the image file, in a capture its path from the transforms.json.
         azimuth: azimuth of its camera, degrees.
         elevation: elevation of its camera, degrees.
         noise: standard deviation of the photograph's pixels that was assumed, pixels in [0, 1].
         residual: root mean square of the render minus the photograph, pixels in [0, 1].
         psnr: peak signal-to-noise ratio of the render against the photograph, dB.
-        held_out: whether the shape never saw it.
+        held_out: whether it was only compared with, not fitted.
     """
 
     file: str

@@ -63,4 +63,4 @@ def _shown(held_out: Sequence[bool]) -> list[int]:
 
 
 def _label(azimuth: float, elevation: float, held_out: bool) -> str:
-    return f"{azimuth:.0f}°, {elevation:.0f}°" + (", held out" if held_out else "")
+    return f"{round(azimuth)}°, {round(elevation)}°" + (", held out" if held_out else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from scipy.optimize import fsolve
 
 from modeseek.datasets.captures import Capture, Framing, Lens, PosedPhotograph, rectify
+from modeseek.io.image_files import image_file_size, read_stored_mask, stored_image_size
 
 W, H, SIZE = 120, 90, 24
 LENS = Lens(W, H, (110.0, 100.0), (55.0, 50.0), (-0.25, 0.08, 0.0, 0.0), (0.004, -0.003))
@@ -67,7 +69,7 @@ def photograph(folder: Path, mask: bool = False) -> PosedPhotograph:
 def test_each_pixel_has_the_colour_of_its_direction(tmp_path: Path) -> None:
     """A world z up: a direction (x, y, z) of the shape's cameras is (x, -z, y) of the file's."""
     given = photograph(tmp_path)
-    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, centre=(0.0, 0.0, 0.0), scale=0.4)
+    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=0.4)
     camera = framing.cameras(Capture(tmp_path, (given,)))
     found = rectify(given, framing, camera, SIZE)
     x, y, z = camera.rays(SIZE)[1][0].unbind(-1)
@@ -79,7 +81,7 @@ def test_each_pixel_has_the_colour_of_its_direction(tmp_path: Path) -> None:
 
 def test_masked_pixels_do_not_count(tmp_path: Path) -> None:
     whole, masked = photograph(tmp_path), photograph(tmp_path, mask=True)
-    framing = Framing.fit(Capture(tmp_path, (whole,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    framing = Framing.fit(Capture(tmp_path, (whole,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=1.0)
     camera = framing.cameras(Capture(tmp_path, (whole,)))
     all_of_it, half = (rectify(item, framing, camera, SIZE) for item in (whole, masked))
     world = camera.rays(SIZE)[1][0].double() @ framing.axes
@@ -89,10 +91,37 @@ def test_masked_pixels_do_not_count(tmp_path: Path) -> None:
     assert half.seen[0][left].sum() == 0 and torch.equal(half.seen[0][right], all_of_it.seen[0][right])
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_photographs_are_read_as_their_cameras_were_calibrated(orientation: int, tmp_path: Path) -> None:
+    """A rotation by EXIF, which viewers apply, is not one of the camera's pixels."""
+    given = photograph(tmp_path)
+    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=1.0)
+    camera = framing.cameras(Capture(tmp_path, (given,)))
+    plain = rectify(given, framing, camera, SIZE)
+    image = Image.open(given.file)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "turned.png", exif=exif)
+    turned = rectify(replace(given, file=tmp_path / "turned.png"), framing, camera, SIZE)
+    assert torch.equal(turned.image, plain.image)
+    assert image_file_size(tmp_path / "turned.png") == ((W, H) if orientation == 6 else (H, W))
+    assert stored_image_size(tmp_path / "turned.png") == (H, W)
+
+
+def test_masks_are_black_or_transparent_where_nothing_counts(tmp_path: Path) -> None:
+    layers = np.full((2, 2, 4), 255, np.uint8)
+    layers[0, 0, 3] = 0
+    layers[0, 1, :3] = 0
+    Image.fromarray(layers).save(tmp_path / "alpha.png")
+    Image.fromarray(np.array([[0, 1], [127, 255]], np.uint8)).save(tmp_path / "grey.png")
+    assert read_stored_mask(tmp_path / "alpha.png").tolist() == [[[0, 0], [1, 1]]]
+    assert read_stored_mask(tmp_path / "grey.png").tolist() == [[[0, 1], [1, 1]]]
+
+
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     item = photograph(tmp_path, mask=True)
     Image.new("L", (W, H + 1), 255).save(tmp_path / "mask.png")
-    framing = Framing.fit(Capture(tmp_path, (item,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    framing = Framing.fit(Capture(tmp_path, (item,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=1.0)
     camera = framing.cameras(Capture(tmp_path, (item,)))
     with pytest.raises(ValueError, match=r"mask.png must have the size of a.png, 120 x 90 pixels, got 120 x 91"):
         rectify(item, framing, camera, SIZE)
@@ -101,7 +130,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_a_fine_photograph_has_the_colours_of_its_directions(tmp_path: Path) -> None:
     """In a view of 3 x 3 pixels, 16 pixels of the photograph along each, it is the mean of their colours."""
     given = photograph(tmp_path)
-    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    framing = Framing.fit(Capture(tmp_path, (given,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=1.0)
     camera = framing.cameras(Capture(tmp_path, (given,)))
     found = rectify(given, framing, camera, 3)
     x, y, z = camera.rays(3 * 24)[1][0].unbind(-1)
@@ -117,7 +146,7 @@ def test_a_fine_photograph_is_averaged(tmp_path: Path) -> None:
     axes = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
     position = torch.tensor([0.0, -4.0, 0.0], dtype=torch.float64)
     item = PosedPhotograph(tmp_path / "a.png", None, Lens(400, 400, (400.0, 400.0), (200.0, 200.0)), axes, position)
-    framing = Framing.fit(Capture(tmp_path, (item,)), 1.2, centre=(0.0, 0.0, 0.0), scale=1.0)
+    framing = Framing.fit(Capture(tmp_path, (item,)), 1.2, "z", centre=(0.0, 0.0, 0.0), scale=1.0)
     found = rectify(item, framing, framing.cameras(Capture(tmp_path, (item,))), 37)  # 6.5 pixels of the file in one
     inner = found.image[:, found.seen[0].bool()]
     assert inner.numel() > 1000 and (inner - 0.5).abs().max() < 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,51 @@ def test_cameras_are_found_again(up: Any, front: float, tmp_path: Path) -> None:
     assert width.tolist() == pytest.approx([1.2] * 4, rel=1e-5)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 3.0, 40.0, 170.0])
+def test_the_vertical_is_that_of_level_cameras(tilt: float, tmp_path: Path) -> None:
+    """In a world that lies askew, as that of COLMAP, elevations are those above the object's own ground."""
+    capture = orbit(tmp_path, 0)
+    c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
+    turn = torch.tensor([[1.0, 0, 0], [0, c, -s], [0, s, c]], dtype=torch.float64)
+    askew = [replace(p, rotation=turn @ p.rotation, position=turn @ p.position) for p in capture.photographs]
+    capture = Capture(capture.file, tuple(askew))
+    framing = Framing.fit(capture, 1.2)
+    assert torch.linalg.det(framing.axes).item() == pytest.approx(1)
+    elevation = framing.cameras(capture).elevation.tolist()
+    assert elevation == pytest.approx([e for _, e in ANGLES], abs=3.1 if tilt == 3 else 1e-3)  # near an axis it is it
+    assert (framing.axes[1] @ turn[:, 2]).item() == pytest.approx(1 if tilt != 3 else c, abs=1e-6)
+
+
+def test_photographs_from_one_side_have_the_mean_vertical(tmp_path: Path) -> None:
+    frames = [{"file_path": f"{k}.png", "transform_matrix": look_at(np.array([0.0, -4, k]), np.zeros(3),
+               np.array([0.0, 0, 1]))} for k in (0, 1)]  # fmt: skip
+    capture = read_transforms(write(tmp_path, {"fl_x": 9.0, "frames": frames}))
+    up = capture.up().tolist()
+    assert up[0] == pytest.approx(0, abs=1e-9) and up[2] > 0.98
+
+
+@pytest.mark.parametrize(("up", "elevation"), [("z", 30.0), ("-z", -30.0), ("x", 0.0), ("-y", 60.0)])
+def test_the_vertical_may_be_given(up: Any, elevation: float, tmp_path: Path) -> None:
+    position = np.array([0.0, -math.cos(math.radians(30)), math.sin(math.radians(30))])
+    frames = [{"file_path": "a.png", "transform_matrix": look_at(position, np.zeros(3), np.array([0.0, 0, 1]))}]
+    capture = read_transforms(write(tmp_path, {"fl_x": 9.0, "frames": frames}))
+    framing = Framing.fit(capture, 1.2, up, centre=(0.0, 0.0, 0.0))
+    assert framing.cameras(capture).elevation.item() == pytest.approx(elevation, abs=1e-3)
+
+
+def test_files_as_people_name_them(tmp_path: Path) -> None:
+    """A PNG whose name has a dot, a path of Windows, a byte-order mark, and fields of view."""
+    (tmp_path / "images").mkdir()
+    for name in ("f.0.png", "g.png"):
+        Image.new("RGB", (8, 4)).save(tmp_path / "images" / name)
+    frames = [{"file_path": name, "transform_matrix": UNIT} for name in ("./images/f.0", "images\\g.png")]
+    table = {"camera_angle_x": 2 * math.atan(0.5), "camera_angle_y": 2 * math.atan(0.2), "frames": frames}
+    (tmp_path / "transforms.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(table).encode())
+    first, second = read_transforms(tmp_path / "transforms.json").photographs
+    assert (first.file, second.file) == (tmp_path / "images" / "f.0.png", tmp_path / "images" / "g.png")
+    assert first.lens.focal == pytest.approx((8, 10))
+
+
 def test_the_scale_and_centre_may_be_given(tmp_path: Path) -> None:
     framing = Framing.fit(orbit(tmp_path, 0), 1.2, centre=(1.0, -2.0, 1.5), scale=0.5)
     assert framing.scale == 0.5 and framing.centre.tolist() == [1, -2, 1.5]
@@ -106,9 +152,9 @@ def test_the_scale_and_centre_may_be_given(tmp_path: Path) -> None:
 def test_parallel_axes_have_no_centre(tmp_path: Path) -> None:
     frames = [{"file_path": f"{k}.png", "transform_matrix": UNIT} for k in range(2)]
     capture = read_transforms(write(tmp_path, {"fl_x": 9.0, "frames": frames}))
-    with pytest.raises(ValueError, match=r"look in one direction.*photographs\.capture\.centre=\[0,0,0\]"):
+    with pytest.raises(ValueError, match=r"parallel axes of 2; try .*photographs\.capture\.centre=\[0,0,0\]"):
         Framing.fit(capture, 1.2)
-    with pytest.raises(ValueError, match="stands in the centre"):
+    with pytest.raises(ValueError, match="must stand outside the object's centre"):
         Framing.fit(capture, 1.2, centre=(0.0, 0.0, 4.0))
 
 
@@ -125,14 +171,20 @@ DAMAGED: list[tuple[str, Callable[[], Any], str]] = [
     ("no frames", lambda: {"fl_x": 1.0}, "got no 'frames'"),
     ("a list", lambda: [1], "must be a transforms.json"),
     ("none", lambda: {"frames": []}, "must have one frame or more, got none"),
-    ("no path", lambda: {"frames": [{"transform_matrix": UNIT}]}, "frame 0 of .* must have a file_path .*, got no"),
-    ("words", lambda: frame(transform_matrix="up"), "must have a file_path and a transform_matrix of numbers"),
+    ("no path", lambda: {"frames": [{"transform_matrix": UNIT}]}, "file_path of frame 0 of .* must be the path"),
+    ("words", lambda: frame(transform_matrix="up"), "transform_matrix of frame 0 of .* must be 4 x 4 numbers"),
     ("three", lambda: frame(transform_matrix=UNIT[:2]), r"must be 4 x 4 finite numbers, got shape \(2, 4\)"),
     ("scale", lambda: frame(transform_matrix=scaled(UNIT)), "axes that are no rotation .* without a scale"),
     ("mirror", lambda: frame(transform_matrix=[[-1.0, 0, 0, 0], *UNIT[1:]]), "axes that are no rotation"),
+    ("a fisheye of instant-ngp", lambda: frame(is_fisheye=True), "must be perspective .* got 'is_fisheye'"),
+    ("a large pose", lambda: frame(transform_matrix=[[10**400, 0, 0, 0], *UNIT[1:]]), "must be 4 x 4 numbers"),
+    ("deep", lambda: "[" * 100_000, "must be a transforms.json of nerfstudio"),
+    ("infinite", lambda: frame(w=math.inf, h=6), "the lens of frame 0 of .* must be that of a camera"),
+    ("flat", lambda: {"camera_angle_x": 0.0, "frames": frame()["frames"]}, "must be that of a camera"),
+    ("a mask by number", lambda: frame(mask_path=3), "mask_path of frame 0 of .* must be the path of an image, got 3"),
     ("fisheye", lambda: frame(camera_model="OPENCV_FISHEYE"), "must be perspective .* got 'OPENCV_FISHEYE'"),
-    ("no lens", lambda: frame() | {"fl_x": None}, "the lens of frame 0 of .* must be numbers"),
-    ("lens", lambda: {"frames": frame()["frames"]}, "must have a focal length, fl_x or camera_angle_x, got neither"),
+    ("no lens", lambda: frame() | {"fl_x": None}, "the lens of frame 0 of .* must be that of a camera"),
+    ("lens", lambda: {"frames": frame()["frames"]}, "got no focal length; try fl_x or camera_angle_x"),
     ("zero", lambda: frame(fl_x=0.0), "focal lengths > 0"),
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from modeseek.datasets.captures.lens import Lens
 _PARALLEL = 1e-3  # least share of the optical axes' spread, below which they meet nowhere
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedPhotograph:
     """Photograph, its lens and where it was taken.
 
@@ -38,7 +38,7 @@ class PosedPhotograph:
         return min(self.lens.width / self.lens.focal[0], self.lens.height / self.lens.focal[1]) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Capture:
     """Photographs of an object in one world.
 
@@ -63,7 +63,25 @@ class Capture:
         spread = torch.linalg.eigvalsh(total / len(axis))[0].item()
         if spread < _PARALLEL:
             raise ValueError(
-                f"the cameras of {self.file} look in one direction, so that their axes meet nowhere; "
-                "try --set photographs.capture.centre=[0,0,0], the object's centre in the file's world"
+                f"the cameras of {self.file} must look at the object from several sides, got parallel axes of "
+                f"{len(axis)}; try --set photographs.capture.centre=[0,0,0], the object's centre in the file's world"
             )
         return torch.linalg.solve(total, (across @ position[:, :, None]).sum(0)[:, 0])
+
+    def up(self) -> Float[Tensor, "3"]:
+        """Returns the vertical of cameras that are held level: the direction most nearly across all their right axes.
+
+        Where the right axes are parallel, as for photographs from one side, it is the mean of the cameras' up axes.
+        """
+        rotation = torch.stack([photograph.rotation for photograph in self.photographs])
+        right, up = rotation[:, :, 0], -rotation[:, :, 1].mean(0)
+        values, vectors = torch.linalg.eigh(right.T @ right / len(right))
+        direction = vectors[:, 0] if values[1] - values[0] > _PARALLEL else up
+        direction = direction * (direction @ up).sign()
+        length = direction.norm()
+        if not length > _PARALLEL:
+            raise ValueError(
+                f"the cameras of {self.file} must have an upper side in common, got none; "
+                "try --set photographs.capture.up=z, the axis of the file's world that points up"
+            )
+        return direction / length

@@ -40,7 +40,7 @@ class Lens:
         if not all(map(math.isfinite, numbers)) or not min(self.focal) > 0 or min(self.width, self.height) < 1:
             raise ValueError(
                 f"a lens must have finite numbers, focal lengths > 0 and an image of at least a pixel, got focal "
-                f"{self.focal}, centre {self.centre}, {self.width} x {self.height} pixels"
+                f"{self.focal}, centre {self.centre}, {self.width} x {self.height} pixels; try a calibrated camera"
             )
 
     def scaled(self, width: int, height: int) -> Lens:

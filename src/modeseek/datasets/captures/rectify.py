@@ -13,7 +13,7 @@ from torch import Tensor
 from modeseek.datasets.captures.capture import PosedPhotograph
 from modeseek.datasets.captures.framing import Framing
 from modeseek.generators.camera import Cameras
-from modeseek.io.image_files import image_file_size, read_image_file
+from modeseek.io.image_files import read_stored_image, read_stored_mask, stored_image_size
 
 _FINEST = 4  # samples along a pixel
 
@@ -31,7 +31,7 @@ class Rectified(NamedTuple):
 
 
 def rectify(photograph: PosedPhotograph, framing: Framing, camera: Cameras, size: int) -> Rectified:
-    """Resamples a photograph for a camera at its position: a turn about the centre moves nothing behind anything.
+    """Resamples a photograph for another camera at the same position, by a homography and the lens's distortion.
 
     Where a photograph is finer than the result, means over blocks of its pixels are sampled bilinearly, 2 to 4 along
     each pixel, so that nothing aliases.
@@ -46,34 +46,38 @@ def rectify(photograph: PosedPhotograph, framing: Framing, camera: Cameras, size
         ValueError: a file is no image, of another shape than its lens, or a mask of another size than its photograph.
         OSError: a file cannot be read.
     """
-    height, width = image_file_size(photograph.file)
-    lens = photograph.lens.scaled(width, height)
+    height, width = stored_image_size(photograph.file)
+    try:
+        lens = photograph.lens.scaled(width, height)
+    except ValueError as error:
+        raise ValueError(f"{photograph.file}: {error}; try images as their cameras were calibrated") from error
     pitch = 2 * math.tan(math.radians(camera.fov.item()) / 2) / size * max(lens.focal)  # pixels of the file in one
     block = max(1, min(math.floor(pitch / 2), height, width))
     fine = max(1, min(_FINEST, math.ceil(pitch / block)))
     _, directions = camera.rays(fine * size)
     world = directions[0].double() @ framing.axes  # a row times the rotation is its inverse
     pixels, seen = lens.project(world @ photograph.rotation.double())
-    blocks = torch.tensor([width // block, height // block], dtype=torch.float64)
+    image = read_stored_image(photograph.file, block)
+    blocks = torch.tensor(image.shape[:0:-1], dtype=torch.float64)  # along the width and the height
     grid = (2 * pixels / (block * blocks) - 1)[None].float()
     found = seen[None, None].float()
     if photograph.mask is not None:
         hidden = 1 - _read_mask(photograph.mask, photograph.file, (height, width))
-        found = found * (1 - _sample(torch.nn.functional.max_pool2d(hidden, block), grid, "nearest"))
-    pooled = torch.nn.functional.avg_pool2d(read_image_file(photograph.file, (height, width)), block)
-    image = _sample(pooled, grid, "bilinear")
-    image, found = (torch.nn.functional.avg_pool2d(part, fine)[0] for part in (image, found))
+        hidden = torch.nn.functional.max_pool2d(hidden[None], block, ceil_mode=True)[0]
+        found = found * (1 - _sample(hidden, grid, "nearest"))
+    image, found = (torch.nn.functional.avg_pool2d(part, fine)[0] for part in (_sample(image, grid, "bilinear"), found))
     return Rectified(image, (found > 1 - 1e-6).float())
 
 
-def _read_mask(mask: Path, file: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
-    """1 where a mask counts the photograph, else 0."""
-    if image_file_size(mask) != size:
-        height, width = image_file_size(mask)
+def _read_mask(file: Path, image: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
+    mask = read_stored_mask(file)
+    if tuple(mask.shape[1:]) != size:
+        height, width = mask.shape[1:]
         raise ValueError(
-            f"{mask} must have the size of {file.name}, {size[1]} x {size[0]} pixels, got {width} x {height}"
+            f"{file} must have the size of {image.name}, {size[1]} x {size[0]} pixels, got {width} x {height}; "
+            "try the mask of that photograph"
         )
-    return (read_image_file(mask, size, channels=1) > 0.5).float()
+    return mask
 
 
 def _sample(image: Tensor, grid: Tensor, mode: str) -> Tensor:

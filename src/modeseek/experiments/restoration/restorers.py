@@ -67,7 +67,7 @@ class Restorer:
 
 
 def _levels(problem: Problem, end: float, rng: Rng) -> Bandwidth:
-    """The prior's own noise levels, as `modeseek restore` walks them, down to a share of the prior's spread."""
+    """The prior's own noise levels, as in `modeseek restore`, down to a share of the prior's spread."""
     return Along(end=end * problem.space.spread).on(problem.space.prior.schedule, rng)
 
 
