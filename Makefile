@@ -47,7 +47,8 @@ demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in imag
 	@echo "Open in a browser:"
 	@for run in fractal digits image emoji shape; do ls -t $(DEMO)-$$run*/report.html | head -n 1 | sed 's/^/  /'; done
 
-test: lint types pytest ## Run the linters, the type checker and the quick tests
+test: lint ## Run the linters, the type checker and the quick tests
+	@$(MAKE) --no-print-directory -j 2 types pytest  # the type checker has one thread: the tests begin beside it
 
 lint: $(VENV)/.installed ## Check style and formatting with ruff
 	$(BIN)/ruff check .
