@@ -141,11 +141,11 @@ RESTORERS = {
         Restorer("dps", "DPS", "Ancestral sampling with gradient steps on the norm of the residual, of tuned size.",
                  _dps, (0.3, 1.0, 2.0, 4.0, 8.0), ("dps",), lambda calls: calls),
         Restorer("diffpir", "DiffPIR", "Half-quadratic splitting along a sampler, the prior's weight tuned.",
-                 _diffpir, (7.0, 1.0, 0.3, 0.1, 0.03, 0.01), ("diffpir",)),
+                 _diffpir, (7.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003), ("diffpir",)),
         Restorer("pigdm", "PiGDM", "Guidance by the score of the measurement, its factor tuned; one sample.",
                  _pigdm, (1.0, 0.5, 2.0, 4.0), ("pigdm",), lambda calls: calls),
         Restorer("red-diff", "RED-diff", "Adam on the data term and the denoiser's regulariser, its weight tuned.",
-                 _red_diff, (0.25, 0.05, 1.0, 0.01, 0.002), ("red-diff",)),
+                 _red_diff, (0.25, 0.05, 1.0, 0.01, 0.002, 0.0005), ("red-diff",)),
         Restorer("daps", "DAPS", f"Decoupled annealing, {_FLOW_STEPS} steps of the flow a level, the factor of its "
                  "width tuned; one sample.", _daps, (1.0, 0.3, 0.6, 2.0, 4.0), ("daps",)),
         Restorer("pigdm-mean", f"PiGDM, mean of {SAMPLES}", f"Mean of {SAMPLES} samples of PiGDM, an estimate of the "
