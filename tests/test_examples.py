@@ -71,6 +71,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path
     return run
 
 
+@pytest.mark.slow
 def test_images_are_made_by_one_call(small: Callable[..., Path]) -> None:
     folder = small("image", "a red cone", "a cube", "--steps", "2") / "images"
     for name in ("a-red-cone.png", "a-cube.png"):

@@ -58,6 +58,7 @@ def test_the_search_for_pickles_finds_them(source: str) -> None:
     assert unpickling(source)
 
 
+@pytest.mark.slow
 def test_nothing_is_pickled_anywhere() -> None:
     sources = sorted(SOURCES.rglob("*.py"))
     assert len(sources) > 50

@@ -114,6 +114,7 @@ def test_sweep(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "an owl" in out and "2 jobs, 2 unfinished" in out
 
 
+@pytest.mark.slow
 @EVERY
 def test_sample(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ["sample", "a key", "--prior", case.name]

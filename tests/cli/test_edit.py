@@ -111,6 +111,7 @@ def test_an_svg_file_is_edited_as_a_drawing(sd: Path, tmp_path: Path) -> None:
     assert tuple(source[0, -1]) == (128, 128, 255) and tuple(source[5, 5]) == (255, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["pixels", "latent"])
 def test_a_resumed_edit_is_an_uninterrupted_one(generator: str, photo: Path, sd: Path, tmp_path: Path) -> None:
     whole = edit(photo, sd, tmp_path / "whole", "--steps", "4", "--generator", generator)
@@ -128,6 +129,7 @@ def test_a_resumed_edit_is_an_uninterrupted_one(generator: str, photo: Path, sd:
     assert read_edit_records(whole.path) == read_edit_records(run.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", edit_methods())
 def test_every_method_that_compares_two_prompts_edits(name: str, photo: Path, sd: Path, tmp_path: Path) -> None:
     run = edit(photo, sd, tmp_path / "run", "--method", name)

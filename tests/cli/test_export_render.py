@@ -26,6 +26,8 @@ from modeseek.runs.exports import WEIGHTS
 from modeseek.runs.render_run import RenderSettings
 from modeseek.runs.trained import load_trained
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"steps": 2, "previews": 0, "film": "none", "device": "cpu"}
 
 

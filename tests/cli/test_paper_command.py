@@ -170,6 +170,7 @@ def test_an_image_metric_is_a_function_and_a_row(folder: Path, tmp_path: Path) -
     assert "Red ↑" in page and page.count(row.meaning) >= 1 and "2310.19415" in page
 
 
+@pytest.mark.slow
 def test_a_job_does_not_depend_on_the_other_methods(folder: Path, tmp_path: Path) -> None:
     main(argv(folder, tmp_path / "a", "--methods", "sds"))
     main(argv(folder, tmp_path / "b", "--methods", "msd", "sds", "--reference", "0"))
@@ -254,6 +255,7 @@ def test_it_resumes_where_it_stopped(folder: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == (out / "exports" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["ddim-000", "msd-000"])
 def test_ctrl_c_says_how_to_resume(
     stage: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -321,6 +323,7 @@ def test_one_that_fails_is_left_out_and_named(folder: Path, tmp_path: Path, caps
     assert caught.value.code == 1 and "no method finished" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_single_image_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "one.txt").write_text("a red cone\n")
     more = ["--prompts", str(tmp_path / "one.txt"), "--features", str(folder / "dino"), "--clip", str(folder / "clip")]
@@ -331,6 +334,7 @@ def test_a_single_image_is_no_crash(folder: Path, tmp_path: Path, capsys: pytest
     assert row["clip"] and "clip_low" not in row and "fid" not in {key for key, value in row.items() if value}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -66,6 +66,7 @@ def restore(folder: Path, sd: Path, out: Path, *more: str) -> ms.Run:
     return ms.Run.load(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("generator", "more"),
     [

@@ -71,6 +71,7 @@ def test_msd_gets_the_bandwidth_of_its_prior_and_plain_descent(capsys: pytest.Ca
     assert plain["method"]["msd"]["bandwidth"] == {"fixed": {"h": 0.3}} and "adam" in plain["optimizer"]
 
 
+@pytest.mark.slow
 def test_a_configuration_runs_again(done: Path, tmp_path: Path) -> None:
     main(["run", str(done / "config.yaml"), "--out", str(tmp_path / "again")])
     first, again = ((p / "exports" / "points.npy").read_bytes() for p in (done, tmp_path / "again"))
@@ -284,6 +285,7 @@ def _mounted(path: Path, size: str) -> bool:
     return shutil.which("mount") is not None and subprocess.run(argv, capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full_and_one_that_is_read_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

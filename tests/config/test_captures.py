@@ -179,6 +179,7 @@ def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
         return ms.run(config_with(PhotographsConfig(capture=capture(file, held_out=2, scale=0.7), per_step=2)), run)
 
 
+@pytest.mark.slow
 def test_a_run_scores_all_of_them(finished: ms.Run) -> None:
     records = read_photograph_records(finished.path)
     assert [record.file for record in records] == [f"{k}.png" for k in range(N)]
@@ -198,6 +199,7 @@ def test_a_run_scores_all_of_them(finished: ms.Run) -> None:
     assert "Held out" in page and "yes" in page and "2 held out" in (finished.path / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_an_uninterrupted_one(finished: ms.Run, tmp_path: Path) -> None:
     with pytest.warns(match="2 held out"):
         run, objects = create_run(finished.config, ["run"], tmp_path / "run")
@@ -211,6 +213,7 @@ def test_a_resumed_run_is_an_uninterrupted_one(finished: ms.Run, tmp_path: Path)
     assert (resumed.path / name).read_bytes() == (finished.path / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_by_name(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["shape", CAPTION, "--prior", "renders", "--dry-run", "--photograph"]
     main([*argv, str(file), "--set", "photographs.capture.held_out=2", "photographs.capture.up=y"])

@@ -248,6 +248,7 @@ def _count_loads(monkeypatch: pytest.MonkeyPatch, cls: type) -> list[str]:
     return loads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["ring", "digits", "net"])
 def test_a_run_loads_its_prior_once_and_a_dry_run_never(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

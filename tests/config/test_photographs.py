@@ -32,6 +32,8 @@ from modeseek.runs.interrupts import RunInterrupted, StopRequest
 from modeseek.runs.photograph_files import SHEET
 from modeseek.runs.train import train
 
+pytestmark = pytest.mark.slow
+
 CAPTION, SIDE = "a red cube", 16
 PRIOR = RenderedPriorConfig(CAPTION, SIDE, 4)
 NERF = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5, texture_size=None)

@@ -49,6 +49,7 @@ def is_float(a: Any) -> bool:
     return isinstance(a, float)
 
 
+@pytest.mark.slow
 @given(plain_data)
 @example(["1e3", "1.e3", ".5e-3", "1E5", "0o7", "010", "1_0", "1:30", "2020-01-01", "=", "<<", "~", "", " a", "a: b"])
 @example(["\x85", "\u2028", "a\nb\n", "\ufeff", "\0", "\ud800", "\x07", "é", "😀", "a" * 300, "# a", "!a", "&a", "*a"])
@@ -196,6 +197,7 @@ def test_nothing_below_the_limits_is_refused() -> None:
     assert read_yaml("#" + "x" * (MAX_CHARACTERS - 1), "it") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -240,6 +242,7 @@ def test_fuzz_mutated_configurations_are_read_or_refused_in_one_line(data: st.Da
     error_line(read_all(write_yaml(plain)))
 
 
+@pytest.mark.slow
 @soak
 @given(plain=settings_like | plain_data)
 def test_fuzz_any_data_are_read_or_refused_in_one_line(plain: Any, unchecked: None) -> None:

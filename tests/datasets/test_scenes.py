@@ -212,6 +212,7 @@ def many() -> RenderedScenes:
     return Scenes().batch(400, seeded(11))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_renders() -> None:
     once, again, other = (Scenes().batch(40, seeded(seed)) for seed in (11, 11, 12))
     assert again.captions == once.captions != other.captions

@@ -299,6 +299,7 @@ def test_it_turns_by_itself_only_where_motion_is_welcome(webgl: Browser, path: P
         assert angles(other) == before
 
 
+@pytest.mark.slow
 def test_without_webgl_or_scripts_a_still_image_is_shown(playwright: Playwright, webgl: Browser, path: Path) -> None:
     flat = launch(playwright, "--disable-3d-apis", "--disable-gpu")
     try:

@@ -128,6 +128,7 @@ def test_jobs_in_processes_return_in_order() -> None:
     assert {name for name, _ in seen} == {"slow", "fast"} and ("slow", 0) in seen
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_or_dies_stops_the_others() -> None:
     with pytest.raises(ValueError, match="a mistake of one job"):
         last(run_in_processes({"long": lambda: counting(10**6), "broken": broken}, 2))

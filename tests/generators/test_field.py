@@ -24,6 +24,7 @@ def target_image(side: int = 24) -> torch.Tensor:
     return torch.stack([0.5 + 0.4 * torch.sin(5 * x), 0.2 + 0.6 * edge, 0.5 + 0.3 * y])[None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "lr"), [("fourier", 0.01), ("siren", 0.001), ("hash", 0.02)])
 def test_a_field_fits_an_image(kind: str, lr: float) -> None:
     field, want = Field(2, (24, 24), rng(), kind, width=64), target_image()

@@ -98,6 +98,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accelerate", [True, False], ids=["accelerated", "plain"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_log_p_h_never_falls(source, accelerate):
@@ -168,6 +169,7 @@ def test_accelerated_and_plain_converge_to_the_same_modes(mixture, h):
     assert fast.steps.double().mean() < slow.steps.double().mean()
 
 
+@pytest.mark.slow
 def test_acceleration_saves_two_thirds_where_plain_is_slow():
     sixths = gaussian_ring(tensor(*[1 / 6] * 6))
     sources = [(prior_of(three_gaussians()), three_gaussians(), h) for h in (0.1, 0.2, 0.3)]

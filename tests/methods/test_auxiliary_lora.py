@@ -119,6 +119,7 @@ def test_the_loss_is_that_of_its_own_kind_of_prediction(name: str, folder: Calla
     assert torch.allclose(loss, want, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_the_lora_and_the_camera_alone(folder: Callable[[str], Path], tmp_path: Path) -> None:
     prior, phi = load(folder("sd")), LoRAAuxiliary(cameras=2, rank=3)
     state = phi.init(torch.zeros(2, *prior.shape), prior)
@@ -163,6 +164,7 @@ def test_several_phis_stand_beside_one_prior(folder: Callable[[str], Path]) -> N
     assert not same(LoRAAuxiliary(seed=1).init(what.z, prior).adapted.state_dict(), untrained.adapted.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sd-v-zero-snr", "flux"])
 def test_vsd_runs_on_a_pipeline(name: str, folder: Callable[[str], Path]) -> None:
     prior = load(folder(name))

@@ -93,6 +93,7 @@ def test_its_weight_is_sigma_over_alpha_and_rows_below_the_gap_start_at_the_imag
     assert torch.allclose(direction.grad[0], (sigma / alpha)[0] * ahead, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["Cosine", "Flow"])
 def test_it_converges_to_the_closed_form_of_the_probability_flow_at_first_order(schedule):
     """I7: along the exact flow `eps = sigma / sqrt(alpha^2 v + sigma^2) (z - mean) / sqrt(v)`."""

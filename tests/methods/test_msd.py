@@ -90,6 +90,7 @@ def test_guidance_mixes_the_targets_of_both_conditions():
 GAUSS = gaussian([1.0, -0.5], [[0.9, 0.3], [0.3, 0.4]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [ms.heun, ms.dpmpp_2m], ids=["heun", "dpmpp_2m"])
 @pytest.mark.parametrize("samples", [1, 4])
 def test_the_product_estimator_has_the_mean_and_covariance_of_its_law(samples, sampler):

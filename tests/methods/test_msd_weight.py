@@ -107,6 +107,7 @@ STREAMS: dict[str, Callable[[], ms.Rng]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
 @pytest.mark.parametrize("guided", [None, 1.0, 3.0])

@@ -51,6 +51,7 @@ def grad(schedule: str, times: PerRow | None = None, **options) -> Tensor:
     return step(method, class_prior(schedule), Z, conditions=CONDITIONS).grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["Flow", "Cosine", "VP"])
 def test_between_gaussians_it_converges_to_the_exact_flows_at_first_order(schedule: str) -> None:
     expected = Z - flowed(schedule)

@@ -90,6 +90,7 @@ def test_a_population_spreads_as_the_prior_where_sds_collapses():
     assert cov.trace() <= 0.05 * TARGET.covs[0].trace()
 
 
+@pytest.mark.slow
 def test_a_learned_phi_spreads_the_population_too():
     mean, cov = population(VSD(auxiliary=MLPAuxiliary(width=32)), 300, 0.5, 256)
     assert (mean - TARGET.means[0]).norm() <= 0.1

@@ -306,6 +306,7 @@ def test_torchmetrics_takes_the_network_as_its_feature(scorers: dict[str, Path])
     assert metric.compute().item() == pytest.approx(want, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
@@ -332,6 +333,7 @@ def test_a_damaged_folder_is_one_line(harm: object, words: str, scorers: dict[st
         assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_text_model_is_no_image_model(scorers: dict[str, Path], tmp_path: Path) -> None:
     from tiny import clip as words
 

@@ -34,6 +34,7 @@ def emoji() -> ms.Pipeline:
     return ms.bundled("emoji", device="cpu", cache=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "caption"), [("scenes", "a red cone on a blue cube"), ("emoji", "an owl")])
 def test_stock_diffusers_draws_the_same(name: str, caption: str, prior: ms.Pipeline, emoji: ms.Pipeline) -> None:
     from diffusers import StableDiffusionPipeline
@@ -54,6 +55,7 @@ def test_stock_diffusers_draws_the_same(name: str, caption: str, prior: ms.Pipel
     assert want.std() > 0.3
 
 
+@pytest.mark.slow
 def test_images_have_the_colours_of_their_captions(prior: ms.Pipeline) -> None:
     """12 held-out captions, against the same captions with their colours exchanged."""
     captions = held_out_captions(12, 1)
@@ -113,6 +115,7 @@ def test_odd_texts_are_conditions_too(prior: ms.Pipeline, text: str) -> None:
     assert p.z.isfinite().all()
 
 
+@pytest.mark.slow
 def test_an_image_of_a_sentence_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODESEEK_CACHE", str(tmp_path / "cache"))
     main(["image", "a red cone on a blue cube", "--steps", "3", "--out", str(tmp_path / "run")])

@@ -118,6 +118,7 @@ def test_heun_samples_the_closed_form_mean_and_covariance(walk: str) -> None:
     np.testing.assert_allclose(cov, after.covs[0], rtol=0, atol=4e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", ZERO_SNR_SCHEDULES)
 def test_sampling_from_its_own_start(walk: str) -> None:
     product, n = ms.Product(mixture("gauss", SCHEDULES[walk]), CENTER, 0.8), 40_000

@@ -126,6 +126,7 @@ def test_a_generator_exports_its_own_files_beside_images_and_previews(
     assert list((run.path / "previews").glob("step-*.png")) and (run.path / "media/after.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_3d_generator_without_density_has_a_turntable_and_is_viewed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

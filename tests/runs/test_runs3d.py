@@ -31,6 +31,8 @@ from modeseek.runs.api import create_run, iter_resume
 from modeseek.runs.build import build
 from modeseek.runs.train import train
 
+pytestmark = pytest.mark.slow
+
 PRIOR = RenderedPriorConfig("a red cube", 16, 4)
 VOLUME = NeRFConfig(views=2, samples=10, sides=(8, 12), coarse=0.5, texture_size=32)
 CONFIG = ms.Config(

@@ -46,6 +46,7 @@ def test_fewer_steps_of_the_default_walk() -> None:
         ms.log_likelihood(mixture("gauss"), z, steps=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vp", "flow", "ve", "cosine-shifted"])
 def test_error_falls_with_the_fourth_power_of_the_steps(name: str) -> None:
     schedule, z, steps = SCHEDULES[name], mixture("gauss").sample(3, generator(3)), (16, 32, 64)

@@ -78,6 +78,7 @@ def test_inversion_is_of_first_order(walk: str) -> None:
     assert abs(order(lambda times: ms.invert(prior, z, times), z_t, 0.8, 0.15) - 1) <= 0.15
 
 
+@pytest.mark.slow
 @WALKS
 def test_fine_steps_reach_the_flow_along_every_schedule(walk: str) -> None:
     z_t, want = flowed(walk)
@@ -96,6 +97,7 @@ def test_the_schedule_does_not_matter_in_the_limit() -> None:
     assert all(error(x, ends[0]) <= 1e-4 for x in ends[1:])
 
 
+@pytest.mark.slow
 @WALKS
 @given(seed=st.integers(0, 100), n=st.integers(1, 12))
 def test_ddim_on_a_gaussian_is_a_product_of_factors(walk: str, seed: int, n: int) -> None:

@@ -107,6 +107,7 @@ def test_lost_workers_are_replaced_and_their_jobs_go_on(tmp_path: Path) -> None:
     assert len(log) == 3 and "(killed); retry 1 of 3" in log[0] and "retry 3 of 3" in log[2]
 
 
+@pytest.mark.slow
 def test_only_time_without_a_job_counts_as_time_without_a_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +116,7 @@ def test_only_time_without_a_job_counts_as_time_without_a_worker(
     assert list(statuses(tmp_path / "out").values()) == [("finished", 6, 2)], "a worker was lost after 0.6 s"
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     workers = InlineWorkers(0, 0, 0)
     with pytest.raises(
@@ -169,6 +171,7 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert sorted(state for state, *_ in statuses(out).values()) == ["failed", "finished", "finished"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_sweep_and_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: Any, **more: Any) -> None:
         raise OSError(28, "No space left on device", "x")
@@ -187,6 +190,7 @@ def test_a_full_disk_ends_the_sweep_and_it_goes_on(tmp_path: Path, monkeypatch: 
     assert sorted(statuses(tmp_path / "out").values()) == [("finished", 6, 1), ("finished", 6, 2)]
 
 
+@pytest.mark.slow
 def test_asked_to_stop_it_hands_nothing_out_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, job_dirs = begin(tmp_path / "out", TWO)
     workers, reached, interrupted = InlineWorkers(), threading.Event(), False
@@ -244,6 +248,7 @@ def test_a_job_is_kept_at_its_step_once_the_sweep_has_ended(tmp_path: Path, monk
     assert [row["step"] for row in Run(job_dir.path).metrics] == [*range(6)]
 
 
+@pytest.mark.slow
 def test_a_job_that_another_process_has_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, (job_dir,) = begin(tmp_path / "out", ONE)
     (session := tmp_path / "session").touch()

@@ -45,6 +45,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_all_but_the_denoiser_stays_byte_for_byte(start, icons, tmp_path):
     out = train_tiny("emoji", tmp_path / "more", icons, recipe(), start=str(start))
     before, after = files(start), files(out / "pipeline")

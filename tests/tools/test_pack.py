@@ -21,6 +21,8 @@ from tools.bundled_priors.history import HistoryEntry, read_history, write_histo
 from tools.bundled_priors.pack import pack
 from tools.bundled_priors.start import weights_digest
 
+pytestmark = pytest.mark.slow
+
 ENTRY = HistoryEntry("denoiser", "one H200", 1641, 1024, 1680384, 540.0, 1.5e-3, "held_out", 0.1313, 0.113, "A remark.")
 SCENE_ROW = {"object": 0.9633, "colour": 0.997, "relation": 0.875, "view": 0.839, "all": 0.8163, "kid": -0.0051}
 EMOJI_ROW = {"top1": 0.9375, "top5": 0.9999}

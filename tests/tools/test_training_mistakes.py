@@ -15,6 +15,8 @@ from tools.bundled_priors.start import start_recipe
 from tools.bundled_priors.train import train
 from tools.bundled_priors.training_dir import TrainingDir
 
+pytestmark = pytest.mark.slow
+
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as ended:

@@ -69,6 +69,7 @@ def texture_errors(model: Any, colours: Callable[[Tensor], Tensor]) -> np.ndarra
     return np.abs(image[row, column] - colours(torch.from_numpy(points).float()).numpy()).max(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["glb", "obj"])
 def test_a_texture_shows_the_colours_of_the_field(form: str, mesh: Mesh, tmp_path: Path) -> None:
     step = 2 / (SIZE - 1)

@@ -294,6 +294,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", HOSTILE)
 @pytest.mark.filterwarnings("ignore::modeseek.io.remarks.RemarkWarning")
 def test_hostile_and_damaged_files(case: str) -> None:

@@ -61,6 +61,7 @@ def traced(shapes: tuple[str, ...], background: str) -> Paths:
     return trace(image_of(shapes, background), 8, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shapes", "background", "opaque", "error"), [d[1:] for d in DRAWINGS], ids=[d[0] for d in DRAWINGS]
 )
@@ -89,6 +90,7 @@ def test_the_colours_layers_and_corners_of_a_house_are_found() -> None:
     assert wall == pytest.approx(32 * 22 - 9 * 16, rel=0.05), "the door is on the wall, which has no hole"
 
 
+@pytest.mark.slow
 def test_size_and_dtype_do_not_matter() -> None:
     image = image_of(FACE, "white")
     large_image = image_of(FACE, "white", (96, 128))

@@ -134,6 +134,7 @@ def test_all_is_every_attribute_and_only_applicable_attributes_are_scored() -> N
     assert mistakes(both, [parse(caption) for caption in captions]) == wanted
 
 
+@pytest.mark.slow
 def test_ground_truth_of_renders_is_right() -> None:
     """Given the ground truth as predictions, no caption is wrong: criteria and renderer agree."""
     layouts = Scenes().draw(200, torch.Generator().manual_seed(5), held_out=None)
@@ -284,6 +285,7 @@ def test_a_damaged_folder_is_reported_in_one_line(tmp_path, harm, line) -> None:
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_training_saves_a_classifier_and_is_fixed_by_its_seed(tmp_path) -> None:
     recipe = ClassifierRecipe(SMALL, batch=4, first=8, pool=12, chunk=8, every=2, tested=8, steps=4)
     weights = []
@@ -359,6 +361,7 @@ def test_where_a_pipeline_is_found(pipeline, tmp_path) -> None:
         find_stable_diffusion(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*was truncated")  # the tiny tokenizer reads 16 letters
 def test_an_examination_from_end_to_end(pipeline, tmp_path, capsys) -> None:
     out = tmp_path / "exam"

@@ -83,6 +83,7 @@ def test_the_ground_truth_itself_is_exact() -> None:
     assert torch.equal(found.saturation, found.true_saturation)
 
 
+@pytest.mark.slow
 def test_planted_transforms_are_recovered() -> None:
     scene = StaticScene.from_caption("a blue cube with a white face", OVERHEAD_LIGHT)
     where = align(render_fn_of(scene.transformed(1.25, -0.1)), scene, FEW, free_yaw=False)

@@ -55,6 +55,7 @@ def test_every_field_is_honoured_or_refused(row: ModelRow, changed: Callable[...
     assert p.z.isfinite().all() and p.z.shape[1:] == prior.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "change"),
     [
@@ -100,6 +101,7 @@ def test_the_null_condition_is_that_of_diffusers(zeros: bool, changed: Callable[
     assert (null == 0).all() == zeros and not torch.equal(found[0]["text"], found[1]["text"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["sd", "sdxl"])
 def test_a_distilled_guidance_is_embedded_as_diffusers_does(base: str, changed: Callable[..., Path]) -> None:
     own: dict[str, Any] = {"time_cond_proj_dim": 8}

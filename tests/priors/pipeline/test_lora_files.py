@@ -117,6 +117,7 @@ FORMATS: list[tuple[str, str, str, Tensors, float]] = [  # name, pipeline, layer
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "layer", "tensors", "factor"), [row[1:] for row in FORMATS],
                          ids=[row[0] for row in FORMATS])  # fmt: skip
 def test_every_format_is_the_formula(
@@ -257,6 +258,7 @@ def test_other_files_are_refused_in_one_line(
     assert lora.path in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_second_text_encoders_layers(
     folder: Callable[[str], Path], plain: Callable[[str], Plain], tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_sds_is_the_formula_with_the_schedulers_own_numbers(name: str, folder: C
     assert torch.allclose(ours.grad, want, rtol=1e-3, atol=1e-4 * want.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny.MAKERS)
 def test_scaling_changes_nothing_but_the_scaling(name: str, folder: Callable[[str], Path]) -> None:
     """Only the log-SNR matters: VE, VP and flow coordinates give one prediction."""

@@ -174,6 +174,7 @@ def test_convolutions_are_channels_last_on_the_cpu(
     assert all(output.is_contiguous() for output in outputs.values()), outputs
 
 
+@pytest.mark.slow
 def test_a_compiled_network_predicts_the_same(folder: Callable[[str], Path]) -> None:
     economical = load(folder("sd"), economy=MemoryOptions(compile=True))
     with torch.compiler.set_stance("fail_on_recompile"), pytest.raises(RuntimeError, match="fail_on_recompile"):

@@ -133,6 +133,7 @@ BROKEN: dict[str, tuple[Callable[[Tensors], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_fault_of_a_single_file_is_one_line(fault: str, folder: Path, configurations: Path, tmp_path: Path) -> None:
     tensors = original_tensors(folder)

@@ -77,6 +77,7 @@ FORMATS: list[tuple[str, dict[str, Tensor], str, str, str, int]] = [  # name, fi
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tensors", "name", "given", "token", "n"), [row[1:] for row in FORMATS],
                          ids=[row[0] for row in FORMATS])  # fmt: skip
 def test_a_token_is_its_embeddings(
