@@ -38,8 +38,8 @@ $(VENV)/.installed: $(VENV)/.core
 install: $(VENV)/.installed ## Make .venv and install modeseek with its development tools
 
 demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in images and in 3-D; figures in runs/
-	$(BIN)/modeseek toy --problem fractal --prior ideal --side 14 --out $(DEMO)-fractal
-	$(BIN)/modeseek toy --problem digits --prior learned --train-steps 1000 --out $(DEMO)-digits
+	$(BIN)/modeseek toy --problem fractal --prior ideal --side 12 --out $(DEMO)-fractal
+	$(BIN)/modeseek toy --problem digits --prior learned --train-steps 800 --out $(DEMO)-digits
 	$(BIN)/modeseek image "a red cone on a blue cube" --out $(DEMO)-image
 	$(BIN)/modeseek image "an owl" "a red apple" "a grinning face" --prior emoji --out $(DEMO)-emoji
 	$(BIN)/modeseek shape "a red cone on a blue cube" --prior renders --steps 150 --out $(DEMO)-shape
