@@ -41,7 +41,7 @@ demo: $(VENV)/.core ## Seek modes in 2-D, of handwritten digits, of text in imag
 	$(BIN)/modeseek toy --problem fractal --prior ideal --side 12 --out $(DEMO)-fractal
 	$(BIN)/modeseek toy --problem digits --prior learned --train-steps 800 --out $(DEMO)-digits
 	$(BIN)/modeseek image "a red cone on a blue cube" --out $(DEMO)-image
-	$(BIN)/modeseek image "an owl" "a red apple" "a grinning face" --prior emoji --out $(DEMO)-emoji
+	$(BIN)/modeseek image "an owl" "a red apple" "a grinning face" --prior emoji --steps 60 --out $(DEMO)-emoji
 	$(BIN)/modeseek shape "a red cone on a blue cube" --prior renders --steps 150 --out $(DEMO)-shape
 	@echo
 	@echo "Open in a browser:"
