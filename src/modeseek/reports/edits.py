@@ -98,8 +98,8 @@ def _photographs(run: Path, records: Sequence[PhotographRecord]) -> Edits:
     rows = [
         (
             record.file,
-            f"{record.azimuth:.4g}",
-            f"{record.elevation:.4g}",
+            f"{round(record.azimuth, 1) + 0.0:g}",
+            f"{round(record.elevation, 1) + 0.0:g}",
             f"{record.residual:.4f}",
             f"{record.residual / record.noise:.2f}",
             f"{record.psnr:.2f}",
