@@ -110,7 +110,7 @@ CAPTURE_FAULTS: list[tuple[str, str, str, str, str]] = [
         "transforms",
     ),
     (
-        "a world that lies askew is taken as it is",
+        "a tilted world is taken as it is",
         "datasets/captures/framing.py",
         "_upright(_vertical(capture, up))",
         "torch.eye(3, dtype=torch.float64)",
@@ -154,8 +154,8 @@ CAPTURE_FAULTS: list[tuple[str, str, str, str, str]] = [
     (
         "the centre is the mean of the cameras",
         "datasets/captures/capture.py",
-        "return torch.linalg.solve(total, (across @ position[:, :, None]).sum(0)[:, 0])",
-        "return position.mean(0)",
+        "return torch.linalg.solve(total, (across @ self.positions[:, :, None]).sum(0)[:, 0])",
+        "return self.positions.mean(0)",
         "transforms",
     ),
     (

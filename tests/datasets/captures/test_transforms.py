@@ -100,12 +100,12 @@ def test_cameras_are_found_again(up: Any, front: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tilt", [0.0, 3.0, 40.0, 170.0])
 def test_the_vertical_is_that_of_level_cameras(tilt: float, tmp_path: Path) -> None:
-    """In a world that lies askew, as that of COLMAP, elevations are those above the object's own ground."""
+    """In a tilted world, as that of COLMAP, elevations are those above the object's own ground."""
     capture = orbit(tmp_path, 0)
     c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     turn = torch.tensor([[1.0, 0, 0], [0, c, -s], [0, s, c]], dtype=torch.float64)
-    askew = [replace(p, rotation=turn @ p.rotation, position=turn @ p.position) for p in capture.photographs]
-    capture = Capture(capture.file, tuple(askew))
+    tilted = [replace(p, rotation=turn @ p.rotation, position=turn @ p.position) for p in capture.photographs]
+    capture = Capture(capture.file, tuple(tilted))
     framing = Framing.fit(capture, 1.2)
     assert torch.linalg.det(framing.axes).item() == pytest.approx(1)
     elevation = framing.cameras(capture).elevation.tolist()

@@ -50,13 +50,17 @@ class Capture:
     file: Path
     photographs: tuple[PosedPhotograph, ...]
 
+    @property
+    def positions(self) -> Float[Tensor, "n 3"]:
+        """Centres of the cameras in the world."""
+        return torch.stack([photograph.position for photograph in self.photographs])
+
     def centre(self) -> Float[Tensor, "3"]:
         """Returns the point nearest to all optical axes, by least squares.
 
         Raises:
             ValueError: the axes are parallel, or there is one photograph.
         """
-        position = torch.stack([photograph.position for photograph in self.photographs])
         axis = torch.stack([photograph.rotation[:, 2] for photograph in self.photographs])
         across = torch.eye(3, dtype=axis.dtype) - axis[:, :, None] * axis[:, None]  # projects off each axis
         total = across.sum(0)
@@ -66,7 +70,7 @@ class Capture:
                 f"the cameras of {self.file} must look at the object from several sides, got parallel axes of "
                 f"{len(axis)}; try --set photographs.capture.centre=[0,0,0], the object's centre in the file's world"
             )
-        return torch.linalg.solve(total, (across @ position[:, :, None]).sum(0)[:, 0])
+        return torch.linalg.solve(total, (across @ self.positions[:, :, None]).sum(0)[:, 0])
 
     def up(self) -> Float[Tensor, "3"]:
         """Returns the vertical of cameras that are held level: the direction most nearly across all their right axes.

@@ -62,7 +62,7 @@ class Framing:
         """
         point = capture.centre() if centre is None else torch.tensor(centre, dtype=torch.float64)
         axes = _turn(-front) @ to_y_up(_upright(_vertical(capture, up)).T, "z").T
-        distance = torch.stack([(photograph.position - point).norm() for photograph in capture.photographs])
+        distance = (capture.positions - point).norm(dim=1)
         if not (distance > 0).all():
             raise ValueError(
                 f"the cameras of {capture.file} must stand outside the object's centre, got one in it; "
@@ -75,8 +75,7 @@ class Framing:
 
     def cameras(self, capture: Capture) -> Cameras:
         """Returns cameras at the photographs' positions that look at the origin, `span` wide there to each side."""
-        position = torch.stack([photograph.position for photograph in capture.photographs])
-        x, y, z = (self.scale * (position - self.centre) @ self.axes.T).T
+        x, y, z = (self.scale * (capture.positions - self.centre) @ self.axes.T).T
         distance = (x * x + y * y + z * z).sqrt()
         azimuth, elevation = torch.atan2(x, z).rad2deg(), (y / distance).clamp(-1, 1).asin().rad2deg()
         fov = 2 * torch.atan(self.span / distance).rad2deg()
